@@ -1,0 +1,247 @@
+// Makes this machine ready: installs the packages of package-lock.json and finds, or installs, a WebGPU adapter.
+//   node scripts/setup.js        Node's built-ins only; installs nothing that is already there.
+import { spawnSync } from 'node:child_process'
+import { createHash } from 'node:crypto'
+import { chmodSync, existsSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { basename, dirname, join } from 'node:path'
+import { fileURLToPath } from 'node:url'
+import { brotliDecompressSync, gunzipSync } from 'node:zlib'
+import { adapterLine, cacheFolder, dawnEntry, findDrivers, firstAdapter, hasGpuNodes } from './adapters.js'
+
+const root = fileURLToPath(new URL('..', import.meta.url))
+
+/** SwiftShader as the npm registry has it: a driver with its own Vulkan loader, for x64 Linux. */
+export const swiftshaderPackage = {
+  name: '@sparticuz/chromium@147.0.0',
+  file: 'package/bin/swiftshader.tar.br',
+  sha256: 'f957ea867313f9815b71dc2ed30cce301e01db4f3973fbdb31ffa5391b0ec45a',
+  keep: ['libvulkan.so.1', 'libvk_swiftshader.so', 'vk_swiftshader_icd.json'],
+}
+
+/** A failure whose message is all that the user needs. */
+class SetupError extends Error {}
+
+/** Packages of package-lock.json that node_modules lacks or has in another version (those for other platforms aside). */
+export function stalePackages(folder, { platform = process.platform, arch = process.arch } = {}) {
+  const lock = join(folder, 'package-lock.json')
+  if (!existsSync(lock)) return []
+  const wanted = Object.entries(JSON.parse(readFileSync(lock, 'utf8')).packages ?? {})
+  return wanted
+    .filter(([path, entry]) => {
+      if (!path.startsWith('node_modules/') || entry.link) return false
+      const manifest = join(folder, path, 'package.json')
+      if (existsSync(manifest)) return JSON.parse(readFileSync(manifest, 'utf8')).version !== entry.version
+      return !entry.peer && allows(entry.os, platform) && allows(entry.cpu, arch) && !(entry.optional && entry.libc)
+    })
+    .map(([path]) => path.slice('node_modules/'.length))
+}
+
+/** npm's os and cpu fields: a list of what is allowed, or of !what is not. */
+function allows(list, value) {
+  if (!list?.length) return true
+  const refused = list.filter(item => item.startsWith('!'))
+  return refused.length ? !refused.includes(`!${value}`) : list.includes(value)
+}
+
+/** The files of a tar archive: { path: Buffer }. Enough for what npm and SwiftShader's package hold: plain files, short names. */
+export function readTar(bytes, want = () => true) {
+  const files = {}
+  for (let at = 0; at + 512 <= bytes.length && bytes[at] !== 0; ) {
+    const text = (from, length) => bytes.toString('utf8', at + from, at + from + length).replace(/\0.*$/s, '')
+    const prefix = text(257, 5) === 'ustar' ? text(345, 155) : ''
+    const path = (prefix ? `${prefix}/` : '') + text(0, 100).replace(/^\.\//, '')
+    const size = parseInt(text(124, 12).trim() || '0', 8)
+    const type = text(156, 1)
+    if ((type === '' || type === '0') && want(path)) files[path] = bytes.subarray(at + 512, at + 512 + size)
+    at += 512 + Math.ceil(size / 512) * 512
+  }
+  return files
+}
+
+function say(line) {
+  console.log(line)
+}
+
+/** Runs a command in silence. Returns { ok, output }. */
+function run(command, args, { env = process.env, timeout = 900_000, cwd = root } = {}) {
+  const { status, stdout, stderr, error } = spawnSync(command, args, {
+    cwd, env, timeout, encoding: 'utf8', maxBuffer: 2 ** 26, stdio: ['ignore', 'pipe', 'pipe'], shell: process.platform === 'win32' && command === 'npm',
+  })
+  return { ok: status === 0, output: `${stdout ?? ''}${stderr ?? ''}${error ? error.message : ''}`.trim(), stdout: stdout ?? '' }
+}
+
+/** npm, by the path that npm itself hands to scripts where there is one. */
+function npm(args, options) {
+  const quiet = ['--no-audit', '--no-fund', '--no-progress', '--no-update-notifier', '--loglevel=error', '--fetch-retries=1', '--fetch-retry-mintimeout=1000', '--fetch-retry-maxtimeout=5000']
+  const script = process.env.npm_execpath
+  return script?.endsWith('npm-cli.js') ? run(process.execPath, [script, ...args, ...quiet], options) : run('npm', [...args, ...quiet], options)
+}
+
+const offline = /ENOTFOUND|EAI_AGAIN|ECONNREFUSED|ECONNRESET|ETIMEDOUT|ENETUNREACH|EHOSTUNREACH|network/
+
+/** Installs the packages of the lock file where node_modules does not match it. */
+function installPackages() {
+  if (!stalePackages(root).length && dawnEntry(root)) return
+  say('setup: installing the npm packages (npm ci) …')
+  let { ok, output } = npm(['ci'])
+  if (!ok && !offline.test(output)) ({ ok, output } = npm(['install']))
+  if (ok && dawnEntry(root)) return
+  const errors = output.split('\n').filter(line => !/A complete log|npm warn/i.test(line)).slice(0, 12).join('\n')
+  throw new SetupError(`${ok ? 'the npm package webgpu was not installed' : errors}\nsetup: the npm packages could not be installed — with the npm registry in reach, run:\n  npm ci\n  node scripts/setup.js`)
+}
+
+/** The lines to type for lavapipe on this system. */
+export function lavapipeCommands(release = osRelease(), root = process.getuid?.() === 0) {
+  const sudo = root ? '' : 'sudo '
+  const ids = [release.ID, ...(release.ID_LIKE ?? '').split(' ')]
+  if (release.ID === 'debian' && release.VERSION_CODENAME === 'bookworm') {
+    return [
+      `echo 'deb http://deb.debian.org/debian bookworm-backports main' | ${sudo}tee /etc/apt/sources.list.d/backports.list`,
+      `${sudo}apt-get update`,
+      `${sudo}apt-get install -y --no-install-recommends -t bookworm-backports mesa-vulkan-drivers libvulkan1`,
+    ]
+  }
+  if (ids.includes('debian') || ids.includes('ubuntu')) return [`${sudo}apt-get update`, `${sudo}apt-get install -y --no-install-recommends mesa-vulkan-drivers libvulkan1`]
+  if (ids.includes('fedora') || ids.includes('rhel')) return [`${sudo}dnf install -y mesa-vulkan-drivers vulkan-loader`]
+  if (ids.includes('arch')) return [`${sudo}pacman -S --needed vulkan-swrast vulkan-icd-loader`]
+  if (ids.includes('alpine')) return [`${sudo}apk add mesa-vulkan-swrast vulkan-loader`]
+  if (ids.some(id => id.includes('suse'))) return [`${sudo}zypper install -y libvulkan_lvp libvulkan1`]
+  return ['# install Mesa\'s software Vulkan driver (lavapipe) and the Vulkan loader with your package manager']
+}
+
+/** /etc/os-release as an object. */
+export function osRelease(file = '/etc/os-release') {
+  if (!existsSync(file)) return {}
+  const lines = readFileSync(file, 'utf8').matchAll(/^(\w+)=["']?(.*?)["']?$/gm)
+  return Object.fromEntries([...lines].map(([, name, value]) => [name, value]))
+}
+
+/** The Debian mirror that apt uses, so that backports come from where everything else comes from. */
+export function debianMirror(folder = '/etc/apt') {
+  const lists = [join(folder, 'sources.list')]
+  const more = join(folder, 'sources.list.d')
+  if (existsSync(more)) lists.push(...readdirSync(more).map(name => join(more, name)))
+  for (const list of lists.filter(file => existsSync(file))) {
+    const text = readFileSync(list, 'utf8')
+    const found = /^deb\s+(?:\[.*?\]\s+)?(\S+\/debian\/?)\s/m.exec(text) ?? /^URIs:\s*(\S+\/debian\/?)\s*$/m.exec(text)
+    if (found) return found[1]
+  }
+  return 'http://deb.debian.org/debian'
+}
+
+/** Installs Mesa's lavapipe with apt, as root. Returns why it did not, or undefined. */
+function installLavapipe() {
+  if (process.platform !== 'linux') return 'not Linux'
+  if (process.getuid() !== 0) return 'not root'
+  if (!run('apt-get', ['--version']).ok) return 'no apt-get'
+  const apt = (...args) =>
+    run('apt-get', ['-o', 'Acquire::Retries=1', '-o', 'Acquire::http::Timeout=20', '-o', 'DPkg::Lock::Timeout=120', ...args], { env: { ...process.env, DEBIAN_FRONTEND: 'noninteractive', LC_ALL: 'C' } })
+  const packages = ['mesa-vulkan-drivers', 'libvulkan1']
+  say('setup: no adapter here, installing Mesa\'s software driver lavapipe (apt-get install mesa-vulkan-drivers libvulkan1) …')
+  apt('update')
+  const policy = run('apt-cache', ['policy', packages[0]], { env: { ...process.env, LC_ALL: 'C' } }).output
+  const release = osRelease()
+  const backports = `${release.VERSION_CODENAME}-backports`
+  // Dawn refuses the lavapipe of Mesa 22.3 (Debian 12): it lacks shaderUniform*ArrayDynamicIndexing.
+  const old = Number(/Candidate: (?:\d+:)?(\d+)/.exec(policy)?.[1]) < 23
+  if (!old || release.ID !== 'debian') {
+    const { ok, output } = apt('install', '-y', '--no-install-recommends', ...packages)
+    return ok ? undefined : errorOf(output)
+  }
+  const source = '/etc/apt/sources.list.d/webgpu-trm-backports.sources'
+  const added = !policy.includes(backports)
+  if (added) {
+    const keyring = '/usr/share/keyrings/debian-archive-keyring.gpg'
+    const lines = ['Types: deb', `URIs: ${debianMirror()}`, `Suites: ${backports}`, 'Components: main', ...(existsSync(keyring) ? [`Signed-By: ${keyring}`] : [])]
+    try {
+      writeFileSync(source, `${lines.join('\n')}\n`)
+    } catch (error) {
+      return error.message
+    }
+    apt('update')
+  }
+  const { ok, output } = apt('install', '-y', '--no-install-recommends', '-t', backports, ...packages)
+  if (ok) return undefined
+  if (added) rmSync(source, { force: true })
+  return errorOf(output)
+}
+
+function errorOf(output) {
+  return (output.split('\n').findLast(line => line.startsWith('E: ')) ?? output.split('\n').at(-1) ?? '').replace(/^E: /, '')
+}
+
+/** Fetches SwiftShader from the npm registry into the cache folder. Returns why it did not, or undefined. */
+function installSwiftshader() {
+  if (process.platform !== 'linux' || process.arch !== 'x64') return `no SwiftShader for ${process.platform} ${process.arch}`
+  const folder = cacheFolder()
+  say(`setup: fetching SwiftShader from the npm registry (${swiftshaderPackage.name}, 68 MB) …`)
+  const work = mkdtempSync(join(tmpdir(), 'webgpu-trm-'))
+  try {
+    const { ok, output } = npm(['pack', swiftshaderPackage.name, '--pack-destination', work], { cwd: work })
+    if (!ok) return output.split('\n').find(line => /npm error/i.test(line) && !/npm error code/i.test(line))?.replace(/^npm error (network )?/i, '') ?? 'npm pack failed'
+    const archive = readdirSync(work).find(name => name.endsWith('.tgz'))
+    const packed = readTar(gunzipSync(readFileSync(join(work, archive))), path => path === swiftshaderPackage.file)[swiftshaderPackage.file]
+    if (!packed || createHash('sha256').update(packed).digest('hex') !== swiftshaderPackage.sha256) return `${swiftshaderPackage.name} does not hold the expected ${swiftshaderPackage.file}`
+    const files = readTar(brotliDecompressSync(packed), path => swiftshaderPackage.keep.includes(path))
+    mkdirSync(dirname(folder), { recursive: true })
+    const ready = mkdtempSync(`${folder}-`)
+    for (const name of swiftshaderPackage.keep) writeFileSync(join(ready, name), files[name], { mode: 0o755 })
+    chmodSync(ready, 0o755)
+    rmSync(folder, { recursive: true, force: true })
+    renameSync(ready, folder)
+    return undefined
+  } catch (error) {
+    return error.message
+  } finally {
+    rmSync(work, { recursive: true, force: true })
+  }
+}
+
+/** Finds an adapter, or installs one: lavapipe where apt may, SwiftShader elsewhere. */
+async function readyAdapter() {
+  const { entry } = dawnEntry(root)
+  const choice = process.env.TRM_ADAPTER || 'auto'
+  const search = () => firstAdapter(choice, { entry })
+  const use = ({ adapter }) => {
+    say(`adapter: ${adapterLine(adapter.info)}`)
+    // SwiftShader is several times slower: say once, in passing, how to do better.
+    if (adapter.kind === 'swiftshader' && choice === 'auto') say(`  lavapipe would be 3 to 6 times faster: ${lavapipeCommands().join(' && ')}`)
+  }
+  if (choice === 'null') return say('adapter: null — computes nothing, checks kernels only')
+  const found = await search()
+  if (found.adapter) return use(found)
+  const reasons = found.tried.map(({ label, error }) => `${label}: ${error}`)
+  const steps = { lavapipe: installLavapipe, swiftshader: installSwiftshader }
+  for (const [kind, install] of Object.entries(steps)) {
+    if (choice !== 'auto' && choice !== kind) continue
+    const failure = install()
+    if (failure) {
+      reasons.push(`installing ${kind}: ${failure}`)
+      continue
+    }
+    const now = await search()
+    if (now.adapter) return use(now)
+    reasons.push(...now.tried.map(({ label, error }) => `${label}: ${error}`))
+  }
+  throw new SetupError(noAdapterMessage([...new Set(reasons)]))
+}
+
+/** What to print when nothing worked. */
+export function noAdapterMessage(reasons, release = osRelease(), platform = process.platform) {
+  const commands = platform === 'linux' ? lavapipeCommands(release) : ['# update the graphics driver: Dawn needs Metal (macOS) or Direct3D 12 (Windows)']
+  return ['setup: no WebGPU adapter on this machine', ...reasons.map(reason => `  ${reason}`),
+    ...(platform === 'linux' && hasGpuNodes() ? ['  a GPU is there: install its Vulkan driver, or as software:'] : ['install one:']),
+    ...commands.map(command => `  ${command}`), 'then run again:', '  node scripts/setup.js'].join('\n')
+}
+
+// By name, not by import.meta.url: bundled into a test, this file's URL is the test's.
+if (basename(process.argv[1] ?? '') === 'setup.js') {
+  try {
+    installPackages()
+    await readyAdapter()
+  } catch (error) {
+    console.error(error instanceof SetupError ? error.message : error)
+    process.exitCode = 1
+  }
+}
