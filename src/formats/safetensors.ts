@@ -1,0 +1,199 @@
+// Safetensors files as named typed arrays and back, checked byte by byte; which names a model wants is not known here.
+
+/** Element types of the format that this project reads and writes. */
+export type SafetensorsDtype = keyof typeof arrays
+
+/** The typed arrays of a file: F16 and BF16 stay raw bits in Uint16Array, BOOL is bytes 0 and 1. */
+export type SafetensorsData =
+  | Float64Array | Float32Array | Uint16Array | BigInt64Array
+  | Int32Array | Int16Array | Int8Array | Uint8Array
+
+/** One tensor: `data` holds the product of `shape` elements, row-major; shape [] is a scalar. */
+export interface StoredTensor {
+  dtype: SafetensorsDtype
+  shape: number[]
+  data: SafetensorsData
+}
+
+/** A whole file: tensors in the order of the header, and the free text of `__metadata__`. */
+export interface SafetensorsFile {
+  tensors: Map<string, StoredTensor>
+  metadata: Record<string, string>
+}
+
+const arrays = {
+  F64: Float64Array,
+  F32: Float32Array,
+  F16: Uint16Array,
+  BF16: Uint16Array,
+  I64: BigInt64Array,
+  I32: Int32Array,
+  I16: Int16Array,
+  I8: Int8Array,
+  U8: Uint8Array,
+  BOOL: Uint8Array,
+}
+
+const headerLimit = 100_000_000
+
+/**
+ * Reads a safetensors file. Tensors whose bytes lie aligned share memory with `bytes`; the others are copied.
+ * Throws an Error that begins with `name`, and names the tensor, when the header is damaged, a dtype is unknown, offsets
+ * overlap, leave holes or leave the file, or shape × element size is not the number of bytes.
+ * Format: https://github.com/huggingface/safetensors#format
+ */
+export function parseSafetensors(bytes: Uint8Array, name = 'safetensors'): SafetensorsFile {
+  const fail = (message: string): never => {
+    throw new Error(`${name}: ${message}`)
+  }
+  if (bytes.length < 8) fail(`expected at least 8 bytes, got ${bytes.length} — the file is truncated`)
+  const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength)
+  const headerLength = Number(view.getBigUint64(0, true))
+  if (headerLength > headerLimit) fail(`expected a header of at most ${headerLimit} bytes, got ${headerLength} — this is not a safetensors file`)
+  const start = 8 + headerLength
+  if (start > bytes.length) fail(`truncated: the header ends at byte ${start}, the file has ${bytes.length} bytes`)
+
+  const header = parseHeader(bytes.subarray(8, start)) ?? fail('expected a JSON object as header — this is not a safetensors file, or it is damaged')
+  const metadata: Record<string, string> = {}
+  const tensors = new Map<string, StoredTensor>()
+  const spans: { key: string; begin: number; end: number }[] = []
+  for (const [key, entry] of Object.entries(header)) {
+    if (key === '__metadata__') {
+      if (!isRecord(entry)) fail('expected __metadata__ to be an object of strings')
+      for (const [field, value] of Object.entries(entry as Record<string, unknown>)) {
+        if (typeof value !== 'string') fail(`expected __metadata__ to hold strings, got ${typeof value} for "${field}"`)
+        setOwn(metadata, field, value as string)
+      }
+      continue
+    }
+    const where = `tensor "${key}"`
+    if (!isRecord(entry)) fail(`${where}: expected dtype, shape and data_offsets, got ${JSON.stringify(entry)}`)
+    const { dtype, shape, data_offsets: offsets } = entry as Record<string, unknown>
+    if (typeof dtype !== 'string' || !Object.hasOwn(arrays, dtype)) {
+      fail(`${where}: expected dtype ${Object.keys(arrays).join(', ')}, got ${JSON.stringify(dtype)}`)
+    }
+    if (!Array.isArray(shape) || !shape.every(isCount)) fail(`${where}: expected a shape of whole numbers, got ${JSON.stringify(shape)}`)
+    if (!Array.isArray(offsets) || offsets.length !== 2 || !offsets.every(isCount)) {
+      fail(`${where}: expected data_offsets [begin, end], got ${JSON.stringify(offsets)}`)
+    }
+    const [begin, end] = offsets as number[]
+    if (begin > end || start + end > bytes.length) {
+      fail(`${where}: expected data_offsets within ${bytes.length - start} bytes of data, got [${begin}, ${end}] — the file is truncated or damaged`)
+    }
+    const Type = arrays[dtype as SafetensorsDtype]
+    const length = (shape as number[]).reduce((product, size) => product * size, 1)
+    if (length * Type.BYTES_PER_ELEMENT !== end - begin) {
+      fail(`${where}: expected ${length * Type.BYTES_PER_ELEMENT} bytes for shape (${(shape as number[]).join(', ')}) of ${dtype}, got ${end - begin}`)
+    }
+    const offset = bytes.byteOffset + start + begin
+    const data = offset % Type.BYTES_PER_ELEMENT === 0
+      ? new Type(bytes.buffer as ArrayBuffer, offset, length)
+      : new Type(bytes.slice(start + begin, start + end).buffer, 0, length)
+    if (dtype === 'BOOL' && (data as Uint8Array).some(byte => byte > 1)) fail(`${where}: expected bools as bytes 0 and 1, got another byte`)
+    tensors.set(key, { dtype: dtype as SafetensorsDtype, shape: shape as number[], data })
+    spans.push({ key, begin, end })
+  }
+
+  // The format wants the data covered exactly: each tensor begins where the one before it ended.
+  spans.sort((a, b) => a.begin - b.begin || a.end - b.end)
+  let covered = 0
+  for (const { key, begin, end } of spans) {
+    if (begin !== covered) fail(`tensor "${key}": expected data at offset ${covered}, got ${begin} — tensors may not ${begin < covered ? 'overlap' : 'leave holes'}`)
+    covered = end
+  }
+  if (covered !== bytes.length - start) fail(`expected ${covered} bytes of data, got ${bytes.length - start} — bytes after the last tensor belong to none`)
+  return { tensors, metadata }
+}
+
+/**
+ * Writes a safetensors file: tensors in the order given, header padded with spaces to 8 bytes, metadata keys as given.
+ * The same input always gives the same bytes. Put wide types first if other readers need aligned data.
+ * Throws when `data` is not the typed array of its dtype, or its length is not the product of its shape.
+ */
+export function writeSafetensors(
+  tensors: Map<string, StoredTensor> | Iterable<[string, StoredTensor]>,
+  metadata: Record<string, string> = {},
+): Uint8Array {
+  const header: Record<string, unknown> = {}
+  if (Object.keys(metadata).length > 0) header.__metadata__ = metadata
+  const parts: SafetensorsData[] = []
+  const fields = Object.keys(header).map(key => `${JSON.stringify(key)}:${JSON.stringify(header[key])}`)
+  const seen = new Set<string>()
+  let covered = 0
+  for (const [key, { dtype, shape, data }] of tensors) {
+    const where = `safetensors: tensor "${key}"`
+    if (key === '__metadata__' || seen.has(key)) throw new Error(`${where}: expected a new name, got one that is taken`)
+    seen.add(key)
+    const Type = Object.hasOwn(arrays, dtype) ? arrays[dtype] : undefined
+    if (!Type) throw new Error(`${where}: expected dtype ${Object.keys(arrays).join(', ')}, got ${JSON.stringify(dtype)}`)
+    if (!(data instanceof Type)) throw new Error(`${where}: expected ${Type.name} for dtype ${dtype}, got ${(data as object).constructor.name}`)
+    const length = shape.reduce((product, size) => product * size, 1)
+    if (!shape.every(isCount) || length !== data.length) {
+      throw new Error(`${where}: expected ${length} elements for shape (${shape.join(', ')}), got ${data.length}`)
+    }
+    // Written by hand rather than as one object: JavaScript objects move keys like "0" to the front.
+    fields.push(`${JSON.stringify(key)}:${JSON.stringify({ dtype, shape, data_offsets: [covered, covered + data.byteLength] })}`)
+    covered += data.byteLength
+    parts.push(data)
+  }
+  const text = new TextEncoder().encode(`{${fields.join(',')}}`)
+  const start = Math.ceil((8 + text.length) / 8) * 8
+  const out = new Uint8Array(start + covered)
+  new DataView(out.buffer).setBigUint64(0, BigInt(start - 8), true)
+  out.fill(0x20, 8 + text.length, start)
+  out.set(text, 8)
+  let offset = start
+  for (const part of parts) {
+    out.set(new Uint8Array(part.buffer, part.byteOffset, part.byteLength), offset)
+    offset += part.byteLength
+  }
+  return out
+}
+
+/**
+ * The elements as Float32Array: F32 shares memory, F16 and BF16 decode exactly, F64 and integers round to the nearest.
+ * I64 values beyond 2⁵³ round twice.
+ */
+export function toFloat32({ dtype, data }: StoredTensor): Float32Array {
+  if (data instanceof Float32Array) return data
+  if (dtype === 'BF16') {
+    const bits = new Uint32Array(data.length)
+    for (let i = 0; i < bits.length; i++) bits[i] = (data as Uint16Array)[i] << 16
+    return new Float32Array(bits.buffer)
+  }
+  const out = new Float32Array(data.length)
+  for (let i = 0; i < out.length; i++) out[i] = dtype === 'F16' ? float16((data as Uint16Array)[i]) : Number(data[i])
+  return out
+}
+
+/** The value of IEEE 754 binary16 bits. */
+function float16(bits: number): number {
+  const sign = bits & 0x8000 ? -1 : 1
+  const exponent = (bits >> 10) & 31
+  const fraction = bits & 1023
+  if (exponent === 31) return fraction ? NaN : sign * Infinity
+  return exponent === 0 ? sign * fraction * 2 ** -24 : sign * (1024 + fraction) * 2 ** (exponent - 25)
+}
+
+function parseHeader(bytes: Uint8Array): Record<string, unknown> | undefined {
+  if (bytes[0] !== 0x7b) return undefined
+  try {
+    const value: unknown = JSON.parse(new TextDecoder('utf-8', { fatal: true }).decode(bytes))
+    return isRecord(value) ? value : undefined
+  } catch {
+    return undefined
+  }
+}
+
+function isRecord(value: unknown): value is Record<string, unknown> {
+  return typeof value === 'object' && value !== null && !Array.isArray(value)
+}
+
+function isCount(value: unknown): value is number {
+  return typeof value === 'number' && Number.isSafeInteger(value) && value >= 0
+}
+
+/** Sets a key as the object's own, even `__proto__`. */
+function setOwn(target: Record<string, string>, key: string, value: string): void {
+  Object.defineProperty(target, key, { value, enumerable: true, writable: true, configurable: true })
+}
