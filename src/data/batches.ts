@@ -1,0 +1,199 @@
+// Which examples a step sees, in the published order, as flat integer arrays; the only randomness is a seeded, resumable one.
+import { exampleCount, ignoreLabel, type Dataset } from './dataset.js'
+import { Random, type RandomState } from './random.js'
+
+/** B rows; rows `count` … B − 1 are padding (pad token, `ignoreLabel`, blank identifier). */
+export interface Batch {
+  /** (B × S) tokens. */
+  inputs: Int32Array
+  /** (B × S) labels, `ignoreLabel` where not scored. */
+  labels: Int32Array
+  /** (B) */
+  puzzleIdentifiers: Int32Array
+  /** Real rows; always B in training. */
+  count: number
+}
+
+/** Where a training order stands: plain JSON, small even for millions of groups. */
+export interface BatchesState {
+  batchSize: number
+  groups: number
+  epochsPerPass: number
+  /** Epochs begun. */
+  epoch: number
+  /** Groups of this epoch that are used. */
+  position: number
+  /** Whether this pass has given a batch, so that its short last one is dropped. */
+  dealt: boolean
+  /** Random state before this epoch's groups were shuffled: the permutation follows from it. */
+  shuffle: RandomState
+  /** Random state now. */
+  random: RandomState
+}
+
+export interface TrainingOptions {
+  batchSize: number
+  /** A whole number, 0 … 2⁵³ − 1. */
+  seed: number
+  /** Epochs after which a short batch is dropped (`epochs_per_iter` of the published loader). Default 1. */
+  epochsPerPass?: number
+}
+
+/**
+ * Training batches without end. Per epoch the groups are shuffled; each gives one random puzzle, and that up to the missing
+ * number of its examples without replacement, until the batch is full. The short batch at the end of a pass of
+ * `epochsPerPass` epochs is dropped — unless the pass has given no batch at all (fewer examples than `batchSize`): then the
+ * batch goes on into the next pass, so every `next()` returns a full batch.
+ * Source: `_sample_batch` and `_iter_train` of the published loader; the random numbers are this project's own.
+ */
+export class TrainingBatches implements Iterable<Batch> {
+  readonly batchSize: number
+  #dataset: Dataset
+  #epochsPerPass: number
+  #random: Random
+  #shuffle: RandomState
+  #order: Int32Array = new Int32Array(0)
+  #epoch = 0
+  #position = 0
+  #dealt = false
+
+  /** Throws when the batch size is not a whole number from 1, or the dataset is empty. */
+  constructor(dataset: Dataset, { batchSize, seed, epochsPerPass = 1 }: TrainingOptions) {
+    checkBatchSize(batchSize)
+    if (!Number.isSafeInteger(epochsPerPass) || epochsPerPass < 1) throw new Error(`batches: expected epochsPerPass to be a whole number from 1, got ${epochsPerPass}`)
+    if (exampleCount(dataset) === 0) throw new Error('batches: expected a dataset with examples, got an empty one — build it with "trm data"')
+    this.batchSize = batchSize
+    this.#dataset = dataset
+    this.#epochsPerPass = epochsPerPass
+    this.#random = new Random(seed)
+    this.#shuffle = this.#random.state
+  }
+
+  /** Goes on, bit for bit, where `state` was taken. Throws when it belongs to another dataset size or another batch size. */
+  static restore(dataset: Dataset, state: BatchesState): TrainingBatches {
+    const { batchSize, epochsPerPass, groups, epoch, position, dealt, shuffle, random } = state
+    const batches = new TrainingBatches(dataset, { batchSize, epochsPerPass, seed: 0 })
+    const total = dataset.metadata.totalGroups
+    if (groups !== total) throw new Error(`batches: expected the state of a dataset of ${total} groups, got one of ${groups} — resume with the data the run began with`)
+    if (!Number.isSafeInteger(epoch) || epoch < 0 || !Number.isSafeInteger(position) || position < 0 || position > (epoch ? total : 0)) {
+      throw new Error(`batches: expected epoch and position within ${total} groups, got ${epoch} and ${position} — the state is damaged`)
+    }
+    batches.#random = Random.restore(shuffle)
+    batches.#shuffle = batches.#random.state
+    if (epoch > 0) batches.#beginEpoch()
+    batches.#epoch = epoch
+    batches.#position = position
+    batches.#dealt = dealt
+    batches.#random = Random.restore(random)
+    return batches
+  }
+
+  /** The whole state between two batches; see `restore`. */
+  get state(): BatchesState {
+    return {
+      batchSize: this.batchSize,
+      groups: this.#dataset.metadata.totalGroups,
+      epochsPerPass: this.#epochsPerPass,
+      epoch: this.#epoch,
+      position: this.#position,
+      dealt: this.#dealt,
+      shuffle: [...this.#shuffle],
+      random: this.#random.state,
+    }
+  }
+
+  /** Epochs begun so far. */
+  get epoch(): number {
+    return this.#epoch
+  }
+
+  /** The next full batch, in fresh arrays. */
+  next(): Batch {
+    const { puzzleIndices, groupIndices } = this.#dataset
+    const examples = new Int32Array(this.batchSize)
+    const puzzles = new Int32Array(this.batchSize)
+    let count = 0
+    while (count < this.batchSize) {
+      if (this.#position === this.#order.length) {
+        const passEnds = this.#epoch % this.#epochsPerPass === 0
+        if (passEnds && this.#dealt) count = 0
+        if (passEnds) this.#dealt = false
+        this.#beginEpoch()
+      }
+      const group = this.#order[this.#position++]
+      const puzzle = groupIndices[group] + this.#random.below(groupIndices[group + 1] - groupIndices[group])
+      const start = puzzleIndices[puzzle]
+      const size = puzzleIndices[puzzle + 1] - start
+      const taken = Math.min(size, this.batchSize - count)
+      draw(this.#random, size, taken, examples.subarray(count, count + taken), start)
+      puzzles.fill(puzzle, count, count + taken)
+      count += taken
+    }
+    this.#dealt = true
+    return collate(this.#dataset, examples, puzzles, this.batchSize)
+  }
+
+  *[Symbol.iterator](): Generator<Batch, never> {
+    while (true) yield this.next()
+  }
+
+  #beginEpoch(): void {
+    this.#shuffle = this.#random.state
+    this.#order = this.#random.permutation(this.#dataset.metadata.totalGroups)
+    this.#epoch++
+    this.#position = 0
+  }
+}
+
+/**
+ * All examples in order, each once; the last batch is padded with the pad token, `ignoreLabel` and the blank identifier.
+ * Throws when the batch size is not a whole number from 1.
+ */
+export function* testBatches(dataset: Dataset, batchSize: number): Generator<Batch, void> {
+  checkBatchSize(batchSize)
+  const total = exampleCount(dataset)
+  let puzzle = 0
+  for (let start = 0; start < total; start += batchSize) {
+    const count = Math.min(batchSize, total - start)
+    const examples = Int32Array.from({ length: count }, (_, i) => start + i)
+    const puzzles = examples.map(example => {
+      while (example >= dataset.puzzleIndices[puzzle + 1]) puzzle++
+      return puzzle
+    })
+    yield collate(dataset, examples, puzzles, batchSize)
+  }
+}
+
+function collate({ metadata, ...dataset }: Dataset, examples: Int32Array, puzzles: Int32Array, batchSize: number): Batch {
+  const { seqLen, padId, blankIdentifierId } = metadata
+  const count = examples.length
+  const inputs = new Int32Array(batchSize * seqLen).fill(padId, count * seqLen)
+  const labels = new Int32Array(batchSize * seqLen).fill(ignoreLabel, count * seqLen)
+  const puzzleIdentifiers = new Int32Array(batchSize).fill(blankIdentifierId, count)
+  for (let row = 0; row < count; row++) {
+    const from = examples[row] * seqLen
+    inputs.set(dataset.inputs.subarray(from, from + seqLen), row * seqLen)
+    labels.set(dataset.labels.subarray(from, from + seqLen), row * seqLen)
+    puzzleIdentifiers[row] = dataset.puzzleIdentifiers[puzzles[row]]
+  }
+  return { inputs, labels, puzzleIdentifiers, count }
+}
+
+/** Writes `taken` different numbers of start … start + size − 1 in random order into `out` (a Fisher–Yates that stops early). */
+function draw(random: Random, size: number, taken: number, out: Int32Array, start: number): void {
+  if (size === 1) {
+    if (taken) out[0] = start
+    return
+  }
+  const rest = new Int32Array(size)
+  for (let i = 0; i < size; i++) rest[i] = i
+  for (let i = 0; i < taken; i++) {
+    const j = i + random.below(size - i)
+    out[i] = start + rest[j]
+    rest[j] = rest[i]
+  }
+}
+
+function checkBatchSize(batchSize: number): void {
+  if (!Number.isSafeInteger(batchSize) || batchSize < 1) throw new Error(`batches: expected a batch size that is a whole number from 1, got ${batchSize}`)
+}

@@ -1,0 +1,23 @@
+// The public door of webgpu-trm/data: puzzles as integer arrays, file formats and random numbers, without any GPU.
+export { TrainingBatches, testBatches, type Batch, type BatchesState, type TrainingOptions } from './batches.js'
+export {
+  checkDataset, datasetPaths, exampleCount, ignoreLabel, readDataset, readIdentifiers, singleExampleDataset, writeDataset, writeIdentifiers,
+  type Dataset, type DatasetMetadata, type ReadFile, type Split,
+} from './dataset.js'
+export { dihedralCount, dihedralInverse, dihedralMap, dihedralTransform, type Grid } from './dihedral.js'
+export {
+  decodeMaze, encodeMaze, generateMaze, mazeCharacters, mazeFromRows, mazeSizeOf, mazeViolations, mazeVocabSize, shortestMazePath,
+  type GenerateMazeOptions, type MazeTableOptions,
+} from './maze.js'
+export { Random, type RandomState } from './random.js'
+export {
+  applySudokuShuffle, decodeSudoku, describeSudokuViolation, drawSudokuShuffle, encodeSudoku, generateSudoku, invertSudokuShuffle,
+  isSudokuSolved, solveSudoku, sudokuFromRows, sudokuSizeOf, sudokuViolations, sudokuVocabSize,
+  type GenerateSudokuOptions, type SudokuShuffle, type SudokuSize, type SudokuTableOptions, type SudokuViolation,
+} from './sudoku.js'
+export { parsePuzzleCsv, type PuzzleRow } from '../formats/csv.js'
+export { npyInt32, parseNpy, writeNpy, type NpyArray, type NpyData, type NpyDtype } from '../formats/npy.js'
+export {
+  parseSafetensors, toFloat32, writeSafetensors,
+  type SafetensorsData, type SafetensorsDtype, type SafetensorsFile, type StoredTensor,
+} from '../formats/safetensors.js'

@@ -1,0 +1,263 @@
+// Square mazes as tokens: text, shortest paths, datasets from tables with the 8 symmetries, and a generator.
+import type { PuzzleRow } from '../formats/csv.js'
+import { singleExampleDataset, type Dataset } from './dataset.js'
+import { dihedralCount, dihedralMap } from './dihedral.js'
+import { Random } from './random.js'
+
+/** Characters of a maze; id = place + 1 (0 is PAD): wall 1, floor 2, start 3, goal 4, path 5. */
+export const mazeCharacters = '# SGo'
+
+/** PAD and the characters. */
+export const mazeVocabSize = mazeCharacters.length + 1
+
+const [wall, floor, start, goal, path] = [1, 2, 3, 4, 5]
+const smallest = 5
+
+/**
+ * Text to tokens. Throws when the length is not a square or a character is not one of `# SGo`.
+ */
+export function encodeMaze(text: string): Uint8Array {
+  mazeSizeOf(text.length)
+  return Uint8Array.from(text, (character, i) => {
+    const place = mazeCharacters.indexOf(character)
+    if (place < 0) throw new Error(`maze: expected characters "${mazeCharacters}", got ${JSON.stringify(character)} at character ${i + 1}`)
+    return place + 1
+  })
+}
+
+/** Tokens to text; '?' for PAD or anything else that is no maze token. */
+export function decodeMaze(ids: ArrayLike<number>): string {
+  return Array.from(ids, id => mazeCharacters[id - 1] ?? '?').join('')
+}
+
+/** Side of a maze of that many cells. Throws when it is not a square of a whole number from 2. */
+export function mazeSizeOf(cells: number): number {
+  const size = Math.sqrt(cells)
+  if (!Number.isInteger(size) || size < 2) throw new Error(`maze: expected a square grid, got ${cells} cells`)
+  return size
+}
+
+/**
+ * Steps of the shortest path from S to G of a maze of tokens, moving up, down, left and right over all but walls and PAD.
+ * Infinity when there is none. Throws when the grid is not square or does not have one S and one G.
+ */
+export function shortestMazePath(ids: ArrayLike<number>): number {
+  const { from, to } = ends(ids)
+  return distances(ids, mazeSizeOf(ids.length), from, id => id >= floor && id <= path)[to]
+}
+
+/**
+ * What is wrong with an answer, [] when it is the question with one shortest path from S to G marked (several may exist).
+ * Throws when the question is not a maze with one S and one G, or the sizes differ.
+ */
+export function mazeViolations(question: ArrayLike<number>, answer: ArrayLike<number>): string[] {
+  if (question.length !== answer.length) throw new Error(`maze: expected an answer of ${question.length} cells, got ${answer.length}`)
+  const size = mazeSizeOf(question.length)
+  const { from, to } = ends(question)
+  const violations: string[] = []
+  let marked = 0
+  for (let cell = 0; cell < question.length; cell++) {
+    const onFloor = question[cell] === floor || question[cell] === path
+    if (answer[cell] === path && onFloor) marked++
+    else if (answer[cell] !== (onFloor ? floor : question[cell])) {
+      violations.push(`'${decodeMaze([answer[cell]])}' instead of '${decodeMaze([question[cell]])}' at row ${Math.floor(cell / size) + 1} column ${cell % size + 1}`)
+    }
+  }
+  const shortest = shortestMazePath(question)
+  const walked = distances(answer, size, from, (id, cell) => cell === to || (id === path && question[cell] !== wall))[to]
+  if (shortest === Infinity) violations.push('no path exists')
+  else if (walked === Infinity) violations.push('the marked cells do not join S and G')
+  else if (walked > shortest) violations.push(`the marked path has ${walked} steps, the shortest has ${shortest}`)
+  else if (marked !== shortest - 1) violations.push(`${marked} cells are marked, the shortest path has ${shortest - 1}`)
+  return violations
+}
+
+export interface MazeTableOptions {
+  /** Name of the table in error messages. */
+  name?: string
+  /** Transformed copies added to each maze, 0 … 7: dihedral ids 1 … augment. Default 0; 7 gives all eight symmetries. */
+  augment?: number
+  /** Keep only so many mazes, drawn at random without replacement. Default all. */
+  subsample?: number
+  /** Seed of the draw. Default 0. */
+  seed?: number
+}
+
+/**
+ * A dataset from the rows of a puzzle table; a group is a maze and its transformed copies. The first row tells the size.
+ * Throws `name:line: …` when a row has another length, a wrong character, or an answer that is not a shortest path.
+ */
+export function mazeFromRows(rows: PuzzleRow[], { name = 'maze', augment = 0, subsample, seed = 0 }: MazeTableOptions = {}): Dataset {
+  if (rows.length === 0) throw new Error(`${name}: expected at least one maze, got an empty table`)
+  if (!Number.isInteger(augment) || augment < 0 || augment >= dihedralCount) throw new Error(`maze: expected augment to be 0 … 7, got ${augment} — a square has 8 symmetries`)
+  if (subsample !== undefined) checkCount('subsample', subsample, 1)
+  const cells = rows[0].question.length
+  const pairs = rows.map(row => parseRow(row, cells, name))
+  const chosen = subsample !== undefined && subsample < pairs.length
+    ? Array.from(new Random(seed).permutation(pairs.length).subarray(0, subsample), i => pairs[i])
+    : pairs
+  return mazeDataset(chosen, augment)
+}
+
+export interface GenerateMazeOptions {
+  /** Side, a whole number from 5, odd or even. */
+  size: number
+  train: number
+  test: number
+  seed?: number
+}
+
+/**
+ * New mazes without loops, so that exactly one path joins S and G; both splits together hold no maze twice, not even
+ * turned or mirrored. Throws when so many distinct mazes of that size were not found.
+ */
+export function generateMaze({ size, train, test, seed = 0 }: GenerateMazeOptions): { train: Dataset; test: Dataset } {
+  if (!Number.isSafeInteger(size) || size < smallest) throw new Error(`maze: expected a size that is a whole number from ${smallest}, got ${size}`)
+  checkCount('train', train, 1)
+  checkCount('test', test, 1)
+  const random = new Random(seed)
+  const maps = Array.from({ length: dihedralCount }, (_, id) => dihedralMap(size, size, id))
+  const seen = new Set<string>()
+  const draw = (split: string, count: number) => {
+    const pairs: MazePair[] = []
+    const patience = 1000
+    let misses = 0
+    while (pairs.length < count) {
+      const pair = drawMaze(size, random)
+      // The smallest of the eight texts stands for the maze.
+      const key = maps.map(map => String.fromCharCode(...map.map(cell => pair.question[cell]))).sort()[0]
+      if (!seen.has(key)) {
+        seen.add(key)
+        pairs.push(pair)
+        misses = 0
+      } else if (++misses > patience) {
+        throw new Error(`maze: expected ${count} distinct ${split} mazes of size ${size}, found ${pairs.length} and then none in ${patience} tries — ask for fewer or larger mazes`)
+      }
+    }
+    return mazeDataset(pairs, 0)
+  }
+  const testSplit = draw('test', test)
+  return { train: draw('train', train), test: testSplit }
+}
+
+interface MazePair {
+  question: Uint8Array
+  answer: Uint8Array
+}
+
+/** Carves a tree: a wall may open when exactly one of its neighbours is open, so no loop can close, whatever the size. */
+function drawMaze(size: number, random: Random): MazePair {
+  const question = new Uint8Array(size * size).fill(wall)
+  const first = random.below(question.length)
+  question[first] = floor
+  const frontier = [first]
+  while (frontier.length > 0) {
+    // Mostly from the newest cell (long corridors), sometimes from any (branches).
+    const at = random.below(4) > 0 ? frontier.length - 1 : random.below(frontier.length)
+    const choices = neighbours(frontier[at], size)
+      .filter(cell => question[cell] === wall && neighbours(cell, size).filter(next => question[next] === floor).length === 1)
+    if (choices.length === 0) {
+      frontier.splice(at, 1)
+      continue
+    }
+    const cell = choices[random.below(choices.length)]
+    question[cell] = floor
+    frontier.push(cell)
+  }
+  const cells = Array.from(question.keys()).filter(cell => question[cell] === floor)
+  const from = cells[random.below(cells.length)]
+  const steps = distances(question, size, from, id => id === floor)
+  // The goal lies in the farther half, so that paths are long but not always the longest.
+  const farthest = cells.reduce((most, cell) => Math.max(most, steps[cell]), 0)
+  const far = cells.filter(cell => steps[cell] * 2 >= farthest && cell !== from)
+  const to = far[random.below(far.length)]
+  question[from] = start
+  question[to] = goal
+  const answer = question.slice()
+  for (let cell = to; steps[cell] > 1;) {
+    cell = neighbours(cell, size).find(next => steps[next] === steps[cell] - 1)!
+    answer[cell] = path
+  }
+  return { question, answer }
+}
+
+function parseRow({ question, answer, line }: PuzzleRow, cells: number, name: string): MazePair {
+  const fail = (message: string): never => {
+    throw new Error(`${name}:${line}: ${message}`)
+  }
+  const encode = (text: string, what: string): Uint8Array => {
+    if (text.length !== cells) fail(`expected ${cells} characters in the ${what}, as in the first maze, got ${text.length}`)
+    try {
+      return encodeMaze(text)
+    } catch (error) {
+      return fail(`${what}: ${(error as Error).message}`)
+    }
+  }
+  const pair = { question: encode(question, 'question'), answer: encode(answer, 'answer') }
+  if (pair.question.includes(path)) fail("expected a question without a marked path, got 'o'")
+  let violations: string[] = []
+  try {
+    violations = mazeViolations(pair.question, pair.answer)
+  } catch (error) {
+    fail((error as Error).message)
+  }
+  if (violations.length > 0) fail(`expected an answer that marks a shortest path, got one that does not: ${violations[0]}`)
+  return pair
+}
+
+function mazeDataset(pairs: MazePair[], augment: number): Dataset {
+  const cells = pairs[0].question.length
+  const size = mazeSizeOf(cells)
+  const groupSize = 1 + augment
+  const maps = Array.from({ length: groupSize }, (_, id) => dihedralMap(size, size, id))
+  const inputs = new Uint8Array(pairs.length * groupSize * cells)
+  const labels = new Int8Array(inputs.length)
+  let offset = 0
+  for (const { question, answer } of pairs) {
+    for (const map of maps) {
+      for (const from of map) {
+        inputs[offset] = question[from]
+        labels[offset++] = answer[from]
+      }
+    }
+  }
+  return singleExampleDataset({ inputs, labels, seqLen: cells, vocabSize: mazeVocabSize, groupSize })
+}
+
+function ends(ids: ArrayLike<number>): { from: number; to: number } {
+  const all = Array.from(ids)
+  for (const [id, character] of [[start, 'S'], [goal, 'G']] as const) {
+    const count = all.filter(other => other === id).length
+    if (count !== 1) throw new Error(`maze: expected one ${character}, got ${count}`)
+  }
+  return { from: all.indexOf(start), to: all.indexOf(goal) }
+}
+
+/** Steps from a cell to every cell over those that `open` allows; Infinity where it does not lead (breadth first). */
+function distances(ids: ArrayLike<number>, size: number, from: number, open: (id: number, cell: number) => boolean): Float64Array {
+  const steps = new Float64Array(ids.length).fill(Infinity)
+  steps[from] = 0
+  const queue = [from]
+  for (const cell of queue) {
+    for (const next of neighbours(cell, size)) {
+      if (steps[next] !== Infinity || !open(ids[next], next)) continue
+      steps[next] = steps[cell] + 1
+      queue.push(next)
+    }
+  }
+  return steps
+}
+
+function neighbours(cell: number, size: number): number[] {
+  const column = cell % size
+  const found: number[] = []
+  if (cell >= size) found.push(cell - size)
+  if (column > 0) found.push(cell - 1)
+  if (column < size - 1) found.push(cell + 1)
+  if (cell < size * size - size) found.push(cell + size)
+  return found
+}
+
+function checkCount(name: string, value: number, least: number): void {
+  if (!Number.isSafeInteger(value) || value < least) throw new Error(`maze: expected ${name} to be a whole number from ${least}, got ${value}`)
+}
