@@ -1,0 +1,219 @@
+// The command "trm data": dataset directories from puzzle tables or from the generators, written whole or not at all.
+import { lstat, mkdir, readFile, readdir, rename, rm, rmdir, writeFile } from 'node:fs/promises'
+import { basename, dirname, join, resolve, sep } from 'node:path'
+import { datasetPaths, exampleCount, writeDataset, writeIdentifiers, type Dataset } from '../data/dataset.js'
+import { generateMaze, mazeFromRows, mazeSizeOf } from '../data/maze.js'
+import { generateSudoku, sudokuFromRows, type SudokuSize } from '../data/sudoku.js'
+import { parsePuzzleCsv, type PuzzleRow } from '../formats/csv.js'
+import { helpText, parseArguments, UsageError, type OptionTable, type Usage } from './arguments.js'
+
+const out = { type: 'string', required: true, placeholder: 'DIR', description: 'directory to write' } as const
+const seed = { type: 'number', default: 0, min: 0, description: 'seed of everything random' } as const
+const force = { type: 'boolean', description: 'replace DIR if it is a dataset directory' } as const
+const csv = (split: string) => ({ type: 'string', required: true, placeholder: 'F.csv', description: `${split} puzzles: source,question,answer,rating` }) as const
+const subsample = { type: 'number', min: 1, description: 'keep only N training puzzles, drawn at random' } as const
+const count = (split: string) => ({ type: 'number', required: true, min: 1, description: `${split} puzzles to make` }) as const
+
+const sudokuUsage = {
+  command: 'trm data sudoku',
+  summary: 'Builds a dataset directory from Sudoku tables (4×4, 6×6 or 9×9).',
+  options: {
+    train: csv('training'),
+    test: csv('test'),
+    out,
+    augment: { type: 'number', default: 0, min: 0, description: 'shuffled copies added to each training puzzle' },
+    subsample,
+    seed,
+    force,
+  },
+} as const satisfies Usage<OptionTable>
+
+const mazeUsage = {
+  command: 'trm data maze',
+  summary: 'Builds a dataset directory from maze tables (characters "# SGo").',
+  options: {
+    train: csv('training'),
+    test: csv('test'),
+    out,
+    augment: { type: 'number', default: 0, min: 0, max: 7, description: 'turned and mirrored copies added to each training maze' },
+    subsample,
+    seed,
+    force,
+  },
+} as const satisfies Usage<OptionTable>
+
+const generateSudokuUsage = {
+  command: 'trm data generate sudoku',
+  summary: 'Makes Sudoku puzzles with one solution each; no solution of the test split occurs in the training split.',
+  options: {
+    size: { type: 'number', required: true, description: '4, 6 or 9' },
+    train: count('training'),
+    test: count('test'),
+    out,
+    clues: { type: 'number', min: 4, description: 'exact number of givens; without it, as few as removal reaches' },
+    seed,
+    force,
+  },
+} as const satisfies Usage<OptionTable>
+
+const generateMazeUsage = {
+  command: 'trm data generate maze',
+  summary: 'Makes mazes with exactly one path; no maze is in both splits.',
+  options: {
+    size: { type: 'number', required: true, min: 5, max: 100, description: 'side of the maze' },
+    train: count('training'),
+    test: count('test'),
+    out,
+    seed,
+    force,
+  },
+} as const satisfies Usage<OptionTable>
+
+const summary = 'Builds dataset directories from puzzle tables, or from generators.'
+
+/** The command, for the table of commands: `run` takes the arguments after `trm data`. */
+export const dataCommand = {
+  name: 'data',
+  summary,
+  help: [
+    summary,
+    'Usage:\n' + [
+      'trm data sudoku|maze --train F.csv --test F.csv --out DIR [--augment N] [--subsample N] [--seed N] [--force]',
+      'trm data generate sudoku --size 4|6|9 --train N --test N --out DIR [--clues N] [--seed N] [--force]',
+      'trm data generate maze --size N --train N --test N --out DIR [--seed N] [--force]',
+    ].map(line => `  ${line}`).join('\n'),
+    'Each has its own --help.',
+  ].join('\n\n'),
+  run: runData,
+}
+
+/** Runs one sub-command. Throws a UsageError for a wrong command line, an Error when reading, building or writing fails. */
+async function runData(args: string[]): Promise<void> {
+  const [name, ...rest] = args
+  if (name === 'sudoku') return buildFromTables(rest, sudokuUsage, sudokuFromRows)
+  if (name === 'maze') return buildFromTables(rest, mazeUsage, mazeFromRows)
+  if (name === 'generate') return generate(rest)
+  if (name === '--help' || name === '-h') return console.log(dataCommand.help)
+  throw new UsageError(`trm data: expected sudoku, maze or generate, got ${name === undefined ? 'nothing' : JSON.stringify(name)} — see "trm data --help"`)
+}
+
+async function generate([name, ...rest]: string[]): Promise<void> {
+  if (name === 'sudoku') {
+    const values = parseArguments(rest, generateSudokuUsage)?.values
+    if (!values) return
+    const { size, train, test, clues, seed } = values
+    if (![4, 6, 9].includes(size)) throw new UsageError(`${generateSudokuUsage.command}: --size: expected 4, 6 or 9, got ${size}`)
+    return save(values, () => generateSudoku({ size: size as SudokuSize, train, test, clues, seed }))
+  }
+  if (name === 'maze') {
+    const values = parseArguments(rest, generateMazeUsage)?.values
+    return values && save(values, () => generateMaze(values))
+  }
+  if (name === '--help' || name === '-h') return console.log([helpText(generateSudokuUsage), helpText(generateMazeUsage)].join('\n\n\n'))
+  throw new UsageError(`trm data generate: expected sudoku or maze, got ${name === undefined ? 'nothing' : JSON.stringify(name)} — see "trm data generate --help"`)
+}
+
+type Build = (rows: PuzzleRow[], options: { name: string; augment?: number; subsample?: number; seed?: number }) => Dataset
+
+async function buildFromTables(args: string[], usage: typeof sudokuUsage | typeof mazeUsage, build: Build): Promise<void> {
+  const values = parseArguments(args, usage as typeof sudokuUsage)?.values
+  if (!values) return
+  const { augment, subsample, seed } = values
+  await save(values, async () => {
+    const train = build(await readTable(values.train), { name: values.train, augment, subsample, seed })
+    const test = build(await readTable(values.test), { name: values.test })
+    if (train.metadata.seqLen !== test.metadata.seqLen) {
+      throw new Error(`data: expected puzzles of one size, got ${train.metadata.seqLen} cells in ${values.train} and ${test.metadata.seqLen} in ${values.test}`)
+    }
+    return { train, test }
+  })
+}
+
+async function readTable(path: string): Promise<PuzzleRow[]> {
+  let bytes: Uint8Array
+  try {
+    bytes = await readFile(path)
+  } catch (error) {
+    throw new Error(`data: cannot read ${path}: ${reason(error)}`)
+  }
+  return parsePuzzleCsv(bytes, path)
+}
+
+type Splits = { train: Dataset; test: Dataset }
+
+/** Checks the place first, so that a long build is not lost, then builds, writes and tells. */
+async function save({ out, force }: { out: string; force: boolean }, build: () => Splits | Promise<Splits>): Promise<void> {
+  await checkPlace(out, force)
+  const splits = await build()
+  const files = new Map([...writeIdentifiers(), ...writeDataset(splits.train, 'train'), ...writeDataset(splits.test, 'test')])
+  await writeDirectory(out, files, force)
+  for (const split of ['train', 'test'] as const) {
+    const { seqLen, vocabSize, totalGroups } = splits[split].metadata
+    const side = mazeSizeOf(seqLen)
+    console.log(`${join(out, split)}: ${exampleCount(splits[split])} examples in ${totalGroups} groups, ${side}×${side}, vocabulary ${vocabSize}`)
+  }
+}
+
+/** Whether something stands at `out` that has to be replaced. Throws when it may not be. */
+async function checkPlace(out: string, force: boolean): Promise<'free' | 'empty' | 'dataset'> {
+  const fail = (message: string): never => {
+    throw new Error(`data: ${message}`)
+  }
+  let entries: string[]
+  try {
+    if (!(await lstat(out)).isDirectory()) fail(`expected ${out} to be free or a directory, got something else — choose another --out`)
+    entries = (await readdir(out, { recursive: true })).map(entry => entry.split(sep).join('/'))
+  } catch (error) {
+    const { code } = error as NodeJS.ErrnoException
+    if (code === 'ENOENT') return 'free'
+    if (code === undefined) throw error
+    return fail(`cannot write ${out}: ${reason(error)}`)
+  }
+  if (entries.length === 0) return 'empty'
+  const ours = new Set([...datasetPaths, 'train', 'test'])
+  const stranger = entries.find(entry => !ours.has(entry))
+  if (stranger !== undefined) fail(`expected ${out} to be empty or a dataset directory, found ${stranger} in it — choose another --out`)
+  if (!force) fail(`expected ${out} to be empty, found a dataset in it — add --force to replace it`)
+  return 'dataset'
+}
+
+/** Writes all files next to `out`, then renames: a reader sees the old directory or the new one, never a part. */
+async function writeDirectory(out: string, files: Map<string, Uint8Array>, force: boolean): Promise<void> {
+  const target = resolve(out)
+  const sibling = (word: string) => join(dirname(target), `.${basename(target)}.${word}-${process.pid}`)
+  const [partial, old] = [sibling('partial'), sibling('old')]
+  try {
+    for (const [path, bytes] of files) {
+      await mkdir(dirname(join(partial, path)), { recursive: true })
+      await writeFile(join(partial, path), bytes)
+    }
+    const place = await checkPlace(out, force)
+    if (place === 'empty') await rmdir(target)
+    if (place === 'dataset') await rename(target, old)
+    try {
+      await rename(partial, target)
+    } catch (error) {
+      if (place === 'dataset') await rename(old, target)
+      throw error
+    }
+    if (place === 'dataset') await rm(old, { recursive: true, force: true })
+  } catch (error) {
+    await rm(partial, { recursive: true, force: true }).catch(() => {})
+    throw (error as NodeJS.ErrnoException).code === undefined ? error : new Error(`data: cannot write ${out}: ${reason(error)}`)
+  }
+}
+
+/** The system's words for a file error, without the path that the message already has. */
+function reason(error: unknown): string {
+  const { code, message } = error as NodeJS.ErrnoException
+  const words: Record<string, string> = {
+    ENOENT: 'no such file or directory',
+    EACCES: 'permission denied',
+    EPERM: 'operation not permitted',
+    EISDIR: 'it is a directory',
+    ENOTDIR: 'a part of the path is not a directory',
+    EROFS: 'the file system is read-only',
+    ENOSPC: 'no space left',
+  }
+  return words[code ?? ''] ?? message.split(',')[0]
+}
