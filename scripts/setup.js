@@ -87,7 +87,7 @@ function installPackages() {
   let { ok, output } = npm(['ci'])
   if (!ok && !offline.test(output)) ({ ok, output } = npm(['install']))
   if (ok && dawnEntry(root)) return
-  const errors = output.split('\n').filter(line => !/A complete log|npm warn/i.test(line)).slice(0, 12).join('\n')
+  const errors = output.split('\n').filter(line => line && !/A complete log|npm warn|npm error( +at |  +\w+: |.*[{}]$| errno| syscall)/i.test(line)).slice(0, 12).join('\n')
   throw new SetupError(`${ok ? 'the npm package webgpu was not installed' : errors}\nsetup: the npm packages could not be installed — with the npm registry in reach, run:\n  npm ci\n  node scripts/setup.js`)
 }
 
@@ -139,7 +139,7 @@ function installLavapipe() {
     run('apt-get', ['-o', 'Acquire::Retries=1', '-o', 'Acquire::http::Timeout=20', '-o', 'DPkg::Lock::Timeout=120', ...args], { env: { ...process.env, DEBIAN_FRONTEND: 'noninteractive', LC_ALL: 'C' } })
   const packages = ['mesa-vulkan-drivers', 'libvulkan1']
   say('setup: no adapter here, installing Mesa\'s software driver lavapipe (apt-get install mesa-vulkan-drivers libvulkan1) …')
-  apt('update')
+  const update = apt('update')
   const policy = run('apt-cache', ['policy', packages[0]], { env: { ...process.env, LC_ALL: 'C' } }).output
   const release = osRelease()
   const backports = `${release.VERSION_CODENAME}-backports`
@@ -147,7 +147,7 @@ function installLavapipe() {
   const old = Number(/Candidate: (?:\d+:)?(\d+)/.exec(policy)?.[1]) < 23
   if (!old || release.ID !== 'debian') {
     const { ok, output } = apt('install', '-y', '--no-install-recommends', ...packages)
-    return ok ? undefined : errorOf(output)
+    return ok ? undefined : errorOf(output, update.output)
   }
   const source = '/etc/apt/sources.list.d/webgpu-trm-backports.sources'
   const added = !policy.includes(backports)
@@ -164,11 +164,13 @@ function installLavapipe() {
   const { ok, output } = apt('install', '-y', '--no-install-recommends', '-t', backports, ...packages)
   if (ok) return undefined
   if (added) rmSync(source, { force: true })
-  return errorOf(output)
+  return errorOf(output, update.output)
 }
 
-function errorOf(output) {
-  return (output.split('\n').findLast(line => line.startsWith('E: ')) ?? output.split('\n').at(-1) ?? '').replace(/^E: /, '')
+/** Why apt failed, in a line: what it could not fetch, else its last error. */
+function errorOf(output, updateOutput) {
+  const lines = `${updateOutput}\n${output}`.split('\n')
+  return (lines.find(line => /^[WE]: Failed to fetch/.test(line)) ?? lines.findLast(line => line.startsWith('E: ')) ?? lines.at(-1)).replace(/^[WE]: /, '')
 }
 
 /** Fetches SwiftShader from the npm registry into the cache folder. Returns why it did not, or undefined. */
@@ -178,8 +180,8 @@ function installSwiftshader() {
   say(`setup: fetching SwiftShader from the npm registry (${swiftshaderPackage.name}, 68 MB) …`)
   const work = mkdtempSync(join(tmpdir(), 'webgpu-trm-'))
   try {
-    const { ok, output } = npm(['pack', swiftshaderPackage.name, '--pack-destination', work], { cwd: work })
-    if (!ok) return output.split('\n').find(line => /npm error/i.test(line) && !/npm error code/i.test(line))?.replace(/^npm error (network )?/i, '') ?? 'npm pack failed'
+    const { ok, output } = npm(['pack', swiftshaderPackage.name, '--pack-destination', work, '--cache', join(work, 'npm')], { cwd: work })
+    if (!ok) return (/^.*(?:reason:|npm error 404|ENOSPC|EACCES|not found).*$/m.exec(output)?.[0] ?? output.split('\n').at(-1)).replace(/^npm error (network )?/i, '')
     const archive = readdirSync(work).find(name => name.endsWith('.tgz'))
     const packed = readTar(gunzipSync(readFileSync(join(work, archive))), path => path === swiftshaderPackage.file)[swiftshaderPackage.file]
     if (!packed || createHash('sha256').update(packed).digest('hex') !== swiftshaderPackage.sha256) return `${swiftshaderPackage.name} does not hold the expected ${swiftshaderPackage.file}`
@@ -203,11 +205,7 @@ async function readyAdapter() {
   const { entry } = dawnEntry(root)
   const choice = process.env.TRM_ADAPTER || 'auto'
   const search = () => firstAdapter(choice, { entry })
-  const use = ({ adapter }) => {
-    say(`adapter: ${adapterLine(adapter.info)}`)
-    // SwiftShader is several times slower: say once, in passing, how to do better.
-    if (adapter.kind === 'swiftshader' && choice === 'auto') say(`  lavapipe would be 3 to 6 times faster: ${lavapipeCommands().join(' && ')}`)
-  }
+  const use = ({ adapter }) => say(`adapter: ${adapterLine(adapter.info)}`)
   if (choice === 'null') return say('adapter: null — computes nothing, checks kernels only')
   const found = await search()
   if (found.adapter) return use(found)
@@ -221,7 +219,11 @@ async function readyAdapter() {
       continue
     }
     const now = await search()
-    if (now.adapter) return use(now)
+    if (now.adapter) {
+      use(now)
+      if (kind === 'swiftshader' && choice === 'auto') say(`  lavapipe would be 3 to 6 times faster:\n${lavapipeCommands().map(line => `    ${line}`).join('\n')}`)
+      return
+    }
     reasons.push(...now.tried.map(({ label, error }) => `${label}: ${error}`))
   }
   throw new SetupError(noAdapterMessage([...new Set(reasons)]))
