@@ -1,0 +1,113 @@
+// Mazes: text, shortest paths, tables with symmetries, and the generator.
+import { existsSync, readFileSync } from 'node:fs'
+import { test } from 'uvu'
+import * as assert from 'uvu/assert'
+import { dihedralInverse, dihedralTransform } from '../../src/data/dihedral.js'
+import { decodeMaze, encodeMaze, generateMaze, mazeFromRows, mazeViolations, shortestMazePath } from '../../src/data/maze.js'
+import { parsePuzzleCsv } from '../../src/formats/csv.js'
+import { sharedPath } from './shared.js'
+
+const question = 'S  ##' + '# #  ' + '    #' + ' ## G' + '     '
+const rowOf = (question: string, answer: string, line = 2) => ({ source: 's', question, answer, rating: '0', line })
+const violations = (q: string, a: string) => mazeViolations(encodeMaze(q), encodeMaze(a))
+// S at the top left, G at the bottom right; two shortest paths around the wall in the middle.
+const ring = 'S   ' + ' ## ' + ' ## ' + '   G'
+const over = 'Sooo' + ' ##o' + ' ##o' + '   G'
+
+test('tokens are places in "# SGo" + 1', () => {
+  assert.equal([...encodeMaze('# SG' + 'o###' + '    ' + '    ').slice(0, 5)], [1, 2, 3, 4, 5])
+  assert.is(decodeMaze(encodeMaze(question)), question)
+  assert.is(decodeMaze([0, 1, 6, -100]), '?#??')
+  assert.throws(() => encodeMaze('# S'), /expected a square grid, got 3 cells/)
+  assert.throws(() => encodeMaze('#x  '), /characters "# SGo", got "x" at character 2/)
+})
+
+test('answers are judged against the shortest path', () => {
+  assert.is(shortestMazePath(encodeMaze(ring)), 6)
+  assert.equal(violations(ring, over), [])
+  assert.equal(violations(ring, 'S   ' + 'o## ' + 'o## ' + 'oooG'), [])
+  assert.equal(violations(ring, ring), ['the marked cells do not join S and G'])
+  assert.equal(violations(ring, 'Sooo' + 'o##o' + ' ##o' + '   G'), ['6 cells are marked, the shortest path has 5'])
+  assert.equal(violations(ring, 'Sooo' + ' #oo' + ' ##o' + '   G'), ["'o' instead of '#' at row 2 column 3"])
+  assert.match(violations(ring, 'Sooo' + ' ##o' + ' ##o' + '   o').join(), /'o' instead of 'G' at row 4 column 4/)
+  const long = 'S #G' + '    ' + '    ' + '    '
+  assert.equal(violations(long, 'So#G' + ' ooo' + '    ' + '    '), [])
+  assert.equal(violations(long, 'S #G' + 'o  o' + 'oooo' + '    '), ['the marked path has 7 steps, the shortest has 5'])
+  assert.equal(violations('S#' + '#G', 'S#' + '#G'), ['no path exists'])
+  assert.equal(violations('SG' + '##', 'SG' + '##'), [])
+  assert.throws(() => violations('S ' + '##', 'S ' + '##'), /expected one G, got 0/)
+  assert.throws(() => violations('SG' + 'S#', 'SG' + 'S#'), /expected one S, got 2/)
+  assert.throws(() => violations(ring, 'SG##'), /expected an answer of 16 cells, got 4/)
+})
+
+test('a table gives groups of one maze and its symmetries', () => {
+  const { metadata, inputs, labels, groupIndices } = mazeFromRows([rowOf(ring, over), rowOf(ring, over)], { augment: 7 })
+  assert.equal([metadata.vocabSize, metadata.seqLen, metadata.totalPuzzles, metadata.totalGroups], [6, 16, 16, 2])
+  assert.equal([...groupIndices], [0, 8, 16])
+  for (let id = 0; id < 8; id++) {
+    const cells = inputs.slice(id * 16, (id + 1) * 16)
+    assert.is(decodeMaze(dihedralTransform({ cells, rows: 4, columns: 4 }, dihedralInverse[id]).cells), ring)
+    assert.equal(mazeViolations(cells, labels.slice(id * 16, (id + 1) * 16)), [])
+  }
+  assert.is(mazeFromRows([rowOf(ring, over), rowOf(ring, over)], { subsample: 1 }).metadata.totalPuzzles, 1)
+})
+
+test('a wrong row is named by file and line', () => {
+  const refuse = (q: string, a: string, pattern: RegExp) =>
+    assert.throws(() => mazeFromRows([rowOf(ring, over), rowOf(q, a, 3)], { name: 'm.csv' }), (error: Error) =>
+      error.message.startsWith('m.csv:3: ') && pattern.test(error.message) && !error.message.includes('\n'))
+  refuse(question, question, /expected 16 characters in the question, as in the first maze, got 25/)
+  refuse(ring, over + ' ', /16 characters in the answer/)
+  refuse(ring.replace('#', '?'), over, /got "\?" at character 6/)
+  refuse(over, over, /without a marked path/)
+  refuse(ring, ring, /do not join S and G/)
+  refuse(ring.replace('S', ' '), over, /expected one S, got 0/)
+  assert.throws(() => mazeFromRows([rowOf(ring, over)], { augment: 8 }), /augment to be 0 … 7, got 8/)
+  assert.throws(() => mazeFromRows([]), /at least one maze/)
+})
+
+test('generated mazes have one path, which the answer marks; none occurs twice', () => {
+  for (const [size, train, count] of [[5, 60, 20], [6, 60, 20], [11, 40, 10], [30, 20, 5]]) {
+    const splits = generateMaze({ size, train, test: count, seed: 3 })
+    const cells = size * size
+    const seen = new Set<string>()
+    for (const { inputs, labels } of [splits.train, splits.test]) {
+      for (let i = 0; i < inputs.length; i += cells) {
+        const [maze, path] = [inputs.slice(i, i + cells), labels.slice(i, i + cells)]
+        assert.equal(mazeViolations(maze, path), [])
+        // A connected grid with one edge less than cells is a tree: no second path exists.
+        const open = (cell: number) => maze[cell] !== 1
+        let [nodes, edges] = [0, 0]
+        for (let cell = 0; cell < cells; cell++) {
+          if (!open(cell)) continue
+          nodes++
+          if (cell % size < size - 1 && open(cell + 1)) edges++
+          if (cell + size < cells && open(cell + size)) edges++
+        }
+        assert.is(edges, nodes - 1)
+        assert.ok(nodes > cells / 3)
+        for (let id = 0; id < 8; id++) assert.is(seen.has(decodeMaze(dihedralTransform({ cells: maze, rows: size, columns: size }, id).cells)), false)
+        seen.add(decodeMaze(maze))
+      }
+    }
+    assert.is(seen.size, train + count)
+  }
+  assert.equal(generateMaze({ size: 6, train: 3, test: 1, seed: 1 }), generateMaze({ size: 6, train: 3, test: 1, seed: 1 }))
+})
+
+test('wrong sizes are refused', () => {
+  assert.throws(() => generateMaze({ size: 4, train: 1, test: 1 }), /size that is a whole number from 5, got 4/)
+  assert.throws(() => generateMaze({ size: 5, train: 0, test: 1 }), /expected train to be a whole number from 1/)
+})
+
+test('real mazes: every answer is a shortest path', () => {
+  for (const split of ['train', 'test']) {
+    const path = sharedPath(`data/maze-30x30-hard/${split}.csv`)
+    if (!existsSync(path)) return console.log(`skipped: ${path} is absent`)
+    const rows = parsePuzzleCsv(new Uint8Array(readFileSync(path)), path)
+    const { metadata } = mazeFromRows(rows, { name: path })
+    assert.equal([metadata.totalPuzzles, metadata.seqLen, metadata.vocabSize], [rows.length, 900, 6])
+  }
+})
+
+test.run()
