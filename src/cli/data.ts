@@ -2,7 +2,7 @@
 import { lstat, mkdir, readFile, readdir, rename, rm, rmdir, writeFile } from 'node:fs/promises'
 import { basename, dirname, join, resolve, sep } from 'node:path'
 import { datasetPaths, exampleCount, writeDataset, writeIdentifiers, type Dataset } from '../data/dataset.js'
-import { generateMaze, mazeFromRows, mazeSizeOf } from '../data/maze.js'
+import { generateMaze, mazeFromRows } from '../data/maze.js'
 import { generateSudoku, sudokuFromRows, type SudokuSize } from '../data/sudoku.js'
 import { parsePuzzleCsv, type PuzzleRow } from '../formats/csv.js'
 import { helpText, parseArguments, UsageError, type OptionTable, type Usage } from './arguments.js'
@@ -149,7 +149,7 @@ async function save({ out, force }: { out: string; force: boolean }, build: () =
   await writeDirectory(out, files, force)
   for (const split of ['train', 'test'] as const) {
     const { seqLen, vocabSize, totalGroups } = splits[split].metadata
-    const side = mazeSizeOf(seqLen)
+    const side = Math.sqrt(seqLen)
     console.log(`${join(out, split)}: ${exampleCount(splits[split])} examples in ${totalGroups} groups, ${side}×${side}, vocabulary ${vocabSize}`)
   }
 }
