@@ -28,7 +28,7 @@ export interface OpenedGpu {
   kind: 'hardware' | 'lavapipe' | 'swiftshader' | 'software' | 'null'
   /** The adapter in a line, for people. */
   name: string
-  /** Lets Dawn go. Only after every device has been destroyed. */
+  /** Says that the caller is done. Dawn stays in memory for the next opening: freed with events pending, it hangs the process. */
   release(): void
 }
 
@@ -37,12 +37,19 @@ interface Dawn {
   globals: Record<string, unknown>
 }
 
-/** Dawn ends the process when the object that create() returned is collected before its devices are. */
-const alive = new Set<GPU>()
+interface Opened {
+  gpu: GPU
+  info: GPUAdapterInfo | null
+}
 
-/** The variables by which the Vulkan loader picks drivers, as the user set them. */
+/**
+ * What create() returned, by its flags and drivers, for the life of the process. Dawn crashes when that object is collected
+ * before its devices, and hangs when it is collected with events pending, so it is never let go; a second opening reuses it.
+ */
+const opened = new Map<string, Promise<Opened>>()
+
+/** The variables by which the Vulkan loader picks drivers. */
 const loaderVariables = ['VK_DRIVER_FILES', 'VK_ICD_FILENAMES'] as const
-const userEnv = { ...process.env }
 
 /**
  * Opens Dawn and returns a GPU object, with the chosen Vulkan driver.
@@ -50,22 +57,42 @@ const userEnv = { ...process.env }
  */
 export async function openGpu({ adapter, features = [], verbose = Boolean(process.env.TRM_DAWN_LOG) }: OpenGpuOptions = {}): Promise<OpenedGpu> {
   const choice = checkChoice(adapter ?? (process.env.TRM_ADAPTER || 'auto'))
-  const { create, globals } = await importDawn()
+  const dawn = await importDawn()
+  const { globals } = dawn
+  const release = () => {}
+  const toggles = `enable-dawn-features=${[...dawnFeatures, ...features].join(',')}`
+  if (choice === 'null') {
+    const { gpu } = await open(dawn, ['backend=null', toggles], { label: '' }, true)
+    return { gpu, globals, kind: 'null', name: 'null backend — computes nothing', release }
+  }
   const tried: string[] = []
-  for (const attempt of attempts(choice, { env: userEnv })) {
-    follow(attempt)
-    const gpu = create([...(attempt.backend ? [`backend=${attempt.backend}`] : []), `enable-dawn-features=${[...dawnFeatures, ...features].join(',')}`])
-    alive.add(gpu)
-    const release = () => void alive.delete(gpu)
-    if (choice === 'null') return { gpu, globals, kind: 'null', name: 'null backend — computes nothing', release }
-    const found = await firstRequest(gpu, verbose)
-    const kind = found && adapterKind(found.info)
-    if (found && kind && (!attempt.kind || attempt.kind === kind)) return { gpu, globals, kind, name: adapterLine(found.info), release }
-    release()
+  for (const attempt of attempts(choice)) {
+    const { gpu, info } = await open(dawn, [toggles], attempt, verbose)
+    const kind = info && adapterKind(info)
+    if (info && kind && (!attempt.kind || attempt.kind === kind)) return { gpu, globals, kind, name: adapterLine(info), release }
     tried.push(`${attempt.label}: ${kind ? `the adapter is ${kind}` : 'no adapter'}`)
   }
-  follow({ label: '' })
   throw new Error(`openGpu: adapter '${choice}' was asked for, this machine has none (${tried.join('; ') || 'no driver found'}) — ${mend(choice)}`)
+}
+
+/** Opens Dawn once for these flags and drivers. `info` is null where they give no adapter. */
+function open(dawn: Dawn, flags: string[], attempt: Attempt, verbose: boolean): Promise<Opened> {
+  const key = JSON.stringify([flags, attempt.files, attempt.loader])
+  const known = opened.get(key)
+  if (known) return known
+  // The drivers are listed within the first requestAdapter call: no await before it, so that no other opening sets other drivers.
+  const restore = follow(attempt)
+  const unmute = verbose ? () => {} : muteStderr()
+  try {
+    const gpu = dawn.create(flags)
+    const request = gpu.requestAdapter({ powerPreference: 'high-performance' })
+    const result = request.then(adapter => ({ gpu, info: adapter?.info ?? null }), () => ({ gpu, info: null }))
+    opened.set(key, result)
+    return result
+  } finally {
+    unmute()
+    restore()
+  }
 }
 
 export interface Diagnosis {
@@ -100,7 +127,7 @@ export async function diagnose({ adapter, all = true }: { adapter?: Adapter, /**
       adapters.push({ choice: each, name: 'null backend — computes nothing' })
       continue
     }
-    const { adapter: found, attempt, tried } = await firstAdapter(each, { entry: dawn.entry, env: userEnv })
+    const { adapter: found, attempt, tried } = await firstAdapter(each, { entry: dawn.entry })
     adapters.push(found
       ? { choice: each, kind: found.kind, name: adapterLine(found.info), driver: attempt?.files?.join(':') ?? attempt?.label, features: found.features, limits: found.limits }
       : { choice: each, error: tried.map(({ label, error }) => `${label}: ${error}`).join('; ') || 'no driver found' })
@@ -111,7 +138,7 @@ export async function diagnose({ adapter, all = true }: { adapter?: Adapter, /**
     ok: missing.length === 0,
     system: { platform: process.platform, arch: process.arch, node: process.versions.node, os: osName() },
     packages: [{ name: 'webgpu', ...(dawn && { version: dawn.version }) }],
-    drivers: process.platform === 'linux' ? findDrivers({ env: userEnv }).map(({ kind, file }) => ({ kind, file })) : [],
+    drivers: process.platform === 'linux' ? findDrivers().map(({ kind, file }) => ({ kind, file })) : [],
     adapters,
     chosen,
     missing,
@@ -152,14 +179,16 @@ async function importDawn(): Promise<Dawn> {
   }
 }
 
-/** Sets the loader's variables as the attempt wants them: what the user set, unless it names files. */
-function follow({ files, loader }: Attempt): void {
-  for (const name of loaderVariables) {
-    const value = files?.join(':') ?? userEnv[name]
-    if (value === undefined) delete process.env[name]
-    else process.env[name] = value
-  }
+/** Sets the Vulkan loader's variables as the attempt wants them; the returned function takes that back. */
+function follow({ files, loader }: Attempt): () => void {
   if (loader) preload(loader)
+  if (!files) return () => {}
+  const before = loaderVariables.map(name => process.env[name])
+  for (const name of loaderVariables) process.env[name] = files.join(':')
+  return () => loaderVariables.forEach((name, i) => {
+    if (before[i] === undefined) delete process.env[name]
+    else process.env[name] = before[i]
+  })
 }
 
 /** The command that brings the adapter that is missing. */
@@ -179,23 +208,8 @@ function osName(): string {
 }
 
 /**
- * The first request is where Dawn and the Vulkan loader list the drivers and write warnings of no use to a user straight to
- * file descriptor 2; that work is done when the call returns, only the promise settles later. Further requests are silent.
- */
-async function firstRequest(gpu: GPU, verbose: boolean): Promise<GPUAdapter | null> {
-  const restore = verbose ? () => {} : muteStderr()
-  let request: Promise<GPUAdapter | null>
-  try {
-    request = gpu.requestAdapter({ powerPreference: 'high-performance' })
-  } finally {
-    restore()
-  }
-  return await request.catch(() => null)
-}
-
-/**
- * Points file descriptor 2 at /dev/null until the returned function is called. Dawn has no switch for its log, and Node no dup2,
- * so descriptor 2 is closed and opened again: done only where nothing else can take its number in between (main thread, no
+ * Points file descriptor 2 at /dev/null until the returned function is called: Dawn and the Vulkan loader write warnings of no use
+ * to a user straight there while they list the drivers. Dawn has no switch for its log, and Node no dup2, so descriptor 2 is closed and opened again: done only where nothing else can take its number in between (main thread, no
  * pending file work) and where opening it again gives the same thing (a terminal, a pipe with a reader, a file in append mode).
  */
 function muteStderr(): () => void {
