@@ -21,7 +21,7 @@ export interface Usage<T extends OptionTable> {
   /** One sentence. */
   summary: string
   options: T
-  /** Names of the arguments that are not options, all of them required: `['FILE']`. Default none. */
+  /** Names of the arguments that are not options: `['FILE']`, or with one or more at the end `['FILE…']`; `['[FILE…]']` may be left out. Default none. */
   positionals?: readonly string[]
   /** More lines for the end of the help text. */
   notes?: string
@@ -90,7 +90,9 @@ export function parseArguments<T extends OptionTable>(args: string[], usage: Usa
     const option = options[name]
     if (option.type !== 'boolean' && option.required && values[name] === undefined) fail(`expected --${name} ${placeholderOf(option)} (${option.description}), got nothing — see "${command} --help"`)
   }
-  if (positionals.length !== wanted.length) {
+  const many = wanted.at(-1)?.includes('…')
+  const least = wanted.filter(name => !name.startsWith('[')).length
+  if (positionals.length < least || (!many && positionals.length > wanted.length)) {
     const expected = wanted.length ? wanted.join(' ') : 'options only'
     fail(`expected ${expected}, got ${positionals.length ? positionals.map(text => JSON.stringify(text)).join(' ') : 'nothing'} — see "${command} --help"`)
   }

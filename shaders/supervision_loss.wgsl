@@ -1,0 +1,102 @@
+// Loss of one supervision step, its gradients, predictions and per-slot results; one workgroup per slot.
+//   stablemax: s(x) = x + 1 for x ≥ 0, else 1 / (1 − x + 1e-30);  softmax: s(x) = exp(x − max).  log p = log(s(logit) / Σ s)
+//   lm_loss = Σ −log p[label] / max(count, 1) over labelled cells;  q_halt_loss = BCE(q_halt, exact);  loss = lm_loss + 0.5 · q_halt_loss
+// logits and their gradient are (batch, PREFIX + CELLS, VOCABULARY), the prefix gets 0; gradients are of loss · SCALE.
+// results per slot: [lm_loss, q_halt_loss, labelled cells, share of correct cells, exact, q_halt correct].
+override THREADS: u32;
+override SLOTS: u32;
+override CELLS: u32;
+override PREFIX: u32;
+override VOCABULARY: u32;
+override STABLEMAX: bool;
+override SCALE: f32;
+
+@group(0) @binding(0) var<storage, read> logits: array<f32>;
+@group(0) @binding(1) var<storage, read> q: array<vec2f>;
+@group(0) @binding(2) var<storage, read> labels: array<i32>;
+@group(0) @binding(3) var<storage, read_write> d_logits: array<f32>;
+@group(0) @binding(4) var<storage, read_write> d_q: array<vec2f>;
+@group(0) @binding(5) var<storage, read_write> predictions: array<i32>;
+@group(0) @binding(6) var<storage, read_write> results: array<f32>;
+
+var<workgroup> partial: array<f32, THREADS>;
+
+fn sum_over_threads(thread: u32, value: f32) -> f32 {
+  partial[thread] = value;
+  workgroupBarrier();
+  for (var half = THREADS / 2u; half > 0u; half /= 2u) {
+    if (thread < half) { partial[thread] += partial[thread + half]; }
+    workgroupBarrier();
+  }
+  let total = partial[0];
+  workgroupBarrier();
+  return total;
+}
+
+fn s(x: f32, most: f32) -> f32 {
+  if (!STABLEMAX) { return exp(x - most); }
+  return select(1.0 / (1.0 - x + 1e-30), x + 1.0, x >= 0.0);
+}
+
+// ds/dx.
+fn slope(x: f32, most: f32) -> f32 {
+  if (!STABLEMAX) { return exp(x - most); }
+  let r = 1.0 / (1.0 - x + 1e-30);
+  return select(r * r, 1.0, x >= 0.0);
+}
+
+@compute @workgroup_size(THREADS)
+fn main(@builtin(workgroup_id) group: vec3u, @builtin(num_workgroups) groups: vec3u, @builtin(local_invocation_index) thread: u32) {
+  let slot = group.x + group.y * groups.x;
+  if (slot >= SLOTS) { return; }
+
+  var labelled = 0.0;
+  for (var cell = thread; cell < CELLS; cell += THREADS) { labelled += select(0.0, 1.0, labels[slot * CELLS + cell] >= 0); }
+  let count = sum_over_threads(thread, labelled);
+  let share = 1.0 / max(count, 1.0);
+
+  for (var i = thread; i < PREFIX * VOCABULARY; i += THREADS) { d_logits[slot * (PREFIX + CELLS) * VOCABULARY + i] = 0.0; }
+  var loss = 0.0;
+  var correct = 0.0;
+  for (var cell = thread; cell < CELLS; cell += THREADS) {
+    let at = (slot * (PREFIX + CELLS) + PREFIX + cell) * VOCABULARY;
+    var best = 0u;
+    var most = logits[at];
+    for (var v = 1u; v < VOCABULARY; v++) {
+      if (logits[at + v] > most) {
+        most = logits[at + v];
+        best = v;
+      }
+    }
+    predictions[slot * CELLS + cell] = i32(best);
+    let label = labels[slot * CELLS + cell];
+    if (label < 0) {
+      for (var v = 0u; v < VOCABULARY; v++) { d_logits[at + v] = 0.0; }
+      continue;
+    }
+    var sum = 0.0;
+    for (var v = 0u; v < VOCABULARY; v++) { sum += s(logits[at + v], most); }
+    let chosen = s(logits[at + u32(label)], most);
+    loss -= log(chosen / sum);
+    correct += select(0.0, 1.0, i32(best) == label);
+    for (var v = 0u; v < VOCABULARY; v++) {
+      // d/dx −log(s(label) / Σ s) = s'(x) · (1 / Σ s − [x is the label's] / s(label))
+      let own = select(0.0, 1.0 / chosen, v == u32(label));
+      d_logits[at + v] = slope(logits[at + v], most) * (1.0 / sum - own) * share * SCALE;
+    }
+  }
+  let lm_loss = sum_over_threads(thread, loss) * share;
+  let all_correct = sum_over_threads(thread, correct);
+  if (thread != 0u) { return; }
+
+  let exact = select(0.0, 1.0, all_correct == count);
+  let halt = q[slot].x;
+  let e = exp(-abs(halt));
+  results[slot * 6u] = lm_loss;
+  results[slot * 6u + 1u] = max(halt, 0.0) - halt * exact + log(1.0 + e);
+  results[slot * 6u + 2u] = count;
+  results[slot * 6u + 3u] = all_correct * share;
+  results[slot * 6u + 4u] = exact;
+  results[slot * 6u + 5u] = select(0.0, 1.0, (halt >= 0.0) == (exact == 1.0));
+  d_q[slot] = vec2f(0.5 * SCALE * (select(e, 1.0, halt >= 0.0) / (1.0 + e) - exact), 0.0);
+}

@@ -1,0 +1,37 @@
+#!/usr/bin/env node
+// The program `trm`: finds the command, runs it, and turns errors into one line and an exit code (2: wrong usage, 1: anything else).
+import { UsageError } from './arguments.js'
+import { dataCommand } from './data.js'
+import { verifyCommand } from './verify.js'
+
+/** A sub-command of `trm`. */
+interface Command {
+  name: string
+  summary: string
+  run(args: string[]): Promise<void>
+}
+
+const commands: readonly Command[] = [dataCommand, verifyCommand]
+
+const help = () => `trm — train and run Tiny Recursive Models on WebGPU
+
+usage: trm COMMAND [options]
+
+${commands.map(({ name, summary }) => `  ${name.padEnd(10)}${summary}`).join('\n')}
+
+trm COMMAND --help shows the options of a command.`
+
+async function main([name, ...args]: string[]): Promise<void> {
+  if (name === undefined || name === 'help' || name === '--help' || name === '-h') return console.log(help())
+  const command = commands.find(c => c.name === name)
+  if (!command) throw new UsageError(`unknown command "${name}", expected one of ${commands.map(c => c.name).join(', ')} — trm --help`)
+  await command.run(args)
+}
+
+try {
+  await main(process.argv.slice(2))
+} catch (error) {
+  console.error(`trm: ${error instanceof Error ? error.message.replace(/\s*\n\s*/g, ' ') : error}`)
+  if (process.env.TRM_DEBUG && error instanceof Error) console.error(error.stack)
+  process.exitCode = error instanceof UsageError ? 2 : 1
+}

@@ -1,0 +1,52 @@
+// trm verify: recomputes what golden files of the published code hold, on this adapter.
+import { readFile } from 'node:fs/promises'
+import { verify, type Verification } from '../trm/verify.js'
+import { adapterOption, openEngine } from './adapter.js'
+import { parseArguments } from './arguments.js'
+
+const usage = {
+  command: 'trm verify',
+  summary: 'Recompute everything that golden files of the published code hold, and compare.',
+  options: {
+    json: { type: 'boolean', description: 'one line of JSON per file: {file, adapter, ok, rows: [{name, error, allowed}]}' },
+    'micro-batch': { type: 'number', description: 'slots computed at a time', min: 1 },
+    adapter: adapterOption,
+  },
+  positionals: ['FILE…'],
+  notes: 'Exit code 1 when anything is over what is allowed, or when a file holds nothing to check.',
+} as const
+
+export const verifyCommand = {
+  name: 'verify',
+  summary: 'is this GPU computing TRM correctly? compare with the published code',
+  async run(args: string[]): Promise<void> {
+    const parsed = parseArguments(args, usage)
+    if (!parsed) return
+    const { json, 'micro-batch': microBatch, adapter } = parsed.values
+    const files = await Promise.all(parsed.positionals.map(async file => ({ file, bytes: new Uint8Array(await readFile(file)) })))
+    const engine = await openEngine({ adapter })
+    try {
+      if (!json) console.log(`adapter: ${engine.adapter.description}`)
+      let failed = 0
+      for (const { file, bytes } of files) {
+        const result = await verify(engine, bytes, { file, microBatch })
+        console.log(json ? JSON.stringify(result) : table(result))
+        if (!result.ok) failed++
+      }
+      if (failed) throw new Error(`verify: ${failed} of ${files.length} files differ from the published code on ${engine.adapter.description}`)
+    } finally {
+      engine.close()
+    }
+  },
+}
+
+function table({ file, rows, ok }: Verification): string {
+  const width = Math.max(...rows.map(({ name }) => name.length))
+  const lines = rows.map(({ name, error, allowed }) => {
+    const share = error === 0 ? 0 : error / allowed
+    const verdict = error <= allowed ? `${(100 * share).toFixed(0).padStart(4)} %` : 'OVER'
+    return `  ${name.padEnd(width)}  ${error.toExponential(2).padStart(9)}  of ${allowed.toExponential(2)}  ${verdict}`
+  })
+  const over = rows.filter(({ error, allowed }) => !(error <= allowed)).length
+  return `${file}\n${lines.join('\n')}\n  ${rows.length} quantities, ${over} over what is allowed: ${ok ? 'ok' : 'FAILED'}`
+}

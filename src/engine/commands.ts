@@ -1,0 +1,78 @@
+// Records dispatches into one compute pass of one encoder for as long as nothing forces a submit.
+import { BufferUsage, MAP_READ } from './device.js'
+import type { Stats } from './stats.js'
+import type { Tensor } from './tensor.js'
+import type { Workgroups } from '../kernels/kernel.js'
+
+export class Commands {
+  private encoder: GPUCommandEncoder | undefined
+  private pass: GPUComputePassEncoder | undefined
+  private current: GPUComputePipeline | undefined
+  /** Read-back buffers that wait for their next use, by size. */
+  private readonly staging = new Map<number, GPUBuffer[]>()
+
+  constructor(
+    private readonly device: GPUDevice,
+    private readonly stats: Stats,
+  ) {}
+
+  dispatch(pipeline: GPUComputePipeline, group: GPUBindGroup, workgroups: Workgroups): void {
+    if (!this.pass) {
+      this.encoder ??= this.device.createCommandEncoder()
+      this.pass = this.encoder.beginComputePass()
+      this.current = undefined
+    }
+    if (this.current !== pipeline) this.pass.setPipeline((this.current = pipeline))
+    this.pass.setBindGroup(0, group)
+    this.pass.dispatchWorkgroups(...workgroups)
+    this.stats.dispatches++
+  }
+
+  /** Copies elements of `from` over those of `to` that start at element `at`. */
+  copy(from: Tensor, to: Tensor, at = 0): void {
+    this.outsidePass().copyBufferToBuffer(from.storage.buffer, from.offset, to.storage.buffer, to.offset + at * 4, from.bytes)
+  }
+
+  clear(tensor: Tensor): void {
+    this.outsidePass().clearBuffer(tensor.storage.buffer, tensor.offset, tensor.bytes)
+  }
+
+  /** Host write. Recorded commands are submitted first: `writeBuffer` overtakes what is not yet submitted. */
+  write(tensor: Tensor, data: ArrayBufferView, at = 0): void {
+    this.submit()
+    this.device.queue.writeBuffer(tensor.storage.buffer, tensor.offset + at * 4, data.buffer as ArrayBuffer, data.byteOffset, data.byteLength)
+    this.stats.writes++
+  }
+
+  submit(): void {
+    this.pass?.end()
+    this.pass = undefined
+    if (!this.encoder) return
+    this.device.queue.submit([this.encoder.finish()])
+    this.encoder = undefined
+    this.stats.submits++
+  }
+
+  /** Copies now, in order with the recorded commands, and resolves when the bytes are here. */
+  async read(tensor: Tensor): Promise<ArrayBuffer> {
+    const bytes = tensor.bytes
+    const size = 2 ** Math.ceil(Math.log2(Math.max(bytes, 256)))
+    let waiting = this.staging.get(size)
+    if (!waiting) this.staging.set(size, (waiting = []))
+    const buffer = waiting.pop() ?? this.device.createBuffer({ label: 'read-back', size, usage: BufferUsage.MAP_READ | BufferUsage.COPY_DST })
+    this.outsidePass().copyBufferToBuffer(tensor.storage.buffer, tensor.offset, buffer, 0, bytes)
+    this.submit()
+    this.stats.reads++
+    await buffer.mapAsync(MAP_READ, 0, bytes)
+    const copy = buffer.getMappedRange(0, bytes).slice(0)
+    buffer.unmap()
+    waiting.push(buffer)
+    return copy
+  }
+
+  private outsidePass(): GPUCommandEncoder {
+    this.pass?.end()
+    this.pass = undefined
+    return (this.encoder ??= this.device.createCommandEncoder())
+  }
+}

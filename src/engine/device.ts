@@ -1,0 +1,80 @@
+// Asks a GPU object for an adapter and a device with all that the adapter offers, and keeps the errors that nobody caught.
+
+/** The WebGPU specification's usage bits; the global constants exist in browsers only. */
+export const BufferUsage = { MAP_READ: 0x1, COPY_SRC: 0x4, COPY_DST: 0x8, STORAGE: 0x80, QUERY_RESOLVE: 0x200 } as const
+export const MAP_READ = 0x1
+
+/** Limits that large models need; each is raised to what the adapter has. */
+const RAISED_LIMITS = [
+  'maxBufferSize',
+  'maxStorageBufferBindingSize',
+  'maxStorageBuffersPerShaderStage',
+  'maxComputeWorkgroupStorageSize',
+  'maxComputeInvocationsPerWorkgroup',
+  'maxComputeWorkgroupSizeX',
+  'maxComputeWorkgroupSizeY',
+] as const
+
+/** Features that are used where the adapter has them. */
+const WANTED_FEATURES = ['shader-f16', 'subgroups', 'timestamp-query', 'chromium-experimental-subgroup-matrix']
+
+export interface OpenDevice {
+  readonly adapter: GPUAdapter
+  readonly device: GPUDevice
+  /** One line: the adapter's description, else vendor and architecture. */
+  readonly description: string
+}
+
+/** @throws when there is no adapter, with what to do about it */
+export async function openDevice(gpu: GPU | undefined): Promise<OpenDevice> {
+  if (!gpu) throw new Error('engine: no WebGPU here, expected a GPU object (navigator.gpu) — use a browser with WebGPU, or in Node the entry "webgpu-trm/node"')
+  const adapter = await gpu.requestAdapter({ powerPreference: 'high-performance' })
+  if (!adapter) throw new Error('engine: WebGPU found no adapter — in Node run "npx trm doctor"; in a browser look at chrome://gpu')
+  const requiredLimits: Record<string, number> = {}
+  for (const name of RAISED_LIMITS) requiredLimits[name] = adapter.limits[name]
+  const requiredFeatures = WANTED_FEATURES.filter(name => adapter.features.has(name)) as GPUFeatureName[]
+  const { info } = adapter
+  const device = await adapter.requestDevice({ requiredLimits, requiredFeatures })
+  const description = info.description || [info.vendor, info.architecture, info.device].filter(Boolean).join(' ') || 'unnamed adapter'
+  return { adapter, device, description }
+}
+
+/** Keeps the first uncaptured error and the reason of a loss, so that the next wait can throw them. */
+export class Faults {
+  private error: Error | undefined
+  private lost: Error | undefined
+  private closing = false
+
+  constructor(device: GPUDevice, adapter: string) {
+    device.addEventListener('uncapturederror', event => {
+      event.preventDefault()
+      this.error ??= new Error(`GPU error on ${adapter}: ${oneLine(event.error.message)}`)
+    })
+    void device.lost.then(({ reason, message }) => {
+      if (this.closing) return
+      this.lost = new Error(`device lost (${reason ?? 'unknown'}) on ${adapter}: ${oneLine(message)} — reopen the engine and load the last checkpoint; a smaller micro-batch needs less memory`)
+    })
+  }
+
+  /** A closed engine's device is lost on purpose. */
+  expectLoss(): void {
+    this.closing = true
+  }
+
+  get isLost(): boolean {
+    return this.lost !== undefined
+  }
+
+  /** Throws what went wrong since the last call, if anything did. */
+  check(): void {
+    if (this.lost) throw this.lost
+    const { error } = this
+    this.error = undefined
+    if (error) throw error
+  }
+}
+
+function oneLine(message: string): string {
+  const text = message.replace(/\s+/g, ' ').trim()
+  return text.length > 400 ? `${text.slice(0, 400)} …` : text
+}

@@ -1,0 +1,237 @@
+// The engine: one device with its memory, its compiled kernels, its recorded commands and its tape. It knows no model.
+import type { Kernel } from '../kernels/kernel.js'
+import { Commands } from './commands.js'
+import { Faults, openDevice } from './device.js'
+import { Memory } from './memory.js'
+import { Pipelines } from './pipelines.js'
+import { newStats, type Stats } from './stats.js'
+import { type Gradient, type Seeds, Tape } from './tape.js'
+import { type DType, elements, type Shape, Tensor } from './tensor.js'
+
+export interface EngineOptions {
+  /** The WebGPU entry point; `navigator.gpu` by default. In Node open the engine from 'webgpu-trm/node'. */
+  gpu?: GPU
+}
+
+/** What the adapter is and offers. */
+export interface AdapterSummary {
+  readonly description: string
+  readonly vendor: string
+  readonly architecture: string
+  readonly features: readonly string[]
+  /** Largest tensor, bytes. */
+  readonly maxTensorBytes: number
+}
+
+export class Engine {
+  readonly stats: Stats = newStats()
+  private readonly memory: Memory
+  private readonly pipelines: Pipelines
+  private readonly commands: Commands
+  private readonly faults: Faults
+  private tape: Tape | undefined
+  private closed = false
+
+  private constructor(
+    readonly device: GPUDevice,
+    readonly adapter: AdapterSummary,
+    private readonly onClose: () => void,
+  ) {
+    this.memory = new Memory(device, this.stats)
+    this.pipelines = new Pipelines(device, this.stats)
+    this.commands = new Commands(device, this.stats)
+    this.faults = new Faults(device, adapter.description)
+  }
+
+  /**
+   * Opens the best adapter of `gpu` with every limit and feature it has.
+   * @param onClose called once by `close()`
+   * @throws when there is no WebGPU or no adapter
+   */
+  static async open({ gpu = globalThis.navigator?.gpu }: EngineOptions = {}, onClose: () => void = () => {}): Promise<Engine> {
+    const { adapter, device, description } = await openDevice(gpu)
+    const { maxBufferSize, maxStorageBufferBindingSize } = device.limits
+    const summary: AdapterSummary = {
+      description,
+      vendor: adapter.info.vendor,
+      architecture: adapter.info.architecture,
+      features: [...device.features].sort(),
+      maxTensorBytes: Math.min(maxBufferSize, maxStorageBufferBindingSize),
+    }
+    return new Engine(device, summary, onClose)
+  }
+
+  /** An uninitialised tensor of the innermost open scope, or one that lasts where none is open. */
+  tensor(shape: Shape, dtype: DType = 'f32', label = 'tensor'): Tensor {
+    return new Tensor(shape, dtype, this.memory.allocate(this.checked(shape, label) * 4, label))
+  }
+
+  /** An uninitialised tensor that outlives every scope, until `release` or `close`. */
+  lasting(shape: Shape, dtype: DType = 'f32', label = 'tensor'): Tensor {
+    return new Tensor(shape, dtype, this.memory.allocate(this.checked(shape, label) * 4, label, true))
+  }
+
+  /** A lasting tensor that holds `data`; the element type follows the array's. */
+  from(data: Float32Array | Int32Array | Uint32Array, shape: Shape = [data.length], label = 'tensor'): Tensor {
+    const tensor = this.lasting(shape, data instanceof Float32Array ? 'f32' : data instanceof Int32Array ? 'i32' : 'u32', label)
+    this.write(tensor, data)
+    return tensor
+  }
+
+  /** A lasting tensor of zeros. */
+  zeros(shape: Shape, dtype: DType = 'f32', label = 'tensor'): Tensor {
+    const tensor = this.lasting(shape, dtype, label)
+    this.commands.clear(tensor)
+    return tensor
+  }
+
+  /** Overwrites elements from `at` on. Submits what was recorded before. */
+  write(tensor: Tensor, data: Float32Array | Int32Array | Uint32Array, at = 0): void {
+    if (at + data.length > tensor.size) throw new Error(`write: ${data.length} values at ${at} do not fit the ${tensor.size} elements of a tensor of shape [${tensor.shape}]`)
+    this.alive()
+    this.commands.write(tensor, data, at)
+  }
+
+  /** Copies all elements of `from` over those of `to` that start at element `at`. */
+  copy(from: Tensor, to: Tensor, at = 0): void {
+    if (at + from.size > to.size) throw new Error(`copy: ${from.size} elements at ${at} do not fit into shape [${to.shape}]`)
+    this.commands.copy(from, to, at)
+  }
+
+  clear(tensor: Tensor): void {
+    this.commands.clear(tensor)
+  }
+
+  /** The elements of a tensor, in row-major order. The copy is recorded at once, so the tensor may die meanwhile. */
+  async read(tensor: Tensor): Promise<Float32Array<ArrayBuffer>> {
+    return new Float32Array(await this.readBytes(tensor))
+  }
+
+  async readInt32(tensor: Tensor): Promise<Int32Array<ArrayBuffer>> {
+    return new Int32Array(await this.readBytes(tensor))
+  }
+
+  /** Resolves when all that was submitted is done; throws what went wrong since the last wait. */
+  async finish(): Promise<void> {
+    this.submit()
+    await this.device.queue.onSubmittedWorkDone()
+    this.faults.check()
+  }
+
+  /** Records one dispatch. */
+  run<Size>(kernel: Kernel<Size>, tensors: Readonly<Record<string, Tensor>>, size: Size): void {
+    this.alive()
+    const pipeline = this.pipelines.get(kernel, size)
+    this.commands.dispatch(pipeline.pipeline, this.pipelines.bindGroup(pipeline, kernel.name, tensors), kernel.workgroups(size))
+  }
+
+  /** Sends what was recorded to the GPU. */
+  submit(): void {
+    this.commands.submit()
+  }
+
+  /** Runs `work` and gives back the memory of every tensor born in it. Synchronous; what must last is copied out. */
+  scope<T>(work: () => T): T {
+    if (this.tape) throw new Error('scope: not while gradients are recorded — the tape needs the tensors of the scope')
+    this.memory.mark()
+    try {
+      const result = work()
+      if (result instanceof Promise) throw new Error('scope: the work is asynchronous, expected a synchronous function — await outside of the scope')
+      return result
+    } finally {
+      this.memory.rewind()
+    }
+  }
+
+  /** Lets the memory of a tensor be reused; no command recorded later may read it. */
+  release(...tensors: readonly Tensor[]): void {
+    for (const { storage } of tensors) this.memory.release(storage)
+  }
+
+  /** Tells the tape how to differentiate what was just computed; without an open `gradients` it does nothing. Returns `y`. */
+  record(y: Tensor, inputs: readonly Tensor[], backward: (dy: Tensor) => readonly Gradient[]): Tensor {
+    this.tape?.record(y, inputs, backward)
+    return y
+  }
+
+  /**
+   * Gradients of an objective with respect to `wanted` tensors.
+   * @param objective computes it: a tensor, whose sum is differentiated, or seeds for other objectives
+   * @param into where the gradients go; new tensors by default
+   * @param accumulate add to what stands in `into`
+   * @throws when a wanted tensor received no gradient
+   */
+  gradients(
+    wanted: readonly Tensor[],
+    objective: () => Tensor | Seeds,
+    { into, accumulate = false }: { into?: readonly Tensor[]; accumulate?: boolean } = {},
+  ): Tensor[] {
+    if (this.tape) throw new Error('gradients: already recording; gradients of gradients are not supported')
+    const tape = (this.tape = new Tape(this, wanted))
+    let result: Tensor | Seeds
+    try {
+      result = objective()
+    } finally {
+      this.tape = undefined
+    }
+    const targets = into ? [...into] : wanted.map(({ shape }) => this.tensor(shape))
+    const seeds: Seeds = result instanceof Tensor ? [[result, this.ones(result.shape)]] : result
+    tape.walkBack(seeds, targets, accumulate)
+    return targets
+  }
+
+  /** Bytes of all tensor buffers. */
+  get bytes(): number {
+    return this.stats.bytes
+  }
+
+  /** True once the device is gone; every later wait throws the reason. */
+  get isLost(): boolean {
+    return this.faults.isLost
+  }
+
+  /** Frees everything. */
+  close(): void {
+    if (this.closed) return
+    this.closed = true
+    this.faults.expectLoss()
+    this.memory.destroy()
+    this.device.destroy()
+    this.onClose()
+  }
+
+  private readonly onesByShape = new Map<number, Tensor>()
+
+  /** Ones, shared and never written to. */
+  private ones(shape: Shape): Tensor {
+    const size = elements(shape)
+    let ones = this.onesByShape.get(size)
+    if (!ones) this.onesByShape.set(size, (ones = this.from(new Float32Array(size).fill(1))))
+    return ones.reshape(shape)
+  }
+
+  private async readBytes(tensor: Tensor): Promise<ArrayBuffer> {
+    this.alive()
+    try {
+      const bytes = await this.commands.read(tensor)
+      this.faults.check()
+      return bytes
+    } catch (error) {
+      // A failed map is a symptom; the kept error is the cause.
+      await Promise.resolve()
+      this.faults.check()
+      throw error
+    }
+  }
+
+  private checked(shape: Shape, label: string): number {
+    this.alive()
+    const n = elements(shape)
+    if (!Number.isInteger(n) || n < 1) throw new Error(`${label}: shape [${shape}] has no elements, expected positive integers`)
+    return n
+  }
+
+  private alive(): void {
+    if (this.closed) throw new Error('engine: it was closed')
+  }
+}

@@ -1,0 +1,104 @@
+// GPU memory by mark and rewind: a scope gives back all that was born in it, and the next one gets the same buffers in the same order.
+import type { Stats } from './stats.js'
+import type { Storage } from './tensor.js'
+import { BufferUsage } from './device.js'
+
+/** Buffers are made in multiples of this many bytes. */
+const GRANULE = 256
+
+interface SizeClass {
+  /** Free buffers; the last one is handed out next. */
+  free: Storage[]
+}
+
+interface Mark {
+  /** The free lists as they stood when the scope opened, of the size classes touched since. */
+  before: Map<number, Storage[]>
+  /** Buffers made since, by size class, oldest first. */
+  made: Map<number, Storage[]>
+}
+
+export class Memory {
+  private readonly classes = new Map<number, SizeClass>()
+  private readonly marks: Mark[] = []
+  private readonly all = new Set<Storage>()
+  private serial = 0
+
+  constructor(
+    private readonly device: GPUDevice,
+    private readonly stats: Stats,
+  ) {}
+
+  /** Depth of open scopes. */
+  get depth(): number {
+    return this.marks.length
+  }
+
+  /**
+   * A buffer of at least `bytes` bytes; its content is whatever its last user left.
+   * A `lasting` one outlives the open scopes: it is always new where a scope is open.
+   */
+  allocate(bytes: number, label: string, lasting = false): Storage {
+    const size = Math.max(GRANULE, Math.ceil(bytes / GRANULE) * GRANULE)
+    const { maxBufferSize, maxStorageBufferBindingSize } = this.device.limits
+    const most = Math.min(maxBufferSize, maxStorageBufferBindingSize)
+    if (size > most) {
+      throw new Error(`${label}: ${megabytes(bytes)} needed, this adapter binds ${megabytes(most)} at most — lower the batch (or micro-batch) size`)
+    }
+    const inScope = this.depth > 0 && !lasting
+    if (inScope || this.depth === 0) {
+      const found = this.touch(size).free.pop()
+      if (found) return found
+    }
+    const buffer = this.device.createBuffer({ label, size, usage: BufferUsage.STORAGE | BufferUsage.COPY_SRC | BufferUsage.COPY_DST })
+    const storage: Storage = { id: ++this.serial, buffer, bytes: size }
+    this.all.add(storage)
+    this.stats.buffers++
+    this.stats.bytes += size
+    if (inScope) {
+      const { made } = this.marks.at(-1)!
+      made.set(size, [...(made.get(size) ?? []), storage])
+    }
+    return storage
+  }
+
+  /** Gives a buffer back before its scope ends (or, outside any scope, for good). The caller promises that no later command reads it. */
+  release(storage: Storage): void {
+    this.touch(storage.bytes).free.push(storage)
+  }
+
+  mark(): void {
+    this.marks.push({ before: new Map(), made: new Map() })
+  }
+
+  /** Ends the innermost scope: its free lists return to what they were, with the new buffers below them in order of birth. */
+  rewind(): void {
+    const mark = this.marks.pop()
+    if (!mark) throw new Error('memory: rewind without a mark')
+    const outer = this.marks.at(-1)
+    for (const [size, before] of mark.before) {
+      const made = mark.made.get(size) ?? []
+      this.classes.get(size)!.free = [...made.slice().reverse(), ...before]
+      // The enclosing scope sees them as made in it, free again: its own rewind puts them back too.
+      if (outer && made.length) outer.made.set(size, [...(outer.made.get(size) ?? []), ...made])
+    }
+  }
+
+  /** Destroys every buffer. */
+  destroy(): void {
+    for (const { buffer } of this.all) buffer.destroy()
+    this.all.clear()
+    this.classes.clear()
+  }
+
+  private touch(size: number): SizeClass {
+    let list = this.classes.get(size)
+    if (!list) this.classes.set(size, (list = { free: [] }))
+    for (const mark of this.marks) if (!mark.before.has(size)) mark.before.set(size, list.free.slice())
+    return list
+  }
+}
+
+export function megabytes(bytes: number): string {
+  return bytes >= 1e9 ? `${(bytes / 1e9).toFixed(1)} GB` : `${(bytes / 1e6).toFixed(bytes < 1e7 ? 1 : 0)} MB`
+}

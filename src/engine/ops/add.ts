@@ -1,0 +1,25 @@
+// y = a + b with its derivative, and the bare accumulation that the tape uses.
+import * as kernels from '../../kernels/add.js'
+import { columnSums } from '../../kernels/column-sums.js'
+import type { Engine } from '../engine.js'
+import type { Tensor } from '../tensor.js'
+
+/**
+ * `a + b`.
+ * @param b of a's shape, or of its last axes (a bias): then it is repeated over the first ones
+ */
+export function add(engine: Engine, a: Tensor, b: Tensor): Tensor {
+  const tail = a.shape.slice(a.shape.length - b.shape.length)
+  if (tail.length !== b.shape.length || tail.some((d, i) => d !== b.shape[i])) throw new Error(`add: shape [${b.shape}] is not that of the last axes of [${a.shape}]`)
+  const y = engine.tensor(a.shape)
+  engine.run(kernels.add, { a, b, y }, { count: a.size, countB: b.size, accumulate: false })
+  return engine.record(y, [a, b], dy => [
+    dy,
+    a.size === b.size ? dy : (into, accumulate) => engine.run(columnSums, { x: dy, y: into }, { rows: a.size / b.size, width: b.size, accumulate }),
+  ])
+}
+
+/** `into = x`, or `into += x`; not recorded. */
+export function addTo(engine: Engine, into: Tensor, x: Tensor, accumulate: boolean): void {
+  engine.run(kernels.add, { a: x, b: x, y: into }, { count: into.size, countB: 0, accumulate })
+}

@@ -1,0 +1,18 @@
+// The first position of each sequence, with its derivative.
+import * as kernels from '../../kernels/first-position.js'
+import type { Engine } from '../engine.js'
+import type { Tensor } from '../tensor.js'
+
+/**
+ * @param x shape (batch, length, width)
+ * @returns shape (batch, width)
+ */
+export function firstPosition(engine: Engine, x: Tensor): Tensor {
+  const [batch, length, width] = x.shape
+  const size = { batch, length, width }
+  const y = engine.tensor([batch, width])
+  engine.run(kernels.firstPosition, { from: x, to: y }, { ...size, forward: true, accumulate: false })
+  return engine.record(y, [x], dy => [
+    (into, accumulate) => engine.run(kernels.firstPosition, { from: dy, to: into }, { ...size, forward: false, accumulate }),
+  ])
+}

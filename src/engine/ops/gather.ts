@@ -1,0 +1,19 @@
+// Embedding lookup: rows of a table by number, with a deterministic gradient.
+import * as kernels from '../../kernels/gather.js'
+import type { Engine } from '../engine.js'
+import type { Tensor } from '../tensor.js'
+
+/**
+ * @param table shape (rows, width)
+ * @param ids i32, any shape, each in 0 … rows − 1 (the caller checks)
+ * @returns shape (…ids, width)
+ */
+export function gather(engine: Engine, table: Tensor, ids: Tensor): Tensor {
+  const [rows, width] = table.shape
+  const y = engine.tensor([...ids.shape, width])
+  engine.run(kernels.gather, { table, ids, y }, { ids: ids.size, rows, width })
+  return engine.record(y, [table], dy => [
+    (into, accumulate) =>
+      engine.run(kernels.gatherBackward, { ids, dy, dTable: into }, { rows, width, batch: 1, length: ids.size, prefix: 0, factor: 1, accumulate }),
+  ])
+}

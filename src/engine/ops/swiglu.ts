@@ -1,0 +1,24 @@
+// silu(gate) · up, with its derivative.
+import * as kernels from '../../kernels/swiglu.js'
+import type { Engine } from '../engine.js'
+import type { Tensor } from '../tensor.js'
+
+/**
+ * @param gateUp shape (…, 2·inner), or (batch, 2·inner, width) with `axis` −2; the gate is the first half of that axis
+ * @returns shape (…, inner) or (batch, inner, width)
+ */
+export function swiglu(engine: Engine, gateUp: Tensor, axis: -1 | -2 = -1): Tensor {
+  const shape = gateUp.shape.slice()
+  const at = shape.length + axis
+  if (shape[at] % 2 !== 0) throw new Error(`swiglu: axis ${axis} of shape [${shape}] is odd, expected gate and up halves of equal size`)
+  shape[at] /= 2
+  const inner = axis === -1 ? shape[at] : shape[at] * shape[at + 1]
+  const y = engine.tensor(shape)
+  const size = { rows: y.size / inner, inner }
+  engine.run(kernels.swiglu, { x: gateUp, y }, size)
+  return engine.record(y, [gateUp], dy => {
+    const dx = engine.tensor(gateUp.shape)
+    engine.run(kernels.swigluBackward, { x: gateUp, dy, dx }, size)
+    return [dx]
+  })
+}

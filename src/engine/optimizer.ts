@@ -1,0 +1,112 @@
+// Optimisers: AdamATan2 and AdamW over flat parameters with a moving average, SignSGD over touched rows of a table, and the learning rate.
+import { adam } from '../kernels/adam.js'
+import { signSgd } from '../kernels/sign-sgd.js'
+import type { Engine } from './engine.js'
+import type { Parameters } from './parameters.js'
+import type { Tensor } from './tensor.js'
+
+export interface AdamOptions {
+  /** 'atan2' needs no epsilon and bounds each step by lr · π/2; 'adamw' is Loshchilov and Hutter's. */
+  algorithm?: 'atan2' | 'adamw'
+  beta1?: number
+  beta2?: number
+  /** Decoupled decay: values shrink by lr · weightDecay each step. */
+  weightDecay?: number
+  /** Rate of the exponential moving average of the values; 0 keeps none. */
+  emaRate?: number
+}
+
+/** AdamATan2 (Everett et al., "Scaling Exponents Across Parameterizations and Optimizers", 2024) or AdamW. */
+export class Adam {
+  readonly gradients: Parameters
+  readonly m: Parameters
+  readonly v: Parameters
+  /** The moving average; the values themselves where none is kept. */
+  readonly average: Parameters
+  private readonly schedule: Tensor
+  private readonly options: Required<AdamOptions>
+
+  constructor(
+    private readonly engine: Engine,
+    readonly values: Parameters,
+    { algorithm = 'atan2', beta1 = 0.9, beta2 = 0.95, weightDecay = 0.1, emaRate = 0 }: AdamOptions = {},
+  ) {
+    this.options = { algorithm, beta1, beta2, weightDecay, emaRate }
+    this.gradients = values.like('gradients')
+    this.m = values.like('first moments')
+    this.v = values.like('second moments')
+    this.average = emaRate > 0 ? values.like('moving average', true) : values
+    this.schedule = engine.zeros([4])
+  }
+
+  /**
+   * Sends this step's numbers to the GPU; a host write, so it belongs before the step is recorded.
+   * @param step 1 for the first
+   * @param factor multiplies the gradients, e.g. 1 / loss scale
+   */
+  prepare(step: number, learningRate: number, factor = 1): void {
+    const { beta1, beta2, weightDecay } = this.options
+    this.engine.write(this.schedule, new Float32Array([1 - learningRate * weightDecay, learningRate / (1 - beta1 ** step), 1 / Math.sqrt(1 - beta2 ** step), factor]))
+  }
+
+  /** Records the update with what stands in `gradients`. */
+  step(): void {
+    const { algorithm, beta1, beta2, emaRate } = this.options
+    const { gradients, values, m, v, average, schedule } = this
+    const bound = { schedule, gradients: gradients.flat, values: values.flat, m: m.flat, v: v.flat, average: emaRate > 0 ? average.flat : this.unused }
+    this.engine.run(adam, bound, { count: values.flat.size, beta1, beta2, emaRate, atan2: algorithm === 'atan2' })
+  }
+
+  private unusedTensor: Tensor | undefined
+
+  /** Something to bind where no average is kept: the shader may not write one buffer under two names. */
+  private get unused(): Tensor {
+    return (this.unusedTensor ??= this.engine.zeros([64]))
+  }
+}
+
+/** SignSGD with decay for those rows of an embedding table that a batch touched. */
+export class SparseSignSgd {
+  private readonly schedule: Tensor
+
+  constructor(
+    private readonly engine: Engine,
+    readonly table: Tensor,
+    private readonly weightDecay: number,
+  ) {
+    this.schedule = engine.zeros([2])
+  }
+
+  /** Sends this step's numbers to the GPU; a host write. */
+  prepare(learningRate: number): void {
+    this.engine.write(this.schedule, new Float32Array([1 - learningRate * this.weightDecay, learningRate]))
+  }
+
+  /**
+   * Records the update.
+   * @param ids i32 (slots); equal ids share the sum of their gradients
+   * @param gradients shape (slots, table width)
+   */
+  step(ids: Tensor, gradients: Tensor): void {
+    const [slots, width] = gradients.shape
+    this.engine.run(signSgd, { schedule: this.schedule, ids, gradients, table: this.table }, { slots, width })
+  }
+}
+
+export interface LearningRateOptions {
+  /** Peak rate. */
+  base: number
+  /** Steps of linear warm-up; the first step is 1. */
+  warmup: number
+  /** Steps after which the cosine has reached its end. */
+  total: number
+  /** End of the cosine as a share of the peak; 1 keeps the rate constant. */
+  minRatio?: number
+}
+
+/** Linear warm-up, then a cosine from the peak to `minRatio` of it. */
+export function learningRate(step: number, { base, warmup, total, minRatio = 1 }: LearningRateOptions): number {
+  if (step < warmup) return (base * step) / Math.max(1, warmup)
+  const progress = (step - warmup) / Math.max(1, total - warmup)
+  return base * (minRatio + Math.max(0, (1 - minRatio) * 0.5 * (1 + Math.cos(Math.PI * progress))))
+}

@@ -1,0 +1,73 @@
+// Named parameters in one flat tensor, so that an optimiser updates all of them in one dispatch.
+import type { Engine } from './engine.js'
+import { elements, type Shape, Tensor } from './tensor.js'
+
+/** Every parameter starts at a multiple of this many elements: WebGPU binds at multiples of 256 bytes. */
+const ALIGNMENT = 64
+
+/** Where a parameter lies in the flat tensor. */
+interface Place {
+  readonly shape: Shape
+  readonly start: number
+}
+
+/** Tensors of given names and shapes side by side in one flat tensor. */
+export class Parameters {
+  readonly flat: Tensor
+  private readonly places = new Map<string, Place>()
+  private readonly views = new Map<string, Tensor>()
+
+  constructor(
+    private readonly engine: Engine,
+    readonly shapes: Readonly<Record<string, Shape>>,
+    label = 'parameters',
+  ) {
+    let size = 0
+    for (const [name, shape] of Object.entries(shapes)) {
+      this.places.set(name, { shape, start: size })
+      size += Math.ceil(elements(shape) / ALIGNMENT) * ALIGNMENT
+    }
+    this.flat = engine.zeros([size], 'f32', label)
+    for (const [name, { shape, start }] of this.places) this.views.set(name, new Tensor(shape, 'f32', this.flat.storage, start * 4))
+  }
+
+  get names(): string[] {
+    return [...this.places.keys()]
+  }
+
+  /** Number of trained values, alignment not counted. */
+  get count(): number {
+    return Object.values(this.shapes).reduce((sum, shape) => sum + elements(shape), 0)
+  }
+
+  /** @throws when there is no such parameter */
+  get(name: string): Tensor {
+    const view = this.views.get(name)
+    if (!view) throw new Error(`parameters: no "${name}", expected one of ${this.names.join(', ')}`)
+    return view
+  }
+
+  all(): Tensor[] {
+    return [...this.views.values()]
+  }
+
+  /** New tensors of the same names and shapes: zeros, or a copy of the values. */
+  like(label: string, copyValues = false): Parameters {
+    const other = new Parameters(this.engine, this.shapes, label)
+    if (copyValues) this.engine.copy(this.flat, other.flat)
+    return other
+  }
+
+  /** All values by name. */
+  async read(): Promise<Map<string, Float32Array>> {
+    const flat = await this.engine.read(this.flat)
+    return new Map([...this.places].map(([name, { shape, start }]) => [name, flat.slice(start, start + elements(shape))]))
+  }
+
+  /** Overwrites one parameter. */
+  write(name: string, values: Float32Array): void {
+    const tensor = this.get(name)
+    if (values.length !== tensor.size) throw new Error(`parameters: ${name} has shape [${tensor.shape}], got ${values.length} values`)
+    this.engine.write(tensor, values)
+  }
+}

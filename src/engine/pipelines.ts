@@ -1,0 +1,84 @@
+// Compiled pipelines and bind groups, each made once: pipelines by kernel and constants, bind groups by the tensors they bind.
+import { type Kernel, shaderText } from '../kernels/kernel.js'
+import type { Stats } from './stats.js'
+import type { Tensor } from './tensor.js'
+
+/** A compiled kernel with the bind groups made for it so far. */
+export interface Pipeline {
+  readonly pipeline: GPUComputePipeline
+  readonly layout: GPUBindGroupLayout
+  readonly names: readonly string[]
+  readonly groups: Map<string, GPUBindGroup>
+}
+
+export class Pipelines {
+  private readonly made = new Map<string, Pipeline>()
+  private readonly modules = new Map<string, GPUShaderModule>()
+
+  constructor(
+    private readonly device: GPUDevice,
+    private readonly stats: Stats,
+  ) {}
+
+  get<Size>(kernel: Kernel<Size>, size: Size): Pipeline {
+    const constants = kernel.constants(size)
+    const key = `${kernel.name} ${numbers(constants)} ${numbers(kernel.registers?.(size))}`
+    const found = this.made.get(key)
+    if (found) return found
+    for (const [name, value] of Object.entries(constants)) {
+      if (!Number.isFinite(value)) throw new Error(`${kernel.name}: constant ${name} is ${value}, expected a number`)
+    }
+    const names = Object.keys(kernel.bindings)
+    const most = this.device.limits.maxStorageBuffersPerShaderStage
+    if (names.length > most) throw new Error(`${kernel.name}: ${names.length} bindings, this adapter has ${most}`)
+    const layout = this.device.createBindGroupLayout({
+      label: kernel.name,
+      entries: names.map((name, binding) => ({
+        binding,
+        visibility: 4, // GPUShaderStage.COMPUTE
+        buffer: { type: kernel.bindings[name] === 'read' ? 'read-only-storage' : 'storage' },
+      })),
+    })
+    const pipeline = this.device.createComputePipeline({
+      label: kernel.name,
+      layout: this.device.createPipelineLayout({ bindGroupLayouts: [layout] }),
+      compute: { module: this.module(kernel.name, shaderText(kernel, size)), entryPoint: 'main', constants },
+    })
+    this.stats.pipelines++
+    const entry: Pipeline = { pipeline, layout, names, groups: new Map() }
+    this.made.set(key, entry)
+    return entry
+  }
+
+  bindGroup(entry: Pipeline, kernel: string, tensors: Readonly<Record<string, Tensor>>): GPUBindGroup {
+    let key = ''
+    for (const name of entry.names) {
+      const tensor = tensors[name]
+      if (!tensor) throw new Error(`${kernel}: no tensor for binding "${name}", expected ${entry.names.join(', ')}`)
+      key += `${tensor.storage.id}:${tensor.offset}:${tensor.bytes} `
+    }
+    const found = entry.groups.get(key)
+    if (found) return found
+    const group = this.device.createBindGroup({
+      label: kernel,
+      layout: entry.layout,
+      entries: entry.names.map((name, binding) => {
+        const { storage, offset, bytes } = tensors[name]
+        return { binding, resource: { buffer: storage.buffer, offset, size: bytes } }
+      }),
+    })
+    this.stats.bindGroups++
+    entry.groups.set(key, group)
+    return group
+  }
+
+  private module(label: string, code: string): GPUShaderModule {
+    let module = this.modules.get(code)
+    if (!module) this.modules.set(code, (module = this.device.createShaderModule({ label, code })))
+    return module
+  }
+}
+
+function numbers(record: Record<string, number> | undefined): string {
+  return record ? Object.values(record).join(',') : ''
+}

@@ -1,0 +1,139 @@
+// Reverse-mode differentiation: a chronological list of what was computed; walked back, it is in topological order.
+import type { Engine } from './engine.js'
+import { addTo } from './ops/add.js'
+import type { Tensor } from './tensor.js'
+
+/**
+ * The gradient of one input of an operation:
+ * a tensor of its shape (dy itself, or one that several inputs share), which the operation leaves to the tape, or
+ * a function that writes the gradient into a tensor, adding to what is there when `accumulate` is set.
+ */
+export type Gradient = Tensor | ((into: Tensor, accumulate: boolean) => void)
+
+/** Pairs of a tensor and the gradient of the objective with respect to it. */
+export type Seeds = readonly (readonly [tensor: Tensor, gradient: Tensor])[]
+
+interface Entry {
+  readonly y: Tensor
+  readonly inputs: readonly Tensor[]
+  readonly backward: (dy: Tensor) => readonly Gradient[]
+}
+
+export class Tape {
+  private readonly entries: Entry[] = []
+  /** Tensors that depend on a wanted one. */
+  private readonly reached: Set<Tensor>
+
+  constructor(
+    private readonly engine: Engine,
+    private readonly wanted: readonly Tensor[],
+  ) {
+    this.reached = new Set(wanted)
+  }
+
+  record(y: Tensor, inputs: readonly Tensor[], backward: (dy: Tensor) => readonly Gradient[]): void {
+    if (!inputs.some(x => this.reached.has(x))) return
+    this.reached.add(y)
+    this.entries.push({ y, inputs, backward })
+  }
+
+  /**
+   * Leaves the gradients of the wanted tensors in `targets`, in their order; adds to what is there when `accumulate` is set.
+   * @throws when a wanted tensor received nothing
+   */
+  walkBack(seeds: Seeds, targets: readonly Tensor[], accumulate: boolean): void {
+    const sums = new Sums(this.engine)
+    this.wanted.forEach((tensor, i) => sums.aim(tensor, targets[i], accumulate))
+    for (const [tensor, gradient] of seeds) {
+      sums.pin(gradient)
+      if (this.reached.has(tensor)) sums.add(tensor, gradient)
+    }
+    for (const { y, inputs, backward } of this.entries.slice().reverse()) {
+      const dy = sums.of(y)
+      if (!dy) continue
+      const gradients = backward(dy)
+      inputs.forEach((x, i) => {
+        if (this.reached.has(x)) sums.add(x, gradients[i])
+      })
+      sums.drop(y)
+    }
+    this.wanted.forEach((tensor, i) => {
+      if (!sums.of(tensor)) throw new Error(`gradients: wanted tensor ${i} of shape [${tensor.shape}] received nothing — the objective does not depend on it`)
+    })
+  }
+}
+
+/** The gradient of each tensor so far. One buffer may stand for several tensors; it is added to only when it stands for one. */
+class Sums {
+  private readonly sums = new Map<Tensor, Tensor>()
+  private readonly uses = new Map<Tensor, number>()
+  private readonly targets = new Map<Tensor, { target: Tensor; filled: boolean }>()
+  private readonly received = new Set<Tensor>()
+
+  constructor(private readonly engine: Engine) {}
+
+  aim(x: Tensor, target: Tensor, filled: boolean): void {
+    this.targets.set(x, { target, filled })
+  }
+
+  /** Keeps a tensor of the caller's from being reused or added to. */
+  pin(gradient: Tensor): void {
+    this.uses.set(gradient, Infinity)
+  }
+
+  of(x: Tensor): Tensor | undefined {
+    return this.received.has(x) ? (this.targets.get(x)?.target ?? this.sums.get(x)) : undefined
+  }
+
+  add(x: Tensor, gradient: Gradient): void {
+    this.received.add(x)
+    const aimed = this.targets.get(x)
+    if (aimed) {
+      this.write(gradient, aimed.target, aimed.filled)
+      aimed.filled = true
+      return
+    }
+    const sum = this.sums.get(x)
+    if (!sum) {
+      if (typeof gradient !== 'function') this.set(x, gradient)
+      else {
+        const fresh = this.engine.tensor(x.shape)
+        gradient(fresh, false)
+        this.set(x, fresh)
+      }
+    } else if (this.uses.get(sum) === 1) {
+      this.write(gradient, sum, true)
+    } else {
+      const copy = this.engine.tensor(x.shape)
+      addTo(this.engine, copy, sum, false)
+      this.write(gradient, copy, true)
+      this.drop(x)
+      this.received.add(x)
+      this.set(x, copy)
+    }
+  }
+
+  /** Nobody asks for the gradient of `x` any more; a buffer that stood for it alone serves the next gradient. */
+  drop(x: Tensor): void {
+    const sum = this.sums.get(x)
+    if (!sum) return
+    this.sums.delete(x)
+    this.received.delete(x)
+    const left = this.uses.get(sum)! - 1
+    this.uses.set(sum, left)
+    if (left === 0) {
+      this.uses.delete(sum)
+      this.engine.release(sum)
+    }
+  }
+
+  private set(x: Tensor, gradient: Tensor): void {
+    this.sums.set(x, gradient)
+    this.uses.set(gradient, (this.uses.get(gradient) ?? 0) + 1)
+  }
+
+  private write(gradient: Gradient, into: Tensor, accumulate: boolean): void {
+    if (typeof gradient === 'function') gradient(into, accumulate)
+    else addTo(this.engine, into, gradient, accumulate)
+  }
+}

@@ -1,0 +1,48 @@
+// A tensor: a shape over a range of a GPU buffer. It holds no operations and no gradient; see ops/ and tape.ts.
+
+/** Element types; each takes four bytes. */
+export type DType = 'f32' | 'i32' | 'u32'
+
+export type Shape = readonly number[]
+
+let serial = 0
+
+/** Identity of each distinct buffer range, so that caches can compare tensors by number. */
+export class Tensor {
+  readonly id = ++serial
+  /** @param offset in bytes, a multiple of 256 */
+  constructor(
+    readonly shape: Shape,
+    readonly dtype: DType,
+    readonly storage: Storage,
+    readonly offset = 0,
+  ) {}
+
+  /** Number of elements. */
+  get size(): number {
+    return elements(this.shape)
+  }
+
+  get bytes(): number {
+    return this.size * 4
+  }
+
+  /** The same elements under another shape of equal size. */
+  reshape(shape: Shape): Tensor {
+    if (elements(shape) !== this.size) throw new Error(`reshape: [${this.shape}] has ${this.size} elements, [${shape}] needs ${elements(shape)}`)
+    return new Tensor(shape, this.dtype, this.storage, this.offset)
+  }
+}
+
+/** One GPU buffer with a number of its own. */
+export interface Storage {
+  readonly id: number
+  readonly buffer: GPUBuffer
+  readonly bytes: number
+}
+
+export function elements(shape: Shape): number {
+  let n = 1
+  for (const d of shape) n *= d
+  return n
+}

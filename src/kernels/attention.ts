@@ -1,0 +1,45 @@
+// Bidirectional softmax attention over packed query, key and value rows, forward and backward, without a score matrix in memory.
+import forward from '../../shaders/attention.wgsl'
+import backwardKv from '../../shaders/attention_backward_kv.wgsl'
+import backwardQ from '../../shaders/attention_backward_q.wgsl'
+import { defineKernel, divideUp, grid } from './kernel.js'
+
+const THREADS = 32
+
+export interface AttentionSize {
+  batch: number
+  length: number
+  heads: number
+  headDim: number
+}
+
+const rows = ({ batch, length, heads }: AttentionSize) => batch * length * heads
+const registers = ({ headDim }: AttentionSize) => ({ HEAD_DIM: headDim })
+const workgroups = (size: AttentionSize) => grid(divideUp(rows(size), THREADS))
+
+export const attention = defineKernel<AttentionSize>({
+  name: 'attention',
+  source: forward,
+  bindings: { qkv: 'read', o: 'write', lse: 'write' },
+  constants: size => ({ THREADS, QUERIES: rows(size), LENGTH: size.length, HEADS: size.heads }),
+  registers,
+  workgroups,
+})
+
+export const attentionBackwardQ = defineKernel<AttentionSize>({
+  name: 'attention_backward_q',
+  source: backwardQ,
+  bindings: { qkv: 'read', o: 'read', lse: 'read', dO: 'read', dQkv: 'write', delta: 'write' },
+  constants: size => ({ THREADS, QUERIES: rows(size), LENGTH: size.length, HEADS: size.heads }),
+  registers,
+  workgroups,
+})
+
+export const attentionBackwardKv = defineKernel<AttentionSize>({
+  name: 'attention_backward_kv',
+  source: backwardKv,
+  bindings: { qkv: 'read', lse: 'read', dO: 'read', delta: 'read', dQkv: 'write' },
+  constants: size => ({ THREADS, KEYS: rows(size), LENGTH: size.length, HEADS: size.heads }),
+  registers,
+  workgroups,
+})

@@ -1,0 +1,43 @@
+// Rows of a table by number, and the deterministic gradient of the table.
+import forward from '../../shaders/gather.wgsl'
+import backward from '../../shaders/gather_backward.wgsl'
+import { defineKernel, divideUp, grid } from './kernel.js'
+
+const THREADS = 64
+
+export const gather = defineKernel<{ ids: number; rows: number; width: number }>({
+  name: 'gather',
+  source: forward,
+  bindings: { table: 'read', ids: 'read', y: 'write' },
+  constants: ({ ids, rows, width }) => ({ THREADS, COUNT: ids * width, WIDTH: width, ROWS: rows }),
+  workgroups: ({ ids, width }) => grid(divideUp(ids * width, THREADS)),
+})
+
+export interface GatherBackwardSize {
+  rows: number
+  width: number
+  /** Sequences of ids, and ids in each. */
+  batch: number
+  length: number
+  /** Rows of dy in front of each sequence that belong to no id. */
+  prefix: number
+  factor: number
+  accumulate: boolean
+}
+
+export const gatherBackward = defineKernel<GatherBackwardSize>({
+  name: 'gather_backward',
+  source: backward,
+  bindings: { ids: 'read', dy: 'read', dTable: 'write' },
+  constants: size => ({
+    THREADS,
+    ROWS: size.rows,
+    WIDTH: size.width,
+    BATCH: size.batch,
+    LENGTH: size.length,
+    PREFIX: size.prefix,
+    FACTOR: size.factor,
+    ACCUMULATE: Number(size.accumulate),
+  }),
+  workgroups: ({ rows, width }) => grid(divideUp(rows * width, THREADS)),
+})

@@ -1,0 +1,69 @@
+// What a kernel is before any device exists: WGSL text, its bindings, its constants and how many workgroups it needs.
+
+/** How a shader uses a buffer: `read` binds it read-only, `write` binds it readable and writable. */
+export type Access = 'read' | 'write'
+
+/** Workgroup counts in x, y and z, each at most 65,535. */
+export type Workgroups = readonly [number, number, number]
+
+/**
+ * A kernel blueprint: plain data and pure functions of a problem `size`.
+ * The same numbers feed the shader's `override` constants and the dispatch, so the two cannot disagree.
+ */
+export interface Kernel<Size = never> {
+  readonly name: string
+  /** WGSL with one entry point `main`; `@group(0) @binding(i)` follows the order of `bindings`. */
+  readonly source: string
+  readonly bindings: Readonly<Record<string, Access>>
+  /** Values of the shader's `override` constants; all of them, as the shaders have no defaults. */
+  readonly constants: (size: Size) => Record<string, number>
+  /**
+   * Values of lines `const NAME = 4;` in the source: sizes of register arrays, where WGSL takes no `override`.
+   * The value in the file is only an example; each named constant must stand there exactly once.
+   */
+  readonly registers?: (size: Size) => Record<string, number>
+  readonly workgroups: (size: Size) => Workgroups
+}
+
+/** Types a blueprint; gives it back unchanged. */
+export function defineKernel<Size>(kernel: Kernel<Size>): Kernel<Size> {
+  return kernel
+}
+
+/** Upper bound of one dispatch dimension that every WebGPU adapter offers. */
+export const MAX_WORKGROUPS = 65535
+
+/**
+ * `count` workgroups in one dimension, folded into y beyond 65,535.
+ * Shaders find their index with `group.x + group.y * groups.x` and return when it is out of range.
+ */
+export function grid(count: number): Workgroups {
+  if (!Number.isInteger(count) || count < 1) throw new Error(`grid: expected a positive number of workgroups, got ${count}`)
+  if (count <= MAX_WORKGROUPS) return [count, 1, 1]
+  const rows = Math.ceil(count / MAX_WORKGROUPS)
+  if (rows > MAX_WORKGROUPS) throw new Error(`grid: ${count} workgroups are more than one dispatch can hold — use a smaller batch`)
+  return [Math.ceil(count / rows), rows, 1]
+}
+
+/** The WGSL of `kernel` for this size: its text with the register constants filled in. */
+export function shaderText<Size>(kernel: Kernel<Size>, size: Size): string {
+  let text = kernel.source
+  for (const [name, value] of Object.entries(kernel.registers?.(size) ?? {})) {
+    const line = new RegExp(`^const ${name} = \\d+;`, 'm')
+    if (!line.test(text)) throw new Error(`${kernel.name}: no line "const ${name} = …;" in its shader`)
+    text = text.replace(line, `const ${name} = ${value};`)
+  }
+  return text
+}
+
+/** `ceil(a / b)`. */
+export function divideUp(a: number, b: number): number {
+  return Math.ceil(a / b)
+}
+
+/** The smallest power of two that is at least `n`, at most `limit`. */
+export function powerOfTwo(n: number, limit: number): number {
+  let p = 1
+  while (p < n && p < limit) p *= 2
+  return p
+}

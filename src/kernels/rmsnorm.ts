@@ -1,0 +1,35 @@
+// Root-mean-square normalisation of x + residual, over the last axis or over the one before it, forward and backward.
+import forward from '../../shaders/rmsnorm.wgsl'
+import backward from '../../shaders/rmsnorm_backward.wgsl'
+import { defineKernel, divideUp, grid, powerOfTwo } from './kernel.js'
+
+export interface RmsnormSize {
+  /** Number of normed rows. */
+  rows: number
+  /** Length of a row. */
+  width: number
+  /** Distance of a row's neighbouring elements: 1 norms the last axis. */
+  inner: number
+}
+
+/** Threads that share a row: few where neighbouring rows lie side by side in memory. */
+function threads({ width, inner }: RmsnormSize): { LANES: number; GROUPS: number } {
+  const LANES = inner > 1 ? 1 : powerOfTwo(width, 32)
+  return { LANES, GROUPS: 64 / LANES }
+}
+
+export const rmsnorm = defineKernel<RmsnormSize & { epsilon: number; hasResidual: boolean }>({
+  name: 'rmsnorm',
+  source: forward,
+  bindings: { x: 'read', residual: 'read', y: 'write', scale: 'write' },
+  constants: size => ({ ...threads(size), ROWS: size.rows, WIDTH: size.width, INNER: size.inner, EPSILON: size.epsilon, HAS_RESIDUAL: Number(size.hasResidual) }),
+  workgroups: size => grid(divideUp(size.rows, threads(size).GROUPS)),
+})
+
+export const rmsnormBackward = defineKernel<RmsnormSize>({
+  name: 'rmsnorm_backward',
+  source: backward,
+  bindings: { y: 'read', scale: 'read', dy: 'read', ds: 'write' },
+  constants: size => ({ ...threads(size), ROWS: size.rows, WIDTH: size.width, INNER: size.inner }),
+  workgroups: size => grid(divideUp(size.rows, threads(size).GROUPS)),
+})

@@ -1,0 +1,121 @@
+// Slots of a batch under deep supervision: each holds a puzzle and its carry until it halts, then takes the next puzzle. All of it stays on the GPU.
+import { type Engine, gather, type Tensor } from '../engine/index.js'
+import { halt, METRICS, resetState, swapData } from '../kernels/act.js'
+import { SLOT_RESULTS, supervisionLoss } from '../kernels/supervision-loss.js'
+import type { Carry, Heads, Trm } from './model.js'
+
+/** Rows of token ids with labels (−100: not scored) and puzzle numbers; as `Batch` of webgpu-trm/data. */
+export interface Puzzles {
+  inputs: Int32Array
+  labels: Int32Array
+  puzzleIdentifiers: Int32Array
+}
+
+/** What the loss kernel leaves: gradients of the heads and results per slot. */
+export interface Outcome {
+  dLogits: Tensor
+  dQ: Tensor
+  /** i32 (slots, cells). */
+  predictions: Tensor
+  /** f32 (slots, 6), columns as `SLOT_RESULTS`. */
+  results: Tensor
+}
+
+export type LossType = 'stablemax' | 'softmax'
+
+export class Slots {
+  readonly carry: Carry
+  readonly steps: Tensor
+  readonly halted: Tensor
+  readonly inputs: Tensor
+  readonly labels: Tensor
+  readonly puzzleIds: Tensor
+  /** The new batch's rows: [inputs | labels | puzzle id]. */
+  private readonly offered: Tensor
+  private readonly numbers: Tensor
+
+  /** `count` halted slots, numbers `first` … of the whole batch. */
+  constructor(
+    private readonly model: Trm,
+    readonly count: number,
+    readonly first = 0,
+  ) {
+    const { engine, config, length } = model
+    const state = [count, length, config.hidden]
+    this.carry = { y: engine.lasting(state, 'f32', 'answers y'), z: engine.lasting(state, 'f32', 'latents z') }
+    this.steps = engine.zeros([count], 'u32')
+    this.halted = engine.from(new Uint32Array(count).fill(1))
+    this.inputs = engine.zeros([count, config.cells], 'i32')
+    this.labels = engine.zeros([count, config.cells], 'i32')
+    this.puzzleIds = engine.zeros([count], 'i32')
+    this.offered = engine.zeros([count, 2 * config.cells + 1], 'i32')
+    this.numbers = engine.from(Uint32Array.from({ length: count }, (_, i) => first + i))
+  }
+
+  /** Sends this chunk's rows of a batch to the GPU, for halted slots to take; a host write. */
+  offer({ inputs, labels, puzzleIdentifiers }: Puzzles): void {
+    const { cells } = this.model.config
+    const rows = new Int32Array(this.count * (2 * cells + 1))
+    for (let i = 0; i < this.count; i++) {
+      const at = i * (2 * cells + 1)
+      const slot = this.first + i
+      rows.set(inputs.subarray(slot * cells, (slot + 1) * cells), at)
+      rows.set(labels.subarray(slot * cells, (slot + 1) * cells), at + cells)
+      rows[at + 2 * cells] = puzzleIdentifiers[slot]
+    }
+    this.model.engine.write(this.offered, rows)
+  }
+
+  /** All slots count as halted: the next restart fills all of them. */
+  haltAll(): void {
+    this.model.engine.write(this.halted, new Uint32Array(this.count).fill(1))
+  }
+
+  /** Halted slots take the offered puzzle and the start states. */
+  restart(): void {
+    const { engine, length, config, yStart, zStart } = this.model
+    const { halted, offered, inputs, labels, puzzleIds, steps, carry, count } = this
+    const size = { slots: count, length, width: config.hidden }
+    engine.run(resetState, { halted, start: yStart, state: carry.y }, size)
+    engine.run(resetState, { halted, start: zStart, state: carry.z }, size)
+    engine.run(swapData, { halted, offered, inputs, labels, puzzleIds, steps }, { slots: count, cells: config.cells })
+  }
+
+  /** The slots' rows of the puzzle table, (count, puzzleWidth). */
+  puzzleRows(): Tensor | undefined {
+    const { engine, puzzleTable } = this.model
+    return puzzleTable && gather(engine, puzzleTable, this.puzzleIds)
+  }
+
+  /** Loss and results of the heads against the slots' labels. `scale` multiplies the gradients. */
+  loss({ logits, q }: Heads, type: LossType, scale: number): Outcome {
+    const { engine, config, slots: prefix } = this.model
+    const { count, labels } = this
+    const outcome: Outcome = {
+      dLogits: engine.tensor(logits.shape),
+      dQ: engine.tensor(q.shape),
+      predictions: engine.tensor([count, config.cells], 'i32'),
+      results: engine.tensor([count, SLOT_RESULTS.length]),
+    }
+    engine.run(supervisionLoss, { logits, q, labels, ...outcome }, { batch: count, cells: config.cells, prefix, vocabulary: config.vocabulary, stablemax: type === 'stablemax', scale })
+    return outcome
+  }
+
+  /** Counts the step, decides who halts, and adds to the metrics. */
+  halt(q: Tensor, results: Tensor, clock: Tensor, metrics: Tensor, training: boolean): void {
+    const { engine, config } = this.model
+    const { steps, halted, numbers, count } = this
+    engine.run(halt, { q, results, clock, numbers, steps, halted, metrics }, { slots: count, maxSteps: config.supervisionSteps, exploration: config.exploration, training })
+  }
+
+  /** Gives the memory back. */
+  release(): void {
+    const { carry, steps, halted, inputs, labels, puzzleIds, offered, numbers } = this
+    this.model.engine.release(carry.y, carry.z, steps, halted, inputs, labels, puzzleIds, offered, numbers)
+  }
+}
+
+/** A tensor for the sums of `METRICS`. */
+export function metricsTensor(engine: Engine): Tensor {
+  return engine.zeros([METRICS.length])
+}

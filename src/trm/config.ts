@@ -1,0 +1,110 @@
+// The model's configuration: its fields, their checks, and the sizes that follow from them.
+
+/** Everything that shapes a Tiny Recursive Model. In comments: the name in the published code. */
+export interface TrmConfig {
+  /** Token ids, 0 … vocabulary − 1 (`vocab_size`). */
+  vocabulary: number
+  /** Cells of a puzzle (`seq_len`). */
+  cells: number
+  /** Rows of the puzzle embedding (`num_puzzle_identifiers`). */
+  puzzles: number
+  /** Width of a position (`hidden_size`). */
+  hidden: number
+  /** Attention heads (`num_heads`). */
+  heads: number
+  /** SwiGLU expansion. */
+  expansion: number
+  /** Layers of the network (`L_layers`). */
+  layers: number
+  /** Recursion cycles T per supervision step (`H_cycles`); the last one carries the gradient. */
+  cycles: number
+  /** Latent steps n per cycle (`L_cycles`). */
+  latentSteps: number
+  /** Largest number of supervision steps N_sup (`halt_max_steps`). */
+  supervisionSteps: number
+  /** Probability that a training slot must go on for a random number of steps (`halt_exploration_prob`). */
+  exploration: number
+  /** Position encoding (`pos_encodings`). */
+  positions: 'rope' | 'learned' | 'none'
+  /** Mixes tokens with a SwiGLU over the positions instead of attention (`mlp_t`). */
+  tokenMixing: boolean
+  /** Width of a puzzle's embedding; 0 leaves it out (`puzzle_emb_ndim`). */
+  puzzleWidth: number
+  /** Slots of the puzzle embedding in front of the cells; 0: as many as its width needs (`puzzle_emb_len`). */
+  puzzleSlots: number
+  /** Added to the mean square in norms (`rms_norm_eps`). */
+  epsilon: number
+  /** Base of the rotary frequencies (`rope_theta`). */
+  ropeTheta: number
+}
+
+/** The paper's network on Sudoku; the fields that depend on the data are to be filled in. */
+export const DEFAULTS: Omit<TrmConfig, 'vocabulary' | 'cells' | 'puzzles'> = {
+  hidden: 512,
+  heads: 8,
+  expansion: 4,
+  layers: 2,
+  cycles: 3,
+  latentSteps: 6,
+  supervisionSteps: 16,
+  exploration: 0.1,
+  positions: 'rope',
+  tokenMixing: false,
+  puzzleWidth: 512,
+  puzzleSlots: 16,
+  epsilon: 1e-5,
+  ropeTheta: 10000,
+}
+
+const RANGES: Partial<Record<keyof TrmConfig, [least: number, most: number, whole: boolean]>> = {
+  vocabulary: [2, 65536, true],
+  cells: [1, 65536, true],
+  puzzles: [1, 2 ** 31 - 1, true],
+  hidden: [1, 8192, true],
+  heads: [1, 256, true],
+  expansion: [0.01, 64, false],
+  layers: [1, 64, true],
+  cycles: [1, 1000, true],
+  latentSteps: [1, 1000, true],
+  supervisionSteps: [1, 100000, true],
+  exploration: [0, 1, false],
+  puzzleWidth: [0, 65536, true],
+  puzzleSlots: [0, 4096, true],
+  epsilon: [0, 1, false],
+  ropeTheta: [1, 1e9, false],
+}
+
+/** @throws naming the first field that is out of range or does not fit the others */
+export function checkConfig(config: TrmConfig): TrmConfig {
+  for (const [name, [least, most, whole]] of Object.entries(RANGES)) {
+    const value = config[name as keyof TrmConfig]
+    if (typeof value !== 'number' || !(value >= least && value <= most) || (whole && !Number.isInteger(value))) {
+      throw new Error(`config: ${name} is ${value}, expected ${whole ? 'a whole number' : 'a number'} of ${least} … ${most}`)
+    }
+  }
+  if (!['rope', 'learned', 'none'].includes(config.positions)) throw new Error(`config: positions is "${config.positions}", expected rope, learned or none`)
+  if (!config.tokenMixing) {
+    const width = config.hidden / config.heads
+    if (!Number.isInteger(width) || (config.positions === 'rope' && width % 2)) {
+      throw new Error(`config: ${config.hidden} hidden values do not divide into ${config.heads} heads of ${config.positions === 'rope' ? 'an even' : 'a whole'} width`)
+    }
+  }
+  const slots = slotCount(config)
+  if (config.puzzleWidth > slots * config.hidden) throw new Error(`config: a puzzle embedding of width ${config.puzzleWidth} does not fit ${slots} slots of ${config.hidden} — raise puzzleSlots or set it to 0`)
+  return config
+}
+
+/** P: positions that the puzzle embedding takes. */
+export function slotCount({ puzzleSlots, puzzleWidth, hidden }: TrmConfig): number {
+  return puzzleSlots > 0 ? puzzleSlots : Math.ceil(puzzleWidth / hidden)
+}
+
+/** L = P + S: positions of the network. */
+export function lengthOf(config: TrmConfig): number {
+  return slotCount(config) + config.cells
+}
+
+/** Inner width of a SwiGLU over `width` values: 2/3 of the expansion, rounded up to a multiple of 256. */
+export function innerWidth(width: number, expansion: number): number {
+  return 256 * Math.ceil(Math.round((expansion * width * 2) / 3) / 256)
+}

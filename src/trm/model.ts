@@ -1,0 +1,172 @@
+// The Tiny Recursive Model, read top to bottom: its parameters, its one network, and one supervision step of recursion.
+// Jolicoeur-Martineau, "Less is More: Recursive Reasoning with Tiny Networks", arXiv 2510.04871, and the published code.
+import { inputEmbedding, prefixGradient } from '../kernels/input-embedding.js'
+import { gatherBackward } from '../kernels/gather.js'
+import { columnSums } from '../kernels/column-sums.js'
+import { ropeTable } from '../kernels/rope.js'
+import {
+  add, attention, type Engine, firstPosition, linear, mix, Parameters, Random, rmsnorm, rope, type Shape, swiglu, type Tensor, truncatedNormal,
+} from '../engine/index.js'
+import { checkConfig, innerWidth, lengthOf, slotCount, type TrmConfig } from './config.js'
+
+/** The carry of one supervision step to the next, each of shape (batch, L, hidden). */
+export interface Carry {
+  /** The answer. */
+  y: Tensor
+  /** The latent. */
+  z: Tensor
+}
+
+/** What a supervision step says: logits (batch, L, vocabulary), of which the first P positions mean nothing, and q (batch, 2): [halt, continue]. */
+export interface Heads {
+  logits: Tensor
+  q: Tensor
+}
+
+export class Trm {
+  /** P and L = P + S. */
+  readonly slots: number
+  readonly length: number
+  /** Rows of the puzzle embedding, shape (puzzles, puzzleWidth); trained apart from the parameters. */
+  readonly puzzleTable: Tensor | undefined
+  /** Start states of y and z, shape (hidden); drawn once, never trained. */
+  readonly yStart: Tensor
+  readonly zStart: Tensor
+  private readonly ropeTable: Tensor | undefined
+
+  private constructor(
+    readonly engine: Engine,
+    readonly config: Readonly<TrmConfig>,
+    /** What the network computes with; a moving average may stand in for the trained values. */
+    readonly parameters: Parameters,
+    kept?: { yStart: Tensor; zStart: Tensor; puzzleTable: Tensor | undefined; ropeTable: Tensor | undefined },
+  ) {
+    const { hidden, heads, puzzles, puzzleWidth, positions, tokenMixing, ropeTheta } = config
+    this.slots = slotCount(config)
+    this.length = lengthOf(config)
+    this.yStart = kept?.yStart ?? engine.zeros([hidden], 'f32', 'start of y')
+    this.zStart = kept?.zStart ?? engine.zeros([hidden], 'f32', 'start of z')
+    this.puzzleTable = kept ? kept.puzzleTable : puzzleWidth > 0 ? engine.zeros([puzzles, puzzleWidth], 'f32', 'puzzle embedding') : undefined
+    const turns = !tokenMixing && positions === 'rope'
+    this.ropeTable = kept ? kept.ropeTable : turns ? engine.from(ropeTable(this.length, hidden / heads, ropeTheta), [this.length, hidden / heads / 2, 2]) : undefined
+  }
+
+  /** A model with random initial values. The same seed gives the same values everywhere. */
+  static create(engine: Engine, config: TrmConfig, { seed = 0 }: { seed?: number } = {}): Trm {
+    checkConfig(config)
+    const model = new Trm(engine, { ...config }, new Parameters(engine, parameterShapes(config)))
+    const random = new Random(seed)
+    for (const [name, shape] of Object.entries(model.parameters.shapes)) {
+      // Linear weights: 1 / sqrt(in); embeddings: 1 / sqrt(hidden); the halting head starts at "do not halt".
+      if (name === 'haltHead.bias') model.parameters.write(name, new Float32Array(2).fill(-5))
+      else if (name !== 'haltHead.weight') model.parameters.write(name, truncatedNormal(random, shape[0] * shape[1], 1 / Math.sqrt(shape[1])))
+    }
+    for (const start of [model.yStart, model.zStart]) engine.write(start, truncatedNormal(random, config.hidden, 1))
+    return model
+  }
+
+  /** The same model computing with other values of its parameters, e.g. their moving average. */
+  withParameters(parameters: Parameters): Trm {
+    return new Trm(this.engine, this.config, parameters, { yStart: this.yStart, zStart: this.zStart, puzzleTable: this.puzzleTable, ropeTable: this.ropeTable })
+  }
+
+  private weight(name: string): Tensor {
+    return this.parameters.get(name)
+  }
+
+  /**
+   * The input x: puzzle embedding, token embeddings and positions, scaled.
+   * @param inputs i32 (batch, cells)
+   * @param puzzleRows (batch, puzzleWidth), the slots' rows of the puzzle table
+   * @returns (batch, L, hidden)
+   */
+  embed(inputs: Tensor, puzzleRows: Tensor | undefined): Tensor {
+    const { engine, length, slots: prefix } = this
+    const { hidden, cells, vocabulary, puzzleWidth, positions } = this.config
+    const batch = inputs.shape[0]
+    const tokens = this.weight('tokens')
+    const learned = positions === 'learned' ? this.weight('positions') : undefined
+    // With learned positions the sum of two embeddings is brought back to unit variance: 1 / sqrt(2), as rounded in the published code.
+    const factor = Math.sqrt(hidden) * (learned ? 0.707106781 : 1)
+    const size = { batch, length: cells, prefix, width: hidden, vocabulary, puzzleWidth, hasPositions: learned !== undefined, factor }
+    const x = engine.tensor([batch, length, hidden])
+    engine.run(inputEmbedding, { ids: inputs, tokens, puzzles: puzzleRows ?? tokens, positions: learned ?? tokens, x }, size)
+    const sources = [tokens, ...(puzzleRows ? [puzzleRows] : []), ...(learned ? [learned] : [])]
+    return engine.record(x, sources, dx =>
+      sources.map(source => (into: Tensor, accumulate: boolean) => {
+        if (source === puzzleRows) engine.run(prefixGradient, { dx, dPuzzles: into }, { ...size, accumulate })
+        else if (source === learned) engine.run(columnSums, { x: dx, y: into }, { rows: batch, width: length * hidden, factor, accumulate })
+        else engine.run(gatherBackward, { ids: inputs, dy: dx, dTable: into }, { rows: vocabulary, width: hidden, batch, length: cells, prefix, factor, accumulate })
+      }),
+    )
+  }
+
+  /** The network: `layers` blocks over h + injection. With `into` the result goes there; it may be h, it may not be the injection. */
+  network(h: Tensor, injection: Tensor, into?: Tensor): Tensor {
+    const { engine } = this
+    const { layers, epsilon, tokenMixing, heads } = this.config
+    h = add(engine, h, injection)
+    for (let k = 0; k < layers; k++) {
+      if (tokenMixing) {
+        const inner = swiglu(engine, mix(engine, h, this.weight(`layers.${k}.mix.gateUp`)), -2)
+        h = rmsnorm(engine, mix(engine, inner, this.weight(`layers.${k}.mix.down`)), { residual: h, axis: -2, epsilon })
+      } else {
+        const qkv = linear(engine, h, this.weight(`layers.${k}.attention.qkv`))
+        const seen = attention(engine, this.ropeTable ? rope(engine, qkv, this.ropeTable, heads) : qkv, heads)
+        h = rmsnorm(engine, linear(engine, seen, this.weight(`layers.${k}.attention.output`)), { residual: h, epsilon })
+      }
+      const inner = swiglu(engine, linear(engine, h, this.weight(`layers.${k}.mlp.gateUp`)))
+      h = rmsnorm(engine, linear(engine, inner, this.weight(`layers.${k}.mlp.down`)), { residual: h, epsilon, into: k === layers - 1 ? into : undefined })
+    }
+    return h
+  }
+
+  /** One cycle: n latent steps, then the answer. In a tape's hands it makes new tensors; with `inPlace` the carry itself moves on. */
+  cycle({ y, z }: Carry, x: Tensor): Carry {
+    const injection = add(this.engine, y, x)
+    for (let i = 0; i < this.config.latentSteps; i++) z = this.network(z, injection)
+    return { y: this.network(y, z), z }
+  }
+
+  /** `cycles` cycles without gradient; the carry's own tensors are overwritten. */
+  think({ y, z }: Carry, x: Tensor, cycles: number): void {
+    const { engine } = this
+    for (let c = 0; c < cycles; c++) {
+      engine.scope(() => {
+        const injection = add(engine, y, x)
+        for (let i = 0; i < this.config.latentSteps; i++) engine.scope(() => this.network(z, injection, z))
+        engine.scope(() => this.network(y, z, y))
+      })
+    }
+  }
+
+  /** Reads the heads off an answer. */
+  heads(y: Tensor): Heads {
+    const { engine } = this
+    const logits = linear(engine, y, this.weight('head'))
+    const q = add(engine, linear(engine, firstPosition(engine, y), this.weight('haltHead.weight')), this.weight('haltHead.bias'))
+    return { logits, q }
+  }
+}
+
+/** Names and shapes of the trained parameters, in the order in which they are drawn. */
+export function parameterShapes(config: TrmConfig): Record<string, Shape> {
+  const { hidden, vocabulary, layers, expansion, tokenMixing, positions } = config
+  const length = lengthOf(config)
+  const shapes: Record<string, Shape> = { tokens: [vocabulary, hidden], head: [vocabulary, hidden], 'haltHead.weight': [2, hidden], 'haltHead.bias': [2] }
+  if (positions === 'learned') shapes.positions = [length, hidden]
+  const inner = innerWidth(hidden, expansion)
+  const mixInner = innerWidth(length, expansion)
+  for (let k = 0; k < layers; k++) {
+    if (tokenMixing) {
+      shapes[`layers.${k}.mix.gateUp`] = [2 * mixInner, length]
+      shapes[`layers.${k}.mix.down`] = [length, mixInner]
+    } else {
+      shapes[`layers.${k}.attention.qkv`] = [3 * hidden, hidden]
+      shapes[`layers.${k}.attention.output`] = [hidden, hidden]
+    }
+    shapes[`layers.${k}.mlp.gateUp`] = [2 * inner, hidden]
+    shapes[`layers.${k}.mlp.down`] = [hidden, inner]
+  }
+  return shapes
+}

@@ -1,0 +1,219 @@
+// One optimiser step of deep supervision, recorded without any read-back; micro-batches share it.
+import { Adam, learningRate, SparseSignSgd, type Tensor } from '../engine/index.js'
+import { METRICS } from '../kernels/act.js'
+import { type LossType, metricsTensor, type Puzzles, Slots } from './act.js'
+import { innerWidth, lengthOf } from './config.js'
+import type { Trm } from './model.js'
+
+/** Hyper-parameters; the defaults are the published ones for Sudoku. */
+export interface TrainerOptions {
+  /** Slots of a batch. */
+  batchSize: number
+  /** Slots computed at a time; the result is the same up to float32 summation. Default: as many as the adapter binds. */
+  microBatch?: number
+  learningRate?: number
+  warmupSteps?: number
+  /** End of the learning rate's cosine as a share of its peak; 1: constant. */
+  minLearningRateRatio?: number
+  /** Length of the cosine, in steps. */
+  totalSteps?: number
+  beta1?: number
+  beta2?: number
+  weightDecay?: number
+  puzzleLearningRate?: number
+  puzzleWeightDecay?: number
+  /** Rate of the moving average of the parameters; 0: none. */
+  emaRate?: number
+  optimizer?: 'atan2' | 'adamw'
+  loss?: LossType
+  /** Seed of the halting exploration. */
+  seed?: number
+}
+
+export const TRAINER_DEFAULTS: Required<Omit<TrainerOptions, 'batchSize' | 'microBatch'>> = {
+  learningRate: 1e-4,
+  warmupSteps: 2000,
+  minLearningRateRatio: 1,
+  totalSteps: 100000,
+  beta1: 0.9,
+  beta2: 0.95,
+  weightDecay: 1,
+  puzzleLearningRate: 1e-4,
+  puzzleWeightDecay: 1,
+  emaRate: 0.999,
+  optimizer: 'atan2',
+  loss: 'stablemax',
+  seed: 0,
+}
+
+/** Sums over the steps since the last reading, as the published code logs them. */
+export interface TrainingMetrics {
+  /** Puzzles that ended (halted) and have labels; the next four are means over them. */
+  count: number
+  accuracy: number
+  exactAccuracy: number
+  qHaltAccuracy: number
+  steps: number
+  /** Means per slot and step: loss = lmLoss + 0.5 · qHaltLoss. */
+  loss: number
+  lmLoss: number
+  qHaltLoss: number
+}
+
+export class Trainer {
+  readonly options: Required<TrainerOptions>
+  readonly optimizer: Adam
+  readonly chunks: readonly Slots[]
+  /** Steps done. */
+  step = 0
+  /** Gradients of the slots' puzzle rows, (batch, puzzleWidth), before equal ids are summed. */
+  readonly puzzleGradients: Tensor | undefined
+  private readonly puzzleIds: Tensor | undefined
+  private readonly puzzleOptimizer: SparseSignSgd | undefined
+  private readonly clock: Tensor
+  private readonly metrics: Tensor
+  private stepsSinceReading = 0
+
+  constructor(
+    readonly model: Trm,
+    options: TrainerOptions,
+  ) {
+    const { engine, config, puzzleTable } = model
+    const { batchSize } = options
+    if (!Number.isInteger(batchSize) || batchSize < 1) throw new Error(`train: batchSize is ${batchSize}, expected a whole number of at least 1`)
+    const microBatch = microBatchSize(model, batchSize, options.microBatch)
+    this.options = { ...TRAINER_DEFAULTS, ...options, microBatch }
+    const { optimizer, beta1, beta2, weightDecay, puzzleWeightDecay, emaRate } = this.options
+    this.optimizer = new Adam(engine, model.parameters, { algorithm: optimizer, beta1, beta2, weightDecay, emaRate })
+    const chunks: Slots[] = []
+    for (let first = 0; first < batchSize; first += microBatch) chunks.push(new Slots(model, Math.min(microBatch, batchSize - first), first))
+    this.chunks = chunks
+    if (puzzleTable) {
+      this.puzzleGradients = engine.zeros([batchSize, config.puzzleWidth])
+      this.puzzleIds = engine.zeros([batchSize], 'i32')
+      this.puzzleOptimizer = new SparseSignSgd(engine, puzzleTable, puzzleWeightDecay)
+    }
+    this.clock = engine.zeros([2], 'u32')
+    this.metrics = metricsTensor(engine)
+  }
+
+  /** The model with the moving average of its parameters, for evaluation and checkpoints. */
+  get averaged(): Trm {
+    const { average } = this.optimizer
+    return average === this.model.parameters ? this.model : this.model.withParameters(average)
+  }
+
+  /** Learning rates of the coming step. */
+  rates(): { learningRate: number; puzzleLearningRate: number } {
+    const { learningRate: base, puzzleLearningRate, warmupSteps: warmup, totalSteps: total, minLearningRateRatio: minRatio } = this.options
+    const at = (peak: number) => learningRate(this.step + 1, { base: peak, warmup, total, minRatio })
+    return { learningRate: at(base), puzzleLearningRate: at(puzzleLearningRate) }
+  }
+
+  /** Records one optimiser step on a batch. `inspect` sees the tensors of each chunk before they die. */
+  run(batch: Puzzles, inspect: (chunk: Slots, tensors: { logits: Tensor; q: Tensor; predictions: Tensor; results: Tensor }) => void = () => {}): void {
+    const { engine } = this.model
+    const { seed } = this.options
+    const rates = this.rates()
+    // Host writes first: each of them submits what was recorded before.
+    for (const chunk of this.chunks) chunk.offer(batch)
+    engine.write(this.clock, new Uint32Array([seed, this.step]))
+    this.optimizer.prepare(this.step + 1, rates.learningRate)
+    this.puzzleOptimizer?.prepare(rates.puzzleLearningRate)
+    this.chunks.forEach((chunk, i) => {
+      if (i > 0) engine.submit()
+      engine.scope(() => this.runChunk(chunk, i > 0, inspect))
+    })
+    if (this.puzzleOptimizer) {
+      const [only] = this.chunks
+      this.puzzleOptimizer.step(this.chunks.length === 1 ? only.puzzleIds : this.puzzleIds!, this.puzzleGradients!)
+    }
+    this.optimizer.step()
+    this.step++
+    this.stepsSinceReading++
+  }
+
+  private runChunk(chunk: Slots, accumulate: boolean, inspect: Parameters<Trainer['run']>[1]): void {
+    const { model, optimizer } = this
+    const { engine, config } = model
+    const { batchSize, loss } = this.options
+    chunk.restart()
+    const rows = chunk.puzzleRows()
+    model.think(chunk.carry, model.embed(chunk.inputs, rows), config.cycles - 1)
+    const trained = model.parameters.all()
+    const targets = optimizer.gradients.all()
+    let rowGradients: Tensor | undefined
+    if (rows) rowGradients = this.chunks.length === 1 ? this.puzzleGradients! : engine.tensor(rows.shape)
+    // Parameters add up over the chunks; a chunk's puzzle rows are its own.
+    if (rowGradients && accumulate) engine.clear(rowGradients)
+    engine.gradients(
+      rows ? [...trained, rows] : trained,
+      () => {
+        const { y, z } = model.cycle(chunk.carry, model.embed(chunk.inputs, rows))
+        const { logits, q } = model.heads(y)
+        const outcome = chunk.loss({ logits, q }, loss, 1 / batchSize)
+        chunk.halt(q, outcome.results, this.clock, this.metrics, true)
+        inspect?.(chunk, { logits, q, ...outcome })
+        engine.copy(y, chunk.carry.y)
+        engine.copy(z, chunk.carry.z)
+        return [[logits, outcome.dLogits], [q, outcome.dQ]] as const
+      },
+      { into: rowGradients ? [...targets, rowGradients] : targets, accumulate },
+    )
+    if (rowGradients && this.chunks.length > 1) {
+      engine.copy(rowGradients, this.puzzleGradients!, chunk.first * config.puzzleWidth)
+      engine.copy(chunk.puzzleIds, this.puzzleIds!, chunk.first)
+    }
+  }
+
+  /** Reads and clears the sums of `METRICS` over the steps since the last reading. */
+  async readSums(): Promise<Float32Array> {
+    const { engine } = this.model
+    const reading = engine.read(this.metrics)
+    engine.clear(this.metrics)
+    this.stepsSinceReading = 0
+    return reading
+  }
+
+  /** The metrics of the steps since the last reading: the loop's only read-back. */
+  async readMetrics(): Promise<TrainingMetrics> {
+    const steps = this.stepsSinceReading
+    const sums = Object.fromEntries(METRICS.map((name, i) => [name, i])) as Record<(typeof METRICS)[number], number>
+    const values = await this.readSums()
+    const count = values[sums.count]
+    const perPuzzle = (name: keyof typeof sums) => values[sums[name]] / Math.max(count, 1)
+    const perSlot = (name: keyof typeof sums) => values[sums[name]] / (this.options.batchSize * Math.max(steps, 1))
+    const [lmLoss, qHaltLoss] = [perSlot('lmLoss'), perSlot('qHaltLoss')]
+    return {
+      count,
+      accuracy: perPuzzle('accuracy'),
+      exactAccuracy: perPuzzle('exactAccuracy'),
+      qHaltAccuracy: perPuzzle('qHaltAccuracy'),
+      steps: perPuzzle('steps'),
+      loss: lmLoss + 0.5 * qHaltLoss,
+      lmLoss,
+      qHaltLoss,
+    }
+  }
+}
+
+/** Bytes of the largest tensor that one slot needs. */
+function slotBytes({ config }: Trm): number {
+  const { hidden, expansion, tokenMixing, vocabulary } = config
+  const length = lengthOf(config)
+  const channel = length * Math.max(2 * innerWidth(hidden, expansion), 3 * hidden, vocabulary)
+  const token = tokenMixing ? 2 * innerWidth(length, expansion) * hidden : 0
+  return 4 * Math.max(channel, token)
+}
+
+/** Chunks of equal size, as large as the adapter's largest tensor allows. */
+function microBatchSize(model: Trm, batchSize: number, asked: number | undefined): number {
+  const most = Math.floor(model.engine.adapter.maxTensorBytes / slotBytes(model))
+  if (most < 1) throw new Error(`train: one slot needs a tensor of ${slotBytes(model)} bytes, this adapter binds ${model.engine.adapter.maxTensorBytes} at most — lower hidden or expansion`)
+  if (asked !== undefined) {
+    if (!Number.isInteger(asked) || asked < 1) throw new Error(`train: microBatch is ${asked}, expected a whole number of at least 1`)
+    if (Math.min(asked, batchSize) > most) throw new Error(`train: a micro-batch of ${asked} slots does not fit this adapter, which binds ${model.engine.adapter.maxTensorBytes} bytes at most — use microBatch ${most} or less`)
+    return Math.min(asked, batchSize)
+  }
+  return Math.ceil(batchSize / Math.ceil(batchSize / most))
+}
