@@ -6,6 +6,7 @@ import { generateMaze, mazeFromRows } from '../data/maze.js'
 import { generateSudoku, sudokuFromRows, type SudokuSize } from '../data/sudoku.js'
 import { parsePuzzleCsv, type PuzzleRow } from '../formats/csv.js'
 import { helpText, parseArguments, UsageError, type OptionTable, type Usage } from './arguments.js'
+import { reason } from './files.js'
 
 const out = { type: 'string', required: true, placeholder: 'DIR', description: 'directory to write' } as const
 const seed = { type: 'number', default: 0, min: 0, description: 'seed of everything random' } as const
@@ -201,19 +202,4 @@ async function writeDirectory(out: string, files: Map<string, Uint8Array>, force
     await rm(partial, { recursive: true, force: true }).catch(() => {})
     throw (error as NodeJS.ErrnoException).code === undefined ? error : new Error(`data: cannot write ${out}: ${reason(error)}`)
   }
-}
-
-/** The system's words for a file error, without the path that the message already has. */
-function reason(error: unknown): string {
-  const { code, message } = error as NodeJS.ErrnoException
-  const words: Record<string, string> = {
-    ENOENT: 'no such file or directory',
-    EACCES: 'permission denied',
-    EPERM: 'operation not permitted',
-    EISDIR: 'it is a directory',
-    ENOTDIR: 'a part of the path is not a directory',
-    EROFS: 'the file system is read-only',
-    ENOSPC: 'no space left',
-  }
-  return words[code ?? ''] ?? message.split(',')[0]
 }

@@ -2,6 +2,11 @@
 // The program `trm`: finds the command, runs it, and turns errors into one line and an exit code (2: wrong usage, 1: anything else).
 import { UsageError } from './arguments.js'
 import { dataCommand } from './data.js'
+import { demoCommand } from './demo.js'
+import { doctorCommand } from './doctor.js'
+import { evalCommand } from './eval.js'
+import { solveCommand } from './solve.js'
+import { trainCommand } from './train.js'
 import { verifyCommand } from './verify.js'
 
 /** A sub-command of `trm`. */
@@ -11,7 +16,7 @@ interface Command {
   run(args: string[]): Promise<void>
 }
 
-const commands: readonly Command[] = [dataCommand, verifyCommand]
+const commands: readonly Command[] = [demoCommand, dataCommand, trainCommand, evalCommand, solveCommand, verifyCommand, doctorCommand]
 
 const help = () => `trm — train and run Tiny Recursive Models on WebGPU
 

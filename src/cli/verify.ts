@@ -1,8 +1,8 @@
 // trm verify: recomputes what golden files of the published code hold, on this adapter.
-import { readFile } from 'node:fs/promises'
 import { verify, type Verification } from '../trm/verify.js'
 import { adapterOption, openEngine } from './adapter.js'
 import { parseArguments } from './arguments.js'
+import { readBytes } from './files.js'
 
 const usage = {
   command: 'trm verify',
@@ -23,7 +23,7 @@ export const verifyCommand = {
     const parsed = parseArguments(args, usage)
     if (!parsed) return
     const { json, 'micro-batch': microBatch, adapter } = parsed.values
-    const files = await Promise.all(parsed.positionals.map(async file => ({ file, bytes: new Uint8Array(await readFile(file)) })))
+    const files = await Promise.all(parsed.positionals.map(async file => ({ file, bytes: await readBytes(file, 'golden') })))
     const engine = await openEngine({ adapter })
     try {
       if (!json) console.log(`adapter: ${engine.adapter.description}`)

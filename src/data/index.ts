@@ -15,6 +15,7 @@ export {
   isSudokuSolved, solveSudoku, sudokuFromRows, sudokuSizeOf, sudokuViolations, sudokuVocabSize,
   type GenerateSudokuOptions, type SudokuShuffle, type SudokuSize, type SudokuTableOptions, type SudokuViolation,
 } from './sudoku.js'
+export { taskOf, tasks, type Task } from './tasks.js'
 export { parsePuzzleCsv, type PuzzleRow } from '../formats/csv.js'
 export { npyInt32, parseNpy, writeNpy, type NpyArray, type NpyData, type NpyDtype } from '../formats/npy.js'
 export {

@@ -118,6 +118,19 @@ export class Engine {
     this.faults.check()
   }
 
+  private readonly inFlight: Promise<undefined>[] = []
+
+  /**
+   * Submits, and waits while more than `ahead` earlier calls are still being computed:
+   * a loop that records faster than the GPU computes stays that far ahead of it. Reads nothing back.
+   */
+  async pace(ahead = 2): Promise<void> {
+    this.submit()
+    this.inFlight.push(this.device.queue.onSubmittedWorkDone())
+    if (this.inFlight.length > ahead) await this.inFlight.shift()
+    this.faults.check()
+  }
+
   /** Records one dispatch. */
   run<Size>(kernel: Kernel<Size>, tensors: Readonly<Record<string, Tensor>>, size: Size): void {
     this.alive()

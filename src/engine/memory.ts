@@ -20,6 +20,7 @@ interface Mark {
 
 export class Memory {
   private readonly classes = new Map<number, SizeClass>()
+  private readonly lastingFree = new Map<number, Storage[]>()
   private readonly marks: Mark[] = []
   private readonly all = new Set<Storage>()
   private serial = 0
@@ -36,7 +37,8 @@ export class Memory {
 
   /**
    * A buffer of at least `bytes` bytes; its content is whatever its last user left.
-   * A `lasting` one outlives the open scopes: it is always new where a scope is open.
+   * A `lasting` one outlives the open scopes; outside of scopes all are. Buffers never change from one kind to the other,
+   * so that whatever lives between scopes cannot change the order in which these get theirs.
    */
   allocate(bytes: number, label: string, lasting = false): Storage {
     const size = Math.max(GRANULE, Math.ceil(bytes / GRANULE) * GRANULE)
@@ -45,26 +47,30 @@ export class Memory {
     if (size > most) {
       throw new Error(`${label}: ${megabytes(bytes)} needed, this adapter binds ${megabytes(most)} at most — lower the batch (or micro-batch) size`)
     }
-    const inScope = this.depth > 0 && !lasting
-    if (inScope || this.depth === 0) {
-      const found = this.touch(size).free.pop()
-      if (found) return found
-    }
+    lasting ||= this.depth === 0
+    const found = (lasting ? this.lastingFree.get(size) : this.touch(size).free)?.pop()
+    if (found) return found
     const buffer = this.device.createBuffer({ label, size, usage: BufferUsage.STORAGE | BufferUsage.COPY_SRC | BufferUsage.COPY_DST })
-    const storage: Storage = { id: ++this.serial, buffer, bytes: size }
+    const storage: Storage = { id: ++this.serial, buffer, bytes: size, lasting }
     this.all.add(storage)
     this.stats.buffers++
     this.stats.bytes += size
-    if (inScope) {
+    if (!lasting) {
       const { made } = this.marks.at(-1)!
       made.set(size, [...(made.get(size) ?? []), storage])
     }
     return storage
   }
 
-  /** Gives a buffer back before its scope ends (or, outside any scope, for good). The caller promises that no later command reads it. */
+  /** Gives a buffer back before its scope ends, or a lasting one for good. The caller promises that no later command reads it. */
   release(storage: Storage): void {
-    this.touch(storage.bytes).free.push(storage)
+    if (!storage.lasting) {
+      this.touch(storage.bytes).free.push(storage)
+      return
+    }
+    const free = this.lastingFree.get(storage.bytes)
+    if (free) free.push(storage)
+    else this.lastingFree.set(storage.bytes, [storage])
   }
 
   mark(): void {
@@ -89,6 +95,7 @@ export class Memory {
     for (const { buffer } of this.all) buffer.destroy()
     this.all.clear()
     this.classes.clear()
+    this.lastingFree.clear()
   }
 
   private touch(size: number): SizeClass {

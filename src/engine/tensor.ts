@@ -39,6 +39,8 @@ export interface Storage {
   readonly id: number
   readonly buffer: GPUBuffer
   readonly bytes: number
+  /** Outlives every scope. */
+  readonly lasting: boolean
 }
 
 export function elements(shape: Shape): number {

@@ -1,0 +1,57 @@
+// trm eval: exact and cell accuracy of a checkpoint on a dataset directory, after each supervision step.
+import { readDataset, type Split } from '../data/dataset.js'
+import { loadCheckpoint } from '../trm/checkpoint.js'
+import { evaluate } from '../trm/evaluate.js'
+import { adapterOption, openEngine } from './adapter.js'
+import { parseArguments } from './arguments.js'
+import { datasetFiles, readBytes } from './files.js'
+import { duration, percent, Progress } from './progress.js'
+
+const usage = {
+  command: 'trm eval',
+  summary: 'Exact accuracy and cell accuracy of a checkpoint, after each supervision step.',
+  options: {
+    checkpoint: { type: 'string', required: true, placeholder: 'F', description: 'checkpoint (safetensors)' },
+    data: { type: 'string', required: true, placeholder: 'DIR', description: 'dataset directory' },
+    split: { type: 'string', choices: ['test', 'train'], default: 'test', description: 'which examples' },
+    limit: { type: 'number', min: 1, description: 'only the first N examples' },
+    'batch-size': { type: 'number', min: 1, default: 64, description: 'puzzles computed at a time' },
+    json: { type: 'boolean', description: 'print the result as JSON' },
+    adapter: adapterOption,
+  },
+} as const
+
+export const evalCommand = {
+  name: 'eval',
+  summary: 'exact and cell accuracy of a checkpoint, per supervision step',
+  async run(args: string[]): Promise<void> {
+    const parsed = parseArguments(args, usage)
+    if (!parsed) return
+    const { checkpoint, data, split, limit, 'batch-size': batchSize, json, adapter } = parsed.values
+    const bytes = await readBytes(checkpoint, 'checkpoint')
+    const dataset = await readDataset(datasetFiles(data), split as Split, data)
+    const engine = await openEngine({ adapter })
+    try {
+      const model = loadCheckpoint(engine, bytes, checkpoint)
+      const progress = new Progress(json ? false : undefined)
+      const started = performance.now()
+      const result = await evaluate(model, dataset, { batchSize, limit, onProgress: (done, total) => json || progress.glimpse(done, total, `${done}/${total}`) })
+      progress.end()
+      const seconds = (performance.now() - started) / 1000
+      if (json) {
+        console.log(JSON.stringify({ checkpoint, data, split, adapter: engine.adapter.description, seconds, ...result }))
+        return
+      }
+      console.log(`adapter: ${engine.adapter.description}`)
+      console.log('step   exact     cells     halting right')
+      for (const { step, exactAccuracy, cellAccuracy, qHaltAccuracy } of result.steps) {
+        console.log(`${String(step).padStart(4)}  ${[exactAccuracy, cellAccuracy, qHaltAccuracy].map(share => percent(share).padStart(8)).join('  ')}`)
+      }
+      console.log(`${split} split, ${result.examples} examples in ${duration(seconds)}`)
+      console.log(`exact accuracy: ${percent(result.exactAccuracy)}`)
+      console.log(`cell accuracy: ${percent(result.cellAccuracy)}`)
+    } finally {
+      engine.close()
+    }
+  },
+}

@@ -1,0 +1,84 @@
+// trm solve: one puzzle, its answer after each supervision step, and whether the result obeys the rules.
+import { type Task, taskOf, tasks } from '../data/tasks.js'
+import { loadCheckpoint } from '../trm/checkpoint.js'
+import type { Trm } from '../trm/model.js'
+import { solve } from '../trm/solve.js'
+import { adapterOption, openEngine } from './adapter.js'
+import { parseArguments } from './arguments.js'
+import { readBytes } from './files.js'
+import { percent } from './progress.js'
+
+const usage = {
+  command: 'trm solve',
+  summary: 'Solve one puzzle and watch the answer form.',
+  options: {
+    checkpoint: { type: 'string', required: true, placeholder: 'F', description: 'checkpoint (safetensors)' },
+    json: { type: 'boolean', description: 'print one line of JSON per supervision step and one for the result' },
+    adapter: adapterOption,
+  },
+  positionals: ['PUZZLE'],
+  notes: `PUZZLE is a line of text, or - to read it from standard input (line breaks are ignored):
+${tasks.map(({ name, form }) => `  ${name.padEnd(8)}${form}`).join('\n')}
+Exit code 1 when the answer breaks a rule.`,
+} as const
+
+export const solveCommand = {
+  name: 'solve',
+  summary: 'solve one puzzle, step by step',
+  async run(args: string[]): Promise<void> {
+    const parsed = parseArguments(args, usage)
+    if (!parsed) return
+    const { checkpoint, json, adapter } = parsed.values
+    const bytes = await readBytes(checkpoint, 'checkpoint')
+    const text = (parsed.positionals[0] === '-' ? await standardInput() : parsed.positionals[0]).replace(/[\r\n]+/g, '')
+    const engine = await openEngine({ adapter })
+    try {
+      const model = loadCheckpoint(engine, bytes, checkpoint)
+      const { cells, vocabulary } = model.config
+      const task = taskOf(cells, vocabulary)
+      if (!task) throw new Error(`solve: ${checkpoint} is for ${cells} cells and ${vocabulary} tokens, known are ${tasks.map(t => t.name).join(' and ')} — use "trm eval" for other data`)
+      if (text.length !== cells) throw new Error(`solve: the puzzle has ${text.length} characters, the model takes ${cells} (${task.name} ${task.side(cells)}×${task.side(cells)}) — ${task.form}`)
+      const { violations } = await showSolution(model, task, task.encode(text), { json })
+      if (violations.length) process.exitCode = 1
+    } finally {
+      engine.close()
+    }
+  },
+}
+
+/** Prints the answer after each supervision step and a verdict. */
+export async function showSolution(model: Trm, task: Task, puzzle: Uint8Array, { json = false } = {}): Promise<{ answer: Int32Array; violations: string[] }> {
+  const side = task.side(puzzle.length)
+  if (!json) console.log(grid(task.decode(puzzle), side))
+  let answer: Int32Array = Int32Array.from(puzzle)
+  for await (const { step, answer: next, changed, halt } of solve(model, puzzle)) {
+    answer = next
+    const broken = task.violations(puzzle, answer)
+    if (json) {
+      console.log(JSON.stringify({ step, answer: task.decode(answer), changed, halt, violations: broken }))
+      continue
+    }
+    const rules = broken.length ? `${broken.length} rule${broken.length === 1 ? '' : 's'} broken` : 'obeys the rules'
+    console.log(`\nstep ${step}: ${changed.length} cells changed, halting confidence ${percent(halt)}, ${rules}`)
+    if (changed.length || step === 1) console.log(grid(task.decode(answer), side, new Set(changed)))
+  }
+  const violations = task.violations(puzzle, answer)
+  if (json) console.log(JSON.stringify({ result: task.decode(answer), solved: violations.length === 0, violations }))
+  else if (violations.length) console.log(`\nnot solved: ${violations.slice(0, 3).join('; ')}${violations.length > 3 ? `; and ${violations.length - 3} more` : ''}`)
+  else console.log('\nsolved: the answer obeys the rules')
+  return { answer, violations }
+}
+
+/** Rows of a grid; changed cells stand out on a terminal. */
+function grid(text: string, side: number, changed: ReadonlySet<number> = new Set()): string {
+  const space = side <= 9 ? ' ' : ''
+  const bright = (character: string, cell: number) => (process.stdout.isTTY && changed.has(cell) ? `\x1b[1;32m${character}\x1b[0m` : character)
+  return Array.from({ length: side }, (_, row) => `  ${[...text.slice(row * side, (row + 1) * side)].map((character, column) => bright(character, row * side + column)).join(space)}`).join('\n')
+}
+
+async function standardInput(): Promise<string> {
+  let text = ''
+  process.stdin.setEncoding('utf8')
+  for await (const chunk of process.stdin) text += chunk
+  return text
+}

@@ -1,0 +1,176 @@
+// The settings of a training run under the published code's names: defaults, presets, overrides, and what they mean here.
+import type { DatasetMetadata } from '../data/dataset.js'
+import type { TrmConfig } from './config.js'
+import { configFromOfficial } from './official.js'
+import type { TrainOptions } from './train.js'
+
+/** A run's settings as in the official YAML: training fields at the top, the model's under `arch`. */
+export interface RunSettings {
+  [name: string]: unknown
+  arch: Record<string, unknown>
+}
+
+/** The published defaults (config/cfg_pretrain.yaml), and this project's own fields with theirs (null: follows from others). */
+const DEFAULT_SETTINGS: RunSettings = {
+  global_batch_size: 768,
+  epochs: 100000,
+  lr: 1e-4,
+  lr_min_ratio: 1.0,
+  lr_warmup_steps: 2000,
+  beta1: 0.9,
+  beta2: 0.95,
+  weight_decay: 0.1,
+  puzzle_emb_lr: 1e-2,
+  puzzle_emb_weight_decay: 0.1,
+  seed: 0,
+  eval_interval: null,
+  ema: false,
+  ema_rate: 0.999,
+  // This project's own:
+  steps: null,
+  micro_batch: null,
+  optimizer: 'atan2',
+  log_interval: 10,
+  checkpoint_interval: null,
+  arch: { loss: { loss_type: 'stablemax_cross_entropy' } },
+}
+
+/** Official fields that say nothing about the computation. */
+const SILENT = ['defaults', 'hydra', 'data_paths', 'data_paths_test', 'evaluators', 'project_name', 'run_name', 'load_checkpoint', 'checkpoint_path', 'checkpoint_every_eval', 'eval_save_outputs', 'min_eval_interval']
+
+const trmArch = { L_layers: 2, H_cycles: 3, L_cycles: 6 }
+const puzzlePreset = { epochs: 50000, eval_interval: 5000, weight_decay: 1.0, puzzle_emb_lr: 1e-4, puzzle_emb_weight_decay: 1.0, ema: true }
+const arcPreset = { ema: true, arch: { ...trmArch, L_cycles: 4 } }
+const smallPreset = { ema: true, ema_rate: 0.99, lr_warmup_steps: 100, weight_decay: 0.1, puzzle_emb_lr: 1e-3 }
+
+/** Settings to start from, by name. The first five are the published runs. */
+export const presets: Readonly<Record<string, { about: string; settings: RunSettings }>> = {
+  'sudoku-mlp': {
+    about: 'Sudoku-Extreme as published, token-mixing MLP (87.4 %), 5.0 M parameters',
+    settings: { ...puzzlePreset, arch: { ...trmArch, mlp_t: true, pos_encodings: 'none' } },
+  },
+  'sudoku-attention': { about: 'Sudoku-Extreme as published, attention (74.7 %), 6.8 M parameters', settings: { ...puzzlePreset, arch: trmArch } },
+  maze: { about: 'Maze-Hard as published (85.3 %)', settings: { ...puzzlePreset, arch: { ...trmArch, L_cycles: 4 } } },
+  'arc-1': { about: 'ARC-AGI-1 as published (44.6 %)', settings: arcPreset },
+  'arc-2': { about: 'ARC-AGI-2 as published (7.8 %)', settings: arcPreset },
+  tiny: {
+    about: 'Sudoku 4×4 in minutes on two cores: the network of the demo, 55 k parameters',
+    settings: {
+      ...smallPreset,
+      steps: 400,
+      global_batch_size: 32,
+      lr: 2e-3,
+      eval_interval: 100,
+      arch: { hidden_size: 32, num_heads: 2, expansion: 1, H_cycles: 1, L_cycles: 2, halt_max_steps: 4, mlp_t: true, pos_encodings: 'none', puzzle_emb_ndim: 32, puzzle_emb_len: 1 },
+    },
+  },
+  small: {
+    about: 'token-mixing MLP of width 64 for machines without a GPU',
+    settings: {
+      ...smallPreset,
+      steps: 2000,
+      global_batch_size: 64,
+      lr: 1e-3,
+      eval_interval: 500,
+      arch: { hidden_size: 64, num_heads: 2, expansion: 1, H_cycles: 2, L_cycles: 2, halt_max_steps: 4, mlp_t: true, pos_encodings: 'none', puzzle_emb_ndim: 64, puzzle_emb_len: 1 },
+    },
+  },
+  'small-attention': {
+    about: 'attention of width 64 for machines without a GPU, e.g. for mazes',
+    settings: {
+      ...smallPreset,
+      steps: 2000,
+      global_batch_size: 16,
+      lr: 1e-3,
+      eval_interval: 500,
+      arch: { hidden_size: 64, num_heads: 2, expansion: 1, H_cycles: 2, L_cycles: 2, halt_max_steps: 4, puzzle_emb_ndim: 64, puzzle_emb_len: 1 },
+    },
+  },
+}
+
+/** A run's settings made concrete for a dataset. */
+export interface Run {
+  config: TrmConfig
+  options: TrainOptions & { steps: number; seed: number; logInterval: number }
+  /** Steps between two evaluations, and between two checkpoints. */
+  evalInterval: number
+  checkpointInterval: number
+  /** Complete settings, to be written down. */
+  settings: RunSettings
+}
+
+/** Later settings over earlier ones; `arch` and `arch.loss` field by field. */
+export function mergeSettings(...layers: readonly Partial<RunSettings>[]): RunSettings {
+  const merge = (into: Record<string, unknown>, from: Record<string, unknown>) => {
+    for (const [name, value] of Object.entries(from)) {
+      const old = into[name]
+      into[name] = isRecord(old) && isRecord(value) ? merge({ ...old }, value) : value
+    }
+    return into
+  }
+  return layers.reduce<Record<string, unknown>>((all, layer) => merge(all, layer as Record<string, unknown>), { arch: {} }) as RunSettings
+}
+
+/**
+ * What settings mean for a dataset: the model's configuration and the training options.
+ * @throws on an unknown or ill-typed field
+ */
+export function resolveRun(given: Partial<RunSettings>, metadata: DatasetMetadata): Run {
+  const settings = mergeSettings(DEFAULT_SETTINGS, given)
+  for (const name of Object.keys(settings)) {
+    if (!(name in DEFAULT_SETTINGS) && !SILENT.includes(name)) {
+      throw new Error(`config: unknown field "${name}", expected one of ${Object.keys(DEFAULT_SETTINGS).join(', ')} — fields of the model stand under arch, e.g. arch.L_cycles`)
+    }
+  }
+  const number = (name: string, least: number, most = Infinity, whole = true): number => {
+    const value = settings[name]
+    if (typeof value !== 'number' || !(value >= least && value <= most) || (whole && !Number.isInteger(value))) {
+      throw new Error(`config: ${name} is ${JSON.stringify(value)}, expected ${whole ? 'a whole number' : 'a number'} of at least ${least}${most < Infinity ? ` and at most ${most}` : ''}`)
+    }
+    return value
+  }
+  if (typeof settings.ema !== 'boolean') throw new Error(`config: ema is ${JSON.stringify(settings.ema)}, expected true or false`)
+  const { loss, name: _name, ...arch } = settings.arch
+  const lossType = (loss as Record<string, unknown>)?.loss_type
+  if (lossType !== 'stablemax_cross_entropy' && lossType !== 'softmax_cross_entropy') throw new Error(`config: arch.loss.loss_type is ${JSON.stringify(lossType)}, expected stablemax_cross_entropy or softmax_cross_entropy`)
+  const { optimizer } = settings
+  if (optimizer !== 'atan2' && optimizer !== 'adamw') throw new Error(`config: optimizer is ${JSON.stringify(optimizer)}, expected atan2 or adamw`)
+  const config = configFromOfficial({ ...arch, vocab_size: metadata.vocabSize, seq_len: metadata.seqLen, num_puzzle_identifiers: metadata.numPuzzleIdentifiers })
+  const batchSize = number('global_batch_size', 1)
+  const stepsOf = (epochs: number) => Math.max(1, Math.floor((epochs * metadata.totalGroups * metadata.meanPuzzleExamples) / batchSize))
+  const asEpochs = settings.steps === null
+  const steps = asEpochs ? stepsOf(number('epochs', 1)) : number('steps', 1)
+  // The official interval counts epochs; with `steps` it counts steps.
+  const evalInterval = settings.eval_interval === null ? steps : asEpochs ? stepsOf(number('eval_interval', 1)) : number('eval_interval', 1)
+  const checkpointInterval = settings.checkpoint_interval === null ? evalInterval : number('checkpoint_interval', 1)
+  return {
+    config,
+    options: {
+      batchSize,
+      microBatch: settings.micro_batch === null ? undefined : number('micro_batch', 1),
+      steps,
+      totalSteps: steps,
+      learningRate: number('lr', 0, 10, false),
+      minLearningRateRatio: number('lr_min_ratio', 0, 1, false),
+      warmupSteps: number('lr_warmup_steps', 0),
+      beta1: number('beta1', 0, 0.99999, false),
+      beta2: number('beta2', 0, 0.99999, false),
+      weightDecay: number('weight_decay', 0, 100, false),
+      puzzleLearningRate: number('puzzle_emb_lr', 0, 10, false),
+      puzzleWeightDecay: number('puzzle_emb_weight_decay', 0, 100, false),
+      emaRate: settings.ema ? number('ema_rate', 0, 0.9999999, false) : 0,
+      optimizer,
+      loss: lossType === 'stablemax_cross_entropy' ? 'stablemax' : 'softmax',
+      seed: number('seed', 0, 2 ** 32 - 1),
+      logInterval: number('log_interval', 1),
+      epochsPerPass: asEpochs && settings.eval_interval !== null ? number('eval_interval', 1) : undefined,
+    },
+    evalInterval,
+    checkpointInterval,
+    settings,
+  }
+}
+
+function isRecord(value: unknown): value is Record<string, unknown> {
+  return typeof value === 'object' && value !== null && !Array.isArray(value)
+}

@@ -1,0 +1,64 @@
+// Training as an asynchronous generator: one loop for command line, page and scripts; `break` stops it.
+import { TrainingBatches } from '../data/batches.js'
+import type { Dataset } from '../data/dataset.js'
+import type { Trm } from './model.js'
+import { Trainer, type TrainerOptions, type TrainingMetrics } from './trainer.js'
+
+export interface TrainOptions extends TrainerOptions {
+  /** Optimiser steps; `totalSteps` (the schedule's length) follows it by default. */
+  steps: number
+  /** Steps between two reports; each report reads the metrics back. Default 10. */
+  logInterval?: number
+  /** Epochs after which a short batch is dropped; see `TrainingBatches`. Default 1. */
+  epochsPerPass?: number
+}
+
+/** A report: means over the steps since the one before. */
+export interface TrainingReport extends TrainingMetrics {
+  /** Steps done, and to be done. */
+  step: number
+  totalSteps: number
+  learningRate: number
+  stepsPerSecond: number
+  /** The model with the moving average of its parameters: what to evaluate and to save. */
+  averaged: Trm
+  trainer: Trainer
+}
+
+/**
+ * Trains a model on the training split of a dataset.
+ * @throws when model and data do not fit, when the batch does not fit the adapter, or when the loss is no longer a number
+ */
+export async function* train(model: Trm, dataset: Dataset, options: TrainOptions): AsyncGenerator<TrainingReport, void, undefined> {
+  const { steps, logInterval = 10, epochsPerPass } = options
+  checkFit(model, dataset)
+  const { engine } = model
+  const trainer = new Trainer(model, { ...options, totalSteps: options.totalSteps ?? steps })
+  const batches = new TrainingBatches(dataset, { batchSize: options.batchSize, seed: options.seed ?? 0, epochsPerPass })
+  let [since, sinceStep] = [performance.now(), 0]
+  while (trainer.step < steps) {
+    const { learningRate } = trainer.rates()
+    trainer.run(batches.next())
+    await engine.pace()
+    const { step } = trainer
+    if (step % logInterval && step !== steps) continue
+    const metrics = await trainer.readMetrics()
+    if (!Number.isFinite(metrics.loss)) throw new Error(`train: the loss is ${metrics.loss} at step ${step} — lower the learning rate (now ${learningRate}) or lengthen the warm-up`)
+    const now = performance.now()
+    const stepsPerSecond = ((step - sinceStep) * 1000) / (now - since)
+    yield { ...metrics, step, totalSteps: steps, learningRate, stepsPerSecond, averaged: trainer.averaged, trainer }
+    ;[since, sinceStep] = [performance.now(), step]
+  }
+}
+
+/** @throws when the dataset is not for this model */
+export function checkFit({ config }: Trm, { metadata }: Dataset): void {
+  const pairs = [
+    ['cells per puzzle', metadata.seqLen, config.cells, metadata.seqLen === config.cells],
+    ['token ids', metadata.vocabSize, config.vocabulary, metadata.vocabSize === config.vocabulary],
+    ['puzzle identifiers', metadata.numPuzzleIdentifiers, config.puzzles, config.puzzleWidth === 0 || metadata.numPuzzleIdentifiers <= config.puzzles],
+  ] as const
+  for (const [what, given, expected, fits] of pairs) {
+    if (!fits) throw new Error(`data and model do not fit: the data has ${given} ${what}, the model ${expected} — use the data that the model was made for`)
+  }
+}
