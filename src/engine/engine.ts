@@ -143,14 +143,16 @@ export class Engine {
     this.commands.submit()
   }
 
-  /** Runs `work` and gives back the memory of every tensor born in it. Synchronous; what must last is copied out. */
+  /**
+   * Runs `work` and gives back the memory of every tensor born in it. Synchronous; what must last is copied out,
+   * or read: a `read` inside copies at once, its promise may leave the scope.
+   */
   scope<T>(work: () => T): T {
     if (this.tape) throw new Error('scope: not while gradients are recorded — the tape needs the tensors of the scope')
+    if (work.constructor.name === 'AsyncFunction') throw new Error('scope: the work is asynchronous, expected a synchronous function — await outside of the scope')
     this.memory.mark()
     try {
-      const result = work()
-      if (result instanceof Promise) throw new Error('scope: the work is asynchronous, expected a synchronous function — await outside of the scope')
-      return result
+      return work()
     } finally {
       this.memory.rewind()
     }
