@@ -1,7 +1,7 @@
 // Asks a GPU object for an adapter and a device with all that the adapter offers, and keeps the errors that nobody caught.
 
 /** The WebGPU specification's usage bits; the global constants exist in browsers only. */
-export const BufferUsage = { MAP_READ: 0x1, COPY_SRC: 0x4, COPY_DST: 0x8, STORAGE: 0x80, QUERY_RESOLVE: 0x200 } as const
+export const BufferUsage = { MAP_READ: 0x1, COPY_SRC: 0x4, COPY_DST: 0x8, UNIFORM: 0x40, STORAGE: 0x80, QUERY_RESOLVE: 0x200 } as const
 export const MAP_READ = 0x1
 
 /** Limits that large models need; each is raised to what the adapter has. */
@@ -37,6 +37,16 @@ export async function openDevice(gpu: GPU | undefined): Promise<OpenDevice> {
   const device = await adapter.requestDevice({ requiredLimits, requiredFeatures })
   const description = info.description || [info.vendor, info.architecture, info.device].filter(Boolean).join(' ') || 'unnamed adapter'
   return { adapter, device, description }
+}
+
+/** Whether the adapter computes on the processor. */
+export function isSoftware(info: GPUAdapterInfo): boolean {
+  return info.isFallbackAdapter || /swiftshader|llvmpipe|lavapipe/i.test(`${info.architecture} ${info.device} ${info.description}`)
+}
+
+/** Threads of every subgroup; undefined where it varies or where the device has no subgroups. */
+export function subgroupSize(device: GPUDevice, { subgroupMinSize, subgroupMaxSize }: GPUAdapterInfo): number | undefined {
+  return device.features.has('subgroups' as GPUFeatureName) && subgroupMinSize === subgroupMaxSize ? subgroupMinSize : undefined
 }
 
 /** Keeps the first uncaptured error and the reason of a loss, so that the next wait can throw them. */

@@ -1,7 +1,7 @@
 // The engine: one device with its memory, its compiled kernels, its recorded commands and its tape. It knows no model.
 import type { Kernel } from '../kernels/kernel.js'
 import { Commands } from './commands.js'
-import { Faults, openDevice } from './device.js'
+import { Faults, isSoftware, openDevice, subgroupSize } from './device.js'
 import { Memory } from './memory.js'
 import { Pipelines } from './pipelines.js'
 import { newStats, type Stats } from './stats.js'
@@ -19,6 +19,10 @@ export interface AdapterSummary {
   readonly vendor: string
   readonly architecture: string
   readonly features: readonly string[]
+  /** Computes on the processor. */
+  readonly isSoftware: boolean
+  /** Threads of every subgroup; undefined where it varies or where there are no subgroups. */
+  readonly subgroupSize: number | undefined
   /** Largest tensor, bytes. */
   readonly maxTensorBytes: number
 }
@@ -56,6 +60,8 @@ export class Engine {
       vendor: adapter.info.vendor,
       architecture: adapter.info.architecture,
       features: [...device.features].sort(),
+      isSoftware: isSoftware(adapter.info),
+      subgroupSize: subgroupSize(device, adapter.info),
       maxTensorBytes: Math.min(maxBufferSize, maxStorageBufferBindingSize),
     }
     return new Engine(device, summary, onClose)
@@ -135,7 +141,7 @@ export class Engine {
   run<Size>(kernel: Kernel<Size>, tensors: Readonly<Record<string, Tensor>>, size: Size): void {
     this.alive()
     const pipeline = this.pipelines.get(kernel, size)
-    this.commands.dispatch(pipeline.pipeline, this.pipelines.bindGroup(pipeline, kernel.name, tensors), kernel.workgroups(size))
+    this.commands.dispatch(pipeline.pipeline, this.pipelines.bindGroup(pipeline, kernel, tensors, size), kernel.workgroups(size))
   }
 
   /** Sends what was recorded to the GPU. */

@@ -1,19 +1,25 @@
 // Compiled pipelines and bind groups, each made once: pipelines by kernel and constants, bind groups by the tensors they bind.
 import { type Kernel, shaderText } from '../kernels/kernel.js'
+import { BufferUsage } from './device.js'
 import type { Stats } from './stats.js'
 import type { Tensor } from './tensor.js'
+
+/** GPUShaderStage.COMPUTE; the global constants exist in browsers only. */
+const COMPUTE_STAGE = 4
 
 /** A compiled kernel with the bind groups made for it so far. */
 export interface Pipeline {
   readonly pipeline: GPUComputePipeline
   readonly layout: GPUBindGroupLayout
   readonly names: readonly string[]
+  readonly hasParameters: boolean
   readonly groups: Map<string, GPUBindGroup>
 }
 
 export class Pipelines {
   private readonly made = new Map<string, Pipeline>()
   private readonly modules = new Map<string, GPUShaderModule>()
+  private readonly parameters = new Map<string, GPUBuffer>()
 
   constructor(
     private readonly device: GPUDevice,
@@ -31,13 +37,12 @@ export class Pipelines {
     const names = Object.keys(kernel.bindings)
     const most = this.device.limits.maxStorageBuffersPerShaderStage
     if (names.length > most) throw new Error(`${kernel.name}: ${names.length} bindings, this adapter has ${most}`)
+    const types: GPUBufferBindingType[] = names.map(name => (kernel.bindings[name] === 'read' ? 'read-only-storage' : 'storage'))
+    const hasParameters = kernel.parameters !== undefined
+    if (hasParameters) types.push('uniform')
     const layout = this.device.createBindGroupLayout({
       label: kernel.name,
-      entries: names.map((name, binding) => ({
-        binding,
-        visibility: 4, // GPUShaderStage.COMPUTE
-        buffer: { type: kernel.bindings[name] === 'read' ? 'read-only-storage' : 'storage' },
-      })),
+      entries: types.map((type, binding) => ({ binding, visibility: COMPUTE_STAGE, buffer: { type } })),
     })
     const pipeline = this.device.createComputePipeline({
       label: kernel.name,
@@ -45,31 +50,49 @@ export class Pipelines {
       compute: { module: this.module(kernel.name, shaderText(kernel, size)), entryPoint: 'main', constants },
     })
     this.stats.pipelines++
-    const entry: Pipeline = { pipeline, layout, names, groups: new Map() }
+    const entry: Pipeline = { pipeline, layout, names, hasParameters, groups: new Map() }
     this.made.set(key, entry)
     return entry
   }
 
-  bindGroup(entry: Pipeline, kernel: string, tensors: Readonly<Record<string, Tensor>>): GPUBindGroup {
-    let key = ''
+  bindGroup<Size>(entry: Pipeline, { name: kernel, parameters }: Kernel<Size>, tensors: Readonly<Record<string, Tensor>>, size: Size): GPUBindGroup {
+    const values = entry.hasParameters ? parameters!(size) : undefined
+    let key = numbers(values)
     for (const name of entry.names) {
       const tensor = tensors[name]
       if (!tensor) throw new Error(`${kernel}: no tensor for binding "${name}", expected ${entry.names.join(', ')}`)
-      key += `${tensor.storage.id}:${tensor.offset}:${tensor.bytes} `
+      key += ` ${tensor.storage.id}:${tensor.offset}:${tensor.bytes}`
     }
     const found = entry.groups.get(key)
     if (found) return found
     const group = this.device.createBindGroup({
       label: kernel,
       layout: entry.layout,
-      entries: entry.names.map((name, binding) => {
-        const { storage, offset, bytes } = tensors[name]
-        return { binding, resource: { buffer: storage.buffer, offset, size: bytes } }
-      }),
+      entries: [
+        ...entry.names.map((name, binding) => {
+          const { storage, offset, bytes } = tensors[name]
+          return { binding, resource: { buffer: storage.buffer, offset, size: bytes } }
+        }),
+        ...(values ? [{ binding: entry.names.length, resource: { buffer: this.parameterBuffer(kernel, values) } }] : []),
+      ],
     })
     this.stats.bindGroups++
     entry.groups.set(key, group)
     return group
+  }
+
+  /** A small buffer that holds these numbers for good. */
+  private parameterBuffer(label: string, values: Record<string, number>): GPUBuffer {
+    const key = numbers(values)
+    let buffer = this.parameters.get(key)
+    if (!buffer) {
+      const data = Uint32Array.from(Object.values(values))
+      buffer = this.device.createBuffer({ label, size: Math.ceil(data.byteLength / 16) * 16, usage: BufferUsage.UNIFORM, mappedAtCreation: true })
+      new Uint32Array(buffer.getMappedRange()).set(data)
+      buffer.unmap()
+      this.parameters.set(key, buffer)
+    }
+    return buffer
   }
 
   private module(label: string, code: string): GPUShaderModule {

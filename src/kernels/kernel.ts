@@ -15,6 +15,11 @@ export interface Kernel<Size = never> {
   /** WGSL with one entry point `main`; `@group(0) @binding(i)` follows the order of `bindings`. */
   readonly source: string
   readonly bindings: Readonly<Record<string, Access>>
+  /**
+   * Numbers that the shader reads at run time, all u32, in the order of its uniform struct `Parameters`, which is bound after
+   * the tensors. For kernels that are slow to compile: one pipeline then serves every size.
+   */
+  readonly parameters?: (size: Size) => Record<string, number>
   /** Values of the shader's `override` constants; all of them, as the shaders have no defaults. */
   readonly constants: (size: Size) => Record<string, number>
   /**

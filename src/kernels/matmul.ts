@@ -1,5 +1,6 @@
 // Matrix products of row-major matrices: plain, with either operand transposed, batched, summed over the batch, accumulated.
-import source from '../../shaders/matmul.wgsl'
+import plain from '../../shaders/matmul.wgsl'
+import subgroup from '../../shaders/matmul_subgroup.wgsl'
 import { defineKernel, divideUp, grid } from './kernel.js'
 
 export interface MatmulSize {
@@ -24,7 +25,7 @@ export interface MatmulSize {
   accumulate?: boolean
 }
 
-/** Threads of a workgroup and registers of a thread; see the shader. */
+/** Threads of a workgroup along n and m, and rows and columns that each thread keeps in registers. */
 export interface MatmulTile {
   lanesN: number
   lanesM: number
@@ -32,26 +33,44 @@ export interface MatmulTile {
   tileN: number
 }
 
-export const DEFAULT_TILE: MatmulTile = { lanesN: 8, lanesM: 1, tileM: 8, tileN: 4 }
+const bindings = { a: 'read', b: 'read', c: 'write' } as const
 
-export const matmul = defineKernel<MatmulSize & { tile?: MatmulTile }>({
+/** Sizes go to the shader at run time: one pipeline serves every shape. */
+const parameters = ({ m, n, k, transposeA = false, transposeB = false, batch = 1, reduce = 1, sharedA = false, sharedB = false, accumulate = false }: MatmulSize) => ({
+  m,
+  n,
+  k,
+  batch,
+  reduce,
+  row_a: transposeA ? 1 : k,
+  step_a: transposeA ? m : 1,
+  stride_a: sharedA ? 0 : m * k,
+  column_b: transposeB ? k : 1,
+  step_b: transposeB ? 1 : n,
+  stride_b: sharedB ? 0 : k * n,
+  accumulate: Number(accumulate),
+})
+
+const tiles = ({ m, n, batch = 1 }: MatmulSize, rows: number, columns: number) => grid(divideUp(m, rows) * divideUp(n, columns) * batch)
+
+/** Runs on every adapter. */
+export const matmul = defineKernel<MatmulSize & { tile: MatmulTile }>({
   name: 'matmul',
-  source,
-  bindings: { a: 'read', b: 'read', c: 'write' },
-  constants: ({ m, n, k, transposeA = false, transposeB = false, batch = 1, reduce = 1, sharedA = false, sharedB = false, accumulate = false, tile = DEFAULT_TILE }) => ({
-    LANES_N: tile.lanesN,
-    LANES_M: tile.lanesM,
-    M: m,
-    N: n,
-    K: k,
-    BATCH: batch,
-    REDUCE: reduce,
-    STRIDE_A: sharedA ? 0 : m * k,
-    STRIDE_B: sharedB ? 0 : k * n,
-    TRANSPOSE_A: Number(transposeA),
-    TRANSPOSE_B: Number(transposeB),
-    ACCUMULATE: Number(accumulate),
-  }),
-  registers: ({ tile = DEFAULT_TILE }) => ({ TILE_M: tile.tileM, TILE_N: tile.tileN }),
-  workgroups: ({ m, n, batch = 1, tile = DEFAULT_TILE }) => grid(divideUp(m, tile.lanesM * tile.tileM) * divideUp(n, tile.lanesN * tile.tileN) * batch),
+  source: plain,
+  bindings,
+  parameters,
+  constants: ({ tile: { lanesN, lanesM } }) => ({ LANES_N: lanesN, LANES_M: lanesM }),
+  registers: ({ tile: { tileM, tileN } }) => ({ TILE_M: tileM, TILE_N: tileN }),
+  workgroups: size => tiles(size, size.tile.lanesM * size.tile.tileM, size.tile.lanesN * size.tile.tileN),
+})
+
+/** For adapters whose subgroups all have `lanes` threads and whose loads are dear; see the shader. */
+export const matmulSubgroup = defineKernel<MatmulSize & { lanes: number; tileM: number; tileN: number }>({
+  name: 'matmul_subgroup',
+  source: subgroup,
+  bindings,
+  parameters,
+  constants: () => ({}),
+  registers: ({ lanes, tileM, tileN }) => ({ LANES: lanes, TILE_M: tileM, TILE_N: tileN }),
+  workgroups: size => tiles(size, size.tileM, size.lanes * size.tileN),
 })
