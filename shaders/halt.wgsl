@@ -37,7 +37,7 @@ fn main(@builtin(local_invocation_index) thread: u32) {
       halt = halt || q[slot].x > 0.0;
       let random = hash(numbers[slot] + hash(clock[1] + hash(clock[0])));
       let explores = f32(random >> 8u) * 0x1p-24 < EXPLORATION;
-      let least = 2u + hash(random) % (MAX_STEPS - 1u);
+      let least = 2u + hash(random) % max(MAX_STEPS - 1u, 1u); // a constant 0 would not compile, even unused
       halt = halt && (!explores || step >= least);
     }
     steps[slot] = step;

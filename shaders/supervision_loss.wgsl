@@ -77,12 +77,13 @@ fn main(@builtin(workgroup_id) group: vec3u, @builtin(num_workgroups) groups: ve
     var sum = 0.0;
     for (var v = 0u; v < VOCABULARY; v++) { sum += s(logits[at + v], most); }
     let chosen = s(logits[at + u32(label)], most);
-    loss -= log(chosen / sum);
+    if (STABLEMAX) { loss -= log(chosen / sum); } else { loss -= logits[at + u32(label)] - most - log(sum); }
     correct += select(0.0, 1.0, i32(best) == label);
     for (var v = 0u; v < VOCABULARY; v++) {
-      // d/dx −log(s(label) / Σ s) = s'(x) · (1 / Σ s − [x is the label's] / s(label))
-      let own = select(0.0, 1.0 / chosen, v == u32(label));
-      d_logits[at + v] = slope(logits[at + v], most) * (1.0 / sum - own) * share * SCALE;
+      // d/dx −log(s(label) / Σ s) = s'(x) · (1 / Σ s − [x is the label's] / s(label)); softmax's s may underflow, s' = s cancels it.
+      let own = select(0.0, 1.0, v == u32(label));
+      let slope_here = slope(logits[at + v], most);
+      if (STABLEMAX) { d_logits[at + v] = slope_here * (1.0 / sum - own / chosen) * share * SCALE; } else { d_logits[at + v] = (slope_here / sum - own) * share * SCALE; }
     }
   }
   let lm_loss = sum_over_threads(thread, loss) * share;

@@ -7,5 +7,24 @@ export { diagnose, openGpu, type Adapter, type Diagnosis, type OpenGpuOptions } 
 /** Opens an engine in Node: a GPU if there is one, else a software adapter. */
 export async function openEngine(options: OpenGpuOptions = {}): Promise<Engine> {
   const { gpu, release } = await openGpu(options)
-  return Engine.open({ gpu }, release)
+  return Engine.open({ gpu, wait: waitAsleep, onClose: release })
+}
+
+const never = new Int32Array(new SharedArrayBuffer(4))
+
+/**
+ * Waits for a promise of Dawn in slices of sleep. While such a promise is pending, Node's event loop spins: a software adapter
+ * would lose a core to it. Between the slices timers and input are served.
+ */
+async function waitAsleep<T>(promise: Promise<T>): Promise<T> {
+  let settled = false
+  const settle = () => void (settled = true)
+  promise.then(settle, settle)
+  // What is done at once needs no sleep.
+  await new Promise(resolve => setImmediate(resolve))
+  for (let slice = 0.05; !settled; slice = Math.min(1, slice * 1.5)) {
+    Atomics.wait(never, 0, 0, slice)
+    await new Promise(resolve => setImmediate(resolve))
+  }
+  return promise
 }

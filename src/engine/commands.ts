@@ -14,6 +14,7 @@ export class Commands {
   constructor(
     private readonly device: GPUDevice,
     private readonly stats: Stats,
+    private readonly wait: <T>(promise: Promise<T>) => Promise<T>,
   ) {}
 
   dispatch(pipeline: GPUComputePipeline, group: GPUBindGroup, workgroups: Workgroups): void {
@@ -63,7 +64,7 @@ export class Commands {
     this.outsidePass().copyBufferToBuffer(tensor.storage.buffer, tensor.offset, buffer, 0, bytes)
     this.submit()
     this.stats.reads++
-    await buffer.mapAsync(MAP_READ, 0, bytes)
+    await this.wait(buffer.mapAsync(MAP_READ, 0, bytes))
     const copy = buffer.getMappedRange(0, bytes).slice(0)
     buffer.unmap()
     waiting.push(buffer)

@@ -11,6 +11,13 @@ import { type DType, elements, type Shape, Tensor } from './tensor.js'
 export interface EngineOptions {
   /** The WebGPU entry point; `navigator.gpu` by default. In Node open the engine from 'webgpu-trm/node'. */
   gpu?: GPU
+  /**
+   * How to wait for a promise of the GPU. Default: await it. Node's Dawn spins the JavaScript thread meanwhile,
+   * so 'webgpu-trm/node' waits in a way that leaves the processor to a software adapter.
+   */
+  wait?: <T>(promise: Promise<T>) => Promise<T>
+  /** Called once by `close()`. */
+  onClose?: () => void
 }
 
 /** What the adapter is and offers. */
@@ -39,20 +46,20 @@ export class Engine {
   private constructor(
     readonly device: GPUDevice,
     readonly adapter: AdapterSummary,
+    private readonly wait: NonNullable<EngineOptions['wait']>,
     private readonly onClose: () => void,
   ) {
     this.memory = new Memory(device, this.stats)
     this.pipelines = new Pipelines(device, this.stats)
-    this.commands = new Commands(device, this.stats)
+    this.commands = new Commands(device, this.stats, wait)
     this.faults = new Faults(device, adapter.description)
   }
 
   /**
    * Opens the best adapter of `gpu` with every limit and feature it has.
-   * @param onClose called once by `close()`
    * @throws when there is no WebGPU or no adapter
    */
-  static async open({ gpu = globalThis.navigator?.gpu }: EngineOptions = {}, onClose: () => void = () => {}): Promise<Engine> {
+  static async open({ gpu = globalThis.navigator?.gpu, wait = promise => promise, onClose = () => {} }: EngineOptions = {}): Promise<Engine> {
     const { adapter, device, description } = await openDevice(gpu)
     const { maxBufferSize, maxStorageBufferBindingSize } = device.limits
     const summary: AdapterSummary = {
@@ -64,7 +71,7 @@ export class Engine {
       subgroupSize: subgroupSize(device, adapter.info),
       maxTensorBytes: Math.min(maxBufferSize, maxStorageBufferBindingSize),
     }
-    return new Engine(device, summary, onClose)
+    return new Engine(device, summary, wait, onClose)
   }
 
   /** An uninitialised tensor of the innermost open scope, or one that lasts where none is open. */
@@ -120,7 +127,7 @@ export class Engine {
   /** Resolves when all that was submitted is done; throws what went wrong since the last wait. */
   async finish(): Promise<void> {
     this.submit()
-    await this.device.queue.onSubmittedWorkDone()
+    await this.wait(this.device.queue.onSubmittedWorkDone())
     this.faults.check()
   }
 
@@ -133,7 +140,7 @@ export class Engine {
   async pace(ahead = 2): Promise<void> {
     this.submit()
     this.inFlight.push(this.device.queue.onSubmittedWorkDone())
-    if (this.inFlight.length > ahead) await this.inFlight.shift()
+    if (this.inFlight.length > ahead) await this.wait(this.inFlight.shift()!)
     this.faults.check()
   }
 

@@ -28,7 +28,7 @@ export class Pipelines {
 
   get<Size>(kernel: Kernel<Size>, size: Size): Pipeline {
     const constants = kernel.constants(size)
-    const key = `${kernel.name} ${numbers(constants)} ${numbers(kernel.registers?.(size))}`
+    const key = `${kernel.name} ${numbers(constants)} ${numbers(kernel.lines?.(size))}`
     const found = this.made.get(key)
     if (found) return found
     for (const [name, value] of Object.entries(constants)) {
@@ -102,6 +102,6 @@ export class Pipelines {
   }
 }
 
-function numbers(record: Record<string, number> | undefined): string {
+function numbers(record: Record<string, number | string> | undefined): string {
   return record ? Object.values(record).join(',') : ''
 }

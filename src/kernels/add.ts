@@ -1,8 +1,6 @@
 // Elementwise sum of two tensors, the second one repeated where it is smaller.
 import source from '../../shaders/add.wgsl'
-import { defineKernel, divideUp, grid } from './kernel.js'
-
-const THREADS = 64
+import { defineKernel, elementwise } from './kernel.js'
 
 export interface AddSize {
   /** Elements of a and y. */
@@ -12,10 +10,13 @@ export interface AddSize {
   accumulate: boolean
 }
 
+const plan = ({ count, countB }: AddSize) => elementwise({ COUNT: count, COUNT_B: countB || count })
+
 export const add = defineKernel<AddSize>({
   name: 'add',
   source,
   bindings: { a: 'read', b: 'read', y: 'write' },
-  constants: ({ count, countB, accumulate }) => ({ THREADS, COUNT: count, COUNT_B: countB, ACCUMULATE: Number(accumulate) }),
-  workgroups: ({ count }) => grid(divideUp(count, THREADS)),
+  constants: size => ({ ...plan(size).constants, HAS_B: Number(size.countB > 0), ACCUMULATE: Number(size.accumulate) }),
+  lines: size => plan(size).lines,
+  workgroups: size => plan(size).workgroups,
 })

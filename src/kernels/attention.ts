@@ -14,7 +14,7 @@ export interface AttentionSize {
 }
 
 const rows = ({ batch, length, heads }: AttentionSize) => batch * length * heads
-const registers = ({ headDim }: AttentionSize) => ({ HEAD_DIM: headDim })
+const lines = ({ headDim }: AttentionSize) => ({ HEAD_DIM: headDim })
 const workgroups = (size: AttentionSize) => grid(divideUp(rows(size), THREADS))
 
 export const attention = defineKernel<AttentionSize>({
@@ -22,7 +22,7 @@ export const attention = defineKernel<AttentionSize>({
   source: forward,
   bindings: { qkv: 'read', o: 'write', lse: 'write' },
   constants: size => ({ THREADS, QUERIES: rows(size), LENGTH: size.length, HEADS: size.heads }),
-  registers,
+  lines,
   workgroups,
 })
 
@@ -31,7 +31,7 @@ export const attentionBackwardQ = defineKernel<AttentionSize>({
   source: backwardQ,
   bindings: { qkv: 'read', o: 'read', lse: 'read', dO: 'read', dQkv: 'write', delta: 'write' },
   constants: size => ({ THREADS, QUERIES: rows(size), LENGTH: size.length, HEADS: size.heads }),
-  registers,
+  lines,
   workgroups,
 })
 
@@ -40,6 +40,6 @@ export const attentionBackwardKv = defineKernel<AttentionSize>({
   source: backwardKv,
   bindings: { qkv: 'read', lse: 'read', dO: 'read', delta: 'read', dQkv: 'write' },
   constants: size => ({ THREADS, KEYS: rows(size), LENGTH: size.length, HEADS: size.heads }),
-  registers,
+  lines,
   workgroups,
 })

@@ -23,10 +23,10 @@ export interface Kernel<Size = never> {
   /** Values of the shader's `override` constants; all of them, as the shaders have no defaults. */
   readonly constants: (size: Size) => Record<string, number>
   /**
-   * Values of lines `const NAME = 4;` in the source: sizes of register arrays, where WGSL takes no `override`.
-   * The value in the file is only an example; each named constant must stand there exactly once.
+   * Values of lines `const NAME = 4;` (sizes of register arrays, where WGSL takes no `override`) and `alias NAME = f32;`
+   * in the source. What stands in the file is an example; each named line must be there.
    */
-  readonly registers?: (size: Size) => Record<string, number>
+  readonly lines?: (size: Size) => Record<string, number | string>
   readonly workgroups: (size: Size) => Workgroups
 }
 
@@ -50,15 +50,35 @@ export function grid(count: number): Workgroups {
   return [Math.ceil(count / rows), rows, 1]
 }
 
-/** The WGSL of `kernel` for this size: its text with the register constants filled in. */
+/** The WGSL of `kernel` for this size: its text with its `lines` filled in. */
 export function shaderText<Size>(kernel: Kernel<Size>, size: Size): string {
   let text = kernel.source
-  for (const [name, value] of Object.entries(kernel.registers?.(size) ?? {})) {
-    const line = new RegExp(`^const ${name} = \\d+;`, 'm')
-    if (!line.test(text)) throw new Error(`${kernel.name}: no line "const ${name} = …;" in its shader`)
-    text = text.replace(line, `const ${name} = ${value};`)
+  for (const [name, value] of Object.entries(kernel.lines?.(size) ?? {})) {
+    const line = new RegExp(`^(const|alias) ${name} = \\w+;`, 'm')
+    if (!line.test(text)) throw new Error(`${kernel.name}: no line "const ${name} = …;" or "alias ${name} = …;" in its shader`)
+    text = text.replace(line, `$1 ${name} = ${value};`)
   }
   return text
+}
+
+/**
+ * Constants, lines and workgroups of a kernel that treats elements one by one: `alias Value` is vec4f where all of `counts`
+ * are multiples of 4, and the counts, which name override constants, are in units of it.
+ * @param counts the first one is the number of elements to compute
+ */
+export function elementwise<Name extends string>(counts: Record<Name, number>): {
+  constants: Record<Name | 'THREADS' | 'PER_THREAD', number>
+  lines: { Value: 'f32' | 'vec4f' }
+  workgroups: Workgroups
+} {
+  const values = Object.values<number>(counts)
+  const width = values.every(n => n % 4 === 0) ? 4 : 1
+  const scaled = Object.fromEntries(Object.entries<number>(counts).map(([name, n]) => [name, n / width])) as Record<Name, number>
+  const total = values[0] / width
+  const THREADS = 64
+  // Long tensors give a thread several elements, which costs less than more workgroups.
+  const PER_THREAD = Math.max(1, Math.min(8, Math.floor(total / (THREADS * 64))))
+  return { constants: { ...scaled, THREADS, PER_THREAD }, lines: { Value: width === 4 ? 'vec4f' : 'f32' }, workgroups: grid(divideUp(total, THREADS * PER_THREAD)) }
 }
 
 /** `ceil(a / b)`. */

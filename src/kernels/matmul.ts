@@ -60,7 +60,7 @@ export const matmul = defineKernel<MatmulSize & { tile: MatmulTile }>({
   bindings,
   parameters,
   constants: ({ tile: { lanesN, lanesM } }) => ({ LANES_N: lanesN, LANES_M: lanesM }),
-  registers: ({ tile: { tileM, tileN } }) => ({ TILE_M: tileM, TILE_N: tileN }),
+  lines: ({ tile: { tileM, tileN } }) => ({ TILE_M: tileM, TILE_N: tileN }),
   workgroups: size => tiles(size, size.tile.lanesM * size.tile.tileM, size.tile.lanesN * size.tile.tileN),
 })
 
@@ -71,6 +71,6 @@ export const matmulSubgroup = defineKernel<MatmulSize & { lanes: number; tileM: 
   bindings,
   parameters,
   constants: () => ({}),
-  registers: ({ lanes, tileM, tileN }) => ({ LANES: lanes, TILE_M: tileM, TILE_N: tileN }),
+  lines: ({ lanes, tileM, tileN }) => ({ LANES: lanes, TILE_M: tileM, TILE_N: tileN }),
   workgroups: size => tiles(size, size.tileM, size.lanes * size.tileN),
 })

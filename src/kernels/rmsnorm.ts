@@ -10,12 +10,18 @@ export interface RmsnormSize {
   width: number
   /** Distance of a row's neighbouring elements: 1 norms the last axis. */
   inner: number
+  /** Threads that share a row, 1 … 32, a power of two; `rowLanes` names a good number. */
+  lanes: number
 }
 
-/** Threads that share a row: few where neighbouring rows lie side by side in memory. */
-function threads({ width, inner }: RmsnormSize): { LANES: number; GROUPS: number } {
-  const LANES = inner > 1 ? 1 : powerOfTwo(width, 32)
-  return { LANES, GROUPS: 64 / LANES }
+/** Threads that share a row: one where neighbouring rows lie side by side in memory, or where barriers are dear (software adapters). */
+export function rowLanes({ width, inner }: { width: number; inner: number }, isSoftware: boolean): number {
+  return inner > 1 || isSoftware ? 1 : powerOfTwo(width, 32)
+}
+
+function threads({ lanes, inner }: RmsnormSize): { LANES: number; GROUPS: number } {
+  // Without neighbouring rows side by side, small workgroups: nothing is shared, and rows spread over more of them.
+  return { LANES: lanes, GROUPS: (lanes === 1 && inner === 1 ? 8 : 64) / lanes }
 }
 
 export const rmsnorm = defineKernel<RmsnormSize & { epsilon: number; hasResidual: boolean }>({

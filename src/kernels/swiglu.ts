@@ -1,9 +1,7 @@
 // The gated activation silu(gate) · up over rows of [gate | up], forward and backward.
 import forward from '../../shaders/swiglu.wgsl'
 import backward from '../../shaders/swiglu_backward.wgsl'
-import { defineKernel, divideUp, grid } from './kernel.js'
-
-const THREADS = 64
+import { defineKernel, elementwise, type Kernel } from './kernel.js'
 
 export interface SwigluSize {
   rows: number
@@ -11,15 +9,13 @@ export interface SwigluSize {
   inner: number
 }
 
-const constants = ({ rows, inner }: SwigluSize) => ({ THREADS, COUNT: rows * inner, INNER: inner })
-const workgroups = ({ rows, inner }: SwigluSize) => grid(divideUp(rows * inner, THREADS))
+const plan = ({ rows, inner }: SwigluSize) => elementwise({ COUNT: rows * inner, INNER: inner })
+const shape: Pick<Kernel<SwigluSize>, 'constants' | 'lines' | 'workgroups'> = {
+  constants: size => plan(size).constants,
+  lines: size => plan(size).lines,
+  workgroups: size => plan(size).workgroups,
+}
 
-export const swiglu = defineKernel<SwigluSize>({ name: 'swiglu', source: forward, bindings: { x: 'read', y: 'write' }, constants, workgroups })
+export const swiglu = defineKernel<SwigluSize>({ name: 'swiglu', source: forward, bindings: { x: 'read', y: 'write' }, ...shape })
 
-export const swigluBackward = defineKernel<SwigluSize>({
-  name: 'swiglu_backward',
-  source: backward,
-  bindings: { x: 'read', dy: 'read', dx: 'write' },
-  constants,
-  workgroups,
-})
+export const swigluBackward = defineKernel<SwigluSize>({ name: 'swiglu_backward', source: backward, bindings: { x: 'read', dy: 'read', dx: 'write' }, ...shape })

@@ -19,7 +19,7 @@ export function rmsnorm(engine: Engine, x: Tensor, { residual, axis = -1, epsilo
   if (residual && residual.size !== x.size) throw new Error(`rmsnorm: residual of shape [${residual.shape}] does not fit x of shape [${x.shape}]`)
   const inner = axis === -1 ? 1 : x.shape.at(-1)!
   const width = x.shape.at(axis)!
-  const size = { rows: x.size / width, width, inner }
+  const size = { rows: x.size / width, width, inner, lanes: kernels.rowLanes({ width, inner }, engine.adapter.isSoftware) }
   const y = into ?? engine.tensor(x.shape)
   const scale = engine.tensor([size.rows])
   engine.run(kernels.rmsnorm, { x, residual: residual ?? x, y, scale }, { ...size, epsilon, hasResidual: residual !== undefined })
