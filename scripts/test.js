@@ -54,7 +54,7 @@ function report(name, result) {
   const lines = result.output.split('\n')
   const found = lines.find(line => line.startsWith('adapter: '))
   if (found && !adapter) console.log((adapter = found))
-  const shares = lines.filter(line => line.startsWith('share: ')).map(line => line.slice(7))
+  const shares = [...result.output.matchAll(/share: (.+)$/gm)].map(([, share]) => share)
   const counts = `${passed}${failed ? ` of ${passed + failed}` : ''}${skipped ? ` (+${skipped} skipped)` : ''}`
   console.log(`${failed ? 'FAILED' : '    ok'}  ${name.padEnd(38)} ${counts.padStart(4)} tests ${result.seconds.toFixed(1).padStart(6)} s${shares.length ? `   ${shares.join(', ')}` : ''}`)
   for (const line of lines) if (line.includes('skipped: ')) console.log(`        ${line.slice(line.indexOf('skipped: '))}`)

@@ -1,0 +1,40 @@
+// Bytes of files that tests need: from the disk in Node, from the server of the page in a browser. No test is here.
+
+/** A file of the repository, by its path from the root; undefined where it is absent. */
+export async function repositoryFile(path: string): Promise<Uint8Array | undefined> {
+  return inPage ? fetched(path) : fromDisk(await rootFolder(), path)
+}
+
+/** A file that is not part of the project: below TRM_SHARED when that is set, else below ../shared seen from the root; undefined where it is absent. */
+export async function sharedFile(path: string): Promise<Uint8Array | undefined> {
+  return inPage ? fetched(`shared/${path}`) : fromDisk(process.env.TRM_SHARED ?? `${await rootFolder()}/../shared`, path)
+}
+
+/** The bytes of test/goldens/NAME.safetensors. */
+export async function golden(name: string): Promise<Uint8Array> {
+  const bytes = await repositoryFile(`test/goldens/${name}.safetensors`)
+  if (!bytes) throw new Error(`test/goldens/${name}.safetensors is absent, it belongs to the repository`)
+  return bytes
+}
+
+const inPage = typeof document !== 'undefined'
+
+/** In a page the paths are relative to the page. */
+async function fetched(path: string): Promise<Uint8Array | undefined> {
+  const response = await fetch(path)
+  return response.ok ? new Uint8Array(await response.arrayBuffer()) : undefined
+}
+
+async function fromDisk(folder: string, path: string): Promise<Uint8Array | undefined> {
+  const { existsSync, readFileSync } = await import('node:fs')
+  const file = `${folder}/${path}`
+  return existsSync(file) ? new Uint8Array(readFileSync(file)) : undefined
+}
+
+/** Tests are bundled, so the root is looked for: the nearest folder above with a package.json. */
+async function rootFolder(): Promise<string> {
+  const [{ existsSync }, { dirname, join }, { fileURLToPath }] = await Promise.all([import('node:fs'), import('node:path'), import('node:url')])
+  let folder = dirname(fileURLToPath(import.meta.url))
+  while (!existsSync(join(folder, 'package.json')) && dirname(folder) !== folder) folder = dirname(folder)
+  return folder
+}

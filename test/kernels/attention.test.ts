@@ -1,0 +1,71 @@
+// Softmax attention over packed rows, from flat to saturated scores, and its derivative.
+import { test } from 'uvu'
+import * as assert from 'uvu/assert'
+import { attention } from '../../src/engine/index.js'
+import { close, printShares } from '../close.js'
+import { checkGradients } from '../differences.js'
+import { openEngine } from '../engine-under-test.js'
+import * as oracle from '../oracle.js'
+import { MAGNITUDES, values } from '../shapes.js'
+
+const engine = await openEngine()
+test.after(() => {
+  engine.close()
+  printShares()
+})
+
+const SIZES = [
+  { batch: 1, length: 1, heads: 1, headDim: 1 }, { batch: 2, length: 2, heads: 1, headDim: 3 }, { batch: 3, length: 7, heads: 2, headDim: 4 },
+  { batch: 1, length: 31, heads: 3, headDim: 8 }, { batch: 2, length: 33, heads: 1, headDim: 16 }, { batch: 1, length: 34, heads: 2, headDim: 64 }, { batch: 1, length: 97, heads: 1, headDim: 5 },
+]
+const width = ({ heads, headDim }: (typeof SIZES)[number]) => 3 * heads * headDim
+
+/** Packed rows whose queries and keys are of one magnitude and whose values are of another. */
+function packed(size: (typeof SIZES)[number], scores: number, magnitude: number): Float32Array<ArrayBuffer> {
+  return values(1, size.batch * size.length * width(size)).map((v, i) => v * (i % width(size) < 2 * size.heads * size.headDim ? scores : magnitude))
+}
+
+/** Rounding of a score moves its weight by as much: Σ|q||k| / √headDim units of the values. */
+const spread = ({ headDim }: (typeof SIZES)[number], scores: number) => 2 + scores ** 2 * Math.sqrt(headDim)
+
+test('attention', async () => {
+  for (const size of SIZES) {
+    for (const magnitude of MAGNITUDES) {
+      for (const scores of [1e-4, 1, 8]) {
+        const qkv = packed(size, scores, magnitude)
+        const o = attention(engine, engine.from(qkv, [size.batch, size.length, width(size)]), size.heads)
+        assert.equal(o.shape, [size.batch, size.length, width(size) / 3])
+        close('attention', await engine.read(o), oracle.attention(qkv, size), { scale: magnitude * spread(size, scores), depth: size.length })
+      }
+    }
+  }
+})
+
+test('scores far beyond the range of exp pick one value', async () => {
+  const size = { batch: 1, length: 5, heads: 1, headDim: 2 }
+  const qkv = new Float32Array(5 * 6)
+  // Key i lies in direction i, query i asks for key 4 − i; scores reach ±1e8.
+  for (let i = 0; i < 5; i++) {
+    const [own, asked] = [(2 * Math.PI * i) / 5, (2 * Math.PI * (4 - i)) / 5]
+    qkv.set([1e4 * Math.cos(asked), 1e4 * Math.sin(asked), 1e4 * Math.cos(own), 1e4 * Math.sin(own), i, -i], i * 6)
+  }
+  const ours = await engine.read(attention(engine, engine.from(qkv, [1, 5, 6]), 1))
+  close('attention, saturated', ours, oracle.attention(qkv, size), { scale: 4 })
+  close('attention, saturated', ours, [4, -4, 3, -3, 2, -2, 1, -1, 0, 0], { scale: 4 })
+})
+
+test('gradients', async () => {
+  for (const size of SIZES) {
+    for (const scores of [1, 3]) {
+      const inputs = [{ data: packed(size, scores, 1), shape: [size.batch, size.length, width(size)] }]
+      const truth = (qkv: Float64Array) => oracle.attention(qkv, size)
+      await checkGradients(engine, 'attention', { inputs, ours: qkv => attention(engine, qkv, size.heads), truth, depth: size.length, c: 4 * spread(size, scores) })
+    }
+  }
+})
+
+test('widths that do not divide into heads are refused', () => {
+  assert.throws(() => attention(engine, engine.zeros([1, 2, 20]), 2), /^attention: shape \[1,2,20\] is not \(batch, length, 3 × 2 heads × head width\)/)
+})
+
+test.run()

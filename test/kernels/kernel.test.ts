@@ -1,0 +1,34 @@
+// Blueprints without a device: dispatch counts, and the constants that are filled into a shader's text.
+import { test } from 'uvu'
+import * as assert from 'uvu/assert'
+import { defineKernel, divideUp, grid, MAX_WORKGROUPS, powerOfTwo, shaderText } from '../../src/kernels/kernel.js'
+
+test('grid folds beyond 65,535 workgroups into rows, with hardly any to spare', () => {
+  assert.equal(grid(1), [1, 1, 1])
+  assert.equal(grid(MAX_WORKGROUPS), [65535, 1, 1])
+  for (const count of [65536, 65537, 131070, 131071, 1e6, 1e9, 65535 ** 2]) {
+    const [x, y, z] = grid(count)
+    assert.ok(x <= MAX_WORKGROUPS && y <= MAX_WORKGROUPS && z === 1, `${count}`)
+    assert.ok(x * y >= count && x * y < count + y, `${count} workgroups in ${x} × ${y}`)
+  }
+})
+
+test('grid refuses what is no count, and what no dispatch can hold', () => {
+  for (const count of [0, -1, 1.5, NaN, Infinity]) assert.throws(() => grid(count), /^grid: expected a positive number of workgroups, got/)
+  assert.throws(() => grid(65535 ** 2 + 1), /more than one dispatch can hold/)
+})
+
+test('small arithmetic', () => {
+  assert.equal([divideUp(1, 64), divideUp(64, 64), divideUp(65, 64)], [1, 1, 2])
+  assert.equal([1, 2, 3, 11, 64, 65, 1000].map(n => powerOfTwo(n, 128)), [1, 2, 4, 16, 64, 128, 128])
+})
+
+test('named lines stand in the text as the size asks', () => {
+  const kernel = defineKernel<{ n: number }>({
+    name: 'made_up', source: 'const A = 1;\nconst AB = 2;\n', bindings: {}, constants: () => ({}), lines: ({ n }) => ({ A: n }), workgroups: () => [1, 1, 1],
+  })
+  assert.is(shaderText(kernel, { n: 7 }), 'const A = 7;\nconst AB = 2;\n')
+  assert.throws(() => shaderText({ ...kernel, lines: () => ({ B: 1 }) }, { n: 7 }), /^made_up: no line "/)
+})
+
+test.run()

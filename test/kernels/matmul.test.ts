@@ -1,0 +1,106 @@
+// Matrix products in every transposition, batched, summed, shared and accumulated; linear layers over either axis and their derivatives.
+import { test } from 'uvu'
+import * as assert from 'uvu/assert'
+import { linear, mix } from '../../src/engine/index.js'
+import { matmul } from '../../src/engine/ops/matmul.js'
+import { matmul as plain, type MatmulSize, type MatmulTile } from '../../src/kernels/matmul.js'
+import { close, printShares } from '../close.js'
+import { checkGradients } from '../differences.js'
+import { openEngine } from '../engine-under-test.js'
+import * as oracle from '../oracle.js'
+import { MAGNITUDES, PRODUCTS, values } from '../shapes.js'
+
+const engine = await openEngine()
+test.after(() => {
+  engine.close()
+  printShares()
+})
+
+/** With a tile the plain kernel, else whatever suits the adapter. */
+async function check(size: MatmulSize, magnitude = 1, tile?: MatmulTile): Promise<void> {
+  const { m, n, k, batch = 1, reduce = 1, sharedA, sharedB, accumulate } = size
+  const a = values(1, m * k * (sharedA ? 1 : batch * reduce), magnitude)
+  const b = values(2, k * n * (sharedB ? 1 : batch * reduce))
+  const before = values(3, m * n * batch)
+  const tensors = { a: engine.from(a), b: engine.from(b), c: engine.from(before) }
+  if (tile) engine.run(plain, tensors, { ...size, tile })
+  else matmul(engine, tensors, size)
+  const ours = await engine.read(tensors.c)
+  const truth = oracle.matmul(a, b, size)
+  const scale = oracle.matmul(a.map(Math.abs), b.map(Math.abs), size)
+  if (accumulate) {
+    for (let i = 0; i < truth.length; i++) {
+      truth[i] += before[i]
+      scale[i] += Math.abs(before[i])
+    }
+  }
+  // Terms of Σ|a||b| round one after the other: the error stays below √depth of them, whatever the order.
+  close(`matmul, ${JSON.stringify({ ...size, tile })}`, ours, truth, { scale, depth: k * reduce })
+  engine.release(...Object.values(tensors))
+}
+
+for (const transposeA of [false, true]) {
+  for (const transposeB of [false, true]) {
+    test(`products${transposeA ? ', a transposed' : ''}${transposeB ? ', b transposed' : ''}`, async () => {
+      for (const [m, n, k] of PRODUCTS) await check({ m, n, k, transposeA, transposeB })
+      for (const magnitude of MAGNITUDES) await check({ m: 13, n: 37, k: 65, transposeA, transposeB }, magnitude)
+      await check({ m: 13, n: 37, k: 65, transposeA, transposeB, accumulate: true })
+    })
+
+    test(`batches${transposeA ? ', a transposed' : ''}${transposeB ? ', b transposed' : ''}`, async () => {
+      for (const [m, n, k] of [[1, 1, 1], [5, 7, 3], [33, 9, 17]]) {
+        for (const accumulate of [false, true]) {
+          for (const [sharedA, sharedB] of [[false, false], [true, false], [false, true]]) await check({ m, n, k, transposeA, transposeB, batch: 3, sharedA, sharedB, accumulate })
+          await check({ m, n, k, transposeA, transposeB, reduce: 5, accumulate })
+          await check({ m, n, k, transposeA, transposeB, batch: 2, reduce: 3, accumulate })
+        }
+      }
+    })
+  }
+}
+
+for (const [lanesN, lanesM, tileM, tileN] of [[8, 1, 8, 4], [16, 4, 8, 4], [4, 2, 4, 2], [1, 1, 1, 1]]) {
+  test(`the kernel for every adapter in tiles of ${lanesM} × ${lanesN} threads of ${tileM} × ${tileN} results`, async () => {
+    const tile = { lanesN, lanesM, tileM, tileN }
+    for (const transposes of [0, 1, 2, 3]) {
+      const [transposeA, transposeB] = [transposes % 2 === 1, transposes > 1]
+      for (const [m, n, k] of PRODUCTS) if (m * n < 20000) await check({ m, n, k, transposeA, transposeB }, 1, tile)
+      await check({ m: 33, n: 9, k: 17, transposeA, transposeB, batch: 2, reduce: 3, accumulate: true }, 1, tile)
+      await check({ m: 9, n: 33, k: 17, transposeA, transposeB, batch: 3, sharedA: true }, 1e4, tile)
+    }
+  })
+}
+
+test('more workgroups than one dimension holds', async () => {
+  for (const tile of [undefined, { lanesN: 8, lanesM: 1, tileM: 8, tileN: 4 }]) await check({ m: 1, n: 3, k: 2, batch: 65537 }, 1, tile)
+})
+
+test('linear layers', async () => {
+  for (const [rows, out, width] of [[1, 1, 1], [3, 5, 7], [6, 33, 11], [35, 9, 31], [130, 65, 33]]) {
+    const inputs = [{ data: values(4, rows * width), shape: [rows, width] }, { data: values(5, out * width), shape: [out, width] }]
+    const truth = (x: Float64Array, weight: Float64Array) => oracle.matmul(x, weight, { m: rows, n: out, k: width, transposeB: true })
+    await checkGradients(engine, 'linear', { inputs, ours: (x, weight) => linear(engine, x, weight), truth, depth: Math.max(rows, out) })
+    const y = linear(engine, engine.from(inputs[0].data, [rows, 1, width]), engine.from(inputs[1].data, [out, width]))
+    assert.equal(y.shape, [rows, 1, out])
+    close('linear', await engine.read(y), truth(Float64Array.from(inputs[0].data), Float64Array.from(inputs[1].data)), { scale: width, depth: width })
+  }
+})
+
+test('layers over the next-to-last axis', async () => {
+  for (const [batch, out, length, width] of [[1, 1, 1, 1], [3, 5, 7, 2], [2, 33, 18, 5], [4, 9, 17, 33], [5, 66, 31, 63]]) {
+    const inputs = [{ data: values(6, batch * length * width), shape: [batch, length, width] }, { data: values(7, out * length), shape: [out, length] }]
+    const truth = (x: Float64Array, weight: Float64Array) => oracle.matmul(weight, x, { m: out, n: width, k: length, batch, sharedA: true })
+    await checkGradients(engine, 'mix', { inputs, ours: (x, weight) => mix(engine, x, weight), truth, depth: batch * Math.max(width, out) })
+    const y = mix(engine, engine.from(inputs[0].data, inputs[0].shape), engine.from(inputs[1].data, [out, length]))
+    assert.equal(y.shape, [batch, out, width])
+    close('mix', await engine.read(y), truth(Float64Array.from(inputs[0].data), Float64Array.from(inputs[1].data)), { scale: length, depth: length })
+  }
+})
+
+test('shapes that do not fit are refused', () => {
+  const [x, weight] = [engine.zeros([2, 3, 5]), engine.zeros([4, 7])]
+  assert.throws(() => linear(engine, x, weight), /^linear: x of shape \[2,3,5\] does not fit a weight of shape \[4,7\]/)
+  assert.throws(() => mix(engine, x, weight), /^mix: x of shape \[2,3,5\] does not fit/)
+})
+
+test.run()

@@ -1,0 +1,258 @@
+// The truth: every formula of the model in float64, forward only, written for reading and not for speed. No test is here.
+
+export type Values = ArrayLike<number>
+
+const fill = (count: number, value: (i: number) => number) => Float64Array.from({ length: count }, (_, i) => value(i))
+
+export interface Product {
+  m: number
+  n: number
+  k: number
+  transposeA?: boolean
+  transposeB?: boolean
+  batch?: number
+  reduce?: number
+  sharedA?: boolean
+  sharedB?: boolean
+}
+
+/** c[i] = Σ_r a[i, r] · b[i, r], matrices of m × k and k × n, either stored transposed, either shared by all pairs. */
+export function matmul(a: Values, b: Values, { m, n, k, transposeA, transposeB, batch = 1, reduce = 1, sharedA, sharedB }: Product): Float64Array {
+  const c = new Float64Array(batch * m * n)
+  for (let pair = 0; pair < batch * reduce; pair++) {
+    const a0 = sharedA ? 0 : pair * m * k
+    const b0 = sharedB ? 0 : pair * k * n
+    const c0 = Math.floor(pair / reduce) * m * n
+    for (let row = 0; row < m; row++) {
+      for (let column = 0; column < n; column++) {
+        let sum = 0
+        for (let i = 0; i < k; i++) sum += a[a0 + (transposeA ? i * m + row : row * k + i)] * b[b0 + (transposeB ? column * k + i : i * n + column)]
+        c[c0 + row * n + column] += sum
+      }
+    }
+  }
+  return c
+}
+
+/** a + b, b repeated over a. */
+export function add(a: Values, b: Values): Float64Array {
+  return fill(a.length, i => a[i] + b[i % b.length])
+}
+
+/** y = s / sqrt(mean(s²) + epsilon), s = x + residual; x is (outer, width, inner), normed over the width. */
+export function rmsnorm(x: Values, residual: Values | undefined, { width, inner = 1, epsilon }: { width: number; inner?: number; epsilon: number }): Float64Array {
+  const s = fill(x.length, i => x[i] + (residual ? residual[i] : 0))
+  const y = new Float64Array(x.length)
+  for (let outer = 0; outer < x.length / (width * inner); outer++) {
+    for (let i = 0; i < inner; i++) {
+      const at = (j: number) => (outer * width + j) * inner + i
+      let squares = 0
+      for (let j = 0; j < width; j++) squares += s[at(j)] ** 2
+      for (let j = 0; j < width; j++) y[at(j)] = s[at(j)] / Math.sqrt(squares / width + epsilon)
+    }
+  }
+  return y
+}
+
+/** silu(gate) · up; x is (outer, [gate | up], inner), each half `half` long. */
+export function swiglu(x: Values, { half, inner = 1 }: { half: number; inner?: number }): Float64Array {
+  const block = half * inner
+  return fill(x.length / 2, i => {
+    const gate = x[Math.floor(i / block) * 2 * block + (i % block)]
+    const up = x[Math.floor(i / block) * 2 * block + block + (i % block)]
+    return (gate / (1 + Math.exp(-gate))) * up
+  })
+}
+
+export interface Heads {
+  batch: number
+  length: number
+  heads: number
+  headDim: number
+}
+
+/** Angle of pair i at a position. */
+export function ropeAngle(position: number, i: number, headDim: number, theta: number): number {
+  return position * theta ** ((-2 * i) / headDim)
+}
+
+/** q and k of packed rows [q | k | v] turned by `angle(position, i)`: x · cos + rotate_half(x) · sin, rotate_half(x) = [−x₂, x₁]. */
+export function rope(qkv: Values, { batch, length, heads, headDim }: Heads, angle: (position: number, i: number) => number): Float64Array {
+  const y = Float64Array.from({ length: qkv.length }, (_, i) => qkv[i])
+  const half = headDim / 2
+  for (let row = 0; row < batch * length; row++) {
+    for (let head = 0; head < 2 * heads; head++) {
+      const at = (row * 3 * heads + head) * headDim
+      for (let i = 0; i < half; i++) {
+        const turn = angle(row % length, i)
+        const [x1, x2] = [qkv[at + i], qkv[at + half + i]]
+        y[at + i] = x1 * Math.cos(turn) - x2 * Math.sin(turn)
+        y[at + half + i] = x2 * Math.cos(turn) + x1 * Math.sin(turn)
+      }
+    }
+  }
+  return y
+}
+
+/** softmax(q · kᵀ / √headDim) · v for each head, packed rows [q | k | v]. */
+export function attention(qkv: Values, { batch, length, heads, headDim }: Heads): Float64Array {
+  const o = new Float64Array(batch * length * heads * headDim)
+  const at = (b: number, position: number, part: number, head: number, d: number) => (((b * length + position) * 3 + part) * heads + head) * headDim + d
+  for (let b = 0; b < batch; b++) {
+    for (let head = 0; head < heads; head++) {
+      for (let query = 0; query < length; query++) {
+        const scores = fill(length, key => {
+          let sum = 0
+          for (let d = 0; d < headDim; d++) sum += qkv[at(b, query, 0, head, d)] * qkv[at(b, key, 1, head, d)]
+          return sum / Math.sqrt(headDim)
+        })
+        const most = Math.max(...scores)
+        const weights = scores.map(score => Math.exp(score - most))
+        const total = weights.reduce((sum, w) => sum + w, 0)
+        for (let d = 0; d < headDim; d++) {
+          let sum = 0
+          for (let key = 0; key < length; key++) sum += (weights[key] / total) * qkv[at(b, key, 2, head, d)]
+          o[((b * length + query) * heads + head) * headDim + d] = sum
+        }
+      }
+    }
+  }
+  return o
+}
+
+/** Rows of a table. */
+export function gather(table: Values, ids: Values, width: number): Float64Array {
+  return fill(ids.length * width, i => table[ids[Math.floor(i / width)] * width + (i % width)])
+}
+
+/** The first of `length` positions of each sequence. */
+export function firstPosition(x: Values, { length, width }: { length: number; width: number }): Float64Array {
+  return fill(x.length / length, i => x[Math.floor(i / width) * length * width + (i % width)])
+}
+
+/** Sums over the rows. */
+export function columnSums(x: Values, width: number): Float64Array {
+  const y = new Float64Array(width)
+  for (let i = 0; i < x.length; i++) y[i % width] += x[i]
+  return y
+}
+
+/** (a − b)² / size. */
+export function squaredError(a: Values, b: Values): Float64Array {
+  return fill(a.length, i => (a[i] - b[i]) ** 2 / a.length)
+}
+
+export interface Embedding {
+  batch: number
+  cells: number
+  prefix: number
+  width: number
+  puzzleWidth: number
+  factor: number
+}
+
+/** factor · ([puzzle row, padded with zeros to the prefix | token rows] + positions). */
+export function inputEmbedding(ids: Values, tokens: Values, puzzles: Values | undefined, positions: Values | undefined, { batch, cells, prefix, width, puzzleWidth, factor }: Embedding): Float64Array {
+  const x: number[] = []
+  for (let b = 0; b < batch; b++) {
+    for (let i = 0; i < prefix * width; i++) x.push(i < puzzleWidth && puzzles ? puzzles[b * puzzleWidth + i] : 0)
+    for (let cell = 0; cell < cells; cell++) for (let i = 0; i < width; i++) x.push(tokens[ids[b * cells + cell] * width + i])
+  }
+  return fill(x.length, i => factor * (x[i] + (positions ? positions[i % ((prefix + cells) * width)] : 0)))
+}
+
+export interface Supervision {
+  batch: number
+  cells: number
+  prefix: number
+  vocabulary: number
+  stablemax: boolean
+}
+
+/** What one slot's heads are worth; loss = lmLoss + 0.5 · qHaltLoss. */
+export interface SlotTruth {
+  lmLoss: number
+  qHaltLoss: number
+  labelled: number
+  accuracy: number
+  exact: number
+  qHaltCorrect: number
+  predictions: number[]
+}
+
+/** Loss and results per slot; logits are (batch, prefix + cells, vocabulary), q is (batch, 2), labels below 0 are not scored. */
+export function supervision(logits: Values, q: Values, labels: Values, { batch, cells, prefix, vocabulary, stablemax }: Supervision): SlotTruth[] {
+  return Array.from({ length: batch }, (_, slot) => {
+    const predictions: number[] = []
+    let [loss, labelled, correct] = [0, 0, 0]
+    for (let cell = 0; cell < cells; cell++) {
+      const row = Array.from({ length: vocabulary }, (_, v) => logits[(slot * (prefix + cells) + prefix + cell) * vocabulary + v])
+      predictions.push(row.indexOf(Math.max(...row)))
+      const label = labels[slot * cells + cell]
+      if (label < 0) continue
+      labelled++
+      if (predictions[cell] === label) correct++
+      if (stablemax) {
+        const s = row.map(x => (x >= 0 ? x + 1 : 1 / (1 - x + 1e-30)))
+        loss -= Math.log(s[label] / s.reduce((a, b) => a + b, 0))
+      } else {
+        const most = Math.max(...row)
+        loss -= row[label] - most - Math.log(row.reduce((sum, x) => sum + Math.exp(x - most), 0))
+      }
+    }
+    const halt = q[slot * 2]
+    const exact = correct === labelled
+    return {
+      lmLoss: loss / Math.max(labelled, 1),
+      qHaltLoss: Math.max(halt, 0) - halt * Number(exact) + Math.log1p(Math.exp(-Math.abs(halt))),
+      labelled,
+      accuracy: correct / Math.max(labelled, 1),
+      exact: Number(exact),
+      qHaltCorrect: Number(halt >= 0 === exact),
+      predictions,
+    }
+  })
+}
+
+/** Whether a slot that has done `steps` steps halts; `leastSteps` is what exploration asks for, 0 where it asks nothing. */
+export function halts({ steps, qHalt, maxSteps, training, leastSteps }: { steps: number; qHalt: number; maxSteps: number; training: boolean; leastSteps: number }): boolean {
+  if (!training || maxSteps === 1) return steps >= maxSteps
+  return (steps >= maxSteps || qHalt > 0) && steps >= leastSteps
+}
+
+export interface AdamTruth {
+  values: Float64Array
+  m: Float64Array
+  v: Float64Array
+  average: Float64Array
+}
+
+/** One step of AdamATan2 or AdamW, and of the moving average. */
+export function adam(
+  before: { values: Values; m: Values; v: Values; average: Values },
+  gradients: Values,
+  { step, learningRate, weightDecay, beta1, beta2, emaRate, atan2 }: { step: number; learningRate: number; weightDecay: number; beta1: number; beta2: number; emaRate: number; atan2: boolean },
+): AdamTruth {
+  const m = fill(gradients.length, i => beta1 * before.m[i] + (1 - beta1) * gradients[i])
+  const v = fill(gradients.length, i => beta2 * before.v[i] + (1 - beta2) * gradients[i] ** 2)
+  const values = fill(gradients.length, i => {
+    const root = Math.sqrt(v[i]) / Math.sqrt(1 - beta2 ** step)
+    const direction = atan2 ? Math.atan2(m[i], root) : m[i] / (root + 1e-8)
+    return before.values[i] * (1 - learningRate * weightDecay) - (learningRate / (1 - beta1 ** step)) * direction
+  })
+  const average = fill(gradients.length, i => (emaRate > 0 ? emaRate * before.average[i] + (1 - emaRate) * values[i] : before.average[i]))
+  return { values, m, v, average }
+}
+
+/** SignSGD with decay over the touched rows; gradients of equal ids are summed first. */
+export function signSgd(table: Values, ids: Values, gradients: Values, { width, learningRate, weightDecay }: { width: number; learningRate: number; weightDecay: number }): Float64Array {
+  const after = fill(table.length, i => table[i])
+  for (const id of new Set(Array.from({ length: ids.length }, (_, i) => ids[i]))) {
+    for (let column = 0; column < width; column++) {
+      let sum = 0
+      for (let slot = 0; slot < ids.length; slot++) if (ids[slot] === id) sum += gradients[slot * width + column]
+      after[id * width + column] = after[id * width + column] * (1 - learningRate * weightDecay) - learningRate * Math.sign(sum)
+    }
+  }
+  return after
+}
