@@ -108,10 +108,12 @@ export class Engine {
   /** Copies all elements of `from` over those of `to` that start at element `at`. */
   copy(from: Tensor, to: Tensor, at = 0): void {
     if (at + from.size > to.size) throw new Error(`copy: ${from.size} elements at ${at} do not fit into shape [${to.shape}]`)
+    this.alive()
     this.commands.copy(from, to, at)
   }
 
   clear(tensor: Tensor): void {
+    this.alive()
     this.commands.clear(tensor)
   }
 
@@ -126,6 +128,7 @@ export class Engine {
 
   /** Resolves when all that was submitted is done; throws what went wrong since the last wait. */
   async finish(): Promise<void> {
+    this.alive()
     this.submit()
     await this.wait(this.device.queue.onSubmittedWorkDone())
     this.faults.check()

@@ -29,6 +29,8 @@ export class Tape {
     private readonly wanted: readonly Tensor[],
   ) {
     this.reached = new Set(wanted)
+    const twice = wanted.findIndex((tensor, i) => wanted.indexOf(tensor) !== i)
+    if (twice > 0) throw new Error(`gradients: wanted tensors ${wanted.indexOf(wanted[twice])} and ${twice} are the same, expected each once`)
   }
 
   record(y: Tensor, inputs: readonly Tensor[], backward: (dy: Tensor) => readonly Gradient[]): void {
