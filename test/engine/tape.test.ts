@@ -1,0 +1,129 @@
+// Reverse-mode differentiation: fan-out, shared gradients, targets that are added to, and mistakes.
+import { test } from 'uvu'
+import * as assert from 'uvu/assert'
+import { add, linear, rmsnorm, swiglu, type Tensor } from '../../src/engine/index.js'
+import { close, printShares, same } from '../close.js'
+import { checkGradients } from '../differences.js'
+import { openEngine } from '../engine-under-test.js'
+import * as oracle from '../oracle.js'
+import { values } from '../shapes.js'
+
+const engine = await openEngine()
+test.after(() => {
+  engine.close()
+  printShares()
+})
+
+const ones = (count: number, value = 1) => new Float32Array(count).fill(value)
+
+test('a tensor used several times gets the sum', async () => {
+  const x = engine.from(values(1, 70))
+  const thrice = engine.scope(() => engine.gradients([x], () => add(engine, add(engine, x, x), x)).map(g => engine.read(g)))
+  same('tape', await thrice[0], ones(70, 3))
+  const [eightfold] = engine.gradients([x], () => {
+    let y = x
+    for (let i = 0; i < 3; i++) y = add(engine, y, y)
+    return y
+  })
+  same('tape', await engine.read(eightfold), ones(70, 8))
+})
+
+test('the objective may be a wanted tensor itself', async () => {
+  const x = engine.from(values(1, 5))
+  same('tape', await engine.read(engine.gradients([x], () => x)[0]), ones(5))
+})
+
+test('a block with residuals: branches, shared gradients, two uses of one weight', async () => {
+  const [rows, width] = [5, 6]
+  const block = (x: Tensor, up: Tensor, down: Tensor) => {
+    let h = x
+    for (let i = 0; i < 2; i++) h = rmsnorm(engine, linear(engine, swiglu(engine, linear(engine, h, up)), down), { residual: h })
+    return add(engine, h, x)
+  }
+  const truth = (x: Float64Array, up: Float64Array, down: Float64Array) => {
+    let h = x
+    for (let i = 0; i < 2; i++) {
+      const inner = oracle.swiglu(oracle.matmul(h, up, { m: rows, n: 8, k: width, transposeB: true }), { half: 4 })
+      h = oracle.rmsnorm(oracle.matmul(inner, down, { m: rows, n: width, k: 4, transposeB: true }), h, { width, epsilon: 1e-5 })
+    }
+    return oracle.add(h, x)
+  }
+  const inputs = [{ data: values(2, rows * width), shape: [rows, width] }, { data: values(3, 8 * width), shape: [8, width] }, { data: values(4, width * 4), shape: [width, 4] }]
+  // About twenty operations in a row, each exact to the usual few units.
+  await checkGradients(engine, 'tape', { inputs, ours: block, truth, depth: 20, c: 8, unit: 0.1 })
+})
+
+test('gradients go into given tensors, or are added to them', async () => {
+  const [x, bias] = [engine.from(values(5, 12), [4, 3]), engine.from(values(6, 3))]
+  const into = [engine.from(ones(12, 5), [4, 3]), engine.from(ones(3, 7))]
+  const run = (accumulate?: boolean) => engine.gradients([x, bias], () => add(engine, add(engine, x, x), bias), { into, accumulate })
+  assert.equal(run(), into)
+  same('tape, into', await engine.read(into[0]), ones(12, 2))
+  same('tape, into', await engine.read(into[1]), ones(3, 4))
+  run(true)
+  run(true)
+  same('tape, added', await engine.read(into[0]), ones(12, 6))
+  same('tape, added', await engine.read(into[1]), ones(3, 12))
+})
+
+test('seeds: several, twice for one tensor, and the caller\'s tensors stay as they are', async () => {
+  const x = engine.from(values(7, 9))
+  const seed = engine.from(ones(9, 2))
+  const [gradient] = engine.scope(() => engine.gradients([x], () => {
+    const y = add(engine, x, x)
+    const z = add(engine, y, x)
+    return [[y, seed], [z, seed], [z, seed]]
+  })).map(g => engine.read(g))
+  // 2 · 2 through y, 2 · 2 · 3 through z.
+  same('tape, seeds', await gradient, ones(9, 16))
+  same('tape, seeds', await engine.read(seed), ones(9, 2))
+})
+
+test('only what depends on a wanted tensor is differentiated', () => {
+  const x = engine.from(values(8, 4))
+  const constant = engine.from(values(9, 4))
+  let asked = 0
+  const probe = (input: Tensor) => engine.record(engine.tensor(input.shape), [input], dy => {
+    asked++
+    return [dy]
+  })
+  engine.gradients([x], () => add(engine, probe(constant), probe(x)))
+  assert.is(asked, 1)
+  const weight = engine.from(values(10, 8), [2, 4])
+  const dispatches = () => engine.stats.dispatches
+  const count = (wanted: Tensor[]) => {
+    const before = dispatches()
+    engine.gradients(wanted, () => linear(engine, x, weight))
+    return dispatches() - before
+  }
+  assert.is(count([x, weight]) - count([weight]), 1, 'the gradient of x costs one product more')
+})
+
+test('a branch that leads nowhere costs nothing and adds nothing', async () => {
+  const x = engine.from(values(11, 4))
+  const [gradient] = engine.gradients([x], () => {
+    swiglu(engine, x)
+    return add(engine, x, x)
+  })
+  same('tape', await engine.read(gradient), ones(4, 2))
+})
+
+test('a wanted tensor that gets nothing is named', () => {
+  const [x, other] = [engine.from(values(12, 4)), engine.from(values(13, 6), [2, 3])]
+  assert.throws(() => engine.gradients([x, other], () => add(engine, x, x)), /^gradients: wanted tensor 1 of shape \[2,3\] received nothing — the objective does not depend on it$/)
+})
+
+test('a tensor wanted twice is refused', () => {
+  const x = engine.from(values(14, 4))
+  assert.throws(() => engine.gradients([x, x], () => add(engine, x, x)), /^gradients: wanted tensors 0 and 1 are the same/)
+})
+
+test('recording ends with the objective, also when that fails; it is not nested', async () => {
+  const x = engine.from(values(15, 4))
+  assert.throws(() => engine.gradients([x], () => { throw new Error('objective') }), /^objective$/)
+  assert.throws(() => engine.gradients([x], () => engine.gradients([x], () => x)[0]), /^gradients: already recording/)
+  same('tape', await engine.read(engine.gradients([x], () => add(engine, x, x))[0]), ones(4, 2))
+  close('tape', await engine.read(add(engine, x, x)), values(15, 4).map(v => 2 * v), { scale: 2 })
+})
+
+test.run()
