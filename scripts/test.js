@@ -79,6 +79,7 @@ async function runAll(files, width) {
 
 async function main(parts) {
   await buildPackage()
+  await buildScripts('examples', '.ts')
   const files = (await buildScripts('test', '.test.ts')).filter(file => !parts.length || parts.some(part => relative(root, file).includes(part)))
   if (!files.length) throw new Error(`no test file has ${parts.join(' or ')} in its path`)
   const isSlow = file => file.endsWith('.slow.test.js')

@@ -31,8 +31,8 @@ async function fromDisk(folder: string, path: string): Promise<Uint8Array | unde
   return existsSync(file) ? new Uint8Array(readFileSync(file)) : undefined
 }
 
-/** Tests are bundled, so the root is looked for: the nearest folder above with a package.json. */
-async function rootFolder(): Promise<string> {
+/** In Node: the nearest folder above with a package.json; the tests are bundled, so it is looked for. */
+export async function rootFolder(): Promise<string> {
   const [{ existsSync }, { dirname, join }, { fileURLToPath }] = await Promise.all([import('node:fs'), import('node:path'), import('node:url')])
   let folder = dirname(fileURLToPath(import.meta.url))
   while (!existsSync(join(folder, 'package.json')) && dirname(folder) !== folder) folder = dirname(folder)

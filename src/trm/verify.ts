@@ -106,10 +106,10 @@ class Golden {
         throw new Error(`${file}: its metadata entry "${name}" is not JSON`)
       }
     }
-    if (metadata.arch !== 'trm') throw new Error(`${file}: architecture "${metadata.arch}", expected trm`)
     this.fields = json('config')
     this.train = json('train')
     this.noise = json('noise')
+    if (metadata.arch !== 'trm') throw new Error(`${file}: architecture "${metadata.arch}", expected trm`)
     this.evalMetrics = metadata.eval_metrics ? json('eval_metrics') : []
     this.trainLog = metadata.train_log ? json('train_log') : []
     if (!tensors.has('batch.0.inputs')) throw new Error(`${file}: holds no batch, nothing can be checked`)

@@ -1,0 +1,70 @@
+// The house: imports point down only, shaders belong to one kernel each, and nothing below the doors knows Node.
+import { readdirSync, readFileSync } from 'node:fs'
+import { dirname, join, normalize } from 'node:path'
+import { test } from 'uvu'
+import * as assert from 'uvu/assert'
+import { rootFolder } from './files.js'
+
+const root = await rootFolder()
+const filesBelow = (folder: string, suffix: string) => readdirSync(join(root, folder), { recursive: true }).map(file => `${folder}/${String(file)}`).filter(file => file.endsWith(suffix))
+const sources = filesBelow('src', '.ts').filter(file => !file.endsWith('.d.ts'))
+const shaders = filesBelow('shaders', '.wgsl')
+const text = (file: string) => readFileSync(join(root, file), 'utf8')
+
+/** Lowest floor first; a path belongs to the first entry that begins it. */
+const FLOORS = [['shaders/', 'src/data/', 'src/formats/'], ['src/kernels/'], ['src/engine/'], ['src/trm/'], ['src/', 'scripts/']]
+const floorOf = (path: string) => FLOORS.findIndex(rooms => rooms.some(room => path.startsWith(room)))
+
+/** What a file imports, by path from the root, or the bare name of a package. */
+function imports(file: string): string[] {
+  const found = text(file).matchAll(/(?:^|[\s;}])(?:import|export)\s[^'"`;]*?from\s*['"]([^'"]+)['"]|import\s*\(?\s*['"]([^'"]+)['"]/gm)
+  return [...found].map(([, from, bare]) => from ?? bare).map(path => (path.startsWith('.') ? normalize(join(dirname(file), path)) : path))
+}
+
+test('imports point down', () => {
+  const arrows = sources.flatMap(file => imports(file).map(path => [file, path]))
+  assert.ok(arrows.length > 100 && arrows.some(([, path]) => path === 'shaders/matmul.wgsl'), 'imports are found')
+  const wrong = arrows.filter(([file, path]) => floorOf(path) > floorOf(file))
+  assert.equal(wrong.map(arrow => arrow.join(' → ')), [])
+  const sideways = arrows.filter(([file, path]) => file.startsWith('src/formats/') && path.startsWith('src/data/'))
+  assert.equal(sideways.map(arrow => arrow.join(' → ')), [], 'formats know no puzzles')
+})
+
+/** Packages that are bundled, and where. */
+const BUNDLED: Record<string, string> = { 'src/formats/csv.ts': 'csv-parse/' }
+
+test('only the doors know Node or a package', () => {
+  const doors = /^src\/(node\.ts|adapters\.ts|cli\/)/
+  const isForeign = (file: string, path: string) => !/^(src|shaders)\//.test(path) && !path.startsWith(BUNDLED[file] ?? 'none')
+  const wrong = sources.filter(file => !doors.test(file)).flatMap(file => imports(file).filter(path => isForeign(file, path)).map(path => `${file} → ${path}`))
+  assert.equal(wrong, [])
+})
+
+test('each shader belongs to exactly one kernel module', () => {
+  const users = (shader: string) => sources.filter(file => imports(file).includes(shader))
+  for (const shader of shaders) {
+    const [user, ...more] = users(shader)
+    assert.ok(user?.startsWith('src/kernels/') && !more.length, `${shader} is used by ${[user, ...more].join(', ') || 'nobody'}`)
+  }
+})
+
+test('shaders say what they compute, have one entry point, and no defaults that hide a forgotten constant', () => {
+  assert.ok(shaders.length > 20)
+  for (const shader of shaders) {
+    const source = text(shader)
+    assert.match(source, /^\/\/ /, shader)
+    assert.is([...source.matchAll(/^@compute/gm)].length, 1, shader)
+    assert.not.match(source, /^\s*(@id\(\d+\)\s*)?override\s+\w+\s*(:\s*\w+\s*)?=/m, shader)
+  }
+})
+
+test('modules open with a sentence, export names only, and write no semicolons', () => {
+  for (const file of sources) {
+    const source = text(file)
+    assert.match(source, /^(#!.*\n)?\/\/ /, file)
+    assert.not.match(source, /^export (default|\*(?! as))/m, file)
+    assert.not.match(source, /;$/m, file)
+  }
+})
+
+test.run()

@@ -1,0 +1,41 @@
+// Small models and random puzzles for the tests of the model. No test is here.
+import type { Puzzles } from '../../src/trm/act.js'
+import { DEFAULTS, type TrmConfig } from '../../src/trm/config.js'
+import { integers } from '../shapes.js'
+
+/** Attention with turning positions, an early halt and a random one. */
+export const ATTENTION: TrmConfig = {
+  ...DEFAULTS, vocabulary: 5, cells: 9, puzzles: 4, hidden: 16, heads: 2, expansion: 1, cycles: 2, latentSteps: 2, supervisionSteps: 4, exploration: 0.5, puzzleWidth: 16, puzzleSlots: 2,
+}
+
+export const TOKEN_MIXING: TrmConfig = { ...ATTENTION, tokenMixing: true, positions: 'none' }
+
+export const LEARNED: TrmConfig = { ...ATTENTION, positions: 'learned', puzzleWidth: 24, puzzleSlots: 0 }
+
+export const BARE: TrmConfig = { ...ATTENTION, puzzleWidth: 0, puzzleSlots: 0 }
+
+/** The published networks for Sudoku; the embedding table has one row. */
+export const OFFICIAL: Record<'TRM-MLP' | 'TRM-Att', TrmConfig> = {
+  'TRM-MLP': { ...DEFAULTS, vocabulary: 11, cells: 81, puzzles: 1, tokenMixing: true, positions: 'none' },
+  'TRM-Att': { ...DEFAULTS, vocabulary: 11, cells: 81, puzzles: 1 },
+}
+
+/** Random rows, of which a fifth of the cells and the last row are not scored. */
+export function puzzles(seed: number, count: number, { cells, vocabulary, puzzles: identifiers }: TrmConfig): Puzzles {
+  const unscored = integers(seed + 2, count * cells, 5)
+  return {
+    inputs: integers(seed, count * cells, vocabulary),
+    labels: integers(seed + 1, count * cells, vocabulary).map((label, i) => (unscored[i] === 0 || (count > 2 && i >= (count - 1) * cells) ? -100 : label)),
+    puzzleIdentifiers: integers(seed + 3, count, identifiers),
+  }
+}
+
+/** ‖a − b‖ / ‖b‖. */
+export function distance(a: ArrayLike<number>, b: ArrayLike<number>): number {
+  let [difference, norm] = [0, 0]
+  for (let i = 0; i < b.length; i++) {
+    difference += (a[i] - b[i]) ** 2
+    norm += b[i] ** 2
+  }
+  return Math.sqrt(difference / norm)
+}

@@ -1,0 +1,134 @@
+// Training steps: the same bits each time, nothing new from the second step on, and micro-batches that change nothing.
+import { test } from 'uvu'
+import * as assert from 'uvu/assert'
+import type { Engine } from '../../src/engine/index.js'
+import { saveCheckpoint } from '../../src/trm/checkpoint.js'
+import type { TrmConfig } from '../../src/trm/config.js'
+import { Trm } from '../../src/trm/model.js'
+import { Trainer, type TrainerOptions } from '../../src/trm/trainer.js'
+import { openEngine } from '../engine-under-test.js'
+import { ATTENTION, BARE, distance, LEARNED, puzzles, TOKEN_MIXING } from './samples.js'
+
+const engine = await openEngine()
+test.after(() => engine.close())
+
+const RATES = { learningRate: 1e-3, warmupSteps: 1, weightDecay: 0.1, puzzleLearningRate: 1e-2, puzzleWeightDecay: 0.1, emaRate: 0.9, seed: 5 }
+
+function trainerOf(config: TrmConfig, options: Partial<TrainerOptions> = {}, on: Engine = engine): Trainer {
+  return new Trainer(Trm.create(on, config, { seed: 1 }), { batchSize: 6, ...RATES, ...options })
+}
+
+function run(trainer: Trainer, steps: number): void {
+  for (let i = 0; i < steps; i++) trainer.run(puzzles(10 * trainer.step, trainer.options.batchSize, trainer.model.config))
+}
+
+const CONFIGS = { 'attention, turning positions': ATTENTION, 'token mixing': TOKEN_MIXING, 'attention, learned positions': LEARNED, 'no puzzle embedding': BARE }
+
+for (const [name, config] of Object.entries(CONFIGS)) {
+  test(`${name}: two runs of five steps give the same bits`, async () => {
+    const checkpoint = async (on: Engine) => {
+      const trainer = trainerOf(config, {}, on)
+      run(trainer, 5)
+      return { live: await saveCheckpoint(trainer.model), averaged: await saveCheckpoint(trainer.averaged), metrics: await trainer.readMetrics() }
+    }
+    const first = await checkpoint(engine)
+    assert.equal(await checkpoint(engine), first)
+    const other = await openEngine()
+    assert.equal(await checkpoint(other), first)
+    other.close()
+    assert.not.equal(first.live, first.averaged)
+    for (const [key, value] of Object.entries(first.metrics)) assert.ok(Number.isFinite(value), `${key} is ${value}`)
+  })
+
+  test(`${name}: from the second step on nothing is made and nothing is read`, async () => {
+    for (const microBatch of [6, 2]) {
+      const trainer = trainerOf(config, { microBatch })
+      run(trainer, 1)
+      await engine.finish()
+      const { buffers, bytes, bindGroups, pipelines, reads } = engine.stats
+      run(trainer, 4)
+      await engine.finish()
+      const after = engine.stats
+      assert.equal([after.buffers - buffers, after.bytes - bytes, after.bindGroups - bindGroups, after.pipelines - pipelines, after.reads - reads], [0, 0, 0, 0, 0], `micro-batch ${microBatch}`)
+    }
+  })
+
+  test(`${name}: a batch of 6 is the same as 4 + 2 and 2 + 2 + 2`, async () => {
+    const outcome = async (microBatch: number) => {
+      const trainer = trainerOf(config, { microBatch })
+      const start = await engine.read(trainer.model.parameters.flat)
+      run(trainer, 1)
+      const gradients = await trainer.optimizer.gradients.read()
+      const rows = trainer.puzzleGradients && (await engine.read(trainer.puzzleGradients))
+      run(trainer, 2)
+      const moved = async (values: Float32Array) => values.map((v, i) => v - start[i])
+      return {
+        sizes: trainer.chunks.map(chunk => chunk.count),
+        gradients,
+        rows,
+        moved: await moved(await engine.read(trainer.model.parameters.flat)),
+        averageMoved: await moved(await engine.read(trainer.optimizer.average.flat)),
+        table: trainer.model.puzzleTable && (await engine.read(trainer.model.puzzleTable)),
+        steps: (await Promise.all(trainer.chunks.map(chunk => engine.readInt32(chunk.steps)))).flatMap(steps => [...steps]),
+        metrics: await trainer.readMetrics(),
+      }
+    }
+    const whole = await outcome(6)
+    assert.equal(whole.sizes, [6])
+    for (const [microBatch, sizes] of [[4, [4, 2]], [2, [2, 2, 2]]] as const) {
+      const pieces = await outcome(microBatch)
+      assert.equal(pieces.sizes, [...sizes])
+      assert.equal(pieces.steps, whole.steps)
+      const near = (what: string, a: ArrayLike<number>, b: ArrayLike<number>, allowed: number) => assert.ok(distance(a, b) <= allowed, `${what} in pieces of ${microBatch}: off by ${distance(a, b)}`)
+      // The halting head's weight starts with gradients of every size; all sums are over the same six slots.
+      for (const [parameter, gradient] of pieces.gradients) near(`gradient of ${parameter}`, gradient, whole.gradients.get(parameter)!, 1e-5)
+      if (pieces.rows) near('gradient of the puzzle rows', pieces.rows, whole.rows!, 1e-5)
+      // The optimiser acts like a sign where a gradient is near 0: single elements may step the other way.
+      near('movement', pieces.moved, whole.moved, 1e-2)
+      near('movement of the average', pieces.averageMoved, whole.averageMoved, 1e-2)
+      if (pieces.table) near('puzzle table', pieces.table, whole.table!, 1e-2)
+      assert.is(pieces.metrics.count, whole.metrics.count)
+      near('loss', [pieces.metrics.loss], [whole.metrics.loss], 1e-5)
+    }
+  })
+}
+
+test('training lowers the loss on puzzles that it sees again and again', async () => {
+  const trainer = trainerOf(ATTENTION, { learningRate: 5e-3 })
+  const batch = puzzles(3, 6, ATTENTION)
+  const losses: number[] = []
+  for (let i = 0; i < 60; i++) {
+    trainer.run(batch)
+    if (i % 20 === 19) losses.push((await trainer.readMetrics()).lmLoss)
+  }
+  assert.ok(losses[2] < 0.7 * losses[0], losses.join())
+})
+
+test('a seed of the exploration of its own', async () => {
+  const steps = async (seed: number) => {
+    const trainer = trainerOf({ ...ATTENTION, supervisionSteps: 16 }, { seed, batchSize: 32 })
+    // Every slot wants to halt at once.
+    trainer.model.parameters.write('haltHead.bias', new Float32Array([100, 0]))
+    run(trainer, 3)
+    return [...(await engine.readInt32(trainer.chunks[0].steps))]
+  }
+  assert.equal(await steps(1), await steps(1))
+  assert.not.equal(await steps(1), await steps(2))
+})
+
+test('one supervision step per puzzle', async () => {
+  const trainer = trainerOf({ ...ATTENTION, supervisionSteps: 1 })
+  run(trainer, 2)
+  const { count, steps, loss } = await trainer.readMetrics()
+  assert.equal([count, steps], [10, 1])
+  assert.ok(Number.isFinite(loss))
+})
+
+test('options that cannot be', () => {
+  assert.throws(() => trainerOf(ATTENTION, { batchSize: 0 }), /^train: batchSize is 0, expected a whole number of at least 1$/)
+  assert.throws(() => trainerOf(ATTENTION, { microBatch: 0.5 }), /^train: microBatch is 0.5, expected a whole number of at least 1$/)
+  const most = engine.adapter.maxTensorBytes
+  assert.throws(() => trainerOf(ATTENTION, { batchSize: most, microBatch: most }), /^train: a micro-batch of \d+ slots does not fit this adapter, which binds \d+ bytes at most — use microBatch \d+ or less$/)
+})
+
+test.run()
