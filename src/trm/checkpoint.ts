@@ -30,6 +30,7 @@ export function readCheckpointConfig(bytes: Uint8Array, name = 'checkpoint'): { 
   } catch {
     throw new Error(`${name}: its metadata entry "config" is not JSON — the file is damaged or from another program`)
   }
+  if (typeof fields !== 'object' || fields === null || Array.isArray(fields)) throw new Error(`${name}: its metadata entry "config" is not an object of fields — the file is damaged or from another program`)
   return { config: configFromOfficial(fields), metadata }
 }
 

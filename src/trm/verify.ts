@@ -167,7 +167,7 @@ class Golden {
     this.row(name, differ, 0)
   }
 
-  /** Predictions may differ only where the golden's two best logits are closer than the allowed error of the logits times their root mean square. */
+  /** Predictions may differ only where the golden's logits of both are within the allowed error of the best, times the root mean square of all. */
   predictions(name: string, ours: Int32Array, logitsName: string): void {
     const stored = this.tensors.get(name)
     const logits = this.tensors.get(logitsName)
@@ -181,8 +181,8 @@ class Golden {
     for (let i = 0; i < theirs.length; i++) {
       if (theirs[i] === ours[i]) continue
       const row = values?.subarray(i * vocabulary, (i + 1) * vocabulary)
-      const gap = row ? row[theirs[i]] - Math.max(...[...row].filter((_, v) => v !== theirs[i])) : Infinity
-      if (gap > close) wrong++
+      const gap = row ? Math.max(...row) - Math.min(row[theirs[i]], row[ours[i]]) : Infinity
+      if (!(gap <= close)) wrong++
     }
     this.row(name, wrong, 0)
   }
