@@ -62,6 +62,17 @@ test('a view of part of a larger buffer is written', async () => {
   same('commands', await engine.read(tensor), [2, 3])
 })
 
+test('pace keeps a loop near the GPU and reads nothing back', async () => {
+  const x = engine.from(of(1))
+  const { reads } = engine.stats
+  for (let i = 0; i < 10; i++) {
+    engine.scope(() => engine.copy(add(engine, x, x), x))
+    await engine.pace(1)
+  }
+  assert.is(engine.stats.reads, reads)
+  same('commands', await engine.read(x), [1024])
+})
+
 test('what does not fit is refused', () => {
   const tensor = engine.zeros([4])
   assert.throws(() => engine.write(tensor, of(1, 2, 3), 2), /^write: 3 values at 2 do not fit the 4 elements of a tensor of shape \[4\]/)

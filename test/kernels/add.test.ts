@@ -7,7 +7,7 @@ import { close, printShares, same } from '../close.js'
 import { checkGradients } from '../differences.js'
 import { openEngine } from '../engine-under-test.js'
 import * as oracle from '../oracle.js'
-import { BEYOND_ONE_DIMENSION, MAGNITUDES, RECTANGLES, values } from '../shapes.js'
+import { MAGNITUDES, RECTANGLES, values } from '../shapes.js'
 
 const engine = await openEngine()
 test.after(() => {
@@ -30,12 +30,20 @@ test('a + b and a + bias', async () => {
 })
 
 test('more workgroups than one dimension holds', async () => {
-  const a = values(4, BEYOND_ONE_DIMENSION)
+  // 128 MiB, the least that any adapter binds, less one value, so that threads take one value at a time and there are the most of them.
+  const size = { count: 2 ** 25 - 1, countB: 37, accumulate: false }
+  assert.ok(kernels.add.workgroups(size)[1] > 1, 'one dimension holds them all: a kernel with more workgroups is to be tested')
+  const pattern = values(4, 1009)
+  const a = new Float32Array(size.count)
+  for (let i = 0; i < a.length; i += 1009) a.set(i + 1009 <= a.length ? pattern : pattern.subarray(0, a.length - i), i)
   const b = values(5, 37)
-  const y = engine.lasting([a.length])
-  engine.run(kernels.add, { a: engine.from(a), b: engine.from(b), y }, { count: a.length, countB: b.length, accumulate: false })
-  close('add', await engine.read(y), oracle.add(a, b), { scale: sizes(a, b), c: 1 })
-  engine.release(y)
+  const tensors = { a: engine.from(a), b: engine.from(b), y: engine.lasting([a.length]) }
+  engine.run(kernels.add, tensors, size)
+  const y = await engine.read(tensors.y)
+  let wrong = 0
+  for (let i = 0; i < y.length; i++) if (y[i] !== Math.fround(a[i] + b[i % 37])) wrong++
+  assert.is(wrong, 0)
+  engine.release(...Object.values(tensors))
 })
 
 test('copies and sums up', async () => {

@@ -7,7 +7,7 @@ import { close, printShares, same } from '../close.js'
 import { checkGradients } from '../differences.js'
 import { openEngine } from '../engine-under-test.js'
 import * as oracle from '../oracle.js'
-import { integers, values } from '../shapes.js'
+import { BEYOND_ONE_DIMENSION, integers, values } from '../shapes.js'
 
 const engine = await openEngine()
 test.after(() => {
@@ -24,6 +24,12 @@ test('rows', async () => {
     assert.equal(y.shape, [count, width])
     same('gather', await engine.read(y), oracle.gather(table, ids, width))
   }
+})
+
+test('more workgroups than one dimension holds', async () => {
+  const [table, ids] = [values(1, 11), integers(2, BEYOND_ONE_DIMENSION, 11)]
+  assert.ok(kernels.gather.workgroups({ ids: ids.length, rows: 11, width: 1 })[1] > 1)
+  same('gather', await engine.read(gather(engine, engine.from(table, [11, 1]), engine.from(ids))), oracle.gather(table, ids, 1))
 })
 
 test('gradients', async () => {
