@@ -1,12 +1,13 @@
 // The command "trm data": dataset directories from puzzle tables or from the generators, written whole or not at all.
-import { lstat, mkdir, readFile, readdir, rename, rm, rmdir, writeFile } from 'node:fs/promises'
+import { lstat, mkdir, readFile, readdir, rename, rm, rmdir, stat, writeFile } from 'node:fs/promises'
 import { basename, dirname, join, resolve, sep } from 'node:path'
-import { datasetPaths, exampleCount, writeDataset, writeIdentifiers, type Dataset } from '../data/dataset.js'
+import { arcAugmentLimit, arcFiles, parseArcTask, parseArcTasks, planArc, type ArcTask } from '../data/arc.js'
+import { datasetPaths, writeDataset, writeIdentifiers, type Dataset } from '../data/dataset.js'
 import { generateMaze, mazeFromRows } from '../data/maze.js'
 import { generateSudoku, sudokuFromRows, type SudokuSize } from '../data/sudoku.js'
 import { parsePuzzleCsv, type PuzzleRow } from '../formats/csv.js'
 import { helpText, parseArguments, UsageError, type OptionTable, type Usage } from './arguments.js'
-import { reason } from './files.js'
+import { readBytes, reason } from './files.js'
 
 const out = { type: 'string', required: true, placeholder: 'DIR', description: 'directory to write' } as const
 const seed = { type: 'number', default: 0, min: 0, description: 'seed of everything random' } as const
@@ -41,6 +42,24 @@ const mazeUsage = {
     seed,
     force,
   },
+} as const satisfies Usage<OptionTable>
+
+const arcUsage = {
+  command: 'trm data arc',
+  summary: 'Builds a dataset directory from ARC tasks, with one puzzle identifier for each augmentation of a task.',
+  positionals: ['[PREFIX…]'],
+  options: {
+    train: { type: 'string', required: true, placeholder: 'PREFIX', description: 'where the subsets are (see below)' },
+    out,
+    subsets: { type: 'string', default: 'training,evaluation,concept', placeholder: 'A,B', description: 'subsets to read' },
+    'test-set': { type: 'string', placeholder: 'A,B', description: 'subsets to test on: their demonstrations are training data, their test pairs the test split (default: those of evaluation, evaluation2 that are read)' },
+    augment: { type: 'number', default: arcAugmentLimit, min: 0, max: arcAugmentLimit, description: 'distinct augmentations of each task: rotations and reflections with permuted colours' },
+    seed,
+    force,
+  },
+  notes: 'A subset S is read from PREFIX_S_challenges.json and PREFIX_S_solutions.json, or from the folder PREFIX/S with one\n' +
+    'JSON file per task; of several prefixes, from the first that has it.\n' +
+    'ARC-AGI-1 as published: the defaults. ARC-AGI-2: --subsets training2,evaluation2,concept.',
 } as const satisfies Usage<OptionTable>
 
 const generateSudokuUsage = {
@@ -80,6 +99,7 @@ export const dataCommand = {
     summary,
     'Usage:\n' + [
       'trm data sudoku|maze --train F.csv --test F.csv --out DIR [--augment N] [--subsample N] [--seed N] [--force]',
+      'trm data arc --train PREFIX --out DIR [--subsets A,B] [--test-set A,B] [--augment N] [--seed N] [--force] [PREFIX…]',
       'trm data generate sudoku --size 4|6|9 --train N --test N --out DIR [--clues N] [--seed N] [--force]',
       'trm data generate maze --size N --train N --test N --out DIR [--seed N] [--force]',
     ].map(line => `  ${line}`).join('\n'),
@@ -93,9 +113,10 @@ async function runData(args: string[]): Promise<void> {
   const [name, ...rest] = args
   if (name === 'sudoku') return buildFromTables(rest, sudokuUsage, sudokuFromRows)
   if (name === 'maze') return buildFromTables(rest, mazeUsage, mazeFromRows)
+  if (name === 'arc') return buildArc(rest)
   if (name === 'generate') return generate(rest)
   if (name === '--help' || name === '-h') return console.log(dataCommand.help)
-  throw new UsageError(`trm data: expected sudoku, maze or generate, got ${name === undefined ? 'nothing' : JSON.stringify(name)} — see "trm data --help"`)
+  throw new UsageError(`trm data: expected sudoku, maze, arc or generate, got ${name === undefined ? 'nothing' : JSON.stringify(name)} — see "trm data --help"`)
 }
 
 async function generate([name, ...rest]: string[]): Promise<void> {
@@ -140,18 +161,83 @@ async function readTable(path: string): Promise<PuzzleRow[]> {
   return parsePuzzleCsv(bytes, path)
 }
 
-type Splits = { train: Dataset; test: Dataset }
+async function buildArc(args: string[]): Promise<void> {
+  const parsed = parseArguments(args, arcUsage)
+  if (!parsed) return
+  const { train, subsets, 'test-set': testSet, augment, seed } = parsed.values
+  const names = listOf('subsets', subsets)
+  const tested = testSet === undefined ? ['evaluation', 'evaluation2'].filter(name => names.includes(name)) : listOf('test-set', testSet)
+  const unread = tested.find(name => !names.includes(name))
+  if (unread !== undefined || tested.length === 0) {
+    throw new UsageError(`${arcUsage.command}: --test-set: expected some of the subsets ${names.join(', ')}, got ${unread === undefined ? 'nothing' : JSON.stringify(unread)}`)
+  }
+  await saveFiles(parsed.values, async () => {
+    const read = []
+    for (const name of names) read.push({ name, tasks: await readArcSubset([train, ...parsed.positionals], name), heldOut: tested.includes(name) })
+    const plan = planArc(read, { augment, seed })
+    const short = plan.groups.filter(({ identifiers }) => identifiers.length <= augment)
+    if (short.length > 0) console.log(`${short.length} of ${plan.groups.length} tasks have fewer than ${augment} distinct augmentations`)
+    return arcFiles(plan)
+  })
+}
+
+function listOf(option: string, text: string): string[] {
+  const names = text.split(',').map(name => name.trim())
+  if (names.includes('') || new Set(names).size < names.length) throw new UsageError(`${arcUsage.command}: --${option}: expected different names with commas between, got ${JSON.stringify(text)}`)
+  return names
+}
+
+/** The tasks of a subset, from the first prefix that has it. */
+async function readArcSubset(prefixes: string[], subset: string): Promise<ArcTask[]> {
+  const source = async (name: string) => ({ bytes: await readBytes(name, 'data: cannot read'), name })
+  for (const prefix of prefixes) {
+    const [challenges, solutions] = ['challenges', 'solutions'].map(kind => `${prefix}_${subset}_${kind}.json`)
+    if (await isThere(challenges)) return parseArcTasks(await source(challenges), await isThere(solutions) ? await source(solutions) : undefined)
+    const folder = join(prefix, subset)
+    if (!(await isThere(folder, 'directory'))) continue
+    const files = (await readdir(folder, { recursive: true })).filter(file => file.endsWith('.json')).sort()
+    if (files.length === 0) throw new Error(`data: expected JSON files of tasks in ${folder}, found none`)
+    const tasks: ArcTask[] = []
+    const paths = new Map<string, string>()
+    for (const path of files.map(file => join(folder, file))) {
+      const name = basename(path, '.json')
+      if (paths.has(name)) throw new Error(`data: expected one file for each task, found ${paths.get(name)} and ${path}`)
+      paths.set(name, path)
+      tasks.push(parseArcTask(await source(path), name))
+    }
+    return tasks
+  }
+  const looked = prefixes.map(prefix => `${prefix}_${subset}_challenges.json nor a folder ${join(prefix, subset)}`)
+  throw new Error(`data: no subset ${JSON.stringify(subset)}: found neither ${looked.join(', nor ')} — check the prefix and --subsets`)
+}
+
+async function isThere(path: string, kind: 'file' | 'directory' = 'file'): Promise<boolean> {
+  try {
+    return (await stat(path)).isDirectory() === (kind === 'directory')
+  } catch {
+    return false
+  }
+}
+
+/** Files of a dataset directory by path; a table that is too large for memory comes in pieces. */
+type Files = Map<string, Uint8Array | Iterable<Uint8Array>>
+
+async function save(options: { out: string; force: boolean }, build: () => { train: Dataset; test: Dataset } | Promise<{ train: Dataset; test: Dataset }>): Promise<void> {
+  await saveFiles(options, async () => {
+    const { train, test } = await build()
+    return new Map([...writeIdentifiers(), ...writeDataset(train, 'train'), ...writeDataset(test, 'test')])
+  })
+}
 
 /** Checks the place first, so that a long build is not lost, then builds, writes and tells. */
-async function save({ out, force }: { out: string; force: boolean }, build: () => Splits | Promise<Splits>): Promise<void> {
+async function saveFiles({ out, force }: { out: string; force: boolean }, build: () => Promise<Files>): Promise<void> {
   await checkPlace(out, force)
-  const splits = await build()
-  const files = new Map([...writeIdentifiers(), ...writeDataset(splits.train, 'train'), ...writeDataset(splits.test, 'test')])
+  const files = await build()
   await writeDirectory(out, files, force)
-  for (const split of ['train', 'test'] as const) {
-    const { seqLen, vocabSize, totalGroups } = splits[split].metadata
-    const side = Math.sqrt(seqLen)
-    console.log(`${join(out, split)}: ${exampleCount(splits[split])} examples in ${totalGroups} groups, ${side}×${side}, vocabulary ${vocabSize}`)
+  for (const split of ['train', 'test']) {
+    const { seq_len, vocab_size, total_groups, total_puzzles, mean_puzzle_examples } = JSON.parse(new TextDecoder().decode(files.get(`${split}/dataset.json`) as Uint8Array))
+    const side = Math.sqrt(seq_len)
+    console.log(`${join(out, split)}: ${Math.round(total_puzzles * mean_puzzle_examples)} examples in ${total_groups} groups, ${side}×${side}, vocabulary ${vocab_size}`)
   }
 }
 
@@ -171,7 +257,7 @@ async function checkPlace(out: string, force: boolean): Promise<'free' | 'empty'
     return fail(`cannot write ${out}: ${reason(error)}`)
   }
   if (entries.length === 0) return 'empty'
-  const ours = new Set([...datasetPaths, 'train', 'test'])
+  const ours = new Set([...datasetPaths, 'test_puzzles.json', 'train', 'test'])
   const stranger = entries.find(entry => !ours.has(entry))
   if (stranger !== undefined) fail(`expected ${out} to be empty or a dataset directory, found ${stranger} in it — choose another --out`)
   if (!force) fail(`expected ${out} to be empty, found a dataset in it — add --force to replace it`)
@@ -179,7 +265,7 @@ async function checkPlace(out: string, force: boolean): Promise<'free' | 'empty'
 }
 
 /** Writes all files next to `out`, then renames: a reader sees the old directory or the new one, never a part. */
-async function writeDirectory(out: string, files: Map<string, Uint8Array>, force: boolean): Promise<void> {
+async function writeDirectory(out: string, files: Files, force: boolean): Promise<void> {
   const target = resolve(out)
   const sibling = (word: string) => join(dirname(target), `.${basename(target)}.${word}-${process.pid}`)
   const [partial, old] = [sibling('partial'), sibling('old')]

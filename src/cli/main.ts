@@ -5,6 +5,7 @@ import { dataCommand } from './data.js'
 import { demoCommand } from './demo.js'
 import { doctorCommand } from './doctor.js'
 import { evalCommand } from './eval.js'
+import { scoreCommand } from './score.js'
 import { solveCommand } from './solve.js'
 import { trainCommand } from './train.js'
 import { verifyCommand } from './verify.js'
@@ -16,7 +17,7 @@ interface Command {
   run(args: string[]): Promise<void>
 }
 
-const commands: readonly Command[] = [demoCommand, dataCommand, trainCommand, evalCommand, solveCommand, verifyCommand, doctorCommand]
+const commands: readonly Command[] = [demoCommand, dataCommand, trainCommand, evalCommand, solveCommand, scoreCommand, verifyCommand, doctorCommand]
 
 const help = () => `trm — train and run Tiny Recursive Models on WebGPU
 

@@ -1,4 +1,10 @@
 // The public door of webgpu-trm/data: puzzles as integer arrays, file formats and random numbers, without any GPU.
+export {
+  applyArcAugmentation, arcAugmentedName, arcAugmentLimit, arcDataset, arcFiles, arcGridRows, arcSeqLen, arcSide, arcVocabSize, cropArcGrid,
+  encodeArcGrid, parseArcName, parseArcTask, parseArcTasks, planArc, undoArcAugmentation,
+  type ArcAugmentation, type ArcGroup, type ArcOptions, type ArcPair, type ArcPlan, type ArcSource, type ArcSubset, type ArcTask,
+} from './arc.js'
+export { arcPasses, ArcScorer, type ArcAttempts, type ArcPredictions, type ArcScore } from './arc-score.js'
 export { TrainingBatches, testBatches, type Batch, type BatchesState, type TrainingOptions } from './batches.js'
 export {
   checkDataset, datasetPaths, exampleCount, ignoreLabel, readDataset, readIdentifiers, singleExampleDataset, writeDataset, writeIdentifiers,
