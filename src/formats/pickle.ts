@@ -6,7 +6,7 @@ export type PickleValue = unknown
 /** What may occur as a global, by its full name, e.g. `collections.OrderedDict`. */
 export type Globals = ReadonlyMap<string, PickleGlobal>
 
-/** A global that is allowed: a mere name, or with `call` something that REDUCE and NEWOBJ may call, and with `build` may be given a state. */
+/** A global that is allowed: a mere name, or with `call` something that may be called. */
 export interface PickleGlobal {
   name: string
   call?: (args: PickleValue[]) => PickleValue
@@ -86,9 +86,10 @@ function scan(bytes: Uint8Array, fail: Fail): Step[] {
     const place = take(size)
     return bytes.subarray(place, place + size)
   }
+  const decoder = new TextDecoder('utf-8', { fatal: true, ignoreBOM: true })
   const text = (data: Uint8Array): string => {
     try {
-      return new TextDecoder('utf-8', { fatal: true, ignoreBOM: true }).decode(data)
+      return decoder.decode(data)
     } catch {
       return fail(`the pickle's text at byte ${from} is not UTF-8 — the file is damaged`)
     }
@@ -141,8 +142,7 @@ function long(data: Uint8Array, at: number, fail: Fail): number | bigint {
 /** The full names of all globals. Those that the stack names must stand as two strings right before: else they cannot be known beforehand. */
 function namedGlobals(steps: readonly Step[], fail: Fail): Set<string> {
   const names = new Set<string>()
-  const memo = new Map<number, string>()
-  let memos = 0
+  const memo = new Map<number, string | undefined>()
   /** What the last pushes were: strings, or undefined for anything else. */
   let [before, last]: (string | undefined)[] = [undefined, undefined]
   for (const { op, argument, at } of steps) {
@@ -152,10 +152,7 @@ function namedGlobals(steps: readonly Step[], fail: Fail): Set<string> {
       names.add(`${before}.${last}`)
     }
     if (op === 'MEMOIZE' || op === 'BINPUT' || op === 'LONG_BINPUT') {
-      const index = op === 'MEMOIZE' ? memos : argument as number
-      memos++
-      if (last === undefined) memo.delete(index)
-      else memo.set(index, last)
+      memo.set(op === 'MEMOIZE' ? memo.size : argument as number, last)
     } else if (op !== 'FRAME' && op !== 'PROTO') {
       const string = op === 'BINGET' || op === 'LONG_BINGET' ? memo.get(argument as number) : typeof argument === 'string' && op !== 'GLOBAL' && op !== 'INST' ? argument : undefined
       // Anything that is not a push of a string makes what lies below unknown.
@@ -219,7 +216,11 @@ function build(steps: readonly Step[], globals: Globals, persistent: PickleOptio
       case 'MARK': stack.push(mark); break
       case 'POP': stack.at(-1) === mark ? stack.pop() : pop(); break
       case 'POP_MARK': popMark(); break
-      case 'DUP': put(-1); stack.push(get(-1)); break
+      case 'DUP': {
+        const value = pop()
+        stack.push(value, value)
+        break
+      }
       case 'NONE': stack.push(null); break
       case 'NEWTRUE': stack.push(true); break
       case 'NEWFALSE': stack.push(false); break
@@ -268,7 +269,8 @@ function build(steps: readonly Step[], globals: Globals, persistent: PickleOptio
       case 'BUILD': {
         // Attributes of a dict, e.g. `_metadata` of a state_dict, say nothing about its entries.
         const state = pop()
-        if (!(top<Map<unknown, unknown>>(Map, 'a dict') && (state instanceof Map || state === null))) damaged('a dict and its attributes')
+        top<Map<unknown, unknown>>(Map, 'a dict')
+        if (!(state instanceof Map)) damaged('a dict of attributes')
         break
       }
       case 'BINPERSID':

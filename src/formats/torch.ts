@@ -1,0 +1,342 @@
+// Files of PyTorch's torch.save as named tensors and back: a zip of raw storages and a pickle that only an allow-list may name.
+import { type Globals, type PickleGlobal, readPickle } from './pickle.js'
+import type { SafetensorsData, SafetensorsDtype, StoredTensor } from './safetensors.js'
+import { readZip, writeZip } from './zip.js'
+
+/** The tensors of a file, in the order of its state dict. */
+export interface TorchFile {
+  tensors: Map<string, StoredTensor>
+}
+
+/** PyTorch's storage types, the dtypes here, and their arrays. */
+const STORAGES = {
+  DoubleStorage: ['F64', Float64Array],
+  FloatStorage: ['F32', Float32Array],
+  HalfStorage: ['F16', Uint16Array],
+  BFloat16Storage: ['BF16', Uint16Array],
+  LongStorage: ['I64', BigInt64Array],
+  IntStorage: ['I32', Int32Array],
+  ShortStorage: ['I16', Int16Array],
+  CharStorage: ['I8', Int8Array],
+  ByteStorage: ['U8', Uint8Array],
+  BoolStorage: ['BOOL', Uint8Array],
+} as const satisfies Record<string, readonly [SafetensorsDtype, unknown]>
+
+type StorageName = keyof typeof STORAGES
+
+/** The elements that tensors are views of. */
+class Storage {
+  constructor(
+    readonly key: string,
+    readonly dtype: SafetensorsDtype,
+    readonly data: SafetensorsData,
+  ) {}
+}
+
+/** A tensor of the pickle: a view of a storage, element (i, j, …) at offset + i · strides[0] + j · strides[1] + … */
+class View {
+  constructor(
+    readonly storage: Storage,
+    readonly offset: number,
+    readonly shape: number[],
+    readonly strides: number[],
+  ) {}
+}
+
+const pickleLimit = 64 * 2 ** 20
+/** Copies of views that are not contiguous may take this much, and four times the file on top. */
+const copyLimit = 64 * 2 ** 20
+
+/**
+ * Reads a file of `torch.save(state_dict)`. The dict of tensors may be the whole content, or stand under a key such as "model" if
+ * no other key holds one; entries that are no tensors are left out. Nothing in the file is executed: a pickle that names a
+ * global other than the few of tensors is refused before anything is built.
+ * Contiguous tensors share memory with `bytes` where it lies aligned, as torch.save leaves it, and with each other where they did
+ * in PyTorch; the others are copied.
+ * Throws an Error that begins with `name` for anything else: other formats, damage, types that have no dtype here, big-endian files.
+ */
+export function readTorch(bytes: Uint8Array, name = 'torch'): TorchFile {
+  const fail = (message: string): never => {
+    throw new Error(`${name}: ${message}`)
+  }
+  if (!isZip(bytes)) fail(`expected a file of torch.save, which starts with "PK", got ${foreign(bytes)}`)
+  const entries = readZip(bytes, name)
+  const paths = [...entries.keys()]
+  const pickles = paths.filter(path => /^[^/]*\/data\.pkl$/.test(path))
+  if (pickles.length !== 1) fail(`expected one entry FOLDER/data.pkl as torch.save writes it, got ${pickles.length || 'none'} among ${paths.length} — is this another kind of zip?`)
+  const folder = pickles[0].slice(0, -'data.pkl'.length)
+  if (entries.has(`${folder}constants.pkl`)) fail('it is a TorchScript program, expected tensors — save model.state_dict() with torch.save')
+  const order = entries.get(`${folder}byteorder`)
+  if (order && new TextDecoder().decode(order).trim() !== 'little') fail(`expected byte order "little", got ${JSON.stringify(new TextDecoder().decode(order.subarray(0, 20)))} — save it again on a little-endian machine`)
+  const pickle = entries.get(pickles[0])!
+  if (pickle.length > pickleLimit) fail(`expected a pickle of at most ${pickleLimit} bytes, got ${pickle.length} — save a plain state_dict of tensors`)
+
+  const storages = new Map<string, Storage>()
+  const persistent = (id: unknown): Storage => {
+    const [kind, type, key, , length] = Array.isArray(id) ? id : []
+    const storageName = (type as PickleGlobal | undefined)?.name?.slice('torch.'.length) as StorageName
+    if (kind !== 'storage' || !Object.hasOwn(STORAGES, storageName ?? '') || typeof key !== 'string' || !isCount(length)) {
+      return fail('expected a storage ("storage", type, key, location, length) in the pickle, got something else — the file is damaged')
+    }
+    const where = `storage "${key}"`
+    const [dtype, Type] = STORAGES[storageName]
+    const entry = entries.get(`${folder}data/${key}`) ?? fail(`${where}: the entry ${folder}data/${key} is missing — the file is damaged`)
+    const size = length * Type.BYTES_PER_ELEMENT
+    if (entry.length !== size) fail(`${where}: expected ${size} bytes for ${length} elements of ${storageName}, got ${entry.length} — the file is damaged`)
+    const known = storages.get(`${storageName} ${key}`)
+    if (known) return known
+    const data = entry.byteOffset % Type.BYTES_PER_ELEMENT === 0
+      ? new Type(entry.buffer as ArrayBuffer, entry.byteOffset, length)
+      : new Type(entry.slice().buffer, 0, length)
+    if (dtype === 'BOOL' && (data as Uint8Array).some(byte => byte > 1)) fail(`${where}: expected bools as bytes 0 and 1, got another byte`)
+    const storage = new Storage(key, dtype, data)
+    storages.set(`${storageName} ${key}`, storage)
+    return storage
+  }
+  const content = readPickle(pickle, { name, globals: globalsFor(fail), persistent })
+
+  const tensors = new Map<string, StoredTensor>()
+  let copied = 0
+  for (const [key, view] of findViews(content, fail)) {
+    const { storage, offset, shape, strides } = view
+    const where = `tensor "${key}"`
+    const length = shape.reduce((product, size) => product * size, 1)
+    const last = length === 0 ? offset - 1 : shape.reduce((sum, size, axis) => sum + (size - 1) * strides[axis], offset)
+    if (!Number.isSafeInteger(length) || !(last < storage.data.length) || offset > storage.data.length) {
+      fail(`${where}: expected elements within the ${storage.data.length} of storage "${storage.key}", got shape (${shape.join(', ')}), strides (${strides.join(', ')}) from ${offset} on — the file is damaged`)
+    }
+    let data = storage.data.subarray(offset, offset + length)
+    if (!isContiguous(shape, strides)) {
+      copied += length * storage.data.BYTES_PER_ELEMENT
+      if (copied > copyLimit + 4 * bytes.length) fail(`${where}: its views would take ${copied} bytes, the file has ${bytes.length} — save tensors after .contiguous() or .clone()`)
+      data = gather(view, length)
+    }
+    tensors.set(key, { dtype: storage.dtype, shape, data })
+  }
+  return { tensors }
+}
+
+/**
+ * Writes a file that torch.load reads, also with weights_only=True: an OrderedDict of contiguous tensors, each with its own storage.
+ * The same input always gives the same bytes.
+ * Throws when `data` is not the typed array of its dtype, its length is not the product of its shape, or the file would pass 4 GiB.
+ */
+export function writeTorch(tensors: Map<string, StoredTensor> | Iterable<readonly [string, StoredTensor]>): Uint8Array<ArrayBuffer> {
+  const storages: Uint8Array[] = []
+  const out = new Opcodes()
+  out.bytes(0x80, 2)
+  out.emptyDict()
+  out.op('(')
+  const seen = new Set<string>()
+  for (const [name, { dtype, shape, data }] of tensors) {
+    const where = `torch: tensor "${name}"`
+    if (seen.has(name)) throw new Error(`${where}: expected a new name, got one that is taken`)
+    seen.add(name)
+    const found = Object.entries(STORAGES).find(([, [known]]) => known === dtype)
+    if (!found) throw new Error(`${where}: expected dtype ${Object.values(STORAGES).map(([known]) => known).join(', ')}, got ${JSON.stringify(dtype)}`)
+    const [storageName, [, Type]] = found
+    if (!(data instanceof Type)) throw new Error(`${where}: expected ${Type.name} for dtype ${dtype}, got ${(data as object).constructor.name}`)
+    const length = shape.reduce((product, size) => product * size, 1)
+    if (!shape.every(isCount) || length !== data.length) throw new Error(`${where}: expected ${length} elements for shape (${shape.join(', ')}), got ${data.length}`)
+    // name: torch._utils._rebuild_tensor_v2(storage, offset, shape, strides, requires_grad, hooks)
+    out.text(name)
+    out.global('torch._utils', '_rebuild_tensor_v2')
+    out.op('((')
+    out.text('storage')
+    out.global('torch', storageName)
+    out.text(String(storages.length))
+    out.text('cpu')
+    out.integer(length)
+    out.op('tQ')
+    out.integer(0)
+    out.integers(shape)
+    out.integers(contiguousStrides(shape))
+    out.bytes(0x89)
+    out.emptyDict()
+    out.op('tR')
+    storages.push(new Uint8Array(data.buffer, data.byteOffset, data.byteLength))
+  }
+  out.op('u.')
+  const text = (value: string) => new TextEncoder().encode(value)
+  return writeZip([
+    ['archive/data.pkl', out.finish()],
+    ['archive/byteorder', text('little')],
+    ...storages.map((storage, key) => [`archive/data/${key}`, storage] as const),
+    ['archive/version', text('3\n')],
+  ])
+}
+
+/** Whether bytes begin as a zip archive does, and so as a file of torch.save. */
+export function isZip(bytes: Uint8Array): boolean {
+  return bytes[0] === 0x50 && bytes[1] === 0x4b && bytes[2] === 3 && bytes[3] === 4
+}
+
+/** Float32 values as a tensor of another float type: each rounds to the nearest, ties to even; beyond the largest it becomes infinite. */
+export function fromFloat32(values: Float32Array, shape: readonly number[], dtype: 'F32' | 'F16' | 'BF16'): StoredTensor {
+  if (dtype === 'F32') return { dtype, shape: [...shape], data: values }
+  const bits = new Uint32Array(values.buffer, values.byteOffset, values.length)
+  const data = new Uint16Array(values.length)
+  const round = dtype === 'F16' ? float16Bits : bfloat16Bits
+  for (let i = 0; i < data.length; i++) data[i] = round(bits[i])
+  return { dtype, shape: [...shape], data }
+}
+
+function bfloat16Bits(bits: number): number {
+  if ((bits & 0x7fffffff) > 0x7f800000) return (bits >>> 16) | 0x40
+  return (bits + 0x7fff + ((bits >>> 16) & 1)) >>> 16
+}
+
+function float16Bits(bits: number): number {
+  const sign = (bits >>> 16) & 0x8000
+  const size = bits & 0x7fffffff
+  if (size > 0x7f800000) return sign | 0x7e00
+  // From 65520 on the nearest is 65536, which float16 does not have.
+  if (size >= 0x477ff000) return sign | 0x7c00
+  if (size >= 0x38800000) return sign | ((size - 0x38000000 + 0xfff + ((size >>> 13) & 1)) >>> 13)
+  // Below 2^-14: multiples of 2^-24.
+  const shift = 126 - (size >>> 23)
+  if (shift > 24) return sign
+  const fraction = (size & 0x7fffff) | 0x800000
+  const half = 1 << (shift - 1)
+  const kept = fraction >>> shift
+  const rest = fraction & (2 * half - 1)
+  return sign | (kept + (rest > half || (rest === half && kept & 1) ? 1 : 0))
+}
+
+/** What a pickle of tensors may name. */
+function globalsFor(fail: (message: string) => never): Globals {
+  const bad = (what: string) => fail(`the pickle's ${what} has other arguments than expected — the file is damaged`)
+  const rebuild = (args: unknown[]): View => {
+    const [storage, offset, shape, strides] = args
+    const sizes = (value: unknown): value is number[] => Array.isArray(value) && value.length <= 64 && value.every(isCount)
+    if (!(storage instanceof Storage) || !isCount(offset) || !sizes(shape) || !sizes(strides) || shape.length !== strides.length) return bad('tensor')
+    return new View(storage, offset, shape.slice(), strides.slice())
+  }
+  const parameter = ([view]: unknown[]): View => (view instanceof View ? view : bad('parameter'))
+  const calls: Record<string, PickleGlobal['call']> = {
+    'collections.OrderedDict': ([items = [], ...more]) => {
+      if (!Array.isArray(items) || more.length || !items.every(item => Array.isArray(item) && item.length === 2)) return bad('OrderedDict')
+      return new Map(items as [unknown, unknown][])
+    },
+    'torch._utils._rebuild_tensor': rebuild,
+    'torch._utils._rebuild_tensor_v2': rebuild,
+    'torch._utils._rebuild_parameter': parameter,
+    'torch._utils._rebuild_parameter_with_state': parameter,
+    'torch.Size': ([sizes]) => (Array.isArray(sizes) ? sizes : bad('Size')),
+  }
+  return new Map<string, PickleGlobal>([
+    ...Object.keys(STORAGES).map(type => [`torch.${type}`, { name: `torch.${type}` }] as const),
+    ...Object.entries(calls).map(([name, call]) => [name, { name, call }] as const),
+  ])
+}
+
+/** The dict of tensors of a file: the content itself, or what stands under the only key that holds one. */
+function findViews(content: unknown, fail: (message: string) => never): [string, View][] {
+  const views = (value: unknown): [string, View][] => (value instanceof Map ? [...value].filter(([key, view]) => typeof key === 'string' && view instanceof View) : [])
+  if (content instanceof View) return fail('it holds a single tensor, expected a dict of tensors by name — save model.state_dict()')
+  if (!(content instanceof Map)) return fail('expected a dict of tensors by name, got something else — save model.state_dict()')
+  const own = views(content)
+  const inside = [...content].map(([key, value]) => [key, views(value)] as const).filter(([, found]) => found.length)
+  if (own.length + inside.length === 0 && content.size > 0) return fail(`expected a dict of tensors by name, found no tensor under ${[...content.keys()].slice(0, 8).map(key => JSON.stringify(String(key))).join(', ')} — save model.state_dict()`)
+  if ((own.length ? 1 : 0) + inside.length > 1) {
+    const places = [...(own.length ? ['the top'] : []), ...inside.map(([key]) => JSON.stringify(String(key)))]
+    return fail(`expected one dict of tensors, got them at ${places.join(', ')} — save the one you want by itself`)
+  }
+  return own.length ? own : inside[0]?.[1] ?? []
+}
+
+/** What a file is that is no zip, as far as its first bytes tell. */
+function foreign(bytes: Uint8Array): string {
+  const starts = (...values: number[]) => values.every((value, i) => bytes[i] === value)
+  if (bytes.length === 0) return 'an empty file'
+  // The pickled magic number of torch.save before version 1.6.
+  if (starts(0x80, 2, 0x8a, 0x0a, 0x6c, 0xfc, 0x9c, 0x46, 0xf9, 0x20)) return 'the legacy format of torch.save before 1.6 — load it with torch.load and save it again without _use_new_zipfile_serialization=False'
+  if (starts(0x80)) return 'a bare pickle — load it in Python and save a state_dict with torch.save'
+  if (bytes[8] === 0x7b) return 'what looks like a safetensors file'
+  return `${bytes.length} other bytes — is this the right file?`
+}
+
+function isContiguous(shape: readonly number[], strides: readonly number[]): boolean {
+  if (shape.includes(0)) return true
+  const wanted = contiguousStrides(shape)
+  return shape.every((size, axis) => size === 1 || strides[axis] === wanted[axis])
+}
+
+function contiguousStrides(shape: readonly number[]): number[] {
+  const strides = shape.map(() => 1)
+  for (let axis = shape.length - 2; axis >= 0; axis--) strides[axis] = strides[axis + 1] * Math.max(1, shape[axis + 1])
+  return strides
+}
+
+/** The elements of a view in row-major order. */
+function gather({ storage, offset, shape, strides }: View, length: number): SafetensorsData {
+  const source = storage.data
+  const out = new (source.constructor as new (length: number) => SafetensorsData)(length)
+  const index = shape.map(() => 0)
+  let place = offset
+  for (let i = 0; i < length; i++) {
+    out[i] = source[place]
+    for (let axis = shape.length - 1; axis >= 0; axis--) {
+      place += strides[axis]
+      if (++index[axis] < shape[axis]) break
+      place -= shape[axis] * strides[axis]
+      index[axis] = 0
+    }
+  }
+  return out
+}
+
+/** A pickle of protocol 2 in the making. */
+class Opcodes {
+  private readonly parts: number[] = []
+  private readonly encoder = new TextEncoder()
+
+  bytes(...values: number[]): void {
+    this.parts.push(...values)
+  }
+
+  op(codes: string): void {
+    for (let i = 0; i < codes.length; i++) this.parts.push(codes.charCodeAt(i))
+  }
+
+  text(value: string): void {
+    const data = this.encoder.encode(value)
+    this.op('X')
+    this.bytes(...littleEndian(data.length, 4))
+    for (const byte of data) this.parts.push(byte)
+  }
+
+  global(module: string, name: string): void {
+    this.op(`c${module}\n${name}\n`)
+  }
+
+  emptyDict(): void {
+    this.global('collections', 'OrderedDict')
+    this.op(')R')
+  }
+
+  integer(value: number): void {
+    if (value < 256) this.bytes(0x4b, value)
+    else if (value < 2 ** 31) this.bytes(0x4a, ...littleEndian(value, 4))
+    else this.bytes(0x8a, 8, ...littleEndian(value, 8))
+  }
+
+  /** A tuple. */
+  integers(values: readonly number[]): void {
+    this.op('(')
+    for (const value of values) this.integer(value)
+    this.op('t')
+  }
+
+  finish(): Uint8Array {
+    return Uint8Array.from(this.parts)
+  }
+}
+
+function littleEndian(value: number, width: number): number[] {
+  return Array.from({ length: width }, (_, i) => Math.floor(value / 256 ** i) % 256)
+}
+
+function isCount(value: unknown): value is number {
+  return typeof value === 'number' && Number.isSafeInteger(value) && value >= 0
+}
