@@ -6,13 +6,14 @@ import { type Dataset, readDataset } from '../data/dataset.js'
 import { saveCheckpoint } from '../trm/checkpoint.js'
 import { evaluate } from '../trm/evaluate.js'
 import { Trm } from '../trm/model.js'
-import { mergeSettings, presets, resolveRun, type Run, type RunSettings } from '../trm/run.js'
+import { mergeSettings, presets, resolveRun, type Run } from '../trm/run.js'
 import { train } from '../trm/train.js'
 import type { Engine } from '../engine/index.js'
 import { adapterOption, openEngine } from './adapter.js'
-import { parseArguments, UsageError } from './arguments.js'
-import { datasetFiles, makeDirectory, readBytes, writeWhole } from './files.js'
+import { parseArguments } from './arguments.js'
+import { datasetFiles, makeDirectory, writeWhole } from './files.js'
 import { duration, percent, Progress } from './progress.js'
+import { overrides, presetList, readSettings } from './settings.js'
 
 const usage = {
   command: 'trm train',
@@ -30,8 +31,7 @@ const usage = {
   positionals: ['[KEY=VALUE…]'],
   notes: `KEY=VALUE overrides a field of the config by its official name, e.g. arch.L_cycles=4 global_batch_size=64 lr=1e-4 ema=True.
 
-Presets:
-${Object.entries(presets).map(([name, { about }]) => `  ${name.padEnd(17)} ${about}`).join('\n')}
+${presetList}
 
 Ctrl-C ends the training after the current step and leaves a whole checkpoint.`,
 } as const
@@ -43,7 +43,7 @@ export const trainCommand = {
     const parsed = parseArguments(args, usage)
     if (!parsed) return
     const { data, out, config, steps, seed, 'eval-limit': evalLimit, json, adapter } = parsed.values
-    const given = mergeSettings(await readSettings(config), overrides(parsed.positionals), {
+    const given = mergeSettings(await readSettings(config, usage.command), overrides(parsed.positionals, usage.command), {
       ...(steps === undefined ? {} : { steps }),
       ...(seed === undefined ? {} : { seed }),
     })
@@ -136,37 +136,4 @@ function stepOf(...intervals: number[]): number {
     while (b) [a, b] = [b, a % b]
     return a
   })
-}
-
-/** A preset by name, or a YAML file. */
-async function readSettings(config: string): Promise<Partial<RunSettings>> {
-  if (Object.hasOwn(presets, config)) return presets[config].settings
-  if (!/\.ya?ml$/.test(config)) throw new UsageError(`trm train: --config: no preset "${config}", expected ${Object.keys(presets).join(', ')} or a .yaml file`)
-  const text = new TextDecoder().decode(await readBytes(config, 'config'))
-  let parsed: unknown
-  try {
-    parsed = YAML.parse(text)
-  } catch (error) {
-    throw new Error(`config ${config}: ${(error as Error).message.split('\n')[0]} — expected YAML`)
-  }
-  if (typeof parsed !== 'object' || parsed === null || Array.isArray(parsed)) throw new Error(`config ${config}: expected fields such as "lr: 1e-4", got ${parsed === null ? 'nothing' : 'something else'}`)
-  return parsed as RunSettings
-}
-
-/** KEY=VALUE with values as in YAML, dots for nesting. */
-function overrides(pairs: readonly string[]): Partial<RunSettings> {
-  return mergeSettings(
-    ...pairs.map(pair => {
-      const [, key, value] = /^\+?([A-Za-z_][\w.]*)=(.*)$/s.exec(pair) ?? []
-      if (!key) throw new UsageError(`trm train: expected KEY=VALUE, got ${JSON.stringify(pair)}`)
-      let parsed: unknown = value
-      try {
-        parsed = YAML.parse(value, { version: '1.1' })
-      } catch {
-        // not YAML: the text as it stands
-      }
-      if (typeof parsed === 'string' && /^[-+]?(\d+\.?\d*|\.\d+)(e[-+]?\d+)?$/i.test(parsed)) parsed = Number(parsed)
-      return key.split('.').reduceRight<unknown>((inner, name) => ({ [name]: inner }), parsed) as Partial<RunSettings>
-    }),
-  )
 }
