@@ -6,7 +6,10 @@ export { train, type TrainOptions, type TrainingReport } from './trm/train.js'
 export { Trainer, TRAINER_DEFAULTS, type TrainerOptions, type TrainingMetrics } from './trm/trainer.js'
 export { evaluate, type EvaluateOptions, type Evaluation, type StepEvaluation } from './trm/evaluate.js'
 export { solve, type SolveOptions, type SolveStep } from './trm/solve.js'
-export { loadCheckpoint, readCheckpointConfig, saveCheckpoint } from './trm/checkpoint.js'
+export {
+  inferConfig, loadCheckpoint, readCheckpoint, readCheckpointConfig, saveCheckpoint, writeCheckpoint, type Checkpoint, type CheckpointOptions,
+} from './trm/checkpoint.js'
+export { readTorch, writeTorch, type TorchFile } from './formats/torch.js'
 export { configFromOfficial, configToOfficial } from './trm/official.js'
 export { mergeSettings, presets, resolveRun, type Run, type RunSettings } from './trm/run.js'
 export { verify, type Verification, type VerifyOptions, type VerifyRow } from './trm/verify.js'

@@ -5,6 +5,8 @@ import { dataCommand } from './data.js'
 import { demoCommand } from './demo.js'
 import { doctorCommand } from './doctor.js'
 import { evalCommand } from './eval.js'
+import { exportCommand } from './export.js'
+import { importCommand } from './import.js'
 import { scoreCommand } from './score.js'
 import { solveCommand } from './solve.js'
 import { trainCommand } from './train.js'
@@ -17,7 +19,7 @@ interface Command {
   run(args: string[]): Promise<void>
 }
 
-const commands: readonly Command[] = [demoCommand, dataCommand, trainCommand, evalCommand, solveCommand, scoreCommand, verifyCommand, doctorCommand]
+const commands: readonly Command[] = [demoCommand, dataCommand, trainCommand, evalCommand, solveCommand, scoreCommand, importCommand, exportCommand, verifyCommand, doctorCommand]
 
 const help = () => `trm — train and run Tiny Recursive Models on WebGPU
 

@@ -166,8 +166,13 @@ export function writeTorch(tensors: Map<string, StoredTensor> | Iterable<readonl
   ])
 }
 
-/** Whether bytes begin as a zip archive does, and so as a file of torch.save. */
-export function isZip(bytes: Uint8Array): boolean {
+/** Whether bytes begin as files of torch.save do: as a zip archive, or, in formats that are not read here, as a bare pickle. */
+export function isTorch(bytes: Uint8Array): boolean {
+  // A safetensors file may begin with the same byte as a pickle, but has its header's brace after eight.
+  return isZip(bytes) || (bytes[0] === 0x80 && bytes[8] !== 0x7b)
+}
+
+function isZip(bytes: Uint8Array): boolean {
   return bytes[0] === 0x50 && bytes[1] === 0x4b && bytes[2] === 3 && bytes[3] === 4
 }
 

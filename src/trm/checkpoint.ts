@@ -1,8 +1,9 @@
-// Models as safetensors files with the published code's tensor names.
+// Models as files with the published code's tensor names: safetensors, and PyTorch's .pt.
 import type { Engine } from '../engine/index.js'
 import { parseSafetensors, type StoredTensor, toFloat32, writeSafetensors } from '../formats/safetensors.js'
-import type { TrmConfig } from './config.js'
-import { Trm } from './model.js'
+import { fromFloat32, isTorch, readTorch } from '../formats/torch.js'
+import { checkConfig, DEFAULTS, innerWidth, slotCount, type TrmConfig } from './config.js'
+import { parameterShapes, Trm } from './model.js'
 import { configFromOfficial, configToOfficial, officialTensor, PUZZLE_TABLE, Y_START, Z_START } from './official.js'
 
 /**
@@ -20,10 +21,134 @@ export async function saveCheckpoint(model: Trm, metadata: Readonly<Record<strin
   return writeSafetensors(tensors, { format: 'webgpu-trm', config: JSON.stringify(configToOfficial(config)), ...metadata }) as Uint8Array<ArrayBuffer>
 }
 
+/** A checkpoint without a model: its configuration, its tensors by official names without any prefix, its other metadata. */
+export interface Checkpoint {
+  config: TrmConfig
+  tensors: Map<string, StoredTensor>
+  metadata: Record<string, string>
+}
+
+export interface CheckpointOptions {
+  /**
+   * Fields that the file does not hold, as .pt files hold none, or that are to be other than it says. Another number of `puzzles`
+   * refills the puzzle table, as the published loader does: every row becomes the mean of the file's rows.
+   */
+  config?: Partial<TrmConfig>
+  /** What counts for fields that neither `config` nor the file tells. */
+  fallback?: Partial<TrmConfig>
+}
+
 /** The configuration that a checkpoint names in its metadata, and its other metadata. */
 export function readCheckpointConfig(bytes: Uint8Array, name = 'checkpoint'): { config: TrmConfig; metadata: Record<string, string> } {
+  if (isTorch(bytes)) throw new Error(`${name}: a file of torch.save holds no configuration, expected a checkpoint that "trm train" wrote — make one with trm import --from …`)
   const { metadata } = parseSafetensors(bytes, name)
-  if (!metadata.config) throw new Error(`${name}: no "config" in its metadata, expected a checkpoint that "trm train" wrote — weights without a configuration cannot be run`)
+  if (!metadata.config) throw new Error(noConfig(name))
+  return { config: configOf(metadata, name), metadata }
+}
+
+function noConfig(name: string): string {
+  return `${name}: no "config" in its metadata, expected a checkpoint that "trm train" wrote — weights without a configuration cannot be run; trm import --from … adds one`
+}
+
+/**
+ * Reads a checkpoint: safetensors of this project, or safetensors or .pt of the published code, whose prefixes
+ * ("_orig_mod.model.", "model.") are taken off. Without a configuration in the file, what the shapes of its tensors do not tell
+ * must come from `config` or `fallback`.
+ * @throws naming the fields that are missing or contradict the tensors, or the first tensor that is missing, has another shape, or is none of TRM's
+ */
+export function readCheckpoint(bytes: Uint8Array, name = 'checkpoint', options: CheckpointOptions = {}): Checkpoint {
+  const { config: given = {}, fallback } = options
+  const torch = isTorch(bytes)
+  const { tensors: stored, metadata } = torch ? { ...readTorch(bytes, name), metadata: {} as Record<string, string> } : parseSafetensors(bytes, name)
+  const known = metadata.config !== undefined
+  if (!known && !torch && !options.config && !fallback) throw new Error(noConfig(name))
+  const tensors = withoutPrefix(stored, name)
+  const config = known ? checkConfig({ ...configOf(metadata, name), ...given }) : inferConfig(tensors, { config: given, fallback }, name)
+  const table = tensors.get(PUZZLE_TABLE)
+  if (table && table.shape[0] !== config.puzzles) tensors.set(PUZZLE_TABLE, refill(table, config.puzzles, name))
+  const shapes = tensorShapes(config)
+  const wanted = new Map([...shapes].map(([tensor, shape]) => [tensor, find(tensors, tensor, shape, name)]))
+  for (const tensor of tensors.keys()) {
+    // A file of this project may hold more; in another's, more is another model.
+    if (!known && !shapes.has(tensor)) throw new Error(`${name}: tensor "${tensor}" is none of a Tiny Recursive Model's — is it a checkpoint of another model?`)
+  }
+  return { config, tensors: wanted, metadata }
+}
+
+/** A checkpoint as safetensors, its tensors in float32, its configuration in the metadata entry `config`. */
+export function writeCheckpoint({ config, tensors, metadata }: Checkpoint): Uint8Array<ArrayBuffer> {
+  const entries = [...tensors].map(([name, stored]) => [name, fromFloat32(toFloat32(stored), stored.shape, 'F32')] as [string, StoredTensor])
+  return writeSafetensors(entries, { format: 'webgpu-trm', ...metadata, config: JSON.stringify(configToOfficial(config)) }) as Uint8Array<ArrayBuffer>
+}
+
+/**
+ * Loads a model from the bytes of a checkpoint.
+ * @param options the configuration, for files that hold none; see `readCheckpoint`
+ */
+export function loadCheckpoint(engine: Engine, bytes: Uint8Array, name = 'checkpoint', options: CheckpointOptions = {}): Trm {
+  const { config, tensors } = readCheckpoint(bytes, name, options)
+  const model = Trm.create(engine, config)
+  loadTensors(model, tensors, name)
+  return model
+}
+
+/** Fields by their official names, for messages. */
+const OFFICIAL = new Map(
+  Object.entries(configToOfficial(Object.fromEntries([...Object.keys(DEFAULTS), 'vocabulary', 'cells', 'puzzles'].map(field => [field, field])) as unknown as TrmConfig)).map(([official, field]) => [field as keyof TrmConfig, official]),
+)
+
+/**
+ * The configuration that tensors of official names belong to. Their shapes tell the widths, the layers, the kind of mixing, the puzzle
+ * table, learned positions and an expansion that gives the same widths; with token mixing or learned positions also the length
+ * P + S, so that of puzzle slots and cells one is enough. The rest must come from `config` or `fallback`.
+ * @throws naming all fields that are missing, or the first that contradicts the tensors
+ */
+export function inferConfig(tensors: ReadonlyMap<string, StoredTensor>, { config: given = {}, fallback = {} }: CheckpointOptions = {}, name = 'checkpoint'): TrmConfig {
+  const shapeOf = (tensor: string): readonly number[] | undefined => {
+    const shape = tensors.get(tensor)?.shape
+    if (shape && shape.length !== 2) throw new Error(`${name}: tensor "${tensor}" has shape [${shape}], expected two axes`)
+    return shape
+  }
+  const parameter = (ours: string) => shapeOf(officialTensor(ours))
+  const tokens = parameter('tokens')
+  if (!tokens) throw new Error(`${name}: tensor "${officialTensor('tokens')}" is missing, expected a checkpoint of a Tiny Recursive Model — found ${[...tensors.keys()].slice(0, 4).join(', ') || 'no tensors'}`)
+  const [vocabulary, hidden] = tokens
+  let layers = 0
+  while (parameter(`layers.${layers}.mlp.down`)) layers++
+  const mixing = parameter('layers.0.mix.down')
+  const learned = parameter('positions')
+  const table = shapeOf(PUZZLE_TABLE)
+  const length = mixing?.[0] ?? learned?.[0]
+  const told: Partial<TrmConfig> = { vocabulary, hidden, layers, tokenMixing: mixing !== undefined, puzzleWidth: table?.[1] ?? 0, ...(learned ? { positions: 'learned' } : {}) }
+  const contradiction = (field: keyof TrmConfig, tensorsSay: unknown): never => {
+    throw new Error(`${name}: the configuration says ${OFFICIAL.get(field)} is ${given[field]}, the tensors say ${tensorsSay} — leave it out, or take the configuration that belongs to the file`)
+  }
+  for (const [field, value] of Object.entries(told) as [keyof TrmConfig, unknown][]) if (given[field] !== undefined && given[field] !== value) contradiction(field, value)
+  if (given.positions === 'learned' && !learned) contradiction('positions', 'rope or none')
+
+  const config: Partial<TrmConfig> = { ...fallback, ...given, ...told, puzzles: given.puzzles ?? table?.[0] ?? fallback.puzzles ?? 1 }
+  if (mixing) config.positions ??= 'none'
+  else if (config.positions === 'learned' && !learned) delete config.positions
+  if (length !== undefined && given.cells !== undefined && given.puzzleSlots === undefined) config.puzzleSlots = length - given.cells
+  if (length !== undefined && config.cells === undefined && config.puzzleSlots !== undefined) config.cells = length - slotCount(config as TrmConfig)
+  const all = config.cells !== undefined && config.puzzleSlots !== undefined ? config.cells + slotCount(config as TrmConfig) : undefined
+  if (length !== undefined && all !== undefined && (all !== length || config.cells! < 1)) {
+    throw new Error(`${name}: the tensors are for ${length} positions, the configuration has ${slotCount(config as TrmConfig)} puzzle slots and ${config.cells} cells — check ${OFFICIAL.get('puzzleSlots')} and ${OFFICIAL.get('cells')}`)
+  }
+  const inner = parameter('layers.0.mlp.down')?.[1] ?? 0
+  const fits = (expansion: number) => innerWidth(hidden, expansion) === inner && (!mixing || innerWidth(mixing[0], expansion) === mixing[1])
+  // Any expansion that gives these widths computes the same: the usual ones first.
+  config.expansion = given.expansion ?? [fallback.expansion, DEFAULTS.expansion, 1, 2, 3, 8, (1.5 * inner) / hidden, mixing && (1.5 * mixing[1]) / mixing[0]].find(e => e !== undefined && fits(e))
+  const { heads, ...rest } = DEFAULTS
+  if (mixing) config.heads ??= heads
+  for (const field of ['exploration', 'epsilon', 'ropeTheta'] as const) config[field] ??= rest[field]
+  // Where the sum of slots and cells is known, the slots tell the cells.
+  const missing = [...OFFICIAL].filter(([field]) => config[field] === undefined && !(field === 'cells' && length !== undefined)).map(([, official]) => official)
+  if (missing.length) throw new Error(`${name}: it holds no configuration, and its tensors do not tell ${missing.join(', ')} — give them, e.g. trm import --from … --config PRESET|F.yaml ${missing[0]}=…`)
+  return checkConfig(config as TrmConfig)
+}
+
+function configOf(metadata: Readonly<Record<string, string>>, name: string): TrmConfig {
   let fields: Record<string, unknown>
   try {
     fields = JSON.parse(metadata.config)
@@ -31,15 +156,48 @@ export function readCheckpointConfig(bytes: Uint8Array, name = 'checkpoint'): { 
     throw new Error(`${name}: its metadata entry "config" is not JSON — the file is damaged or from another program`)
   }
   if (typeof fields !== 'object' || fields === null || Array.isArray(fields)) throw new Error(`${name}: its metadata entry "config" is not an object of fields — the file is damaged or from another program`)
-  return { config: configFromOfficial(fields), metadata }
+  return configFromOfficial(fields)
 }
 
-/** Loads a model from the bytes of a checkpoint. */
-export function loadCheckpoint(engine: Engine, bytes: Uint8Array, name = 'checkpoint'): Trm {
-  const { config } = readCheckpointConfig(bytes, name)
-  const model = Trm.create(engine, config)
-  loadTensors(model, parseSafetensors(bytes, name).tensors, name)
-  return model
+/** Official names and shapes of all tensors of a model. */
+function tensorShapes(config: TrmConfig): Map<string, readonly number[]> {
+  const shapes = new Map<string, readonly number[]>([[Y_START, [config.hidden]], [Z_START, [config.hidden]]])
+  for (const [ours, shape] of Object.entries(parameterShapes(config))) shapes.set(officialTensor(ours), shape)
+  if (config.puzzleWidth > 0) shapes.set(PUZZLE_TABLE, [config.puzzles, config.puzzleWidth])
+  return shapes
+}
+
+/** Tensors without what torch.compile, loss heads and parallel training put before their names. */
+function withoutPrefix(tensors: ReadonlyMap<string, StoredTensor>, name: string): Map<string, StoredTensor> {
+  const out = new Map<string, StoredTensor>()
+  for (const [key, stored] of tensors) {
+    const bare = key.replace(/^(?:(?:_orig_mod|module|model)\.)+/, '')
+    if (out.has(bare)) throw new Error(`${name}: tensor "${bare}" occurs twice, with and without a prefix`)
+    out.set(bare, stored)
+  }
+  return out
+}
+
+/** A puzzle table of `rows` rows, each the mean of the given ones. */
+function refill(table: StoredTensor, rows: number, name: string): StoredTensor {
+  const [from, width] = table.shape
+  if (table.shape.length !== 2 || from === 0) throw new Error(`${name}: tensor "${PUZZLE_TABLE}" has shape [${table.shape}], expected rows and columns`)
+  const values = toFloat32(table)
+  const mean = new Float64Array(width)
+  for (let i = 0; i < values.length; i++) mean[i % width] += values[i]
+  const row = Float32Array.from(mean, sum => sum / from)
+  const data = new Float32Array(rows * width)
+  for (let i = 0; i < rows; i++) data.set(row, i * width)
+  return { dtype: 'F32', shape: [rows, width], data }
+}
+
+/** A tensor of the expected shape. @throws when it is missing, has another, or holds integers */
+function find(tensors: ReadonlyMap<string, StoredTensor>, tensor: string, shape: readonly number[], file: string): StoredTensor {
+  const stored = tensors.get(tensor)
+  if (!stored) throw new Error(`${file}: tensor "${tensor}" is missing, the configuration asks for it with shape [${shape}]`)
+  if (stored.shape.join() !== shape.join()) throw new Error(`${file}: tensor "${tensor}" has shape [${stored.shape}], the configuration asks for [${shape}]`)
+  if (!/F/.test(stored.dtype)) throw new Error(`${file}: tensor "${tensor}" holds ${stored.dtype}, expected floats`)
+  return stored
 }
 
 /**
@@ -48,16 +206,11 @@ export function loadCheckpoint(engine: Engine, bytes: Uint8Array, name = 'checkp
  */
 export function loadTensors(model: Trm, tensors: ReadonlyMap<string, StoredTensor>, file: string, prefix = ''): void {
   const { engine, parameters, puzzleTable, yStart, zStart } = model
-  const find = (official: string, shape: readonly number[]): Float32Array => {
-    const stored = tensors.get(prefix + official)
-    if (!stored) throw new Error(`${file}: tensor "${prefix + official}" is missing, the configuration asks for it with shape [${shape}]`)
-    if (stored.shape.join() !== shape.join()) throw new Error(`${file}: tensor "${prefix + official}" has shape [${stored.shape}], the configuration asks for [${shape}]`)
-    return toFloat32(stored)
-  }
-  const values = parameters.names.map(name => [name, find(officialTensor(name), parameters.shapes[name])] as const)
-  const starts = [[yStart, find(Y_START, yStart.shape)], [zStart, find(Z_START, zStart.shape)]] as const
-  const table = puzzleTable && find(PUZZLE_TABLE, puzzleTable.shape)
-  for (const [name, data] of values) parameters.write(name, data)
+  const values = (official: string, shape: readonly number[]) => toFloat32(find(tensors, prefix + official, shape, file))
+  const trained = parameters.names.map(name => [name, values(officialTensor(name), parameters.shapes[name])] as const)
+  const starts = [[yStart, values(Y_START, yStart.shape)], [zStart, values(Z_START, zStart.shape)]] as const
+  const table = puzzleTable && values(PUZZLE_TABLE, puzzleTable.shape)
+  for (const [name, data] of trained) parameters.write(name, data)
   for (const [tensor, data] of starts) engine.write(tensor, data)
   if (puzzleTable && table) engine.write(puzzleTable, table)
 }

@@ -343,7 +343,7 @@ test('random damage either loads or throws an Error', async () => {
 const python = (script: string, ...args: string[]): string | undefined => {
   for (const program of ['python3', '/usr/bin/python3']) {
     try {
-      execFileSync(program, ['-c', 'import torch'], { stdio: 'ignore' })
+      execFileSync(program, ['-c', 'import importlib.util, sys; sys.exit(importlib.util.find_spec("torch") is None)'], { stdio: 'ignore' })
     } catch {
       continue
     }

@@ -1,0 +1,60 @@
+// trm export: a checkpoint as the published code loads it (.pt), or as safetensors in another float type.
+import YAML from 'yaml'
+import type { StoredTensor } from '../formats/safetensors.js'
+import { toFloat32, writeSafetensors } from '../formats/safetensors.js'
+import { fromFloat32, writeTorch } from '../formats/torch.js'
+import { readCheckpoint } from '../trm/checkpoint.js'
+import type { TrmConfig } from '../trm/config.js'
+import { configToOfficial } from '../trm/official.js'
+import { parseArguments, UsageError } from './arguments.js'
+import { readBytes, writeWhole } from './files.js'
+
+const DTYPES = { float32: 'F32', float16: 'F16', bfloat16: 'BF16' } as const
+
+const usage = {
+  command: 'trm export',
+  summary: 'Write a checkpoint for PyTorch (.pt), or in another float type.',
+  options: {
+    checkpoint: { type: 'string', required: true, placeholder: 'F', description: 'checkpoint (safetensors)' },
+    out: { type: 'string', required: true, placeholder: 'F.pt|F.safetensors', description: 'file to write' },
+    prefix: { type: 'string', placeholder: 'TEXT', description: 'what stands before the names of the tensors (default: _orig_mod.model. in .pt, as the published code saves a compiled model; nothing in .safetensors)' },
+    dtype: { type: 'string', choices: ['float32', 'float16', 'bfloat16'], default: 'float32', description: 'float type of all tensors; values round to the nearest' },
+    'config-out': { type: 'string', placeholder: 'F.yaml', description: 'also write the configuration with official field names' },
+  },
+} as const
+
+export const exportCommand = {
+  name: 'export',
+  summary: 'write a checkpoint for PyTorch (.pt)',
+  async run(args: string[]): Promise<void> {
+    const parsed = parseArguments(args, usage)
+    if (!parsed) return
+    const { checkpoint, out, dtype, 'config-out': configOut } = parsed.values
+    const torch = out.endsWith('.pt')
+    if (!torch && !out.endsWith('.safetensors')) throw new UsageError(`${usage.command}: --out: expected a name that ends in .pt or .safetensors, got ${JSON.stringify(out)}`)
+    if (configOut !== undefined && !/\.ya?ml$/.test(configOut)) throw new UsageError(`${usage.command}: --config-out: expected a name that ends in .yaml, got ${JSON.stringify(configOut)}`)
+    const { config, tensors, metadata } = readCheckpoint(await readBytes(checkpoint, 'checkpoint'), checkpoint)
+    const prefix = parsed.values.prefix ?? (torch ? '_orig_mod.model.' : '')
+    const entries = [...tensors].map(([name, stored]) => [`${prefix}${name}`, fromFloat32(toFloat32(stored), stored.shape, DTYPES[dtype as keyof typeof DTYPES])] as [string, StoredTensor])
+    await writeWhole(out, torch ? writeTorch(entries) : writeSafetensors(entries, metadata))
+    console.log(`${out}: ${entries.length} tensors in ${dtype}, named ${prefix}…`)
+    if (configOut === undefined) return
+    await writeWhole(configOut, officialYaml(config))
+    console.log(`${configOut}: configuration`)
+  },
+}
+
+/** The configuration as the published code's YAML: it takes the sizes of the data from the dataset, so they stand in a comment. */
+function officialYaml(config: TrmConfig): string {
+  const { vocab_size, seq_len, num_puzzle_identifiers, ...arch } = configToOfficial(config)
+  return `# Of the data: vocab_size=${vocab_size} seq_len=${seq_len} num_puzzle_identifiers=${num_puzzle_identifiers}\n${YAML.stringify({
+    arch: {
+      name: 'recursive_reasoning.trm@TinyRecursiveReasoningModel_ACTV1',
+      loss: { name: 'losses@ACTLossHead', loss_type: 'stablemax_cross_entropy' },
+      ...arch,
+      H_layers: 0,
+      no_ACT_continue: true,
+      forward_dtype: 'float32',
+    },
+  })}`
+}

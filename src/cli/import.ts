@@ -1,0 +1,83 @@
+// trm import: a checkpoint of the published code (.pt, or safetensors without a configuration) as one that the other commands read.
+import { DEFAULTS, type TrmConfig } from '../trm/config.js'
+import { type Checkpoint, readCheckpoint, writeCheckpoint } from '../trm/checkpoint.js'
+import { configFromOfficial, officialField } from '../trm/official.js'
+import { mergeSettings, presets, type RunSettings } from '../trm/run.js'
+import { parseArguments, UsageError } from './arguments.js'
+import { readBytes, writeWhole } from './files.js'
+import { overrides, presetList, readSettings } from './settings.js'
+
+const usage = {
+  command: 'trm import',
+  summary: 'Turn a checkpoint of the published PyTorch code into one that "trm eval" and "trm solve" read.',
+  options: {
+    from: { type: 'string', required: true, placeholder: 'F.pt', description: 'what torch.save wrote of a state_dict, or safetensors' },
+    out: { type: 'string', required: true, placeholder: 'F.safetensors', description: 'checkpoint to write, in float32' },
+    config: { type: 'string', placeholder: 'PRESET|F.yaml', description: `the configuration that the model was trained with: a preset (${Object.keys(presets).join(', ')}) or a YAML file such as the all_config.yaml beside it` },
+  },
+  positionals: ['[KEY=VALUE…]'],
+  notes: `KEY=VALUE gives a field of the model by its official name, e.g. seq_len=81 L_cycles=6 halt_max_steps=16 num_heads=8.
+
+The shapes of the tensors tell vocab_size, hidden_size, L_layers, mlp_t and more; of seq_len and puzzle_emb_len they tell at most the sum.
+With --config, fields that neither it nor the tensors tell take the published defaults.
+num_puzzle_identifiers=N for another N than the file's refills the puzzle table: every row becomes the mean row.
+Nothing in the file is executed.
+
+${presetList}`,
+} as const
+
+export const importCommand = {
+  name: 'import',
+  summary: 'read a PyTorch checkpoint (.pt) of the published code',
+  async run(args: string[]): Promise<void> {
+    const parsed = parseArguments(args, usage)
+    if (!parsed) return
+    const { from, out, config } = parsed.values
+    if (!out.endsWith('.safetensors')) throw new UsageError(`${usage.command}: --out: expected a name that ends in .safetensors, got ${JSON.stringify(out)}`)
+    const pairs = modelFields(overrides(parsed.positionals, usage.command))
+    if (pairs.rest.length) throw new UsageError(`${usage.command}: "${pairs.rest[0]}" is no field of the model, expected e.g. seq_len=81 or L_cycles=6`)
+    const settings = config === undefined ? undefined : modelFields(await readSettings(config, usage.command))
+    const bytes = await readBytes(from, 'checkpoint')
+    const checkpoint = readCheckpoint(bytes, from, {
+      config: configFields({ ...settings?.fields, ...pairs.fields }),
+      fallback: settings && DEFAULTS,
+    })
+    await writeWhole(out, writeCheckpoint(checkpoint))
+    console.log(`${out}: ${describe(checkpoint)}`)
+  },
+}
+
+/** What a checkpoint is, in a line. */
+function describe({ config, tensors }: Checkpoint): string {
+  const { tokenMixing, hidden, layers, cells, vocabulary, puzzles, cycles, latentSteps, supervisionSteps } = config
+  const values = [...tensors.values()].reduce((sum, { data }) => sum + data.length, 0)
+  return `${tokenMixing ? 'token-mixing MLP' : 'attention'}, hidden ${hidden}, ${layers} layers, ${cells} cells, ${vocabulary} tokens, ${puzzles} puzzle ids, H_cycles ${cycles}, L_cycles ${latentSteps}, halt_max_steps ${supervisionSteps}; ${tensors.size} tensors, ${values.toLocaleString('en')} values`
+}
+
+/** The fields of the model among settings, under `arch` or, as those of the data, at the top; and the names at the top that are others. */
+function modelFields(settings: Partial<RunSettings>): { fields: Record<string, unknown>; rest: string[] } {
+  const { arch, ...top } = mergeSettings(settings)
+  const { loss: _loss, name: _name, ...fields } = arch
+  const rest: string[] = []
+  for (const [name, value] of Object.entries(top)) {
+    if (officialField(name)) fields[name] = value
+    else rest.push(name)
+  }
+  return { fields, rest }
+}
+
+/** Our configuration of the fields that are given. @throws on unknown fields and on values that cannot be honoured */
+function configFields(fields: Readonly<Record<string, unknown>>): Partial<TrmConfig> {
+  const config: Record<string, unknown> = {}
+  const others: Record<string, unknown> = {}
+  for (const [name, value] of Object.entries(fields)) {
+    const ours = officialField(name)
+    // The official YAML writes `${.hidden_size}` for "the same width"; the tensors tell it.
+    const known = value === '${.hidden_size}' ? fields.hidden_size : value
+    if (!ours) others[name] = value
+    else if (known !== undefined) config[ours] = known
+  }
+  // Fields that mean nothing here are checked by the published rules, on a model that is valid otherwise.
+  configFromOfficial({ vocab_size: 2, seq_len: 1, num_puzzle_identifiers: 1, ...others })
+  return config
+}
