@@ -8,6 +8,7 @@ import { generateSudoku, sudokuFromRows, type SudokuSize } from '../data/sudoku.
 import { parsePuzzleCsv, type PuzzleRow } from '../formats/csv.js'
 import { helpText, parseArguments, UsageError, type OptionTable, type Usage } from './arguments.js'
 import { readBytes, reason } from './files.js'
+import { Progress } from './progress.js'
 
 const out = { type: 'string', required: true, placeholder: 'DIR', description: 'directory to write' } as const
 const seed = { type: 'number', default: 0, min: 0, description: 'seed of everything random' } as const
@@ -116,7 +117,7 @@ async function runData(args: string[]): Promise<void> {
   if (name === 'arc') return buildArc(rest)
   if (name === 'generate') return generate(rest)
   if (name === '--help' || name === '-h') return console.log(dataCommand.help)
-  throw new UsageError(`trm data: expected sudoku, maze, arc or generate, got ${name === undefined ? 'nothing' : JSON.stringify(name)} — see "trm data --help"`)
+  throw new UsageError(`trm data: expected sudoku, maze or generate, got ${name === undefined ? 'nothing' : JSON.stringify(name)} — or arc for ARC tasks, see "trm data --help"`)
 }
 
 async function generate([name, ...rest]: string[]): Promise<void> {
@@ -174,7 +175,10 @@ async function buildArc(args: string[]): Promise<void> {
   await saveFiles(parsed.values, async () => {
     const read = []
     for (const name of names) read.push({ name, tasks: await readArcSubset([train, ...parsed.positionals], name), heldOut: tested.includes(name) })
+    const progress = new Progress()
+    progress.glimpse(0, 1, 'drawing augmentations')
     const plan = planArc(read, { augment, seed })
+    progress.end()
     const short = plan.groups.filter(({ identifiers }) => identifiers.length <= augment)
     if (short.length > 0) console.log(`${short.length} of ${plan.groups.length} tasks have fewer than ${augment} distinct augmentations`)
     return arcFiles(plan)
@@ -269,8 +273,11 @@ async function writeDirectory(out: string, files: Files, force: boolean): Promis
   const target = resolve(out)
   const sibling = (word: string) => join(dirname(target), `.${basename(target)}.${word}-${process.pid}`)
   const [partial, old] = [sibling('partial'), sibling('old')]
+  const progress = new Progress()
+  let done = 0
   try {
     for (const [path, bytes] of files) {
+      progress.glimpse(done++, files.size, `writing ${path}`)
       await mkdir(dirname(join(partial, path)), { recursive: true })
       await writeFile(join(partial, path), bytes)
     }
@@ -287,5 +294,7 @@ async function writeDirectory(out: string, files: Files, force: boolean): Promis
   } catch (error) {
     await rm(partial, { recursive: true, force: true }).catch(() => {})
     throw (error as NodeJS.ErrnoException).code === undefined ? error : new Error(`data: cannot write ${out}: ${reason(error)}`)
+  } finally {
+    progress.end()
   }
 }
