@@ -1,30 +1,29 @@
-// Rotary position embedding of the query and key heads of packed [q | k | v] rows; v is copied.
-// y = x · cos(angle) + rotate_half(x) · sin(angle), rotate_half(x) = [−x₂, x₁];  angle(l, i) = l · theta^(−2i / HEAD_DIM), repeated for both halves.
-// DIRECTION = −1 rotates back: the derivative. One thread per element; table holds cos and sin of (position, i) pairs.
+// Rotary position embedding of the query and key heads of packed [q | k | v] rows, in place; v stays as it is.
+// With halves x₁, x₂ of a head:  x₁ ← x₁ · cos − x₂ · sin · DIRECTION,  x₂ ← x₂ · cos + x₁ · sin · DIRECTION;
+// angle(l, i) = l · theta^(−2i / HEAD_DIM). DIRECTION = −1 rotates back: the derivative. One thread per pair (x₁, x₂); table holds cos and sin of (l, i).
 override THREADS: u32;
-override COUNT: u32;
+override PAIRS: u32;
 override LENGTH: u32;
 override HEADS: u32;
 override HEAD_DIM: u32;
 override DIRECTION: f32;
 
-@group(0) @binding(0) var<storage, read> x: array<f32>;
-@group(0) @binding(1) var<storage, read> table: array<vec2f>;
-@group(0) @binding(2) var<storage, read_write> y: array<f32>;
+@group(0) @binding(0) var<storage, read> table: array<vec2f>;
+@group(0) @binding(1) var<storage, read_write> x: array<f32>;
 
 @compute @workgroup_size(THREADS)
 fn main(@builtin(workgroup_id) group: vec3u, @builtin(num_workgroups) groups: vec3u, @builtin(local_invocation_index) thread: u32) {
-  let at = (group.x + group.y * groups.x) * THREADS + thread;
-  if (at >= COUNT) { return; }
-  let width = 3u * HEADS * HEAD_DIM;
-  let column = at % width;
+  let pair = (group.x + group.y * groups.x) * THREADS + thread;
+  if (pair >= PAIRS) { return; }
   let half = HEAD_DIM / 2u;
-  let d = column % HEAD_DIM;
-  if (column >= 2u * HEADS * HEAD_DIM) {
-    y[at] = x[at];
-    return;
-  }
-  let turn = table[at / width % LENGTH * half + d % half];
-  let partner = select(x[max(at, half) - half], -x[min(at + half, COUNT - 1u)], d < half);
-  y[at] = x[at] * turn.x + partner * turn.y * DIRECTION;
+  // Query heads and key heads lie side by side: 2 · HEADS heads to turn in each row.
+  let row = pair / (2u * HEADS * half);
+  let head = pair / half % (2u * HEADS);
+  let i = pair % half;
+  let at = row * 3u * HEADS * HEAD_DIM + head * HEAD_DIM + i;
+  let turn = table[row % LENGTH * half + i];
+  let first = x[at];
+  let second = x[at + half];
+  x[at] = first * turn.x - second * turn.y * DIRECTION;
+  x[at + half] = second * turn.x + first * turn.y * DIRECTION;
 }

@@ -7,6 +7,7 @@ import { Pipelines } from './pipelines.js'
 import { newStats, type Stats } from './stats.js'
 import { type Gradient, type Seeds, Tape } from './tape.js'
 import { type DType, elements, type Shape, Tensor } from './tensor.js'
+import { Variants } from './variants.js'
 
 export interface EngineOptions {
   /** The WebGPU entry point; `navigator.gpu` by default. In Node open the engine from 'webgpu-trm/node'. */
@@ -36,6 +37,8 @@ export interface AdapterSummary {
 
 export class Engine {
   readonly stats: Stats = newStats()
+  /** Which of several kernels for one operation runs. */
+  readonly variants: Variants
   private readonly memory: Memory
   private readonly pipelines: Pipelines
   private readonly commands: Commands
@@ -49,6 +52,7 @@ export class Engine {
     private readonly wait: NonNullable<EngineOptions['wait']>,
     private readonly onClose: () => void,
   ) {
+    this.variants = new Variants(adapter)
     this.memory = new Memory(device, this.stats)
     this.pipelines = new Pipelines(device, this.stats)
     this.commands = new Commands(device, this.stats, wait)

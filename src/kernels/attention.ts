@@ -2,7 +2,11 @@
 import forward from '../../shaders/attention.wgsl'
 import backwardKv from '../../shaders/attention_backward_kv.wgsl'
 import backwardQ from '../../shaders/attention_backward_q.wgsl'
-import { defineKernel, divideUp, grid } from './kernel.js'
+import deltaSource from '../../shaders/attention_delta.wgsl'
+import subgroupForward from '../../shaders/attention_subgroup.wgsl'
+import subgroupBackwardKv from '../../shaders/attention_subgroup_backward_kv.wgsl'
+import subgroupBackwardQ from '../../shaders/attention_subgroup_backward_q.wgsl'
+import { defineKernel, divideUp, grid, type Kernel } from './kernel.js'
 
 const THREADS = 32
 
@@ -42,4 +46,45 @@ export const attentionBackwardKv = defineKernel<AttentionSize>({
   constants: size => ({ THREADS, KEYS: rows(size), LENGTH: size.length, HEADS: size.heads }),
   lines,
   workgroups,
+})
+
+/** δ of the derivative, for the subgroup kernels, which do not compute it themselves. */
+export const attentionDelta = defineKernel<AttentionSize>({
+  name: 'attention_delta',
+  source: deltaSource,
+  bindings: { o: 'read', dO: 'read', delta: 'write' },
+  constants: size => ({ THREADS, COUNT: rows(size), LENGTH: size.length, HEADS: size.heads, HEAD_DIM: size.headDim }),
+  workgroups,
+})
+
+/** What the kernels for adapters with dear loads share; `lanes` is the size of every subgroup there. */
+function bySubgroups(tile: number, keys: number): Pick<Kernel<AttentionSize & { lanes: number }>, 'parameters' | 'constants' | 'lines' | 'workgroups'> {
+  const groups = ({ batch, length, heads }: AttentionSize) => batch * heads * divideUp(length, tile)
+  return {
+    parameters: size => ({ length: size.length, heads: size.heads, tiles: divideUp(size.length, tile), groups: groups(size) }),
+    constants: () => ({}),
+    lines: ({ headDim, lanes }) => ({ LANES: lanes, TILE: tile, KEYS: keys, HEAD_DIM: headDim, PARTS: divideUp(headDim, lanes) }),
+    workgroups: size => grid(groups(size)),
+  }
+}
+
+export const attentionSubgroup = defineKernel<AttentionSize & { lanes: number }>({
+  name: 'attention_subgroup',
+  source: subgroupForward,
+  bindings: { qkv: 'read', o: 'write', lse: 'write' },
+  ...bySubgroups(16, 2),
+})
+
+export const attentionSubgroupBackwardQ = defineKernel<AttentionSize & { lanes: number }>({
+  name: 'attention_subgroup_backward_q',
+  source: subgroupBackwardQ,
+  bindings: { qkv: 'read', lse: 'read', delta: 'read', dO: 'read', dQkv: 'write' },
+  ...bySubgroups(8, 2),
+})
+
+export const attentionSubgroupBackwardKv = defineKernel<AttentionSize & { lanes: number }>({
+  name: 'attention_subgroup_backward_kv',
+  source: subgroupBackwardKv,
+  bindings: { qkv: 'read', lse: 'read', delta: 'read', dO: 'read', dQkv: 'write' },
+  ...bySubgroups(8, 2),
 })

@@ -1,4 +1,4 @@
-// Rotary position embedding of packed query, key and value rows, in either direction.
+// Rotary position embedding of packed query, key and value rows, in place, in either direction.
 import source from '../../shaders/rope.wgsl'
 import { defineKernel, divideUp, grid } from './kernel.js'
 
@@ -12,14 +12,14 @@ export interface RopeSize {
   direction: 1 | -1
 }
 
-const count = ({ batch, length, heads, headDim }: RopeSize) => batch * length * 3 * heads * headDim
+const pairs = ({ batch, length, heads, headDim }: RopeSize) => batch * length * heads * headDim
 
 export const rope = defineKernel<RopeSize>({
   name: 'rope',
   source,
-  bindings: { x: 'read', table: 'read', y: 'write' },
-  constants: size => ({ THREADS, COUNT: count(size), LENGTH: size.length, HEADS: size.heads, HEAD_DIM: size.headDim, DIRECTION: size.direction }),
-  workgroups: size => grid(divideUp(count(size), THREADS)),
+  bindings: { table: 'read', x: 'write' },
+  constants: size => ({ THREADS, PAIRS: pairs(size), LENGTH: size.length, HEADS: size.heads, HEAD_DIM: size.headDim, DIRECTION: size.direction }),
+  workgroups: size => grid(divideUp(pairs(size), THREADS)),
 })
 
 /** cos and sin of `position · theta^(−2i / headDim)`, shape (length, headDim / 2, 2). */

@@ -28,7 +28,14 @@ function packed(size: (typeof SIZES)[number], scores: number, magnitude: number)
 /** Rounding of a score moves its weight by as much: Σ|q||k| / √headDim units of the values. */
 const spread = ({ headDim }: (typeof SIZES)[number], scores: number) => 2 + scores ** 2 * Math.sqrt(headDim)
 
-test('attention', async () => {
+/** Both ways of computing it; where the adapter cannot run one, the other stands in. */
+function force(variant: string): void {
+  engine.variants.force('attention', variant)
+  engine.variants.force('attention backward', variant)
+}
+
+for (const variant of ['subgroup', 'thread']) test(`attention by ${variant}`, async () => {
+  force(variant)
   for (const size of SIZES) {
     for (const magnitude of MAGNITUDES) {
       for (const scores of [1e-4, 1, 8]) {
@@ -54,7 +61,8 @@ test('scores far beyond the range of exp pick one value', async () => {
   close('attention, saturated', ours, [4, -4, 3, -3, 2, -2, 1, -1, 0, 0], { scale: 4 })
 })
 
-test('gradients', async () => {
+for (const variant of ['subgroup', 'thread']) test(`gradients by ${variant}`, async () => {
+  force(variant)
   for (const size of SIZES) {
     for (const scores of [1, 3]) {
       const inputs = [{ data: packed(size, scores, 1), shape: [size.batch, size.length, width(size)] }]

@@ -2,6 +2,46 @@
 import * as kernels from '../../kernels/attention.js'
 import type { Engine } from '../engine.js'
 import type { Tensor } from '../tensor.js'
+import type { AnyTensors, Family } from '../variants.js'
+import { hasDearLoads } from './matmul.js'
+
+type Size = kernels.AttentionSize
+
+/** o and lse from qkv. */
+const forwardFamily: Family<AnyTensors, Size> = {
+  name: 'attention',
+  variants: [
+    { name: 'subgroup', available: hasDearLoads, run: (engine, tensors, size) => engine.run(kernels.attentionSubgroup, tensors, { ...size, lanes: engine.adapter.subgroupSize! }) },
+    { name: 'thread', available: () => true, run: (engine, tensors, size) => engine.run(kernels.attention, tensors, size) },
+  ],
+  classOf: ({ length, headDim }) => `${length}×${headDim}`,
+}
+
+/** dQkv and delta from qkv, o, lse and dO. */
+const backwardFamily: Family<AnyTensors, Size> = {
+  name: 'attention backward',
+  variants: [
+    {
+      name: 'subgroup',
+      available: hasDearLoads,
+      run(engine, tensors, size) {
+        const sized = { ...size, lanes: engine.adapter.subgroupSize! }
+        engine.run(kernels.attentionDelta, tensors, size)
+        engine.run(kernels.attentionSubgroupBackwardQ, tensors, sized)
+        engine.run(kernels.attentionSubgroupBackwardKv, tensors, sized)
+      },
+    },
+    {
+      name: 'thread',
+      available: () => true,
+      run(engine, tensors, size) {
+        engine.run(kernels.attentionBackwardQ, tensors, size)
+        engine.run(kernels.attentionBackwardKv, tensors, size)
+      },
+    },
+  ],
+  classOf: forwardFamily.classOf,
+}
 
 /**
  * `softmax(q · kᵀ / √headDim) · v` per head; every position sees every other one.
@@ -16,12 +56,11 @@ export function attention(engine: Engine, qkv: Tensor, heads: number): Tensor {
   const size = { batch, length, heads, headDim }
   const o = engine.tensor([batch, length, width])
   const lse = engine.tensor([batch, heads, length])
-  engine.run(kernels.attention, { qkv, o, lse }, size)
+  engine.variants.pick(forwardFamily, size).run(engine, { qkv, o, lse }, size)
   return engine.record(o, [qkv], dO => {
     const dQkv = engine.tensor(qkv.shape)
     const delta = engine.tensor([batch, heads, length])
-    engine.run(kernels.attentionBackwardQ, { qkv, o, lse, dO, dQkv, delta }, size)
-    engine.run(kernels.attentionBackwardKv, { qkv, lse, dO, delta, dQkv }, size)
+    engine.variants.pick(backwardFamily, size).run(engine, { qkv, o, lse, dO, dQkv, delta }, size)
     return [dQkv]
   })
 }

@@ -2,21 +2,26 @@
 import * as kernels from '../../kernels/rope.js'
 import type { Engine } from '../engine.js'
 import type { Tensor } from '../tensor.js'
+import { addTo } from './add.js'
 
 /**
+ * Turns queries and keys by their position. In place: what `qkv` held before is gone, so its maker's derivative must not need it
+ * (that of `linear` does not).
  * @param qkv shape (batch, length, 3 · heads · headDim): query heads, key heads, value heads
  * @param table from `ropeTable`, shape (length, headDim / 2, 2)
- * @returns the same with queries and keys rotated by their position
+ * @returns the same elements as a new tensor, for the tape
  */
 export function rope(engine: Engine, qkv: Tensor, table: Tensor, heads: number): Tensor {
   const [batch, length, width] = qkv.shape
   const headDim = width / 3 / heads
   if (!Number.isInteger(headDim) || headDim % 2) throw new Error(`rope: width ${width} is not 3 × ${heads} heads of an even width`)
   const size = { batch, length, heads, headDim }
-  const turn = (x: Tensor, direction: 1 | -1) => {
-    const y = engine.tensor(x.shape)
-    engine.run(kernels.rope, { x, table, y }, { ...size, direction })
-    return y
-  }
-  return engine.record(turn(qkv, 1), [qkv], dy => [turn(dy, -1)])
+  engine.run(kernels.rope, { table, x: qkv }, { ...size, direction: 1 })
+  return engine.record(qkv.reshape(qkv.shape), [qkv], dy => [
+    (into, accumulate) => {
+      if (accumulate) throw new Error('rope: its input may be used by nothing else, as it is overwritten')
+      addTo(engine, into, dy, false)
+      engine.run(kernels.rope, { table, x: into }, { ...size, direction: -1 })
+    },
+  ])
 }

@@ -1,0 +1,60 @@
+// Operations with several kernels side by side, and which of them runs: a forced one, a measured one, or the first that the adapter can run.
+import type { AdapterSummary, Engine } from './engine.js'
+import type { Tensor } from './tensor.js'
+
+/** One way of computing an operation. */
+export interface Variant<Tensors, Size> {
+  readonly name: string
+  /** Whether this adapter can run it for this size. */
+  available(adapter: AdapterSummary, size: Size): boolean
+  run(engine: Engine, tensors: Tensors, size: Size): void
+}
+
+/** All ways of computing one operation, the default first; all give the same result within the tolerance law. */
+export interface Family<Tensors, Size> {
+  readonly name: string
+  readonly variants: readonly Variant<Tensors, Size>[]
+  /** Sizes of one class share a choice. */
+  classOf(size: Size): string
+}
+
+export type AnyTensors = Readonly<Record<string, Tensor>>
+
+/** Which variant runs, by family and size class. */
+export class Variants {
+  private readonly forced = new Map<string, string>()
+  private readonly measured = new Map<string, string>()
+  private readonly taken = new Map<string, string>()
+
+  constructor(private readonly adapter: AdapterSummary) {}
+
+  /** From now on the family runs this variant wherever the adapter can; undefined lifts it. */
+  force(family: string, variant: string | undefined): void {
+    if (variant === undefined) this.forced.delete(family)
+    else this.forced.set(family, variant)
+  }
+
+  /** Takes over choices that were measured before: "family class" to variant. */
+  adopt(choices: Readonly<Record<string, string>>): void {
+    for (const [key, variant] of Object.entries(choices)) this.measured.set(key, variant)
+  }
+
+  /** What ran so far: "family class" to variant; to be recorded with a run, and adopted when it is resumed. */
+  get used(): Record<string, string> {
+    return Object.fromEntries([...this.taken].sort(([a], [b]) => (a < b ? -1 : 1)))
+  }
+
+  /** @throws when the adapter can run none of the family, or when a forced name is none of its variants */
+  pick<Tensors, Size>(family: Family<Tensors, Size>, size: Size): Variant<Tensors, Size> {
+    const { name, variants } = family
+    const key = `${name} ${family.classOf(size)}`
+    const usable = variants.filter(variant => variant.available(this.adapter, size))
+    const forced = this.forced.get(name)
+    if (forced !== undefined && !variants.some(variant => variant.name === forced)) throw new Error(`${name}: no variant "${forced}", expected ${variants.map(v => v.name).join(', ')}`)
+    const wanted = forced ?? this.measured.get(key)
+    const picked = usable.find(variant => variant.name === wanted) ?? usable[0]
+    if (!picked) throw new Error(`${name}: this adapter can run none of ${variants.map(v => v.name).join(', ')}`)
+    this.taken.set(key, picked.name)
+    return picked
+  }
+}

@@ -1,0 +1,44 @@
+// Goldens pass with every variant of an operation forced in turn.
+import { test } from 'uvu'
+import * as assert from 'uvu/assert'
+import { matmulFamily } from '../../src/engine/ops/matmul.js'
+import { verify } from '../../src/trm/verify.js'
+import { openEngine } from '../engine-under-test.js'
+import { golden } from '../files.js'
+
+const engine = await openEngine()
+test.after(() => engine.close())
+
+const size = { m: 64, n: 64, k: 64 }
+const matmuls = matmulFamily.variants.filter(variant => variant.available(engine.adapter, size)).map(({ name }) => name)
+
+async function passes(file: string): Promise<void> {
+  const { rows } = await verify(engine, await golden(file), { file })
+  assert.equal(rows.filter(({ error, allowed }) => !(error <= allowed)), [])
+  assert.ok(rows.length > 100)
+}
+
+for (const name of matmuls) {
+  test(`matmul: ${name}`, async () => {
+    engine.variants.force('matmul', name)
+    await passes('trm-mlp')
+    assert.ok(Object.entries(engine.variants.used).every(([key, used]) => !key.startsWith('matmul ') || used === name), JSON.stringify(engine.variants.used))
+    engine.variants.force('matmul', undefined)
+  })
+}
+
+for (const name of ['subgroup', 'thread']) {
+  test(`attention: ${name}`, async () => {
+    for (const family of ['attention', 'attention backward']) engine.variants.force(family, name)
+    await passes('trm-att-rope')
+    for (const family of ['attention', 'attention backward']) engine.variants.force(family, undefined)
+  })
+}
+
+test('a name that is no variant is refused', () => {
+  engine.variants.force('matmul', 'magic')
+  assert.throws(() => engine.variants.pick(matmulFamily, size), /^matmul: no variant "magic", expected subgroup/)
+  engine.variants.force('matmul', undefined)
+})
+
+test.run()
