@@ -66,7 +66,7 @@ export function parseNpy(bytes: Uint8Array, name = 'npy'): NpyArray {
   if (bytes.length - start !== size) {
     fail(`expected ${size} bytes of data for shape (${shape.join(', ')}) of ${dtype}, got ${bytes.length - start} — the file is truncated or damaged`)
   }
-  const copy = bytes.slice(start)
+  const copy = Uint8Array.prototype.slice.call(bytes, start)
   if (dtype === 'bool' && copy.some(byte => byte > 1)) fail('expected bools as bytes 0 and 1, got another byte — the file is damaged')
   return { shape, dtype, data: new Type(copy.buffer, 0, length) }
 }
