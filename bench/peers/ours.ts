@@ -1,0 +1,155 @@
+// webgpu-trm's side of the comparison: its own engine and trainer, as a user of the package would call them.
+import { defineKernel, Engine, linear, type Tensor } from '../../src/engine/index.js'
+import { metricsTensor, Slots } from '../../src/trm/act.js'
+import { loadTensors } from '../../src/trm/checkpoint.js'
+import { configFromOfficial, officialTensor, PUZZLE_TABLE } from '../../src/trm/official.js'
+import { Trm } from '../../src/trm/model.js'
+import { Trainer } from '../../src/trm/trainer.js'
+import { METRICS } from '../../src/kernels/act.js'
+import { openEngine } from '../../src/node.js'
+import type { Backend, Model } from './protocol.js'
+
+export async function open(): Promise<Backend> {
+  const engine = await openEngine()
+  return {
+    version: 'this tree',
+    async matmul({ m, n, k, a, b }) {
+      const [x, w] = [engine.from(a, [m, k]), engine.from(b, [n, k])]
+      const start = performance.now()
+      const first = engine.scope(() => engine.read(linear(engine, x, w)))
+      const c = await first
+      const firstMs = performance.now() - start
+      const run = async (count: number) => {
+        for (let i = 0; i < count; i++) engine.scope(() => linear(engine, x, w))
+        await engine.finish()
+      }
+      return { firstMs, outputs: { c }, run }
+    },
+    train: model => train(engine, model),
+    infer: model => infer(engine, model),
+    peak: () => peak(engine),
+  }
+}
+
+function load(engine: Engine, { config, weights }: Model): Trm {
+  const model = Trm.create(engine, configFromOfficial(config))
+  loadTensors(model, new Map(Object.entries(weights).map(([name, { shape, data }]) => [name, { dtype: 'F32' as const, shape, data }])), 'golden')
+  return model
+}
+
+const batchOf = ({ inputs, labels, ids }: Model['batches'][number]) => ({ inputs, labels, puzzleIdentifiers: ids })
+
+async function train(engine: Engine, golden: Model): ReturnType<Backend['train']> {
+  const { train: t, batches } = golden as Model & { train: Record<string, number> }
+  const start = performance.now()
+  const trainer = new Trainer(load(engine, golden), {
+    batchSize: golden.config.batch_size as number,
+    learningRate: t.lr,
+    warmupSteps: t.lr_warmup_steps,
+    minLearningRateRatio: t.lr_min_ratio,
+    totalSteps: t.total_steps,
+    beta1: t.beta1,
+    beta2: t.beta2,
+    weightDecay: t.weight_decay,
+    puzzleLearningRate: t.puzzle_emb_lr,
+    puzzleWeightDecay: t.puzzle_emb_weight_decay,
+    emaRate: t.ema_rate,
+  })
+  const { model, optimizer } = trainer
+  const outputs: Record<string, ArrayLike<number>> = {}
+  let firstMs = 0
+  for (let step = 0; step < batches.length; step++) {
+    trainer.run(batchOf(batches[step]!))
+    const sums = await trainer.readSums()
+    if (step === 0) {
+      firstMs = performance.now() - start
+      for (const [name, values] of await optimizer.gradients.read()) outputs[`grad.${officialTensor(name)}`] = values
+    }
+    outputs[`loss.${step}`] = [sums[METRICS.indexOf('lmLoss')]! + 0.5 * sums[METRICS.indexOf('qHaltLoss')]!]
+    outputs[`train.${step}.halted`] = await engine.readInt32(trainer.chunks[0]!.halted)
+  }
+  for (const [name, values] of await model.parameters.read()) outputs[`final.${officialTensor(name)}`] = values
+  for (const [name, values] of await optimizer.average.read()) outputs[`ema.${officialTensor(name)}`] = values
+  if (model.puzzleTable) outputs[`final.${PUZZLE_TABLE}`] = await engine.read(model.puzzleTable)
+  const run = async (count: number) => {
+    for (let i = 0; i < count; i++) trainer.run(batchOf(batches[i % batches.length]!))
+    await trainer.readSums()
+  }
+  return { firstMs, outputs, run }
+}
+
+async function infer(engine: Engine, golden: Model): ReturnType<Backend['infer']> {
+  const start = performance.now()
+  const model = load(engine, golden)
+  const { config, length, slots: prefix } = model
+  const slots = new Slots(model, golden.config.batch_size as number)
+  slots.offer(batchOf(golden.batches[0]!))
+  slots.restart()
+  const metrics = metricsTensor(engine)
+  engine.clear(metrics)
+  const step = <Result>(use: (logits: Tensor, q: Tensor) => Result): Result =>
+    engine.scope(() => {
+      model.think(slots.carry, model.embed(slots.inputs, slots.puzzleRows()), config.cycles)
+      const { logits, q } = model.heads(slots.carry.y)
+      return use(logits, q)
+    })
+  const [logits, q] = await Promise.all(step((a, b) => [engine.read(a), engine.read(b)] as const))
+  const firstMs = performance.now() - start
+  const cells = logits.filter((_, i) => Math.floor(i / config.vocabulary) % length >= prefix)
+  const run = async (count: number) => {
+    for (let i = 1; i < count; i++) {
+      step(() => {})
+      engine.submit()
+    }
+    await step(each => engine.read(each))
+  }
+  return { firstMs, outputs: { 'eval.1.logits': cells, 'eval.1.q_halt_logits': q.filter((_, i) => i % 2 === 0) }, run }
+}
+
+/** Register-only chains of multiply-adds; the best of several numbers of chains. The peak is what no kernel can pass, so the best run counts. */
+async function peak(engine: Engine): Promise<number> {
+  const sink = engine.lasting([1 << 16])
+  const factors = engine.from(Float32Array.of(0.999, 0.001))
+  let best = 0
+  for (const chains of [4, 6, 8, 12, 16, 24]) {
+    const kernel = defineKernel<{ loops: number; threads: number }>({
+      name: `peak_${chains}`,
+      source: peakSource(chains),
+      bindings: { factors: 'read', sink: 'write' },
+      constants: ({ loops }) => ({ LOOPS: loops }),
+      workgroups: ({ threads }) => [threads / 64, 1, 1],
+    })
+    const time = async (size: { loops: number; threads: number }) => {
+      const start = performance.now()
+      engine.run(kernel, { factors, sink }, size)
+      await engine.finish()
+      return performance.now() - start
+    }
+    const threads = engine.adapter.isSoftware ? 1 << 10 : 1 << 16
+    const size = { loops: engine.adapter.isSoftware ? 1000 : 2000, threads }
+    await time(size)
+    for (let i = 0; i < 4; i++) best = Math.max(best, (2 * chains * UNROLL * size.loops * threads) / (await time(size)) / 1e6)
+  }
+  return best
+}
+
+const UNROLL = 32
+
+function peakSource(chains: number): string {
+  const all = Array.from({ length: chains }, (_, i) => i)
+  const body = Array.from({ length: UNROLL }, () => all.map(i => `r${i} = fma(r${i}, a, b);`).join(' ')).join('\n    ')
+  return `override LOOPS: u32;
+@group(0) @binding(0) var<storage, read> factors: array<f32>;
+@group(0) @binding(1) var<storage, read_write> sink: array<f32>;
+@compute @workgroup_size(64)
+fn main(@builtin(global_invocation_id) id: vec3u) {
+  let a = factors[0];
+  let b = factors[1];
+  ${all.map(i => `var r${i} = f32(id.x + ${i}u);`).join(' ')}
+  for (var k = 0u; k < LOOPS; k++) {
+    ${body}
+  }
+  sink[id.x] = ${all.map(i => `r${i}`).join(' + ')};
+}
+`
+}

@@ -1,0 +1,52 @@
+// What the parent and its child processes say to each other: a line of JSON each way, and what a backend's program must offer.
+
+/** A problem: a product C = A·Bᵀ with A (m, k) and B (n, k), or a step of the model in a golden file. */
+export type Job =
+  | { case: 'matmul'; m: number; n: number; k: number; a: string; b: string }
+  | { case: 'train-step' | 'inference-step'; golden: string }
+
+export type Request =
+  | { do: 'prepare'; job: Job }
+  | { do: 'run'; count: number }
+  | { do: 'peak' }
+
+/** Named values: little-endian float32 as base64. */
+export type Outputs = Record<string, string>
+
+export type Reply =
+  | { error: string }
+  | { adapter: string; version: string; firstMs: number; outputs: Outputs }
+  | { ms: number; peakBytes: number | null }
+  | { gflops: number }
+
+/** The model, weights and batches of a golden file, as a backend's program gets them. */
+export interface Model {
+  /** The published code's field names. */
+  config: Record<string, number | string | boolean>
+  train: Record<string, number | string>
+  /** Learning rates of each recorded step. */
+  rates: { lr: number; puzzleLr: number }[]
+  /** Initial values by their official names, without `init.`. */
+  weights: Record<string, { shape: number[]; data: Float32Array }>
+  batches: { inputs: Int32Array; labels: Int32Array; ids: Int32Array }[]
+}
+
+/** A case that was built and computed once. */
+export interface Prepared {
+  /** Milliseconds of the first run, compilation included. */
+  firstMs: number
+  /** What the parent checks. */
+  outputs: Record<string, ArrayLike<number>>
+  /** Computes it `count` times and waits for the last. */
+  run(count: number): Promise<void>
+}
+
+/** A backend's program: what one child process runs. */
+export interface Backend {
+  version: string
+  matmul(job: { m: number; n: number; k: number; a: Float32Array; b: Float32Array }): Promise<Prepared>
+  train(model: Model): Promise<Prepared>
+  infer(model: Model): Promise<Prepared>
+  /** GFLOP/s of a kernel that only multiplies and adds registers. */
+  peak?(): Promise<number>
+}

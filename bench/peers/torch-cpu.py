@@ -1,0 +1,223 @@
+# PyTorch on the CPU as a line of reference: the published computation, written plainly; obeys the parent's lines as child.ts does.
+import base64, json, math, os, sys, time
+import numpy as np
+import torch
+import torch.nn.functional as F
+
+torch.set_num_threads(len(os.sched_getaffinity(0)))
+CPU = next((line.split(':')[1].strip() for line in open('/proc/cpuinfo') if line.startswith('model name')), 'CPU')
+
+
+def safetensors(path):
+    raw = open(path, 'rb').read()
+    size = int.from_bytes(raw[:8], 'little')
+    header = json.loads(raw[8:8 + size])
+    types = {'F32': np.float32, 'I32': np.int32, 'U8': np.uint8}
+    tensors = {}
+    for name, entry in header.items():
+        if name != '__metadata__':
+            begin, end = entry['data_offsets']
+            tensors[name] = np.frombuffer(raw[8 + size + begin:8 + size + end], types[entry['dtype']]).reshape(entry['shape']).copy()
+    return tensors, {key: json.loads(value) for key, value in header['__metadata__'].items() if key != 'arch'}
+
+
+class Model:
+    def __init__(self, path):
+        tensors, metadata = safetensors(path)
+        self.config, self.train, self.log = metadata['config'], metadata['train'], metadata['train_log']
+        weights = {name[5:]: torch.from_numpy(value) for name, value in tensors.items() if name.startswith('init.')}
+        self.starts = [weights.pop('inner.H_init'), weights.pop('inner.L_init')]
+        self.table = weights.pop('inner.puzzle_emb.weights', None)
+        self.weights = weights
+        self.batches = []
+        while f'batch.{len(self.batches)}.inputs' in tensors:
+            batch = [torch.from_numpy(tensors[f'batch.{len(self.batches)}.{part}']).long() for part in ('inputs', 'labels', 'puzzle_identifiers')]
+            self.batches.append(batch)
+        c = self.config
+        self.prefix = c['puzzle_emb_len'] if self.table is not None else 0
+        self.length = self.prefix + c['seq_len']
+        if not c['mlp_t']:
+            width = c['hidden_size'] // c['num_heads']
+            angles = torch.outer(torch.arange(self.length).float(), 10000.0 ** (-torch.arange(0, width, 2).float() / width))
+            angles = torch.cat([angles, angles], -1)
+            self.cos, self.sin = angles.cos(), angles.sin()
+
+    def embed(self, inputs, rows):
+        width = self.config['hidden_size']
+        x = F.embedding(inputs, self.weights['inner.embed_tokens.embedding_weight'])
+        if rows is not None:
+            rows = F.pad(rows, (0, self.prefix * width - rows.shape[-1]))
+            x = torch.cat([rows.view(-1, self.prefix, width), x], 1)
+        return math.sqrt(width) * x
+
+    def attention(self, h, layer):
+        batch, length, width = h.shape
+        heads = self.config['num_heads']
+        qkv = F.linear(h, self.weights[layer + 'self_attn.qkv_proj.weight']).view(batch, length, 3 * heads, width // heads).transpose(1, 2)
+        qk, v = qkv[:, :2 * heads], qkv[:, 2 * heads:]
+        x1, x2 = qk.chunk(2, -1)
+        q, k = (qk * self.cos + torch.cat([-x2, x1], -1) * self.sin).chunk(2, 1)
+        scores = (q @ k.transpose(-1, -2)) / math.sqrt(width // heads)
+        seen = (scores.softmax(-1) @ v).transpose(1, 2).reshape(batch, length, width)
+        return F.linear(seen, self.weights[layer + 'self_attn.o_proj.weight'])
+
+    def net(self, h, injection):
+        def rms(x):
+            return x * torch.rsqrt(x.square().mean(-1, keepdim=True) + 1e-5)
+
+        def swiglu(x, part):
+            gate, up = F.linear(x, self.weights[part + 'gate_up_proj.weight']).chunk(2, -1)
+            return F.linear(F.silu(gate) * up, self.weights[part + 'down_proj.weight'])
+
+        h = h + injection
+        for k in range(self.config['L_layers']):
+            layer = f'inner.L_level.layers.{k}.'
+            if self.config['mlp_t']:
+                t = h.transpose(1, 2)
+                h = rms(t + swiglu(t, layer + 'mlp_t.')).transpose(1, 2)
+            else:
+                h = rms(h + self.attention(h, layer))
+            h = rms(h + swiglu(h, layer + 'mlp.'))
+        return h
+
+    def cycle(self, y, z, x):
+        for _ in range(self.config['L_cycles']):
+            z = self.net(z, y + x)
+        return self.net(y, z), z
+
+    def heads(self, y):
+        logits = F.linear(y, self.weights['inner.lm_head.weight'])[:, self.prefix:]
+        return logits, F.linear(y[:, 0], self.weights['inner.q_head.weight'], self.weights['inner.q_head.bias'])
+
+    def begin(self):
+        batch = self.config['batch_size']
+        self.halted = torch.ones(batch, dtype=torch.bool)
+        self.steps = torch.zeros(batch, dtype=torch.long)
+        self.y, self.z = (torch.zeros(batch, self.length, self.config['hidden_size']) for _ in range(2))
+        self.data = [torch.zeros_like(part) for part in self.batches[0]]
+
+    def restart(self, batch):
+        h = self.halted
+        self.y, self.z = (torch.where(h[:, None, None], start, state) for start, state in zip(self.starts, (self.y, self.z)))
+        self.data = [torch.where(h.view(-1, *[1] * (new.dim() - 1)), new, old) for new, old in zip(batch, self.data)]
+        self.steps = torch.where(h, 0, self.steps)
+
+
+def infer(model):
+    model.begin()
+    model.restart(model.batches[0])
+
+    @torch.no_grad()
+    def step():
+        inputs, _, ids = model.data
+        x = model.embed(inputs, None if model.table is None else model.table[ids])
+        for _ in range(model.config['H_cycles']):
+            model.y, model.z = model.cycle(model.y, model.z, x)
+        return model.heads(model.y)
+
+    start = time.perf_counter()
+    logits, q = step()
+    first = time.perf_counter() - start
+    return first, {'eval.1.logits': logits, 'eval.1.q_halt_logits': q[:, 0]}, step
+
+
+def train(model):
+    t, c = model.train, model.config
+    names = list(model.weights)
+    weights = [model.weights[name].requires_grad_() for name in names]
+    m, v = ([torch.zeros_like(w) for w in weights] for _ in range(2))
+    ema = [w.detach().clone() for w in weights]
+    model.begin()
+    done = 0
+
+    def step():
+        nonlocal done
+        log = model.log[min(done, len(model.log) - 1)]
+        model.restart(model.batches[done % len(model.batches)])
+        done += 1
+        inputs, labels, ids = model.data
+        rows = None if model.table is None else model.table[ids].requires_grad_()
+        y, z = model.y, model.z
+        with torch.no_grad():
+            x = model.embed(inputs, rows)
+            for _ in range(c['H_cycles'] - 1):
+                y, z = model.cycle(y, z, x)
+        y, z = model.cycle(y, z, model.embed(inputs, rows))
+        logits, q = model.heads(y)
+        mask = labels != -100
+        s = torch.where(logits < 0, 1 / (1 - logits.clamp(max=0) + 1e-30), logits + 1)
+        picked = (s / s.sum(-1, keepdim=True)).log().gather(-1, labels.clamp(min=0)[..., None])[..., 0]
+        lm = -(picked * mask).sum(-1) / mask.sum(-1).clamp(min=1)
+        exact = ((logits.argmax(-1) == labels) | ~mask).all(-1).float()
+        loss = lm.sum() + 0.5 * F.binary_cross_entropy_with_logits(q[:, 0], exact, reduction='sum')
+        gradients = torch.autograd.grad(loss / c['batch_size'], weights + ([] if rows is None else [rows]))
+        with torch.no_grad():
+            model.y, model.z = y.detach(), z.detach()
+            if rows is not None:
+                touched, where = torch.unique(ids, return_inverse=True)
+                sums = torch.zeros(len(touched), rows.shape[1]).index_add_(0, where, gradients[-1])
+                model.table[touched] = model.table[touched] * (1 - log['puzzle_emb_lr'] * t['puzzle_emb_weight_decay']) - log['puzzle_emb_lr'] * sums.sign()
+            b1, b2, lr = t['beta1'], t['beta2'], log['lr']
+            g = list(gradients[:len(weights)])
+            torch._foreach_mul_(weights, 1 - lr * t['weight_decay'])
+            torch._foreach_mul_(m, b1)
+            torch._foreach_add_(m, g, alpha=1 - b1)
+            torch._foreach_mul_(v, b2)
+            torch._foreach_addcmul_(v, g, g, 1 - b2)
+            roots = torch._foreach_div(torch._foreach_sqrt(v), math.sqrt(1 - b2 ** done))
+            for w, mean, root in zip(weights, m, roots):
+                w.sub_(torch.atan2(mean, root), alpha=lr / (1 - b1 ** done))
+            torch._foreach_mul_(ema, t['ema_rate'])
+            torch._foreach_add_(ema, weights, alpha=1 - t['ema_rate'])
+            model.steps = model.steps + 1
+            model.halted = (model.steps >= c['halt_max_steps']) | ((q[:, 0] > 0) if c['halt_max_steps'] > 1 else False)
+        return loss, gradients
+
+    outputs, first = {}, 0
+    for i in range(len(model.batches)):
+        start = time.perf_counter()
+        loss, gradients = step()
+        if i == 0:
+            first = time.perf_counter() - start
+            outputs.update({f'grad.{name}': g for name, g in zip(names, gradients)})
+            if model.table is not None:
+                outputs['grad.inner.puzzle_emb.local_weights'] = gradients[-1]
+        outputs[f'loss.{i}'] = loss.detach()
+        outputs[f'train.{i}.halted'] = model.halted
+    outputs.update({f'final.{name}': w.detach().clone() for name, w in zip(names, weights)})
+    outputs.update({f'ema.{name}': w.clone() for name, w in zip(names, ema)})
+    if model.table is not None:
+        outputs['final.inner.puzzle_emb.weights'] = model.table.clone()
+    return first, outputs, step
+
+
+def matmul(job):
+    a, b = (torch.from_numpy(np.fromfile(job[part], np.float32).reshape(job[rows], job['k'])) for part, rows in (('a', 'm'), ('b', 'n')))
+    start = time.perf_counter()
+    c = a @ b.t()
+    first = time.perf_counter() - start
+    return first, {'c': c}, lambda: a @ b.t()
+
+
+def main():
+    step = None
+    for line in sys.stdin:
+        try:
+            request = json.loads(line)
+            if request['do'] == 'run':
+                start = time.perf_counter()
+                for _ in range(request['count']):
+                    step()
+                reply = {'ms': (time.perf_counter() - start) * 1000 / request['count'], 'peakBytes': None}
+            else:
+                job = request['job']
+                build = {'matmul': lambda: matmul(job), 'train-step': lambda: train(Model(job['golden'])), 'inference-step': lambda: infer(Model(job['golden']))}
+                first, outputs, step = build[job['case']]()
+                encoded = {name: base64.b64encode(np.ascontiguousarray(value.numpy(), np.float32).tobytes()).decode() for name, value in outputs.items()}
+                reply = {'adapter': f'{CPU}, {torch.get_num_threads()} threads', 'version': torch.__version__, 'firstMs': first * 1000, 'outputs': encoded}
+        except Exception as error:
+            reply = {'error': f'{type(error).__name__}: {error}'}
+        print(json.dumps(reply), flush=True)
+
+
+main()
