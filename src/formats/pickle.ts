@@ -58,7 +58,7 @@ export function readPickle(bytes: Uint8Array, { name = 'pickle', globals, persis
   }
   const steps = scan(bytes, fail)
   for (const global of namedGlobals(steps, fail)) {
-    if (!globals.has(global)) fail(`the pickle names ${JSON.stringify(global)}, which is not allowed — it could run code; save a plain state_dict of tensors`)
+    if (!globals.has(global)) fail(`the pickle names ${JSON.stringify(global)}, which is not allowed — only plain tensors are read, anything else could run code; save a state_dict of dense tensors`)
   }
   return build(steps, globals, persistent, fail)
 }

@@ -105,6 +105,13 @@ test('files that PyTorch wrote', async () => {
   }
 })
 
+test('files of newer versions: more entries in the zip, names of torch.compile, no checksums', async () => {
+  const { tensors } = readTorch(await fixture('compiled'))
+  assert.equal([...tensors].map(([name, { dtype, shape }]) => `${name} ${dtype} ${shape}`), ['_orig_mod.H_init BF16 3', '_orig_mod.inner.weight F32 2,3', '_orig_mod.inner.bias F32 2'])
+  assert.equal([...toFloat32(tensors.get('_orig_mod.H_init')!)], [-0.125, 0, 0.125])
+  assert.equal([...readTorch(await fixture('no-checksums')).tensors.get('a')!.data], [-0.375, -0.25, -0.125, 0, 0.125, 0.25])
+})
+
 test('views come out in row-major order, from every pickle protocol', async () => {
   const at = (row: number, column: number) => (6 * row + column - 12) / 8
   const range = (count: number) => Array.from({ length: count }, (_, i) => i)
