@@ -1,6 +1,7 @@
 #!/usr/bin/env node
 // The program `trm`: finds the command, runs it, and turns errors into one line and an exit code (2: wrong usage, 1: anything else).
 import { UsageError } from './arguments.js'
+import { benchCommand } from './bench.js'
 import { dataCommand } from './data.js'
 import { demoCommand } from './demo.js'
 import { doctorCommand } from './doctor.js'
@@ -19,7 +20,7 @@ interface Command {
   run(args: string[]): Promise<void>
 }
 
-const commands: readonly Command[] = [demoCommand, dataCommand, trainCommand, evalCommand, solveCommand, scoreCommand, importCommand, exportCommand, verifyCommand, doctorCommand]
+const commands: readonly Command[] = [demoCommand, dataCommand, trainCommand, evalCommand, solveCommand, scoreCommand, importCommand, exportCommand, verifyCommand, benchCommand, doctorCommand]
 
 const help = () => `trm — train and run Tiny Recursive Models on WebGPU
 

@@ -1,0 +1,355 @@
+// What is measured: the engine's operations and the model's steps at the sizes of three Tiny Recursive Models, as tables.
+import { Adam, attention, type Engine, Parameters, rmsnorm, rope, ropeTable, type Shape, swiglu, type Tensor } from '../src/engine/index.js'
+import { add } from '../src/engine/ops/add.js'
+import { matmul } from '../src/engine/ops/matmul.js'
+import { Random } from '../src/engine/random.js'
+import type { MatmulSize } from '../src/kernels/matmul.js'
+import { type Puzzles, Slots } from '../src/trm/act.js'
+import { DEFAULTS, innerWidth, lengthOf, type TrmConfig } from '../src/trm/config.js'
+import { Trm } from '../src/trm/model.js'
+import { Trainer } from '../src/trm/trainer.js'
+import {
+  addWork, attentionBackwardWork, type AttentionShape, attentionWork, embeddingBackwardWork, embeddingWork, inferenceWork, linearSizes, lossWork, matmulWork, mixSizes, networkWork,
+  optimizerWork, rmsnormBackwardWork, rmsnormWork, ropeWork, swigluBackwardWork, swigluWork, trainingWork, type Work,
+} from './work.js'
+
+export const SIZES = ['small', 'middle', 'official', 'large'] as const
+export type Size = (typeof SIZES)[number]
+
+export interface Case {
+  /** Unique together with the size. */
+  readonly name: string
+  readonly size: Size
+  /** Of one run. */
+  readonly work: Work
+  /** Makes the tensors on an engine that no other case uses; what it returns records one run. */
+  prepare(engine: Engine): () => void
+}
+
+/** A model and the slots that are computed at a time. */
+export interface ModelSize {
+  readonly size: Size
+  /** For the names of the cases; empty where a size has one model. */
+  readonly label: string
+  readonly config: TrmConfig
+  readonly batch: number
+  readonly microBatch: number
+}
+
+export const SMALL: TrmConfig = {
+  ...DEFAULTS, vocabulary: 6, cells: 16, puzzles: 1, hidden: 64, heads: 2, expansion: 1, cycles: 2, latentSteps: 2, supervisionSteps: 4, positions: 'none', tokenMixing: true, puzzleWidth: 64, puzzleSlots: 1,
+}
+
+export const MIDDLE: TrmConfig = { ...DEFAULTS, vocabulary: 11, cells: 81, puzzles: 1, hidden: 128, heads: 4, puzzleWidth: 0, puzzleSlots: 0 }
+
+/** The published networks for Sudoku-Extreme. */
+export const OFFICIAL_ATTENTION: TrmConfig = { ...DEFAULTS, vocabulary: 11, cells: 81, puzzles: 1 }
+export const OFFICIAL_MLP: TrmConfig = { ...OFFICIAL_ATTENTION, tokenMixing: true, positions: 'none' }
+
+/** Slots that a GPU computes at a time of the official batch of 768. */
+const GPU_MICRO_BATCH = 96
+
+export function modelSizes(isSoftware: boolean): readonly ModelSize[] {
+  const official = isSoftware ? { batch: 2, microBatch: 2 } : { batch: 768, microBatch: GPU_MICRO_BATCH }
+  return [
+    { size: 'small', label: '', config: SMALL, batch: 64, microBatch: 64 },
+    { size: 'middle', label: '', config: MIDDLE, batch: 16, microBatch: 16 },
+    { size: 'official', label: 'MLP ', config: OFFICIAL_MLP, ...official },
+    { size: 'official', label: 'attention ', config: OFFICIAL_ATTENTION, ...official },
+  ]
+}
+
+/** Linear layers: rows of x, outputs, inputs. */
+const LINEAR: readonly (readonly [size: Size, rows: number, out: number, width: number])[] = [
+  ['small', 1088, 512, 64],
+  ['small', 1088, 64, 256],
+  ['middle', 1296, 1024, 128],
+  ['middle', 1296, 128, 512],
+  ['middle', 1296, 384, 128],
+  ['official', 194, 3072, 512],
+  ['official', 194, 512, 1536],
+  ['large', 1024, 1024, 512],
+]
+
+/** Layers over the positions: batch, outputs, positions, width. */
+const MIX: readonly (readonly [size: Size, batch: number, out: number, length: number, width: number])[] = [
+  ['small', 64, 512, 17, 64],
+  ['small', 64, 17, 256, 64],
+  ['official', 2, 1024, 97, 512],
+  ['official', 2, 97, 512, 512],
+]
+
+/** The same layers with as many rows as keep a GPU busy. */
+const GPU_LINEAR: typeof LINEAR = [
+  ['large', GPU_MICRO_BATCH * 97, 3072, 512],
+  ['large', GPU_MICRO_BATCH * 97, 512, 1536],
+  ['large', 4096, 4096, 4096],
+]
+const GPU_MIX: typeof MIX = [
+  ['large', GPU_MICRO_BATCH, 1024, 97, 512],
+  ['large', GPU_MICRO_BATCH, 97, 512, 512],
+]
+
+const ATTENTION: readonly (readonly [size: Size, shape: AttentionShape])[] = [
+  ['middle', { batch: 2, length: 97, heads: 4, headDim: 32 }],
+  ['large', { batch: 1, length: 916, heads: 4, headDim: 32 }],
+]
+const GPU_ATTENTION: typeof ATTENTION = [['large', { batch: GPU_MICRO_BATCH, length: 97, heads: 8, headDim: 64 }]]
+
+const OPTIMIZED: readonly (readonly [size: Size, millions: number])[] = [['middle', 1], ['official', 5]]
+
+/** Everything that is measured on such an adapter, small things first. */
+export function allCases(isSoftware: boolean): Case[] {
+  const gpu = <T>(more: readonly T[]): readonly T[] => (isSoftware ? [] : more)
+  const models = modelSizes(isSoftware)
+  return [
+    dispatchCase(),
+    ...[...LINEAR, ...gpu(GPU_LINEAR)].flatMap(([size, rows, out, width]) => products(size, '', linearSizes(rows, out, width))),
+    ...[...MIX, ...gpu(GPU_MIX)].flatMap(([size, batch, out, length, width]) => products(size, ' mix', mixSizes(batch, out, length, width))),
+    ...models.filter(({ config }, i) => i < 2 || config.tokenMixing).flatMap(elementwise),
+    ...[...ATTENTION, ...gpu(GPU_ATTENTION)].flatMap(([size, shape]) => attentionCases(size, shape)),
+    ...models.filter(({ config }) => !config.tokenMixing).flatMap(ropeCases),
+    ...OPTIMIZED.map(([size, millions]) => optimizerCase(size, millions)),
+    ...models.filter(({ config }, i) => i < 2 || config.tokenMixing).flatMap(endsOfTheModel),
+    ...models.flatMap(modelCases),
+  ]
+}
+
+/** The smallest dispatch there is: its host time is what recording one costs. */
+function dispatchCase(): Case {
+  return {
+    name: 'dispatch of 64 sums',
+    size: 'small',
+    work: addWork(64),
+    prepare(engine) {
+      const [a, b] = [random(engine, [64]), random(engine, [64])]
+      return () => engine.scope(() => void add(engine, a, b))
+    },
+  }
+}
+
+function products(size: Size, kind: string, sizes: ReturnType<typeof linearSizes>): Case[] {
+  return Object.entries(sizes).map(([part, product]) => matmulCase(size, `matmul${kind} ${part}`, product))
+}
+
+function matmulCase(size: Size, name: string, product: MatmulSize): Case {
+  const { m, n, k, batch = 1, reduce = 1, sharedA, sharedB, transposeA, transposeB } = product
+  const form = `${transposeA ? 'T' : 'N'}${transposeB ? 'T' : 'N'}`
+  const pairs = batch > 1 ? `${batch} × ` : reduce > 1 ? `Σ ${reduce} × ` : ''
+  return {
+    name: `${name} ${form} ${pairs}${m}×${n}×${k}`,
+    size,
+    work: matmulWork(product),
+    prepare(engine) {
+      const a = random(engine, [sharedA ? 1 : batch * reduce, m, k])
+      const b = random(engine, [sharedB ? 1 : batch * reduce, k, n])
+      const c = engine.lasting([batch, m, n])
+      return () => matmul(engine, { a, b, c }, product)
+    },
+  }
+}
+
+/**
+ * An operation and its derivative as two cases.
+ * @param make makes the operands; what it returns computes from them, on the engine it is given
+ */
+function both(size: Size, name: string, make: (engine: Engine) => (engine: Engine) => Tensor, forward: Work, backward: Work): Case[] {
+  return [
+    {
+      name,
+      size,
+      work: forward,
+      prepare(engine) {
+        const compute = make(engine)
+        return () => engine.scope(() => void compute(engine))
+      },
+    },
+    { name: `${name} backward`, size, work: backward, prepare: engine => derivative(engine, make(engine)) },
+  ]
+}
+
+/** Norms and gates of a model. */
+function elementwise({ size, config, microBatch: batch }: ModelSize): Case[] {
+  const { hidden, expansion, tokenMixing } = config
+  const length = lengthOf(config)
+  const rows = batch * length
+  const inner = innerWidth(hidden, expansion)
+  const shape = [batch, length, hidden]
+  const norm = (axis: -1 | -2, normed: number, width: number) => both(
+    size,
+    `rmsnorm axis ${axis} ${batch}×${length}×${hidden}`,
+    engine => {
+      const [x, residual] = [random(engine, shape), random(engine, shape)]
+      return on => rmsnorm(on, x, { residual, axis })
+    },
+    rmsnormWork(normed, width),
+    rmsnormBackwardWork(normed, width),
+  )
+  const gate = (engine: Engine) => {
+    const gateUp = random(engine, [rows, 2 * inner])
+    return (on: Engine) => swiglu(on, gateUp)
+  }
+  return [
+    ...norm(-1, rows, hidden),
+    ...(tokenMixing ? norm(-2, batch * hidden, length) : []),
+    ...both(size, `swiglu ${rows}×${inner}`, gate, swigluWork(rows * inner), swigluBackwardWork(rows * inner)),
+  ]
+}
+
+const shapeName = ({ batch, length, heads, headDim }: AttentionShape) => `${batch}×${length}, ${heads} heads of ${headDim}`
+const packed = ({ batch, length, heads, headDim }: AttentionShape) => [batch, length, 3 * heads * headDim]
+
+function attentionCases(size: Size, shape: AttentionShape): Case[] {
+  const make = (engine: Engine) => {
+    const qkv = random(engine, packed(shape))
+    return (on: Engine) => attention(on, qkv, shape.heads)
+  }
+  return both(size, `attention ${shapeName(shape)}`, make, attentionWork(shape), attentionBackwardWork(shape))
+}
+
+function ropeCases({ size, config, microBatch }: ModelSize): Case[] {
+  const { heads, hidden, ropeTheta } = config
+  const shape = { batch: microBatch, length: lengthOf(config), heads, headDim: hidden / heads }
+  const make = (engine: Engine) => {
+    const qkv = random(engine, packed(shape))
+    const table = engine.from(ropeTable(shape.length, shape.headDim, ropeTheta), [shape.length, shape.headDim / 2, 2])
+    return (on: Engine) => rope(on, qkv, table, heads)
+  }
+  return both(size, `rope ${shapeName(shape)}`, make, ropeWork(shape), ropeWork(shape)).slice(0, 1)
+}
+
+function optimizerCase(size: Size, millions: number): Case {
+  const count = millions * 1e6
+  return {
+    name: `optimiser, ${millions} M parameters`,
+    size,
+    work: optimizerWork(count),
+    prepare(engine) {
+      const optimizer = new Adam(engine, new Parameters(engine, { weights: [count / 1000, 1000] }), { emaRate: 0.999 })
+      const [values, gradients] = [randomValues(count), randomValues(count)]
+      optimizer.values.write('weights', values)
+      optimizer.gradients.write('weights', gradients)
+      optimizer.prepare(1, 1e-4)
+      return () => optimizer.step()
+    },
+  }
+}
+
+/** Input embedding and loss: what comes before and after the network. */
+function endsOfTheModel({ size, config, microBatch: batch }: ModelSize): Case[] {
+  const ids = (engine: Engine) => engine.from(randomPuzzles(config, batch).inputs, [batch, config.cells])
+  const puzzleRows = (engine: Engine) => (config.puzzleWidth ? random(engine, [batch, config.puzzleWidth]) : undefined)
+  const embedding = (engine: Engine) => {
+    const [inputs, rows] = [ids(engine), puzzleRows(engine)]
+    // The model remembers its engine; the derivative wants another one.
+    const models = new Map<Engine, Trm>()
+    return (on: Engine) => {
+      const model = models.get(on) ?? Trm.create(on, config)
+      models.set(on, model)
+      return model.embed(inputs, rows)
+    }
+  }
+  const loss: Case = {
+    name: `supervision loss ${batch}×${config.cells}×${config.vocabulary}`,
+    size,
+    work: lossWork(config, batch),
+    prepare(engine) {
+      const { slots, model } = filledSlots(engine, config, batch)
+      const logits = random(engine, [batch, model.length, config.vocabulary])
+      const q = random(engine, [batch, 2])
+      return () => engine.scope(() => void slots.loss({ logits, q }, 'stablemax', 1 / batch))
+    },
+  }
+  return [...both(size, `input embedding ${batch}×${lengthOf(config)}×${config.hidden}`, embedding, embeddingWork(config, batch), embeddingBackwardWork(config, batch)), loss]
+}
+
+/** The steps of the model. */
+function modelCases({ size, label, config, batch, microBatch }: ModelSize): Case[] {
+  return [
+    {
+      name: `${label}recursion step, batch ${microBatch}`,
+      size,
+      work: networkWork(config, microBatch),
+      prepare(engine) {
+        const model = Trm.create(engine, config)
+        const shape = [microBatch, model.length, config.hidden]
+        const [z, injection] = [random(engine, shape), random(engine, shape)]
+        return () => engine.scope(() => void model.network(z, injection, z))
+      },
+    },
+    {
+      name: `${label}supervision step, inference, batch ${microBatch}`,
+      size,
+      work: inferenceWork(config, microBatch),
+      prepare(engine) {
+        const { model, slots } = filledSlots(engine, config, microBatch)
+        return () => engine.scope(() => {
+          model.think(slots.carry, model.embed(slots.inputs, slots.puzzleRows()), config.cycles)
+          model.heads(slots.carry.y)
+        })
+      },
+    },
+    {
+      name: `${label}${TRAINING_STEP}, batch ${batch}${microBatch < batch ? ` by ${microBatch}` : ''}`,
+      size,
+      work: trainingWork(config, batch, microBatch),
+      prepare(engine) {
+        const trainer = new Trainer(Trm.create(engine, config), { batchSize: batch, microBatch })
+        const puzzles = randomPuzzles(config, batch)
+        return () => trainer.run(puzzles)
+      },
+    },
+  ]
+}
+
+/** Words that the names of all training cases have. */
+export const TRAINING_STEP = 'training step'
+
+/** Slots that hold random puzzles. */
+function filledSlots(engine: Engine, config: TrmConfig, batch: number): { model: Trm; slots: Slots } {
+  const model = Trm.create(engine, config)
+  const slots = new Slots(model, batch)
+  slots.offer(randomPuzzles(config, batch))
+  slots.restart()
+  return { model, slots }
+}
+
+/** Runs the derivative of what `compute` computes, as the tape would. */
+function derivative(engine: Engine, compute: (engine: Engine) => Tensor): () => void {
+  let taken: { dy: Tensor; inputs: readonly Tensor[]; backward: RecordArguments[2] } | undefined
+  const watching: Engine = Object.assign(Object.create(engine) as Engine, {
+    record: (...[y, inputs, backward]: RecordArguments) => {
+      taken = { dy: random(engine, y.shape), inputs, backward }
+      return y
+    },
+  })
+  compute(watching)
+  const { dy, inputs, backward } = taken!
+  const targets = inputs.map(({ shape }) => engine.lasting(shape))
+  return () => engine.scope(() => {
+    backward(dy).forEach((gradient, i) => {
+      if (typeof gradient === 'function') gradient(targets[i], false)
+    })
+  })
+}
+
+type RecordArguments = Engine['record'] extends (...given: infer Given) => unknown ? Given : never
+
+/** Random values of (−1, 1); a block of them is repeated, as drawing millions takes long. */
+export function randomValues(count: number): Float32Array<ArrayBuffer> {
+  const random = new Random(1)
+  const block = Float32Array.from({ length: Math.min(count, 4099) }, () => 2 * random.uniform() - 1)
+  const values = new Float32Array(count)
+  for (let at = 0; at < count; at += block.length) values.set(block.subarray(0, Math.min(block.length, count - at)), at)
+  return values
+}
+
+function random(engine: Engine, shape: Shape): Tensor {
+  return engine.from(randomValues(shape.reduce((a, b) => a * b, 1)), shape)
+}
+
+export function randomPuzzles({ cells, vocabulary }: TrmConfig, count: number): Puzzles {
+  const random = new Random(2)
+  const ids = () => Int32Array.from({ length: count * cells }, () => Math.floor(random.uniform() * vocabulary))
+  return { inputs: ids(), labels: ids(), puzzleIdentifiers: new Int32Array(count) }
+}

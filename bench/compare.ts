@@ -1,0 +1,79 @@
+// Two results side by side, the greatest changes first. Knows no files.
+import { alignTable, digits, peakLine, type Result } from './report.js'
+import type { Row } from './suite.js'
+
+export interface Pair {
+  a: Row
+  b: Row
+  /** Median of a over median of b: above 1, b is faster. */
+  ratio: number
+  /** The same by processor time, where both have it. */
+  ratioCpu: number | undefined
+  /** The middle halves of the measurements overlap: the change may be chance. */
+  isUnclear: boolean
+}
+
+const key = (row: Row) => `${row.size} ${row.case}`
+
+/** Cases that both have, the one that changed most first (by processor time where both have it), and names of those that one of them lacks. */
+export function pairRows(a: readonly Row[], b: readonly Row[]): { pairs: Pair[]; onlyA: string[]; onlyB: string[] } {
+  const others = new Map(b.map(row => [key(row), row]))
+  const pairs: Pair[] = []
+  for (const row of a) {
+    const other = others.get(key(row))
+    if (!other) continue
+    const ratioCpu = row.cpuMs && other.cpuMs ? row.cpuMs / other.cpuMs : undefined
+    const isUnclear = row.spread[0] <= other.spread[1] && other.spread[0] <= row.spread[1]
+    pairs.push({ a: row, b: other, ratio: row.medianMs / other.medianMs, ratioCpu, isUnclear })
+  }
+  const change = ({ ratio, ratioCpu }: Pair) => Math.abs(Math.log(ratioCpu ?? ratio))
+  pairs.sort((x, y) => change(y) - change(x))
+  const paired = new Set(pairs.map(pair => key(pair.a)))
+  const unpaired = (rows: readonly Row[]) => rows.map(key).filter(name => !paired.has(name))
+  return { pairs, onlyA: unpaired(a), onlyB: unpaired(b) }
+}
+
+/** The comparison as text. */
+export function compareResults(a: Result, b: Result): string {
+  const { pairs, onlyA, onlyB } = pairRows(a.rows, b.rows)
+  if (!pairs.length) throw new Error('bench compare: the two results have no case in common, expected results of the same cases')
+  const hasCpu = pairs.some(({ ratioCpu }) => ratioCpu !== undefined)
+  const about = (name: string, { adapter, commit, date, load, peak }: Result) => [`${name}  ${adapter}, commit ${commit ?? 'unknown'}, ${date}, load ${digits(load.before)} … ${digits(load.after)}`, `   peak ${peakLine(peak)}`]
+  const head = ['size', 'case', 'A ms', 'B ms', 'A / B', ...(hasCpu ? ['by cpu'] : []), 'A % peak', 'B % peak', '']
+  const lines = pairs.map(pair => [
+    pair.a.size,
+    pair.a.case,
+    digits(pair.a.medianMs),
+    digits(pair.b.medianMs),
+    digits(pair.ratio),
+    ...(hasCpu ? [pair.ratioCpu === undefined ? '–' : digits(pair.ratioCpu)] : []),
+    digits(pair.a.percentOfPeak),
+    digits(pair.b.percentOfPeak),
+    pair.isUnclear ? 'quartiles overlap' : pair.ratio > 1 ? 'B faster' : 'B slower',
+  ])
+  const mean = (ratios: readonly number[]) => Math.exp(ratios.reduce((total, ratio) => total + Math.log(ratio), 0) / ratios.length)
+  const ratiosCpu = pairs.flatMap(({ ratioCpu }) => (ratioCpu === undefined ? [] : [ratioCpu]))
+  return [
+    ...about('A', a),
+    ...about('B', b),
+    ...(a.adapter === b.adapter ? [] : ['The adapters differ: compare shares of the peak rather than times.']),
+    '',
+    alignTable([head, ...lines], 2),
+    '',
+    `geometric mean of A / B over ${pairs.length} cases: ${digits(mean(pairs.map(({ ratio }) => ratio)))}${ratiosCpu.length ? `, by processor time ${digits(mean(ratiosCpu))}` : ''}`,
+    ...(onlyA.length ? [`only in A: ${onlyA.join('; ')}`] : []),
+    ...(onlyB.length ? [`only in B: ${onlyB.join('; ')}`] : []),
+  ].join('\n')
+}
+
+/** @throws naming `file` when it holds no result */
+export function parseResult(text: string, file: string): Result {
+  let value: Partial<Result> | null
+  try {
+    value = JSON.parse(text)
+  } catch {
+    throw new Error(`bench result ${file}: not JSON, expected a file that "trm bench --json" wrote`)
+  }
+  if (!value || !Array.isArray(value.rows) || typeof value.peak?.gflops !== 'number') throw new Error(`bench result ${file}: no rows or no peak in it, expected a file that "trm bench --json" wrote`)
+  return value as Result
+}

@@ -1,0 +1,112 @@
+// Results as text: aligned tables of what was measured. Knows no files.
+import { TRAINING_STEP } from './cases.js'
+import type { Peak } from './peak.js'
+import type { ColdStart, Row, SuiteResult } from './suite.js'
+
+/** What the command writes as JSON. */
+export interface Result extends SuiteResult {
+  /** Commit of the working tree, with + where it has changes; null outside of a repository. */
+  commit: string | null
+  /** ISO 8601. */
+  date: string
+  node: string
+  /** Load average of the last minute before and after, and cores. */
+  load: { before: number; after: number; cores: number }
+  /** Fresh processes, with the driver's shader cache and without it. */
+  coldStarts?: { warm: ProcessStart[]; cold: ProcessStart[] }
+}
+
+export interface ProcessStart extends ColdStart {
+  /** From the start of the process to the computed step, ms. */
+  processMs: number
+  /** Processor time of all its threads until then, ms. */
+  cpuMs: number
+}
+
+/** Columns aligned: the first `left` ones to the left, the others to the right. */
+export function alignTable(rows: readonly (readonly string[])[], left = 1): string {
+  const widths = rows[0].map((_, column) => Math.max(...rows.map(row => row[column].length)))
+  return rows.map(row => row.map((cell, i) => (i < left ? cell.padEnd(widths[i]) : cell.padStart(widths[i]))).join('  ').trimEnd()).join('\n')
+}
+
+/** Three significant digits, no exponent. */
+export function digits(value: number): string {
+  if (!Number.isFinite(value)) return '–'
+  if (value === 0) return '0'
+  const size = Math.floor(Math.log10(Math.abs(value)))
+  return value.toFixed(Math.max(0, Math.min(4, 2 - size)))
+}
+
+export function size(bytes: number): string {
+  const units = ['B', 'kB', 'MB', 'GB', 'TB']
+  let unit = 0
+  while (bytes >= 999.5 && unit < units.length - 1) {
+    bytes /= 1000
+    unit++
+  }
+  return `${digits(bytes)} ${units[unit]}`
+}
+
+/** The table of all cases. */
+export function rowsTable(rows: readonly Row[]): string {
+  const hasCpu = rows.some(row => row.percentOfPeakCpu !== undefined)
+  const head = ['size', 'case', 'ms', 'quartiles', 'GFLOP/s', 'GB/s', '% peak', ...(hasCpu ? ['% cpu'] : []), 'memory']
+  const lines = rows.map(row => [
+    row.size,
+    row.case,
+    digits(row.medianMs),
+    `${digits(row.spread[0])} … ${digits(row.spread[1])}`,
+    digits(row.gflops),
+    digits(row.gbs),
+    digits(row.percentOfPeak),
+    ...(hasCpu ? [row.percentOfPeakCpu === undefined ? '–' : digits(row.percentOfPeakCpu)] : []),
+    size(row.peakBytes),
+  ])
+  return alignTable([head, ...lines], 2)
+}
+
+/** What the host does: for cases of many dispatches, and for the smallest one. */
+export function hostTable(rows: readonly Row[]): string {
+  const shown = rows.filter(row => row.dispatches > 3 || row.case.startsWith('dispatch') || row.case.includes(TRAINING_STEP))
+  if (!shown.length) return ''
+  const head = ['size', 'case', 'dispatches', 'submits', 'host ms', 'host µs each', '% of the time']
+  return alignTable([head, ...shown.map(row => [
+    row.size,
+    row.case,
+    digits(row.dispatches),
+    row.submits < 0.5 ? '< 1' : digits(row.submits),
+    digits(row.hostMs),
+    digits((1000 * row.hostMs) / row.dispatches),
+    digits((100 * row.hostMs) / row.medianMs),
+  ])], 2)
+}
+
+export function peakLine({ gflops, gbs, gflopsCpu, gbsCpu }: Peak): string {
+  return `${digits(gflops)} GFLOP/s, ${digits(gbs)} GB/s${gflopsCpu && gbsCpu ? ` (by processor time ${digits(gflopsCpu)} and ${digits(gbsCpu)})` : ''}`
+}
+
+/** The whole result as text. */
+export function report(result: Result): string {
+  const { adapter, commit, date, node, load, peak, rows, coldStarts } = result
+  const host = hostTable(rows)
+  const start = (name: string, starts: readonly ProcessStart[]) =>
+    starts.map(({ totalMs, openMs, modelMs, recordMs, finishMs, processMs, cpuMs, pipelines }) =>
+      `cold start, ${name}: ${digits(totalMs)} ms = open ${digits(openMs)} + model ${digits(modelMs)} + record and compile ${digits(recordMs)} + compute ${digits(finishMs)}; ${pipelines} pipelines; ${digits(processMs)} ms since the process began, ${digits(cpuMs)} ms of processor time`)
+  return [
+    `adapter: ${adapter}`,
+    `commit ${commit ?? 'unknown'}, ${date}, Node ${node}, load ${digits(load.before)} before and ${digits(load.after)} after, on ${load.cores} cores`,
+    `peak before  ${peakLine(peak.before)}`,
+    `peak after   ${peakLine(peak.after)}`,
+    `peak taken   ${peakLine(peak)}`,
+    '',
+    rowsTable(rows),
+    ...(host ? ['', host] : []),
+    ...(coldStarts ? ['', ...start('shader cache warm', coldStarts.warm), ...start('shader cache off', coldStarts.cold)] : []),
+  ].join('\n')
+}
+
+/** Name of a result's file: adapter and day. */
+export function resultName({ adapter, date }: Pick<Result, 'adapter' | 'date'>): string {
+  const words = adapter.toLowerCase().replace(/[^a-z0-9]+/g, '-').replace(/^-|-$/g, '')
+  return `${words.slice(0, 48).replace(/-$/, '')}-${date.slice(0, 10)}.json`
+}

@@ -1,0 +1,221 @@
+// The work of each operation, in FLOP and bytes: what its formula asks for, not what a kernel happens to do.
+// One FLOP is an addition, subtraction, multiplication, division, negation, exp, sqrt, log or atan2. Comparisons are free.
+// Bytes: each operand is read once and each result written once, four bytes a value; what an accumulating result held is read too.
+import type { MatmulSize } from '../src/kernels/matmul.js'
+import { innerWidth, lengthOf, type TrmConfig } from '../src/trm/config.js'
+import { parameterShapes } from '../src/trm/model.js'
+
+export interface Work {
+  flop: number
+  bytes: number
+  /** Of `flop`, those of matrix products (attention's not counted). */
+  products: number
+}
+
+export const NOTHING: Work = { flop: 0, bytes: 0, products: 0 }
+
+export function sum(...parts: readonly Work[]): Work {
+  return parts.reduce((a, b) => ({ flop: a.flop + b.flop, bytes: a.bytes + b.bytes, products: a.products + b.products }), NOTHING)
+}
+
+export function times(n: number, { flop, bytes, products }: Work): Work {
+  return { flop: n * flop, bytes: n * bytes, products: n * products }
+}
+
+/** @param values read and written, counted each time */
+const plain = (flop: number, values: number): Work => ({ flop, bytes: 4 * values, products: 0 })
+
+/** Two FLOP per multiply-add. */
+export function matmulWork({ m, n, k, batch = 1, reduce = 1, sharedA = false, sharedB = false, accumulate = false }: MatmulSize): Work {
+  const pairs = batch * reduce
+  const flop = 2 * m * n * k * pairs
+  return { flop, bytes: 4 * (m * k * (sharedA ? 1 : pairs) + k * n * (sharedB ? 1 : pairs) + m * n * batch * (accumulate ? 2 : 1)), products: flop }
+}
+
+/** The three products of a linear layer over the last axis. */
+export function linearSizes(rows: number, out: number, width: number): Record<'forward' | 'dX' | 'dW', MatmulSize> {
+  return {
+    forward: { m: rows, n: out, k: width, transposeB: true },
+    dX: { m: rows, n: width, k: out },
+    dW: { m: out, n: width, k: rows, transposeA: true },
+  }
+}
+
+/** The three products of a layer over the next-to-last axis: weight (out, length) times x (batch, length, width). */
+export function mixSizes(batch: number, out: number, length: number, width: number): Record<'forward' | 'dX' | 'dW', MatmulSize> {
+  return {
+    forward: { m: out, n: width, k: length, batch, sharedA: true },
+    dX: { m: length, n: width, k: out, transposeA: true, batch, sharedA: true },
+    dW: { m: out, n: length, k: width, transposeB: true, reduce: batch },
+  }
+}
+
+/** y = a + b. */
+export function addWork(count: number): Work {
+  return plain(count, 3 * count)
+}
+
+/** y = s / sqrt(mean(s²) + epsilon), s = x + residual: four FLOP a value, four a row; the row's factor is kept. */
+export function rmsnormWork(rows: number, width: number): Work {
+  return plain(rows * (4 * width + 3), rows * (3 * width + 1))
+}
+
+/** scale · (dy − y · mean(y · dy)): five FLOP a value, one division a row. */
+export function rmsnormBackwardWork(rows: number, width: number): Work {
+  return plain(rows * (5 * width + 1), rows * (3 * width + 1))
+}
+
+/** gate / (1 + exp(−gate)) · up. @param count values of the result */
+export function swigluWork(count: number): Work {
+  return plain(5 * count, 3 * count)
+}
+
+/** With σ: dy · up · σ · (1 + gate · (1 − σ)) and dy · gate · σ. */
+export function swigluBackwardWork(count: number): Work {
+  return plain(12 * count, 5 * count)
+}
+
+export interface AttentionShape {
+  batch: number
+  length: number
+  heads: number
+  headDim: number
+}
+
+/** The two products of the scores and the values, 4 · L² · d a head; the softmax is not counted, as is usual. */
+export function attentionWork({ batch, length, heads, headDim }: AttentionShape): Work {
+  const values = batch * length * heads * headDim
+  return plain(4 * length * values, 4 * values + batch * heads * length)
+}
+
+/** Five products: the scores again, dP, dV, dQ, dK. Reads qkv, o, dO and the row sums, writes dQkv. */
+export function attentionBackwardWork({ batch, length, heads, headDim }: AttentionShape): Work {
+  const values = batch * length * heads * headDim
+  return plain(10 * length * values, 8 * values + batch * heads * length)
+}
+
+/** Two multiplications and an addition for each value of queries and keys; values are copied. Either direction. */
+export function ropeWork({ batch, length, heads, headDim }: AttentionShape): Work {
+  const values = batch * length * heads * headDim
+  return plain(6 * values, 6 * values + length * headDim)
+}
+
+/** Table rows by number, puzzle rows in front, scaled: one multiplication a value, two with learned positions. */
+export function embeddingWork(config: TrmConfig, batch: number): Work {
+  const { hidden, cells, vocabulary, puzzleWidth, positions } = config
+  const values = batch * lengthOf(config) * hidden
+  const learned = positions === 'learned' ? 1 : 0
+  return plain((1 + learned) * values, values + vocabulary * hidden + batch * (cells + puzzleWidth) + learned * lengthOf(config) * hidden)
+}
+
+/** Every token's gradient is added to its table row, puzzle rows and rows of the table are scaled. */
+export function embeddingBackwardWork(config: TrmConfig, batch: number): Work {
+  const { hidden, cells, vocabulary, puzzleWidth, positions } = config
+  const tokens = batch * cells * hidden
+  const learned = positions === 'learned' ? lengthOf(config) * hidden : 0
+  return plain(tokens + vocabulary * hidden + batch * puzzleWidth + (batch + 1) * learned, tokens + vocabulary * hidden + batch * (cells + 2 * puzzleWidth) + (batch + 1) * learned)
+}
+
+/** Stablemax cross-entropy and its gradient: ten FLOP a logit of a cell; predictions and gradients are written, the prefix's too. */
+export function lossWork(config: TrmConfig, batch: number): Work {
+  const { cells, vocabulary } = config
+  return plain(10 * batch * cells * vocabulary, batch * ((cells + lengthOf(config)) * vocabulary + 2 * cells + 10))
+}
+
+/** AdamATan2 with decay and a moving average: 17 FLOP a parameter; five values read, four written. */
+export function optimizerWork(count: number): Work {
+  return plain(17 * count, 9 * count)
+}
+
+const channels = (config: TrmConfig, batch: number) => ({ rows: batch * lengthOf(config), inner: innerWidth(config.hidden, config.expansion) })
+
+/** Layers of the network as pairs of forward and backward work. */
+function blockWork(config: TrmConfig, batch: number): { forward: Work; backward: Work } {
+  const { hidden, heads, tokenMixing, positions } = config
+  const length = lengthOf(config)
+  const { rows, inner } = channels(config, batch)
+  const forward: Work[] = []
+  const backward: Work[] = []
+  const product = ({ forward: size, dX, dW }: ReturnType<typeof linearSizes>) => {
+    forward.push(matmulWork(size))
+    backward.push(matmulWork(dX), matmulWork({ ...dW, accumulate: true }))
+  }
+  const gate = (count: number) => {
+    forward.push(swigluWork(count))
+    backward.push(swigluBackwardWork(count))
+  }
+  const norm = (normed: number, width: number) => {
+    forward.push(rmsnormWork(normed, width))
+    backward.push(rmsnormBackwardWork(normed, width))
+  }
+  if (tokenMixing) {
+    const mixInner = innerWidth(length, config.expansion)
+    product(mixSizes(batch, 2 * mixInner, length, hidden))
+    gate(batch * mixInner * hidden)
+    product(mixSizes(batch, length, mixInner, hidden))
+    norm(batch * hidden, length)
+  } else {
+    const shape = { batch, length, heads, headDim: hidden / heads }
+    product(linearSizes(rows, 3 * hidden, hidden))
+    if (positions === 'rope') {
+      forward.push(ropeWork(shape))
+      backward.push(ropeWork(shape))
+    }
+    forward.push(attentionWork(shape))
+    backward.push(attentionBackwardWork(shape))
+    product(linearSizes(rows, hidden, hidden))
+    norm(rows, hidden)
+  }
+  product(linearSizes(rows, 2 * inner, hidden))
+  gate(rows * inner)
+  product(linearSizes(rows, hidden, inner))
+  norm(rows, hidden)
+  return { forward: sum(...forward), backward: sum(...backward) }
+}
+
+/** One application of the network. */
+export function networkWork(config: TrmConfig, batch: number): Work {
+  return sum(addWork(batch * lengthOf(config) * config.hidden), times(config.layers, blockWork(config, batch).forward))
+}
+
+/** Its derivative; adding up gradients of what is used twice is not counted. */
+export function networkBackwardWork(config: TrmConfig, batch: number): Work {
+  return times(config.layers, blockWork(config, batch).backward)
+}
+
+/** n latent steps and the answer. */
+function cycleWork(config: TrmConfig, batch: number): Work {
+  return sum(addWork(batch * lengthOf(config) * config.hidden), times(config.latentSteps + 1, networkWork(config, batch)))
+}
+
+function headSizes(config: TrmConfig, batch: number): ReturnType<typeof linearSizes>[] {
+  return [linearSizes(batch * lengthOf(config), config.vocabulary, config.hidden), linearSizes(batch, 2, config.hidden)]
+}
+
+/** One supervision step without gradient: input, all cycles, heads. */
+export function inferenceWork(config: TrmConfig, batch: number): Work {
+  return sum(embeddingWork(config, batch), times(config.cycles, cycleWork(config, batch)), ...headSizes(config, batch).map(({ forward }) => matmulWork(forward)))
+}
+
+/**
+ * One training step of `batch` slots in chunks of `microBatch`: the input twice, all cycles, the last one's derivative, heads, loss, optimiser.
+ * Restarting halted slots is not counted, as it depends on their number.
+ */
+export function trainingWork(config: TrmConfig, batch: number, microBatch = batch): Work {
+  const chunk = (slots: number) => sum(
+    inferenceWork(config, slots),
+    embeddingWork(config, slots),
+    times(config.latentSteps + 1, networkBackwardWork(config, slots)),
+    ...headSizes(config, slots).flatMap(({ dX, dW }) => [matmulWork(dX), matmulWork(dW)]),
+    embeddingBackwardWork(config, slots),
+    lossWork(config, slots),
+  )
+  const whole = Math.floor(batch / microBatch)
+  const rest = batch % microBatch
+  return sum(times(whole, chunk(microBatch)), rest ? chunk(rest) : NOTHING, optimizerWork(parameterCount(config)))
+}
+
+/** Trained values, the puzzle embedding not among them. */
+export function parameterCount(config: TrmConfig): number {
+  return Object.values(parameterShapes(config)).reduce((n, shape) => n + shape.reduce((a, b) => a * b, 1), 0)
+}

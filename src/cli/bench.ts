@@ -1,0 +1,161 @@
+// trm bench: measures the engine and the model on this machine, writes results, and compares two of them.
+import { execFile, execFileSync } from 'node:child_process'
+import { existsSync, readdirSync, readFileSync } from 'node:fs'
+import { mkdir } from 'node:fs/promises'
+import { availableParallelism, loadavg } from 'node:os'
+import { join } from 'node:path'
+import { fileURLToPath } from 'node:url'
+import { promisify } from 'node:util'
+import { type Size, SIZES } from '../../bench/cases.js'
+import { compareResults, parseResult } from '../../bench/compare.js'
+import { type Clock, WALL } from '../../bench/measure.js'
+import { type ProcessStart, report, type Result, resultName } from '../../bench/report.js'
+import { COLD_START, coldStart, coldStartRow, runSuite } from '../../bench/suite.js'
+import { adapterOption, openEngine } from './adapter.js'
+import { parseArguments, UsageError } from './arguments.js'
+import { readBytes, reason, writeWhole } from './files.js'
+import { Progress } from './progress.js'
+
+const FOLDER = 'bench/results'
+
+const usage = {
+  command: 'trm bench',
+  summary: 'Measure operations and steps of the model: time, GFLOP/s, GB/s, share of this adapter\'s peak, memory.',
+  options: {
+    only: { type: 'string', placeholder: 'TEXT,…', description: 'only cases whose size and name contain one of these, e.g. "matmul,official training"; "cold start" is one too' },
+    size: { type: 'string', default: SIZES.join(','), placeholder: 'SIZE,…', description: `only these of ${SIZES.join(', ')}` },
+    repeats: { type: 'number', min: 1, description: 'measurements of each case (default: 7, and 3 where one lasts longer than a second)' },
+    json: { type: 'string', placeholder: 'FILE', description: 'write the result as JSON' },
+    save: { type: 'boolean', description: `write it to ${FOLDER}/ADAPTER-DATE.json` },
+    adapter: adapterOption,
+  },
+  notes: 'trm bench compare A.json B.json   shows two results side by side.\ntrm bench start                   opens an engine, trains one step of the small model, and prints the times as JSON.',
+} as const
+
+const compareUsage = {
+  command: 'trm bench compare',
+  summary: 'Two results side by side, the greatest changes first.',
+  options: {},
+  positionals: ['A.json', 'B.json'],
+} as const
+
+const startUsage = {
+  command: 'trm bench start',
+  summary: 'Times of a fresh process: opening the engine, compiling, the first training step of the small model. Prints JSON.',
+  options: { adapter: adapterOption },
+} as const
+
+export const benchCommand = {
+  name: 'bench',
+  summary: 'speed and memory of operations and steps on this machine',
+  async run([first, ...rest]: string[]): Promise<void> {
+    if (first === 'compare') return compare(rest)
+    if (first === 'start') return start(rest)
+    return bench(first === undefined ? [] : [first, ...rest])
+  },
+}
+
+async function bench(args: string[]): Promise<void> {
+  const parsed = parseArguments(args, usage)
+  if (!parsed) return
+  const { only: onlyText = '', size, repeats, json, save, adapter } = parsed.values
+  const list = (text: string) => text.split(',').map(part => part.trim()).filter(Boolean)
+  const only = list(onlyText)
+  const sizes = list(size)
+  const wrong = sizes.find(name => !(SIZES as readonly string[]).includes(name))
+  if (wrong !== undefined || !sizes.length) throw new UsageError(`trm bench: --size: expected some of ${SIZES.join(', ')}, got ${JSON.stringify(wrong ?? size)}`)
+
+  const wantsStart = sizes.includes('small') && (!only.length || only.some(part => COLD_START.includes(part.toLowerCase())))
+  const progress = new Progress()
+  const load = { before: loadavg()[0], after: 0, cores: availableParallelism() }
+  const commit = workingTree()
+  const suite = await runSuite({
+    open: () => openEngine({ adapter }),
+    only,
+    sizes: sizes as Size[],
+    repeats,
+    clock: ({ isSoftware }) => (isSoftware ? processorClock() : undefined) ?? WALL,
+    mayBeEmpty: wantsStart,
+    onProgress: (done, total, text) => progress.show(done, total, `${done}/${total} ${text}`),
+  })
+  const coldStarts = wantsStart ? { warm: await freshStarts(adapter, {}), cold: await freshStarts(adapter, NO_SHADER_CACHE) } : undefined
+  progress.end()
+  load.after = loadavg()[0]
+  const { peak } = suite
+  const rows = [...suite.rows]
+  if (coldStarts) rows.push(coldStartRow(`${COLD_START}, shader cache warm`, coldStarts.warm, peak), coldStartRow(`${COLD_START}, shader cache off`, coldStarts.cold, peak))
+  const result: Result = { ...suite, rows, commit, date: new Date().toISOString(), node: process.versions.node, load, ...(coldStarts ? { coldStarts } : {}) }
+  console.log(report(result))
+  if (save) await mkdir(FOLDER, { recursive: true }).catch(error => { throw new Error(`cannot make ${FOLDER}: ${reason(error)}`) })
+  for (const file of [...(json ? [json] : []), ...(save ? [join(FOLDER, resultName(result))] : [])]) {
+    await writeWhole(file, `${JSON.stringify(result, null, 1)}\n`)
+    console.log(`written: ${file}`)
+  }
+}
+
+async function compare(args: string[]): Promise<void> {
+  const parsed = parseArguments(args, compareUsage)
+  if (!parsed) return
+  const [a, b] = await Promise.all(parsed.positionals.map(async file => parseResult(new TextDecoder().decode(await readBytes(file, 'bench result')), file)))
+  console.log(compareResults(a, b))
+}
+
+async function start(args: string[]): Promise<void> {
+  const parsed = parseArguments(args, startUsage)
+  if (!parsed) return
+  const times = await coldStart(() => openEngine(parsed.values))
+  const { user, system } = process.cpuUsage()
+  // performance.now() counts from the start of the process.
+  const result: ProcessStart = { ...times, processMs: performance.now(), cpuMs: (user + system) / 1000 }
+  console.log(JSON.stringify(result))
+}
+
+/** Variables that keep Mesa's and NVIDIA's drivers from remembering compiled kernels. */
+const NO_SHADER_CACHE = { MESA_SHADER_CACHE_DISABLE: 'true', __GL_SHADER_DISK_CACHE: '0' }
+
+/** Fresh processes, one after the other. With a shader cache, one more goes before to fill it. */
+async function freshStarts(adapter: string | undefined, environment: Record<string, string>): Promise<ProcessStart[]> {
+  const once = async (): Promise<ProcessStart> => {
+    const { stdout } = await promisify(execFile)(process.execPath, [process.argv[1], 'bench', 'start', ...(adapter ? ['--adapter', adapter] : [])], { env: { ...process.env, ...environment } })
+    return JSON.parse(stdout)
+  }
+  if (environment !== NO_SHADER_CACHE) await once()
+  return [await once(), await once(), await once()]
+}
+
+/** Commit of the program's own repository, with + where tracked files were changed. */
+function workingTree(): string | null {
+  try {
+    const git = (...args: string[]) => execFileSync('git', args, { cwd: fileURLToPath(new URL('.', import.meta.url)), encoding: 'utf8', stdio: ['ignore', 'pipe', 'ignore'] }).trim()
+    return git('rev-parse', '--short', 'HEAD') + (git('status', '--porcelain', '--untracked-files=no') ? '+' : '')
+  } catch {
+    return null
+  }
+}
+
+const never = new Int32Array(new SharedArrayBuffer(4))
+
+/** A clock that also knows processor times: of JavaScript's thread, and of all others per core. From Linux's own accounts. */
+function processorClock(): Clock | undefined {
+  const cores = availableParallelism()
+  const threadMs = (thread: string) => Number(readFileSync(`/proc/self/task/${thread}/schedstat`, 'utf8').split(' ')[0]) / 1e6
+  const main = String(process.pid)
+  const cpu = () => {
+    let ms = 0
+    for (const thread of readdirSync('/proc/self/task')) {
+      if (thread === main) continue
+      try {
+        ms += threadMs(thread)
+      } catch {
+        // It ended meanwhile.
+      }
+    }
+    return ms / cores
+  }
+  const host = () => {
+    // A thread's account is brought up to date when it stops running.
+    Atomics.wait(never, 0, 0, 0.01)
+    return threadMs(main)
+  }
+  return existsSync(`/proc/self/task/${main}/schedstat`) ? { now: () => performance.now(), cpu, host } : undefined
+}
