@@ -1,0 +1,149 @@
+// The suite for real on one tiny case, the peak's kernels, what results look like, and the comparison of two.
+import { readdirSync, readFileSync } from 'node:fs'
+import { join } from 'node:path'
+import { test } from 'uvu'
+import * as assert from 'uvu/assert'
+import { compareResults, pairRows, parseResult } from '../../bench/compare.js'
+import { measure } from '../../bench/measure.js'
+import { copy, largerPeak, multiplyAdd } from '../../bench/peak.js'
+import { alignTable, digits, hostTable, report, type Result, resultName, rowsTable, size } from '../../bench/report.js'
+import { coldStartRow, type Row, runCase, toRow } from '../../bench/suite.js'
+import { allCases } from '../../bench/cases.js'
+import { openEngine } from '../engine-under-test.js'
+import { rootFolder } from '../files.js'
+import { values } from '../shapes.js'
+
+const peak = { gflops: 100, gbs: 10 }
+const tiny = allCases(true)[0]
+
+test('one tiny case for real', async () => {
+  const { measurement, peakBytes } = await runCase(tiny, { open: openEngine, repeats: 2, minimumMs: 2 })
+  const row = toRow(tiny, measurement, peakBytes, peak)
+  assert.is(row.case, tiny.name)
+  assert.ok(row.medianMs > 0 && row.spread[0] <= row.medianMs && row.medianMs <= row.spread[1])
+  // Beside those of the check that the adapter computes.
+  const fresh = await openEngine()
+  assert.is(row.peakBytes - fresh.stats.bytes, 3 * 256)
+  fresh.close()
+  assert.is(row.dispatches, 1)
+  assert.is(row.repeats, 2)
+  assert.ok(measurement.runs > 1 && row.submits <= 1)
+  assert.ok(row.hostMs > 0 && row.hostMs <= row.medianMs * 1.5)
+  assert.equal(Object.keys(row).sort(), ['bytes', 'case', 'dispatches', 'flop', 'gbs', 'gflops', 'hostMs', 'medianMs', 'peakBytes', 'percentOfPeak', 'repeats', 'size', 'spread', 'submits'])
+  assert.equal(JSON.parse(JSON.stringify(row)), row)
+})
+
+test('derivatives of operations run alone', async () => {
+  const backward = allCases(true).find(({ name }) => name.startsWith('rmsnorm') && name.endsWith('backward'))!
+  const { measurement } = await runCase(backward, { open: openEngine, repeats: 1, minimumMs: 1 })
+  assert.is(measurement.dispatches, 1)
+})
+
+test('the kernels of the peak compute what they say', async () => {
+  const engine = await openEngine()
+  const [threads, iterations] = [70, 2]
+  const [constants, y] = [engine.from(Float32Array.of(0.5, 0.5, 0.5, 0.5, 0.25, 0.25, 0.25, 0.25)), engine.zeros([threads, 4])]
+  engine.run(multiplyAdd, { constants, y }, { threads, iterations })
+  const sums = await engine.read(y)
+  for (let i = 0; i < threads; i++) {
+    let expected = 0
+    for (let chain = 0; chain < 4; chain++) {
+      let x = (i % 7) + chain
+      for (let step = 0; step < 8 * iterations; step++) x = x * 0.5 + 0.25
+      expected += x
+    }
+    assert.ok(Math.abs(sums[4 * i] - expected) < 1e-5 && sums[4 * i] === sums[4 * i + 3])
+  }
+  const data = values(1, 4 * 1000)
+  const copied = engine.zeros([1000, 4])
+  engine.run(copy, { x: engine.from(data), y: copied }, { count: 1000 })
+  assert.equal(await engine.read(copied), data)
+  engine.close()
+})
+
+test('short work is repeated, the first round does not count, long work is repeated less often', async () => {
+  const engine = await openEngine()
+  // The work itself moves the clock on.
+  let now = 0
+  const timed = (ms: number) => {
+    let calls = 0
+    return { work: () => void (now += calls++ === 0 ? 500 : ms), options: { clock: { now: () => now, cpu: () => now / 2 } } }
+  }
+  const short = timed(3)
+  const { median, spread, runs, repeats, cpuMs } = await measure(engine, short.work, short.options)
+  assert.equal([median, spread[0], spread[1], cpuMs], [3, 3, 3, 1.5])
+  assert.is(repeats, 7)
+  assert.ok(runs * 3 >= 20 && runs * 3 < 40)
+  const long = timed(2000)
+  assert.is((await measure(engine, long.work, long.options)).repeats, 3)
+  assert.is((await measure(engine, long.work, { ...long.options, repeats: 5 })).repeats, 5)
+  engine.close()
+})
+
+const row = (name: string, medianMs: number, more: Partial<Row> = {}): Row => ({
+  case: name, size: 'small', medianMs, spread: [medianMs * 0.9, medianMs * 1.1], flop: 1e6, bytes: 1e4, gflops: 1 / medianMs, gbs: 0.01 / medianMs, percentOfPeak: 1, peakBytes: 256, repeats: 7, hostMs: 0.01, dispatches: 1, submits: 0.1, ...more,
+})
+const result = (rows: Row[], more: Partial<Result> = {}): Result => ({
+  adapter: 'Some GPU: driver 1.2', features: [], commit: 'abc1234', date: '2030-01-02T03:04:05.000Z', node: '20.0.0', load: { before: 0, after: 1, cores: 4 }, peak: { ...peak, before: peak, after: peak }, rows, ...more,
+})
+
+test('the share of the peak is that of what limits: arithmetic or memory', () => {
+  const measurement = { median: 2, spread: [2, 2] as [number, number], leastMs: 2, hostMs: 0, dispatches: 1, submits: 1, repeats: 1, runs: 1 }
+  const share = (flop: number, bytes: number) => toRow({ name: 'a', size: 'small', work: { flop, bytes, products: 0 } }, measurement, 0, peak).percentOfPeak
+  // 100 GFLOP/s do 10⁸ FLOP in 1 ms, 10 GB/s move 10⁷ bytes in 1 ms; it took 2 ms.
+  assert.is(share(1e8, 1e6), 50)
+  assert.is(share(1e7, 1e7), 50)
+  const cpu = toRow({ name: 'a', size: 'small', work: { flop: 1e8, bytes: 0, products: 0 } }, { ...measurement, cpuMs: 1.25 }, 0, { ...peak, gflopsCpu: 200, gbsCpu: 20 })
+  assert.is(cpu.percentOfPeakCpu, 40)
+  assert.equal(largerPeak({ gflops: 1, gbs: 4 }, { gflops: 2, gbs: 3 }), { gflops: 2, gbs: 4 })
+})
+
+test('a comparison begins with what changed most, for better or worse', () => {
+  const a = [row('same', 10), row('better', 10), row('worse', 10), row('gone', 1), row('by cpu', 10, { cpuMs: 10 })]
+  const b = [row('worse', 80), row('same', 10.5), row('better', 5), row('new', 1), row('by cpu', 10, { cpuMs: 2.5 })]
+  const { pairs, onlyA, onlyB } = pairRows(a, b)
+  assert.equal(pairs.map(pair => [pair.a.case, pair.ratio, pair.isUnclear]), [['worse', 0.125, false], ['by cpu', 1, true], ['better', 2, false], ['same', 10 / 10.5, true]])
+  assert.equal([onlyA, onlyB], [['small gone'], ['small new']])
+  const lines = compareResults(result(a), result(b, { adapter: 'Other' })).split('\n')
+  const at = (part: string) => lines.findIndex(line => line.includes(part))
+  assert.ok(at('worse') < at('better') && at('better') < at('same'))
+  assert.match(lines[at('worse')], /0\.125 .* B slower$/)
+  assert.match(lines[at('better')], /2\.00 .* B faster$/)
+  assert.match(lines[at('same')], /quartiles overlap$/)
+  assert.ok(at('adapters differ') > 0 && at('only in A: small gone') > 0 && at('only in B: small new') > 0)
+  assert.throws(() => compareResults(result([row('a', 1)]), result([row('b', 1)])), /no case in common/)
+})
+
+test('files that are no results are refused by name', () => {
+  const whole = result([row('a', 1)])
+  assert.equal(parseResult(JSON.stringify(whole), 'a.json'), whole)
+  assert.throws(() => parseResult('{', 'a.json'), /a\.json: not JSON/)
+  for (const text of ['null', '[]', '{"rows":[]}', '{"peak":{"gflops":1}}']) assert.throws(() => parseResult(text, 'a.json'), /a\.json: no rows or no peak/)
+})
+
+test('the report', () => {
+  const start = { openMs: 1, modelMs: 2, recordMs: 3, finishMs: 4, totalMs: 10, pipelines: 5, dispatches: 20, submits: 2, bytes: 1000, processMs: 50, cpuMs: 60 }
+  const rows = [row('a', 1.2345), row('training step, batch 64', 100, { dispatches: 199, hostMs: 10 }), coldStartRow('cold start', [start], peak)]
+  const text = report(result(rows, { coldStarts: { warm: [start], cold: [start] } }))
+  for (const part of ['Some GPU', 'abc1234', 'load 0 before and 1.00 after, on 4 cores', 'peak before', 'peak after', 'cold start, shader cache off: 10.0 ms']) assert.ok(text.includes(part), part)
+  assert.match(rowsTable(rows), /small  a +1\.23  1\.11 … 1\.36/)
+  assert.match(hostTable(rows), /199 +< 1 +10\.0 +50\.3 +10\.0/)
+  assert.not.match(hostTable(rows), /small  a /)
+  assert.is(hostTable([row('a', 1)]), '')
+})
+
+test('numbers, sizes, tables, file names', () => {
+  assert.equal([1234.5, 12.345, 1.2345, 0.012345, 0, NaN].map(digits), ['1235', '12.3', '1.23', '0.0123', '0', '–'])
+  assert.equal([12, 1500, 2.5e6, 3e9].map(size), ['12.0 B', '1.50 kB', '2.50 MB', '3.00 GB'])
+  assert.is(alignTable([['a', 'bb'], ['ccc', 'd']]), 'a    bb\nccc   d')
+  assert.is(resultName({ adapter: 'NVIDIA GPU (driver: 1.2)', date: '2030-01-02T03:04:05.000Z' }), 'nvidia-gpu-driver-1-2-2030-01-02.json')
+})
+
+test('the suite knows no Node', async () => {
+  const folder = join(await rootFolder(), 'bench')
+  const files = readdirSync(folder).filter(file => file.endsWith('.ts'))
+  assert.ok(files.length >= 7)
+  for (const file of files) assert.not.match(readFileSync(join(folder, file), 'utf8'), /from 'node:|\bprocess\.|from '\.\.\/src\/(cli|node|adapters)/, file)
+})
+
+test.run()

@@ -1,0 +1,141 @@
+// Declared FLOP and bytes against counts of another kind: loops, tensors that are bound, and the products that the model really dispatches.
+import { test } from 'uvu'
+import * as assert from 'uvu/assert'
+import { allCases, MIDDLE, OFFICIAL_ATTENTION, OFFICIAL_MLP, randomPuzzles, SMALL } from '../../bench/cases.js'
+import { chooseCases } from '../../bench/suite.js'
+import {
+  attentionBackwardWork, attentionWork, inferenceWork, linearSizes, matmulWork, mixSizes, networkWork, optimizerWork, parameterCount, rmsnormWork, swigluWork, trainingWork, type Work,
+} from '../../bench/work.js'
+import type { Engine, Tensor } from '../../src/engine/index.js'
+import type { Kernel } from '../../src/kernels/kernel.js'
+import { lengthOf, type TrmConfig } from '../../src/trm/config.js'
+import { Slots } from '../../src/trm/act.js'
+import { Trm } from '../../src/trm/model.js'
+import { Trainer } from '../../src/trm/trainer.js'
+import { openEngine } from '../engine-under-test.js'
+
+const engine = await openEngine()
+test.after(() => engine.close())
+
+test('a matrix product, counted one multiply-add at a time', () => {
+  const [m, n, k, pairs] = [3, 4, 5, 2]
+  let flop = 0
+  for (let pair = 0; pair < pairs; pair++) for (let i = 0; i < m; i++) for (let j = 0; j < n; j++) for (let l = 0; l < k; l++) flop += 2
+  assert.equal(matmulWork({ m, n, k, batch: pairs }), { flop, products: flop, bytes: 4 * 2 * (15 + 20 + 12) })
+  assert.is(matmulWork({ m, n, k, reduce: pairs }).bytes, 4 * (2 * 15 + 2 * 20 + 12))
+  assert.is(matmulWork({ m, n, k, batch: pairs, sharedA: true }).bytes, 4 * (15 + 2 * 20 + 2 * 12))
+  assert.is(matmulWork({ m, n, k, accumulate: true }).bytes, 4 * (15 + 20 + 2 * 12))
+})
+
+test('the three products of a layer do the same work', () => {
+  for (const sizes of [linearSizes(7, 5, 3), mixSizes(2, 5, 7, 3)]) {
+    const [first, ...others] = Object.values(sizes).map(size => matmulWork(size).flop)
+    assert.equal(others, [first, first])
+  }
+})
+
+test('numbers worked out by hand', () => {
+  assert.is(matmulWork({ m: 1088, n: 512, k: 64 }).flop, 71303168)
+  assert.is(rmsnormWork(2, 8).flop, 2 * (8 + 8 + 8 + 8 + 3))
+  assert.is(swigluWork(6).bytes, 6 * 12)
+  // Two sequences of 4 positions, 3 heads of 8: scores and values are 2 · 4 · 4 · 8 multiply-adds in each of 6 heads.
+  const shape = { batch: 2, length: 4, heads: 3, headDim: 8 }
+  assert.is(attentionWork(shape).flop, 6 * (2 * (4 * 4 * 8) * 2))
+  assert.is(attentionBackwardWork(shape).flop, 2.5 * attentionWork(shape).flop)
+  assert.is(optimizerWork(10).bytes, 10 * 4 * (5 + 4))
+  assert.is(parameterCount(OFFICIAL_MLP), 5028866)
+  assert.is(parameterCount(OFFICIAL_ATTENTION), 6828034)
+})
+
+/** FLOP of the matrix products that work dispatches once it is prepared, and bytes of the tensors that its dispatches bind. */
+function dispatched(prepare: (engine: Engine) => () => void): { products: number; bytes: number } {
+  let [products, bytes] = [0, 0]
+  const counting: Engine = Object.assign(Object.create(engine) as Engine, {
+    run<Size>(kernel: Kernel<Size>, tensors: Readonly<Record<string, Tensor>>, size: Size) {
+      const { m, n, k, batch = 1, reduce = 1 } = size as Record<string, number>
+      if (m && n && k) products += 2 * m * n * k * batch * reduce
+      const bound = Object.keys(kernel.bindings).map(name => tensors[name])
+      bytes += [...new Set(bound)].reduce((sum, tensor) => sum + tensor.bytes, 0)
+    },
+  })
+  const run = prepare(counting)
+  ;[products, bytes] = [0, 0]
+  run()
+  return { products, bytes }
+}
+
+const sample: TrmConfig = { ...SMALL, hidden: 16, puzzleWidth: 16, cells: 5, vocabulary: 7, layers: 2, cycles: 3, latentSteps: 2 }
+const models: Record<string, TrmConfig> = {
+  'token mixing': sample,
+  attention: { ...MIDDLE, hidden: 16, heads: 2, cells: 6, vocabulary: 5, cycles: 2, latentSteps: 3 },
+}
+
+for (const [name, config] of Object.entries(models)) {
+  test(`the products of a model are those that it dispatches: ${name}`, () => {
+    const batch = 3
+    const network = dispatched(on => {
+      const model = Trm.create(on, config)
+      const h = on.lasting([batch, lengthOf(config), config.hidden])
+      return () => on.scope(() => void model.network(h, on.lasting(h.shape)))
+    })
+    assert.is(networkWork(config, batch).products, network.products)
+    const inference = dispatched(on => {
+      const model = Trm.create(on, config)
+      const slots = new Slots(model, batch)
+      return () => on.scope(() => {
+        model.think(slots.carry, model.embed(slots.inputs, slots.puzzleRows()), config.cycles)
+        model.heads(slots.carry.y)
+      })
+    })
+    assert.is(inferenceWork(config, batch).products, inference.products)
+    for (const microBatch of [3, 2]) {
+      const training = dispatched(on => () => new Trainer(Trm.create(on, config), { batchSize: batch, microBatch }).run(randomPuzzles(config, batch)))
+      assert.is(trainingWork(config, batch, microBatch).products, training.products, `micro-batch ${microBatch}`)
+    }
+  })
+}
+
+test('all else of a model is less than its products, and bytes are those of the bound tensors within a factor of two', () => {
+  const checks: [Work, number][] = []
+  for (const config of Object.values(models)) {
+    const { bytes } = dispatched(on => {
+      const model = Trm.create(on, config)
+      const h = on.lasting([3, lengthOf(config), config.hidden])
+      return () => on.scope(() => void model.network(h, on.lasting(h.shape)))
+    })
+    checks.push([networkWork(config, 3), bytes])
+  }
+  for (const [{ flop, products, bytes }, bound] of checks) {
+    assert.ok(flop > products && flop < 2 * products, `${flop} and ${products}`)
+    assert.ok(bytes > bound / 2 && bytes < bound * 2, `${bytes} and ${bound}`)
+  }
+})
+
+test('cases bind the bytes that they declare', () => {
+  const chosen = chooseCases(allCases(true), ['matmul', 'rmsnorm', 'swiglu'], ['small', 'middle'])
+  assert.ok(chosen.length > 12)
+  for (const { name, work, prepare } of chosen) {
+    const { bytes } = dispatched(prepare)
+    // A norm binds x again where it has no residual, and its factors are small.
+    assert.ok(Math.abs(bytes / work.bytes - 1) < 0.02, `${name}: ${bytes} bound, ${work.bytes} declared`)
+  }
+})
+
+test('names are unique, and every size is there', () => {
+  for (const isSoftware of [true, false]) {
+    const cases = allCases(isSoftware)
+    const names = cases.map(({ size, name }) => `${size} ${name}`)
+    assert.is(new Set(names).size, names.length)
+    assert.equal([...new Set(cases.map(({ size }) => size))].sort(), ['large', 'middle', 'official', 'small'])
+    for (const { name, work } of cases) assert.ok(work.flop > 0 && work.bytes > 0, name)
+  }
+})
+
+test('filters', () => {
+  const cases = allCases(true)
+  assert.is(chooseCases(cases, [], ['small', 'middle', 'official', 'large']).length, cases.length)
+  assert.ok(chooseCases(cases, ['Middle RMS'], ['small', 'middle']).every(({ size, name }) => size === 'middle' && name.startsWith('rmsnorm')))
+  assert.is(chooseCases(cases, ['nothing'], ['small']).length, 0)
+})
+
+test.run()
