@@ -1,6 +1,7 @@
 // Matrix products of row-major matrices: plain, with either operand transposed, batched, summed over the batch, accumulated.
 import plain from '../../shaders/matmul.wgsl'
 import subgroup from '../../shaders/matmul_subgroup.wgsl'
+import vec4 from '../../shaders/matmul_vec4.wgsl'
 import { defineKernel, divideUp, grid } from './kernel.js'
 
 export interface MatmulSize {
@@ -73,4 +74,14 @@ export const matmulSubgroup = defineKernel<MatmulSize & { lanes: number; tileM: 
   constants: () => ({}),
   lines: ({ lanes, tileM, tileN }) => ({ LANES: lanes, TILE_M: tileM, TILE_N: tileN }),
   workgroups: size => tiles(size, size.tileM, size.lanes * size.tileN),
+})
+
+/** Four rows × four columns a thread, without register arrays; runs on every adapter. */
+export const matmulVec4 = defineKernel<MatmulSize & { lanesN: number; lanesM: number }>({
+  name: 'matmul_vec4',
+  source: vec4,
+  bindings,
+  parameters,
+  constants: ({ lanesN, lanesM }) => ({ LANES_N: lanesN, LANES_M: lanesM }),
+  workgroups: size => tiles(size, size.lanesM * 4, size.lanesN * 4),
 })

@@ -2,7 +2,7 @@
 import { test } from 'uvu'
 import * as assert from 'uvu/assert'
 import { linear, mix } from '../../src/engine/index.js'
-import { matmul } from '../../src/engine/ops/matmul.js'
+import { matmul, matmulFamily } from '../../src/engine/ops/matmul.js'
 import { matmul as plain, type MatmulSize, type MatmulTile } from '../../src/kernels/matmul.js'
 import { close, printShares } from '../close.js'
 import { checkGradients } from '../differences.js'
@@ -68,6 +68,19 @@ for (const [lanesN, lanesM, tileM, tileN] of [[8, 1, 8, 4], [16, 4, 8, 4], [4, 2
       await check({ m: 33, n: 9, k: 17, transposeA, transposeB, batch: 2, reduce: 3, accumulate: true }, 1, tile)
       await check({ m: 9, n: 33, k: 17, transposeA, transposeB, batch: 3, sharedA: true }, 1e4, tile)
     }
+  })
+}
+
+for (const { name } of matmulFamily.variants.filter(variant => variant.available(engine.adapter, { m: 1, n: 1, k: 1 }))) {
+  test(`variant ${name}`, async () => {
+    engine.variants.force('matmul', name)
+    for (const transposes of [0, 1, 2, 3]) {
+      const [transposeA, transposeB] = [transposes % 2 === 1, transposes > 1]
+      for (const [m, n, k] of PRODUCTS) if (m * n < 20000) await check({ m, n, k, transposeA, transposeB })
+      await check({ m: 33, n: 9, k: 17, transposeA, transposeB, batch: 2, reduce: 3, accumulate: true })
+      await check({ m: 9, n: 33, k: 17, transposeA, transposeB, batch: 3, sharedA: true }, 1e4)
+    }
+    engine.variants.force('matmul', undefined)
   })
 }
 

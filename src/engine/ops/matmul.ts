@@ -1,5 +1,5 @@
 // Matrix products, not recorded, by the variant that suits the adapter.
-import { matmul as plain, type MatmulSize, matmulSubgroup, type MatmulTile } from '../../kernels/matmul.js'
+import { matmul as plain, type MatmulSize, matmulSubgroup, type MatmulTile, matmulVec4 } from '../../kernels/matmul.js'
 import type { AdapterSummary, Engine } from '../engine.js'
 import type { Tensor } from '../tensor.js'
 import type { Family, Variant } from '../variants.js'
@@ -29,15 +29,24 @@ const registers = (tile: MatmulTile, isSoftware: boolean): Variant<MatmulTensors
   run: (engine, tensors, size) => engine.run(plain, tensors, { ...size, tile }),
 })
 
+const vec4 = (lanesN: number, lanesM: number, isSoftware: boolean): Variant<MatmulTensors, MatmulSize> => ({
+  name: `vec4 ${lanesM * 4}×${lanesN * 4}`,
+  available: adapter => adapter.isSoftware === isSoftware,
+  run: (engine, tensors, size) => engine.run(matmulVec4, tensors, { ...size, lanesN, lanesM }),
+})
+
 export const matmulFamily: Family<MatmulTensors, MatmulSize> = {
   name: 'matmul',
   variants: [
     subgroup(16, 4),
     subgroup(8, 4),
+    vec4(4, 4, true),
+    vec4(8, 1, true),
     registers({ lanesN: 8, lanesM: 1, tileM: 8, tileN: 4 }, true),
     registers({ lanesN: 8, lanesM: 1, tileM: 8, tileN: 8 }, true),
     registers({ lanesN: 16, lanesM: 4, tileM: 8, tileN: 4 }, false),
     registers({ lanesN: 16, lanesM: 8, tileM: 4, tileN: 4 }, false),
+    vec4(16, 8, false),
   ],
   classOf: ({ m, n, k, batch = 1, reduce = 1, transposeA, transposeB }) => `${transposeA ? 'T' : 'N'}${transposeB ? 'T' : 'N'} ${m}×${n}×${k}${batch > 1 ? ` batch ${batch}` : ''}${reduce > 1 ? ` reduce ${reduce}` : ''}`,
 }
