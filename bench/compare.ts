@@ -23,7 +23,9 @@ export function pairRows(a: readonly Row[], b: readonly Row[]): { pairs: Pair[];
     const other = others.get(key(row))
     if (!other) continue
     const ratioCpu = row.cpuMs && other.cpuMs ? row.cpuMs / other.cpuMs : undefined
-    const isUnclear = row.spread[0] <= other.spread[1] && other.spread[0] <= row.spread[1]
+    // By processor time where both have it, as the order is.
+    const [one, two] = row.cpuSpread && other.cpuSpread ? [row.cpuSpread, other.cpuSpread] : [row.spread, other.spread]
+    const isUnclear = one[0] <= two[1] && two[0] <= one[1]
     pairs.push({ a: row, b: other, ratio: row.medianMs / other.medianMs, ratioCpu, isUnclear })
   }
   const change = ({ ratio, ratioCpu }: Pair) => Math.abs(Math.log(ratioCpu ?? ratio))
@@ -49,10 +51,11 @@ export function compareResults(a: Result, b: Result): string {
     ...(hasCpu ? [pair.ratioCpu === undefined ? '–' : digits(pair.ratioCpu)] : []),
     digits(pair.a.percentOfPeak),
     digits(pair.b.percentOfPeak),
-    pair.isUnclear ? 'quartiles overlap' : pair.ratio > 1 ? 'B faster' : 'B slower',
+    pair.isUnclear ? 'quartiles overlap' : (pair.ratioCpu ?? pair.ratio) > 1 ? 'B faster' : 'B slower',
   ])
   const mean = (ratios: readonly number[]) => Math.exp(ratios.reduce((total, ratio) => total + Math.log(ratio), 0) / ratios.length)
   const ratiosCpu = pairs.flatMap(({ ratioCpu }) => (ratioCpu === undefined ? [] : [ratioCpu]))
+  const names = (all: readonly string[]) => all.slice(0, 5).join('; ') + (all.length > 5 ? ` and ${all.length - 5} more` : '')
   return [
     ...about('A', a),
     ...about('B', b),
@@ -61,8 +64,8 @@ export function compareResults(a: Result, b: Result): string {
     alignTable([head, ...lines], 2),
     '',
     `geometric mean of A / B over ${pairs.length} cases: ${digits(mean(pairs.map(({ ratio }) => ratio)))}${ratiosCpu.length ? `, by processor time ${digits(mean(ratiosCpu))}` : ''}`,
-    ...(onlyA.length ? [`only in A: ${onlyA.join('; ')}`] : []),
-    ...(onlyB.length ? [`only in B: ${onlyB.join('; ')}`] : []),
+    ...(onlyA.length ? [`only in A: ${names(onlyA)}`] : []),
+    ...(onlyB.length ? [`only in B: ${names(onlyB)}`] : []),
   ].join('\n')
 }
 

@@ -29,6 +29,7 @@ export interface Measurement extends Summary {
   leastMs: number
   /** By `Clock.cpu`. */
   cpuMs?: number
+  cpuSpread?: [number, number]
   leastCpuMs?: number
   /** Time that the host spends recording (and submitting, where the work does), median. */
   hostMs: number
@@ -70,10 +71,11 @@ export async function measure(engine: Engine, work: () => void, { repeats, minim
   }
   const times = samples.map(({ ms }) => ms)
   const cpuTimes = samples.flatMap(({ cpuMs }) => (cpuMs === undefined ? [] : [cpuMs]))
+  const cpu = cpuTimes.length ? summarize(cpuTimes) : undefined
   return {
     ...summarize(times),
     leastMs: Math.min(...times),
-    ...(cpuTimes.length ? { cpuMs: summarize(cpuTimes).median, leastCpuMs: Math.min(...cpuTimes) } : {}),
+    ...(cpu ? { cpuMs: cpu.median, cpuSpread: cpu.spread, leastCpuMs: Math.min(...cpuTimes) } : {}),
     hostMs: summarize(samples.map(({ hostMs }) => hostMs)).median,
     dispatches: (engine.stats.dispatches - before.dispatches) / runs,
     submits: (engine.stats.submits - before.submits) / runs,

@@ -50,6 +50,9 @@ export async function measurePeak(open: () => Promise<Engine>, clock: Clock, rep
     const y = engine.lasting([threads, 4])
     const flop = 2 * STEPS * threads * iterations
     const compute = await measure(engine, () => engine.run(multiplyAdd, { constants, y }, { threads, iterations }), { clock, repeats })
+    // All chains run towards 1/2.
+    const [found] = await engine.read(y)
+    if (Math.abs(found - 2) > 1e-3) throw new Error(`bench: ${engine.adapter.description || 'this adapter'} computes ${found} instead of 2 — the null backend is no GPU, choose another adapter`)
     // More than the processor's caches hold.
     const count = Math.min(maxTensorBytes, isSoftware ? 2 ** 26 : 2 ** 28) / 16
     const [from, to] = [engine.zeros([count, 4]), engine.lasting([count, 4])]

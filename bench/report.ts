@@ -91,7 +91,7 @@ export function report(result: Result): string {
   const host = hostTable(rows)
   const start = (name: string, starts: readonly ProcessStart[]) =>
     starts.map(({ totalMs, openMs, modelMs, recordMs, finishMs, processMs, cpuMs, pipelines }) =>
-      `cold start, ${name}: ${digits(totalMs)} ms = open ${digits(openMs)} + model ${digits(modelMs)} + record and compile ${digits(recordMs)} + compute ${digits(finishMs)}; ${pipelines} pipelines; ${digits(processMs)} ms since the process began, ${digits(cpuMs)} ms of processor time`)
+      `cold start, ${name}: ${digits(totalMs)} ms = open ${digits(openMs)} + model ${digits(modelMs)} + record ${digits(recordMs)} + finish ${digits(finishMs)}; ${pipelines} pipelines; ${digits(processMs)} ms since the process began, ${digits(cpuMs)} ms of processor time`)
   return [
     `adapter: ${adapter}`,
     `commit ${commit ?? 'unknown'}, ${date}, Node ${node}, load ${digits(load.before)} before and ${digits(load.after)} after, on ${load.cores} cores`,

