@@ -16,6 +16,8 @@ export interface Family<Tensors, Size> {
   readonly variants: readonly Variant<Tensors, Size>[]
   /** Sizes of one class share a choice. */
   classOf(size: Size): string
+  /** Tensors of the shapes that this size needs, for measuring; of the innermost open scope, content as it comes. */
+  sample(engine: Engine, size: Size): Tensors
 }
 
 export type AnyTensors = Readonly<Record<string, Tensor>>
@@ -24,7 +26,7 @@ export type AnyTensors = Readonly<Record<string, Tensor>>
 export class Variants {
   private readonly forced = new Map<string, string>()
   private readonly measured = new Map<string, string>()
-  private readonly taken = new Map<string, string>()
+  private readonly taken = new Map<string, { family: Family<never, never>; size: unknown; variant: string }>()
 
   constructor(private readonly adapter: AdapterSummary) {}
 
@@ -41,7 +43,12 @@ export class Variants {
 
   /** What ran so far: "family class" to variant; to be recorded with a run, and adopted when it is resumed. */
   get used(): Record<string, string> {
-    return Object.fromEntries([...this.taken].sort(([a], [b]) => (a < b ? -1 : 1)))
+    return Object.fromEntries([...this.taken].map(([key, { variant }]) => [key, variant] as const).sort(([a], [b]) => (a < b ? -1 : 1)))
+  }
+
+  /** Everything that ran so far, with a size of each class. */
+  get asked(): { key: string; family: Family<AnyTensors, unknown>; size: unknown; variant: string }[] {
+    return [...this.taken].map(([key, { family, size, variant }]) => ({ key, family: family as unknown as Family<AnyTensors, unknown>, size, variant }))
   }
 
   /** @throws when the adapter can run none of the family, or when a forced name is none of its variants */
@@ -54,7 +61,7 @@ export class Variants {
     const wanted = forced ?? this.measured.get(key)
     const picked = usable.find(variant => variant.name === wanted) ?? usable[0]
     if (!picked) throw new Error(`${name}: this adapter can run none of ${variants.map(v => v.name).join(', ')}`)
-    this.taken.set(key, picked.name)
+    this.taken.set(key, { family: family as unknown as Family<never, never>, size, variant: picked.name })
     return picked
   }
 }

@@ -15,6 +15,11 @@ const forwardFamily: Family<AnyTensors, Size> = {
     { name: 'thread', available: () => true, run: (engine, tensors, size) => engine.run(kernels.attention, tensors, size) },
   ],
   classOf: ({ length, headDim }) => `${length}×${headDim}`,
+  sample: (engine, { batch, length, heads, headDim }) => ({
+    qkv: engine.tensor([batch, length, 3 * heads * headDim]),
+    o: engine.tensor([batch, length, heads * headDim]),
+    lse: engine.tensor([batch, heads, length]),
+  }),
 }
 
 /** dQkv and delta from qkv, o, lse and dO. */
@@ -41,6 +46,12 @@ const backwardFamily: Family<AnyTensors, Size> = {
     },
   ],
   classOf: forwardFamily.classOf,
+  sample: (engine, size) => ({
+    ...forwardFamily.sample(engine, size),
+    dO: engine.tensor([size.batch, size.length, size.heads * size.headDim]),
+    dQkv: engine.tensor([size.batch, size.length, 3 * size.heads * size.headDim]),
+    delta: engine.tensor([size.batch, size.heads, size.length]),
+  }),
 }
 
 /**

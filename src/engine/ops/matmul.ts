@@ -49,6 +49,11 @@ export const matmulFamily: Family<MatmulTensors, MatmulSize> = {
     vec4(16, 8, false),
   ],
   classOf: ({ m, n, k, batch = 1, reduce = 1, transposeA, transposeB }) => `${transposeA ? 'T' : 'N'}${transposeB ? 'T' : 'N'} ${m}×${n}×${k}${batch > 1 ? ` batch ${batch}` : ''}${reduce > 1 ? ` reduce ${reduce}` : ''}`,
+  sample: (engine, { m, n, k, batch = 1, reduce = 1, sharedA, sharedB }) => ({
+    a: engine.tensor([m * k * (sharedA ? 1 : batch * reduce)]),
+    b: engine.tensor([k * n * (sharedB ? 1 : batch * reduce)]),
+    c: engine.tensor([m * n * batch]),
+  }),
 }
 
 /** `c = a · b`, or `c += a · b`; sizes, transpositions and batches as in `MatmulSize`. */
