@@ -1,10 +1,11 @@
 # PyTorch on the CPU as a line of reference: the published computation, written plainly; obeys the parent's lines as child.ts does.
-import base64, json, math, os, sys, time
+import base64, json, math, os, re, sys, time
 import numpy as np
 import torch
 import torch.nn.functional as F
 
 torch.set_num_threads(len(os.sched_getaffinity(0)))
+BLAS = next((os.path.realpath(line.split()[-1]) for line in open('/proc/self/maps') if re.search(r'/lib(open|mkl|f?lexi)?blas|libblis|libatlas', line)), 'BLAS built in')
 CPU = next((line.split(':')[1].strip() for line in open('/proc/cpuinfo') if line.startswith('model name')), 'CPU')
 
 
@@ -214,7 +215,7 @@ def main():
                 build = {'matmul': lambda: matmul(job), 'train-step': lambda: train(Model(job['golden'])), 'inference-step': lambda: infer(Model(job['golden']))}
                 first, outputs, step = build[job['case']]()
                 encoded = {name: base64.b64encode(np.ascontiguousarray(value.numpy(), np.float32).tobytes()).decode() for name, value in outputs.items()}
-                reply = {'adapter': f'{CPU}, {torch.get_num_threads()} threads', 'version': torch.__version__, 'firstMs': first * 1000, 'outputs': encoded}
+                reply = {'adapter': f'{CPU}, {torch.get_num_threads()} threads, {BLAS}', 'version': torch.__version__, 'firstMs': first * 1000, 'outputs': encoded}
         except Exception as error:
             reply = {'error': f'{type(error).__name__}: {error}'}
         print(json.dumps(reply), flush=True)
