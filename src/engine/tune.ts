@@ -2,6 +2,8 @@
 import type { Engine } from './engine.js'
 
 export interface TuneOptions {
+  /** Only these keys ("family class"). Default: all that ran. */
+  only?: readonly string[]
   /** Timings of each variant; the best counts. Default 3. */
   repeats?: number
   /** A variant replaces the default only when it is faster by this share. Default 0.05. */
@@ -22,9 +24,9 @@ export interface Tuning {
  * Times the variants of all operations that ran since the engine was opened; run the work to be tuned once before.
  * The choices are adopted at once. Keep `engine.variants.used` with a run: the same choices give the same bits.
  */
-export async function tune(engine: Engine, { repeats = 3, margin = 0.05, onProgress }: TuneOptions = {}): Promise<Tuning[]> {
+export async function tune(engine: Engine, { only, repeats = 3, margin = 0.05, onProgress }: TuneOptions = {}): Promise<Tuning[]> {
   const { variants, adapter } = engine
-  const asked = variants.asked
+  const asked = variants.asked.filter(({ key }) => !only || only.includes(key))
   const tunings: Tuning[] = []
   for (const [i, { key, family, size }] of asked.entries()) {
     onProgress?.(i, asked.length, key)
