@@ -1,17 +1,18 @@
 // trm train: trains a model on a dataset directory, and leaves config, metrics and a checkpoint.
-import { appendFile, rm } from 'node:fs/promises'
+import { appendFile, readdir, readFile, rm } from 'node:fs/promises'
 import { join } from 'node:path'
 import YAML from 'yaml'
 import { type Dataset, readDataset } from '../data/dataset.js'
-import { saveCheckpoint } from '../trm/checkpoint.js'
+import { readCheckpointConfig, saveCheckpoint } from '../trm/checkpoint.js'
 import { evaluate } from '../trm/evaluate.js'
 import { Trm } from '../trm/model.js'
+import { readTraining, type TrainingState } from '../trm/resume.js'
 import { mergeSettings, presets, resolveRun, type Run } from '../trm/run.js'
-import { train } from '../trm/train.js'
+import { train, type TrainingReport } from '../trm/train.js'
 import type { Engine } from '../engine/index.js'
 import { adapterOption, openEngine } from './adapter.js'
 import { parseArguments } from './arguments.js'
-import { datasetFiles, makeDirectory, writeWhole } from './files.js'
+import { datasetFiles, makeDirectory, readBytes, writeWhole } from './files.js'
 import { duration, percent, Progress } from './progress.js'
 import { overrides, presetList, readSettings } from './settings.js'
 
@@ -20,8 +21,10 @@ const usage = {
   summary: 'Train a Tiny Recursive Model on a dataset directory.',
   options: {
     data: { type: 'string', required: true, placeholder: 'DIR', description: 'dataset directory, as "trm data" or the published builders write it' },
-    out: { type: 'string', required: true, placeholder: 'RUN', description: 'directory for config.yaml, metrics.jsonl and model.safetensors' },
-    config: { type: 'string', placeholder: 'PRESET|F.yaml', default: 'small', description: `a preset (${Object.keys(presets).join(', ')}) or a YAML file with official field names` },
+    out: { type: 'string', required: true, placeholder: 'RUN', description: 'directory for config.yaml, metrics.jsonl, model.safetensors, best.safetensors and training.safetensors' },
+    config: { type: 'string', placeholder: 'PRESET|F.yaml', description: `a preset (${Object.keys(presets).join(', ')}) or a YAML file with official field names (default small; with --resume that of the run)` },
+    resume: { type: 'boolean', description: 'go on, bit for bit, where the run in --out was left' },
+    keep: { type: 'number', min: 0, default: 0, description: 'keep the last N checkpoints besides, as model-STEP.safetensors' },
     steps: { type: 'number', min: 1, description: 'optimiser steps; without it, what the config says' },
     seed: { type: 'number', min: 0, max: 2 ** 32 - 1, description: 'seed of initial values, data order and halting exploration' },
     'eval-limit': { type: 'number', min: 1, default: 500, description: 'test examples per evaluation' },
@@ -33,7 +36,10 @@ const usage = {
 
 ${presetList}
 
-Ctrl-C ends the training after the current step and leaves a whole checkpoint.`,
+model.safetensors is the model as it stands, best.safetensors the one that did best on the test split, training.safetensors all that
+--resume needs. Without --resume, best.safetensors and training.safetensors of an earlier run in the same directory are removed.
+
+Ctrl-C ends the training at the next report (log_interval) and leaves whole checkpoints.`,
 } as const
 
 export const trainCommand = {
@@ -42,8 +48,10 @@ export const trainCommand = {
   async run(args: string[]): Promise<void> {
     const parsed = parseArguments(args, usage)
     if (!parsed) return
-    const { data, out, config, steps, seed, 'eval-limit': evalLimit, json, adapter } = parsed.values
-    const given = mergeSettings(await readSettings(config, usage.command), overrides(parsed.positionals, usage.command), {
+    const { data, out, config, resume, keep, steps, seed, 'eval-limit': evalLimit, json, adapter } = parsed.values
+    const stateFile = join(out, 'training.safetensors')
+    const state = resume ? readTraining(await readBytes(stateFile, 'resume'), stateFile) : undefined
+    const given = mergeSettings(await readSettings(config ?? (resume ? join(out, 'config.yaml') : 'small'), usage.command), overrides(parsed.positionals, usage.command), {
       ...(steps === undefined ? {} : { steps }),
       ...(seed === undefined ? {} : { seed }),
     })
@@ -54,7 +62,7 @@ export const trainCommand = {
     await makeDirectory(out)
     const engine = await openEngine({ adapter })
     try {
-      await runTraining(engine, run, { train: dataset, test }, { out, evalLimit, json })
+      await runTraining(engine, run, { train: dataset, test }, { out, evalLimit, json, keep, resume: state })
     } finally {
       engine.close()
     }
@@ -65,19 +73,25 @@ export interface Output {
   out: string
   evalLimit: number
   json?: boolean
+  /** Checkpoints to keep besides the newest and the best. Default 0. */
+  keep?: number
+  /** The state to go on from; the files of `out` belong to it. */
+  resume?: TrainingState
 }
 
-/** Trains, evaluates, and keeps the checkpoint up to date; returns the trained model with its averaged parameters. */
-export async function runTraining(engine: Engine, run: Run, data: { train: Dataset; test: Dataset }, { out, evalLimit, json = false }: Output): Promise<Trm> {
+/** Trains, evaluates, and keeps the checkpoints up to date; returns the trained model with its averaged parameters. */
+export async function runTraining(engine: Engine, run: Run, data: { train: Dataset; test: Dataset }, { out, evalLimit, json = false, keep = 0, resume }: Output): Promise<Trm> {
   const { config, options, settings, evalInterval, checkpointInterval } = run
   const checkpoint = join(out, 'model.safetensors')
+  const trainingFile = join(out, 'training.safetensors')
+  const bestFile = join(out, 'best.safetensors')
   const metricsFile = join(out, 'metrics.jsonl')
   const progress = new Progress(json ? false : undefined)
   const say = (text: string) => json || progress.note(text)
   const model = Trm.create(engine, config, { seed: options.seed })
-  let best = model
-  await writeWhole(join(out, 'config.yaml'), YAML.stringify(settings))
-  await rm(metricsFile, { force: true })
+  let averaged = model
+  const kept = resume ? await keptSteps(out, resume.step) : []
+  let bestAccuracy = resume ? await bestSoFar(bestFile) : -1
   const log = async (row: Record<string, unknown>) => {
     const line = JSON.stringify(row)
     await appendFile(metricsFile, `${line}\n`)
@@ -87,33 +101,55 @@ export async function runTraining(engine: Engine, run: Run, data: { train: Datas
   const stop = () => {
     if (stopped) process.exit(130)
     stopped = true
-    say('stopping after this step (Ctrl-C again: at once) …')
+    say('stopping at the next report (Ctrl-C again: at once) …')
   }
   process.on('SIGINT', stop)
   process.on('SIGTERM', stop)
   const started = performance.now()
   say(`adapter: ${engine.adapter.description}`)
   say(`model: ${config.tokenMixing ? 'token-mixing MLP' : 'attention'}, hidden ${config.hidden}, ${model.parameters.count.toLocaleString('en')} parameters; ${options.steps} steps of ${options.batchSize} slots`)
+  if (resume) {
+    say(`resumed at step ${resume.step} of ${options.steps}`)
+    if (resume.adapter !== engine.adapter.description) say(`the run began on ${resume.adapter}: from here on its bits may be others`)
+    if (resume.step >= options.steps) say('nothing is left to do — --steps N makes the run longer')
+  }
   try {
-    let saved = -1
-    const save = async (step: number) => {
-      if (saved === step) return
-      await writeWhole(checkpoint, await saveCheckpoint(best, { step: String(step), seed: String(options.seed), adapter: engine.adapter.description }))
-      saved = step
+    const save = async ({ step, saveTraining }: TrainingReport) => {
+      const bytes = await saveCheckpoint(averaged, { step: String(step), seed: String(options.seed), adapter: engine.adapter.description })
+      if (keep > 0) {
+        await writeWhole(keptFile(out, step), bytes)
+        kept.push(step)
+        for (const old of kept.splice(0, Math.max(0, kept.length - keep))) await rm(keptFile(out, old), { force: true })
+      }
+      await writeWhole(checkpoint, bytes)
+      await writeWhole(trainingFile, await saveTraining())
     }
-    for await (const report of train(model, data.train, { ...options, logInterval: stepOf(options.logInterval, evalInterval, checkpointInterval) })) {
+    // What stands in the directory changes only after a first report: nothing is lost where settings, data or state do not fit.
+    const begin = async () => {
+      if (resume) await writeWhole(metricsFile, await rowsUpTo(metricsFile, resume.step))
+      else for (const file of [metricsFile, bestFile, trainingFile]) await rm(file, { force: true })
+      await writeWhole(join(out, 'config.yaml'), YAML.stringify(settings))
+    }
+    let begun = false
+    for await (const report of train(model, data.train, { ...options, resume, logInterval: stepOf(options.logInterval, evalInterval, checkpointInterval) })) {
+      if (!begun) await begin()
+      begun = true
       const { step, totalSteps, loss, lmLoss, qHaltLoss, accuracy, exactAccuracy, qHaltAccuracy, steps, count, learningRate, stepsPerSecond } = report
-      best = report.averaged
+      averaged = report.averaged
       const left = (totalSteps - step) / stepsPerSecond
       await log({ step, loss, lmLoss, qHaltLoss, count, accuracy, exactAccuracy, qHaltAccuracy, steps, learningRate, stepsPerSecond })
       const text = `step ${step}/${totalSteps}  loss ${loss.toFixed(4)}  exact ${percent(exactAccuracy)}  ${stepsPerSecond.toFixed(2)} steps/s  ${duration(left)} left`
       if (!json) progress.show(step, totalSteps, text)
       if (step % evalInterval === 0 || step === totalSteps) {
-        const result = await evaluate(best, data.test, { limit: evalLimit, loss: options.loss, onProgress: (done, total) => json || progress.glimpse(done, total, `evaluating ${done}/${total}`) })
+        const result = await evaluate(averaged, data.test, { limit: evalLimit, loss: options.loss, onProgress: (done, total) => json || progress.glimpse(done, total, `evaluating ${done}/${total}`) })
         await log({ step, evaluation: { examples: result.examples, exactAccuracy: result.exactAccuracy, cellAccuracy: result.cellAccuracy } })
         say(`step ${step}: held-out exact accuracy ${percent(result.exactAccuracy)}, cells ${percent(result.cellAccuracy)} (${result.examples} puzzles)`)
+        if (result.exactAccuracy > bestAccuracy) {
+          bestAccuracy = result.exactAccuracy
+          await writeWhole(bestFile, await saveCheckpoint(averaged, { step: String(step), seed: String(options.seed), adapter: engine.adapter.description, exactAccuracy: String(bestAccuracy) }))
+        }
       }
-      if (step % checkpointInterval === 0 || step === totalSteps || stopped) await save(step)
+      if (step % checkpointInterval === 0 || step === totalSteps || stopped) await save(report)
       if (stopped) {
         say(`stopped at step ${step}; checkpoint: ${checkpoint}`)
         process.exitCode = 130
@@ -122,7 +158,7 @@ export async function runTraining(engine: Engine, run: Run, data: { train: Datas
     }
     progress.end()
     if (!stopped) say(`trained in ${duration((performance.now() - started) / 1000)}; checkpoint: ${checkpoint}`)
-    return best
+    return averaged
   } finally {
     progress.end()
     process.off('SIGINT', stop)
@@ -136,4 +172,31 @@ function stepOf(...intervals: number[]): number {
     while (b) [a, b] = [b, a % b]
     return a
   })
+}
+
+const keptFile = (out: string, step: number) => join(out, `model-${step}.safetensors`)
+
+/** Steps of the checkpoints that this run kept before, oldest first. */
+async function keptSteps(out: string, last: number): Promise<number[]> {
+  const steps = (await readdir(out)).map(file => Number(/^model-(\d+)\.safetensors$/.exec(file)?.[1] ?? NaN))
+  return steps.filter(step => step <= last).sort((a, b) => a - b)
+}
+
+/** The held-out accuracy that best.safetensors was kept for; −1 without one. */
+async function bestSoFar(file: string): Promise<number> {
+  const bytes = await readFile(file).catch(() => undefined)
+  return bytes ? Number(readCheckpointConfig(new Uint8Array(bytes), file).metadata.exactAccuracy ?? -1) : -1
+}
+
+/** The lines of metrics.jsonl up to a step; what comes after it, or was torn, is left out. */
+async function rowsUpTo(file: string, step: number): Promise<string> {
+  const text = await readFile(file, 'utf8').catch(() => '')
+  const isWanted = (line: string) => {
+    try {
+      return (JSON.parse(line) as { step: number }).step <= step
+    } catch {
+      return false
+    }
+  }
+  return text.split('\n').filter(isWanted).map(line => `${line}\n`).join('')
 }

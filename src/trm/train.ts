@@ -2,6 +2,7 @@
 import { TrainingBatches } from '../data/batches.js'
 import type { Dataset } from '../data/dataset.js'
 import type { Trm } from './model.js'
+import { fingerprint, restoreTraining, saveTraining, type TrainingState } from './resume.js'
 import { Trainer, type TrainerOptions, type TrainingMetrics } from './trainer.js'
 
 export interface TrainOptions extends TrainerOptions {
@@ -11,6 +12,8 @@ export interface TrainOptions extends TrainerOptions {
   logInterval?: number
   /** Epochs after which a short batch is dropped; see `TrainingBatches`. Default 1. */
   epochsPerPass?: number
+  /** The state to go on from, of `readTraining`; the model's values are overwritten. Micro-batches are the state's by default. */
+  resume?: TrainingState
 }
 
 /** A report: means over the steps since the one before. */
@@ -23,19 +26,33 @@ export interface TrainingReport extends TrainingMetrics {
   /** The model with the moving average of its parameters: what to evaluate and to save. */
   averaged: Trm
   trainer: Trainer
+  /** The state after this step as a file that `readTraining` reads; only before the generator goes on. `metadata`: further entries. */
+  saveTraining(metadata?: Readonly<Record<string, string>>): Promise<Uint8Array<ArrayBuffer>>
 }
 
 /**
- * Trains a model on the training split of a dataset.
- * @throws when model and data do not fit, when the batch does not fit the adapter, or when the loss is no longer a number
+ * Trains a model on the training split of a dataset, from the beginning or from a state.
+ * @throws when model and data do not fit, when the batch does not fit the adapter, when the state to resume is of another training,
+ * or when the loss is no longer a number
  */
 export async function* train(model: Trm, dataset: Dataset, options: TrainOptions): AsyncGenerator<TrainingReport, void, undefined> {
-  const { steps, logInterval = 10, epochsPerPass } = options
+  const { steps, logInterval = 10, epochsPerPass, resume, ...rest } = options
   checkFit(model, dataset)
   const { engine } = model
-  const trainer = new Trainer(model, { ...options, totalSteps: options.totalSteps ?? steps })
-  const batches = new TrainingBatches(dataset, { batchSize: options.batchSize, seed: options.seed ?? 0, epochsPerPass })
-  let [since, sinceStep] = [performance.now(), 0]
+  const { batchSize, seed = 0, totalSteps = steps, microBatch = resume?.options.microBatch } = rest
+  const trainer = new Trainer(model, { ...rest, totalSteps, microBatch })
+  let data: string | undefined
+  const known = resume?.variants
+  let batches: TrainingBatches
+  if (resume) {
+    data = await fingerprint(dataset)
+    batches = restoreTraining(trainer, dataset, resume, { data, epochsPerPass })
+    engine.variants.adopt(resume.variants)
+  } else {
+    batches = new TrainingBatches(dataset, { batchSize, seed, epochsPerPass })
+  }
+  const save = async (metadata?: Readonly<Record<string, string>>) => saveTraining(trainer, batches, { data: (data ??= await fingerprint(dataset)), known, metadata })
+  let [since, sinceStep] = [performance.now(), trainer.step]
   while (trainer.step < steps) {
     const { learningRate } = trainer.rates()
     trainer.run(batches.next())
@@ -46,7 +63,7 @@ export async function* train(model: Trm, dataset: Dataset, options: TrainOptions
     if (!Number.isFinite(metrics.loss)) throw new Error(`train: the loss is ${metrics.loss} at step ${step} — lower the learning rate (now ${learningRate}) or lengthen the warm-up`)
     const now = performance.now()
     const stepsPerSecond = ((step - sinceStep) * 1000) / (now - since)
-    yield { ...metrics, step, totalSteps: steps, learningRate, stepsPerSecond, averaged: trainer.averaged, trainer }
+    yield { ...metrics, step, totalSteps: steps, learningRate, stepsPerSecond, averaged: trainer.averaged, trainer, saveTraining: save }
     ;[since, sinceStep] = [performance.now(), step]
   }
 }

@@ -42,7 +42,7 @@ test('data, train, eval and solve', async () => {
   assert.is(trained.code, 0, trained.stderr)
   assert.match(trained.stdout, /step 4\/4 .* steps\/s/)
   assert.match(trained.stdout, /held-out exact accuracy/)
-  assert.equal(readdirSync(path('run')).sort(), ['config.yaml', 'metrics.jsonl', 'model.safetensors'])
+  assert.equal(readdirSync(path('run')).sort(), ['best.safetensors', 'config.yaml', 'metrics.jsonl', 'model.safetensors', 'training.safetensors'])
   const rows = readFileSync(path('run', 'metrics.jsonl'), 'utf8').trim().split('\n').map(line => JSON.parse(line))
   assert.equal(rows.map(({ step }) => step), [2, 4, 4])
   assert.ok(rows[0].loss > 0 && rows[2].evaluation.examples === 8)
@@ -156,7 +156,7 @@ test('Ctrl-C ends the training with a whole checkpoint', async () => {
   assert.is(code, 130, stdout)
   assert.match(stdout, /stopped at step \d+; checkpoint/)
   assert.is((await trm('eval', '--checkpoint', path('interrupted', 'model.safetensors'), '--data', data)).code, 0)
-  assert.equal(readdirSync(path('interrupted')).sort(), ['config.yaml', 'metrics.jsonl', 'model.safetensors'])
+  assert.equal(readdirSync(path('interrupted')).sort(), ['config.yaml', 'metrics.jsonl', 'model.safetensors', 'training.safetensors'])
 })
 
 test('doctor tells the adapter', async () => {
