@@ -41,8 +41,7 @@ export class Slots {
     readonly first = 0,
   ) {
     const { engine, config, length } = model
-    const state = [count, length, config.hidden]
-    this.carry = { y: engine.lasting(state, 'f32', 'answers y'), z: engine.lasting(state, 'f32', 'latents z') }
+    this.carry = model.carryOf(state => engine.lasting([count, length, config.hidden], 'f32', `carry ${state}`))
     this.steps = engine.zeros([count], 'u32')
     this.halted = engine.from(new Uint32Array(count).fill(1))
     this.inputs = engine.zeros([count, config.cells], 'i32')
@@ -73,11 +72,10 @@ export class Slots {
 
   /** Halted slots take the offered puzzle and the start states. */
   restart(): void {
-    const { engine, length, config, yStart, zStart } = this.model
+    const { engine, length, config, starts } = this.model
     const { halted, offered, inputs, labels, puzzleIds, steps, carry, count } = this
     const size = { slots: count, length, width: config.hidden }
-    engine.run(resetState, { halted, start: yStart, state: carry.y }, size)
-    engine.run(resetState, { halted, start: zStart, state: carry.z }, size)
+    for (const [name, state] of Object.entries(carry)) engine.run(resetState, { halted, start: starts[name], state }, size)
     engine.run(swapData, { halted, offered, inputs, labels, puzzleIds, steps }, { slots: count, cells: config.cells })
   }
 
@@ -111,7 +109,7 @@ export class Slots {
   /** Gives the memory back. */
   release(): void {
     const { carry, steps, halted, inputs, labels, puzzleIds, offered, numbers } = this
-    this.model.engine.release(carry.y, carry.z, steps, halted, inputs, labels, puzzleIds, offered, numbers)
+    this.model.engine.release(...Object.values(carry), steps, halted, inputs, labels, puzzleIds, offered, numbers)
   }
 }
 

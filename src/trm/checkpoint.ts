@@ -4,18 +4,18 @@ import { parseSafetensors, type StoredTensor, toFloat32, writeSafetensors } from
 import { fromFloat32, isTorch, readTorch } from '../formats/torch.js'
 import { checkConfig, DEFAULTS, innerWidth, slotCount, type TrmConfig } from './config.js'
 import { parameterShapes, Trm } from './model.js'
-import { configFromOfficial, configToOfficial, officialTensor, PUZZLE_TABLE, Y_START, Z_START } from './official.js'
+import { architectureOfTensors, configFromOfficial, configToOfficial, OFFICIAL_FIELDS, officialStart, officialTensor, PUZZLE_TABLE } from './official.js'
+import { netsOf, scheduleOf } from './schedules.js'
 
 /**
  * The model as safetensors: float32 tensors with official names, the configuration in the metadata entry `config`.
  * @param metadata further entries, e.g. the number of training steps
  */
 export async function saveCheckpoint(model: Trm, metadata: Readonly<Record<string, string>> = {}): Promise<Uint8Array<ArrayBuffer>> {
-  const { engine, config, parameters, puzzleTable, yStart, zStart } = model
+  const { engine, config, parameters, puzzleTable, starts } = model
   const tensors = new Map<string, StoredTensor>()
   const store = (name: string, shape: readonly number[], data: Float32Array) => tensors.set(name, { dtype: 'F32', shape: [...shape], data } as StoredTensor)
-  store(Y_START, yStart.shape, await engine.read(yStart))
-  store(Z_START, zStart.shape, await engine.read(zStart))
+  for (const [state, start] of Object.entries(starts)) store(officialStart(config.architecture, state), start.shape, await engine.read(start))
   for (const [name, values] of await parameters.read()) store(officialTensor(name), parameters.shapes[name], values)
   if (puzzleTable) store(PUZZLE_TABLE, puzzleTable.shape, await engine.read(puzzleTable))
   return writeSafetensors(tensors, { format: 'webgpu-trm', config: JSON.stringify(configToOfficial(config)), ...metadata }) as Uint8Array<ArrayBuffer>
@@ -92,13 +92,8 @@ export function loadCheckpoint(engine: Engine, bytes: Uint8Array, name = 'checkp
   return model
 }
 
-/** Fields by their official names, for messages. */
-const OFFICIAL = new Map(
-  Object.entries(configToOfficial(Object.fromEntries([...Object.keys(DEFAULTS), 'vocabulary', 'cells', 'puzzles'].map(field => [field, field])) as unknown as TrmConfig)).map(([official, field]) => [field as keyof TrmConfig, official]),
-)
-
 /**
- * The configuration that tensors of official names belong to. Their shapes tell the widths, the layers, the kind of mixing, the puzzle
+ * The configuration that tensors of official names belong to. Their names and shapes tell the architecture, the widths, the layers, the kind of mixing, the puzzle
  * table, learned positions and an expansion that gives the same widths; with token mixing or learned positions also the length
  * P + S, so that of puzzle slots and cells one is enough. The rest must come from `config` or `fallback`.
  * @throws naming all fields that are missing, or the first that contradicts the tensors
@@ -113,29 +108,34 @@ export function inferConfig(tensors: ReadonlyMap<string, StoredTensor>, { config
   const tokens = parameter('tokens')
   if (!tokens) throw new Error(`${name}: tensor "${officialTensor('tokens')}" is missing, expected a checkpoint of a Tiny Recursive Model — found ${[...tensors.keys()].slice(0, 4).join(', ') || 'no tensors'}`)
   const [vocabulary, hidden] = tokens
-  let layers = 0
-  while (parameter(`layers.${layers}.mlp.down`)) layers++
-  const mixing = parameter('layers.0.mix.down')
+  const architecture = architectureOfTensors(tensors)
+  const nets = netsOf(architecture)
+  const layers = nets.map(net => {
+    let count = 0
+    while (parameter(`${net}.${count}.mlp.down`)) count++
+    return [net, count] as const
+  })
+  const mixing = parameter(`${nets[0]}.0.mix.down`)
   const learned = parameter('positions')
   const table = shapeOf(PUZZLE_TABLE)
   const length = mixing?.[0] ?? learned?.[0]
-  const told: Partial<TrmConfig> = { vocabulary, hidden, layers, tokenMixing: mixing !== undefined, puzzleWidth: table?.[1] ?? 0, ...(learned ? { positions: 'learned' } : {}) }
+  const told: Partial<TrmConfig> = { architecture, vocabulary, hidden, ...Object.fromEntries(layers), tokenMixing: mixing !== undefined, puzzleWidth: table?.[1] ?? 0, ...(learned ? { positions: 'learned' } : {}) }
   const contradiction = (field: keyof TrmConfig, tensorsSay: unknown): never => {
-    throw new Error(`${name}: the configuration says ${OFFICIAL.get(field)} is ${given[field]}, the tensors say ${tensorsSay} — leave it out, or take the configuration that belongs to the file`)
+    throw new Error(`${name}: the configuration says ${OFFICIAL_FIELDS.get(field) ?? field} is ${given[field]}, the tensors say ${tensorsSay} — leave it out, or take the configuration that belongs to the file`)
   }
   for (const [field, value] of Object.entries(told) as [keyof TrmConfig, unknown][]) if (given[field] !== undefined && given[field] !== value) contradiction(field, value)
   if (given.positions === 'learned' && !learned) contradiction('positions', 'rope or none')
 
-  const config: Partial<TrmConfig> = { ...fallback, ...given, ...told, puzzles: given.puzzles ?? table?.[0] ?? fallback.puzzles ?? 1 }
+  const config: Partial<TrmConfig> = { ...fallback, ...given, ...told, ...scheduleOf(architecture).fixed, puzzles: given.puzzles ?? table?.[0] ?? fallback.puzzles ?? 1 }
   if (mixing) config.positions ??= 'none'
   else if (config.positions === 'learned' && !learned) delete config.positions
-  if (length !== undefined && given.cells !== undefined && given.puzzleSlots === undefined) config.puzzleSlots = length - given.cells
+  if (length !== undefined && given.cells !== undefined && given.puzzleSlots === undefined && !('puzzleSlots' in scheduleOf(architecture).fixed)) config.puzzleSlots = length - given.cells
   if (length !== undefined && config.cells === undefined && config.puzzleSlots !== undefined) config.cells = length - slotCount(config as TrmConfig)
   const all = config.cells !== undefined && config.puzzleSlots !== undefined ? config.cells + slotCount(config as TrmConfig) : undefined
   if (length !== undefined && all !== undefined && (all !== length || config.cells! < 1)) {
-    throw new Error(`${name}: the tensors are for ${length} positions, the configuration has ${slotCount(config as TrmConfig)} puzzle slots and ${config.cells} cells — check ${OFFICIAL.get('puzzleSlots')} and ${OFFICIAL.get('cells')}`)
+    throw new Error(`${name}: the tensors are for ${length} positions, the configuration has ${slotCount(config as TrmConfig)} puzzle slots and ${config.cells} cells — check ${OFFICIAL_FIELDS.get('puzzleSlots')} and ${OFFICIAL_FIELDS.get('cells')}`)
   }
-  const inner = parameter('layers.0.mlp.down')?.[1] ?? 0
+  const inner = parameter(`${nets[0]}.0.mlp.down`)?.[1] ?? 0
   const fits = (expansion: number) => innerWidth(hidden, expansion) === inner && (!mixing || innerWidth(mixing[0], expansion) === mixing[1])
   // Any expansion that gives these widths computes the same: the usual ones first.
   config.expansion = given.expansion ?? [fallback.expansion, DEFAULTS.expansion, 1, 2, 3, 8, (1.5 * inner) / hidden, mixing && (1.5 * mixing[1]) / mixing[0]].find(e => e !== undefined && fits(e))
@@ -143,7 +143,7 @@ export function inferConfig(tensors: ReadonlyMap<string, StoredTensor>, { config
   if (mixing) config.heads ??= heads
   for (const field of ['exploration', 'epsilon', 'ropeTheta'] as const) config[field] ??= rest[field]
   // Where the sum of slots and cells is known, the slots tell the cells.
-  const missing = [...OFFICIAL].filter(([field]) => config[field] === undefined && !(field === 'cells' && length !== undefined)).map(([, official]) => official)
+  const missing = [...OFFICIAL_FIELDS].filter(([field]) => config[field] === undefined && !(field === 'cells' && length !== undefined)).map(([, official]) => official)
   if (missing.length) throw new Error(`${name}: it holds no configuration, and its tensors do not tell ${missing.join(', ')} — give them, e.g. trm import --from … --config PRESET|F.yaml ${missing[0]}=…`)
   return checkConfig(config as TrmConfig)
 }
@@ -161,7 +161,7 @@ function configOf(metadata: Readonly<Record<string, string>>, name: string): Trm
 
 /** Official names and shapes of all tensors of a model. */
 function tensorShapes(config: TrmConfig): Map<string, readonly number[]> {
-  const shapes = new Map<string, readonly number[]>([[Y_START, [config.hidden]], [Z_START, [config.hidden]]])
+  const shapes = new Map<string, readonly number[]>(scheduleOf(config.architecture).states.map(state => [officialStart(config.architecture, state), [config.hidden]]))
   for (const [ours, shape] of Object.entries(parameterShapes(config))) shapes.set(officialTensor(ours), shape)
   if (config.puzzleWidth > 0) shapes.set(PUZZLE_TABLE, [config.puzzles, config.puzzleWidth])
   return shapes
@@ -205,10 +205,10 @@ function find(tensors: ReadonlyMap<string, StoredTensor>, tensor: string, shape:
  * @throws when a tensor is missing or has another shape; nothing is overwritten then
  */
 export function loadTensors(model: Trm, tensors: ReadonlyMap<string, StoredTensor>, file: string, prefix = ''): void {
-  const { engine, parameters, puzzleTable, yStart, zStart } = model
+  const { engine, config, parameters, puzzleTable } = model
   const values = (official: string, shape: readonly number[]) => toFloat32(find(tensors, prefix + official, shape, file))
   const trained = parameters.names.map(name => [name, values(officialTensor(name), parameters.shapes[name])] as const)
-  const starts = [[yStart, values(Y_START, yStart.shape)], [zStart, values(Z_START, zStart.shape)]] as const
+  const starts = Object.entries(model.starts).map(([state, start]) => [start, values(officialStart(config.architecture, state), start.shape)] as const)
   const table = puzzleTable && values(PUZZLE_TABLE, puzzleTable.shape)
   for (const [name, data] of trained) parameters.write(name, data)
   for (const [tensor, data] of starts) engine.write(tensor, data)

@@ -1,7 +1,10 @@
 // The model's configuration: its fields, their checks, and the sizes that follow from them.
+import { type Architecture, netsOf, scheduleOf } from './schedules.js'
 
-/** Everything that shapes a Tiny Recursive Model. In comments: the name in the published code. */
+/** Everything that shapes a Tiny Recursive Model or one of its relatives. In comments: the name in the published code. */
 export interface TrmConfig {
+  /** How it thinks: `trm`, or a relative of `schedules.ts` (`arch.name`). */
+  architecture: Architecture
   /** Token ids, 0 … vocabulary − 1 (`vocab_size`). */
   vocabulary: number
   /** Cells of a puzzle (`seq_len`). */
@@ -16,6 +19,8 @@ export interface TrmConfig {
   expansion: number
   /** Layers of the network (`L_layers`). */
   layers: number
+  /** Layers of the second network, for architectures that have one (`H_layers`). */
+  highLayers: number
   /** Recursion cycles T per supervision step (`H_cycles`); the last one carries the gradient. */
   cycles: number
   /** Latent steps n per cycle (`L_cycles`). */
@@ -40,10 +45,12 @@ export interface TrmConfig {
 
 /** The paper's network on Sudoku; the fields that depend on the data are to be filled in. */
 export const DEFAULTS: Omit<TrmConfig, 'vocabulary' | 'cells' | 'puzzles'> = {
+  architecture: 'trm',
   hidden: 512,
   heads: 8,
   expansion: 4,
   layers: 2,
+  highLayers: 0,
   cycles: 3,
   latentSteps: 6,
   supervisionSteps: 16,
@@ -64,6 +71,7 @@ const RANGES: Partial<Record<keyof TrmConfig, [least: number, most: number, whol
   heads: [1, 256, true],
   expansion: [0.01, 64, false],
   layers: [1, 64, true],
+  highLayers: [0, 64, true],
   cycles: [1, 1000, true],
   latentSteps: [1, 1000, true],
   supervisionSteps: [1, 100000, true],
@@ -74,14 +82,20 @@ const RANGES: Partial<Record<keyof TrmConfig, [least: number, most: number, whol
   ropeTheta: [1, 1e9, false],
 }
 
-/** @throws naming the first field that is out of range or does not fit the others */
-export function checkConfig(config: TrmConfig): TrmConfig {
+/**
+ * The configuration, with fields that its architecture ignores at their fixed values.
+ * @throws naming the first field that is out of range or does not fit the others
+ */
+export function checkConfig(given: TrmConfig): TrmConfig {
+  const config: TrmConfig = { ...given, ...scheduleOf(given.architecture).fixed }
   for (const [name, [least, most, whole]] of Object.entries(RANGES)) {
     const value = config[name as keyof TrmConfig]
     if (typeof value !== 'number' || !(value >= least && value <= most) || (whole && !Number.isInteger(value))) {
       throw new Error(`config: ${name} is ${value}, expected ${whole ? 'a whole number' : 'a number'} of ${least} … ${most}`)
     }
   }
+  for (const net of netsOf(config.architecture)) if (config[net] < 1) throw new Error(`config: ${net} is ${config[net]}, ${config.architecture} needs at least 1`)
+  if (config.architecture === 'hier6' && config.latentSteps > 6) throw new Error(`config: latentSteps is ${config.latentSteps}, hier6 has 6 latents and takes 1 … 6`)
   if (!['rope', 'learned', 'none'].includes(config.positions)) throw new Error(`config: positions is "${config.positions}", expected rope, learned or none`)
   if (!config.tokenMixing) {
     const width = config.hidden / config.heads

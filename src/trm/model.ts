@@ -1,4 +1,4 @@
-// The Tiny Recursive Model, read top to bottom: its parameters, its one network, and one supervision step of recursion.
+// The Tiny Recursive Model and its relatives, read top to bottom: parameters, network, and one supervision step of recursion as schedules.ts has it.
 // Jolicoeur-Martineau, "Less is More: Recursive Reasoning with Tiny Networks", arXiv 2510.04871, and the published code.
 import { inputEmbedding, prefixGradient } from '../kernels/input-embedding.js'
 import { gatherBackward } from '../kernels/gather.js'
@@ -8,13 +8,14 @@ import {
   add, attention, type Engine, firstPosition, linear, mix, Parameters, Random, rmsnorm, rope, type Shape, swiglu, type Tensor, truncatedNormal,
 } from '../engine/index.js'
 import { checkConfig, innerWidth, lengthOf, slotCount, type TrmConfig } from './config.js'
+import { type Net, netsOf, type Schedule, scheduleOf } from './schedules.js'
 
 /** The carry of one supervision step to the next, each of shape (batch, L, hidden). */
 export interface Carry {
-  /** The answer. */
+  /** The answer, which the heads read. */
   y: Tensor
-  /** The latent. */
-  z: Tensor
+  /** The latents: z, or z1, z2, …, or none. */
+  [state: string]: Tensor
 }
 
 /** What a supervision step says: logits (batch, L, vocabulary), of which the first P positions mean nothing, and q (batch, 2): [halt, continue]. */
@@ -24,14 +25,15 @@ export interface Heads {
 }
 
 export class Trm {
+  /** How its architecture thinks. */
+  readonly schedule: Schedule
   /** P and L = P + S. */
   readonly slots: number
   readonly length: number
   /** Rows of the puzzle embedding, shape (puzzles, puzzleWidth); trained apart from the parameters. */
   readonly puzzleTable: Tensor | undefined
-  /** Start states of y and z, shape (hidden); drawn once, never trained. */
-  readonly yStart: Tensor
-  readonly zStart: Tensor
+  /** Start value of each state of the carry, shape (hidden); drawn once, never trained. */
+  readonly starts: Readonly<Carry>
   private readonly ropeTable: Tensor | undefined
 
   private constructor(
@@ -39,13 +41,13 @@ export class Trm {
     readonly config: Readonly<TrmConfig>,
     /** What the network computes with; a moving average may stand in for the trained values. */
     readonly parameters: Parameters,
-    kept?: { yStart: Tensor; zStart: Tensor; puzzleTable: Tensor | undefined; ropeTable: Tensor | undefined },
+    kept?: { starts: Readonly<Carry>; puzzleTable: Tensor | undefined; ropeTable: Tensor | undefined },
   ) {
     const { hidden, heads, puzzles, puzzleWidth, positions, tokenMixing, ropeTheta } = config
+    this.schedule = scheduleOf(config.architecture)
     this.slots = slotCount(config)
     this.length = lengthOf(config)
-    this.yStart = kept?.yStart ?? engine.zeros([hidden], 'f32', 'start of y')
-    this.zStart = kept?.zStart ?? engine.zeros([hidden], 'f32', 'start of z')
+    this.starts = kept?.starts ?? this.carryOf(state => engine.zeros([hidden], 'f32', `start of ${state}`))
     this.puzzleTable = kept ? kept.puzzleTable : puzzleWidth > 0 ? engine.zeros([puzzles, puzzleWidth], 'f32', 'puzzle embedding') : undefined
     const turns = !tokenMixing && positions === 'rope'
     this.ropeTable = kept ? kept.ropeTable : turns ? engine.from(ropeTable(this.length, hidden / heads, ropeTheta), [this.length, hidden / heads / 2, 2]) : undefined
@@ -53,21 +55,26 @@ export class Trm {
 
   /** A model with random initial values. The same seed gives the same values everywhere. */
   static create(engine: Engine, config: TrmConfig, { seed = 0 }: { seed?: number } = {}): Trm {
-    checkConfig(config)
-    const model = new Trm(engine, { ...config }, new Parameters(engine, parameterShapes(config)))
+    const checked = checkConfig(config)
+    const model = new Trm(engine, checked, new Parameters(engine, parameterShapes(checked)))
     const random = new Random(seed)
     for (const [name, shape] of Object.entries(model.parameters.shapes)) {
       // Linear weights: 1 / sqrt(in); embeddings: 1 / sqrt(hidden); the halting head starts at "do not halt".
       if (name === 'haltHead.bias') model.parameters.write(name, new Float32Array(2).fill(-5))
       else if (name !== 'haltHead.weight') model.parameters.write(name, truncatedNormal(random, shape[0] * shape[1], 1 / Math.sqrt(shape[1])))
     }
-    for (const start of [model.yStart, model.zStart]) engine.write(start, truncatedNormal(random, config.hidden, 1))
+    for (const start of Object.values(model.starts)) engine.write(start, truncatedNormal(random, config.hidden, 1))
     return model
   }
 
   /** The same model computing with other values of its parameters, e.g. their moving average. */
   withParameters(parameters: Parameters): Trm {
-    return new Trm(this.engine, this.config, parameters, { yStart: this.yStart, zStart: this.zStart, puzzleTable: this.puzzleTable, ropeTable: this.ropeTable })
+    return new Trm(this.engine, this.config, parameters, { starts: this.starts, puzzleTable: this.puzzleTable, ropeTable: this.ropeTable })
+  }
+
+  /** A value for each state of the carry. */
+  carryOf(make: (state: string) => Tensor): Carry {
+    return Object.fromEntries(this.schedule.states.map(state => [state, make(state)])) as Carry
   }
 
   private weight(name: string): Tensor {
@@ -101,41 +108,67 @@ export class Trm {
     )
   }
 
-  /** The network: `layers` blocks over h + injection. With `into` the result goes there; it may be h, it may not be the injection. */
-  network(h: Tensor, injection: Tensor, into?: Tensor): Tensor {
+  /** A network: its blocks over h + injection. With `into` the result goes there; it may be h, it may not be the injection. */
+  network(h: Tensor, injection?: Tensor, into?: Tensor, net: Net = 'layers'): Tensor {
     const { engine } = this
-    const { layers, epsilon, tokenMixing, heads } = this.config
-    h = add(engine, h, injection)
+    const { [net]: layers, epsilon, tokenMixing, heads } = this.config
+    if (injection) h = add(engine, h, injection)
     for (let k = 0; k < layers; k++) {
       if (tokenMixing) {
-        const inner = swiglu(engine, mix(engine, h, this.weight(`layers.${k}.mix.gateUp`)), -2)
-        h = rmsnorm(engine, mix(engine, inner, this.weight(`layers.${k}.mix.down`)), { residual: h, axis: -2, epsilon })
+        const inner = swiglu(engine, mix(engine, h, this.weight(`${net}.${k}.mix.gateUp`)), -2)
+        h = rmsnorm(engine, mix(engine, inner, this.weight(`${net}.${k}.mix.down`)), { residual: h, axis: -2, epsilon })
       } else {
-        const qkv = linear(engine, h, this.weight(`layers.${k}.attention.qkv`))
+        const qkv = linear(engine, h, this.weight(`${net}.${k}.attention.qkv`))
         const seen = attention(engine, this.ropeTable ? rope(engine, qkv, this.ropeTable, heads) : qkv, heads)
-        h = rmsnorm(engine, linear(engine, seen, this.weight(`layers.${k}.attention.output`)), { residual: h, epsilon })
+        h = rmsnorm(engine, linear(engine, seen, this.weight(`${net}.${k}.attention.output`)), { residual: h, epsilon })
       }
-      const inner = swiglu(engine, linear(engine, h, this.weight(`layers.${k}.mlp.gateUp`)))
-      h = rmsnorm(engine, linear(engine, inner, this.weight(`layers.${k}.mlp.down`)), { residual: h, epsilon, into: k === layers - 1 ? into : undefined })
+      const inner = swiglu(engine, linear(engine, h, this.weight(`${net}.${k}.mlp.gateUp`)))
+      h = rmsnorm(engine, linear(engine, inner, this.weight(`${net}.${k}.mlp.down`)), { residual: h, epsilon, into: k === layers - 1 ? into : undefined })
     }
     return h
   }
 
-  /** One cycle: n latent steps, then the answer. In a tape's hands it makes new tensors; with `inPlace` the carry itself moves on. */
-  cycle({ y, z }: Carry, x: Tensor): Carry {
-    const injection = add(this.engine, y, x)
-    for (let i = 0; i < this.config.latentSteps; i++) z = this.network(z, injection)
-    return { y: this.network(y, z), z }
+  /** The part of a supervision step that carries gradient, from where `approach` leaves off; for a tape's hands, it makes new tensors. */
+  cycle(carry: Carry, x: Tensor): Carry {
+    const next = { ...carry }
+    this.calls(next, x, this.firstGradientCall(), Infinity, false)
+    return next
   }
 
-  /** `cycles` cycles without gradient; the carry's own tensors are overwritten. */
-  think({ y, z }: Carry, x: Tensor, cycles: number): void {
-    const { engine } = this
-    for (let c = 0; c < cycles; c++) {
-      engine.scope(() => {
-        const injection = add(engine, y, x)
-        for (let i = 0; i < this.config.latentSteps; i++) engine.scope(() => this.network(z, injection, z))
-        engine.scope(() => this.network(y, z, y))
+  /** The part of a supervision step before that, without gradient; the carry's own tensors are overwritten. */
+  approach(carry: Carry, x: Tensor): void {
+    this.think(carry, x, this.config.cycles - 1)
+    this.calls(carry, x, 0, this.firstGradientCall(), true)
+  }
+
+  /** `cycles` whole cycles without gradient; the carry's own tensors are overwritten. */
+  think(carry: Carry, x: Tensor, cycles: number): void {
+    for (let c = 0; c < cycles; c++) this.engine.scope(() => this.calls(carry, x, 0, Infinity, true))
+  }
+
+  private firstGradientCall(): number {
+    const { cycle, gradientCalls = Infinity } = this.schedule
+    const all = cycle.reduce((sum, { times }) => sum + (times ? this.config[times] : 1), 0)
+    return Math.max(0, all - gradientCalls)
+  }
+
+  /** Network calls `from` … `to` − 1 of one cycle. They replace the carry's tensors by new ones or, in place, overwrite them and leave nothing behind. */
+  private calls(carry: Carry, x: Tensor, from: number, to: number, inPlace: boolean): void {
+    const { engine, schedule, config } = this
+    const within = inPlace ? (work: () => void) => engine.scope(work) : (work: () => void) => work()
+    const sum = (terms: readonly string[]) => terms.map(term => (term === 'x' ? x : carry[term])).reduce((a, b) => add(engine, a, b))
+    let before = 0
+    for (const { net, states, plus, times } of schedule.cycle) {
+      const count = times ? config[times] : 1
+      const [first, last] = [Math.max(from - before, 0), Math.min(to - before, count)]
+      before += count
+      if (first >= last) continue
+      within(() => {
+        const injection = plus.length ? sum(plus) : undefined
+        for (let i = first; i < last; i++) {
+          const state = states[i % states.length]
+          within(() => (carry[state] = this.network(sum(states), injection, inPlace ? carry[state] : undefined, net)))
+        }
       })
     }
   }
@@ -151,22 +184,24 @@ export class Trm {
 
 /** Names and shapes of the trained parameters, in the order in which they are drawn. */
 export function parameterShapes(config: TrmConfig): Record<string, Shape> {
-  const { hidden, vocabulary, layers, expansion, tokenMixing, positions } = config
+  const { architecture, hidden, vocabulary, expansion, tokenMixing, positions } = config
   const length = lengthOf(config)
   const shapes: Record<string, Shape> = { tokens: [vocabulary, hidden], head: [vocabulary, hidden], 'haltHead.weight': [2, hidden], 'haltHead.bias': [2] }
   if (positions === 'learned') shapes.positions = [length, hidden]
   const inner = innerWidth(hidden, expansion)
   const mixInner = innerWidth(length, expansion)
-  for (let k = 0; k < layers; k++) {
-    if (tokenMixing) {
-      shapes[`layers.${k}.mix.gateUp`] = [2 * mixInner, length]
-      shapes[`layers.${k}.mix.down`] = [length, mixInner]
-    } else {
-      shapes[`layers.${k}.attention.qkv`] = [3 * hidden, hidden]
-      shapes[`layers.${k}.attention.output`] = [hidden, hidden]
+  for (const net of netsOf(architecture)) {
+    for (let k = 0; k < config[net]; k++) {
+      if (tokenMixing) {
+        shapes[`${net}.${k}.mix.gateUp`] = [2 * mixInner, length]
+        shapes[`${net}.${k}.mix.down`] = [length, mixInner]
+      } else {
+        shapes[`${net}.${k}.attention.qkv`] = [3 * hidden, hidden]
+        shapes[`${net}.${k}.attention.output`] = [hidden, hidden]
+      }
+      shapes[`${net}.${k}.mlp.gateUp`] = [2 * inner, hidden]
+      shapes[`${net}.${k}.mlp.down`] = [hidden, inner]
     }
-    shapes[`layers.${k}.mlp.gateUp`] = [2 * inner, hidden]
-    shapes[`layers.${k}.mlp.down`] = [hidden, inner]
   }
   return shapes
 }

@@ -1,5 +1,6 @@
 // The published code's names for configuration fields and tensors, and their counterparts here. Nothing else knows them.
 import { checkConfig, DEFAULTS, type TrmConfig } from './config.js'
+import { type Architecture, type Net, SCHEDULES } from './schedules.js'
 
 /** Configuration fields, official name first. */
 const FIELDS: readonly (readonly [official: string, ours: keyof TrmConfig])[] = [
@@ -10,6 +11,7 @@ const FIELDS: readonly (readonly [official: string, ours: keyof TrmConfig])[] = 
   ['num_heads', 'heads'],
   ['expansion', 'expansion'],
   ['L_layers', 'layers'],
+  ['H_layers', 'highLayers'],
   ['H_cycles', 'cycles'],
   ['L_cycles', 'latentSteps'],
   ['halt_max_steps', 'supervisionSteps'],
@@ -22,12 +24,19 @@ const FIELDS: readonly (readonly [official: string, ours: keyof TrmConfig])[] = 
   ['rope_theta', 'ropeTheta'],
 ]
 
+/** Modules and classes of the published code, as "arch.name" writes them; the module tells the architecture. */
+const ARCHITECTURES: Record<Architecture, readonly [module: string, className: string]> = {
+  trm: ['trm', 'TinyRecursiveReasoningModel_ACTV1'],
+  'single-z': ['trm_singlez', 'TinyRecursiveReasoningModel_ACTV1'],
+  hier6: ['trm_hier6', 'TinyRecursiveReasoningModel_ACTV1'],
+  hrm: ['hrm', 'HierarchicalReasoningModel_ACTV1'],
+  transformer: ['transformers_baseline', 'Model_ACTV2'],
+}
+
 /** Official fields that are accepted and have no effect here; with the values that can be accepted, where not all can. */
 const IGNORED: Record<string, readonly unknown[] | undefined> = {
-  name: undefined,
   loss: undefined,
   batch_size: undefined,
-  H_layers: undefined,
   no_ACT_continue: [true],
   causal: [false],
   forward_dtype: ['float32', 'bfloat16'],
@@ -38,9 +47,10 @@ const IGNORED: Record<string, readonly unknown[] | undefined> = {
  * @throws on an unknown field, or on a value that this model cannot honour
  */
 export function configFromOfficial(fields: Readonly<Record<string, unknown>>): TrmConfig {
-  const config: Record<string, unknown> = { ...DEFAULTS }
+  const { name: arch, ...rest } = fields
+  const config: Record<string, unknown> = { ...DEFAULTS, ...(arch === undefined ? {} : { architecture: architectureOf(arch) }) }
   if ('hidden_size' in fields && !('puzzle_emb_ndim' in fields)) config.puzzleWidth = fields.hidden_size
-  for (const [name, value] of Object.entries(fields)) {
+  for (const [name, value] of Object.entries(rest)) {
     const ours = FIELDS.find(([official]) => official === name)?.[1]
     if (ours) {
       // The official YAML writes `${.hidden_size}` for "the same width".
@@ -54,10 +64,27 @@ export function configFromOfficial(fields: Readonly<Record<string, unknown>>): T
   return checkConfig(config as unknown as TrmConfig)
 }
 
-/** The same configuration under official names. */
+/**
+ * The same configuration under official names; for relatives of TRM with the name of the architecture.
+ * Layers of a network that the architecture does not have are left out.
+ */
 export function configToOfficial(config: TrmConfig): Record<string, unknown> {
-  return Object.fromEntries(FIELDS.map(([official, ours]) => [official, config[ours]]))
+  const { fixed }: { fixed: Partial<TrmConfig> } = SCHEDULES[config.architecture]
+  const [module, className] = ARCHITECTURES[config.architecture]
+  const fields = FIELDS.filter(([, ours]) => !(/layers/i.test(ours) && ours in fixed)).map(([official, ours]) => [official, config[ours]])
+  return { ...(config.architecture === 'trm' ? {} : { name: `recursive_reasoning.${module}@${className}` }), ...Object.fromEntries(fields) }
 }
+
+/** The architecture that an official name such as `recursive_reasoning.hrm@HierarchicalReasoningModel_ACTV1` or `hrm` means. @throws on any other */
+export function architectureOf(name: unknown): Architecture {
+  const module = typeof name === 'string' ? name.replace(/@.*$/, '').replace(/^.*\./, '') : name
+  const found = (Object.keys(ARCHITECTURES) as Architecture[]).find(architecture => architecture === module || ARCHITECTURES[architecture][0] === module)
+  if (!found) throw new Error(`config: architecture ${JSON.stringify(name)}, expected ${Object.values(ARCHITECTURES).map(([official]) => official).join(', ')}`)
+  return found
+}
+
+/** The official name of a field of ours; undefined for the architecture, which is a name of its own. */
+export const OFFICIAL_FIELDS: ReadonlyMap<keyof TrmConfig, string> = new Map(FIELDS.map(([official, ours]) => [ours, official]))
 
 /** Name of our parameter field for an official field, e.g. `cycles` for `H_cycles`; undefined where there is none. */
 export function officialField(name: string): keyof TrmConfig | undefined {
@@ -72,7 +99,10 @@ const TENSORS: readonly (readonly [official: string, ours: string])[] = [
   ['inner.q_head.bias', 'haltHead.bias'],
 ]
 
-/** Parts of a layer: inner.L_level.layers.K.PART.weight. */
+/** Networks: inner.NET.layers.K.PART.weight. */
+const NETS: Record<Net, string> = { layers: 'L_level', highLayers: 'H_level' }
+
+/** Parts of a layer. */
 const PARTS: readonly (readonly [official: string, ours: string])[] = [
   ['mlp_t.gate_up_proj', 'mix.gateUp'],
   ['mlp_t.down_proj', 'mix.down'],
@@ -82,17 +112,40 @@ const PARTS: readonly (readonly [official: string, ours: string])[] = [
   ['mlp.down_proj', 'mlp.down'],
 ]
 
-/** Official names of the tensors that no optimiser of the parameters trains. */
+/** The puzzle table, which no optimiser of the parameters trains. */
 export const PUZZLE_TABLE = 'inner.puzzle_emb.weights'
-export const Y_START = 'inner.H_init'
-export const Z_START = 'inner.L_init'
+
+/** What the published code calls a state of the carry: `z_H`, `z_L`, `z_L1`, …; its start is `inner.H_init`, … */
+function officialLevel(architecture: Architecture, state: string): string {
+  // The only state of single-z has the name of the latent.
+  return state !== 'y' ? state.replace('z', 'L') : architecture === 'single-z' ? 'L' : 'H'
+}
+
+/** The official name of a state of the carry. */
+export function officialState(architecture: Architecture, state: string): string {
+  return `z_${officialLevel(architecture, state)}`
+}
+
+/** The official name of a state's start value. */
+export function officialStart(architecture: Architecture, state: string): string {
+  return `inner.${officialLevel(architecture, state)}_init`
+}
+
+/** The architecture of a model whose state dict holds these tensors. */
+export function architectureOfTensors(tensors: { has(name: string): boolean }): Architecture {
+  // The last layers of all may be missing, the first ones are in every file.
+  const level = (net: Net) => tensors.has(`inner.${NETS[net]}.layers.0.mlp.gate_up_proj.weight`)
+  if (level('highLayers')) return level('layers') ? 'hrm' : 'transformer'
+  if (tensors.has(officialStart('hier6', 'z1'))) return 'hier6'
+  return tensors.has(officialStart('trm', 'y')) ? 'trm' : 'single-z'
+}
 
 /** The official name of a parameter of ours. */
 export function officialTensor(name: string): string {
   const single = TENSORS.find(([, ours]) => ours === name)
   if (single) return single[0]
-  const [, k, part] = /^layers\.(\d+)\.(.+)$/.exec(name) ?? []
+  const [, net, k, part] = /^(layers|highLayers)\.(\d+)\.(.+)$/.exec(name) ?? []
   const found = PARTS.find(([, ours]) => ours === part)
   if (!found) throw new Error(`checkpoint: parameter "${name}" has no official name`)
-  return `inner.L_level.layers.${k}.${found[0]}.weight`
+  return `inner.${NETS[net as Net]}.layers.${k}.${found[0]}.weight`
 }

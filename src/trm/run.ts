@@ -130,7 +130,7 @@ export function resolveRun(given: Partial<RunSettings>, metadata: DatasetMetadat
     return value
   }
   if (typeof settings.ema !== 'boolean') throw new Error(`config: ema is ${JSON.stringify(settings.ema)}, expected true or false`)
-  const { loss, name: _name, ...arch } = settings.arch
+  const { loss, ...arch } = settings.arch
   const lossType = (loss as Record<string, unknown>)?.loss_type
   if (lossType !== 'stablemax_cross_entropy' && lossType !== 'softmax_cross_entropy') throw new Error(`config: arch.loss.loss_type is ${JSON.stringify(lossType)}, expected stablemax_cross_entropy or softmax_cross_entropy`)
   const { optimizer } = settings

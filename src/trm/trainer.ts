@@ -139,7 +139,7 @@ export class Trainer {
     const { batchSize, loss } = this.options
     chunk.restart()
     const rows = chunk.puzzleRows()
-    model.think(chunk.carry, model.embed(chunk.inputs, rows), config.cycles - 1)
+    model.approach(chunk.carry, model.embed(chunk.inputs, rows))
     const trained = model.parameters.all()
     const targets = optimizer.gradients.all()
     let rowGradients: Tensor | undefined
@@ -149,13 +149,12 @@ export class Trainer {
     engine.gradients(
       rows ? [...trained, rows] : trained,
       () => {
-        const { y, z } = model.cycle(chunk.carry, model.embed(chunk.inputs, rows))
-        const { logits, q } = model.heads(y)
+        const next = model.cycle(chunk.carry, model.embed(chunk.inputs, rows))
+        const { logits, q } = model.heads(next.y)
         const outcome = chunk.loss({ logits, q }, loss, 1 / batchSize)
         chunk.halt(q, outcome.results, this.clock, this.metrics, true)
         inspect?.(chunk, { logits, q, ...outcome })
-        engine.copy(y, chunk.carry.y)
-        engine.copy(z, chunk.carry.z)
+        for (const [name, state] of Object.entries(chunk.carry)) if (next[name] !== state) engine.copy(next[name], state)
         return [[logits, outcome.dLogits], [q, outcome.dQ]] as const
       },
       { into: rowGradients ? [...targets, rowGradients] : targets, accumulate },

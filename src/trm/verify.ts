@@ -6,7 +6,7 @@ import { metricsTensor, type Puzzles, Slots } from './act.js'
 import { loadTensors } from './checkpoint.js'
 import type { TrmConfig } from './config.js'
 import { Trm } from './model.js'
-import { configFromOfficial, officialTensor, PUZZLE_TABLE, Y_START, Z_START } from './official.js'
+import { architectureOf, configFromOfficial, officialStart, officialState, officialTensor, PUZZLE_TABLE } from './official.js'
 import { Trainer } from './trainer.js'
 
 /** One compared quantity. */
@@ -92,6 +92,7 @@ class Golden {
   readonly rows: VerifyRow[] = []
   readonly evalMetrics: Record<string, number>[]
   readonly trainLog: Record<string, number>[]
+  private readonly arch: string
   private readonly noise: Record<string, number>
   private readonly compared = new Set<string>()
 
@@ -109,14 +110,19 @@ class Golden {
     this.fields = json('config')
     this.train = json('train')
     this.noise = json('noise')
-    if (metadata.arch !== 'trm') throw new Error(`${file}: architecture "${metadata.arch}", expected trm`)
+    this.arch = metadata.arch
+    try {
+      architectureOf(this.arch)
+    } catch (error) {
+      throw new Error(`${file}: ${(error as Error).message.replace(/^config: /, '')}`)
+    }
     this.evalMetrics = metadata.eval_metrics ? json('eval_metrics') : []
     this.trainLog = metadata.train_log ? json('train_log') : []
     if (!tensors.has('batch.0.inputs')) throw new Error(`${file}: holds no batch, nothing can be checked`)
   }
 
   get config() {
-    return configFromOfficial(this.fields)
+    return configFromOfficial({ ...this.fields, name: this.arch })
   }
 
   batch(i: number): Puzzles | undefined {
@@ -223,8 +229,7 @@ async function verifyEvaluation(golden: Golden, model: Trm): Promise<void> {
     golden.compare(`eval.${k}.logits`, cells, FLOORS.forward)
     compareQ(golden, `eval.${k}`, await q)
     golden.predictions(`eval.${k}.preds`, await predictions, `eval.${k}.logits`)
-    golden.compare(`eval.${k}.z_H`, await engine.read(slots.carry.y), FLOORS.forward)
-    golden.compare(`eval.${k}.z_L`, await engine.read(slots.carry.z), FLOORS.forward)
+    for (const [state, values] of Object.entries(slots.carry)) golden.compare(`eval.${k}.${officialState(config.architecture, state)}`, await engine.read(values), FLOORS.forward)
     if (log) compareMetrics(golden, `eval.${k}`, await engine.read(metrics), log, Math.max(golden.allowed(`eval.${k}.logits`, FLOORS.gradient), golden.allowed('loss', FLOORS.gradient)), undecided(cells, [...batch.labels], config, golden.allowed(`eval.${k}.logits`, FLOORS.forward)))
   }
 }
@@ -263,8 +268,7 @@ async function verifyTraining(golden: Golden, trainer: Trainer): Promise<void> {
   for (const [group, parameters] of Object.entries(states)) {
     for (const [name, values] of await parameters.read()) golden.compare(`${group}.${officialTensor(name)}`, values, FLOORS.state)
   }
-  golden.compare(`final.${Y_START}`, await engine.read(model.yStart), FLOORS.state)
-  golden.compare(`final.${Z_START}`, await engine.read(model.zStart), FLOORS.state)
+  for (const [state, start] of Object.entries(model.starts)) golden.compare(`final.${officialStart(config.architecture, state)}`, await engine.read(start), FLOORS.state)
   if (model.puzzleTable) golden.compare(`final.${PUZZLE_TABLE}`, await engine.read(model.puzzleTable), FLOORS.state)
 }
 

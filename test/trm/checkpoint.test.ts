@@ -71,7 +71,7 @@ test('half precision is widened', async () => {
     const { shape, data } = tensors.get('inner.H_init')!
     tensors.set('inner.H_init', { dtype: 'BF16', shape, data: Uint16Array.from(data as Float32Array, (_, i) => 0x3f80 + i) })
   })
-  const start = await engine.read(loadCheckpoint(engine, bytes).yStart)
+  const start = await engine.read(loadCheckpoint(engine, bytes).starts.y)
   assert.equal([...start.subarray(0, 3)], [1, 1 + 2 ** -7, 1 + 2 ** -6])
 })
 

@@ -31,7 +31,7 @@ test('initial deviations: 1 / √in for weights, 1 / √hidden for embeddings, t
       else if (name === 'haltHead.bias') same(name, drawn, [-5, -5])
       else deviates(name, drawn, 1 / Math.sqrt(shape[1]))
     }
-    for (const start of [model.yStart, model.zStart]) deviates('start state', await engine.read(start), 1)
+    for (const start of [model.starts.y, model.starts.z]) deviates('start state', await engine.read(start), 1)
     same('puzzle embedding', await engine.read(model.puzzleTable!), new Float32Array(config.puzzles * config.puzzleWidth))
   }
 })
@@ -49,7 +49,7 @@ function deviates(name: string, drawn: Float32Array, sigma: number): void {
 test('the same seed gives the same values, another one others', async () => {
   const draw = async (seed?: number) => {
     const model = Trm.create(engine, ATTENTION, { seed })
-    return { values: await engine.read(model.parameters.flat), y: await engine.read(model.yStart), z: await engine.read(model.zStart) }
+    return { values: await engine.read(model.parameters.flat), y: await engine.read(model.starts.y), z: await engine.read(model.starts.z) }
   }
   const [a, b, c] = [await draw(7), await draw(7), await draw(8)]
   assert.equal(a, b)

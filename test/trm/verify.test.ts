@@ -71,10 +71,10 @@ test('a weight that is missing is named', async () => {
 
 test('files that are no goldens are refused', async () => {
   assert.match(await reason(new Uint8Array(3)), /^x: expected at least 8 bytes/)
-  assert.match(await reason(writeSafetensors([])), /^x: .*golden|^x: architecture "undefined", expected trm/)
+  assert.match(await reason(writeSafetensors([])), /^x: .*golden|^x: architecture undefined, expected trm/)
   assert.match(await reason(await edited('trm-mlp', (_, metadata) => void delete metadata.config)), /^x: no "config" in its metadata, expected a golden file of the published code/)
   assert.match(await reason(await edited('trm-mlp', (_, metadata) => (metadata.train = '{'))), /^x: its metadata entry "train" is not JSON/)
-  assert.match(await reason(await edited('trm-mlp', (_, metadata) => (metadata.arch = 'hrm'))), /^x: architecture "hrm", expected trm/)
+  assert.match(await reason(await edited('trm-mlp', (_, metadata) => (metadata.arch = 'gpt'))), /^x: architecture "gpt", expected trm, trm_singlez/)
   assert.match(await reason(await edited('trm-mlp', tensors => {
     for (const name of tensors.keys()) if (name.startsWith('batch.')) tensors.delete(name)
   })), /^x: holds no batch, nothing can be checked/)

@@ -1,0 +1,96 @@
+// The relatives of TRM against goldens of the published code, whole and in micro-batches; and that a changed weight is noticed.
+import { test } from 'uvu'
+import * as assert from 'uvu/assert'
+import { parseSafetensors, toFloat32, writeSafetensors } from '../../src/formats/safetensors.js'
+import { loadCheckpoint, readCheckpoint, saveCheckpoint } from '../../src/trm/checkpoint.js'
+import { type TrmConfig } from '../../src/trm/config.js'
+import { Trm } from '../../src/trm/model.js'
+import { configFromOfficial, configToOfficial } from '../../src/trm/official.js'
+import { solve } from '../../src/trm/solve.js'
+import { Trainer } from '../../src/trm/trainer.js'
+import { type Verification, verify } from '../../src/trm/verify.js'
+import { golden } from '../files.js'
+import { openEngine } from '../engine-under-test.js'
+import { ATTENTION, puzzles } from './samples.js'
+
+const engine = await openEngine()
+test.after(() => engine.close())
+
+const over = ({ rows }: Verification) => rows.filter(({ error, allowed }) => !(error <= allowed))
+
+/** Golden files, with a tensor whose change must show. */
+const GOLDENS = {
+  'trm-singlez': 'inner.L_level.layers.0.mlp.down_proj.weight',
+  'trm-hier6': 'inner.L5_init',
+  transformer: 'inner.H_level.layers.2.self_attn.o_proj.weight',
+} as const
+
+for (const [name, tensor] of Object.entries(GOLDENS)) {
+  test(`${name} as published, whole and in micro-batches`, async () => {
+    for (const microBatch of [undefined, 2]) {
+      const result = await verify(engine, await golden(name), { file: name, microBatch })
+      assert.equal(over(result), [])
+      assert.ok(result.ok && result.rows.length > 150, `${result.rows.length} rows`)
+    }
+  })
+
+  test(`${name}: a changed value is noticed`, async () => {
+    const { tensors, metadata } = parseSafetensors(await golden(name), name)
+    const values = toFloat32(tensors.get(`init.${tensor}`)!).slice()
+    values[5] += 0.01 * Math.hypot(...values)
+    const changed = writeSafetensors([...tensors].map(([key, stored]) => [key, key === `init.${tensor}` ? { ...stored, data: values } : stored] as never), metadata)
+    const names = over(await verify(engine, changed, { file: name })).map(row => row.name)
+    for (const expected of ['eval.1.logits', 'train.0.logits', 'grad.inner.lm_head.weight']) assert.ok(names.includes(expected), expected)
+  })
+}
+
+const SMALL: Record<string, TrmConfig> = {
+  'single-z': { ...ATTENTION, architecture: 'single-z' },
+  hier6: { ...ATTENTION, architecture: 'hier6', latentSteps: 3 },
+  transformer: { ...ATTENTION, architecture: 'transformer', highLayers: 2 },
+}
+
+for (const [name, config] of Object.entries(SMALL)) {
+  test(`${name}: trains without new buffers, solves, and is saved and loaded bit for bit`, async () => {
+    const trainer = new Trainer(Trm.create(engine, config, { seed: 1 }), { batchSize: 6, microBatch: 4, learningRate: 1e-3, warmupSteps: 1, emaRate: 0.9 })
+    const { model } = trainer
+    trainer.run(puzzles(1, 6, model.config))
+    await engine.finish()
+    const { buffers, bindGroups, reads } = engine.stats
+    for (let i = 2; i < 5; i++) trainer.run(puzzles(i, 6, model.config))
+    await engine.finish()
+    const after = engine.stats
+    assert.equal([after.buffers - buffers, after.bindGroups - bindGroups, after.reads - reads], [0, 0, 0])
+    assert.ok(Number.isFinite((await trainer.readMetrics()).loss))
+    const bytes = await saveCheckpoint(trainer.averaged)
+    const loaded = loadCheckpoint(engine, bytes)
+    assert.equal(loaded.config, model.config)
+    assert.equal(await saveCheckpoint(loaded), bytes)
+    assert.equal(configFromOfficial(configToOfficial(model.config)), model.config)
+    // Without the configuration, names and shapes tell the architecture and its layers.
+    const { tensors } = parseSafetensors(bytes)
+    const { config: told } = readCheckpoint(writeSafetensors(tensors), name, { config: { cells: 9, puzzleSlots: model.config.puzzleSlots, heads: 2 }, fallback: model.config })
+    assert.equal(told, model.config)
+    const answers: number[][] = []
+    for await (const { answer } of solve(loaded, puzzles(1, 1, config).inputs)) answers.push([...answer])
+    assert.is(answers.length, 4)
+  })
+}
+
+test('configurations: names of the published code, fields that mean nothing, mistakes', () => {
+  const data = { vocab_size: 5, seq_len: 9, num_puzzle_identifiers: 4 }
+  const of = (fields: Record<string, unknown>) => configFromOfficial({ ...data, ...fields })
+  assert.is(of({}).architecture, 'trm')
+  assert.is(of({ name: 'recursive_reasoning.trm@TinyRecursiveReasoningModel_ACTV1', H_layers: 3 }).highLayers, 0)
+  assert.is(of({ name: 'recursive_reasoning.trm_singlez@TinyRecursiveReasoningModel_ACTV1' }).architecture, 'single-z')
+  assert.is(of({ name: 'trm_hier6' }).architecture, 'hier6')
+  const hrm = of({ name: 'recursive_reasoning.hrm@HierarchicalReasoningModel_ACTV1', H_layers: 4, L_layers: 3, puzzle_emb_len: 16 })
+  assert.equal([hrm.architecture, hrm.highLayers, hrm.layers, hrm.puzzleSlots], ['hrm', 4, 3, 0])
+  const transformer = of({ name: 'recursive_reasoning.transformers_baseline@Model_ACTV2', H_layers: 8, H_cycles: 3, mlp_t: true })
+  assert.equal([transformer.architecture, transformer.highLayers, transformer.cycles, transformer.tokenMixing], ['transformer', 8, 1, false])
+  assert.throws(() => of({ name: 'recursive_reasoning.gpt@Model' }), /^config: architecture "recursive_reasoning.gpt@Model", expected trm, trm_singlez, trm_hier6, hrm, transformers_baseline$/)
+  assert.throws(() => of({ name: 'hrm' }), /^config: highLayers is 0, hrm needs at least 1$/)
+  assert.throws(() => of({ name: 'trm_hier6', L_cycles: 7 }), /^config: latentSteps is 7, hier6 has 6 latents and takes 1 … 6$/)
+})
+
+test.run()
