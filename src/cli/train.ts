@@ -15,6 +15,7 @@ import { parseArguments } from './arguments.js'
 import { datasetFiles, makeDirectory, readBytes, writeWhole } from './files.js'
 import { duration, percent, Progress } from './progress.js'
 import { overrides, presetList, readSettings } from './settings.js'
+import { useMeasuredVariants, variantsOption } from './tuning.js'
 
 const usage = {
   command: 'trm train',
@@ -29,6 +30,7 @@ const usage = {
     seed: { type: 'number', min: 0, max: 2 ** 32 - 1, description: 'seed of initial values, data order and halting exploration' },
     'eval-limit': { type: 'number', min: 1, default: 500, description: 'test examples per evaluation' },
     json: { type: 'boolean', description: 'print one line of JSON per report instead of progress' },
+    variants: variantsOption,
     adapter: adapterOption,
   },
   positionals: ['[KEY=VALUE…]'],
@@ -48,7 +50,7 @@ export const trainCommand = {
   async run(args: string[]): Promise<void> {
     const parsed = parseArguments(args, usage)
     if (!parsed) return
-    const { data, out, config, resume, keep, steps, seed, 'eval-limit': evalLimit, json, adapter } = parsed.values
+    const { data, out, config, resume, keep, steps, seed, 'eval-limit': evalLimit, json, variants, adapter } = parsed.values
     const stateFile = join(out, 'training.safetensors')
     const state = resume ? readTraining(await readBytes(stateFile, 'resume'), stateFile) : undefined
     const given = mergeSettings(await readSettings(config ?? (resume ? join(out, 'config.yaml') : 'small'), usage.command), overrides(parsed.positionals, usage.command), {
@@ -62,6 +64,8 @@ export const trainCommand = {
     await makeDirectory(out)
     const engine = await openEngine({ adapter })
     try {
+      // A resumed run goes on with the kernels that it began with.
+      if (variants === 'measured' && !state) await useMeasuredVariants(engine, adapter, run, dataset, new Progress(json ? false : undefined), json)
       await runTraining(engine, run, { train: dataset, test }, { out, evalLimit, json, keep, resume: state })
     } finally {
       engine.close()

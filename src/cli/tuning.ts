@@ -26,7 +26,7 @@ type Choices = Record<string, Record<string, string>>
 const cacheFile = () => join(process.env.XDG_CACHE_HOME || join(homedir(), '.cache'), 'webgpu-trm', 'variants.json')
 
 /** Takes over the choices kept for this adapter; what a run needs beyond them is measured now, and kept. */
-export async function useMeasuredVariants(engine: Engine, adapter: string | undefined, run: Run, data: Dataset, progress: Progress): Promise<void> {
+export async function useMeasuredVariants(engine: Engine, adapter: string | undefined, run: Run, data: Dataset, progress: Progress, quiet: boolean): Promise<void> {
   const file = cacheFile()
   const all = await readChoices(file)
   const { description } = engine.adapter
@@ -43,7 +43,7 @@ export async function useMeasuredVariants(engine: Engine, adapter: string | unde
       for (const { key, variant } of tunings) kept[key] = variant
       await mkdir(dirname(file), { recursive: true })
       await writeWhole(file, `${JSON.stringify({ ...all, [description]: kept }, null, 2)}\n`)
-      progress.note(`measured kernels for ${tunings.length} operations, kept in ${file}`)
+      if (!quiet) progress.note(`measured kernels for ${tunings.length} operations, kept in ${file}`)
     }
   } finally {
     scratch.close()

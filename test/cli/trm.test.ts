@@ -68,6 +68,18 @@ test('a config file that trm wrote, and official fields, give the same run', asy
   assert.equal(readFileSync(path('again', 'model.safetensors')), readFileSync(checkpoint))
 })
 
+test('measured kernels are kept for the adapter, and serve the next run', async () => {
+  process.env.XDG_CACHE_HOME = path('cache')
+  const train = (out: string) => trm('train', '--data', data, '--out', path(out), ...tiny, '--steps', '1', '--variants', 'measured')
+  const first = await train('measured')
+  assert.is(first.code, 0, first.stderr)
+  assert.match(first.stdout, /measured kernels for \d+ operations, kept in .*variants\.json/)
+  const choices: Record<string, Record<string, string>> = JSON.parse(readFileSync(path('cache', 'webgpu-trm', 'variants.json'), 'utf8'))
+  assert.ok(Object.keys(Object.values(choices)[0]).some(key => key.startsWith('matmul ')))
+  assert.not.match((await train('measured')).stdout, /measured kernels/)
+  delete process.env.XDG_CACHE_HOME
+})
+
 test('wrong usage: exit code 2', async () => {
   assert.match(await refusal(2, 'fly'), /unknown command "fly", expected one of .*train/)
   assert.match(await refusal(2, 'train', '--data', data, '--out', path('x'), '--speed', '3'), /unknown option --speed/)
