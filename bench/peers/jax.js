@@ -53,16 +53,17 @@ function define(config) {
     const width = D / heads
     const half = Array.from({ length: width / 2 }, (_, i) => 10000 ** ((-2 * i) / width))
     const angles = Array.from({ length: L }, (_, l) => [...half, ...half].map(f => l * f)).flat()
-    const cos = from(Float32Array.from(angles, Math.cos), [1, L, 1, width])
-    const sin = from(Float32Array.from(angles, Math.sin), [1, L, 1, width])
+    const cos = from(Float32Array.from(angles, Math.cos), [1, 1, L, width])
+    const sin = from(Float32Array.from(angles, Math.sin), [1, 1, L, width])
     const [x1, x2] = np.split(x.ref, 2, -1)
     return x.mul(cos).add(np.concatenate([x2.neg(), x1], -1).mul(sin))
   }
   const attention = (h, qkvWeight, outputWeight) => {
     const qkv = linear(h, qkvWeight).reshape([B, L, 3 * heads, D / heads])
-    const [q, k, v] = np.split(qkv, 3, 2)
-    const seen = nn.dotProductAttention(rotate(q), rotate(k), v)
-    return linear(seen.reshape([B * L, D]), outputWeight)
+    const [q, k, v] = np.split(qkv.transpose([0, 2, 1, 3]), 3, 1)
+    // nn.dotProductAttention computes the same through einsum, which wants iterator helpers that Node 20 lacks.
+    const scores = nn.softmax(np.matmul(rotate(q), rotate(k).transpose([0, 1, 3, 2])).mul(1 / Math.sqrt(D / heads)), -1)
+    return linear(np.matmul(scores, v).transpose([0, 2, 1, 3]).reshape([B * L, D]), outputWeight)
   }
   // h and the injection as (B·L, D).
   const net = (w, h, injection) => {
