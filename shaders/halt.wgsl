@@ -1,6 +1,8 @@
-// After a supervision step: steps += 1, halted = steps ≥ MAX_STEPS, and with TRAINING halted |= q_halt > 0 unless exploration forbids it:
+// After a supervision step: steps += 1, halted = steps ≥ MAX_STEPS, and with TRAINING halted |= q_halt > 0 (q_halt > q_continue with ABOVE_CONTINUE)
+// unless exploration forbids it:
 //   min_steps = (u < EXPLORATION) · randint(2 … MAX_STEPS);  halted &= steps ≥ min_steps
-// then metrics += sums over the slots that halted and have labels: [count, accuracy, exact, q_halt correct, steps], and over all slots [lm_loss, q_halt_loss].
+// then metrics += sums over the slots that halted and have labels: [count, accuracy, exact, q_halt correct, steps], and over all slots
+// [lm_loss, q_halt_loss, q_continue_loss].
 // Random numbers come from a counter (seed, step, slot), so they do not depend on how slots are cut into chunks.
 // One workgroup; thread t takes slots t, t + THREADS, …, and the threads' sums are added in a fixed order.
 override THREADS: u32;
@@ -8,6 +10,7 @@ override SLOTS: u32;
 override MAX_STEPS: u32;
 override EXPLORATION: f32;
 override TRAINING: bool;
+override ABOVE_CONTINUE: bool;
 
 @group(0) @binding(0) var<storage, read> q: array<vec2f>;
 @group(0) @binding(1) var<storage, read> results: array<f32>;
@@ -17,7 +20,7 @@ override TRAINING: bool;
 @group(0) @binding(5) var<storage, read_write> halted: array<u32>;
 @group(0) @binding(6) var<storage, read_write> metrics: array<f32>;
 
-const METRICS = 7u;
+const METRICS = 8u;
 var<workgroup> partial: array<f32, THREADS * METRICS>;
 
 // PCG (RXS-M-XS) as a hash of 32 bits; M. Jarzynski and M. Olano, "Hash Functions for GPU Rendering", 2020.
@@ -34,7 +37,7 @@ fn main(@builtin(local_invocation_index) thread: u32) {
     let step = steps[slot] + 1u;
     var halt = step >= MAX_STEPS;
     if (TRAINING && MAX_STEPS > 1u) {
-      halt = halt || q[slot].x > 0.0;
+      halt = halt || q[slot].x > select(0.0, q[slot].y, ABOVE_CONTINUE);
       let random = hash(numbers[slot] + hash(clock[1] + hash(clock[0])));
       let explores = f32(random >> 8u) * 0x1p-24 < EXPLORATION;
       let least = 2u + hash(random) % max(MAX_STEPS - 1u, 1u); // a constant 0 would not compile, even unused
@@ -42,7 +45,7 @@ fn main(@builtin(local_invocation_index) thread: u32) {
     }
     steps[slot] = step;
     halted[slot] = select(0u, 1u, halt);
-    let r = slot * 6u;
+    let r = slot * 7u;
     if (halt && results[r + 2u] > 0.0) {
       sums[0] += 1.0;
       sums[1] += results[r + 3u];
@@ -52,6 +55,7 @@ fn main(@builtin(local_invocation_index) thread: u32) {
     }
     sums[5] += results[r];
     sums[6] += results[r + 1u];
+    sums[7] += results[r + 6u];
   }
   for (var i = 0u; i < METRICS; i++) { partial[thread * METRICS + i] = sums[i]; }
   workgroupBarrier();

@@ -1,23 +1,26 @@
 // Loss of one supervision step, its gradients, predictions and per-slot results; one workgroup per slot.
 //   stablemax: s(x) = x + 1 for x ≥ 0, else 1 / (1 − x + 1e-30);  softmax: s(x) = exp(x − max).  log p = log(s(logit) / Σ s)
-//   lm_loss = Σ −log p[label] / max(count, 1) over labelled cells;  q_halt_loss = BCE(q_halt, exact);  loss = lm_loss + 0.5 · q_halt_loss
+//   lm_loss = Σ −log p[label] / max(count, 1) over labelled cells;  q_halt_loss = BCE(q_halt, exact);  loss = lm_loss + 0.5 · (q_halt_loss + q_continue_loss)
+//   q_continue_loss = BCE(q_continue, target) with TRAINS_CONTINUE, else 0
 // logits and their gradient are (batch, PREFIX + CELLS, VOCABULARY), the prefix gets 0; gradients are of loss · SCALE.
-// results per slot: [lm_loss, q_halt_loss, labelled cells, share of correct cells, exact, q_halt correct].
+// results per slot: [lm_loss, q_halt_loss, labelled cells, share of correct cells, exact, q_halt correct, q_continue_loss].
 override THREADS: u32;
 override SLOTS: u32;
 override CELLS: u32;
 override PREFIX: u32;
 override VOCABULARY: u32;
 override STABLEMAX: bool;
+override TRAINS_CONTINUE: bool;
 override SCALE: f32;
 
 @group(0) @binding(0) var<storage, read> logits: array<f32>;
 @group(0) @binding(1) var<storage, read> q: array<vec2f>;
 @group(0) @binding(2) var<storage, read> labels: array<i32>;
-@group(0) @binding(3) var<storage, read_write> d_logits: array<f32>;
-@group(0) @binding(4) var<storage, read_write> d_q: array<vec2f>;
-@group(0) @binding(5) var<storage, read_write> predictions: array<i32>;
-@group(0) @binding(6) var<storage, read_write> results: array<f32>;
+@group(0) @binding(3) var<storage, read> targets: array<f32>; // of q_continue
+@group(0) @binding(4) var<storage, read_write> d_logits: array<f32>;
+@group(0) @binding(5) var<storage, read_write> d_q: array<vec2f>;
+@group(0) @binding(6) var<storage, read_write> predictions: array<i32>;
+@group(0) @binding(7) var<storage, read_write> results: array<f32>;
 
 var<workgroup> partial: array<f32, THREADS>;
 
@@ -43,6 +46,12 @@ fn slope(x: f32, most: f32) -> f32 {
   if (!STABLEMAX) { return exp(x - most); }
   let r = 1.0 / (1.0 - x + 1e-30);
   return select(r * r, 1.0, x >= 0.0);
+}
+
+// Binary cross-entropy of a logit, and its slope.
+fn bce(logit: f32, wanted: f32) -> vec2f {
+  let e = exp(-abs(logit));
+  return vec2f(max(logit, 0.0) - logit * wanted + log(1.0 + e), select(e, 1.0, logit >= 0.0) / (1.0 + e) - wanted);
 }
 
 @compute @workgroup_size(THREADS)
@@ -91,13 +100,16 @@ fn main(@builtin(workgroup_id) group: vec3u, @builtin(num_workgroups) groups: ve
   if (thread != 0u) { return; }
 
   let exact = select(0.0, 1.0, all_correct == count);
-  let halt = q[slot].x;
-  let e = exp(-abs(halt));
-  results[slot * 6u] = lm_loss;
-  results[slot * 6u + 1u] = max(halt, 0.0) - halt * exact + log(1.0 + e);
-  results[slot * 6u + 2u] = count;
-  results[slot * 6u + 3u] = all_correct * share;
-  results[slot * 6u + 4u] = exact;
-  results[slot * 6u + 5u] = select(0.0, 1.0, (halt >= 0.0) == (exact == 1.0));
-  d_q[slot] = vec2f(0.5 * SCALE * (select(e, 1.0, halt >= 0.0) / (1.0 + e) - exact), 0.0);
+  let halt = bce(q[slot].x, exact);
+  var next = vec2f();
+  if (TRAINS_CONTINUE) { next = bce(q[slot].y, targets[slot]); }
+  let r = slot * 7u;
+  results[r] = lm_loss;
+  results[r + 1u] = halt.x;
+  results[r + 2u] = count;
+  results[r + 3u] = all_correct * share;
+  results[r + 4u] = exact;
+  results[r + 5u] = select(0.0, 1.0, (q[slot].x >= 0.0) == (exact == 1.0));
+  results[r + 6u] = next.x;
+  d_q[slot] = 0.5 * SCALE * vec2f(halt.y, next.y);
 }

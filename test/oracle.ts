@@ -169,7 +169,7 @@ export interface Supervision {
   stablemax: boolean
 }
 
-/** What one slot's heads are worth; loss = lmLoss + 0.5 · qHaltLoss. */
+/** What one slot's heads are worth; loss = lmLoss + 0.5 · (qHaltLoss + qContinueLoss). */
 export interface SlotTruth {
   lmLoss: number
   qHaltLoss: number
@@ -177,11 +177,17 @@ export interface SlotTruth {
   accuracy: number
   exact: number
   qHaltCorrect: number
+  qContinueLoss: number
   predictions: number[]
 }
 
-/** Loss and results per slot; logits are (batch, prefix + cells, vocabulary), q is (batch, 2), labels below 0 are not scored. */
-export function supervision(logits: Values, q: Values, labels: Values, { batch, cells, prefix, vocabulary, stablemax }: Supervision): SlotTruth[] {
+/** Binary cross-entropy of a logit. */
+function bce(logit: number, wanted: number): number {
+  return Math.max(logit, 0) - logit * wanted + Math.log1p(Math.exp(-Math.abs(logit)))
+}
+
+/** Loss and results per slot; q_continue is trained towards `targets`, where there are any; logits are (batch, prefix + cells, vocabulary), q is (batch, 2), labels below 0 are not scored. */
+export function supervision(logits: Values, q: Values, labels: Values, { batch, cells, prefix, vocabulary, stablemax }: Supervision, targets?: Values): SlotTruth[] {
   return Array.from({ length: batch }, (_, slot) => {
     const predictions: number[] = []
     let [loss, labelled, correct] = [0, 0, 0]
@@ -204,20 +210,26 @@ export function supervision(logits: Values, q: Values, labels: Values, { batch, 
     const exact = correct === labelled
     return {
       lmLoss: loss / Math.max(labelled, 1),
-      qHaltLoss: Math.max(halt, 0) - halt * Number(exact) + Math.log1p(Math.exp(-Math.abs(halt))),
+      qHaltLoss: bce(halt, Number(exact)),
       labelled,
       accuracy: correct / Math.max(labelled, 1),
       exact: Number(exact),
       qHaltCorrect: Number(halt >= 0 === exact),
+      qContinueLoss: targets ? bce(q[slot * 2 + 1], targets[slot]) : 0,
       predictions,
     }
   })
 }
 
-/** Whether a slot that has done `steps` steps halts; `leastSteps` is what exploration asks for, 0 where it asks nothing. */
-export function halts({ steps, qHalt, maxSteps, training, leastSteps }: { steps: number; qHalt: number; maxSteps: number; training: boolean; leastSteps: number }): boolean {
+/** What q_continue is to foretell after `steps` steps, from the q of the next one. */
+export function continueTarget([halt, next]: readonly [halt: number, next: number], { steps, maxSteps }: { steps: number; maxSteps: number }): number {
+  return 1 / (1 + Math.exp(-(steps >= maxSteps ? halt : Math.max(halt, next))))
+}
+
+/** Whether a slot that has done `steps` steps halts; `leastSteps` is what exploration asks for, 0 where it asks nothing; `above` is 0 or q_continue. */
+export function halts({ steps, qHalt, above = 0, maxSteps, training, leastSteps }: { steps: number; qHalt: number; above?: number; maxSteps: number; training: boolean; leastSteps: number }): boolean {
   if (!training || maxSteps === 1) return steps >= maxSteps
-  return (steps >= maxSteps || qHalt > 0) && steps >= leastSteps
+  return (steps >= maxSteps || qHalt > above) && steps >= leastSteps
 }
 
 export interface AdamTruth {

@@ -3,7 +3,7 @@ import source from '../../shaders/supervision_loss.wgsl'
 import { defineKernel, grid, powerOfTwo } from './kernel.js'
 
 /** Numbers per slot in `results`, in this order. */
-export const SLOT_RESULTS = ['lmLoss', 'qHaltLoss', 'labelled', 'accuracy', 'exact', 'qHaltCorrect'] as const
+export const SLOT_RESULTS = ['lmLoss', 'qHaltLoss', 'labelled', 'accuracy', 'exact', 'qHaltCorrect', 'qContinueLoss'] as const
 
 export interface SupervisionLossSize {
   batch: number
@@ -12,6 +12,8 @@ export interface SupervisionLossSize {
   vocabulary: number
   /** Stablemax cross-entropy; softmax cross-entropy otherwise. */
   stablemax: boolean
+  /** Trains q_continue towards `targets`; they are not read otherwise. */
+  trainsContinue: boolean
   /** Factor of the gradients: 1 / (slots of the whole batch). */
   scale: number
 }
@@ -19,14 +21,15 @@ export interface SupervisionLossSize {
 export const supervisionLoss = defineKernel<SupervisionLossSize>({
   name: 'supervision_loss',
   source,
-  bindings: { logits: 'read', q: 'read', labels: 'read', dLogits: 'write', dQ: 'write', predictions: 'write', results: 'write' },
-  constants: ({ batch, cells, prefix, vocabulary, stablemax, scale }) => ({
+  bindings: { logits: 'read', q: 'read', labels: 'read', targets: 'read', dLogits: 'write', dQ: 'write', predictions: 'write', results: 'write' },
+  constants: ({ batch, cells, prefix, vocabulary, stablemax, trainsContinue, scale }) => ({
     THREADS: powerOfTwo(cells, 128),
     SLOTS: batch,
     CELLS: cells,
     PREFIX: prefix,
     VOCABULARY: vocabulary,
     STABLEMAX: Number(stablemax),
+    TRAINS_CONTINUE: Number(trainsContinue),
     SCALE: scale,
   }),
   workgroups: ({ batch }) => grid(batch),

@@ -1,6 +1,6 @@
 // Slots of a batch under deep supervision: each holds a puzzle and its carry until it halts, then takes the next puzzle. All of it stays on the GPU.
 import { type Engine, gather, type Tensor } from '../engine/index.js'
-import { halt, METRICS, resetState, swapData } from '../kernels/act.js'
+import { continueTarget, halt, METRICS, resetState, swapData } from '../kernels/act.js'
 import { SLOT_RESULTS, supervisionLoss } from '../kernels/supervision-loss.js'
 import type { Carry, Heads, Trm } from './model.js'
 
@@ -17,7 +17,7 @@ export interface Outcome {
   dQ: Tensor
   /** i32 (slots, cells). */
   predictions: Tensor
-  /** f32 (slots, 6), columns as `SLOT_RESULTS`. */
+  /** f32 (slots, 7), columns as `SLOT_RESULTS`. */
   results: Tensor
 }
 
@@ -85,8 +85,26 @@ export class Slots {
     return puzzleTable && gather(engine, puzzleTable, this.puzzleIds)
   }
 
-  /** Loss and results of the heads against the slots' labels. `scale` multiplies the gradients. */
-  loss({ logits, q }: Heads, type: LossType, scale: number): Outcome {
+  /**
+   * What q_continue is to foretell (count), where the architecture trains it: the q of one more supervision step on the same puzzles.
+   * The carry is as `approach` left it; it stays so.
+   * @param x the embedded input
+   */
+  continueTargets(x: Tensor): Tensor | undefined {
+    const { model, carry, count, steps } = this
+    const { engine, config, schedule } = model
+    if (!schedule.trainsContinue || config.supervisionSteps === 1) return undefined
+    const targets = engine.tensor([count])
+    engine.scope(() => {
+      const next = model.cycle(carry, x)
+      model.think(next, x, config.cycles)
+      engine.run(continueTarget, { nextQ: model.heads(next.y).q, steps, targets }, { slots: count, maxSteps: config.supervisionSteps })
+    })
+    return targets
+  }
+
+  /** Loss and results of the heads against the slots' labels. `scale` multiplies the gradients; with `targets` q_continue is trained towards them. */
+  loss({ logits, q }: Heads, type: LossType, scale: number, targets?: Tensor): Outcome {
     const { engine, config, slots: prefix } = this.model
     const { count, labels } = this
     const outcome: Outcome = {
@@ -95,15 +113,17 @@ export class Slots {
       predictions: engine.tensor([count, config.cells], 'i32'),
       results: engine.tensor([count, SLOT_RESULTS.length]),
     }
-    engine.run(supervisionLoss, { logits, q, labels, ...outcome }, { batch: count, cells: config.cells, prefix, vocabulary: config.vocabulary, stablemax: type === 'stablemax', scale })
+    const size = { batch: count, cells: config.cells, prefix, vocabulary: config.vocabulary, stablemax: type === 'stablemax', trainsContinue: targets !== undefined, scale }
+    engine.run(supervisionLoss, { logits, q, labels, targets: targets ?? q, ...outcome }, size)
     return outcome
   }
 
   /** Counts the step, decides who halts, and adds to the metrics. */
   halt(q: Tensor, results: Tensor, clock: Tensor, metrics: Tensor, training: boolean): void {
-    const { engine, config } = this.model
+    const { engine, config, schedule } = this.model
     const { steps, halted, numbers, count } = this
-    engine.run(halt, { q, results, clock, numbers, steps, halted, metrics }, { slots: count, maxSteps: config.supervisionSteps, exploration: config.exploration, training })
+    const size = { slots: count, maxSteps: config.supervisionSteps, exploration: config.exploration, training, aboveContinue: schedule.haltsAbove === 'continue' }
+    engine.run(halt, { q, results, clock, numbers, steps, halted, metrics }, size)
   }
 
   /** Gives the memory back. */

@@ -54,10 +54,12 @@ export interface TrainingMetrics {
   exactAccuracy: number
   qHaltAccuracy: number
   steps: number
-  /** Means per slot and step: loss = lmLoss + 0.5 · qHaltLoss. */
+  /** Means per slot and step: loss = lmLoss + 0.5 · (qHaltLoss + qContinueLoss). */
   loss: number
   lmLoss: number
   qHaltLoss: number
+  /** 0 where the architecture does not train it. */
+  qContinueLoss: number
 }
 
 export class Trainer {
@@ -139,7 +141,9 @@ export class Trainer {
     const { batchSize, loss } = this.options
     chunk.restart()
     const rows = chunk.puzzleRows()
-    model.approach(chunk.carry, model.embed(chunk.inputs, rows))
+    const x = model.embed(chunk.inputs, rows)
+    model.approach(chunk.carry, x)
+    const continueTargets = chunk.continueTargets(x)
     const trained = model.parameters.all()
     const targets = optimizer.gradients.all()
     let rowGradients: Tensor | undefined
@@ -151,7 +155,7 @@ export class Trainer {
       () => {
         const next = model.cycle(chunk.carry, model.embed(chunk.inputs, rows))
         const { logits, q } = model.heads(next.y)
-        const outcome = chunk.loss({ logits, q }, loss, 1 / batchSize)
+        const outcome = chunk.loss({ logits, q }, loss, 1 / batchSize, continueTargets)
         chunk.halt(q, outcome.results, this.clock, this.metrics, true)
         inspect?.(chunk, { logits, q, ...outcome })
         for (const [name, state] of Object.entries(chunk.carry)) if (next[name] !== state) engine.copy(next[name], state)
@@ -182,16 +186,17 @@ export class Trainer {
     const count = values[sums.count]
     const perPuzzle = (name: keyof typeof sums) => values[sums[name]] / Math.max(count, 1)
     const perSlot = (name: keyof typeof sums) => values[sums[name]] / (this.options.batchSize * Math.max(steps, 1))
-    const [lmLoss, qHaltLoss] = [perSlot('lmLoss'), perSlot('qHaltLoss')]
+    const [lmLoss, qHaltLoss, qContinueLoss] = [perSlot('lmLoss'), perSlot('qHaltLoss'), perSlot('qContinueLoss')]
     return {
       count,
       accuracy: perPuzzle('accuracy'),
       exactAccuracy: perPuzzle('exactAccuracy'),
       qHaltAccuracy: perPuzzle('qHaltAccuracy'),
       steps: perPuzzle('steps'),
-      loss: lmLoss + 0.5 * qHaltLoss,
+      loss: lmLoss + 0.5 * (qHaltLoss + qContinueLoss),
       lmLoss,
       qHaltLoss,
+      qContinueLoss,
     }
   }
 }

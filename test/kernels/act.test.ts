@@ -1,7 +1,7 @@
 // Adaptive computation time: who halts, how exploration is spread, what is counted; and the restart of halted slots.
 import { test } from 'uvu'
 import * as assert from 'uvu/assert'
-import { halt, type HaltSize, METRICS, resetState, swapData } from '../../src/kernels/act.js'
+import { continueTarget, halt, type HaltSize, METRICS, resetState, swapData } from '../../src/kernels/act.js'
 import { SLOT_RESULTS } from '../../src/kernels/supervision-loss.js'
 import { close, printShares, same } from '../close.js'
 import { openEngine } from '../engine-under-test.js'
@@ -19,23 +19,25 @@ interface Slots {
   steps: Uint32Array<ArrayBuffer>
   /** q_halt of each slot. */
   q: ArrayLike<number>
+  /** q_continue of each slot. */
+  qContinue?: ArrayLike<number>
   results?: Float32Array<ArrayBuffer>
   numbers?: Uint32Array<ArrayBuffer>
   metrics?: Float32Array<ArrayBuffer>
 }
 
-async function run({ steps, q, results, numbers, metrics }: Slots, options: Omit<HaltSize, 'slots'>, clock: [seed: number, step: number] = [0, 0]) {
+async function run({ steps, q, qContinue, results, numbers, metrics }: Slots, options: Omit<HaltSize, 'slots' | 'aboveContinue'> & { aboveContinue?: boolean }, clock: [seed: number, step: number] = [0, 0]) {
   const slots = steps.length
   const tensors = {
-    q: engine.from(Float32Array.from({ length: 2 * slots }, (_, i) => (i % 2 ? 7 : q[i / 2]))),
-    results: engine.from(results ?? new Float32Array(6 * slots)),
+    q: engine.from(Float32Array.from({ length: 2 * slots }, (_, i) => (i % 2 ? (qContinue?.[(i - 1) / 2] ?? 7) : q[i / 2]))),
+    results: engine.from(results ?? new Float32Array(SLOT_RESULTS.length * slots)),
     clock: engine.from(new Uint32Array(clock)),
     numbers: engine.from(numbers ?? Uint32Array.from(steps, (_, i) => i)),
     steps: engine.from(steps),
     halted: engine.from(new Uint32Array(slots).fill(9)),
     metrics: engine.from(metrics ?? new Float32Array(METRICS.length)),
   }
-  engine.run(halt, tensors, { slots, ...options })
+  engine.run(halt, tensors, { slots, aboveContinue: false, ...options })
   const all = { halted: await engine.readInt32(tensors.halted), steps: await engine.readInt32(tensors.steps), metrics: await engine.read(tensors.metrics) }
   engine.release(...Object.values(tensors))
   return all
@@ -69,6 +71,30 @@ test('who halts, without exploration', async () => {
   }
   const { halted } = await run({ steps: new Uint32Array(3), q: [0, -0, 1e-30] }, { maxSteps: 4, exploration: 0, training: true })
   same('halt, q = 0 goes on', halted.subarray(0, 2), [0, 0])
+})
+
+test('who halts where q_continue decides', async () => {
+  const [slots, maxSteps] = [70, 4]
+  const steps = Uint32Array.from(integers(5, slots, maxSteps))
+  const [q, qContinue] = [values(6, slots), values(7, slots)]
+  for (const training of [true, false]) {
+    const { halted } = await run({ steps, q, qContinue }, { maxSteps, exploration: 0, training, aboveContinue: true })
+    same('halt, above q_continue', halted, Array.from(steps, (s, i) => Number(oracle.halts({ steps: s + 1, qHalt: q[i], above: qContinue[i], maxSteps, training, leastSteps: 0 }))))
+  }
+  const equal = await run({ steps: new Uint32Array(2), q: [2, -3], qContinue: [2, -3] }, { maxSteps, exploration: 0, training: true, aboveContinue: true })
+  same('halt, equals go on', equal.halted, [0, 0])
+})
+
+test('what q_continue is to foretell', async () => {
+  for (const slots of [1, 64, 131]) {
+    const maxSteps = 3
+    const steps = Uint32Array.from(integers(8, slots, maxSteps))
+    const q = values(9, 2 * slots, 6)
+    q.set([1e4, -1e4].slice(0, 2))
+    const targets = engine.zeros([slots])
+    engine.run(continueTarget, { nextQ: engine.from(q), steps: engine.from(steps), targets }, { slots, maxSteps })
+    close('continue_target', await engine.read(targets), Array.from(steps, (done, i) => oracle.continueTarget([q[2 * i], q[2 * i + 1]], { steps: done + 1, maxSteps })), { scale: 1 })
+  }
 })
 
 test('evaluation never explores, nor halts early', async () => {
@@ -118,19 +144,20 @@ test('metrics are added up over the slots that halt and have labels, losses over
     const q = values(2, slots)
     const results = values(3, slots * SLOT_RESULTS.length).map((value, i) => {
       const name = SLOT_RESULTS[i % SLOT_RESULTS.length]
-      if (name === 'labelled') return Math.floor(i / 6) % 3 ? 5 : 0
+      if (name === 'labelled') return Math.floor(i / SLOT_RESULTS.length) % 3 ? 5 : 0
       return name === 'exact' || name === 'qHaltCorrect' ? Number(value > 0) : Math.abs(value)
     })
     const before = values(4, METRICS.length)
     const ours = await run({ steps, q, results, metrics: before }, { maxSteps, exploration: 0, training: true })
     const truth = Float64Array.from(before)
     for (let slot = 0; slot < slots; slot++) {
-      const [lmLoss, qHaltLoss, labelled, ...shares] = results.subarray(6 * slot, 6 * slot + 6)
+      const [lmLoss, qHaltLoss, labelled, accuracy, exact, qHaltCorrect, qContinueLoss] = results.subarray(7 * slot, 7 * slot + 7)
       if (labelled > 0 && oracle.halts({ steps: steps[slot] + 1, qHalt: q[slot], maxSteps, training: true, leastSteps: 0 })) {
-        for (const [i, value] of [1, ...shares, steps[slot] + 1].entries()) truth[i] += value
+        for (const [i, value] of [1, accuracy, exact, qHaltCorrect, steps[slot] + 1].entries()) truth[i] += value
       }
       truth[5] += lmLoss
       truth[6] += qHaltLoss
+      truth[7] += qContinueLoss
     }
     close('halt, metrics', ours.metrics, truth, { scale: 3 * slots, depth: slots })
   }

@@ -16,14 +16,15 @@ test.after(() => {
 
 const IGNORED = -100
 
-async function run(logits: Float32Array<ArrayBuffer>, q: Float32Array<ArrayBuffer>, labels: Int32Array<ArrayBuffer>, size: SupervisionLossSize) {
+async function run(logits: Float32Array<ArrayBuffer>, q: Float32Array<ArrayBuffer>, labels: Int32Array<ArrayBuffer>, given: Omit<SupervisionLossSize, 'trainsContinue'>, targets?: Float32Array<ArrayBuffer>) {
+  const size = { ...given, trainsContinue: targets !== undefined }
   // Leftovers in the outputs must not show.
-  const outputs = { dLogits: engine.from(values(90, logits.length)), dQ: engine.from(values(91, q.length)), predictions: engine.from(integers(92, labels.length, 99)), results: engine.from(values(93, 6 * size.batch)) }
-  engine.run(supervisionLoss, { logits: engine.from(logits), q: engine.from(q), labels: engine.from(labels), ...outputs }, size)
+  const outputs = { dLogits: engine.from(values(90, logits.length)), dQ: engine.from(values(91, q.length)), predictions: engine.from(integers(92, labels.length, 99)), results: engine.from(values(93, SLOT_RESULTS.length * size.batch)) }
+  engine.run(supervisionLoss, { logits: engine.from(logits), q: engine.from(q), labels: engine.from(labels), targets: engine.from(targets ?? new Float32Array(size.batch).fill(NaN)), ...outputs }, size)
   return { dLogits: await engine.read(outputs.dLogits), dQ: await engine.read(outputs.dQ), predictions: await engine.readInt32(outputs.predictions), results: await engine.read(outputs.results) }
 }
 
-interface Case extends Omit<SupervisionLossSize, 'stablemax' | 'scale'> {
+interface Case extends Omit<SupervisionLossSize, 'stablemax' | 'scale' | 'trainsContinue'> {
   magnitude: number
 }
 
@@ -45,16 +46,18 @@ async function check(stablemax: boolean, each: Case): Promise<void> {
   const logits = values(1, batch * (prefix + cells) * vocabulary, magnitude).map(x => (Math.abs(x) < 0.05 * magnitude ? x + Math.sign(x) * 0.05 * magnitude : x))
   const q = values(2, 2 * batch, 5)
   const labels = labelsFor(logits, each)
-  const ours = await run(logits, q, labels, size)
-  const truth = oracle.supervision(logits, q, labels, size)
+  // Every other size trains q_continue too.
+  const targets = cells % 2 ? values(5, batch).map(x => 1 / (1 + Math.exp(-3 * x))) : undefined
+  const ours = await run(logits, q, labels, size, targets)
+  const truth = oracle.supervision(logits, q, labels, size, targets)
   const name = `supervision_loss, ${stablemax ? 'stablemax' : 'softmax'} ${JSON.stringify(each)}`
   same(`${name}: predictions`, ours.predictions, truth.flatMap(slot => slot.predictions))
-  const column = (values: ArrayLike<number>, i: number) => Array.from({ length: batch }, (_, slot) => values[slot * 6 + i])
+  const column = (values: ArrayLike<number>, i: number) => Array.from({ length: batch }, (_, slot) => values[slot * SLOT_RESULTS.length + i])
   for (const [i, result] of SLOT_RESULTS.entries()) {
     const expected = truth.map(slot => slot[result])
     // log and exp of WGSL are exact to a few units of 1; the losses also round once per class and cell.
-    const scale = result === 'lmLoss' ? 1 + largest(expected) : result === 'qHaltLoss' ? 6 : 1
-    if (result === 'lmLoss' || result === 'qHaltLoss' || result === 'accuracy') close(`${name}: ${result}`, column(ours.results, i), expected, { scale, depth: vocabulary + cells, c: 4 })
+    const scale = result === 'lmLoss' ? 1 + largest(expected) : /Loss/.test(result) ? 6 : 1
+    if (/Loss/.test(result) || result === 'accuracy') close(`${name}: ${result}`, column(ours.results, i), expected, { scale, depth: vocabulary + cells, c: 4 })
     else same(`${name}: ${result}`, column(ours.results, i), expected)
   }
 
@@ -73,7 +76,7 @@ async function check(stablemax: boolean, each: Case): Promise<void> {
       close(`${name}: dLogits`, ours.dLogits.subarray(at, at + vocabulary), expected.map(slope => slope * share), { scale, depth: vocabulary, c: 8 })
     }
   }
-  const haltLoss = (halts: ArrayLike<number>) => size.scale * oracle.supervision(logits, halts, labels, size).reduce((sum, slot) => sum + 0.5 * slot.qHaltLoss, 0)
+  const haltLoss = (halts: ArrayLike<number>) => size.scale * oracle.supervision(logits, halts, labels, size, targets).reduce((sum, slot) => sum + 0.5 * (slot.qHaltLoss + slot.qContinueLoss), 0)
   if (batch < 10) close(`${name}: dQ`, ours.dQ, differences(haltLoss, q), { scale: size.scale })
   for (let slot = 0; slot < batch; slot++) {
     const from = slot * (prefix + cells) * vocabulary
@@ -117,7 +120,7 @@ test('a slot without labels: no loss, no gradient, exact for the halting target,
   const { dLogits, dQ, results } = await run(logits, new Float32Array([2, 9, -2, 9]), labels, { batch: 2, cells: 9, prefix: 0, vocabulary: 4, stablemax: true, scale: 1 })
   same('supervision_loss, no labels', dLogits, new Float64Array(logits.length))
   const halting = (q: number) => Math.log1p(Math.exp(-q))
-  close('supervision_loss, no labels', results, [0, halting(2), 0, 0, 1, 1, 0, halting(-2), 0, 0, 1, 0], { scale: 3 })
+  close('supervision_loss, no labels', results, [0, halting(2), 0, 0, 1, 1, 0, 0, halting(-2), 0, 0, 1, 0, 0], { scale: 3 })
   const sigmoid = (q: number) => 1 / (1 + Math.exp(-q))
   close('supervision_loss, no labels', dQ, [0.5 * (sigmoid(2) - 1), 0, 0.5 * (sigmoid(-2) - 1), 0], { scale: 1 })
 })
@@ -126,7 +129,7 @@ test('huge halting logits stay finite', async () => {
   const q = new Float32Array([1e4, 0, -1e4, 0, 100, 0, -100, 0])
   const labels = new Int32Array([0, 0, 1, 1])
   const { dQ, results } = await run(new Float32Array([1, 0, 1, 0, 1, 0, 1, 0]), q, labels, { batch: 4, cells: 1, prefix: 0, vocabulary: 2, stablemax: true, scale: 1 })
-  close('supervision_loss, halting', Array.from({ length: 4 }, (_, i) => results[6 * i + 1]), [0, 1e4, 100, 0], { scale: [1, 1e4, 100, 1] })
+  close('supervision_loss, halting', Array.from({ length: 4 }, (_, i) => results[7 * i + 1]), [0, 1e4, 100, 0], { scale: [1, 1e4, 100, 1] })
   close('supervision_loss, halting', dQ, [0, 0, -0.5, 0, 0.5, 0, 0, 0], { scale: 1 })
 })
 
