@@ -51,8 +51,8 @@ function officialYaml(config: TrmConfig): string {
     arch: {
       name: 'recursive_reasoning.trm@TinyRecursiveReasoningModel_ACTV1',
       loss: { name: 'losses@ACTLossHead', loss_type: 'stablemax_cross_entropy' },
-      ...arch,
       H_layers: 0,
+      ...arch,
       no_ACT_continue: true,
       forward_dtype: 'float32',
     },
