@@ -80,6 +80,35 @@ for (const [name, config] of Object.entries(SMALL)) {
   })
 }
 
+test('hrm and transformer halt when q_halt is above q_continue, the others when it is above 0', async () => {
+  for (const [name, config] of Object.entries({ trm: ATTENTION, ...SMALL })) {
+    const relative = name === 'hrm' || name === 'transformer'
+    for (const [q, halts] of [[[1, 2], !relative], [[-3, -4], relative], [[-4, -3], false], [[2, 1], true]] as const) {
+      const trainer = new Trainer(Trm.create(engine, { ...config, exploration: 0 }), { batchSize: 6 })
+      // The weight of the halting head is 0 at the start: its bias is q.
+      trainer.model.parameters.write('haltHead.bias', Float32Array.from(q))
+      trainer.run(puzzles(1, 6, trainer.model.config))
+      assert.equal([...(await engine.readInt32(trainer.chunks[0].halted))], new Array(6).fill(Number(halts)), `${name}, q ${q}`)
+    }
+  }
+})
+
+test('published weights tell their architecture', async () => {
+  for (const [name, expected] of Object.entries({ 'trm-singlez': 'single-z', 'trm-hier6': 'hier6', hrm: 'hrm', transformer: 'transformer', 'trm-att-rope': 'trm' })) {
+    const { tensors, metadata } = parseSafetensors(await golden(name), name)
+    const fields = JSON.parse(metadata.config)
+    const wanted = configFromOfficial({ ...fields, name: metadata.arch })
+    const { cells, heads, cycles, latentSteps, supervisionSteps, exploration, positions } = wanted
+    const stateDict = new Map([...tensors].filter(([key]) => key.startsWith('init.')).map(([key, stored]) => [key.replace('init.', 'model.'), stored]))
+    const { config } = readCheckpoint(writeSafetensors(stateDict), name, { config: { cells, heads, cycles, latentSteps, supervisionSteps, exploration, positions, puzzleSlots: fields.puzzle_emb_len, highLayers: fields.H_layers, layers: fields.L_layers, expansion: fields.expansion } })
+    assert.is(config.architecture, expected)
+    assert.equal(config, wanted)
+  }
+  const { tensors } = parseSafetensors(await golden('trm-att-rope'))
+  const stateDict = new Map([...tensors].filter(([key]) => key.startsWith('init.')).map(([key, stored]) => [key.replace('init.', ''), stored]))
+  assert.throws(() => readCheckpoint(writeSafetensors(stateDict), 'a', { config: { architecture: 'hrm' } }), /^a: the configuration says architecture is hrm, the tensors say trm/)
+})
+
 test('one supervision step per puzzle: nothing to foretell', async () => {
   const trainer = new Trainer(Trm.create(engine, { ...SMALL.hrm, supervisionSteps: 1 }), { batchSize: 6 })
   trainer.run(puzzles(1, 6, trainer.model.config))
