@@ -6,6 +6,7 @@ import { adapterOption, openEngine } from './adapter.js'
 import { parseArguments } from './arguments.js'
 import { datasetFiles, readBytes } from './files.js'
 import { duration, percent, Progress } from './progress.js'
+import { thinkingNotes, thinkingOf, thinkingOptions } from './thinking.js'
 
 const usage = {
   command: 'trm eval',
@@ -15,10 +16,12 @@ const usage = {
     data: { type: 'string', required: true, placeholder: 'DIR', description: 'dataset directory' },
     split: { type: 'string', choices: ['test', 'train'], default: 'test', description: 'which examples' },
     limit: { type: 'number', min: 1, description: 'only the first N examples' },
-    'batch-size': { type: 'number', min: 1, default: 64, description: 'puzzles computed at a time' },
+    'batch-size': { type: 'number', min: 1, default: 64, description: 'puzzles, or rollouts of puzzles, computed at a time' },
+    ...thinkingOptions,
     json: { type: 'boolean', description: 'print the result as JSON' },
     adapter: adapterOption,
   },
+  notes: `With --halt a slot of the batch takes the next puzzle when its own ends.\n${thinkingNotes}`,
 } as const
 
 export const evalCommand = {
@@ -35,11 +38,13 @@ export const evalCommand = {
       const model = loadCheckpoint(engine, bytes, checkpoint)
       const progress = new Progress(json ? false : undefined)
       const started = performance.now()
-      const result = await evaluate(model, dataset, { batchSize, limit, onProgress: (done, total) => json || progress.glimpse(done, total, `${done}/${total}`) })
+      const thinking = thinkingOf(parsed.values)
+      const { halt, rollouts, noise, seed, vote } = parsed.values
+      const result = await evaluate(model, dataset, { ...thinking, batchSize, limit, onProgress: (done, total) => json || progress.glimpse(done, total, `${done}/${total}`) })
       progress.end()
       const seconds = (performance.now() - started) / 1000
       if (json) {
-        console.log(JSON.stringify({ checkpoint, data, split, adapter: engine.adapter.description, seconds, ...result }))
+        console.log(JSON.stringify({ checkpoint, data, split, adapter: engine.adapter.description, seconds, ...(noise ? { rollouts, noise, seed, vote } : {}), ...result }))
         return
       }
       console.log(`adapter: ${engine.adapter.description}`)
@@ -48,6 +53,8 @@ export const evalCommand = {
         console.log(`${String(step).padStart(4)}  ${[exactAccuracy, cellAccuracy, qHaltAccuracy].map(share => percent(share).padStart(8)).join('  ')}`)
       }
       console.log(`${split} split, ${result.examples} examples in ${duration(seconds)}`)
+      if (noise) console.log(`${rollouts} rollout${rollouts === 1 ? '' : 's'} with noise ${noise} (seed ${seed}), ${vote ? 'the most frequent answer' : 'the answer with the highest q_halt'}`)
+      if (halt) console.log(`mean supervision steps${rollouts > 1 ? ' of a rollout' : ''}: ${result.meanSteps.toFixed(2)} of ${result.steps.length} (${percent(result.savedSteps)} saved)`)
       console.log(`exact accuracy: ${percent(result.exactAccuracy)}`)
       console.log(`cell accuracy: ${percent(result.cellAccuracy)}`)
     } finally {

@@ -2,24 +2,27 @@
 import { type Task, taskOf, tasks } from '../data/tasks.js'
 import { loadCheckpoint } from '../trm/checkpoint.js'
 import type { Trm } from '../trm/model.js'
-import { solve } from '../trm/solve.js'
+import { solve, type SolveOptions } from '../trm/solve.js'
 import { adapterOption, openEngine } from './adapter.js'
 import { parseArguments } from './arguments.js'
 import { readBytes } from './files.js'
 import { percent } from './progress.js'
+import { thinkingNotes, thinkingOf, thinkingOptions } from './thinking.js'
 
 const usage = {
   command: 'trm solve',
   summary: 'Solve one puzzle and watch the answer form.',
   options: {
     checkpoint: { type: 'string', required: true, placeholder: 'F', description: 'checkpoint (safetensors)' },
+    ...thinkingOptions,
     json: { type: 'boolean', description: 'print one line of JSON per supervision step and one for the result' },
     adapter: adapterOption,
   },
   positionals: ['PUZZLE'],
   notes: `PUZZLE is a line of text, or - to read it from standard input (line breaks are ignored):
 ${tasks.map(({ name, form }) => `  ${name.padEnd(8)}${form}`).join('\n')}
-Exit code 1 when the answer breaks a rule.`,
+The answer is the model's: it is checked against the rules, never repaired. Exit code 1 when it breaks one.
+${thinkingNotes}`,
 } as const
 
 export const solveCommand = {
@@ -38,7 +41,7 @@ export const solveCommand = {
       const task = taskOf(cells, vocabulary)
       if (!task) throw new Error(`solve: ${checkpoint} is for ${cells} cells and ${vocabulary} tokens, known are ${tasks.map(t => t.name).join(' and ')} — use "trm eval" for other data`)
       if (text.length !== cells) throw new Error(`solve: the puzzle has ${text.length} characters, the model takes ${cells} (${task.name} ${task.side(cells)}×${task.side(cells)}) — ${task.form}`)
-      const { violations } = await showSolution(model, task, task.encode(text), { json })
+      const { violations } = await showSolution(model, task, task.encode(text), { json, ...thinkingOf(parsed.values) })
       if (violations.length) process.exitCode = 1
     } finally {
       engine.close()
@@ -47,19 +50,22 @@ export const solveCommand = {
 }
 
 /** Prints the answer after each supervision step and a verdict. */
-export async function showSolution(model: Trm, task: Task, puzzle: Uint8Array, { json = false } = {}): Promise<{ answer: Int32Array; violations: string[] }> {
+export async function showSolution(model: Trm, task: Task, puzzle: Uint8Array, { json = false, ...options }: SolveOptions & { json?: boolean } = {}): Promise<{ answer: Int32Array; violations: string[] }> {
   const side = task.side(puzzle.length)
   if (!json) console.log(grid(task.decode(puzzle), side))
   let answer: Int32Array = Int32Array.from(puzzle)
-  for await (const { step, answer: next, changed, halt } of solve(model, puzzle)) {
+  const { rollouts = 1 } = options
+  for await (const { step, answer: next, changed, halt, rollout, votes, running } of solve(model, puzzle, options)) {
     answer = next
     const broken = task.violations(puzzle, answer)
     if (json) {
-      console.log(JSON.stringify({ step, answer: task.decode(answer), changed, halt, violations: broken }))
+      console.log(JSON.stringify({ step, answer: task.decode(answer), changed, halt, ...(rollouts > 1 ? { rollout, votes } : {}), ...(options.halt ? { running } : {}), violations: broken }))
       continue
     }
     const rules = broken.length ? `${broken.length} rule${broken.length === 1 ? '' : 's'} broken` : 'obeys the rules'
-    console.log(`\nstep ${step}: ${changed.length} cells changed, halting confidence ${percent(halt)}, ${rules}`)
+    const many = rollouts > 1 ? `, rollout ${rollout + 1} with ${votes} of ${rollouts} votes` : ''
+    const ended = options.halt && running < rollouts ? `, ${rollouts > 1 ? `${rollouts - running} halted` : 'halted'}` : ''
+    console.log(`\nstep ${step}: ${changed.length} cells changed, halting confidence ${percent(halt)}, ${rules}${many}${ended}`)
     if (changed.length || step === 1) console.log(grid(task.decode(answer), side, new Set(changed)))
   }
   const violations = task.violations(puzzle, answer)

@@ -1,12 +1,13 @@
-// How well a model does on a dataset, after each supervision step.
+// How well a model does on a dataset, after each supervision step: all puzzles in step, or each until it halts, or in noisy rollouts.
 import { testBatches } from '../data/batches.js'
 import { type Dataset, exampleCount } from '../data/dataset.js'
 import { SLOT_RESULTS } from '../kernels/supervision-loss.js'
 import { type LossType, Slots } from './act.js'
 import type { Trm } from './model.js'
+import { checkThinking, choose, type Saying, type Task, type ThinkingOptions, thinkThrough } from './rollouts.js'
 import { checkFit } from './train.js'
 
-export interface EvaluateOptions {
+export interface EvaluateOptions extends ThinkingOptions {
   /** Puzzles computed at a time. Default 64. */
   batchSize?: number
   /** Only the first so many examples. */
@@ -16,9 +17,9 @@ export interface EvaluateOptions {
   onProgress?: (done: number, total: number) => void
 }
 
-/** Means over the examples after one supervision step. */
+/** Means over the examples after one supervision step; who halted before counts with its last answer, of rollouts the one that answers. */
 export interface StepEvaluation {
-  /** 1 … supervisionSteps. */
+  /** 1 … steps. */
   step: number
   /** Share of examples with every labelled cell right. */
   exactAccuracy: number
@@ -35,20 +36,63 @@ export interface Evaluation {
   exactAccuracy: number
   cellAccuracy: number
   steps: StepEvaluation[]
+  /** Mean number of supervision steps of a puzzle, or of one rollout of it. */
+  meanSteps: number
+  /** Share of the supervision steps that early halting saved. */
+  savedSteps: number
 }
 
-/** Runs every supervision step on every example. @throws when model and data do not fit */
-export async function evaluate(model: Trm, dataset: Dataset, { batchSize = 64, limit = Infinity, loss = 'stablemax', onProgress }: EvaluateOptions = {}): Promise<Evaluation> {
+interface Sums {
+  exact: number
+  cells: number
+  qHalt: number
+  lmLoss: number
+}
+
+const at = Object.fromEntries(SLOT_RESULTS.map((name, i) => [name, i])) as Record<(typeof SLOT_RESULTS)[number], number>
+
+/** Adds a slot's results, which begin at `row`. */
+function addTo(sum: Sums, results: Float32Array, row = 0): void {
+  sum.exact += results[row + at.exact]
+  sum.cells += results[row + at.accuracy]
+  sum.qHalt += results[row + at.qHaltCorrect]
+  sum.lmLoss += results[row + at.lmLoss]
+}
+
+/**
+ * Accuracy over the examples. By default every supervision step is done on every example, as published; see `ThinkingOptions` for the rest.
+ * Rollouts and noise do not depend on the batch size.
+ * @throws when model and data do not fit, or on an option that cannot be
+ */
+export async function evaluate(model: Trm, dataset: Dataset, options: EvaluateOptions = {}): Promise<Evaluation> {
+  const { batchSize = 64, limit = Infinity } = options
   checkFit(model, dataset)
-  const { engine, config } = model
-  const { supervisionSteps, cycles } = config
+  const thinking = checkThinking(model, options, 'evaluate')
+  const { steps, halt, rollouts, noise } = thinking
   const total = Math.min(limit, exampleCount(dataset))
-  const size = Math.min(batchSize, total)
+  const sums = Array.from({ length: steps }, () => ({ exact: 0, cells: 0, qHalt: 0, lmLoss: 0 }))
+  const inStep = !halt && noise === 0
+  const stepsDone = inStep ? await evaluateInStep(model, dataset, sums, total, Math.min(batchSize, total), options) : await evaluateOneByOne(model, dataset, sums, total, Math.min(batchSize, total * rollouts), thinking, options)
+  const means = sums.map((sum, k) => ({
+    step: k + 1,
+    exactAccuracy: sum.exact / total,
+    cellAccuracy: sum.cells / total,
+    qHaltAccuracy: sum.qHalt / total,
+    lmLoss: sum.lmLoss / total,
+  }))
+  const { exactAccuracy, cellAccuracy } = means.at(-1)!
+  const meanSteps = stepsDone / (total * rollouts)
+  return { examples: total, exactAccuracy, cellAccuracy, steps: means, meanSteps, savedSteps: 1 - meanSteps / steps }
+}
+
+/** Every supervision step on every example, a batch at a time. Returns the number of steps of all examples. */
+async function evaluateInStep(model: Trm, dataset: Dataset, sums: Sums[], total: number, size: number, { loss = 'stablemax', onProgress }: EvaluateOptions): Promise<number> {
+  const { engine, config } = model
+  const supervisionSteps = sums.length
+  const { cycles } = config
   const columns = SLOT_RESULTS.length
-  const at = Object.fromEntries(SLOT_RESULTS.map((name, i) => [name, i])) as Record<(typeof SLOT_RESULTS)[number], number>
   const slots = new Slots(model, size)
   const history = engine.lasting([supervisionSteps, size, columns])
-  const sums = Array.from({ length: supervisionSteps }, () => ({ exact: 0, cells: 0, qHalt: 0, lmLoss: 0 }))
   let done = 0
   try {
     for (const batch of testBatches(dataset, size)) {
@@ -66,13 +110,7 @@ export async function evaluate(model: Trm, dataset: Dataset, { batchSize = 64, l
       const results = await engine.read(history)
       const real = Math.min(batch.count, total - done)
       sums.forEach((sum, k) => {
-        for (let slot = 0; slot < real; slot++) {
-          const row = (k * size + slot) * columns
-          sum.exact += results[row + at.exact]
-          sum.cells += results[row + at.accuracy]
-          sum.qHalt += results[row + at.qHaltCorrect]
-          sum.lmLoss += results[row + at.lmLoss]
-        }
+        for (let slot = 0; slot < real; slot++) addTo(sum, results, (k * size + slot) * columns)
       })
       done += real
       onProgress?.(done, total)
@@ -81,13 +119,36 @@ export async function evaluate(model: Trm, dataset: Dataset, { batchSize = 64, l
     slots.release()
     engine.release(history)
   }
-  const steps = sums.map((sum, k) => ({
-    step: k + 1,
-    exactAccuracy: sum.exact / done,
-    cellAccuracy: sum.cells / done,
-    qHaltAccuracy: sum.qHalt / done,
-    lmLoss: sum.lmLoss / done,
-  }))
-  const { exactAccuracy, cellAccuracy } = steps.at(-1)!
-  return { examples: done, exactAccuracy, cellAccuracy, steps }
+  return done * supervisionSteps
+}
+
+/** Every rollout of every example in a slot of its own until it halts. Returns the number of steps of all rollouts. */
+async function evaluateOneByOne(model: Trm, dataset: Dataset, sums: Sums[], total: number, count: number, thinking: Required<ThinkingOptions>, { loss, onProgress }: EvaluateOptions): Promise<number> {
+  const { rollouts, vote } = thinking
+  const open = new Map<number, Saying[][]>()
+  let [stepsDone, done] = [0, 0]
+  for await (const { task, said } of thinkThrough(model, tasksOf(dataset, total, rollouts), { ...thinking, count, loss })) {
+    stepsDone += said.length
+    const ended = open.get(task.puzzle) ?? []
+    open.set(task.puzzle, ended)
+    ended[task.rollout] = said
+    if (ended.filter(Boolean).length < rollouts) continue
+    open.delete(task.puzzle)
+    sums.forEach((sum, k) => {
+      const sayings = ended.map(said => said[Math.min(k, said.length - 1)])
+      addTo(sum, sayings[choose(sayings, vote)].results)
+    })
+    onProgress?.(++done, total)
+  }
+  return stepsDone
+}
+
+/** The rollouts of the first `total` examples, in order. */
+function* tasksOf(dataset: Dataset, total: number, rollouts: number): Generator<Task, void> {
+  let puzzle = 0
+  for (const { inputs, labels, puzzleIdentifiers } of testBatches(dataset, 1)) {
+    if (puzzle >= total) return
+    for (let rollout = 0; rollout < rollouts; rollout++) yield { inputs, labels, puzzleId: puzzleIdentifiers[0], puzzle, rollout }
+    puzzle++
+  }
 }
