@@ -22,6 +22,8 @@ const ATTENTION: TrmConfig = { ...DEFAULTS, vocabulary, cells, puzzles: identifi
 const MIXING: TrmConfig = { ...ATTENTION, tokenMixing: true, positions: 'none' }
 const BARE: TrmConfig = { ...ATTENTION, puzzleWidth: 0, puzzleSlots: 0 }
 
+const HRM: TrmConfig = { ...ATTENTION, architecture: 'hrm', highLayers: 2, puzzleSlots: 0 }
+
 const OPTIONS: TrainOptions = { batchSize: 6, steps: 10, logInterval: 1, learningRate: 1e-3, warmupSteps: 3, emaRate: 0.9, seed: 3 }
 
 interface Left {
@@ -45,6 +47,7 @@ const CASES: [name: string, config: TrmConfig, options: Partial<TrainOptions>][]
   ['token mixing', MIXING, {}],
   ['attention in micro-batches of 4', ATTENTION, { microBatch: 4 }],
   ['token mixing in micro-batches of 4', MIXING, { microBatch: 4 }],
+  ['the Hierarchical Reasoning Model', HRM, {}],
   ['no puzzle embedding, no average, a cosine, AdamW', BARE, { emaRate: 0, minLearningRateRatio: 0.1, optimizer: 'adamw' }],
 ]
 
@@ -94,6 +97,7 @@ test('states of other data, configurations and options are refused with the reas
   assert.match(await refusal(state, ATTENTION, {}, otherData), /^a\.safetensors: it is of a training on other data \(fingerprint \w{12}, expected \w{12}\) — resume with the data that the run began with$/)
   assert.match(await refusal(state, { ...ATTENTION, latentSteps: 2 }), /^a\.safetensors: it is of a training with latentSteps 1, this one has 2 — resume with the settings/)
   assert.match(await refusal(state, MIXING), /with positions "rope", this one has "none"|with tokenMixing false, this one has true/)
+  assert.match(await refusal(state, HRM), /with architecture "trm", this one has "hrm"|with \w+ .*, this one has/)
   assert.match(await refusal(state, ATTENTION, { learningRate: 1 }), /with learningRate 0\.001, this one has 1 /)
   assert.match(await refusal(state, ATTENTION, { batchSize: 4 }), /with batchSize 6, this one has 4 /)
   assert.match(await refusal(state, ATTENTION, { seed: 4 }), /with seed 3, this one has 4 /)
