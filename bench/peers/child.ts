@@ -37,9 +37,12 @@ async function obey(request: Request): Promise<Reply> {
   if (request.do === 'peak') return { gflops: await backend.peak!() }
   if (request.do === 'run') {
     bytes.peak = Math.max(bytes.peak, bytes.live)
+    const before = process.cpuUsage()
     const start = performance.now()
     await prepared!.run(request.count)
-    return { ms: (performance.now() - start) / request.count, peakBytes: bytes.peak }
+    const ms = (performance.now() - start) / request.count
+    const { user, system } = process.cpuUsage(before)
+    return { ms, cpuMs: (user + system) / 1000 / request.count, peakBytes: bytes.peak }
   }
   const { job } = request
   if (job.case === 'matmul') prepared = await backend.matmul({ ...job, a: floats(job.a), b: floats(job.b) })

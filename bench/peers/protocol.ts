@@ -16,7 +16,7 @@ export type Outputs = Record<string, string>
 export type Reply =
   | { error: string }
   | { adapter: string; version: string; firstMs: number; outputs: Outputs }
-  | { ms: number; peakBytes: number | null }
+  | { ms: number; /** Processor time of the whole process, threads of a software adapter included. */ cpuMs: number; peakBytes: number | null }
   | { gflops: number }
 
 /** The model, weights and batches of a golden file, as a backend's program gets them. */

@@ -32,6 +32,8 @@ interface Row {
   version: string
   /** Milliseconds of one step or product; null where the check failed. */
   medianMs: number | null
+  /** Processor time of the backend's process for one step or product, median. On a software adapter other programs disturb it less than medianMs. */
+  cpuMs: number | null
   /** (slowest − fastest) / median of the repeats. */
   spread: number | null
   gflops: number | null
@@ -139,6 +141,7 @@ notes.push(
   'GFLOP count, the same for all: products only (linear layers, attention, heads); train-step = T−1 cycles forward and one cycle three times; inference-step = T cycles.',
   `Peak: ${round(peak)} GFLOP/s, the best of register-only multiply-add kernels through webgpu-trm's engine in this run. torch-cpu runs on the CPU, without the adapter.`,
   ...(/\/blas\/libblas/.test(rows.find(row => row.backend === 'torch-cpu')?.adapter ?? '') ? ['torch-cpu: Debian\'s reference BLAS is in use, which is many times slower than OpenBLAS (apt-get install libopenblas0-pthread).'] : []),
+  'cpu ms: processor time of the process, threads of a software adapter included: what other programs disturb least.',
   'peakBytes: bytes of GPU buffers made and not destroyed, at their most, staging included. compileMs: the first run less a later one, without a shader cache on disk.',
   `Load average ${load.map(value => value.toFixed(2)).join(' at the start, ')} at the end, ${cpus().length} processors.`,
 )
@@ -149,10 +152,10 @@ process.exitCode = rows.some(row => row.error) ? 1 : 0
 async function runCase(each: Case): Promise<void> {
   const job = each.job(folder)
   const label = `${each.name} ${each.size}`
-  const running: { child: Child; row: Row; firstMs: number; count: number; times: number[] }[] = []
+  const running: { child: Child; row: Row; firstMs: number; count: number; times: number[]; cpu: number[] }[] = []
   for (const backend of chosen) {
     const child = new Child(backend, job)
-    const row: Row = { backend, case: each.name, size: each.size, adapter: '', version: '', medianMs: null, spread: null, gflops: null, percentOfPeak: null, peakBytes: null, compileMs: null, repeats: 0, check: null, error: null }
+    const row: Row = { backend, case: each.name, size: each.size, adapter: '', version: '', medianMs: null, cpuMs: null, spread: null, gflops: null, percentOfPeak: null, peakBytes: null, compileMs: null, repeats: 0, check: null, error: null }
     rows.push(row)
     try {
       const { adapter: name, version, firstMs, outputs } = await child.ask<Extract<Reply, { outputs: Outputs }>>({ do: 'prepare', job })
@@ -162,8 +165,8 @@ async function runCase(each: Case): Promise<void> {
         if (name !== adapter) throw new Error(`runs on ${name}, the others on ${adapter}`)
       }
       judge(row, each.check(new Map(Object.entries(outputs).map(([key, text]) => [key, decode(text)]))))
-      const { ms } = await child.ask<Extract<Reply, { ms: number }>>({ do: 'run', count: 1 })
-      running.push({ child, row, firstMs, count: Math.max(1, Math.min(500, Math.round(TARGET_MS / ms))), times: ms > SLOW_MS ? [ms] : [] })
+      const { ms, cpuMs } = await child.ask<Extract<Reply, { ms: number }>>({ do: 'run', count: 1 })
+      running.push({ child, row, firstMs, count: Math.max(1, Math.min(500, Math.round(TARGET_MS / ms))), times: ms > SLOW_MS ? [ms] : [], cpu: ms > SLOW_MS ? [cpuMs] : [] })
       progress(`${label}: ${backend} checked, first run ${(firstMs / 1000).toFixed(2)} s`)
     } catch (error) {
       row.error = (error as Error).message
@@ -172,12 +175,13 @@ async function runCase(each: Case): Promise<void> {
     }
   }
   for (let repeat = 0; repeat < options.repeats; repeat++) {
-    for (const { child, row, count, times } of running) {
+    for (const { child, row, count, times, cpu } of running) {
       if (row.error || (times.length >= 2 && times[0]! > SLOW_MS)) continue
       await new Promise(resolve => setTimeout(resolve, 150))
       try {
-        const { ms, peakBytes } = await child.ask<Extract<Reply, { ms: number }>>({ do: 'run', count })
+        const { ms, cpuMs, peakBytes } = await child.ask<Extract<Reply, { ms: number }>>({ do: 'run', count })
         times.push(ms)
+        cpu.push(cpuMs)
         row.peakBytes = peakBytes
       } catch (error) {
         row.error = (error as Error).message
@@ -186,18 +190,23 @@ async function runCase(each: Case): Promise<void> {
   }
   const ours = running.find(({ row }) => row.backend === 'webgpu-trm' && !row.error)
   if (ours) peak = Math.max(peak, (await ours.child.ask<{ gflops: number }>({ do: 'peak' })).gflops)
-  for (const { child, row, firstMs, times } of running) {
+  for (const { child, row, firstMs, times, cpu } of running) {
     await child.end()
     if (row.error) continue
-    times.sort((a, b) => a - b)
-    const median = times.length % 2 ? times[(times.length - 1) / 2]! : (times[times.length / 2 - 1]! + times[times.length / 2]!) / 2
+    const median = medianOf(times)
     row.medianMs = round(median)
+    row.cpuMs = round(medianOf(cpu))
     row.repeats = times.length
-    row.spread = round((times.at(-1)! - times[0]!) / median)
+    row.spread = round((Math.max(...times) - Math.min(...times)) / median)
     row.gflops = round(each.flops / median / 1e6)
     row.compileMs = Math.max(0, Math.round(firstMs - median))
   }
   progress(`${label}: ${running.filter(({ row }) => !row.error).map(({ row }) => `${row.backend} ${row.medianMs} ms`).join(', ')}`)
+}
+
+function medianOf(values: number[]): number {
+  const sorted = [...values].sort((a, b) => a - b)
+  return (sorted[(sorted.length - 1) >> 1]! + sorted[sorted.length >> 1]!) / 2
 }
 
 function judge(row: Row, compared: { name: string; error: number; allowed: number }[]): void {
@@ -361,12 +370,12 @@ function prepareBackends(names: string[]): string[] {
 
 function printTable(): void {
   const cells = rows.map(row => row.error
-    ? [row.case, row.size, row.backend, 'FAILED', '', '', '', '', '', row.error]
-    : [row.case, row.size, row.backend, `${row.medianMs}`, `${Math.round(100 * row.spread!)} %`, `${row.gflops}`, row.percentOfPeak === null ? '–' : `${row.percentOfPeak} %`, row.peakBytes === null ? '–' : `${(row.peakBytes / 2 ** 20).toFixed(1)}`, `${row.compileMs}`, `${row.check!.share} (${row.check!.quantities})`])
-  const head = ['case', 'size', 'backend', 'median ms', 'spread', 'GFLOP/s', 'of peak', 'peak MiB', 'compile ms', 'share of error allowed']
+    ? [row.case, row.size, row.backend, 'FAILED', '', '', '', '', '', '', row.error]
+    : [row.case, row.size, row.backend, `${row.medianMs}`, `${row.cpuMs}`, `${Math.round(100 * row.spread!)} %`, `${row.gflops}`, row.percentOfPeak === null ? '–' : `${row.percentOfPeak} %`, row.peakBytes === null ? '–' : `${(row.peakBytes / 2 ** 20).toFixed(1)}`, `${row.compileMs}`, `${row.check!.share} (${row.check!.quantities})`])
+  const head = ['case', 'size', 'backend', 'median ms', 'cpu ms', 'spread', 'GFLOP/s', 'of peak', 'peak MiB', 'compile ms', 'share of error allowed']
   const widths = head.map((title, i) => Math.max(title.length, ...cells.filter(cell => cell[3] !== 'FAILED' || i < 4).map(cell => cell[i]!.length)))
   console.log(`adapter: ${adapter || 'none'}`)
-  for (const cell of [head, ...cells]) console.log(cell.map((text, i) => (i < 3 ? text.padEnd(widths[i]!) : i === 9 ? text : text.padStart(widths[i]!))).join('  ').trimEnd())
+  for (const cell of [head, ...cells]) console.log(cell.map((text, i) => (i < 3 ? text.padEnd(widths[i]!) : i === 10 ? text : text.padStart(widths[i]!))).join('  ').trimEnd())
   for (const note of notes) console.log(`* ${note}`)
 }
 
