@@ -138,10 +138,10 @@ export async function runTraining(engine: Engine, run: Run, data: { train: Datas
     for await (const report of train(model, data.train, { ...options, resume, logInterval: stepOf(options.logInterval, evalInterval, checkpointInterval) })) {
       if (!begun) await begin()
       begun = true
-      const { step, totalSteps, loss, lmLoss, qHaltLoss, accuracy, exactAccuracy, qHaltAccuracy, steps, count, learningRate, stepsPerSecond } = report
+      const { step, totalSteps, loss, lmLoss, qHaltLoss, qContinueLoss, accuracy, exactAccuracy, qHaltAccuracy, steps, count, learningRate, stepsPerSecond } = report
       averaged = report.averaged
       const left = (totalSteps - step) / stepsPerSecond
-      await log({ step, loss, lmLoss, qHaltLoss, count, accuracy, exactAccuracy, qHaltAccuracy, steps, learningRate, stepsPerSecond })
+      await log({ step, loss, lmLoss, qHaltLoss, qContinueLoss, count, accuracy, exactAccuracy, qHaltAccuracy, steps, learningRate, stepsPerSecond })
       const text = `step ${step}/${totalSteps}  loss ${loss.toFixed(4)}  exact ${percent(exactAccuracy)}  ${stepsPerSecond.toFixed(2)} steps/s  ${duration(left)} left`
       if (!json) progress.show(step, totalSteps, text)
       if (step % evalInterval === 0 || step === totalSteps) {

@@ -88,7 +88,7 @@ export function parseSafetensors(bytes: Uint8Array, name = 'safetensors'): Safet
     const offset = bytes.byteOffset + start + begin
     const data = offset % Type.BYTES_PER_ELEMENT === 0
       ? new Type(bytes.buffer as ArrayBuffer, offset, length)
-      : new Type(bytes.slice(start + begin, start + end).buffer, 0, length)
+      : new Type(Uint8Array.prototype.slice.call(bytes, start + begin, start + end).buffer, 0, length)
     if (dtype === 'BOOL' && (data as Uint8Array).some(byte => byte > 1)) fail(`${where}: expected bools as bytes 0 and 1, got another byte`)
     tensors.set(key, { dtype: dtype as SafetensorsDtype, shape: shape as number[], data })
     spans.push({ key, begin, end })

@@ -87,7 +87,7 @@ export function readTorch(bytes: Uint8Array, name = 'torch'): TorchFile {
     if (known) return known
     const data = entry.byteOffset % Type.BYTES_PER_ELEMENT === 0
       ? new Type(entry.buffer as ArrayBuffer, entry.byteOffset, length)
-      : new Type(entry.slice().buffer, 0, length)
+      : new Type(Uint8Array.prototype.slice.call(entry).buffer, 0, length)
     if (dtype === 'BOOL' && (data as Uint8Array).some(byte => byte > 1)) fail(`${where}: expected bools as bytes 0 and 1, got another byte`)
     const storage = new Storage(key, dtype, data)
     storages.set(`${storageName} ${key}`, storage)
