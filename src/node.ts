@@ -16,7 +16,7 @@ const never = new Int32Array(new SharedArrayBuffer(4))
  * Waits for a promise of Dawn in slices of sleep. While such a promise is pending, Node's event loop spins: a software adapter
  * would lose a core to it. Between the slices timers and input are served.
  */
-async function waitAsleep<T>(promise: Promise<T>): Promise<T> {
+export async function waitAsleep<T>(promise: Promise<T>): Promise<T> {
   let settled = false
   const settle = () => void (settled = true)
   promise.then(settle, settle)

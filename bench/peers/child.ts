@@ -3,7 +3,7 @@
 import { readFileSync } from 'node:fs'
 import { createInterface } from 'node:readline'
 import { pathToFileURL } from 'node:url'
-import { openGpu } from '../../src/node.js'
+import { openGpu, waitAsleep } from '../../src/node.js'
 import { parseSafetensors, toFloat32 } from '../../src/formats/safetensors.js'
 import type { Backend, Model, Outputs, Prepared, Reply, Request } from './protocol.js'
 
@@ -13,7 +13,6 @@ console.log = console.info = console.debug = console.warn = (...words) => consol
 const [path, standIn] = process.argv.slice(2)
 const { gpu, globals, name } = await openGpu()
 const bytes = { live: 0, peak: 0 }
-const asleep = new Int32Array(new SharedArrayBuffer(4))
 countBytes(globals)
 if (standIn) pretendToBeABrowser()
 
@@ -103,17 +102,4 @@ function pretendToBeABrowser(): void {
       return waitAsleep(original.apply(this, args))
     }
   }
-}
-
-/** As in src/node.ts. */
-async function waitAsleep<T>(promise: Promise<T>): Promise<T> {
-  let settled = false
-  const settle = () => void (settled = true)
-  promise.then(settle, settle)
-  await new Promise(resolve => setImmediate(resolve))
-  for (let slice = 0.05; !settled; slice = Math.min(1, slice * 1.5)) {
-    Atomics.wait(asleep, 0, 0, slice)
-    await new Promise(resolve => setImmediate(resolve))
-  }
-  return promise
 }
