@@ -18,8 +18,8 @@ const shared = {
   splitting: true,
   legalComments: 'none',
   logLevel: 'warning',
-  // Node's built-ins and Dawn are never bundled; the browser entries must not reach them at all (a test checks).
-  external: ['node:*', 'webgpu'],
+  // Node's built-ins, Dawn and the tools of tests are never bundled; the browser entries must not reach them at all (a test checks).
+  external: ['node:*', 'webgpu', 'playwright-core'],
 }
 
 /** The package: library entries for browsers and Node, the Node door, the command line. */
