@@ -2,11 +2,12 @@
 import type { Kernel } from '../kernels/kernel.js'
 import { Commands } from './commands.js'
 import { Faults, isSoftware, openDevice, subgroupSize } from './device.js'
+import { dryDevice } from './dry-device.js'
 import { Memory } from './memory.js'
 import { Pipelines } from './pipelines.js'
 import { newStats, type Stats } from './stats.js'
 import { type Gradient, type Seeds, Tape } from './tape.js'
-import { type DType, elements, type Shape, Tensor } from './tensor.js'
+import { type DType, elements, type Shape, type Storage, Tensor } from './tensor.js'
 import { Variants } from './variants.js'
 
 export interface EngineOptions {
@@ -51,8 +52,9 @@ export class Engine {
     readonly adapter: AdapterSummary,
     private readonly wait: NonNullable<EngineOptions['wait']>,
     private readonly onClose: () => void,
+    variants?: Variants,
   ) {
-    this.variants = new Variants(adapter)
+    this.variants = new Variants(adapter, variants)
     this.memory = new Memory(device, this.stats)
     this.pipelines = new Pipelines(device, this.stats)
     this.commands = new Commands(device, this.stats, wait)
@@ -76,6 +78,14 @@ export class Engine {
       maxTensorBytes: Math.min(maxBufferSize, maxStorageBufferBindingSize),
     }
     return new Engine(device, summary, wait, onClose)
+  }
+
+  /**
+   * An engine for the same adapter that computes nothing and takes no memory; what is read from it is zeros. Its `stats` are what
+   * those of a new engine would be after the same calls, with the variants that this one would pick.
+   */
+  dryRun(): Engine {
+    return new Engine(dryDevice(this.device), this.adapter, promise => promise, () => {}, this.variants)
   }
 
   /** An uninitialised tensor of the innermost open scope, or one that lasts where none is open. */
@@ -168,7 +178,7 @@ export class Engine {
    * or read: a `read` inside copies at once, its promise may leave the scope.
    */
   scope<T>(work: () => T): T {
-    if (this.tape) throw new Error('scope: not while gradients are recorded — the tape needs the tensors of the scope')
+    if (this.tape?.isRecording) throw new Error('scope: not while gradients are recorded — the tape needs the tensors of the scope')
     if (work.constructor.name === 'AsyncFunction') throw new Error('scope: the work is asynchronous, expected a synchronous function — await outside of the scope')
     this.memory.mark()
     try {
@@ -176,6 +186,11 @@ export class Engine {
     } finally {
       this.memory.rewind()
     }
+  }
+
+  /** Runs `work` and releases every tensor born in it that `isKept` does not name; unlike a scope also while the tape records. For the tape. */
+  transient<T>(work: () => T, isKept: (storage: Storage, result: T) => boolean): T {
+    return this.memory.transient(work, isKept)
   }
 
   /** Lets the memory of a tensor be reused; no command recorded later may read it. */
@@ -203,16 +218,24 @@ export class Engine {
   ): Tensor[] {
     if (this.tape) throw new Error('gradients: already recording; gradients of gradients are not supported')
     const tape = (this.tape = new Tape(this, wanted))
-    let result: Tensor | Seeds
     try {
-      result = objective()
+      const result = tape.recording(objective)
+      const targets = into ? [...into] : wanted.map(({ shape }) => this.tensor(shape))
+      const seeds: Seeds = result instanceof Tensor ? [[result, this.ones(result.shape)]] : result
+      tape.walkBack(seeds, targets, accumulate)
+      return targets
     } finally {
       this.tape = undefined
     }
-    const targets = into ? [...into] : wanted.map(({ shape }) => this.tensor(shape))
-    const seeds: Seeds = result instanceof Tensor ? [[result, this.ones(result.shape)]] : result
-    tape.walkBack(seeds, targets, accumulate)
-    return targets
+  }
+
+  /**
+   * Memory for time: keeps the result of `compute` alone, and computes again what lies between when the gradients want it.
+   * The gradients have the same bits. Outside of `gradients` it just computes.
+   * @param compute gives the same each time: what it reads stays as it is until the gradients are there. Of its tensors only the result may be used
+   */
+  checkpoint(compute: () => Tensor): Tensor {
+    return this.tape?.isRecording ? this.tape.checkpoint(compute) : compute()
   }
 
   /** Bytes of all tensor buffers. */

@@ -18,10 +18,17 @@ interface Mark {
   made: Map<number, Storage[]>
 }
 
+/** What `transient` work has made so far, at the depth of scopes where it began. */
+interface Watch {
+  depth: number
+  born: Set<Storage>
+}
+
 export class Memory {
   private readonly classes = new Map<number, SizeClass>()
   private readonly lastingFree = new Map<number, Storage[]>()
   private readonly marks: Mark[] = []
+  private readonly watches: Watch[] = []
   private readonly all = new Set<Storage>()
   private serial = 0
 
@@ -47,7 +54,13 @@ export class Memory {
     if (size > most) {
       throw new Error(`${label}: ${megabytes(bytes)} needed, this adapter binds ${megabytes(most)} at most — lower the batch (or micro-batch) size`)
     }
-    lasting ||= this.depth === 0
+    const watch = lasting ? undefined : this.watches.at(-1)
+    const storage = this.take(size, label, lasting || this.depth === 0)
+    if (watch?.depth === this.depth) watch.born.add(storage)
+    return storage
+  }
+
+  private take(size: number, label: string, lasting: boolean): Storage {
     const found = (lasting ? this.lastingFree.get(size) : this.touch(size).free)?.pop()
     if (found) return found
     const buffer = this.device.createBuffer({ label, size, usage: BufferUsage.STORAGE | BufferUsage.COPY_SRC | BufferUsage.COPY_DST })
@@ -64,6 +77,7 @@ export class Memory {
 
   /** Gives a buffer back before its scope ends, or a lasting one for good. The caller promises that no later command reads it. */
   release(storage: Storage): void {
+    for (const { born } of this.watches) born.delete(storage)
     if (!storage.lasting) {
       this.touch(storage.bytes).free.push(storage)
       return
@@ -71,6 +85,24 @@ export class Memory {
     const free = this.lastingFree.get(storage.bytes)
     if (free) free.push(storage)
     else this.lastingFree.set(storage.bytes, [storage])
+  }
+
+  /** Runs `work` and releases what was born in it, except what `isKept`. */
+  transient<T>(work: () => T, isKept: (storage: Storage, result: T) => boolean): T {
+    const born = new Set<Storage>()
+    this.watches.push({ depth: this.depth, born })
+    let result: T
+    try {
+      result = work()
+    } finally {
+      this.watches.pop()
+    }
+    const outer = this.watches.at(-1)
+    for (const storage of born) {
+      if (!isKept(storage, result)) this.release(storage)
+      else if (outer?.depth === this.depth) outer.born.add(storage)
+    }
+    return result
   }
 
   mark(): void {

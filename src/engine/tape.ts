@@ -1,7 +1,7 @@
 // Reverse-mode differentiation: a chronological list of what was computed; walked back, it is in topological order.
 import type { Engine } from './engine.js'
 import { addTo } from './ops/add.js'
-import type { Tensor } from './tensor.js'
+import type { Storage, Tensor } from './tensor.js'
 
 /**
  * The gradient of one input of an operation:
@@ -13,16 +13,25 @@ export type Gradient = Tensor | ((into: Tensor, accumulate: boolean) => void)
 /** Pairs of a tensor and the gradient of the objective with respect to it. */
 export type Seeds = readonly (readonly [tensor: Tensor, gradient: Tensor])[]
 
+/** An operation. */
 interface Entry {
   readonly y: Tensor
   readonly inputs: readonly Tensor[]
   readonly backward: (dy: Tensor) => readonly Gradient[]
 }
 
+/** Operations whose entries and inner tensors were given up; computing again brings them back. */
+interface Checkpoint {
+  readonly y: Tensor
+  readonly again: () => Tensor
+}
+
 export class Tape {
-  private readonly entries: Entry[] = []
+  private readonly entries: (Entry | Checkpoint)[] = []
   /** Tensors that depend on a wanted one. */
   private readonly reached: Set<Tensor>
+  /** Whether what is computed now is recorded: in the objective, and where a checkpoint is computed again. */
+  isRecording = false
 
   constructor(
     private readonly engine: Engine,
@@ -33,10 +42,29 @@ export class Tape {
     if (twice > 0) throw new Error(`gradients: wanted tensors ${wanted.indexOf(wanted[twice])} and ${twice} are the same, expected each once`)
   }
 
+  /** Records what `work` computes. */
+  recording<T>(work: () => T): T {
+    this.isRecording = true
+    try {
+      return work()
+    } finally {
+      this.isRecording = false
+    }
+  }
+
   record(y: Tensor, inputs: readonly Tensor[], backward: (dy: Tensor) => readonly Gradient[]): void {
-    if (!inputs.some(x => this.reached.has(x))) return
+    if (!this.isRecording || !inputs.some(x => this.reached.has(x))) return
     this.reached.add(y)
     this.entries.push({ y, inputs, backward })
+  }
+
+  /** Computes and keeps the result alone; what lies between is computed again when its turn comes on the way back. */
+  checkpoint(compute: () => Tensor): Tensor {
+    const first = this.entries.length
+    const y = this.engine.transient(compute, (storage, { storage: kept }) => storage === kept)
+    const given = this.entries.splice(first)
+    if (given.some(entry => entry.y === y)) this.entries.push({ y, again: compute })
+    return y
   }
 
   /**
@@ -50,18 +78,34 @@ export class Tape {
       sums.pin(gradient)
       if (this.reached.has(tensor)) sums.add(tensor, gradient)
     }
-    for (const { y, inputs, backward } of this.entries.slice().reverse()) {
+    this.walk(0, sums)
+    this.wanted.forEach((tensor, i) => {
+      if (!sums.of(tensor)) throw new Error(`gradients: wanted tensor ${i} of shape [${tensor.shape}] received nothing — the objective does not depend on it`)
+    })
+  }
+
+  /** Takes the entries from `first` on off the tape, the last one first. */
+  private walk(first: number, sums: Sums): void {
+    while (this.entries.length > first) {
+      const entry = this.entries.pop()!
+      const { y } = entry
       const dy = sums.of(y)
       if (!dy) continue
-      const gradients = backward(dy)
-      inputs.forEach((x, i) => {
+      if ('again' in entry) {
+        // The same operations as if they had been kept, so the same bits; then only gradients stay.
+        const inner = this.entries.length
+        this.engine.transient(() => {
+          sums.rename(y, this.recording(entry.again))
+          this.walk(inner, sums)
+        }, storage => sums.holds(storage))
+        continue
+      }
+      const gradients = entry.backward(dy)
+      entry.inputs.forEach((x, i) => {
         if (this.reached.has(x)) sums.add(x, gradients[i])
       })
       sums.drop(y)
     }
-    this.wanted.forEach((tensor, i) => {
-      if (!sums.of(tensor)) throw new Error(`gradients: wanted tensor ${i} of shape [${tensor.shape}] received nothing — the objective does not depend on it`)
-    })
   }
 }
 
@@ -85,6 +129,20 @@ class Sums {
 
   of(x: Tensor): Tensor | undefined {
     return this.received.has(x) ? (this.targets.get(x)?.target ?? this.sums.get(x)) : undefined
+  }
+
+  /** Whether a gradient lies there that somebody still asks for. */
+  holds(storage: Storage): boolean {
+    return [...this.uses.keys()].some(gradient => gradient.storage === storage)
+  }
+
+  /** What was the gradient of `x` is from now on that of `twin`, the same value computed again. */
+  rename(x: Tensor, twin: Tensor): void {
+    const sum = this.sums.get(x)!
+    this.sums.delete(x)
+    this.received.delete(x)
+    this.sums.set(twin, sum)
+    this.received.add(twin)
   }
 
   add(x: Tensor, gradient: Gradient): void {

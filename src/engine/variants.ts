@@ -24,11 +24,15 @@ export type AnyTensors = Readonly<Record<string, Tensor>>
 
 /** Which variant runs, by family and size class. */
 export class Variants {
-  private readonly forced = new Map<string, string>()
-  private readonly measured = new Map<string, string>()
+  private readonly forced: Map<string, string>
+  private readonly measured: Map<string, string>
   private readonly taken = new Map<string, { family: Family<never, never>; size: unknown; variant: string }>()
 
-  constructor(private readonly adapter: AdapterSummary) {}
+  /** @param like choices to begin with */
+  constructor(private readonly adapter: AdapterSummary, like?: Variants) {
+    this.forced = new Map(like?.forced)
+    this.measured = new Map(like?.measured)
+  }
 
   /** From now on the family runs this variant wherever the adapter can; undefined lifts it. */
   force(family: string, variant: string | undefined): void {

@@ -128,10 +128,13 @@ export class Trm {
     return h
   }
 
-  /** The part of a supervision step that carries gradient, from where `approach` leaves off; for a tape's hands, it makes new tensors. */
-  cycle(carry: Carry, x: Tensor): Carry {
+  /**
+   * The part of a supervision step that carries gradient, from where `approach` leaves off; for a tape's hands, it makes new tensors.
+   * @param recompute keep only what each network call results in; the carry must then stay as it is until the gradients are there
+   */
+  cycle(carry: Carry, x: Tensor, recompute = false): Carry {
     const next = { ...carry }
-    this.calls(next, x, this.firstGradientCall(), Infinity, false)
+    this.calls(next, x, this.firstGradientCall(), Infinity, false, recompute)
     return next
   }
 
@@ -153,10 +156,12 @@ export class Trm {
   }
 
   /** Network calls `from` … `to` − 1 of one cycle. They replace the carry's tensors by new ones or, in place, overwrite them and leave nothing behind. */
-  private calls(carry: Carry, x: Tensor, from: number, to: number, inPlace: boolean): void {
+  private calls(carry: Carry, x: Tensor, from: number, to: number, inPlace: boolean, recompute = false): void {
     const { engine, schedule, config } = this
     const within = inPlace ? (work: () => void) => engine.scope(work) : (work: () => void) => work()
-    const sum = (terms: readonly string[]) => terms.map(term => (term === 'x' ? x : carry[term])).reduce((a, b) => add(engine, a, b))
+    const call = recompute ? (compute: () => Tensor) => engine.checkpoint(compute) : (compute: () => Tensor) => compute()
+    const tensors = (terms: readonly string[]) => terms.map(term => (term === 'x' ? x : carry[term]))
+    const sum = (terms: readonly Tensor[]) => terms.reduce((a, b) => add(engine, a, b))
     let before = 0
     for (const { net, states, plus, times } of schedule.cycle) {
       const count = times ? config[times] : 1
@@ -164,10 +169,12 @@ export class Trm {
       before += count
       if (first >= last) continue
       within(() => {
-        const injection = plus.length ? sum(plus) : undefined
+        const injection = plus.length ? sum(tensors(plus)) : undefined
         for (let i = first; i < last; i++) {
           const state = states[i % states.length]
-          within(() => (carry[state] = this.network(sum(states), injection, inPlace ? carry[state] : undefined, net)))
+          // As they are now, for a call that is computed again later.
+          const terms = tensors(states)
+          within(() => (carry[state] = call(() => this.network(sum(terms), injection, inPlace ? carry[state] : undefined, net))))
         }
       })
     }

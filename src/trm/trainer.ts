@@ -26,11 +26,13 @@ export interface TrainerOptions {
   emaRate?: number
   optimizer?: 'atan2' | 'adamw'
   loss?: LossType
+  /** Keep less and compute again what the gradients need: the same bits with less memory, in more time. Default false. */
+  recompute?: boolean
   /** Seed of the halting exploration. */
   seed?: number
 }
 
-export const TRAINER_DEFAULTS: Required<Omit<TrainerOptions, 'batchSize' | 'microBatch'>> = {
+export const TRAINER_DEFAULTS: Required<Omit<TrainerOptions, 'batchSize' | 'microBatch' | 'recompute'>> = {
   learningRate: 1e-4,
   warmupSteps: 2000,
   minLearningRateRatio: 1,
@@ -84,7 +86,7 @@ export class Trainer {
     const { batchSize } = options
     if (!Number.isInteger(batchSize) || batchSize < 1) throw new Error(`train: batchSize is ${batchSize}, expected a whole number of at least 1`)
     const microBatch = microBatchSize(model, batchSize, options.microBatch)
-    this.options = { ...TRAINER_DEFAULTS, ...options, microBatch }
+    this.options = { recompute: false, ...TRAINER_DEFAULTS, ...options, microBatch }
     const { optimizer, beta1, beta2, weightDecay, puzzleWeightDecay, emaRate } = this.options
     this.optimizer = new Adam(engine, model.parameters, { algorithm: optimizer, beta1, beta2, weightDecay, emaRate })
     const chunks: Slots[] = []
@@ -138,7 +140,7 @@ export class Trainer {
   private runChunk(chunk: Slots, accumulate: boolean, inspect: Parameters<Trainer['run']>[1]): void {
     const { model, optimizer } = this
     const { engine, config } = model
-    const { batchSize, loss } = this.options
+    const { batchSize, loss, recompute } = this.options
     chunk.restart()
     const rows = chunk.puzzleRows()
     const x = model.embed(chunk.inputs, rows)
@@ -150,19 +152,21 @@ export class Trainer {
     if (rows) rowGradients = this.chunks.length === 1 ? this.puzzleGradients! : engine.tensor(rows.shape)
     // Parameters add up over the chunks; a chunk's puzzle rows are its own.
     if (rowGradients && accumulate) engine.clear(rowGradients)
+    let next = chunk.carry
     engine.gradients(
       rows ? [...trained, rows] : trained,
       () => {
-        const next = model.cycle(chunk.carry, model.embed(chunk.inputs, rows))
+        next = model.cycle(chunk.carry, model.embed(chunk.inputs, rows), recompute)
         const { logits, q } = model.heads(next.y)
         const outcome = chunk.loss({ logits, q }, loss, 1 / batchSize, continueTargets)
         chunk.halt(q, outcome.results, this.clock, this.metrics, true)
         inspect?.(chunk, { logits, q, ...outcome })
-        for (const [name, state] of Object.entries(chunk.carry)) if (next[name] !== state) engine.copy(next[name], state)
         return [[logits, outcome.dLogits], [q, outcome.dQ]] as const
       },
       { into: rowGradients ? [...targets, rowGradients] : targets, accumulate },
     )
+    // Not before: what is recomputed begins with the old carry.
+    for (const [name, state] of Object.entries(chunk.carry)) if (next[name] !== state) engine.copy(next[name], state)
     if (rowGradients && this.chunks.length > 1) {
       engine.copy(rowGradients, this.puzzleGradients!, chunk.first * config.puzzleWidth)
       engine.copy(chunk.puzzleIds, this.puzzleIds!, chunk.first)

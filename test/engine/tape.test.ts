@@ -108,6 +108,50 @@ test('a branch that leads nowhere costs nothing and adds nothing', async () => {
   same('tape', await engine.read(gradient), ones(4, 2))
 })
 
+/** Gradients of a few blocks with shared weights and branches, with what lies in a block kept or computed again, and what that took. */
+async function blocks(depth: number, keep: 'all' | 'results' | 'less') {
+  const [rows, width] = [300, 64]
+  const on = await openEngine()
+  const [x, up, down, bias] = [on.from(values(16, rows * width), [rows, width]), on.from(values(17, 4 * width * width, 0.1), [4 * width, width]), on.from(values(18, 2 * width * width, 0.1), [width, 2 * width]), on.from(values(19, width))]
+  const block = (h: Tensor) => rmsnorm(on, linear(on, swiglu(on, linear(on, h, up)), down), { residual: add(on, h, bias) })
+  const call = keep === 'all' ? block : (h: Tensor) => on.checkpoint(() => block(h))
+  const run = () => on.scope(() => on.gradients([x, up, down, bias], () => {
+    const half = (h: Tensor) => {
+      for (let i = 0; i < depth; i++) h = add(on, call(h), x)
+      return h
+    }
+    // Checkpoints in a checkpoint.
+    return keep === 'less' ? on.checkpoint(() => half(on.checkpoint(() => half(x)))) : half(half(x))
+  }).map(gradient => on.read(gradient)))
+  const gradients = await Promise.all(run())
+  const { buffers, bindGroups, bytes } = on.stats
+  assert.equal(await Promise.all(run()), gradients)
+  assert.equal([on.stats.buffers, on.stats.bindGroups], [buffers, bindGroups], 'nothing is made the second time')
+  on.close()
+  return { gradients, bytes }
+}
+
+test('computed again instead of kept: the same bits in less memory', async () => {
+  const [all, results, less] = [await blocks(4, 'all'), await blocks(4, 'results'), await blocks(4, 'less')]
+  assert.equal(results.gradients, all.gradients)
+  assert.equal(less.gradients, all.gradients)
+  for (const { bytes } of [results, less]) assert.ok(bytes < 0.5 * all.bytes, `${bytes} of ${all.bytes} bytes`)
+})
+
+test('checkpoints: outside of gradients just computed, left out where nothing wanted is in them, no scope within', async () => {
+  const [x, y] = [engine.from(values(20, 6)), engine.from(values(21, 6))]
+  const twice = (h: Tensor) => engine.checkpoint(() => add(engine, h, h))
+  same('checkpoint', await engine.read(twice(x)), values(20, 6).map(v => 2 * v))
+  let computed = 0
+  const watched = (h: Tensor) => engine.checkpoint(() => {
+    computed++
+    return add(engine, h, h)
+  })
+  same('checkpoint', await engine.read(engine.gradients([x], () => add(engine, add(engine, watched(x), watched(y)), engine.checkpoint(() => x)))[0]), ones(6, 3))
+  assert.is(computed, 3, 'each once, and again what depends on x')
+  assert.throws(() => engine.gradients([x], () => engine.checkpoint(() => engine.scope(() => add(engine, x, x)))), /^scope: not while gradients are recorded/)
+})
+
 test('a wanted tensor that gets nothing is named', () => {
   const [x, other] = [engine.from(values(12, 4)), engine.from(values(13, 6), [2, 3])]
   assert.throws(() => engine.gradients([x, other], () => add(engine, x, x)), /^gradients: wanted tensor 1 of shape \[2,3\] received nothing — the objective does not depend on it$/)

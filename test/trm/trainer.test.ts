@@ -55,6 +55,28 @@ for (const [name, config] of Object.entries(CONFIGS)) {
     }
   })
 
+  test(`${name}: recomputing gives the same bits in less memory, and makes nothing from the second step on`, async () => {
+    const deep = { ...config, latentSteps: 6 }
+    const outcome = async (recompute: boolean, microBatch: number) => {
+      const trainer = trainerOf(deep, { recompute, microBatch })
+      run(trainer, 1)
+      const { buffers, bindGroups } = engine.stats
+      run(trainer, 2)
+      assert.equal([engine.stats.buffers, engine.stats.bindGroups], [buffers, bindGroups])
+      return [await saveCheckpoint(trainer.model), await saveCheckpoint(trainer.averaged), await trainer.readMetrics()]
+    }
+    const bytes = (recompute: boolean, microBatch: number) => {
+      const dry = engine.dryRun()
+      run(trainerOf(deep, { recompute, microBatch }, dry), 1)
+      return dry.stats.bytes
+    }
+    for (const microBatch of [6, 4]) {
+      assert.equal(await outcome(true, microBatch), await outcome(false, microBatch))
+      const share = bytes(true, microBatch) / bytes(false, microBatch)
+      assert.ok(share < 0.7, `${share} of the memory with micro-batch ${microBatch}`)
+    }
+  })
+
   test(`${name}: a batch of 6 is the same as 4 + 2 and 2 + 2 + 2`, async () => {
     const outcome = async (microBatch: number) => {
       const trainer = trainerOf(config, { microBatch })
