@@ -96,8 +96,13 @@ export async function runTraining(engine: Engine, run: Run, data: { train: Datas
   let averaged = model
   const kept = resume ? await keptSteps(out, resume.step) : []
   let bestAccuracy = resume ? await bestSoFar(bestFile) : -1
+  const before = resume ? spentUpTo(await rowsUpTo(metricsFile, resume.step)) : { seconds: 0, processorSeconds: 0 }
+  const spent = () => {
+    const { user, system } = process.cpuUsage(processorStart)
+    return { seconds: tenth(before.seconds + (performance.now() - started) / 1000), processorSeconds: tenth(before.processorSeconds + (user + system) / 1e6) }
+  }
   const log = async (row: Record<string, unknown>) => {
-    const line = JSON.stringify(row)
+    const line = JSON.stringify({ ...row, ...spent() })
     await appendFile(metricsFile, `${line}\n`)
     if (json) console.log(line)
   }
@@ -109,7 +114,7 @@ export async function runTraining(engine: Engine, run: Run, data: { train: Datas
   }
   process.on('SIGINT', stop)
   process.on('SIGTERM', stop)
-  const started = performance.now()
+  const [started, processorStart] = [performance.now(), process.cpuUsage()]
   say(`adapter: ${engine.adapter.description}`)
   say(`model: ${config.tokenMixing ? 'token-mixing MLP' : 'attention'}, hidden ${config.hidden}, ${model.parameters.count.toLocaleString('en')} parameters; ${options.steps} steps of ${options.batchSize} slots`)
   if (resume) {
@@ -169,6 +174,14 @@ export async function runTraining(engine: Engine, run: Run, data: { train: Datas
     process.off('SIGTERM', stop)
   }
 }
+
+/** Seconds of the clock and of the processors (all threads) that a training took up to the last of these rows. */
+function spentUpTo(rows: string): { seconds: number; processorSeconds: number } {
+  const { seconds = 0, processorSeconds = 0 } = JSON.parse(rows.trim().split('\n').at(-1) || '{}') as Record<string, number>
+  return { seconds, processorSeconds }
+}
+
+const tenth = (seconds: number) => Math.round(10 * seconds) / 10
 
 /** A logging interval that meets every evaluation and checkpoint. */
 function stepOf(...intervals: number[]): number {

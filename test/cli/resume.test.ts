@@ -16,7 +16,7 @@ const SAME = ['best.safetensors', 'config.yaml', 'model.safetensors', 'training.
 
 const bytes = (...parts: string[]) => readFileSync(path(...parts))
 /** Rows of metrics.jsonl without how fast they were. */
-const rows = (run: string) => bytes(run, 'metrics.jsonl').toString().trim().split('\n').map(line => ({ ...JSON.parse(line), stepsPerSecond: 0 }))
+const rows = (run: string) => bytes(run, 'metrics.jsonl').toString().trim().split('\n').map(line => ({ ...JSON.parse(line), stepsPerSecond: 0, seconds: 0, processorSeconds: 0 }))
 
 async function refusal(...args: string[]): Promise<string> {
   const { code, stdout, stderr } = await trm('train', '--data', data, ...args)
@@ -54,6 +54,9 @@ test('killed and interrupted, then resumed: the files of a run that was neither'
   assert.match(last.stdout, new RegExp(`resumed at step ${left} of 40`))
   for (const file of SAME) assert.ok(bytes('cut', file).equals(bytes('whole', file)), file)
   assert.equal(rows('cut'), rows('whole'))
+  // Time goes on where the run was left.
+  const times = bytes('cut', 'metrics.jsonl').toString().trim().split('\n').map(line => JSON.parse(line) as { seconds: number; processorSeconds: number })
+  for (const name of ['seconds', 'processorSeconds'] as const) assert.ok(times[0][name] > 0 && times.every((row, i) => i === 0 || row[name] >= times[i - 1][name]), name)
   assert.equal(readdirSync(path('cut')).sort(), readdirSync(path('whole')).sort())
 
   const done = await trm('train', '--data', data, '--out', path('cut'), '--resume')

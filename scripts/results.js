@@ -1,0 +1,176 @@
+// Keeps a finished training in results/: its config, thinned metrics, a curve, and a line of the table in results/README.md.
+//   node scripts/results.js RUN --data "sudoku --size 4 …" [--name NAME] [--title TEXT] [--note TEXT] [--out DIR]
+import { execFileSync } from 'node:child_process'
+import { existsSync, mkdirSync, readdirSync, readFileSync, writeFileSync } from 'node:fs'
+import { basename, join } from 'node:path'
+import { fileURLToPath } from 'node:url'
+import { parseArgs } from 'node:util'
+import * as vega from 'vega'
+import YAML from 'yaml'
+import { readCheckpoint } from '../dist/index.js'
+
+const root = fileURLToPath(new URL('..', import.meta.url))
+const usage = 'npm run results -- RUN --data "ARGUMENTS OF trm data generate" [--name NAME] [--title TEXT] [--note TEXT] [--out DIR]'
+
+/** Training rows that a result keeps; evaluations are all kept. */
+const MOST_ROWS = 200
+
+/** One line of what went wrong. */
+class ResultError extends Error {}
+
+function read(path, encoding) {
+  if (!existsSync(path)) throw new ResultError(`${path}: no such file — expected the directory of a finished "trm train"`)
+  return readFileSync(path, encoding)
+}
+
+/** All that the table says of a run. @throws when the run did not reach its last step, or was not evaluated there */
+function summarize(run, { name, title, note, data }) {
+  const rows = read(join(run, 'metrics.jsonl'), 'utf8').trim().split('\n').map(line => JSON.parse(line))
+  const settings = YAML.parse(read(join(run, 'config.yaml'), 'utf8'))
+  const checkpoint = join(run, 'model.safetensors')
+  const { config, metadata, tensors } = readCheckpoint(new Uint8Array(read(checkpoint)), checkpoint)
+  const last = rows.at(-1)
+  if (!last.evaluation || String(last.step) !== metadata.step) throw new ResultError(`${run}: the last row of metrics.jsonl is no evaluation of the checkpoint (step ${metadata.step}) — let the training end, or resume it`)
+  const git = (...args) => execFileSync('git', args, { cwd: root, encoding: 'utf8' }).trim()
+  return {
+    rows,
+    settings,
+    result: {
+      title,
+      network: network(config),
+      parameters: [...tensors.values()].reduce((sum, { shape }) => sum + shape.reduce((a, b) => a * b, 1), 0),
+      steps: last.step,
+      batch: settings.global_batch_size,
+      seed: settings.seed,
+      seconds: last.seconds,
+      processorSeconds: last.processorSeconds,
+      adapter: metadata.adapter,
+      examples: last.evaluation.examples,
+      exactAccuracy: last.evaluation.exactAccuracy,
+      cellAccuracy: last.evaluation.cellAccuracy,
+      commit: git('rev-parse', '--short=10', 'HEAD'),
+      date: new Date().toISOString().slice(0, 10),
+      ...(note ? { note } : {}),
+      commands: [
+        `node dist/cli.js data generate ${data} --out data/${name}`,
+        `node dist/cli.js train --data data/${name} --out runs/${name} --config results/${name}/config.yaml --eval-limit ${last.evaluation.examples}`,
+        `npm run results -- runs/${name} --data "${data}"${title === name ? '' : ` --title "${title}"`}`,
+      ],
+    },
+  }
+}
+
+function network({ architecture, tokenMixing, positions, hidden, layers, cycles, latentSteps, supervisionSteps }) {
+  return `${architecture} ${tokenMixing ? 'token-mixing MLP' : `attention (${positions})`}, width ${hidden}, ${layers} layers, T = ${cycles}, n = ${latentSteps}, N_sup = ${supervisionSteps}`
+}
+
+/** Every k-th training row, so that at most `MOST_ROWS` are left, and all evaluations. */
+function thin(rows) {
+  const training = rows.filter(row => !row.evaluation)
+  const every = Math.ceil(training.length / MOST_ROWS)
+  const kept = new Set(training.filter((_, i) => (training.length - 1 - i) % every === 0))
+  return rows.filter(row => row.evaluation || kept.has(row))
+}
+
+/** Accuracy above, loss below, over the optimiser steps. */
+async function curve(rows, title) {
+  const training = rows.filter(row => !row.evaluation)
+  const evaluations = rows.filter(row => row.evaluation)
+  const shares = [
+    ...training.filter(({ count }) => count > 0).map(({ step, exactAccuracy }) => ({ step, value: 100 * exactAccuracy, series: 'training puzzles, when they halt' })),
+    ...evaluations.map(({ step, evaluation }) => ({ step, value: 100 * evaluation.exactAccuracy, series: 'held-out puzzles' })),
+  ]
+  const losses = training.flatMap(({ step, lmLoss, qHaltLoss }) => [{ step, value: lmLoss, series: 'lm_loss' }, { step, value: qHaltLoss, series: 'q_halt_loss' }])
+  const panel = (values, name, domain, label, marks) => {
+    const series = [...new Set(values.map(value => value.series))]
+    const encode = { x: { scale: 'x', field: 'step' }, y: { scale: `${name}-y`, field: 'value' }, stroke: { scale: `${name}-color`, field: 'series' } }
+    return {
+      type: 'group',
+      encode: { enter: { width: { signal: 'width' }, height: { value: 150 } } },
+      data: [{ name, values }],
+      scales: [
+        { name: `${name}-y`, type: 'linear', range: [150, 0], domain, nice: true },
+        { name: `${name}-color`, type: 'ordinal', domain: series, range: ['#4c78a8', '#e45756'] },
+      ],
+      axes: [
+        { orient: 'bottom', scale: 'x', title: 'optimiser step', grid: true },
+        { orient: 'left', scale: `${name}-y`, title: label, grid: true, tickCount: 6 },
+      ],
+      legends: [{ stroke: `${name}-color`, symbolType: 'stroke', orient: 'none', legendX: { signal: 'width + 12' }, legendY: 0 }],
+      marks: [
+        { type: 'group', from: { facet: { name: `${name}-series`, data: name, groupby: 'series' } }, marks: [{ type: 'line', from: { data: `${name}-series` }, encode: { enter: { ...encode, strokeWidth: { value: 1.5 } } } }] },
+        ...marks.map(type => ({ type, from: { data: name }, encode: { enter: { ...encode, size: { signal: "datum.series === 'held-out puzzles' ? 25 : 0" } } } })),
+      ],
+    }
+  }
+  const view = new vega.View(
+    vega.parse({
+      title: { text: title, anchor: 'start' },
+      width: 480,
+      padding: 8,
+      background: 'white',
+      layout: { columns: 1, padding: 20 },
+      scales: [{ name: 'x', type: 'linear', range: 'width', domain: [0, Math.max(...rows.map(row => row.step))] }],
+      marks: [panel(shares, 'shares', [0, 100], 'exact accuracy, %', ['symbol']), panel(losses, 'losses', { data: 'losses', field: 'value' }, 'loss', [])],
+    }),
+    { renderer: 'none' },
+  )
+  return view.toSVG()
+}
+
+const minutes = seconds => `${(seconds / 60).toFixed(1)} min`
+
+/** The table of all results of a folder, and how each is made again. */
+function describe(out) {
+  const names = readdirSync(out).filter(name => existsSync(join(out, name, 'result.json'))).sort()
+  const results = names.map(name => [name, JSON.parse(readFileSync(join(out, name, 'result.json'), 'utf8'))])
+  return [
+    '| task | network | steps × batch | time (processor time) | adapter | held-out exact accuracy | commit, date |',
+    '| --- | --- | --- | --- | --- | --- | --- |',
+    ...results.map(([name, r]) => `| [${r.title}](${name}/curve.svg) | ${r.network}; ${Math.round(r.parameters / 1000)} k parameters | ${r.steps} × ${r.batch} | ${minutes(r.seconds)} (${minutes(r.processorSeconds)}) | ${r.adapter} | **${(100 * r.exactAccuracy).toFixed(1)} %** of ${r.examples} | ${r.commit}, ${r.date} |`),
+    '',
+    ...results.flatMap(([name, r]) => [`### ${r.title}`, '', ...(r.note ? [r.note, ''] : []), `![curve](${name}/curve.svg)`, '', '```sh', ...r.commands, '```', '']),
+  ].join('\n')
+}
+
+const BEGIN = '<!-- begin: written by npm run results -->'
+const END = '<!-- end -->'
+
+/** Puts the table between its marks; what is written by hand around it stays. */
+function updateReadme(out) {
+  const file = join(out, 'README.md')
+  const old = existsSync(file) ? readFileSync(file, 'utf8') : `# Results\n\n${BEGIN}\n${END}\n`
+  const [from, to] = [old.indexOf(BEGIN), old.indexOf(END)]
+  if (from < 0 || to < from) throw new ResultError(`${file}: expected the lines "${BEGIN}" and "${END}"`)
+  writeFileSync(file, `${old.slice(0, from + BEGIN.length)}\n${describe(out)}${old.slice(to)}`)
+}
+
+async function main() {
+  let given
+  try {
+    given = parseArgs({ allowPositionals: true, options: Object.fromEntries(['data', 'name', 'title', 'note', 'out'].map(name => [name, { type: 'string' }])) })
+  } catch (error) {
+    throw new ResultError(`${error.message} — ${usage}`)
+  }
+  const { values, positionals: [run, ...more] } = given
+  if (!run || more.length || !values.data) throw new ResultError(`expected one RUN and --data — ${usage}`)
+  const { name = basename(run), title = name, note, data, out = join(root, 'results') } = values
+  const { rows, settings, result } = summarize(run, { name, title, note, data })
+  const svg = await curve(rows, title)
+  const folder = join(out, name)
+  mkdirSync(folder, { recursive: true })
+  writeFileSync(join(folder, 'config.yaml'), YAML.stringify(settings))
+  writeFileSync(join(folder, 'metrics.jsonl'), thin(rows).map(row => `${JSON.stringify(row)}\n`).join(''))
+  writeFileSync(join(folder, 'curve.svg'), svg)
+  writeFileSync(join(folder, 'result.json'), `${JSON.stringify(result, undefined, 2)}\n`)
+  updateReadme(out)
+  console.log(`${folder}: ${title}, held-out exact accuracy ${(100 * result.exactAccuracy).toFixed(1)} % of ${result.examples} puzzles`)
+}
+
+try {
+  await main()
+} catch (error) {
+  if (!(error instanceof ResultError)) throw error
+  console.error(`results: ${error.message}`)
+  process.exitCode = 1
+}
