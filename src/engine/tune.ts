@@ -25,12 +25,12 @@ export interface Tuning {
  * The choices are adopted at once. Keep `engine.variants.used` with a run: the same choices give the same bits.
  */
 export async function tune(engine: Engine, { only, repeats = 3, margin = 0.05, onProgress }: TuneOptions = {}): Promise<Tuning[]> {
-  const { variants, adapter } = engine
+  const { variants } = engine
   const asked = variants.asked.filter(({ key }) => !only || only.includes(key))
   const tunings: Tuning[] = []
   for (const [i, { key, family, size }] of asked.entries()) {
     onProgress?.(i, asked.length, key)
-    const candidates = family.variants.filter(variant => variant.available(adapter, size))
+    const candidates = variants.candidates(family, size)
     if (candidates.length < 2) continue
     const milliseconds: Record<string, number> = {}
     for (const candidate of candidates) {

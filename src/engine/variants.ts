@@ -1,4 +1,4 @@
-// Operations with several kernels side by side, and which of them runs: a forced one, a measured one, or the first that the adapter can run.
+// Operations with several kernels side by side, and which of them runs: a forced one, a measured one, or the first that suits the adapter.
 import type { AdapterSummary, Engine } from './engine.js'
 import type { Tensor } from './tensor.js'
 
@@ -7,10 +7,14 @@ export interface Variant<Tensors, Size> {
   readonly name: string
   /** Whether this adapter can run it for this size. */
   available(adapter: AdapterSummary, size: Size): boolean
+  /** Written for GPUs: software adapters run it only when it is forced. */
+  readonly onlyHardware?: true
+  /** Whether it may be the default for this size; without, for all. */
+  suits?(size: Size): boolean
   run(engine: Engine, tensors: Tensors, size: Size): void
 }
 
-/** All ways of computing one operation, the default first; all give the same result within the tolerance law. */
+/** All ways of computing one operation; the default is the first that is available and suits; all give the same result within the tolerance law. */
 export interface Family<Tensors, Size> {
   readonly name: string
   readonly variants: readonly Variant<Tensors, Size>[]
@@ -55,15 +59,23 @@ export class Variants {
     return [...this.taken].map(([key, { family, size, variant }]) => ({ key, family: family as unknown as Family<AnyTensors, unknown>, size, variant }))
   }
 
+  /** What may run without being forced, its default first. */
+  candidates<Tensors, Size>({ variants }: Family<Tensors, Size>, size: Size): Variant<Tensors, Size>[] {
+    const { adapter } = this
+    const able = variants.filter(({ onlyHardware, available }) => available(adapter, size) && !(onlyHardware && adapter.isSoftware))
+    const standard = able.find(({ suits }) => !suits || suits(size))
+    return standard ? [standard, ...able.filter(variant => variant !== standard)] : able
+  }
+
   /** @throws when the adapter can run none of the family, or when a forced name is none of its variants */
   pick<Tensors, Size>(family: Family<Tensors, Size>, size: Size): Variant<Tensors, Size> {
     const { name, variants } = family
     const key = `${name} ${family.classOf(size)}`
-    const usable = variants.filter(variant => variant.available(this.adapter, size))
     const forced = this.forced.get(name)
     if (forced !== undefined && !variants.some(variant => variant.name === forced)) throw new Error(`${name}: no variant "${forced}", expected ${variants.map(v => v.name).join(', ')}`)
-    const wanted = forced ?? this.measured.get(key)
-    const picked = usable.find(variant => variant.name === wanted) ?? usable[0]
+    const candidates = this.candidates(family, size)
+    const measured = this.measured.get(key)
+    const picked = variants.find(variant => variant.name === forced && variant.available(this.adapter, size)) ?? candidates.find(variant => variant.name === measured) ?? candidates[0]
     if (!picked) throw new Error(`${name}: this adapter can run none of ${variants.map(v => v.name).join(', ')}`)
     this.taken.set(key, { family: family as unknown as Family<never, never>, size, variant: picked.name })
     return picked

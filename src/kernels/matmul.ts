@@ -1,6 +1,7 @@
 // Matrix products of row-major matrices: plain, with either operand transposed, batched, summed over the batch, accumulated.
 import plain from '../../shaders/matmul.wgsl'
 import subgroup from '../../shaders/matmul_subgroup.wgsl'
+import tiled from '../../shaders/matmul_tiled.wgsl'
 import vec4 from '../../shaders/matmul_vec4.wgsl'
 import { defineKernel, divideUp, grid } from './kernel.js'
 
@@ -84,4 +85,36 @@ export const matmulVec4 = defineKernel<MatmulSize & { lanesN: number; lanesM: nu
   parameters,
   constants: ({ lanesN, lanesM }) => ({ LANES_N: lanesN, LANES_M: lanesM }),
   workgroups: size => tiles(size, size.lanesM * 4, size.lanesN * 4),
+})
+
+/** A workgroup's tile on a GPU: threads along m and n, and blocks of 4 × 4 results of each thread along both. */
+export interface WorkgroupTile {
+  lanesM: number
+  lanesN: number
+  partsM: number
+  partsN: number
+}
+
+/** For GPUs: tiles in workgroup memory; see the shader. With `splits` c is (splits, batch, m, n). */
+export const matmulTiled = defineKernel<MatmulSize & { tile: WorkgroupTile; splits: number }>({
+  name: 'matmul_tiled',
+  source: tiled,
+  bindings,
+  parameters: size => ({ ...parameters(size), splits: size.splits }),
+  constants: () => ({}),
+  lines: ({ m, n, k, transposeA = false, transposeB = false, tile: { lanesM, lanesN, partsM, partsN } }) => {
+    // Where every row in memory is a multiple of four long, four neighbours are one vec4f.
+    const [vectorA, vectorB] = [(transposeA ? m : k) % 4 === 0, (transposeB ? k : n) % 4 === 0]
+    return {
+      LANES_M: lanesM,
+      LANES_N: lanesN,
+      PARTS_M: partsM,
+      PARTS_N: partsN,
+      VECTOR_A: `${vectorA}`,
+      VECTOR_B: `${vectorB}`,
+      A: vectorA ? 'vec4f' : 'f32',
+      B: vectorB ? 'vec4f' : 'f32',
+    }
+  },
+  workgroups: size => tiles({ ...size, batch: (size.batch ?? 1) * size.splits }, size.tile.lanesM * size.tile.partsM * 4, size.tile.lanesN * size.tile.partsN * 4),
 })

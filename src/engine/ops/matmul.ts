@@ -1,5 +1,7 @@
 // Matrix products, not recorded, by the variant that suits the adapter.
-import { matmul as plain, type MatmulSize, matmulSubgroup, type MatmulTile, matmulVec4 } from '../../kernels/matmul.js'
+import { columnSums } from '../../kernels/column-sums.js'
+import { divideUp } from '../../kernels/kernel.js'
+import { matmul as plain, type MatmulSize, matmulSubgroup, type MatmulTile, matmulTiled, matmulVec4, type WorkgroupTile } from '../../kernels/matmul.js'
 import type { AdapterSummary, Engine } from '../engine.js'
 import type { Tensor } from '../tensor.js'
 import type { Family, Variant } from '../variants.js'
@@ -35,9 +37,55 @@ const vec4 = (lanesN: number, lanesM: number, isSoftware: boolean): Variant<Matm
   run: (engine, tensors, size) => engine.run(matmulVec4, tensors, { ...size, lanesN, lanesM }),
 })
 
+/** Workgroups that keep a GPU busy: some times its compute units. */
+const BUSY = 256
+
+/** Terms that a range of a split sum has at least. */
+const LEAST_TERMS = 256
+
+const rowsOf = ({ lanesM, partsM }: WorkgroupTile) => lanesM * partsM * 4
+const columnsOf = ({ lanesN, partsN }: WorkgroupTile) => lanesN * partsN * 4
+
+function tilesOf({ m, n, batch = 1 }: MatmulSize, tile: WorkgroupTile): number {
+  return divideUp(m, rowsOf(tile)) * divideUp(n, columnsOf(tile)) * batch
+}
+
+/** Into how many ranges a sum is cut so that there are enough workgroups; depends on the size alone, so that the bits do. */
+function splitsOf(size: MatmulSize, tile: WorkgroupTile): number {
+  return Math.floor(Math.min(BUSY / tilesOf(size, tile), (size.k * (size.reduce ?? 1)) / LEAST_TERMS))
+}
+
+/** The default on GPUs for products that fill its tiles. */
+const tiled = (tile: WorkgroupTile): Variant<MatmulTensors, MatmulSize> => ({
+  name: `tiled ${rowsOf(tile)}×${columnsOf(tile)}`,
+  onlyHardware: true,
+  available: () => true,
+  suits: size => 2 * size.m > rowsOf(tile) && 2 * size.n > columnsOf(tile) && (rowsOf(tile) <= 64 || tilesOf(size, tile) >= BUSY),
+  run: (engine, tensors, size) => engine.run(matmulTiled, tensors, { ...size, tile, splits: 1 }),
+})
+
+/** As `tiled`, the sum cut into ranges that are added in order: for few results of long sums, such as weights' gradients. */
+const split = (tile: WorkgroupTile): Variant<MatmulTensors, MatmulSize> => ({
+  name: `split ${rowsOf(tile)}×${columnsOf(tile)}`,
+  onlyHardware: true,
+  available: () => true,
+  suits: size => splitsOf(size, tile) > 1,
+  run(engine, { a, b, c }, size) {
+    const splits = Math.max(2, splitsOf(size, tile))
+    const width = size.m * size.n * (size.batch ?? 1)
+    const parts = engine.tensor([splits, width])
+    engine.run(matmulTiled, { a, b, c: parts }, { ...size, tile, splits, accumulate: false })
+    engine.run(columnSums, { x: parts, y: c }, { rows: splits, width, accumulate: size.accumulate ?? false })
+    engine.release(parts)
+  },
+})
+
 export const matmulFamily: Family<MatmulTensors, MatmulSize> = {
   name: 'matmul',
   variants: [
+    split({ lanesM: 8, lanesN: 8, partsM: 2, partsN: 2 }),
+    tiled({ lanesM: 16, lanesN: 16, partsM: 2, partsN: 2 }),
+    tiled({ lanesM: 8, lanesN: 8, partsM: 2, partsN: 2 }),
     subgroup(16, 4),
     subgroup(8, 4),
     vec4(4, 4, true),
