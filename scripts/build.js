@@ -1,10 +1,11 @@
 // Bundles the package, the tests, the benches and the examples: the only place that names bundler options.
 //   node scripts/build.js [--types] [--watch]
 import { execFileSync } from 'node:child_process'
-import { readdirSync, rmSync } from 'node:fs'
-import { join, relative } from 'node:path'
+import { readdirSync, readFileSync, rmSync } from 'node:fs'
+import { join } from 'node:path'
 import { fileURLToPath, pathToFileURL } from 'node:url'
 import { build } from 'esbuild'
+import { minifyWgsl } from './wgsl.js'
 
 export const root = fileURLToPath(new URL('..', import.meta.url))
 
@@ -22,11 +23,18 @@ const shared = {
   external: ['node:*', 'webgpu', 'playwright-core'],
 }
 
+/** Shaders without comments and needless space: embedders send them over networks. */
+const smallShaders = {
+  name: 'small-shaders',
+  setup: ({ onLoad }) => onLoad({ filter: /\.wgsl$/ }, ({ path }) => ({ contents: minifyWgsl(readFileSync(path, 'utf8')), loader: 'text' })),
+}
+
 /** The package: library entries for browsers and Node, the Node door, the command line. */
 export async function buildPackage() {
   rmSync(join(root, 'dist'), { recursive: true, force: true })
   await build({
     ...shared,
+    plugins: [smallShaders],
     outdir: 'dist',
     entryPoints: {
       index: 'src/index.ts',
@@ -41,23 +49,41 @@ export async function buildPackage() {
   })
 }
 
-/** Every file below `folder` that ends in `suffix`, bundled to build/, its path kept. Returns the built files. */
-export async function buildScripts(folder, suffix) {
+/**
+ * Every file below `folder` that ends in `suffix`, and `more` that they shall share modules with, bundled to build/, paths kept.
+ * Returns [{ file, needsNode }]: where the built file lies, and the Node built-in or the door that it imports, if any.
+ * A file that needs no Node runs in a page as it is. What is imported only when the need arises, by import(), does not count.
+ */
+export async function buildScripts(folder, suffix, more = []) {
   const entries = readdirSync(join(root, folder), { recursive: true })
     .map(String)
     .filter(file => file.endsWith(suffix) && !file.includes('node_modules'))
     .sort()
     .map(file => join(folder, file))
-  await build({
+  const { metafile } = await build({
     ...shared,
+    metafile: true,
     outdir: 'build',
     outbase: '.',
-    entryPoints: entries,
+    entryPoints: [...entries, ...more],
     chunkNames: `${folder}/chunks/[name]-[hash]`,
     mainFields: ['module', 'main'],
     conditions: ['import', 'browser'],
   })
-  return entries.map(file => join(root, 'build', relative('.', file).replace(/\.ts$/, '.js')))
+  return entries.map(entry => ({ file: join(root, 'build', entry.replace(/\.ts$/, '.js')), needsNode: needsNode(entry, metafile.inputs) }))
+}
+
+/** The first import of something of Node's that `entry` reaches: 'node:fs in test/cli/trm.ts'; undefined where there is none. */
+function needsNode(entry, inputs) {
+  const seen = new Set([entry])
+  for (const file of seen) {
+    for (const { path, kind, external } of inputs[file]?.imports ?? []) {
+      if (kind === 'dynamic-import') continue
+      if (external && path.startsWith('node:')) return `${path} in ${file}`
+      seen.add(path)
+    }
+  }
+  return undefined
 }
 
 export function buildTypes() {

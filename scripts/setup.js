@@ -1,5 +1,6 @@
 // Makes this machine ready: installs the packages of package-lock.json and finds, or installs, a WebGPU adapter.
-//   node scripts/setup.js        Node's built-ins only; installs nothing that is already there.
+//   node scripts/setup.js [--browser]   Node's built-ins only; installs nothing that is already there.
+//   --browser                           finds, or installs, the Chromium of the tests in a page too, and goes on without.
 import { spawnSync } from 'node:child_process'
 import { createHash } from 'node:crypto'
 import { chmodSync, existsSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs'
@@ -8,6 +9,7 @@ import { basename, dirname, join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { brotliDecompressSync, gunzipSync } from 'node:zlib'
 import { adapterLine, cacheFolder, dawnEntry, findDrivers, firstAdapter, hasGpuNodes } from './adapters.js'
+import { findChromium } from './chromium.js'
 
 const root = fileURLToPath(new URL('..', import.meta.url))
 
@@ -130,13 +132,21 @@ export function debianMirror(folder = '/etc/apt') {
   return 'http://deb.debian.org/debian'
 }
 
-/** Installs Mesa's lavapipe with apt, as root. Returns why it did not, or undefined. */
-function installLavapipe() {
+/** Why apt cannot install anything here, or undefined. */
+function noApt() {
   if (process.platform !== 'linux') return 'not Linux'
   if (process.getuid() !== 0) return 'not root'
-  if (!run('apt-get', ['--version']).ok) return 'no apt-get'
-  const apt = (...args) =>
-    run('apt-get', ['-o', 'Acquire::Retries=1', '-o', 'Acquire::http::Timeout=20', '-o', 'DPkg::Lock::Timeout=120', ...args], { env: { ...process.env, DEBIAN_FRONTEND: 'noninteractive', LC_ALL: 'C' } })
+  return run('apt-get', ['--version']).ok ? undefined : 'no apt-get'
+}
+
+function apt(...args) {
+  return run('apt-get', ['-o', 'Acquire::Retries=1', '-o', 'Acquire::http::Timeout=20', '-o', 'DPkg::Lock::Timeout=120', ...args], { env: { ...process.env, DEBIAN_FRONTEND: 'noninteractive', LC_ALL: 'C' } })
+}
+
+/** Installs Mesa's lavapipe with apt, as root. Returns why it did not, or undefined. */
+function installLavapipe() {
+  const without = noApt()
+  if (without) return without
   const packages = ['mesa-vulkan-drivers', 'libvulkan1']
   say('setup: no adapter here, installing Mesa\'s software driver lavapipe (apt-get install mesa-vulkan-drivers libvulkan1) …')
   const update = apt('update')
@@ -229,6 +239,24 @@ async function readyAdapter() {
   throw new SetupError(noAdapterMessage([...new Set(reasons)]))
 }
 
+/** Finds the browser of the tests in a page, or installs Debian's with apt. Says in one line why where there is none. */
+function readyBrowser() {
+  const use = program => say(`browser: ${program}`)
+  const found = findChromium()
+  if (found) return use(found)
+  if (process.env.TRM_CHROMIUM) return say(`browser: none — TRM_CHROMIUM is ${process.env.TRM_CHROMIUM}: the tests in a page are left out`)
+  let failure = noApt()
+  if (!failure) {
+    say('setup: no Chromium here, installing Debian\'s (apt-get install chromium) …')
+    const update = apt('update')
+    const { ok, output } = apt('install', '-y', '--no-install-recommends', 'chromium')
+    failure = ok ? undefined : errorOf(output, update.output)
+  }
+  const now = findChromium()
+  if (now) use(now)
+  else say(`browser: none — ${failure ?? 'the package chromium brought no program that is known'}: the tests in a page are left out; install the package chromium, or name a Chromium in TRM_CHROMIUM`)
+}
+
 /** What to print when nothing worked. */
 export function noAdapterMessage(reasons, release = osRelease(), platform = process.platform) {
   const commands = platform === 'linux' ? lavapipeCommands(release) : ['# update the graphics driver: Dawn needs Metal (macOS) or Direct3D 12 (Windows)']
@@ -242,6 +270,7 @@ if (basename(process.argv[1] ?? '') === 'setup.js') {
   try {
     installPackages()
     await readyAdapter()
+    if (process.argv.includes('--browser')) readyBrowser()
   } catch (error) {
     console.error(error instanceof SetupError ? error.message : error)
     process.exitCode = 1

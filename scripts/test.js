@@ -1,16 +1,20 @@
-// Builds and type-checks everything, then runs every test file in a process of its own and sums up.
+// Builds and type-checks everything, then runs every test file in Node, in a process of its own, and in headless Chromium, in a page of its own, and sums up.
 //   node scripts/test.js [PART…]      only files whose path contains one of the parts, e.g. kernels/ or matmul
+//   --home node|browser               only in Node, or only in the browser
 import { spawn } from 'node:child_process'
 import { join, relative } from 'node:path'
+import { parseArgs } from 'node:util'
 import { buildPackage, buildScripts, root } from './build.js'
+import { findChromium } from './chromium.js'
+import { openPages } from './pages.js'
 
 /** A file that runs longer than this, in milliseconds, hangs; TRM_TEST_LIMIT names other seconds for slow machines. */
 const LIMIT = 1000 * Number(process.env.TRM_TEST_LIMIT || 300)
 
 const sum = { passed: 0, failed: 0, skipped: 0 }
-let adapter = ''
+const adapters = {}
 
-/** Runs a command; resolves with all that it printed, and never rejects. */
+/** Runs a command of Node; resolves with all that it printed, and never rejects. */
 function run(args, limit = LIMIT) {
   const start = performance.now()
   const child = spawn(process.execPath, args, { cwd: root, env: { ...process.env, NO_COLOR: '1', FORCE_COLOR: '0' }, stdio: ['ignore', 'pipe', 'pipe'] })
@@ -46,17 +50,17 @@ function judge({ code, signal, hung, output }) {
 /** Dawn's own warnings are no news. */
 const tidy = output => output.split('\n').filter(line => !/artificially reduced|^npm warn/.test(line)).join('\n').trim()
 
-function report(name, result) {
+function report(name, home, result) {
   const { passed, failed, skipped, trouble } = judge(result)
   sum.passed += passed
   sum.failed += failed
   sum.skipped += skipped
   const lines = result.output.split('\n')
   const found = lines.find(line => line.startsWith('adapter: '))
-  if (found && !adapter) console.log((adapter = found))
+  if (found && !adapters[home]) console.log((adapters[home] = home === 'node' ? found : `browser ${found}`))
   const shares = [...result.output.matchAll(/share: (.+)$/gm)].map(([, share]) => share)
   const counts = `${passed}${failed ? ` of ${passed + failed}` : ''}${skipped ? ` (+${skipped} skipped)` : ''}`
-  console.log(`${failed ? 'FAILED' : '    ok'}  ${name.padEnd(38)} ${counts.padStart(4)} tests ${result.seconds.toFixed(1).padStart(6)} s${shares.length ? `   ${shares.join(', ')}` : ''}`)
+  console.log(`${failed ? 'FAILED' : '    ok'}  ${`${name}${home === 'browser' ? ' (browser)' : ''}`.padEnd(44)} ${counts.padStart(4)} tests ${result.seconds.toFixed(1).padStart(6)} s${shares.length ? `   ${shares.join(', ')}` : ''}`)
   for (const line of lines) if (line.includes('skipped: ')) console.log(`        ${line.slice(line.indexOf('skipped: '))}`)
   if (failed) console.log(`\n${tidy(result.output)}\n${trouble ? `${name}: ${trouble}\n` : ''}`)
 }
@@ -65,34 +69,63 @@ async function checkTypes() {
   const result = await run([join(root, 'node_modules/typescript/bin/tsc'), '-p', 'tsconfig.json', '--noEmit'])
   const failed = result.code !== 0
   sum[failed ? 'failed' : 'passed']++
-  console.log(`${failed ? 'FAILED' : '    ok'}  ${'types'.padEnd(38)}    1 tests ${result.seconds.toFixed(1).padStart(6)} s${failed ? `\n\n${result.output.trim()}\n` : ''}`)
+  console.log(`${failed ? 'FAILED' : '    ok'}  ${'types'.padEnd(44)}    1 tests ${result.seconds.toFixed(1).padStart(6)} s${failed ? `\n\n${result.output.trim()}\n` : ''}`)
 }
 
-/** Runs the files of a group, `width` at a time, in order. */
-async function runAll(files, width) {
-  const queue = files.slice()
+const nameOf = file => relative(join(root, 'build/test'), file).replace(/\.test\.js$/, '')
+
+/** Runs the jobs of a group, `width` at a time, in order. */
+async function runAll(jobs, width, pages) {
+  const queue = jobs.slice()
   const worker = async () => {
-    for (let file = queue.shift(); file; file = queue.shift()) report(relative(join(root, 'build/test'), file).replace(/\.test\.js$/, ''), await run(['--enable-source-maps', file]))
+    for (let job = queue.shift(); job; job = queue.shift()) {
+      const { file, home } = job
+      const result = home === 'node' ? await run(['--enable-source-maps', file]) : await pages.run(file, LIMIT)
+      report(nameOf(file), home, result)
+    }
   }
   await Promise.all(Array.from({ length: width }, worker))
 }
 
-async function main(parts) {
+async function main({ parts, homes }) {
   await buildPackage()
   await buildScripts('examples', '.ts')
-  const files = (await buildScripts('test', '.test.ts')).filter(file => !parts.length || parts.some(part => relative(root, file).includes(part)))
+  const files = (await buildScripts('test', '.test.ts', ['test/browser/page.ts'])).filter(({ file }) => !parts.length || parts.some(part => relative(root, file).includes(part)))
   if (!files.length) throw new Error(`no test file has ${parts.join(' or ')} in its path`)
-  const isSlow = file => file.endsWith('.slow.test.js')
+  for (const { file, needsNode } of files) {
+    const name = nameOf(file)
+    if (!needsNode || !/^(engine|kernels|trm)\//.test(name)) continue
+    sum.failed++
+    console.log(`FAILED  ${name} imports ${needsNode}: tests of engine, kernels and model run in a page too — test/files.ts reads files in both`)
+  }
+  // Whatever needs no Node runs in both homes.
+  const jobs = homes.flatMap(home => files.filter(({ needsNode }) => home === 'node' || !needsNode).map(({ file }) => ({ file, home })))
+  const isSlow = ({ file }) => file.endsWith('.slow.test.js')
   // Models keep a GPU, and all cores of a software one, busy by themselves.
-  const isHeavy = file => isSlow(file) || file.startsWith(join(root, 'build/test/trm/'))
-  await checkTypes()
-  await runAll(files.filter(file => !isHeavy(file)), 2)
-  await runAll(files.filter(file => isHeavy(file) && !isSlow(file)), 1)
-  await runAll(files.filter(isSlow), 1)
+  const isHeavy = job => isSlow(job) || job.file.startsWith(join(root, 'build/test/trm/'))
+  const pages = homes.includes('browser') ? await openPages({ root, shared: process.env.TRM_SHARED ?? join(root, '../shared') }) : undefined
+  try {
+    await checkTypes()
+    await runAll(jobs.filter(job => !isHeavy(job)), 2, pages)
+    await runAll(jobs.filter(job => isHeavy(job) && !isSlow(job)), 1, pages)
+    await runAll(jobs.filter(isSlow), 1, pages)
+  } finally {
+    await pages?.close()
+  }
+}
+
+/** What the command line asks for, and the homes that this machine has. */
+function read(args) {
+  const { values: { home }, positionals: parts } = parseArgs({ args, allowPositionals: true, options: { home: { type: 'string' } } })
+  if (home && !['node', 'browser'].includes(home)) throw new Error(`--home ${home}: expected node or browser`)
+  const missing = findChromium() ? '' : 'no Chromium on this machine'
+  if (home === 'browser' && missing) throw new Error(`--home browser: ${missing} — install Debian's package chromium, or name the program in TRM_CHROMIUM`)
+  if (!home && missing) console.log(`left out: the tests in a page, ${missing}`)
+  return { parts, homes: home ? [home] : ['node', ...(missing ? [] : ['browser'])] }
 }
 
 try {
-  await main(process.argv.slice(2))
+  await main(read(process.argv.slice(2)))
 } catch (error) {
   sum.failed++
   console.log(error.message)

@@ -17,6 +17,11 @@ export async function golden(name: string): Promise<Uint8Array> {
   return bytes
 }
 
+/** SHA-256 of bytes, in hexadecimal. */
+export async function sha256(bytes: Uint8Array): Promise<string> {
+  return [...new Uint8Array(await crypto.subtle.digest('SHA-256', bytes as Uint8Array<ArrayBuffer>))].map(byte => byte.toString(16).padStart(2, '0')).join('')
+}
+
 const inPage = typeof document !== 'undefined'
 
 /** In a page the paths are relative to the page. */

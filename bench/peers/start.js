@@ -3,4 +3,4 @@ import { pathToFileURL } from 'node:url'
 import { buildScripts } from '../../scripts/build.js'
 
 const built = await buildScripts('bench/peers', '.ts')
-await import(pathToFileURL(built.find(file => file.endsWith('run.js'))).href)
+await import(pathToFileURL(built.find(({ file }) => file.endsWith('run.js')).file).href)

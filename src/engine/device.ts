@@ -84,6 +84,23 @@ export class Faults {
   }
 }
 
+/**
+ * Waits for a promise of the GPU, and for the errors of the same work: in a page their events come as tasks of their own,
+ * most of them after the promise.
+ */
+export async function settled<T>(promise: Promise<T>): Promise<T> {
+  try {
+    return await promise
+  } finally {
+    const { port1, port2 } = new MessageChannel()
+    await new Promise(resolve => {
+      port1.onmessage = resolve
+      port2.postMessage(0)
+    })
+    port1.close()
+  }
+}
+
 function oneLine(message: string): string {
   const text = message.replace(/\s+/g, ' ').trim()
   return text.length > 400 ? `${text.slice(0, 400)} …` : text

@@ -1,7 +1,7 @@
 // The engine: one device with its memory, its compiled kernels, its recorded commands and its tape. It knows no model.
 import type { Kernel } from '../kernels/kernel.js'
 import { Commands } from './commands.js'
-import { Faults, isSoftware, openDevice, subgroupSize } from './device.js'
+import { Faults, isSoftware, openDevice, settled, subgroupSize } from './device.js'
 import { dryDevice } from './dry-device.js'
 import { Memory } from './memory.js'
 import { Pipelines } from './pipelines.js'
@@ -14,7 +14,7 @@ export interface EngineOptions {
   /** The WebGPU entry point; `navigator.gpu` by default. In Node open the engine from 'webgpu-trm/node'. */
   gpu?: GPU
   /**
-   * How to wait for a promise of the GPU. Default: await it. Node's Dawn spins the JavaScript thread meanwhile,
+   * How to wait for a promise of the GPU. Default: await it and the errors that belong to it. Node's Dawn spins the JavaScript thread meanwhile,
    * so 'webgpu-trm/node' waits in a way that leaves the processor to a software adapter.
    */
   wait?: <T>(promise: Promise<T>) => Promise<T>
@@ -65,7 +65,7 @@ export class Engine {
    * Opens the best adapter of `gpu` with every limit and feature it has.
    * @throws when there is no WebGPU or no adapter
    */
-  static async open({ gpu = globalThis.navigator?.gpu, wait = promise => promise, onClose = () => {} }: EngineOptions = {}): Promise<Engine> {
+  static async open({ gpu = globalThis.navigator?.gpu, wait = settled, onClose = () => {} }: EngineOptions = {}): Promise<Engine> {
     const { adapter, device, description } = await openDevice(gpu)
     const { maxBufferSize, maxStorageBufferBindingSize } = device.limits
     const summary: AdapterSummary = {

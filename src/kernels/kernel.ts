@@ -31,6 +31,7 @@ export interface Kernel<Size = never> {
 }
 
 /** Types a blueprint; gives it back unchanged. */
+/* @__NO_SIDE_EFFECTS__ */
 export function defineKernel<Size>(kernel: Kernel<Size>): Kernel<Size> {
   return kernel
 }
