@@ -1,7 +1,7 @@
-// Bundles the package, the tests, the benches and the examples: the only place that names bundler options.
+// Bundles the package, the tests, the benches, the examples and the playground: the only place that names bundler options.
 //   node scripts/build.js [--types] [--watch]
 import { execFileSync } from 'node:child_process'
-import { readdirSync, readFileSync, rmSync } from 'node:fs'
+import { copyFileSync, mkdirSync, readdirSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { fileURLToPath, pathToFileURL } from 'node:url'
 import { build } from 'esbuild'
@@ -84,6 +84,33 @@ function needsNode(entry, inputs) {
     }
   }
   return undefined
+}
+
+/** Goldens that lie beside the playground: those up to this many bytes, and that of the token-mixing network, which has none so small. */
+const GOLDEN_BYTES = 1e6
+const LARGER_GOLDENS = ['trm-mlp.safetensors']
+
+/** The playground as plain files that can lie anywhere: page, worker, a checkpoint, goldens. Returns their folder. */
+export async function buildPlayground() {
+  const out = join(root, 'build/playground')
+  rmSync(out, { recursive: true, force: true })
+  await build({
+    ...shared,
+    plugins: [smallShaders],
+    outdir: out,
+    entryPoints: ['playground/page.ts', 'playground/worker.ts', 'playground/page.css'],
+    splitting: false,
+    minify: true,
+    mainFields: ['module', 'main'],
+    conditions: ['import', 'browser'],
+  })
+  for (const file of ['index.html', 'sudoku-4x4.safetensors']) copyFileSync(join(root, 'playground', file), join(out, file))
+  const goldens = join(root, 'test/goldens')
+  const chosen = readdirSync(goldens).filter(file => statSync(join(goldens, file)).size <= GOLDEN_BYTES || LARGER_GOLDENS.includes(file)).sort()
+  mkdirSync(join(out, 'goldens'))
+  for (const file of chosen) copyFileSync(join(goldens, file), join(out, 'goldens', file))
+  writeFileSync(join(out, 'goldens/index.json'), JSON.stringify(chosen))
+  return out
 }
 
 export function buildTypes() {

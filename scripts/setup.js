@@ -1,5 +1,6 @@
 // Makes this machine ready: installs the packages of package-lock.json and finds, or installs, a WebGPU adapter.
-//   node scripts/setup.js [--browser]   Node's built-ins only; installs nothing that is already there.
+//   node scripts/setup.js [--browser] [--packages]   Node's built-ins only; installs nothing that is already there.
+//   --packages                          npm packages only: what needs no adapter of its own, such as the playground.
 //   --browser                           finds, or installs, the Chromium of the tests in a page too, and goes on without.
 import { spawnSync } from 'node:child_process'
 import { createHash } from 'node:crypto'
@@ -269,7 +270,7 @@ export function noAdapterMessage(reasons, release = osRelease(), platform = proc
 if (basename(process.argv[1] ?? '') === 'setup.js') {
   try {
     installPackages()
-    await readyAdapter()
+    if (!process.argv.includes('--packages')) await readyAdapter()
     if (process.argv.includes('--browser')) readyBrowser()
   } catch (error) {
     console.error(error instanceof SetupError ? error.message : error)

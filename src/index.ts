@@ -12,6 +12,7 @@ export {
   inferConfig, loadCheckpoint, readCheckpoint, readCheckpointConfig, saveCheckpoint, writeCheckpoint, type Checkpoint, type CheckpointOptions,
 } from './trm/checkpoint.js'
 export { readTorch, writeTorch, type TorchFile } from './formats/torch.js'
+export { readAll, type ByteSource, type ReadAllOptions } from './formats/source.js'
 export { configFromOfficial, configToOfficial } from './trm/official.js'
 export { mergeSettings, presets, resolveRun, type Run, type RunSettings } from './trm/run.js'
 export { verify, type Verification, type VerifyOptions, type VerifyRow } from './trm/verify.js'

@@ -1,5 +1,5 @@
 // Opens the engine that the tests run on: Dawn in Node, navigator.gpu in a page. No test is here.
-import { add, Engine } from '../src/engine/index.js'
+import { add, Engine, type EngineOptions } from '../src/engine/index.js'
 
 /** @throws where the adapter does not compute: Dawn's null backend accepts every command and does none */
 export async function checkComputes(engine: Engine): Promise<void> {
@@ -8,8 +8,8 @@ export async function checkComputes(engine: Engine): Promise<void> {
 }
 
 /** The adapter of TRM_ADAPTER in Node, the page's own in a browser. */
-export async function openEngine(): Promise<Engine> {
-  const engine = globalThis.navigator?.gpu ? await Engine.open() : await (await import('../src/node.js')).openEngine()
+export async function openEngine(options: Pick<EngineOptions, 'submitAfter'> = {}): Promise<Engine> {
+  const engine = globalThis.navigator?.gpu ? await Engine.open(options) : await (await import('../src/node.js')).openEngine(options)
   await checkComputes(engine)
   console.log(`adapter: ${engine.adapter.description}`)
   return engine

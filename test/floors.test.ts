@@ -8,11 +8,12 @@ import { rootFolder } from './files.js'
 const root = await rootFolder()
 const filesBelow = (folder: string, suffix: string) => readdirSync(join(root, folder), { recursive: true }).map(file => `${folder}/${String(file)}`).filter(file => file.endsWith(suffix))
 const sources = filesBelow('src', '.ts').filter(file => !file.endsWith('.d.ts'))
+const doors = ['playground', 'bench'].flatMap(folder => filesBelow(folder, '.ts')).filter(file => !file.includes('node_modules'))
 const shaders = filesBelow('shaders', '.wgsl')
 const text = (file: string) => readFileSync(join(root, file), 'utf8')
 
 /** Lowest floor first; a path belongs to the first entry that begins it. */
-const FLOORS = [['shaders/', 'src/data/', 'src/formats/'], ['src/kernels/'], ['src/engine/'], ['src/trm/'], ['src/', 'scripts/']]
+const FLOORS = [['shaders/', 'src/data/', 'src/formats/'], ['src/kernels/'], ['src/engine/'], ['src/trm/'], ['src/', 'scripts/', 'bench/', 'playground/']]
 const floorOf = (path: string) => FLOORS.findIndex(rooms => rooms.some(room => path.startsWith(room)))
 
 /** What a file imports, by path from the root, or the bare name of a package. */
@@ -26,17 +27,20 @@ test('imports point down', () => {
   assert.ok(arrows.length > 100 && arrows.some(([, path]) => path === 'shaders/matmul.wgsl'), 'imports are found')
   const wrong = arrows.filter(([file, path]) => floorOf(path) > floorOf(file))
   assert.equal(wrong.map(arrow => arrow.join(' → ')), [])
+  const deep = doors.flatMap(file => imports(file).filter(path => path.startsWith('src/cli/') || (file.startsWith('bench/') && path.startsWith('playground/'))).map(path => `${file} → ${path}`))
+  assert.equal(deep, [], 'page and bench do not know the command line, nor the bench the page')
   const sideways = arrows.filter(([file, path]) => file.startsWith('src/formats/') && path.startsWith('src/data/'))
   assert.equal(sideways.map(arrow => arrow.join(' → ')), [], 'formats know no puzzles')
 })
 
 /** Packages that are bundled, and where. */
-const BUNDLED: Record<string, string> = { 'src/formats/csv.ts': 'csv-parse/' }
+const BUNDLED: Record<string, string> = { 'src/formats/csv.ts': 'csv-parse/', 'playground/curves.ts': 'uplot' }
 
 test('only the doors know Node or a package', () => {
-  const doors = /^src\/(node\.ts|adapters\.ts|cli\/)/
-  const isForeign = (file: string, path: string) => !/^(src|shaders)\//.test(path) && !path.startsWith(BUNDLED[file] ?? 'none')
-  const wrong = sources.filter(file => !doors.test(file)).flatMap(file => imports(file).filter(path => isForeign(file, path)).map(path => `${file} → ${path}`))
+  const nodeDoors = /^src\/(node\.ts|adapters\.ts|cli\/)/
+  const isForeign = (file: string, path: string) => !/^(src|shaders|bench|playground)\//.test(path) && !path.startsWith(BUNDLED[file] ?? 'none')
+  const everywhere = [...sources, ...doors.filter(file => file.startsWith('playground/'))]
+  const wrong = everywhere.filter(file => !nodeDoors.test(file)).flatMap(file => imports(file).filter(path => isForeign(file, path)).map(path => `${file} → ${path}`))
   assert.equal(wrong, [])
 })
 
@@ -59,7 +63,7 @@ test('shaders say what they compute, have one entry point, and no defaults that 
 })
 
 test('modules open with a sentence, export names only, and write no semicolons', () => {
-  for (const file of sources) {
+  for (const file of [...sources, ...doors.filter(file => file.startsWith('playground/'))]) {
     const source = text(file)
     assert.match(source, /^(#!.*\n)?\/\/ /, file)
     assert.not.match(source, /^export (default|\*(?! as))/m, file)

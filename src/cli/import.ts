@@ -1,8 +1,8 @@
 // trm import: a checkpoint of the published code (.pt, or safetensors without a configuration) as one that the other commands read.
-import { DEFAULTS, type TrmConfig } from '../trm/config.js'
+import { DEFAULTS } from '../trm/config.js'
 import { type Checkpoint, readCheckpoint, writeCheckpoint } from '../trm/checkpoint.js'
-import { configFromOfficial, officialField } from '../trm/official.js'
-import { mergeSettings, presets, type RunSettings } from '../trm/run.js'
+import { partialFromOfficial } from '../trm/official.js'
+import { modelFields, presets } from '../trm/run.js'
 import { parseArguments, UsageError } from './arguments.js'
 import { readBytes, writeWhole } from './files.js'
 import { overrides, presetList, readSettings } from './settings.js'
@@ -39,7 +39,7 @@ export const importCommand = {
     const settings = config === undefined ? undefined : modelFields(await readSettings(config, usage.command))
     const bytes = await readBytes(from, 'checkpoint')
     const checkpoint = readCheckpoint(bytes, from, {
-      config: configFields({ ...settings?.fields, ...pairs.fields }),
+      config: partialFromOfficial({ ...settings?.fields, ...pairs.fields }),
       fallback: settings && DEFAULTS,
     })
     await writeWhole(out, writeCheckpoint(checkpoint))
@@ -52,32 +52,4 @@ function describe({ config, tensors }: Checkpoint): string {
   const { tokenMixing, hidden, layers, cells, vocabulary, puzzles, cycles, latentSteps, supervisionSteps } = config
   const values = [...tensors.values()].reduce((sum, { data }) => sum + data.length, 0)
   return `${tokenMixing ? 'token-mixing MLP' : 'attention'}, hidden ${hidden}, ${layers} layers, ${cells} cells, ${vocabulary} tokens, ${puzzles} puzzle ids, H_cycles ${cycles}, L_cycles ${latentSteps}, halt_max_steps ${supervisionSteps}; ${tensors.size} tensors, ${values.toLocaleString('en')} values`
-}
-
-/** The fields of the model among settings, under `arch` or, as those of the data, at the top; and the names at the top that are others. */
-function modelFields(settings: Partial<RunSettings>): { fields: Record<string, unknown>; rest: string[] } {
-  const { arch, ...top } = mergeSettings(settings)
-  const { loss: _loss, name: _name, ...fields } = arch
-  const rest: string[] = []
-  for (const [name, value] of Object.entries(top)) {
-    if (officialField(name)) fields[name] = value
-    else rest.push(name)
-  }
-  return { fields, rest }
-}
-
-/** Our configuration of the fields that are given. @throws on unknown fields and on values that cannot be honoured */
-function configFields(fields: Readonly<Record<string, unknown>>): Partial<TrmConfig> {
-  const config: Record<string, unknown> = {}
-  const others: Record<string, unknown> = {}
-  for (const [name, value] of Object.entries(fields)) {
-    const ours = officialField(name)
-    // The official YAML writes `${.hidden_size}` for "the same width"; the tensors tell it.
-    const known = value === '${.hidden_size}' ? fields.hidden_size : value
-    if (!ours) others[name] = value
-    else if (known !== undefined) config[ours] = known
-  }
-  // Fields that mean nothing here are checked by the published rules, on a model that is valid otherwise.
-  configFromOfficial({ vocab_size: 2, seq_len: 1, num_puzzle_identifiers: 1, ...others })
-  return config
 }

@@ -67,7 +67,7 @@ export function parseArcTasks(challenges: ArcSource, solutions?: ArcSource): Arc
     if (!Object.hasOwn(answers, name)) throw new Error(`${where}: expected the outputs of its test pairs, got nothing — do both files belong together?`)
     const outputs = answers[name]
     if (!Array.isArray(outputs)) throw new Error(`${where}: expected a list of grids, got ${show(outputs)}`)
-    return taskOf(json, name, `${challenges.name}: task ${JSON.stringify(name)}`, outputs.map((grid, i) => parseGrid(grid, `${where}: output ${i + 1}`)))
+    return taskOf(json, name, `${challenges.name}: task ${JSON.stringify(name)}`, outputs.map((grid, i) => parseArcGrid(grid, `${where}: output ${i + 1}`)))
   })
 }
 
@@ -449,12 +449,13 @@ function taskOf(json: unknown, name: string, where: string, outputs?: Grid[]): A
     if (!given && pair.output === undefined) {
       throw new Error(`${at}: expected an output, got nothing${part === 'test' ? ' — put the solutions file next to the challenges file' : ''}`)
     }
-    return { part, input: parseGrid(pair.input, `${at} input`), output: given ?? parseGrid(pair.output, `${at} output`) }
+    return { part, input: parseArcGrid(pair.input, `${at} input`), output: given ?? parseArcGrid(pair.output, `${at} output`) }
   }))
   return { name, pairs }
 }
 
-function parseGrid(json: unknown, where: string): Grid {
+/** A grid from JSON's rows of colours. Throws one line that begins with `where` and tells row and column, when it is none. */
+export function parseArcGrid(json: unknown, where: string): Grid {
   if (!Array.isArray(json) || json.length < 1 || json.length > arcSide) {
     throw new Error(`${where}: expected a grid of 1 … ${arcSide} rows, got ${Array.isArray(json) ? json.length : show(json)}`)
   }

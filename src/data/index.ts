@@ -1,7 +1,7 @@
 // The public door of webgpu-trm/data: puzzles as integer arrays, file formats and random numbers, without any GPU.
 export {
   applyArcAugmentation, arcAugmentedName, arcAugmentLimit, arcDataset, arcFiles, arcGridRows, arcSeqLen, arcSide, arcVocabSize, cropArcGrid,
-  encodeArcGrid, parseArcName, parseArcTask, parseArcTasks, planArc, undoArcAugmentation,
+  encodeArcGrid, parseArcGrid, parseArcName, parseArcTask, parseArcTasks, planArc, undoArcAugmentation,
   type ArcAugmentation, type ArcGroup, type ArcOptions, type ArcPair, type ArcPlan, type ArcSource, type ArcSubset, type ArcTask,
 } from './arc.js'
 export { arcPasses, ArcScorer, type ArcAttempts, type ArcPredictions, type ArcScore } from './arc-score.js'
@@ -24,6 +24,7 @@ export {
 export { taskOf, tasks, type Task } from './tasks.js'
 export { parsePuzzleCsv, type PuzzleRow } from '../formats/csv.js'
 export { npyInt32, parseNpy, writeNpy, type NpyArray, type NpyData, type NpyDtype } from '../formats/npy.js'
+export { readAll, type ByteSource, type ReadAllOptions } from '../formats/source.js'
 export {
   parseSafetensors, toFloat32, writeSafetensors,
   type SafetensorsData, type SafetensorsDtype, type SafetensorsFile, type StoredTensor,

@@ -8,6 +8,7 @@ export class Commands {
   private encoder: GPUCommandEncoder | undefined
   private pass: GPUComputePassEncoder | undefined
   private current: GPUComputePipeline | undefined
+  private sinceSubmit = 0
   /** Read-back buffers that wait for their next use, by size. */
   private readonly staging = new Map<number, GPUBuffer[]>()
 
@@ -15,6 +16,8 @@ export class Commands {
     private readonly device: GPUDevice,
     private readonly stats: Stats,
     private readonly wait: <T>(promise: Promise<T>) => Promise<T>,
+    /** Dispatches after which they are submitted although nothing asks for it. */
+    private readonly submitAfter = Infinity,
   ) {}
 
   dispatch(pipeline: GPUComputePipeline, group: GPUBindGroup, workgroups: Workgroups): void {
@@ -27,6 +30,7 @@ export class Commands {
     this.pass.setBindGroup(0, group)
     this.pass.dispatchWorkgroups(...workgroups)
     this.stats.dispatches++
+    if (++this.sinceSubmit >= this.submitAfter) this.submit()
   }
 
   /** Copies elements of `from` over those of `to` that start at element `at`. */
@@ -48,6 +52,7 @@ export class Commands {
   submit(): void {
     this.pass?.end()
     this.pass = undefined
+    this.sinceSubmit = 0
     if (!this.encoder) return
     this.device.queue.submit([this.encoder.finish()])
     this.encoder = undefined

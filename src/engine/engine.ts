@@ -18,6 +18,11 @@ export interface EngineOptions {
    * so 'webgpu-trm/node' waits in a way that leaves the processor to a software adapter.
    */
   wait?: <T>(promise: Promise<T>) => Promise<T>
+  /**
+   * Dispatches after which they are submitted although nothing asks for it; it changes no result. Default: never.
+   * In a page short submits leave the GPU to the drawing of the page in between.
+   */
+  submitAfter?: number
   /** Called once by `close()`. */
   onClose?: () => void
 }
@@ -52,12 +57,13 @@ export class Engine {
     readonly adapter: AdapterSummary,
     private readonly wait: NonNullable<EngineOptions['wait']>,
     private readonly onClose: () => void,
+    submitAfter?: number,
     variants?: Variants,
   ) {
     this.variants = new Variants(adapter, variants)
     this.memory = new Memory(device, this.stats)
     this.pipelines = new Pipelines(device, this.stats)
-    this.commands = new Commands(device, this.stats, wait)
+    this.commands = new Commands(device, this.stats, wait, submitAfter)
     this.faults = new Faults(device, adapter.description)
   }
 
@@ -65,7 +71,7 @@ export class Engine {
    * Opens the best adapter of `gpu` with every limit and feature it has.
    * @throws when there is no WebGPU or no adapter
    */
-  static async open({ gpu = globalThis.navigator?.gpu, wait = settled, onClose = () => {} }: EngineOptions = {}): Promise<Engine> {
+  static async open({ gpu = globalThis.navigator?.gpu, wait = settled, onClose = () => {}, submitAfter }: EngineOptions = {}): Promise<Engine> {
     const { adapter, device, description } = await openDevice(gpu)
     const { maxBufferSize, maxStorageBufferBindingSize } = device.limits
     const summary: AdapterSummary = {
@@ -77,7 +83,7 @@ export class Engine {
       subgroupSize: subgroupSize(device, adapter.info),
       maxTensorBytes: Math.min(maxBufferSize, maxStorageBufferBindingSize),
     }
-    return new Engine(device, summary, wait, onClose)
+    return new Engine(device, summary, wait, onClose, submitAfter)
   }
 
   /**
@@ -85,7 +91,7 @@ export class Engine {
    * those of a new engine would be after the same calls, with the variants that this one would pick.
    */
   dryRun(): Engine {
-    return new Engine(dryDevice(this.device), this.adapter, promise => promise, () => {}, this.variants)
+    return new Engine(dryDevice(this.device), this.adapter, promise => promise, () => {}, undefined, this.variants)
   }
 
   /** An uninitialised tensor of the innermost open scope, or one that lasts where none is open. */

@@ -52,7 +52,7 @@ function noConfig(name: string): string {
 
 /**
  * Reads a checkpoint: safetensors of this project, or safetensors or .pt of the published code, whose prefixes
- * ("_orig_mod.model.", "model.") are taken off. Without a configuration in the file, what the shapes of its tensors do not tell
+ * ("_orig_mod.model.", "model.") are taken off. A recording that `verify` reads counts as the model that it ends with. Without a configuration in the file, what the shapes of its tensors do not tell
  * must come from `config` or `fallback`.
  * @throws naming the fields that are missing or contradict the tensors, or the first tensor that is missing, has another shape, or is none of TRM's
  */
@@ -62,7 +62,7 @@ export function readCheckpoint(bytes: Uint8Array, name = 'checkpoint', options: 
   const { tensors: stored, metadata } = torch ? { ...readTorch(bytes, name), metadata: {} as Record<string, string> } : parseSafetensors(bytes, name)
   const known = metadata.config !== undefined
   if (!known && !torch && !options.config && !fallback) throw new Error(noConfig(name))
-  const tensors = withoutPrefix(stored, name)
+  const tensors = withoutPrefix(isGolden(stored, metadata) ? trainedOf(stored) : stored, name)
   const config = known ? checkConfig({ ...configOf(metadata, name), ...given }) : inferConfig(tensors, { config: given, fallback }, name)
   const table = tensors.get(PUZZLE_TABLE)
   if (table && table.shape[0] !== config.puzzles) tensors.set(PUZZLE_TABLE, refill(table, config.puzzles, name))
@@ -156,7 +156,7 @@ function configOf(metadata: Readonly<Record<string, string>>, name: string): Trm
     throw new Error(`${name}: its metadata entry "config" is not JSON — the file is damaged or from another program`)
   }
   if (typeof fields !== 'object' || fields === null || Array.isArray(fields)) throw new Error(`${name}: its metadata entry "config" is not an object of fields — the file is damaged or from another program`)
-  return configFromOfficial(fields)
+  return configFromOfficial(metadata.arch === undefined ? fields : { ...fields, name: metadata.arch })
 }
 
 /** Official names and shapes of all tensors of a model. */
@@ -165,6 +165,19 @@ function tensorShapes(config: TrmConfig): Map<string, readonly number[]> {
   for (const [ours, shape] of Object.entries(parameterShapes(config))) shapes.set(officialTensor(ours), shape)
   if (config.puzzleWidth > 0) shapes.set(PUZZLE_TABLE, [config.puzzles, config.puzzleWidth])
   return shapes
+}
+
+/** Whether a file is a recording of the published code, as `verify` reads. */
+function isGolden(tensors: ReadonlyMap<string, StoredTensor>, metadata: Readonly<Record<string, string>>): boolean {
+  return metadata.arch !== undefined && tensors.has(`${TRAINED}${officialTensor('tokens')}`)
+}
+
+/** What a recording calls the model after its last training step. */
+const TRAINED = 'final.'
+
+/** The model that a recording ends with. */
+function trainedOf(tensors: ReadonlyMap<string, StoredTensor>): Map<string, StoredTensor> {
+  return new Map([...tensors].filter(([key]) => key.startsWith(TRAINED)).map(([key, stored]) => [key.slice(TRAINED.length), stored]))
 }
 
 /** Tensors without what torch.compile, loss heads and parallel training put before their names. */

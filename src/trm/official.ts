@@ -65,6 +65,25 @@ export function configFromOfficial(fields: Readonly<Record<string, unknown>>): T
 }
 
 /**
+ * The fields that are given under official names, and no others: what a file without a configuration does not tell.
+ * @throws on unknown fields and on values that cannot be honoured
+ */
+export function partialFromOfficial(fields: Readonly<Record<string, unknown>>): Partial<TrmConfig> {
+  const config: Record<string, unknown> = {}
+  const others: Record<string, unknown> = {}
+  for (const [name, value] of Object.entries(fields)) {
+    const ours = officialField(name)
+    // The official YAML writes `${.hidden_size}` for "the same width"; the tensors tell it.
+    const known = value === '${.hidden_size}' ? fields.hidden_size : value
+    if (!ours) others[name] = value
+    else if (known !== undefined) config[ours] = known
+  }
+  // Fields that mean nothing here are checked by the published rules, on a model that is valid otherwise.
+  configFromOfficial({ vocab_size: 2, seq_len: 1, num_puzzle_identifiers: 1, ...others })
+  return config
+}
+
+/**
  * The same configuration under official names; for relatives of TRM with the name of the architecture.
  * Layers of a network that the architecture does not have are left out.
  */

@@ -1,7 +1,7 @@
 // The settings of a training run under the published code's names: defaults, presets, overrides, and what they mean here.
 import type { DatasetMetadata } from '../data/dataset.js'
 import type { TrmConfig } from './config.js'
-import { configFromOfficial } from './official.js'
+import { configFromOfficial, officialField } from './official.js'
 import type { TrainOptions } from './train.js'
 
 /** A run's settings as in the official YAML: training fields at the top, the model's under `arch`. */
@@ -54,7 +54,7 @@ export const presets: Readonly<Record<string, { about: string; settings: RunSett
   'arc-1': { about: 'ARC-AGI-1 as published (44.6 %)', settings: arcPreset },
   'arc-2': { about: 'ARC-AGI-2 as published (7.8 %)', settings: arcPreset },
   tiny: {
-    about: 'Sudoku 4×4 in minutes on two cores: the network of the demo, 55 k parameters',
+    about: 'Sudoku 4×4 in minutes on two cores: the network of the demo, 76 k parameters',
     settings: {
       ...smallPreset,
       steps: 400,
@@ -109,6 +109,18 @@ export function mergeSettings(...layers: readonly Partial<RunSettings>[]): RunSe
     return into
   }
   return layers.reduce<Record<string, unknown>>((all, layer) => merge(all, layer as Record<string, unknown>), { arch: {} }) as RunSettings
+}
+
+/** The fields of the model among settings, under `arch` or, as those of the data, at the top; and the names at the top that are others. */
+export function modelFields(settings: Partial<RunSettings>): { fields: Record<string, unknown>; rest: string[] } {
+  const { arch, ...top } = mergeSettings(settings)
+  const { loss: _loss, name: _name, ...fields } = arch
+  const rest: string[] = []
+  for (const [name, value] of Object.entries(top)) {
+    if (officialField(name)) fields[name] = value
+    else rest.push(name)
+  }
+  return { fields, rest }
 }
 
 /**

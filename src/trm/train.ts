@@ -10,6 +10,8 @@ export interface TrainOptions extends TrainerOptions {
   steps: number
   /** Steps between two reports; each report reads the metrics back. Default 10. */
   logInterval?: number
+  /** Seconds between two reports, at the end of a step; instead of `logInterval`, where the speed is not known beforehand. */
+  logSeconds?: number
   /** Epochs after which a short batch is dropped; see `TrainingBatches`. Default 1. */
   epochsPerPass?: number
   /** The state to go on from, of `readTraining`; the model's values are overwritten. Micro-batches are the state's by default. */
@@ -36,7 +38,7 @@ export interface TrainingReport extends TrainingMetrics {
  * or when the loss is no longer a number
  */
 export async function* train(model: Trm, dataset: Dataset, options: TrainOptions): AsyncGenerator<TrainingReport, void, undefined> {
-  const { steps, logInterval = 10, epochsPerPass, resume, ...rest } = options
+  const { steps, logInterval = 10, logSeconds, epochsPerPass, resume, ...rest } = options
   checkFit(model, dataset)
   const { engine } = model
   const { batchSize, seed = 0, totalSteps = steps, microBatch = resume?.options.microBatch } = rest
@@ -58,7 +60,8 @@ export async function* train(model: Trm, dataset: Dataset, options: TrainOptions
     trainer.run(batches.next())
     await engine.pace()
     const { step } = trainer
-    if (step % logInterval && step !== steps) continue
+    const isDue = logSeconds === undefined ? step % logInterval === 0 : performance.now() - since >= 1000 * logSeconds
+    if (!isDue && step !== steps) continue
     const metrics = await trainer.readMetrics()
     if (!Number.isFinite(metrics.loss)) throw new Error(`train: the loss is ${metrics.loss} at step ${step} — lower the learning rate (now ${learningRate}) or lengthen the warm-up`)
     const now = performance.now()

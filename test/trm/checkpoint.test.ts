@@ -1,11 +1,12 @@
 // Checkpoints: what is saved is loaded, bit for bit; and files that are damaged, foreign or for another model.
 import { test } from 'uvu'
 import * as assert from 'uvu/assert'
-import { parseSafetensors, type StoredTensor, writeSafetensors } from '../../src/formats/safetensors.js'
+import { parseSafetensors, type StoredTensor, toFloat32, writeSafetensors } from '../../src/formats/safetensors.js'
 import { loadCheckpoint, loadTensors, readCheckpointConfig, saveCheckpoint } from '../../src/trm/checkpoint.js'
 import { Trm } from '../../src/trm/model.js'
 import { same } from '../close.js'
 import { openEngine } from '../engine-under-test.js'
+import { golden } from '../files.js'
 import { values } from '../shapes.js'
 import { ATTENTION, BARE, LEARNED, TOKEN_MIXING } from './samples.js'
 
@@ -100,5 +101,16 @@ test('configurations that are damaged', async () => {
     assert.throws(() => loadCheckpoint(engine, bytes, 'c'), /config/, config)
   }
 })
+
+for (const name of ['trm-mlp', 'hrm']) {
+  test(`the recording ${name} counts as the model that it ends with`, async () => {
+    const bytes = await golden(name)
+    const loaded = loadCheckpoint(engine, bytes, name)
+    const { tensors } = parseSafetensors(bytes)
+    const saved = parseSafetensors(await saveCheckpoint(loaded)).tensors
+    assert.ok(saved.size > 10)
+    for (const [tensor, { data }] of saved) assert.equal(data, toFloat32(tensors.get(`final.${tensor}`)!), tensor)
+  })
+}
 
 test.run()

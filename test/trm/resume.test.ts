@@ -81,6 +81,16 @@ test('a state is a checkpoint of the trained values, and may be longer than firs
   assert.equal(longer.metrics.map(({ step }) => step), [6, 7, 8, 9, 10, 11, 12])
 })
 
+test('reports by the clock change nothing but their number', async () => {
+  const whole = await run(engine, BARE, {})
+  for (const [logSeconds, reports] of [[0, 10], [3600, 1]]) {
+    const { model, training, metrics } = await run(engine, BARE, { logSeconds })
+    assert.is(metrics.length, reports)
+    assert.equal(model, whole.model)
+    assert.equal(training, whole.training)
+  }
+})
+
 async function refusal(resume: TrainingState, config = ATTENTION, options: Partial<TrainOptions> = {}, on = data): Promise<string> {
   const model = Trm.create(engine, config)
   const before = await saveCheckpoint(model)

@@ -1,0 +1,51 @@
+// What a training in the page learns from: generated puzzles or a table, always with puzzles held out.
+import { Random, type Dataset } from '../src/data/index.js'
+import { mazeFromRows, generateMaze, mazeCharacters } from '../src/data/maze.js'
+import { generateSudoku, sudokuFromRows } from '../src/data/sudoku.js'
+import { parsePuzzleCsv } from '../src/formats/csv.js'
+import type { TrainingSetup } from './protocol.js'
+import type { StoredData } from './storage.js'
+
+export interface Lessons {
+  train: Dataset
+  test: Dataset
+}
+
+/** Puzzles to generate: to learn from, held out, and clues where there are any. */
+const COUNTS: Record<'sudoku' | 'maze', (size: number) => { train: number; test: number; clues?: number }> = {
+  sudoku: size => ({ 4: { train: 3000, test: 500, clues: 5 }, 6: { train: 5000, test: 500, clues: 14 } })[size] ?? { train: 1000, test: 100 },
+  maze: () => ({ train: 2000, test: 200 }),
+}
+
+/** Most rows of a table that are held out, and their share at most. */
+const [HELD_OUT, SHARE] = [500, 0.1]
+
+/** The same setup always gives the same puzzles. @throws one line when the table is broken or too small */
+export function lessonsOf({ data, seed }: TrainingSetup, table?: StoredData): Lessons {
+  if ('task' in data) {
+    const { task, size } = data
+    return task === 'sudoku' ? generateSudoku({ size: size as 4 | 6 | 9, ...COUNTS.sudoku(size), seed }) : generateMaze({ size, ...COUNTS.maze(size), seed })
+  }
+  if (!table) throw new Error(`train: the table ${data.file} is not here — open it again`)
+  return lessonsOfTable(table, seed)
+}
+
+/** Splits a table: a tenth of its rows, 500 at most, drawn at random, is held out. */
+function lessonsOfTable({ bytes, name }: StoredData, seed: number): Lessons {
+  const rows = parsePuzzleCsv(bytes, name)
+  if (rows.length < 10) throw new Error(`${name}: expected at least 10 puzzles, got ${rows.length} — some are held out to measure with`)
+  const isMaze = [...rows[0].question].some(character => mazeCharacters.includes(character))
+  const order = new Random(seed).permutation(rows.length)
+  const heldOut = Math.min(HELD_OUT, Math.floor(rows.length * SHARE))
+  const split = (from: number, to?: number) => {
+    const chosen = Array.from(order.subarray(from, to), row => rows[row])
+    return isMaze ? mazeFromRows(chosen, { name }) : sudokuFromRows(chosen, { name })
+  }
+  return { test: split(0, heldOut), train: split(heldOut) }
+}
+
+/** One new puzzle. */
+export function newPuzzle(task: 'sudoku' | 'maze', size: number, seed: number): number[] {
+  const { test } = task === 'sudoku' ? generateSudoku({ size: size as 4 | 6 | 9, train: 1, test: 1, clues: COUNTS.sudoku(size).clues, seed }) : generateMaze({ size, train: 1, test: 1, seed })
+  return Array.from(test.inputs)
+}

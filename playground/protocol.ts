@@ -1,0 +1,119 @@
+// What the page and its worker say to each other: calls by name with their arguments, progress and results, and notices nobody asked for.
+import type { Size } from '../bench/cases.js'
+import type { SuiteResult } from '../bench/suite.js'
+import type { AdapterSummary } from '../src/engine/index.js'
+import type { SolveOptions, SolveStep, TrmConfig, Verification } from '../src/index.js'
+import type { RunSettings } from '../src/trm/run.js'
+
+/** Seconds between two states of a training that are kept in the browser. */
+export const KEEP_SECONDS = 10
+
+export interface GpuReport {
+  adapter: AdapterSummary
+  limits: Record<string, number>
+}
+
+/** A checkpoint to load; the fields are needed for files that hold no configuration. */
+export interface ModelRequest {
+  file: Blob
+  name: string
+  /** A preset of `trm/run.ts` that it was trained with. */
+  preset?: string
+  /** Fields by official names. */
+  fields?: Record<string, unknown>
+}
+
+export interface ModelSummary {
+  name: string
+  config: TrmConfig
+  parameters: number
+  metadata: Record<string, string>
+}
+
+/** What a training is about. */
+export interface TrainingSetup {
+  /** Words for people, e.g. "Sudoku 4×4". */
+  title: string
+  data: { task: 'sudoku' | 'maze'; size: number } | { file: string }
+  /** A preset of `trm/run.ts`, and what is other than it says. */
+  preset: string
+  settings: Partial<RunSettings>
+  seed: number
+}
+
+/** A report of a training, as the curves show it. */
+export interface TrainingPoint {
+  step: number
+  loss: number
+  /** Of the puzzles that ended since the last report; null where none did. */
+  exact: number | null
+  /** Of held-out puzzles, where the report comes with an evaluation. */
+  heldOut: number | null
+}
+
+export type TrainingProgress =
+  /** The training begins or goes on after `points`, whatever was reported before. */
+  | { kind: 'began'; setup: TrainingSetup; parameters: number; totalSteps: number; step: number; points: TrainingPoint[] }
+  | { kind: 'report'; point: TrainingPoint; stepsPerSecond: number }
+  | { kind: 'kept'; step: number }
+  | { kind: 'state'; state: 'running' | 'paused' }
+
+export interface TrainingEnd {
+  step: number
+  totalSteps: number
+}
+
+/** What is known of a kept training without reading all of it. */
+export interface StoredSummary {
+  setup: TrainingSetup
+  step: number
+  totalSteps: number
+  /** Milliseconds since 1970. */
+  savedAt: number
+  points: TrainingPoint[]
+}
+
+export interface BenchRequest {
+  /** Parts of the names of cases; all without any. */
+  only: string[]
+  sizes: Size[]
+}
+
+/** Everything that can be asked: argument, progress while it runs, result. */
+export interface Calls {
+  open: { argument: undefined; progress: never; result: GpuReport }
+  load: { argument: ModelRequest; progress: { received: number; total: number | undefined }; result: ModelSummary | { needsConfig: string } }
+  solve: { argument: { puzzle: number[]; options: SolveOptions }; progress: SolveStep; result: { stopped: boolean } }
+  stopSolving: { argument: undefined; progress: never; result: void }
+  newPuzzle: { argument: { task: 'sudoku' | 'maze'; size: number; seed: number }; progress: never; result: number[] }
+  train: { argument: { setup: TrainingSetup; file?: File }; progress: TrainingProgress; result: TrainingEnd }
+  resumeTraining: { argument: undefined; progress: TrainingProgress; result: TrainingEnd }
+  pauseTraining: { argument: { pause: boolean }; progress: never; result: void }
+  stopTraining: { argument: undefined; progress: never; result: void }
+  /** The trained model with the moving average of its parameters: of the training that runs or ran last, else of the kept one. */
+  checkpoint: { argument: undefined; progress: never; result: Uint8Array<ArrayBuffer> }
+  stored: { argument: undefined; progress: never; result: StoredSummary | undefined }
+  deleteStored: { argument: undefined; progress: never; result: void }
+  verify: { argument: undefined; progress: { verification: Verification; total: number }; result: void }
+  benchCases: { argument: undefined; progress: never; result: { name: string; size: Size }[] }
+  bench: { argument: BenchRequest; progress: { done: number; total: number; text: string }; result: SuiteResult | undefined }
+  stopBench: { argument: undefined; progress: never; result: void }
+  /** Destroys the devices of model and training. */
+  lose: { argument: undefined; progress: never; result: void }
+}
+
+export type CallName = keyof Calls
+
+/** From the page. */
+export interface Request<Name extends CallName = CallName> {
+  id: number
+  call: Name
+  argument: Calls[Name]['argument']
+}
+
+/** From the worker. A notice is for people: something happened that no call can tell. */
+export type Reply =
+  | { id: number; progress: unknown }
+  | { id: number; result: unknown }
+  | { id: number; error: string }
+  | { notice: string; isTrouble: boolean }

@@ -1,0 +1,237 @@
+// The Train tab: what to learn, the curves while it is learned, and the training that this browser keeps.
+import { presets } from '../src/trm/run.js'
+import type { Connection } from './connection.js'
+import { Curves } from './curves.js'
+import { byId, download, element, messageOf, number, percent, say, takeDrops, takePicks } from './element.js'
+import { KEEP_SECONDS, type ModelRequest, type StoredSummary, type TrainingEnd, type TrainingPoint, type TrainingProgress, type TrainingSetup } from './protocol.js'
+
+/** What can be learned at once: a title, the puzzles, the network that suits them, and its steps where others than the preset's are meant. */
+const TASKS: readonly { title: string; data?: { task: 'sudoku' | 'maze'; size: number }; preset: string; text: string; steps?: number }[] = [
+  { title: 'Sudoku 4×4', data: { task: 'sudoku', size: 4 }, preset: 'tiny', text: '3000 puzzles with 5 clues, 500 held out. Minutes on a laptop.' },
+  { title: 'Sudoku 6×6', data: { task: 'sudoku', size: 6 }, preset: 'small', text: '5000 puzzles with 14 clues, 500 held out.' },
+  { title: 'Maze 7×7', data: { task: 'maze', size: 7 }, preset: 'small-attention', text: '2000 mazes with one shortest path each, 200 held out.' },
+  { title: 'Maze 11×11', data: { task: 'maze', size: 11 }, preset: 'small-attention', text: '2000 mazes with one shortest path each, 200 held out. Longer.' },
+  { title: 'Your own table', preset: 'small', text: 'Sudokus or mazes; a tenth of the rows, 500 at most, is held out.' },
+]
+
+type State = 'idle' | 'starting' | 'running' | 'pausing' | 'paused' | 'stopping'
+
+export class TrainTab {
+  private readonly curves = new Curves(byId('chart'))
+  private points: TrainingPoint[] = []
+  private state: State = 'idle'
+  private setup: TrainingSetup | undefined
+  private totalSteps = 0
+  private file: File | undefined
+  private hasCheckpoint = false
+  private stored: StoredSummary | undefined
+
+  /** @param solveWith takes a trained model to the Solve tab */
+  constructor(
+    private readonly connection: Connection,
+    private readonly solveWith: (request: ModelRequest) => Promise<void>,
+  ) {
+    this.wireForm()
+    byId('keep-seconds').textContent = String(KEEP_SECONDS)
+    const on = (id: string, act: () => unknown) => byId(id).addEventListener('click', () => void this.attempt(act))
+    on('train-start', () => this.start())
+    on('train-pause', () => this.pause())
+    on('train-stop', () => this.stop())
+    on('train-download', async () => download(`${this.fileName()}.safetensors`, await this.connection.call('checkpoint', undefined)))
+    on('train-solve', async () => {
+      const bytes = await this.connection.call('checkpoint', undefined)
+      await this.solveWith({ file: new Blob([bytes]), name: `${(this.setup ?? this.stored?.setup)?.title ?? 'model'}, trained here` })
+    })
+    on('stored-resume', () => this.run('resumeTraining', undefined))
+    on('stored-download', async () => download('training.safetensors', await this.connection.call('checkpoint', undefined)))
+    on('stored-delete', async () => {
+      await this.connection.call('deleteStored', undefined)
+      this.hasCheckpoint = false
+      await this.showStored()
+    })
+  }
+
+  /** Called when the GPU is there. */
+  async begin(): Promise<void> {
+    this.setState('idle', 'not started')
+    await this.showStored()
+  }
+
+  private wireForm(): void {
+    const [task, network] = [byId<HTMLSelectElement>('task'), byId<HTMLSelectElement>('network')]
+    task.append(...TASKS.map(({ title }, i) => element('option', { value: i }, title)))
+    network.append(...Object.entries(presets).filter(([name]) => !name.startsWith('arc')).map(([name, { about }]) => element('option', { value: name }, `${name}: ${about}`)))
+    const showPreset = () => {
+      const { steps, global_batch_size: batch, lr } = presets[network.value].settings
+      byId<HTMLInputElement>('train-steps').value = String(steps ?? 50000)
+      byId<HTMLInputElement>('batch').value = String(batch ?? 768)
+      byId<HTMLInputElement>('rate').value = String(lr ?? 1e-4)
+    }
+    const showTask = () => {
+      const { data, preset, text } = TASKS[Number(task.value)]
+      byId('data-drop').hidden = data !== undefined
+      byId('data-text').textContent = data || !this.file ? text : `${this.file.name}, ${number(this.file.size)} bytes. ${text}`
+      network.value = preset
+      showPreset()
+    }
+    task.addEventListener('change', showTask)
+    network.addEventListener('change', showPreset)
+    const take = (file: File) => {
+      this.file = file
+      task.value = String(TASKS.length - 1)
+      showTask()
+    }
+    takePicks(byId('data-button'), byId<HTMLInputElement>('data-file'), take)
+    takeDrops(byId('panel-train'), take)
+    byId('train-form').addEventListener('submit', event => event.preventDefault())
+    showTask()
+  }
+
+  /** Runs something that a button asks for, and tells what went wrong. */
+  private async attempt(act: () => unknown): Promise<void> {
+    say(byId('train-error'), undefined)
+    try {
+      await act()
+    } catch (error) {
+      say(byId('train-error'), messageOf(error))
+    }
+  }
+
+  private async start(): Promise<void> {
+    const { title, data } = TASKS[Number(byId<HTMLSelectElement>('task').value)]
+    const { file } = this
+    if (!data && !file) throw new Error('Open a table first, or drop one on the page.')
+    const value = (id: string) => Number(byId<HTMLInputElement>(id).value)
+    const steps = value('train-steps')
+    const preset = byId<HTMLSelectElement>('network').value
+    const setup: TrainingSetup = {
+      title: data ? title : file!.name,
+      data: data ?? { file: file!.name },
+      preset,
+      // Held-out puzzles are looked at some ten times, not oftener than the preset says.
+      settings: { steps, global_batch_size: value('batch'), lr: value('rate'), eval_interval: Math.max(25, Math.round(steps / 10)) },
+      seed: value('seed'),
+    }
+    await this.run('train', { setup, ...(data ? {} : { file }) })
+  }
+
+  private async run(call: 'train', argument: { setup: TrainingSetup; file?: File }): Promise<void>
+  private async run(call: 'resumeTraining', argument: undefined): Promise<void>
+  private async run(call: 'train' | 'resumeTraining', argument: { setup: TrainingSetup; file?: File } | undefined): Promise<void> {
+    this.setState('starting', 'making the puzzles …')
+    let words = 'not started'
+    try {
+      const onProgress = (progress: TrainingProgress) => this.onProgress(progress)
+      const end: TrainingEnd = await (call === 'train' ? this.connection.call(call, argument!, onProgress) : this.connection.call(call, undefined, onProgress))
+      words = end.step >= end.totalSteps ? `done: ${number(end.step)} steps` : `stopped at step ${number(end.step)}`
+    } catch (error) {
+      words = 'failed'
+      throw error
+    } finally {
+      this.setState('idle', words)
+      await this.showStored()
+    }
+  }
+
+  private onProgress(progress: TrainingProgress): void {
+    if (progress.kind === 'began') {
+      const { setup, parameters, totalSteps, step, points } = progress
+      ;[this.setup, this.totalSteps, this.points] = [setup, totalSteps, points.slice()]
+      this.hasCheckpoint = step > 0
+      this.showPoints()
+      this.setState('running', `learning ${setup.title}${step ? ` from step ${number(step)}` : ''}, ${number(parameters)} parameters`)
+    } else if (progress.kind === 'report') {
+      this.points.push(progress.point)
+      this.hasCheckpoint = true
+      this.showPoints()
+      this.showFigures(progress.point, progress.stepsPerSecond)
+      this.showButtons()
+    } else if (progress.kind === 'state') {
+      this.setState(progress.state, progress.state === 'paused' ? 'paused, and kept in this browser' : `learning ${this.setup?.title}`)
+    } else {
+      byId('train-state').title = `kept at step ${progress.step}`
+      byId('panel-train').dataset.kept = String(progress.step)
+    }
+  }
+
+  private showPoints(): void {
+    byId('chart-empty').hidden = this.points.length > 0
+    this.curves.show(this.points)
+    const last = this.points.at(-1)
+    if (last) this.showFigures(last)
+  }
+
+  private showFigures({ step, loss, exact }: TrainingPoint, stepsPerSecond?: number): void {
+    const heldOut = this.points.findLast(point => point.heldOut !== null)?.heldOut
+    const left = stepsPerSecond ? (this.totalSteps - step) / stepsPerSecond : undefined
+    const figures: Record<string, string> = {
+      step: `${number(step)} of ${number(this.totalSteps)}`,
+      loss: loss.toFixed(4),
+      ...(exact === null ? {} : { exact: percent(exact) }),
+      heldout: heldOut === undefined || heldOut === null ? '–' : percent(heldOut),
+      speed: stepsPerSecond === undefined ? '–' : stepsPerSecond.toFixed(stepsPerSecond < 10 ? 2 : 0),
+      left: left === undefined ? '–' : duration(left),
+    }
+    for (const [name, text] of Object.entries(figures)) byId(`figure-${name}`).textContent = text
+    byId<HTMLProgressElement>('train-progress').value = step / this.totalSteps
+  }
+
+  private async pause(): Promise<void> {
+    const isPaused = this.state === 'running'
+    this.setState(isPaused ? 'pausing' : 'running', isPaused ? 'pausing after this step …' : 'going on')
+    await this.connection.call('pauseTraining', { pause: isPaused })
+  }
+
+  private async stop(): Promise<void> {
+    this.setState('stopping', 'stopping after this step …')
+    await this.connection.call('stopTraining', undefined)
+  }
+
+  private setState(state: State, words: string): void {
+    this.state = state
+    byId('train-state').textContent = words
+    byId('panel-train').dataset.state = state
+    byId('train-state').className = `verdict ${state === 'running' ? 'busy' : ''}`
+    this.showButtons()
+  }
+
+  private showButtons(): void {
+    const { state } = this
+    const isLive = ['running', 'pausing', 'paused'].includes(state)
+    byId<HTMLButtonElement>('train-start').disabled = state !== 'idle'
+    byId<HTMLButtonElement>('train-pause').disabled = !['running', 'paused'].includes(state)
+    byId('train-pause').textContent = state === 'paused' ? 'Go on' : 'Pause'
+    byId<HTMLButtonElement>('train-stop').disabled = !isLive
+    for (const id of ['train-solve', 'train-download']) byId<HTMLButtonElement>(id).disabled = !this.hasCheckpoint
+    byId('stored').hidden = state !== 'idle' || !this.stored
+  }
+
+  private async showStored(): Promise<void> {
+    const stored = (this.stored = await this.connection.call('stored', undefined))
+    if (stored) {
+      const { setup, step, totalSteps, savedAt, points } = stored
+      const isDone = step >= totalSteps
+      byId('stored-text').textContent = `${setup.title}, step ${number(step)} of ${number(totalSteps)}, kept ${new Date(savedAt).toLocaleString()}${isDone ? ': done' : ''}`
+      byId('stored-resume').hidden = isDone
+      this.hasCheckpoint = true
+      if (!this.points.length) {
+        ;[this.setup, this.totalSteps, this.points] = [setup, totalSteps, points]
+        this.showPoints()
+      }
+    }
+    this.showButtons()
+  }
+
+  private fileName(): string {
+    const { setup } = this
+    return `${(setup?.title ?? 'model').toLowerCase().replace(/[^a-z0-9]+/g, '-')}-step-${this.points.at(-1)?.step ?? 0}`
+  }
+}
+
+/** Seconds as 4 s, 3 min, 2 h 5 min. */
+function duration(seconds: number): string {
+  const s = Math.round(seconds)
+  if (s < 60) return `${s} s`
+  if (s < 3600) return `${Math.floor(s / 60)} min ${s % 60} s`
+  return `${Math.floor(s / 3600)} h ${Math.floor((s % 3600) / 60)} min`
+}

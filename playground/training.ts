@@ -1,0 +1,225 @@
+// The worker's training: it runs, pauses and stops when told, keeps its state in the browser, and goes on from there after a reload or a loss of the GPU.
+import type { Engine } from '../src/engine/index.js'
+import { readAll } from '../src/formats/source.js'
+import { saveCheckpoint } from '../src/trm/checkpoint.js'
+import { evaluate } from '../src/trm/evaluate.js'
+import { Trm } from '../src/trm/model.js'
+import { readTraining } from '../src/trm/resume.js'
+import { mergeSettings, presets, resolveRun, type Run } from '../src/trm/run.js'
+import { train, type TrainingReport } from '../src/trm/train.js'
+import { openEngine, wasLost } from './gpu.js'
+import { type Lessons, lessonsOf } from './lessons.js'
+import { KEEP_SECONDS, type StoredSummary, type TrainingEnd, type TrainingPoint, type TrainingProgress, type TrainingSetup } from './protocol.js'
+import { forgetTraining, keepTraining, keptData, keptTraining, type StoredData, type StoredTraining } from './storage.js'
+
+/** Seconds between two reports. */
+const REPORT_SECONDS = 0.5
+
+/** Held-out puzzles of an evaluation while training. */
+const EVALUATED = 100
+
+/** Losses of the GPU without a step in between that end a training. */
+const MOST_LOSSES = 3
+
+/** One training from its setup on. */
+interface Session {
+  setup: TrainingSetup
+  run: Run
+  lessons: Lessons
+  points: TrainingPoint[]
+  /** Goes into the storage with the first state; undefined once it is there. */
+  data: StoredData | 'none' | undefined
+  report: (progress: TrainingProgress) => void
+}
+
+export class Training {
+  private engine: Engine | undefined
+  /** Who waits for a checkpoint of the running training. */
+  private readonly asked: ((bytes: Promise<Uint8Array<ArrayBuffer>>) => void)[] = []
+  private isRunning = false
+  private isPaused = false
+  private isStopped = false
+  /** Wakes a paused training. */
+  private wake = () => {}
+
+  constructor(private readonly notice: (text: string) => void) {}
+
+  async start(setup: TrainingSetup, file: File | undefined, report: Session['report']): Promise<TrainingEnd> {
+    return this.alone(async () => {
+      const table = file && { name: file.name, bytes: await readAll(file) }
+      const session = open(setup, table, [], report)
+      return this.go({ ...session, data: table ?? 'none' }, undefined)
+    })
+  }
+
+  /** Goes on where the kept training was left. */
+  async resume(report: Session['report']): Promise<TrainingEnd> {
+    return this.alone(async () => {
+      const kept = await keptTraining()
+      if (!kept) throw new Error('train: no training is kept in this browser')
+      const session = open(kept.setup, await keptData(), kept.points, report)
+      return this.go({ ...session, data: undefined }, kept)
+    })
+  }
+
+  pause(isPaused: boolean): void {
+    this.isPaused = isPaused
+    this.wake()
+  }
+
+  stop(): void {
+    this.isStopped = true
+    this.wake()
+  }
+
+  lose(): void {
+    this.engine?.device.destroy()
+  }
+
+  get isBusy(): boolean {
+    return this.isRunning && !this.isPaused
+  }
+
+  async checkpoint(): Promise<Uint8Array<ArrayBuffer>> {
+    // A running training gives it between two steps.
+    if (this.isRunning) {
+      return new Promise(resolve => {
+        this.asked.push(resolve)
+        this.wake()
+      })
+    }
+    return this.keptCheckpoint()
+  }
+
+  private async keptCheckpoint(): Promise<Uint8Array<ArrayBuffer>> {
+    const bytes = (await keptTraining())?.checkpoint
+    if (!bytes) throw new Error('train: nothing was trained yet')
+    return bytes
+  }
+
+  async stored(): Promise<StoredSummary | undefined> {
+    const kept = await keptTraining()
+    if (!kept) return undefined
+    const { setup, step, totalSteps, savedAt, points } = kept
+    return { setup, step, totalSteps, savedAt, points }
+  }
+
+  async deleteStored(): Promise<void> {
+    if (this.isRunning) throw new Error('train: a training is running, stop it first')
+    await forgetTraining()
+  }
+
+  /** One training at a time, in this page and in all tabs with it: they share the storage. */
+  private async alone(work: () => Promise<TrainingEnd>): Promise<TrainingEnd> {
+    return navigator.locks.request('training', { ifAvailable: true }, async lock => {
+      if (!lock || this.isRunning) throw new Error('train: a training is running already, here or in another tab of this page')
+      ;[this.isRunning, this.isPaused, this.isStopped] = [true, false, false]
+      try {
+        return await work()
+      } finally {
+        this.isRunning = false
+        for (const resolve of this.asked.splice(0)) resolve(this.keptCheckpoint())
+        this.engine?.close()
+        this.engine = undefined
+      }
+    })
+  }
+
+  /** Trains until the end or `stop`, over losses of the GPU. */
+  private async go(session: Session, kept: StoredTraining | undefined): Promise<TrainingEnd> {
+    let losses = 0
+    let reached = -1
+    for (;;) {
+      const engine = (this.engine = await openEngine(message => this.notice(`${message} — the training goes on from its last kept state`)))
+      try {
+        return await this.learn(engine, session, kept, step => {
+          if (step > reached) losses = 0
+          reached = Math.max(reached, step)
+        })
+      } catch (error) {
+        if (!(await wasLost(engine)) || ++losses > MOST_LOSSES) throw error
+        engine.close()
+        // Nothing but the steps since then is lost.
+        kept = session.data === undefined ? await keptTraining() : undefined
+        session.points = kept?.points ?? []
+      }
+    }
+  }
+
+  private async learn(engine: Engine, session: Session, kept: StoredTraining | undefined, onStep: (step: number) => void): Promise<TrainingEnd> {
+    const { setup, run, lessons, report } = session
+    const { config, options, evalInterval } = run
+    const model = Trm.create(engine, config, { seed: options.seed })
+    const resume = kept && readTraining(kept.state, 'kept training')
+    report({ kind: 'began', setup, parameters: model.parameters.count, totalSteps: options.steps, step: resume?.step ?? 0, points: session.points })
+    const end: TrainingEnd = { step: resume?.step ?? 0, totalSteps: options.steps }
+    let keptAt = performance.now()
+    let evaluatedAt = Math.floor(end.step / evalInterval)
+    for await (const said of train(model, lessons.train, { ...options, resume, logSeconds: REPORT_SECONDS })) {
+      const { step, loss, exactAccuracy, count, stepsPerSecond } = said
+      end.step = step
+      onStep(step)
+      const isLast = step === options.steps
+      let heldOut: number | null = null
+      if (Math.floor(step / evalInterval) > evaluatedAt || isLast) {
+        evaluatedAt = Math.floor(step / evalInterval)
+        heldOut = (await evaluate(said.averaged, lessons.test, { limit: isLast ? undefined : EVALUATED, loss: options.loss })).exactAccuracy
+      }
+      const point = { step, loss, exact: count > 0 ? exactAccuracy : null, heldOut }
+      session.points.push(point)
+      report({ kind: 'report', point, stepsPerSecond })
+      if (isLast || this.isPaused || this.isStopped || performance.now() - keptAt >= 1000 * KEEP_SECONDS) {
+        await this.keep(session, said)
+        keptAt = performance.now()
+      }
+      await this.rest(said, session)
+      if (this.isStopped) break
+    }
+    return end
+  }
+
+  private async keep(session: Session, said: TrainingReport): Promise<void> {
+    const { setup, points, report } = session
+    const { step, totalSteps } = said
+    const [state, checkpoint] = [await said.saveTraining(), await checkpointOf(said, setup)]
+    try {
+      await keepTraining({ setup, step, totalSteps, savedAt: Date.now(), points, state, checkpoint }, session.data)
+      session.data = undefined
+      report({ kind: 'kept', step })
+    } catch (error) {
+      // Training is worth more than its copy.
+      this.notice(`${(error as Error).message}; this state of the training was not kept`)
+    }
+  }
+
+  /** Gives checkpoints to who asks, and sleeps while paused. A GPU that is lost meanwhile is noticed here. */
+  private async rest(said: TrainingReport, { setup, report }: Session): Promise<void> {
+    const { engine } = said.averaged
+    const lost = engine.device.lost.then(() => {})
+    let wasPaused = false
+    for (;;) {
+      while (this.asked.length) {
+        const bytes = checkpointOf(said, setup)
+        this.asked.shift()!(bytes)
+        await bytes.catch(() => {})
+      }
+      if (!this.isPaused || this.isStopped || engine.isLost) break
+      if (!wasPaused) report({ kind: 'state', state: 'paused' })
+      wasPaused = true
+      await Promise.race([lost, new Promise<void>(resolve => (this.wake = resolve))])
+    }
+    if (engine.isLost) await engine.finish()
+    if (wasPaused) report({ kind: 'state', state: 'running' })
+  }
+}
+
+/** Makes data and settings concrete. @throws one line when they do not fit */
+function open(setup: TrainingSetup, table: StoredData | undefined, points: TrainingPoint[], report: Session['report']): Omit<Session, 'data'> {
+  const lessons = lessonsOf(setup, table)
+  const run = resolveRun(mergeSettings(presets[setup.preset].settings, setup.settings, { seed: setup.seed }), lessons.train.metadata)
+  return { setup, run, lessons, points: [...points], report }
+}
+
+async function checkpointOf({ averaged, step }: TrainingReport, { title, seed }: TrainingSetup): Promise<Uint8Array<ArrayBuffer>> {
+  return saveCheckpoint(averaged, { step: String(step), seed: String(seed), task: title, adapter: averaged.engine.adapter.description })
+}
