@@ -8,6 +8,7 @@ import { Pipelines } from './pipelines.js'
 import { newStats, type Stats } from './stats.js'
 import { type Gradient, type Seeds, Tape } from './tape.js'
 import { type DType, elements, type Shape, type Storage, Tensor } from './tensor.js'
+import { type Scratch, Textures, TEXTURE_FORMATS } from './textures.js'
 import { Variants } from './variants.js'
 
 export interface EngineOptions {
@@ -48,6 +49,7 @@ export class Engine {
   private readonly memory: Memory
   private readonly pipelines: Pipelines
   private readonly commands: Commands
+  private readonly textures: Textures
   private readonly faults: Faults
   private tape: Tape | undefined
   private closed = false
@@ -63,6 +65,7 @@ export class Engine {
     this.variants = new Variants(adapter, variants)
     this.memory = new Memory(device, this.stats)
     this.pipelines = new Pipelines(device, this.stats)
+    this.textures = new Textures(device, this.stats)
     this.commands = new Commands(device, this.stats, wait, submitAfter)
     this.faults = new Faults(device, adapter.description)
   }
@@ -171,7 +174,15 @@ export class Engine {
   run<Size>(kernel: Kernel<Size>, tensors: Readonly<Record<string, Tensor>>, size: Size): void {
     this.alive()
     const pipeline = this.pipelines.get(kernel, size)
-    this.commands.dispatch(pipeline.pipeline, this.pipelines.bindGroup(pipeline, kernel, tensors, size), kernel.workgroups(size))
+    const textures = new Map<string, Scratch>()
+    for (const name of pipeline.names) {
+      const format = TEXTURE_FORMATS[kernel.bindings[name]]
+      if (!format || !tensors[name]) continue
+      const scratch = this.textures.get(name, format, tensors[name].size)
+      this.commands.copyToTexture(tensors[name], scratch.texture, format.values)
+      textures.set(name, scratch)
+    }
+    this.commands.dispatch(pipeline.pipeline, this.pipelines.bindGroup(pipeline, kernel, tensors, size, textures), kernel.workgroups(size))
   }
 
   /** Sends what was recorded to the GPU. */
@@ -260,6 +271,7 @@ export class Engine {
     this.closed = true
     this.faults.expectLoss()
     this.memory.destroy()
+    this.textures.destroy()
     this.device.destroy()
     this.onClose()
   }

@@ -3,6 +3,7 @@ import { type Kernel, shaderText } from '../kernels/kernel.js'
 import { BufferUsage } from './device.js'
 import type { Stats } from './stats.js'
 import type { Tensor } from './tensor.js'
+import { type Scratch, TEXTURE_FORMATS } from './textures.js'
 
 /** GPUShaderStage.COMPUTE; the global constants exist in browsers only. */
 const COMPUTE_STAGE = 4
@@ -37,12 +38,16 @@ export class Pipelines {
     const names = Object.keys(kernel.bindings)
     const most = this.device.limits.maxStorageBuffersPerShaderStage
     if (names.length > most) throw new Error(`${kernel.name}: ${names.length} bindings, this adapter has ${most}`)
-    const types: GPUBufferBindingType[] = names.map(name => (kernel.bindings[name] === 'read' ? 'read-only-storage' : 'storage'))
+    const bindings = names.map((name): Partial<GPUBindGroupLayoutEntry> => {
+      const access = kernel.bindings[name]
+      const texture = TEXTURE_FORMATS[access]
+      return texture ? { storageTexture: { format: texture.format, access: 'read-only' } } : { buffer: { type: access === 'read' ? 'read-only-storage' : 'storage' } }
+    })
     const hasParameters = kernel.parameters !== undefined
-    if (hasParameters) types.push('uniform')
+    if (hasParameters) bindings.push({ buffer: { type: 'uniform' } })
     const layout = this.device.createBindGroupLayout({
       label: kernel.name,
-      entries: types.map((type, binding) => ({ binding, visibility: COMPUTE_STAGE, buffer: { type } })),
+      entries: bindings.map((entry, binding) => ({ binding, visibility: COMPUTE_STAGE, ...entry })),
     })
     const pipeline = this.device.createComputePipeline({
       label: kernel.name,
@@ -55,13 +60,21 @@ export class Pipelines {
     return entry
   }
 
-  bindGroup<Size>(entry: Pipeline, { name: kernel, parameters }: Kernel<Size>, tensors: Readonly<Record<string, Tensor>>, size: Size): GPUBindGroup {
+  /** @param textures those that stand for a tensor, by binding */
+  bindGroup<Size>(
+    entry: Pipeline,
+    { name: kernel, parameters }: Kernel<Size>,
+    tensors: Readonly<Record<string, Tensor>>,
+    size: Size,
+    textures: ReadonlyMap<string, Scratch>,
+  ): GPUBindGroup {
     const values = entry.hasParameters ? parameters!(size) : undefined
     let key = numbers(values)
     for (const name of entry.names) {
       const tensor = tensors[name]
       if (!tensor) throw new Error(`${kernel}: no tensor for binding "${name}", expected ${entry.names.join(', ')}`)
-      key += ` ${tensor.storage.id}:${tensor.offset}:${tensor.bytes}`
+      const texture = textures.get(name)
+      key += texture ? ` t${texture.id}` : ` ${tensor.storage.id}:${tensor.offset}:${tensor.bytes}`
     }
     const found = entry.groups.get(key)
     if (found) return found
@@ -71,7 +84,7 @@ export class Pipelines {
       entries: [
         ...entry.names.map((name, binding) => {
           const { storage, offset, bytes } = tensors[name]
-          return { binding, resource: { buffer: storage.buffer, offset, size: bytes } }
+          return { binding, resource: textures.get(name)?.view ?? { buffer: storage.buffer, offset, size: bytes } }
         }),
         ...(values ? [{ binding: entry.names.length, resource: { buffer: this.parameterBuffer(kernel, values) } }] : []),
       ],

@@ -1,7 +1,15 @@
 // What a kernel is before any device exists: WGSL text, its bindings, its constants and how many workgroups it needs.
 
-/** How a shader uses a buffer: `read` binds it read-only, `write` binds it readable and writable. */
-export type Access = 'read' | 'write'
+/**
+ * How a shader uses a tensor: `read` binds its buffer read-only, `write` binds it readable and writable.
+ * The others bind a copy of its f32 values in a storage texture of TEXELS_PER_ROW texels a row, one after the other,
+ * four to a texel (`texels`, rgba32float) or one (`values`, r32float). It is read-only.
+ * Software adapters load a texel of four for little more than one value of a buffer; see bench/NOTES.md.
+ */
+export type Access = 'read' | 'write' | 'texels' | 'values'
+
+/** Texels of a row of such a texture; shaders have a line for it. */
+export const TEXELS_PER_ROW = 1024
 
 /** Workgroup counts in x, y and z, each at most 65,535. */
 export type Workgroups = readonly [number, number, number]
@@ -55,7 +63,7 @@ export function grid(count: number): Workgroups {
 export function shaderText<Size>(kernel: Kernel<Size>, size: Size): string {
   let text = kernel.source
   for (const [name, value] of Object.entries(kernel.lines?.(size) ?? {})) {
-    const line = new RegExp(`^(const|alias) ${name} = \\w+;`, 'm')
+    const line = new RegExp(`^(const|alias) ${name} = [^;]+;`, 'm')
     if (!line.test(text)) throw new Error(`${kernel.name}: no line "const ${name} = …;" or "alias ${name} = …;" in its shader`)
     text = text.replace(line, `$1 ${name} = ${value};`)
   }

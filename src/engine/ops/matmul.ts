@@ -1,7 +1,7 @@
 // Matrix products, not recorded, by the variant that suits the adapter.
 import { columnSums } from '../../kernels/column-sums.js'
 import { divideUp } from '../../kernels/kernel.js'
-import { matmul as plain, type MatmulSize, matmulSubgroup, type MatmulTile, matmulTiled, matmulVec4, type WorkgroupTile } from '../../kernels/matmul.js'
+import { matmul as plain, type MatmulSize, matmulSubgroup, matmulTexels, type MatmulTile, matmulTiled, matmulVec4, type WorkgroupTile } from '../../kernels/matmul.js'
 import type { AdapterSummary, Engine } from '../engine.js'
 import type { Tensor } from '../tensor.js'
 import type { Family, Variant } from '../variants.js'
@@ -22,6 +22,15 @@ const subgroup = (tileM: number, tileN: number): Variant<MatmulTensors, MatmulSi
   name: `subgroup ${tileM}×${tileN}`,
   available: hasDearLoads,
   run: (engine, tensors, size) => engine.run(matmulSubgroup, tensors, { ...size, lanes: engine.adapter.subgroupSize!, tileM, tileN }),
+})
+
+/** Largest number of values that the textures hold where each has a texel of its own. */
+const MOST_VALUES = 2 ** 23
+
+const texels = (rows: number): Variant<MatmulTensors, MatmulSize> => ({
+  name: `texels ${rows}×32`,
+  available: (adapter, size) => hasDearLoads(adapter) && matmulTexels(size, rows) !== undefined && (size.m * size.k) * (size.sharedA ? 1 : (size.batch ?? 1) * (size.reduce ?? 1)) <= MOST_VALUES,
+  run: (engine, tensors, size) => engine.run(matmulTexels(size, rows)!, tensors, size),
 })
 
 const registers = (tile: MatmulTile, isSoftware: boolean): Variant<MatmulTensors, MatmulSize> => ({
@@ -86,6 +95,9 @@ export const matmulFamily: Family<MatmulTensors, MatmulSize> = {
     split({ lanesM: 8, lanesN: 8, partsM: 2, partsN: 2 }),
     tiled({ lanesM: 16, lanesN: 16, partsM: 2, partsN: 2 }),
     tiled({ lanesM: 8, lanesN: 8, partsM: 2, partsN: 2 }),
+    texels(8),
+    texels(24),
+    texels(16),
     subgroup(16, 4),
     subgroup(8, 4),
     vec4(4, 4, true),
@@ -96,6 +108,8 @@ export const matmulFamily: Family<MatmulTensors, MatmulSize> = {
     registers({ lanesN: 16, lanesM: 8, tileM: 4, tileN: 4 }, false),
     vec4(16, 8, false),
   ],
+  // Tall tiles pay where both sides are long, and where a's rows do not lie along k.
+  prefer: ({ m, n, transposeA }) => (m >= 256 && (transposeA || m * n >= 2 ** 19) ? 'texels 24×32' : undefined),
   classOf: ({ m, n, k, batch = 1, reduce = 1, transposeA, transposeB }) => `${transposeA ? 'T' : 'N'}${transposeB ? 'T' : 'N'} ${m}×${n}×${k}${batch > 1 ? ` batch ${batch}` : ''}${reduce > 1 ? ` reduce ${reduce}` : ''}`,
   sample: (engine, { m, n, k, batch = 1, reduce = 1, sharedA, sharedB }) => ({
     a: engine.tensor([m * k * (sharedA ? 1 : batch * reduce)]),

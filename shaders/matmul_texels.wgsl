@@ -1,0 +1,107 @@
+// As matmul_subgroup.wgsl, with operands in textures: a texel brings four values a lane for little more than one from a buffer.
+// A subgroup of 8 lanes is a workgroup and owns TILE_M rows × 32 columns. A round takes four k: the lanes load 8 rows × 4 k of a
+// and 4 k × 32 columns of b at a time, and subgroupShuffle hands the values of a round. A lane's four columns lie side by side.
+enable subgroups;
+
+struct Parameters {
+  m: u32, n: u32, k: u32, batch: u32, reduce: u32,
+  row_a: u32, step_a: u32, stride_a: u32,
+  column_b: u32, step_b: u32, stride_b: u32,
+  accumulate: u32,
+}
+
+const TEXELS_PER_ROW = 1024;
+const TILE_M = 16;
+// How values lie in texels: 0 four of k, 1 four rows of a or columns of b, 2 (a only) each in one of its own.
+const FORM_A = 0;
+const FORM_B = 0;
+alias TextureA = texture_storage_2d<rgba32float, read>;
+
+@group(0) @binding(0) var a: TextureA;
+@group(0) @binding(1) var b: texture_storage_2d<rgba32float, read>;
+@group(0) @binding(2) var<storage, read_write> c: array<f32>;
+@group(0) @binding(3) var<uniform> p: Parameters;
+
+fn texel(at: u32) -> vec2u { return vec2u(at % TEXELS_PER_ROW, at / TEXELS_PER_ROW); }
+
+// a(row, k + step) from what the lanes loaded of eight rows and four k.
+fn pick_a(loaded: vec4f, row: u32, step: u32) -> f32 {
+  if (FORM_A == 1) { return subgroupShuffle(loaded[row % 4u], row / 4u * 4u + step); }
+  return subgroupShuffle(loaded[step], row);
+}
+
+@compute @workgroup_size(8)
+fn main(@builtin(workgroup_id) group: vec3u, @builtin(num_workgroups) groups: vec3u, @builtin(subgroup_invocation_id) lane: u32) {
+  let tiles_m = (p.m + TILE_M - 1u) / TILE_M;
+  let tiles_n = (p.n + 31u) / 32u;
+  let tile = group.x + group.y * groups.x;
+  let batch = tile / (tiles_m * tiles_n);
+  if (batch >= p.batch) { return; }
+  // Neighbours in time share their columns of b.
+  let m0 = tile % tiles_m * TILE_M;
+  let n0 = (tile / tiles_m) % tiles_n * 32u + lane * 4u;
+
+  var sum: array<vec4f, TILE_M>;
+  for (var r = 0u; r < p.reduce; r++) {
+    let origin_a = (batch * p.reduce + r) * p.stride_a;
+    let origin_b = (batch * p.reduce + r) * p.stride_b;
+    // The texel of the first round's load, and how far the next round's lies.
+    var at_a: array<u32, TILE_M / 8>;
+    for (var i = 0u; i < TILE_M / 8; i++) {
+      let row = m0 + i * 8u;
+      if (FORM_A == 0) { at_a[i] = (origin_a + (row + lane) * p.row_a) / 4u; }
+      if (FORM_A == 1) { at_a[i] = (origin_a + lane % 4u * p.step_a + row) / 4u + lane / 4u; }
+      if (FORM_A == 2) { at_a[i] = origin_a + (row + lane) * p.row_a; }
+    }
+    var at_b: vec4u;
+    if (FORM_B == 0) { at_b = (origin_b + (vec4u(n0) + vec4u(0, 1, 2, 3)) * p.column_b) / 4u; } else { at_b = (vec4u(0, 1, 2, 3) * p.step_b + origin_b + n0) / 4u; }
+    let last_b = (origin_b + (p.k - 1u) * p.step_b + n0) / 4u;
+    for (var k = 0u; k < p.k; k += 4u) {
+      var left: array<vec4f, TILE_M / 8>;
+      for (var i = 0u; i < TILE_M / 8; i++) {
+        if (FORM_A == 2) {
+          // Beyond the last k a is zero, and b some value that is there.
+          left[i].x = textureLoad(a, texel(at_a[i])).x;
+          left[i].y = select(0.0, textureLoad(a, texel(at_a[i] + p.step_a)).x, k + 1u < p.k);
+          left[i].z = select(0.0, textureLoad(a, texel(at_a[i] + 2u * p.step_a)).x, k + 2u < p.k);
+          left[i].w = select(0.0, textureLoad(a, texel(at_a[i] + 3u * p.step_a)).x, k + 3u < p.k);
+          at_a[i] += 4u * p.step_a;
+        } else {
+          left[i] = textureLoad(a, texel(at_a[i]));
+          if (FORM_A == 1) { left[i] = select(vec4f(), left[i], k + lane % 4u < p.k); }
+          at_a[i] += select(1u, p.step_a, FORM_A == 1);
+        }
+      }
+      var right: array<vec4f, 4>;
+      if (FORM_B == 0) {
+        let columns = mat4x4f(textureLoad(b, texel(at_b.x)), textureLoad(b, texel(at_b.y)), textureLoad(b, texel(at_b.z)), textureLoad(b, texel(at_b.w)));
+        let rows = transpose(columns);
+        right = array(rows[0], rows[1], rows[2], rows[3]);
+        at_b += 1u;
+      } else {
+        right[0] = textureLoad(b, texel(at_b.x));
+        right[1] = textureLoad(b, texel(min(at_b.y, last_b)));
+        right[2] = textureLoad(b, texel(min(at_b.z, last_b)));
+        right[3] = textureLoad(b, texel(min(at_b.w, last_b)));
+        at_b += p.step_b;
+      }
+      // Written out: a loop over the steps as well would be too long for the compiler to unroll.
+      for (var i = 0u; i < TILE_M; i++) {
+        sum[i] += pick_a(left[i / 8u], i % 8u, 0u) * right[0];
+        sum[i] += pick_a(left[i / 8u], i % 8u, 1u) * right[1];
+        sum[i] += pick_a(left[i / 8u], i % 8u, 2u) * right[2];
+        sum[i] += pick_a(left[i / 8u], i % 8u, 3u) * right[3];
+      }
+    }
+  }
+
+  for (var i = 0u; i < TILE_M; i++) {
+    for (var j = 0u; j < 4u; j++) {
+      if (m0 + i < p.m && n0 + j < p.n) {
+        let at = (batch * p.m + m0 + i) * p.n + n0 + j;
+        if (p.accumulate != 0u) { sum[i][j] += c[at]; }
+        c[at] = sum[i][j];
+      }
+    }
+  }
+}

@@ -1,0 +1,68 @@
+// Scratch textures through which kernels read tensors, for adapters where a texture is faster than a buffer.
+import { type Access, TEXELS_PER_ROW } from '../kernels/kernel.js'
+import type { Stats } from './stats.js'
+
+/** GPUTextureUsage bits; the global constants exist in browsers only. */
+const TextureUsage = { COPY_DST: 0x2, STORAGE_BINDING: 0x8 } as const
+
+/** A format, and the f32 values of a texel. */
+export interface TextureFormat {
+  readonly format: GPUTextureFormat
+  readonly values: number
+}
+
+export const TEXTURE_FORMATS: Partial<Record<Access, TextureFormat>> = {
+  texels: { format: 'rgba32float', values: 4 },
+  values: { format: 'r32float', values: 1 },
+}
+
+export interface Scratch {
+  readonly id: number
+  readonly rows: number
+  readonly texture: GPUTexture
+  readonly view: GPUTextureView
+}
+
+/** One texture for each name of a binding, large enough for the largest tensor so far. */
+export class Textures {
+  private readonly made = new Map<string, Scratch>()
+  private serial = 0
+
+  constructor(
+    private readonly device: GPUDevice,
+    private readonly stats: Stats,
+  ) {}
+
+  /** A texture for a tensor of `size` values under this name; its content is whatever its last user left. */
+  get(name: string, { format, values }: TextureFormat, size: number): Scratch {
+    const key = `${name} ${format}`
+    const rows = Math.ceil(size / values / TEXELS_PER_ROW)
+    const found = this.made.get(key)
+    if (found && found.rows >= rows) return found
+    // Room for half as much again: growing costs a new bind group for every kernel that binds it.
+    const height = Math.min(this.device.limits.maxTextureDimension2D, found ? Math.ceil(rows * 1.5) : rows)
+    if (height < rows) throw new Error(`${name}: ${size} values do not fit a texture of ${height} rows`)
+    const texture = this.device.createTexture({ label: name, size: [TEXELS_PER_ROW, height], format, usage: TextureUsage.COPY_DST | TextureUsage.STORAGE_BINDING })
+    const scratch: Scratch = { id: ++this.serial, rows: height, texture, view: texture.createView() }
+    this.stats.buffers++
+    this.stats.bytes += TEXELS_PER_ROW * height * values * 4
+    this.made.set(key, scratch)
+    return scratch
+  }
+
+  destroy(): void {
+    for (const { texture } of this.made.values()) texture.destroy()
+    this.made.clear()
+  }
+}
+
+/** The pieces in which a tensor lies in a texture: whole rows, then the rest of one. Offsets in bytes, sizes in texels. */
+export function pieces(size: number, values: number): { offset: number; row: number; width: number; height: number }[] {
+  const texels = Math.ceil(size / values)
+  const rows = Math.floor(texels / TEXELS_PER_ROW)
+  const rest = texels % TEXELS_PER_ROW
+  return [
+    ...(rows ? [{ offset: 0, row: 0, width: TEXELS_PER_ROW, height: rows }] : []),
+    ...(rest ? [{ offset: rows * TEXELS_PER_ROW * values * 4, row: rows, width: rest, height: 1 }] : []),
+  ]
+}
