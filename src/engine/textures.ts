@@ -18,15 +18,13 @@ export const TEXTURE_FORMATS: Partial<Record<Access, TextureFormat>> = {
 
 export interface Scratch {
   readonly id: number
-  readonly rows: number
   readonly texture: GPUTexture
   readonly view: GPUTextureView
 }
 
-/** One texture for each name of a binding, large enough for the largest tensor so far. */
+/** A texture for each name of a binding and each power of two of rows: none is ever replaced, so bind groups stay good. */
 export class Textures {
   private readonly made = new Map<string, Scratch>()
-  private serial = 0
 
   constructor(
     private readonly device: GPUDevice,
@@ -35,17 +33,15 @@ export class Textures {
 
   /** A texture for a tensor of `size` values under this name; its content is whatever its last user left. */
   get(name: string, { format, values }: TextureFormat, size: number): Scratch {
-    const key = `${name} ${format}`
-    const rows = Math.ceil(size / values / TEXELS_PER_ROW)
+    const rows = 2 ** Math.ceil(Math.log2(Math.ceil(size / values / TEXELS_PER_ROW)))
+    const key = `${name} ${format} ${rows}`
     const found = this.made.get(key)
-    if (found && found.rows >= rows) return found
-    // Room for half as much again: growing costs a new bind group for every kernel that binds it.
-    const height = Math.min(this.device.limits.maxTextureDimension2D, found ? Math.ceil(rows * 1.5) : rows)
-    if (height < rows) throw new Error(`${name}: ${size} values do not fit a texture of ${height} rows`)
-    const texture = this.device.createTexture({ label: name, size: [TEXELS_PER_ROW, height], format, usage: TextureUsage.COPY_DST | TextureUsage.STORAGE_BINDING })
-    const scratch: Scratch = { id: ++this.serial, rows: height, texture, view: texture.createView() }
+    if (found) return found
+    if (rows > this.device.limits.maxTextureDimension2D) throw new Error(`${name}: ${size} values do not fit a texture of this adapter, which has ${this.device.limits.maxTextureDimension2D} rows`)
+    const texture = this.device.createTexture({ label: name, size: [TEXELS_PER_ROW, rows], format, usage: TextureUsage.COPY_DST | TextureUsage.STORAGE_BINDING })
+    const scratch: Scratch = { id: this.made.size + 1, texture, view: texture.createView() }
     this.stats.buffers++
-    this.stats.bytes += TEXELS_PER_ROW * height * values * 4
+    this.stats.bytes += TEXELS_PER_ROW * rows * values * 4
     this.made.set(key, scratch)
     return scratch
   }

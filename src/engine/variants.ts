@@ -18,8 +18,6 @@ export interface Variant<Tensors, Size> {
 export interface Family<Tensors, Size> {
   readonly name: string
   readonly variants: readonly Variant<Tensors, Size>[]
-  /** The name of the variant for this size where it is not the first that the adapter can run. */
-  prefer?(size: Size): string | undefined
   /** Sizes of one class share a choice. */
   classOf(size: Size): string
   /** Tensors of the shapes that this size needs, for measuring; of the innermost open scope, content as it comes. */
@@ -76,8 +74,8 @@ export class Variants {
     const forced = this.forced.get(name)
     if (forced !== undefined && !variants.some(variant => variant.name === forced)) throw new Error(`${name}: no variant "${forced}", expected ${variants.map(v => v.name).join(', ')}`)
     const candidates = this.candidates(family, size)
-    const wanted = this.measured.get(key) ?? family.prefer?.(size)
-    const picked = variants.find(variant => variant.name === forced && variant.available(this.adapter, size)) ?? candidates.find(variant => variant.name === wanted) ?? candidates[0]
+    const measured = this.measured.get(key)
+    const picked = variants.find(variant => variant.name === forced && variant.available(this.adapter, size)) ?? candidates.find(variant => variant.name === measured) ?? candidates[0]
     if (!picked) throw new Error(`${name}: this adapter can run none of ${variants.map(v => v.name).join(', ')}`)
     this.taken.set(key, { family: family as unknown as Family<never, never>, size, variant: picked.name })
     return picked

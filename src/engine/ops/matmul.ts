@@ -29,6 +29,8 @@ const MOST_VALUES = 2 ** 23
 
 const texels = (rows: number): Variant<MatmulTensors, MatmulSize> => ({
   name: `texels ${rows}×32`,
+  // Tall tiles pay where both sides are long, and where a's rows do not lie along k.
+  suits: ({ m, n, transposeA }) => rows === (m >= 256 && (transposeA || m * n >= 2 ** 19) ? 24 : 8),
   available: (adapter, size) => hasDearLoads(adapter) && matmulTexels(size, rows) !== undefined && (size.m * size.k) * (size.sharedA ? 1 : (size.batch ?? 1) * (size.reduce ?? 1)) <= MOST_VALUES,
   run: (engine, tensors, size) => engine.run(matmulTexels(size, rows)!, tensors, size),
 })
@@ -95,9 +97,9 @@ export const matmulFamily: Family<MatmulTensors, MatmulSize> = {
     split({ lanesM: 8, lanesN: 8, partsM: 2, partsN: 2 }),
     tiled({ lanesM: 16, lanesN: 16, partsM: 2, partsN: 2 }),
     tiled({ lanesM: 8, lanesN: 8, partsM: 2, partsN: 2 }),
-    texels(8),
     texels(24),
     texels(16),
+    texels(8),
     subgroup(16, 4),
     subgroup(8, 4),
     vec4(4, 4, true),
@@ -108,8 +110,6 @@ export const matmulFamily: Family<MatmulTensors, MatmulSize> = {
     registers({ lanesN: 16, lanesM: 8, tileM: 4, tileN: 4 }, false),
     vec4(16, 8, false),
   ],
-  // Tall tiles pay where both sides are long, and where a's rows do not lie along k.
-  prefer: ({ m, n, transposeA }) => (m >= 256 && (transposeA || m * n >= 2 ** 19) ? 'texels 24×32' : undefined),
   classOf: ({ m, n, k, batch = 1, reduce = 1, transposeA, transposeB }) => `${transposeA ? 'T' : 'N'}${transposeB ? 'T' : 'N'} ${m}×${n}×${k}${batch > 1 ? ` batch ${batch}` : ''}${reduce > 1 ? ` reduce ${reduce}` : ''}`,
   sample: (engine, { m, n, k, batch = 1, reduce = 1, sharedA, sharedB }) => ({
     a: engine.tensor([m * k * (sharedA ? 1 : batch * reduce)]),
