@@ -132,7 +132,7 @@ async function blocks(depth: number, keep: 'all' | 'results' | 'less') {
 }
 
 test('computed again instead of kept: the same bits in less memory', async () => {
-  const [all, results, less] = [await blocks(4, 'all'), await blocks(4, 'results'), await blocks(4, 'less')]
+  const [all, results, less] = [await blocks(6, 'all'), await blocks(6, 'results'), await blocks(6, 'less')]
   assert.equal(results.gradients, all.gradients)
   assert.equal(less.gradients, all.gradients)
   for (const { bytes } of [results, less]) assert.ok(bytes < 0.5 * all.bytes, `${bytes} of ${all.bytes} bytes`)

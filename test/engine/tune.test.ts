@@ -18,7 +18,7 @@ test('measures, adopts, and the choice is used and reported', async () => {
   matmul(engine, tensors, size)
   const key = 'matmul NT 33×65×17'
   const [tuning] = await tune(engine)
-  const names = matmulFamily.variants.filter(variant => variant.available(engine.adapter, size)).map(({ name }) => name)
+  const names = engine.variants.candidates(matmulFamily, size).map(({ name }) => name)
   assert.is(tuning.key, key)
   assert.equal(Object.keys(tuning.milliseconds), names)
   assert.ok(Object.values(tuning.milliseconds).every(ms => ms > 0))
@@ -29,7 +29,7 @@ test('measures, adopts, and the choice is used and reported', async () => {
 
 test('choices from elsewhere are taken over; a forced one wins', () => {
   const size = { m: 8, n: 8, k: 8 }
-  const names = matmulFamily.variants.filter(variant => variant.available(engine.adapter, size)).map(({ name }) => name)
+  const names = engine.variants.candidates(matmulFamily, size).map(({ name }) => name)
   engine.variants.adopt({ 'matmul NN 8×8×8': names[1], 'matmul NN 12×12×12': 'unknown here' })
   assert.is(engine.variants.pick(matmulFamily, size).name, names[1])
   assert.is(engine.variants.pick(matmulFamily, { m: 12, n: 12, k: 12 }).name, names[0])
