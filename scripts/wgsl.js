@@ -5,7 +5,7 @@
  */
 export function minifyWgsl(text) {
   const lines = text.replace(/\/\*[^]*?\*\/|\/\/.*/g, ' ').split('\n').map(line => line.trim()).filter(Boolean)
-  return lines.map(line => (/^(const|alias) \w+ = \w+;$/.test(line) ? `\n${line}\n` : tighten(line))).join(' ').replace(/\s*\n\s*/g, '\n').replace(/([;{}(,]) | (?=[{})])/g, '$1').trim()
+  return lines.map(line => (/^(const|alias) \w+ = [^;]+;$/.test(line) ? `\n${line}\n` : tighten(line))).join(' ').replace(/\s*\n\s*/g, '\n').replace(/([;{}(,]) | (?=[{})])/g, '$1').trim()
 }
 
 /** Drops spaces beside punctuation, unless two signs would grow together into another one. */
