@@ -3,7 +3,8 @@
 //   AdamATan2: p −= lr / (1 − β1ᵗ) · atan2(m, sqrt(v) / sqrt(1 − β2ᵗ))      (m is not corrected inside; atan2(0, 0) counts as 0)
 //   AdamW:     p −= lr / (1 − β1ᵗ) · m / (sqrt(v) / sqrt(1 − β2ᵗ) + 1e-8)
 //   average = lerp(p, average, EMA rate)
-// schedule: [1 − lr · wd, lr / (1 − β1ᵗ), 1 / sqrt(1 − β2ᵗ), gradient factor]. One thread per parameter.
+// schedule: [1 − lr · wd, lr / (1 − β1ᵗ), 1 / sqrt(1 − β2ᵗ), gradient factor, step]. One thread per parameter.
+// broken, of the first step that left something not finite: [step, 2 · lowest such parameter + (0: its gradient or that one's square, 1: its value), how many].
 override THREADS: u32;
 override COUNT: u32;
 override BETA1: f32;
@@ -18,6 +19,10 @@ override ATAN2: bool;
 @group(0) @binding(3) var<storage, read_write> m: array<f32>;
 @group(0) @binding(4) var<storage, read_write> v: array<f32>;
 @group(0) @binding(5) var<storage, read_write> average: array<f32>;
+@group(0) @binding(6) var<storage, read_write> broken: array<atomic<u32>, 3>;
+
+// By its bits: comparing a number with itself does not find NaN on every adapter.
+fn finite(x: f32) -> bool { return (bitcast<u32>(x) & 0x7f800000u) != 0x7f800000u; }
 
 @compute @workgroup_size(THREADS)
 fn main(@builtin(workgroup_id) group: vec3u, @builtin(num_workgroups) groups: vec3u, @builtin(local_invocation_index) thread: u32) {
@@ -38,4 +43,10 @@ fn main(@builtin(workgroup_id) group: vec3u, @builtin(num_workgroups) groups: ve
   let value = values[i] * schedule[0] - schedule[1] * direction;
   values[i] = value;
   if (HAS_AVERAGE) { average[i] = average[i] * EMA_RATE + value * (1.0 - EMA_RATE); }
+  let moved = finite(g) && finite(square);
+  if (moved && finite(value)) { return; }
+  let step = u32(schedule[4]);
+  if (atomicMin(&broken[0], step) < step) { return; }
+  atomicMin(&broken[1], 2u * i + select(0u, 1u, moved));
+  atomicAdd(&broken[2], 1u);
 }

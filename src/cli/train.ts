@@ -3,15 +3,17 @@ import { appendFile, readdir, readFile, rm } from 'node:fs/promises'
 import { join } from 'node:path'
 import YAML from 'yaml'
 import { type Dataset, readDataset } from '../data/dataset.js'
-import { readCheckpointConfig, saveCheckpoint } from '../trm/checkpoint.js'
+import { isTorch } from '../formats/torch.js'
+import { type Checkpoint, loadTensors, readCheckpoint, readCheckpointConfig, saveCheckpoint } from '../trm/checkpoint.js'
 import { evaluate } from '../trm/evaluate.js'
 import { Trm } from '../trm/model.js'
+import { configToOfficial } from '../trm/official.js'
 import { readTraining, type TrainingState } from '../trm/resume.js'
-import { mergeSettings, presets, resolveRun, type Run } from '../trm/run.js'
+import { mergeSettings, presets, resolveRun, type Run, type RunSettings } from '../trm/run.js'
 import { train, type TrainingReport } from '../trm/train.js'
 import type { Engine } from '../engine/index.js'
 import { adapterOption, openEngine } from './adapter.js'
-import { parseArguments } from './arguments.js'
+import { parseArguments, UsageError } from './arguments.js'
 import { datasetFiles, makeDirectory, readBytes, writeWhole } from './files.js'
 import { duration, percent, Progress } from './progress.js'
 import { overrides, presetList, readSettings } from './settings.js'
@@ -23,7 +25,8 @@ const usage = {
   options: {
     data: { type: 'string', required: true, placeholder: 'DIR', description: 'dataset directory, as "trm data" or the published builders write it' },
     out: { type: 'string', required: true, placeholder: 'RUN', description: 'directory for config.yaml, metrics.jsonl, model.safetensors, best.safetensors and training.safetensors' },
-    config: { type: 'string', placeholder: 'PRESET|F.yaml', description: `a preset (${Object.keys(presets).join(', ')}) or a YAML file with official field names (default small; with --resume that of the run)` },
+    config: { type: 'string', placeholder: 'PRESET|F.yaml', description: `a preset (${Object.keys(presets).join(', ')}) or a YAML file with official field names (default small, with --from shaped like the checkpoint; with --resume that of the run)` },
+    from: { type: 'string', placeholder: 'F', description: 'checkpoint whose values to begin with (safetensors or .pt); for another number of puzzle ids its embedding table is refilled with the mean row' },
     resume: { type: 'boolean', description: 'go on, bit for bit, where the run in --out was left' },
     keep: { type: 'number', min: 0, default: 0, description: 'keep the last N checkpoints besides, as model-STEP.safetensors' },
     steps: { type: 'number', min: 1, description: 'optimiser steps; without it, what the config says' },
@@ -35,6 +38,8 @@ const usage = {
   },
   positionals: ['[KEY=VALUE…]'],
   notes: `KEY=VALUE overrides a field of the config by its official name, e.g. arch.L_cycles=4 global_batch_size=64 lr=1e-4 ema=True.
+Besides: optimizer=adamw, arch.loss.loss_type=softmax_cross_entropy, gradient_clip=NORM (0: none), depth_curriculum=cgar or
+[[SHARE,H_cycles,L_cycles],…] (less depth up to that share of the steps), freeze_weights=True (puzzle embeddings alone are trained).
 
 ${presetList}
 
@@ -50,10 +55,12 @@ export const trainCommand = {
   async run(args: string[]): Promise<void> {
     const parsed = parseArguments(args, usage)
     if (!parsed) return
-    const { data, out, config, resume, keep, steps, seed, 'eval-limit': evalLimit, json, variants, adapter } = parsed.values
+    const { data, out, config, resume, from, keep, steps, seed, 'eval-limit': evalLimit, json, variants, adapter } = parsed.values
+    if (from !== undefined && resume) throw new UsageError(`${usage.command}: --from begins a run, --resume goes on with one: expected one of them, got both`)
     const stateFile = join(out, 'training.safetensors')
     const state = resume ? readTraining(await readBytes(stateFile, 'resume'), stateFile) : undefined
-    const given = mergeSettings(await readSettings(config ?? (resume ? join(out, 'config.yaml') : 'small'), usage.command), overrides(parsed.positionals, usage.command), {
+    const given = mergeSettings(await readSettings(config ?? (resume ? join(out, 'config.yaml') : 'small'), usage.command), from !== undefined && config === undefined ? await shapeOf(from) : {}, overrides(parsed.positionals, usage.command), {
+      ...(from === undefined ? {} : { load_checkpoint: from }),
       ...(steps === undefined ? {} : { steps }),
       ...(seed === undefined ? {} : { seed }),
     })
@@ -61,12 +68,13 @@ export const trainCommand = {
     const dataset = await readDataset(read, 'train', data)
     const test = await readDataset(read, 'test', data)
     const run = resolveRun(given, dataset.metadata)
+    const start = run.from !== undefined && !state ? readCheckpoint(await readBytes(run.from, 'checkpoint'), run.from, { config: run.config }) : undefined
     await makeDirectory(out)
     const engine = await openEngine({ adapter })
     try {
       // A resumed run goes on with the kernels that it began with.
       if (variants === 'measured' && !state) await useMeasuredVariants(engine, adapter, run, dataset, new Progress(json ? false : undefined), json)
-      await runTraining(engine, run, { train: dataset, test }, { out, evalLimit, json, keep, resume: state })
+      await runTraining(engine, run, { train: dataset, test }, { out, evalLimit, json, keep, resume: state, start })
     } finally {
       engine.close()
     }
@@ -79,12 +87,14 @@ export interface Output {
   json?: boolean
   /** Checkpoints to keep besides the newest and the best. Default 0. */
   keep?: number
+  /** Values to begin with, of the run's configuration. */
+  start?: Checkpoint
   /** The state to go on from; the files of `out` belong to it. */
   resume?: TrainingState
 }
 
 /** Trains, evaluates, and keeps the checkpoints up to date; returns the trained model with its averaged parameters. */
-export async function runTraining(engine: Engine, run: Run, data: { train: Dataset; test: Dataset }, { out, evalLimit, json = false, keep = 0, resume }: Output): Promise<Trm> {
+export async function runTraining(engine: Engine, run: Run, data: { train: Dataset; test: Dataset }, { out, evalLimit, json = false, keep = 0, resume, start }: Output): Promise<Trm> {
   const { config, options, settings, evalInterval, checkpointInterval } = run
   const checkpoint = join(out, 'model.safetensors')
   const trainingFile = join(out, 'training.safetensors')
@@ -93,6 +103,7 @@ export async function runTraining(engine: Engine, run: Run, data: { train: Datas
   const progress = new Progress(json ? false : undefined)
   const say = (text: string) => json || progress.note(text)
   const model = Trm.create(engine, config, { seed: options.seed })
+  if (start) loadTensors(model, start.tensors, run.from!)
   let averaged = model
   const kept = resume ? await keptSteps(out, resume.step) : []
   let bestAccuracy = resume ? await bestSoFar(bestFile) : -1
@@ -116,7 +127,7 @@ export async function runTraining(engine: Engine, run: Run, data: { train: Datas
   process.on('SIGTERM', stop)
   const [started, processorStart] = [performance.now(), process.cpuUsage()]
   say(`adapter: ${engine.adapter.description}`)
-  say(`model: ${config.tokenMixing ? 'token-mixing MLP' : 'attention'}, hidden ${config.hidden}, ${model.parameters.count.toLocaleString('en')} parameters; ${options.steps} steps of ${options.batchSize} slots`)
+  say(`model: ${config.tokenMixing ? 'token-mixing MLP' : 'attention'}, hidden ${config.hidden}, ${model.parameters.count.toLocaleString('en')} parameters${start ? ` of ${run.from}` : ''}${options.freezeNetwork ? ', frozen: puzzle embeddings alone are trained' : ''}; ${options.steps} steps of ${options.batchSize} slots`)
   if (resume) {
     say(`resumed at step ${resume.step} of ${options.steps}`)
     if (resume.adapter !== engine.adapter.description) say(`the run began on ${resume.adapter}: from here on its bits may be others`)
@@ -143,11 +154,12 @@ export async function runTraining(engine: Engine, run: Run, data: { train: Datas
     for await (const report of train(model, data.train, { ...options, resume, logInterval: stepOf(options.logInterval, evalInterval, checkpointInterval) })) {
       if (!begun) await begin()
       begun = true
-      const { step, totalSteps, loss, lmLoss, qHaltLoss, qContinueLoss, accuracy, exactAccuracy, qHaltAccuracy, steps, count, learningRate, stepsPerSecond } = report
+      const { step, totalSteps, loss, lmLoss, qHaltLoss, qContinueLoss, accuracy, exactAccuracy, qHaltAccuracy, steps, count, learningRate, cycles, latentSteps, stepsPerSecond } = report
+      const depth = options.curriculum?.length ? { cycles, latentSteps } : undefined
       averaged = report.averaged
       const left = (totalSteps - step) / stepsPerSecond
-      await log({ step, loss, lmLoss, qHaltLoss, qContinueLoss, count, accuracy, exactAccuracy, qHaltAccuracy, steps, learningRate, stepsPerSecond })
-      const text = `step ${step}/${totalSteps}  loss ${loss.toFixed(4)}  exact ${percent(exactAccuracy)}  ${stepsPerSecond.toFixed(2)} steps/s  ${duration(left)} left`
+      await log({ step, loss, lmLoss, qHaltLoss, qContinueLoss, count, accuracy, exactAccuracy, qHaltAccuracy, steps, learningRate, ...depth, stepsPerSecond })
+      const text = `step ${step}/${totalSteps}  loss ${loss.toFixed(4)}  exact ${percent(exactAccuracy)}${depth ? `  depth ${cycles}×${latentSteps}` : ''}  ${stepsPerSecond.toFixed(2)} steps/s  ${duration(left)} left`
       if (!json) progress.show(step, totalSteps, text)
       if (step % evalInterval === 0 || step === totalSteps) {
         const result = await evaluate(averaged, data.test, { limit: evalLimit, loss: options.loss, onProgress: (done, total) => json || progress.glimpse(done, total, `evaluating ${done}/${total}`) })
@@ -182,6 +194,14 @@ function spentUpTo(rows: string): { seconds: number; processorSeconds: number } 
 }
 
 const tenth = (seconds: number) => Math.round(10 * seconds) / 10
+
+/** The settings of a checkpoint's model, without what the data decides; none where the file holds no configuration. */
+async function shapeOf(checkpoint: string): Promise<Partial<RunSettings>> {
+  const bytes = await readBytes(checkpoint, 'checkpoint')
+  if (isTorch(bytes)) throw new UsageError(`${usage.command}: --from ${checkpoint}: a .pt file holds no configuration, expected --config PRESET|F.yaml with it`)
+  const { vocab_size: _, seq_len: __, num_puzzle_identifiers: ___, ...arch } = configToOfficial(readCheckpointConfig(bytes, checkpoint).config)
+  return { arch }
+}
 
 /** A logging interval that meets every evaluation and checkpoint. */
 function stepOf(...intervals: number[]): number {

@@ -1,9 +1,12 @@
 // Optimisers: AdamATan2 and AdamW over flat parameters with a moving average, SignSGD over touched rows of a table, and the learning rate.
-import { adam } from '../kernels/adam.js'
+import { adam, clipGradients, partCount, sumSquares } from '../kernels/adam.js'
 import { signSgd } from '../kernels/sign-sgd.js'
 import type { Engine } from './engine.js'
 import type { Parameters } from './parameters.js'
 import type { Tensor } from './tensor.js'
+
+/** More than any step. */
+const NEVER = 2 ** 32 - 1
 
 export interface AdamOptions {
   /** 'atan2' needs no epsilon and bounds each step by lr · π/2; 'adamw' is Loshchilov and Hutter's. */
@@ -14,6 +17,19 @@ export interface AdamOptions {
   weightDecay?: number
   /** Rate of the exponential moving average of the values; 0 keeps none. */
   emaRate?: number
+  /** Largest global norm of the gradients: longer ones are shortened to it, after the factor of `prepare`. 0: as they are. */
+  clipNorm?: number
+}
+
+/** Where an optimiser first met a number that is not finite. */
+export interface NotFinite {
+  /** As given to `prepare`. */
+  step: number
+  /** The first such parameter in the order of the parameters, and whether its gradient (or the square of it) was already so. */
+  name: string
+  what: 'gradient' | 'value'
+  /** Numbers of that step that are not finite. */
+  count: number
 }
 
 /** AdamATan2 (Everett et al., "Scaling Exponents Across Parameterizations and Optimizers", 2024) or AdamW. */
@@ -24,19 +40,23 @@ export class Adam {
   /** The moving average; the values themselves where none is kept. */
   readonly average: Parameters
   private readonly schedule: Tensor
+  private readonly broken: Tensor
+  private readonly sums: Tensor | undefined
   private readonly options: Required<AdamOptions>
 
   constructor(
     private readonly engine: Engine,
     readonly values: Parameters,
-    { algorithm = 'atan2', beta1 = 0.9, beta2 = 0.95, weightDecay = 0.1, emaRate = 0 }: AdamOptions = {},
+    { algorithm = 'atan2', beta1 = 0.9, beta2 = 0.95, weightDecay = 0.1, emaRate = 0, clipNorm = 0 }: AdamOptions = {},
   ) {
-    this.options = { algorithm, beta1, beta2, weightDecay, emaRate }
+    this.options = { algorithm, beta1, beta2, weightDecay, emaRate, clipNorm }
     this.gradients = values.like('gradients')
     this.m = values.like('first moments')
     this.v = values.like('second moments')
     this.average = emaRate > 0 ? values.like('moving average', true) : values
-    this.schedule = engine.zeros([4])
+    this.schedule = engine.zeros([5])
+    this.broken = engine.from(new Uint32Array([NEVER, NEVER, 0]))
+    if (clipNorm > 0) this.sums = engine.zeros([partCount(values.flat.size)])
   }
 
   /**
@@ -46,15 +66,26 @@ export class Adam {
    */
   prepare(step: number, learningRate: number, factor = 1): void {
     const { beta1, beta2, weightDecay } = this.options
-    this.engine.write(this.schedule, new Float32Array([1 - learningRate * weightDecay, learningRate / (1 - beta1 ** step), 1 / Math.sqrt(1 - beta2 ** step), factor]))
+    this.engine.write(this.schedule, new Float32Array([1 - learningRate * weightDecay, learningRate / (1 - beta1 ** step), 1 / Math.sqrt(1 - beta2 ** step), factor, step]))
   }
 
   /** Records the update with what stands in `gradients`. */
   step(): void {
-    const { algorithm, beta1, beta2, emaRate } = this.options
-    const { gradients, values, m, v, average, schedule } = this
-    const bound = { schedule, gradients: gradients.flat, values: values.flat, m: m.flat, v: v.flat, average: emaRate > 0 ? average.flat : this.unused }
-    this.engine.run(adam, bound, { count: values.flat.size, beta1, beta2, emaRate, atan2: algorithm === 'atan2' })
+    const { algorithm, beta1, beta2, emaRate, clipNorm } = this.options
+    const { engine, gradients, values, m, v, average, schedule, broken, sums } = this
+    const count = values.flat.size
+    if (sums) {
+      engine.run(sumSquares, { x: gradients.flat, sums }, { count })
+      engine.run(clipGradients, { sums, schedule }, { count, clipNorm })
+    }
+    const bound = { schedule, gradients: gradients.flat, values: values.flat, m: m.flat, v: v.flat, average: emaRate > 0 ? average.flat : this.unused, broken }
+    engine.run(adam, bound, { count, beta1, beta2, emaRate, atan2: algorithm === 'atan2' })
+  }
+
+  /** Where the first number that is not finite came up, in all steps so far; undefined where there was none. */
+  async firstNotFinite(): Promise<NotFinite | undefined> {
+    const [step, at, count] = new Uint32Array((await this.engine.readInt32(this.broken)).buffer)
+    return step === NEVER ? undefined : { step, name: this.values.nameAt(at >>> 1), what: at & 1 ? 'value' : 'gradient', count }
   }
 
   private unusedTensor: Tensor | undefined

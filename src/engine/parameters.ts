@@ -51,6 +51,11 @@ export class Parameters {
     return [...this.views.values()]
   }
 
+  /** The parameter that element `i` of the flat tensor belongs to. */
+  nameAt(i: number): string {
+    return this.names.findLast(name => this.places.get(name)!.start <= i)!
+  }
+
   /** New tensors of the same names and shapes: zeros, or a copy of the values. */
   like(label: string, copyValues = false): Parameters {
     const other = new Parameters(this.engine, this.shapes, label)

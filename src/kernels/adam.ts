@@ -1,5 +1,7 @@
-// AdamATan2 or AdamW with decoupled weight decay and an exponential moving average, over one flat range of parameters.
+// AdamATan2 or AdamW with decoupled weight decay and an exponential moving average, over one flat range of parameters; and the norm of their gradients, to clip it.
 import source from '../../shaders/adam.wgsl'
+import clipSource from '../../shaders/clip_gradients.wgsl'
+import squaresSource from '../../shaders/sum_squares.wgsl'
 import { defineKernel, divideUp, grid } from './kernel.js'
 
 const THREADS = 64
@@ -16,7 +18,7 @@ export interface AdamSize {
 export const adam = defineKernel<AdamSize>({
   name: 'adam',
   source,
-  bindings: { schedule: 'read', gradients: 'read', values: 'write', m: 'write', v: 'write', average: 'write' },
+  bindings: { schedule: 'read', gradients: 'read', values: 'write', m: 'write', v: 'write', average: 'write', broken: 'write' },
   constants: ({ count, beta1, beta2, emaRate, atan2 }) => ({
     THREADS,
     COUNT: count,
@@ -27,4 +29,29 @@ export const adam = defineKernel<AdamSize>({
     ATAN2: Number(atan2),
   }),
   workgroups: ({ count }) => grid(divideUp(count, THREADS)),
+})
+
+/** Workgroups of `sumSquares`, and threads of both kernels: a fixed partition, so the same gradients give the same norm. */
+const PARTS = 256
+
+/** How many sums of squares `sumSquares` leaves. */
+export function partCount(count: number): number {
+  return Math.min(PARTS, divideUp(count, PARTS))
+}
+
+export const sumSquares = defineKernel<{ count: number }>({
+  name: 'sum_squares',
+  source: squaresSource,
+  bindings: { x: 'read', sums: 'write' },
+  constants: ({ count }) => ({ THREADS: PARTS, COUNT: count, PARTS: partCount(count) }),
+  workgroups: ({ count }) => grid(partCount(count)),
+})
+
+/** Lowers the gradient factor of Adam's schedule so that the gradients' global norm is at most `clipNorm`. */
+export const clipGradients = defineKernel<{ count: number; clipNorm: number }>({
+  name: 'clip_gradients',
+  source: clipSource,
+  bindings: { sums: 'read', schedule: 'write' },
+  constants: ({ count, clipNorm }) => ({ PARTS: partCount(count), CLIP_NORM: clipNorm }),
+  workgroups: () => [1, 1, 1],
 })

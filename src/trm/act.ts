@@ -89,9 +89,10 @@ export class Slots {
    * What q_continue is to foretell (count), where the architecture trains it: the q of one more supervision step on the same puzzles.
    * The carry is as `approach` left it; it stays so.
    * @param x the embedded input
+   * @param model the slots' own, or the same to another depth
    */
-  continueTargets(x: Tensor): Tensor | undefined {
-    const { model, carry, count, steps } = this
+  continueTargets(x: Tensor, model = this.model): Tensor | undefined {
+    const { carry, count, steps } = this
     const { engine, config, schedule } = model
     if (!schedule.trainsContinue || config.supervisionSteps === 1) return undefined
     const targets = engine.tensor([count])

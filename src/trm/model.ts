@@ -41,7 +41,7 @@ export class Trm {
     readonly config: Readonly<TrmConfig>,
     /** What the network computes with; a moving average may stand in for the trained values. */
     readonly parameters: Parameters,
-    kept?: { starts: Readonly<Carry>; puzzleTable: Tensor | undefined; ropeTable: Tensor | undefined },
+    kept?: Trm,
   ) {
     const { hidden, heads, puzzles, puzzleWidth, positions, tokenMixing, ropeTheta } = config
     this.schedule = scheduleOf(config.architecture)
@@ -69,7 +69,14 @@ export class Trm {
 
   /** The same model computing with other values of its parameters, e.g. their moving average. */
   withParameters(parameters: Parameters): Trm {
-    return new Trm(this.engine, this.config, parameters, { starts: this.starts, puzzleTable: this.puzzleTable, ropeTable: this.ropeTable })
+    return new Trm(this.engine, this.config, parameters, this)
+  }
+
+  /** The same model thinking to another depth. @throws on one that its architecture cannot have */
+  withDepth(depth: Pick<TrmConfig, 'cycles' | 'latentSteps'>): Trm {
+    const config = checkConfig({ ...this.config, ...depth })
+    if (config.cycles !== depth.cycles || config.latentSteps !== depth.latentSteps) throw new Error(`config: a ${config.architecture} has no other depth than ${config.cycles} × ${config.latentSteps}`)
+    return new Trm(this.engine, config, this.parameters, this)
   }
 
   /** A value for each state of the carry. */

@@ -133,8 +133,9 @@ export function restoreTraining(trainer: Trainer, dataset: Dataset, state: Train
     }
   }
   compare(state.config, model.config, [...new Set([...Object.keys(state.config), ...Object.keys(model.config)])])
-  // Without a cosine the schedule's length says nothing, and a run may be made longer.
-  compare(state.options, options, OPTIONS.filter(field => field !== 'microBatch' && !(field === 'totalSteps' && options.minLearningRateRatio === 1)))
+  // Without a cosine and a curriculum the schedule's length says nothing, and a run may be made longer.
+  const scheduled = options.minLearningRateRatio !== 1 || options.curriculum.length > 0
+  compare({ ...TRAINER_DEFAULTS, ...state.options }, options, OPTIONS.filter(field => field !== 'microBatch' && (field !== 'totalSteps' || scheduled)))
   compare(sampler, { epochsPerPass, batchSize: options.batchSize }, ['epochsPerPass', 'batchSize'])
   if (state.data !== data) throw new Error(`${name}: it is of a training on other data (fingerprint ${state.data.slice(0, 12)}, expected ${data.slice(0, 12)}) — resume with the data that the run began with`)
   const batches = TrainingBatches.restore(dataset, sampler)

@@ -3,6 +3,7 @@ import type { DatasetMetadata } from '../data/dataset.js'
 import type { TrmConfig } from './config.js'
 import { configFromOfficial, officialField } from './official.js'
 import type { TrainOptions } from './train.js'
+import type { Stage } from './trainer.js'
 
 /** A run's settings as in the official YAML: training fields at the top, the model's under `arch`. */
 export interface RunSettings {
@@ -26,17 +27,21 @@ const DEFAULT_SETTINGS: RunSettings = {
   eval_interval: null,
   ema: false,
   ema_rate: 0.999,
+  freeze_weights: false,
+  load_checkpoint: null,
   // This project's own:
   steps: null,
   micro_batch: null,
   optimizer: 'atan2',
+  gradient_clip: 0,
+  depth_curriculum: null,
   log_interval: 10,
   checkpoint_interval: null,
   arch: { loss: { loss_type: 'stablemax_cross_entropy' } },
 }
 
 /** Official fields that say nothing about the computation. */
-const SILENT = ['defaults', 'hydra', 'data_paths', 'data_paths_test', 'evaluators', 'project_name', 'run_name', 'load_checkpoint', 'checkpoint_path', 'checkpoint_every_eval', 'eval_save_outputs', 'min_eval_interval']
+const SILENT = ['defaults', 'hydra', 'data_paths', 'data_paths_test', 'evaluators', 'project_name', 'run_name', 'checkpoint_path', 'checkpoint_every_eval', 'eval_save_outputs', 'min_eval_interval']
 
 const trmArch = { L_layers: 2, H_cycles: 3, L_cycles: 6 }
 const puzzlePreset = { epochs: 50000, eval_interval: 5000, weight_decay: 1.0, puzzle_emb_lr: 1e-4, puzzle_emb_weight_decay: 1.0, ema: true }
@@ -92,6 +97,8 @@ export const presets: Readonly<Record<string, { about: string; settings: RunSett
 export interface Run {
   config: TrmConfig
   options: TrainOptions & { steps: number; seed: number; logInterval: number }
+  /** Path of a checkpoint to begin with instead of random values. */
+  from: string | undefined
   /** Steps between two evaluations, and between two checkpoints. */
   evalInterval: number
   checkpointInterval: number
@@ -141,7 +148,13 @@ export function resolveRun(given: Partial<RunSettings>, metadata: DatasetMetadat
     }
     return value
   }
-  if (typeof settings.ema !== 'boolean') throw new Error(`config: ema is ${JSON.stringify(settings.ema)}, expected true or false`)
+  const flag = (name: string): boolean => {
+    const value = settings[name]
+    if (typeof value !== 'boolean') throw new Error(`config: ${name} is ${JSON.stringify(value)}, expected true or false`)
+    return value
+  }
+  const { load_checkpoint: from } = settings
+  if (from !== null && typeof from !== 'string') throw new Error(`config: load_checkpoint is ${JSON.stringify(from)}, expected the path of a checkpoint`)
   const { loss, ...arch } = settings.arch
   const lossType = (loss as Record<string, unknown>)?.loss_type
   if (lossType !== 'stablemax_cross_entropy' && lossType !== 'softmax_cross_entropy') throw new Error(`config: arch.loss.loss_type is ${JSON.stringify(lossType)}, expected stablemax_cross_entropy or softmax_cross_entropy`)
@@ -170,17 +183,30 @@ export function resolveRun(given: Partial<RunSettings>, metadata: DatasetMetadat
       weightDecay: number('weight_decay', 0, 100, false),
       puzzleLearningRate: number('puzzle_emb_lr', 0, 10, false),
       puzzleWeightDecay: number('puzzle_emb_weight_decay', 0, 100, false),
-      emaRate: settings.ema ? number('ema_rate', 0, 0.9999999, false) : 0,
+      emaRate: flag('ema') ? number('ema_rate', 0, 0.9999999, false) : 0,
       optimizer,
       loss: lossType === 'stablemax_cross_entropy' ? 'stablemax' : 'softmax',
+      clipNorm: number('gradient_clip', 0, 1e30, false),
+      curriculum: curriculumOf(settings.depth_curriculum),
+      freezeNetwork: flag('freeze_weights'),
       seed: number('seed', 0, 2 ** 32 - 1),
       logInterval: number('log_interval', 1),
       epochsPerPass: asEpochs && settings.eval_interval !== null ? number('eval_interval', 1) : undefined,
     },
+    from: from ?? undefined,
     evalInterval,
     checkpointInterval,
     settings,
   }
+}
+
+/** Stages as [share of the steps, H_cycles, L_cycles] each; "cgar" is the paper's. */
+function curriculumOf(given: unknown): Stage[] {
+  const rows = given === 'cgar' ? [[0.3, 1, 2], [0.6, 2, 4]] : (given ?? [])
+  if (!Array.isArray(rows) || !rows.every(row => Array.isArray(row) && row.length === 3 && row.every(Number.isFinite))) {
+    throw new Error(`config: depth_curriculum is ${JSON.stringify(given)}, expected cgar or a list of [share of the steps, H_cycles, L_cycles], e.g. [[0.3, 1, 2], [0.6, 2, 4]]`)
+  }
+  return rows.map(([until, cycles, latentSteps]) => ({ until, cycles, latentSteps }))
 }
 
 function isRecord(value: unknown): value is Record<string, unknown> {

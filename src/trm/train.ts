@@ -24,6 +24,9 @@ export interface TrainingReport extends TrainingMetrics {
   step: number
   totalSteps: number
   learningRate: number
+  /** Depth of this step; the model's own where there is no curriculum. */
+  cycles: number
+  latentSteps: number
   stepsPerSecond: number
   /** The model with the moving average of its parameters: what to evaluate and to save. */
   averaged: Trm
@@ -35,7 +38,7 @@ export interface TrainingReport extends TrainingMetrics {
 /**
  * Trains a model on the training split of a dataset, from the beginning or from a state.
  * @throws when model and data do not fit, when the batch does not fit the adapter, when the state to resume is of another training,
- * or when the loss is no longer a number
+ * or when a gradient, a parameter or the loss is no longer a finite number
  */
 export async function* train(model: Trm, dataset: Dataset, options: TrainOptions): AsyncGenerator<TrainingReport, void, undefined> {
   const { steps, logInterval = 10, logSeconds, epochsPerPass, resume, ...rest } = options
@@ -57,16 +60,19 @@ export async function* train(model: Trm, dataset: Dataset, options: TrainOptions
   let [since, sinceStep] = [performance.now(), trainer.step]
   while (trainer.step < steps) {
     const { learningRate } = trainer.rates()
+    const { cycles, latentSteps } = trainer.atDepth.config
     trainer.run(batches.next())
     await engine.pace()
     const { step } = trainer
     const isDue = logSeconds === undefined ? step % logInterval === 0 : performance.now() - since >= 1000 * logSeconds
     if (!isDue && step !== steps) continue
-    const metrics = await trainer.readMetrics()
-    if (!Number.isFinite(metrics.loss)) throw new Error(`train: the loss is ${metrics.loss} at step ${step} — lower the learning rate (now ${learningRate}) or lengthen the warm-up`)
+    const [metrics, broken] = await Promise.all([trainer.readMetrics(), trainer.optimizer.firstNotFinite()])
+    const hint = `lower the learning rate (now ${learningRate}), lengthen the warm-up or clip the gradients`
+    if (broken) throw new Error(`train: step ${broken.step} left ${broken.count} numbers that are not finite, the first in the ${broken.what} of ${broken.name} — ${hint}`)
+    if (!Number.isFinite(metrics.loss)) throw new Error(`train: the loss is ${metrics.loss} at step ${step} — ${hint}`)
     const now = performance.now()
     const stepsPerSecond = ((step - sinceStep) * 1000) / (now - since)
-    yield { ...metrics, step, totalSteps: steps, learningRate, stepsPerSecond, averaged: trainer.averaged, trainer, saveTraining: save }
+    yield { ...metrics, step, totalSteps: steps, learningRate, cycles, latentSteps, stepsPerSecond, averaged: trainer.averaged, trainer, saveTraining: save }
     ;[since, sinceStep] = [performance.now(), step]
   }
 }

@@ -5,6 +5,14 @@ import { type LossType, metricsTensor, type Puzzles, Slots } from './act.js'
 import { innerWidth, lengthOf } from './config.js'
 import type { Trm } from './model.js'
 
+/** A stage of a depth curriculum. */
+export interface Stage {
+  /** Share of all steps at which it ends, 0 … 1. */
+  until: number
+  cycles: number
+  latentSteps: number
+}
+
 /** Hyper-parameters; the defaults are the published ones for Sudoku. */
 export interface TrainerOptions {
   /** Slots of a batch. */
@@ -28,6 +36,12 @@ export interface TrainerOptions {
   loss?: LossType
   /** Keep less and compute again what the gradients need: the same bits with less memory, in more time. Default false. */
   recompute?: boolean
+  /** Largest global norm of the parameters' gradients; longer ones are shortened to it. 0: as they are. */
+  clipNorm?: number
+  /** Stages of less depth to begin with, one after the other; then the model's own. CGAR, arXiv 2511.08653. */
+  curriculum?: readonly Stage[]
+  /** Trains the puzzle embeddings alone, e.g. to adapt to new ARC tasks. */
+  freezeNetwork?: boolean
   /** Seed of the halting exploration. */
   seed?: number
 }
@@ -45,6 +59,9 @@ export const TRAINER_DEFAULTS: Required<Omit<TrainerOptions, 'batchSize' | 'micr
   emaRate: 0.999,
   optimizer: 'atan2',
   loss: 'stablemax',
+  clipNorm: 0,
+  curriculum: [],
+  freezeNetwork: false,
   seed: 0,
 }
 
@@ -76,6 +93,7 @@ export class Trainer {
   private readonly puzzleOptimizer: SparseSignSgd | undefined
   private readonly clock: Tensor
   private readonly metrics: Tensor
+  private readonly stages: readonly { end: number; model: Trm }[]
   private stepsSinceReading = 0
 
   constructor(
@@ -87,8 +105,11 @@ export class Trainer {
     if (!Number.isInteger(batchSize) || batchSize < 1) throw new Error(`train: batchSize is ${batchSize}, expected a whole number of at least 1`)
     const microBatch = microBatchSize(model, batchSize, options.microBatch)
     this.options = { recompute: false, ...TRAINER_DEFAULTS, ...options, microBatch }
-    const { optimizer, beta1, beta2, weightDecay, puzzleWeightDecay, emaRate } = this.options
-    this.optimizer = new Adam(engine, model.parameters, { algorithm: optimizer, beta1, beta2, weightDecay, emaRate })
+    const { optimizer, beta1, beta2, weightDecay, puzzleWeightDecay, emaRate, clipNorm, curriculum, totalSteps, freezeNetwork } = this.options
+    if (freezeNetwork && !puzzleTable) throw new Error('train: freezeNetwork leaves nothing to train in a model without puzzle embeddings — give it a puzzleWidth')
+    if (curriculum.some(({ until }, i) => !(until > (curriculum[i - 1]?.until ?? 0) && until <= 1))) throw new Error(`train: the stages of the curriculum end at ${curriculum.map(({ until }) => until).join(', ')} of the steps, expected rising shares of up to 1`)
+    this.stages = curriculum.map(({ until, ...depth }) => ({ end: until * totalSteps, model: model.withDepth(depth) }))
+    this.optimizer = new Adam(engine, model.parameters, { algorithm: optimizer, beta1, beta2, weightDecay, emaRate, clipNorm })
     const chunks: Slots[] = []
     for (let first = 0; first < batchSize; first += microBatch) chunks.push(new Slots(model, Math.min(microBatch, batchSize - first), first))
     this.chunks = chunks
@@ -105,6 +126,11 @@ export class Trainer {
   get averaged(): Trm {
     const { average } = this.optimizer
     return average === this.model.parameters ? this.model : this.model.withParameters(average)
+  }
+
+  /** The model at the depth of the coming step. */
+  get atDepth(): Trm {
+    return this.stages.find(({ end }) => this.step < end)?.model ?? this.model
   }
 
   /** Learning rates of the coming step. */
@@ -132,22 +158,22 @@ export class Trainer {
       const [only] = this.chunks
       this.puzzleOptimizer.step(this.chunks.length === 1 ? only.puzzleIds : this.puzzleIds!, this.puzzleGradients!)
     }
-    this.optimizer.step()
+    if (!this.options.freezeNetwork) this.optimizer.step()
     this.step++
     this.stepsSinceReading++
   }
 
   private runChunk(chunk: Slots, accumulate: boolean, inspect: Parameters<Trainer['run']>[1]): void {
-    const { model, optimizer } = this
+    const { atDepth: model, optimizer } = this
     const { engine, config } = model
-    const { batchSize, loss, recompute } = this.options
+    const { batchSize, loss, recompute, freezeNetwork } = this.options
     chunk.restart()
     const rows = chunk.puzzleRows()
     const x = model.embed(chunk.inputs, rows)
     model.approach(chunk.carry, x)
-    const continueTargets = chunk.continueTargets(x)
-    const trained = model.parameters.all()
-    const targets = optimizer.gradients.all()
+    const continueTargets = chunk.continueTargets(x, model)
+    const trained = freezeNetwork ? [] : model.parameters.all()
+    const targets = freezeNetwork ? [] : optimizer.gradients.all()
     let rowGradients: Tensor | undefined
     if (rows) rowGradients = this.chunks.length === 1 ? this.puzzleGradients! : engine.tensor(rows.shape)
     // Parameters add up over the chunks; a chunk's puzzle rows are its own.

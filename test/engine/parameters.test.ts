@@ -51,4 +51,9 @@ test('wrong names and sizes', () => {
   assert.throws(() => parameters.write('bias', new Float32Array(3)), /^parameters: bias has shape \[2\], got 3 values$/)
 })
 
+test('which parameter an element of the flat tensor belongs to', () => {
+  const parameters = new Parameters(engine, { first: [64], second: [65], third: [1] })
+  assert.equal([0, 63, 64, 128, 191, 192].map(i => parameters.nameAt(i)), ['first', 'first', 'second', 'second', 'second', 'third'])
+})
+
 test.run()

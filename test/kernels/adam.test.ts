@@ -1,4 +1,4 @@
-// AdamATan2, AdamW and the moving average over several steps; parameters without a gradient.
+// AdamATan2, AdamW and the moving average over several steps; parameters without a gradient; clipping; what is not finite.
 import { test } from 'uvu'
 import * as assert from 'uvu/assert'
 import { Adam, type AdamOptions, Parameters } from '../../src/engine/index.js'
@@ -81,6 +81,55 @@ test('quarters of the plane: gradients that turn', async () => {
   }
   // Three steps of atan2, see above.
   close('adam, turning', (await parameters.read()).get('w')!, before.values, { scale: 1, c: 64 })
+})
+
+test('clipping by global norm', async () => {
+  for (const [count, clipNorm, magnitude] of [[1, 1, 3], [65, 0.5, 1], [1009, 1e4, 1], [70_001, 2, 1e-2], [70_001, 1e-3, 1e3]]) {
+    const parameters = new Parameters(engine, { w: [count], other: [7] })
+    const adam = new Adam(engine, parameters, { beta1: 0, clipNorm })
+    const w = values(3, count, magnitude)
+    const other = values(4, 7, magnitude)
+    // The factor comes first: gradients of twice the size, halved.
+    adam.prepare(1, 0, 0.5)
+    adam.gradients.write('w', w.map(g => 2 * g))
+    adam.gradients.write('other', other.map(g => 2 * g))
+    adam.step()
+    const norm = Math.sqrt([...w, ...other].reduce((sum, g) => sum + g * g, 0))
+    const factor = Math.min(1, clipNorm / (norm + 1e-6))
+    // β1 = 0: the first moment is the gradient. Squares are added in up to 70,001 / 65,536 + 8 steps per part, and 256 parts.
+    close('clip_gradients, first moment', (await adam.m.read()).get('w')!, w.map(g => g * factor), { scale: w.map(g => Math.abs(g * factor)), depth: 256 })
+    const again = new Adam(engine, parameters, { beta1: 0, clipNorm })
+    again.prepare(1, 0, 0.5)
+    engine.copy(adam.gradients.flat, again.gradients.flat)
+    again.step()
+    assert.equal(await engine.read(again.m.flat), await engine.read(adam.m.flat), 'the same bits')
+  }
+})
+
+test('the first number that is not finite is found, with its step and its parameter', async () => {
+  for (const algorithm of ['atan2', 'adamw'] as const) {
+    for (const bad of [NaN, Infinity, -Infinity, 1e30]) {
+      const adam = new Adam(engine, new Parameters(engine, { first: [3], second: [130], third: [2] }), { algorithm })
+      const run = async (step: number, gradients: Record<string, number[]>) => {
+        adam.prepare(step, 0.1)
+        for (const [name, values] of Object.entries(gradients)) adam.gradients.write(name, new Float32Array(values))
+        adam.step()
+        return adam.firstNotFinite()
+      }
+      const fine = new Array(130).fill(0.5)
+      assert.is(await run(1, { first: [1, -2, 1e18], second: fine, third: [0, 1e-30] }), undefined)
+      // 1e30 is finite, its square is not.
+      const found = { step: 2, name: 'second', what: 'gradient', count: 3 }
+      assert.equal(await run(2, { second: fine.map((g, i) => (i === 129 || i === 77 ? bad : g)), third: [bad, 1] }), found)
+      assert.equal(await run(3, { first: [bad, bad, bad] }), found, 'a later one is not the first')
+    }
+  }
+  const parameters = new Parameters(engine, { first: [3], second: [130] })
+  const adam = new Adam(engine, parameters)
+  parameters.write('second', new Float32Array(130).fill(NaN))
+  adam.prepare(7, 0.1)
+  adam.step()
+  assert.equal(await adam.firstNotFinite(), { step: 7, name: 'second', what: 'value', count: 130 })
 })
 
 test.run()

@@ -49,6 +49,8 @@ const CASES: [name: string, config: TrmConfig, options: Partial<TrainOptions>][]
   ['attention in micro-batches of 4', ATTENTION, { microBatch: 4 }],
   ['token mixing in micro-batches of 4', MIXING, { microBatch: 4 }],
   ['the Hierarchical Reasoning Model', HRM, {}],
+  ['a curriculum of depth, clipping', ATTENTION, { clipNorm: 0.1, curriculum: [{ until: 0.3, cycles: 1, latentSteps: 1 }, { until: 0.7, cycles: 1, latentSteps: 2 }] }],
+  ['a frozen network', MIXING, { freezeNetwork: true }],
   ['no puzzle embedding, no average, a cosine, AdamW', BARE, { emaRate: 0, minLearningRateRatio: 0.1, optimizer: 'adamw' }],
 ]
 
@@ -113,6 +115,11 @@ test('states of other data, configurations and options are refused with the reas
   assert.match(await refusal(state, ATTENTION, { batchSize: 4 }), /with batchSize 6, this one has 4 /)
   assert.match(await refusal(state, ATTENTION, { seed: 4 }), /with seed 3, this one has 4 /)
   assert.match(await refusal(state, ATTENTION, { epochsPerPass: 2 }), /with epochsPerPass 1, this one has 2 /)
+  assert.match(await refusal(state, ATTENTION, { clipNorm: 1 }), /with clipNorm 0, this one has 1 /)
+  const stages = { curriculum: [{ until: 0.5, cycles: 1, latentSteps: 1 }] }
+  assert.match(await refusal(state, ATTENTION, stages), /with curriculum \[\], this one has \[\{"until":0\.5/)
+  const staged = readTraining((await run(engine, ATTENTION, stages, 2)).training, 'b.safetensors')
+  assert.match(await refusal(staged, ATTENTION, { ...stages, steps: 12 }), /with totalSteps 10, this one has 12 /)
   assert.match(await refusal(state, ATTENTION, { minLearningRateRatio: 0.5 }), /with minLearningRateRatio 1, this one has 0\.5 /)
 })
 

@@ -1,10 +1,12 @@
-// Training steps: the same bits each time, nothing new from the second step on, and micro-batches that change nothing.
+// Training steps: the same bits each time, nothing new from the second step on, micro-batches that change nothing; curriculum, clipping, a frozen network, the end of what is not finite.
 import { test } from 'uvu'
 import * as assert from 'uvu/assert'
+import { generateSudoku } from '../../src/data/sudoku.js'
 import type { Engine } from '../../src/engine/index.js'
 import { saveCheckpoint } from '../../src/trm/checkpoint.js'
 import type { TrmConfig } from '../../src/trm/config.js'
 import { Trm } from '../../src/trm/model.js'
+import { train } from '../../src/trm/train.js'
 import { Trainer, type TrainerOptions } from '../../src/trm/trainer.js'
 import { openEngine } from '../engine-under-test.js'
 import { ATTENTION, BARE, distance, LEARNED, puzzles, TOKEN_MIXING } from './samples.js'
@@ -149,7 +151,87 @@ test('one supervision step per puzzle', async () => {
   assert.ok(Number.isFinite(loss))
 })
 
+test('a curriculum of depth: the steps of each stage are those of a model of that depth', async () => {
+  const stages = [{ until: 0.25, cycles: 1, latentSteps: 1 }, { until: 0.5, cycles: 1, latentSteps: 2 }]
+  for (const config of [ATTENTION, { ...ATTENTION, architecture: 'hrm', highLayers: 1, puzzleSlots: 0 } as TrmConfig]) {
+    const staged = trainerOf(config, { totalSteps: 8, curriculum: stages })
+    const depths: number[][] = []
+    for (let i = 0; i < 6; i++) {
+      const { cycles, latentSteps } = staged.atDepth.config
+      depths.push([cycles, latentSteps])
+      // The same step by a trainer of the whole depth, set to where the staged one stands.
+      const whole = trainerOf({ ...config, cycles, latentSteps }, { totalSteps: 8 })
+      const pairs = [
+        [staged.model.parameters.flat, whole.model.parameters.flat],
+        [staged.optimizer.m.flat, whole.optimizer.m.flat],
+        [staged.optimizer.v.flat, whole.optimizer.v.flat],
+        [staged.model.puzzleTable!, whole.model.puzzleTable!],
+        ...(['steps', 'halted', 'inputs', 'labels', 'puzzleIds'] as const).map(name => [staged.chunks[0][name], whole.chunks[0][name]]),
+        ...Object.keys(staged.chunks[0].carry).map(state => [staged.chunks[0].carry[state], whole.chunks[0].carry[state]]),
+      ]
+      for (const [from, to] of pairs) engine.copy(from, to)
+      whole.step = staged.step
+      run(whole, 1)
+      run(staged, 1)
+      for (const [ours, theirs] of pairs) assert.equal(await engine.readInt32(ours), await engine.readInt32(theirs), `step ${i + 1}`)
+    }
+    assert.equal(depths, [[1, 1], [1, 1], [1, 2], [1, 2], [2, 2], [2, 2]])
+  }
+})
+
+test('a frozen network: the puzzle table alone learns, by the same gradients', async () => {
+  for (const [microBatch, recompute] of [[6, false], [4, false], [4, true]] as const) {
+    const frozen = trainerOf(TOKEN_MIXING, { freezeNetwork: true, microBatch, recompute })
+    const free = trainerOf(TOKEN_MIXING, { microBatch })
+    const before = await engine.read(frozen.model.parameters.flat)
+    run(frozen, 1)
+    run(free, 1)
+    assert.equal(await engine.read(frozen.puzzleGradients!), await engine.read(free.puzzleGradients!))
+    run(frozen, 4)
+    assert.equal(await engine.read(frozen.model.parameters.flat), before)
+    assert.equal(await engine.read(frozen.averaged.parameters.flat), before)
+    assert.ok((await engine.read(frozen.model.puzzleTable!)).every(Number.isFinite))
+    assert.not.equal(await engine.read(frozen.model.puzzleTable!), await engine.read(trainerOf(TOKEN_MIXING).model.puzzleTable!))
+  }
+})
+
+test('clipped gradients: a step of AdamW to the norm, and none where they are short', async () => {
+  const moments = async (clipNorm: number) => {
+    const trainer = trainerOf(ATTENTION, { optimizer: 'adamw', clipNorm, beta1: 0 })
+    run(trainer, 1)
+    return engine.read(trainer.optimizer.m.flat)
+  }
+  const norm = (values: Float32Array) => Math.sqrt(values.reduce((sum, g) => sum + g * g, 0))
+  const free = await moments(0)
+  assert.equal(await moments(2 * norm(free)), free)
+  const clipped = await moments(0.5 * norm(free))
+  assert.ok(Math.abs(norm(clipped) / norm(free) - 0.5) < 1e-5)
+  assert.ok(distance(clipped.map(g => 2 * g), free) < 1e-5)
+})
+
+test('training ends with the step and the tensor where a number is not finite', async () => {
+  const { train: data } = generateSudoku({ size: 4, train: 20, test: 2, clues: 6 })
+  const { vocabSize: vocabulary, seqLen: cells } = data.metadata
+  const reports = async (poison: (trainer: Trainer, step: number) => void) => {
+    let last = 0
+    try {
+      for await (const { step, trainer } of train(Trm.create(engine, { ...ATTENTION, vocabulary, cells, puzzles: 1 }), data, { batchSize: 4, steps: 20, logInterval: 4, warmupSteps: 1 })) poison(trainer, (last = step))
+    } catch (error) {
+      return [last, (error as Error).message]
+    }
+    return [last]
+  }
+  assert.equal(await reports(() => {}), [20])
+  const [last, message] = await reports(({ model }, step) => step === 8 && model.parameters.write('layers.1.mlp.down', new Float32Array(model.parameters.get('layers.1.mlp.down').size).fill(NaN)))
+  assert.is(last, 8)
+  assert.match(String(message), /^train: step 9 left \d+ numbers that are not finite, the first in the gradient of tokens — lower the learning rate \(now 0\.0001\), lengthen the warm-up or clip the gradients$/)
+})
+
 test('options that cannot be', () => {
+  assert.throws(() => trainerOf(BARE, { freezeNetwork: true }), /^train: freezeNetwork leaves nothing to train/)
+  assert.throws(() => trainerOf(ATTENTION, { curriculum: [{ until: 0.5, cycles: 1, latentSteps: 1 }, { until: 0.4, cycles: 1, latentSteps: 1 }] }), /^train: the stages of the curriculum end at 0\.5, 0\.4 of the steps, expected rising shares of up to 1$/)
+  assert.throws(() => trainerOf(ATTENTION, { curriculum: [{ until: 0.5, cycles: 0, latentSteps: 1 }] }), /^config: cycles is 0/)
+  assert.throws(() => trainerOf({ ...ATTENTION, architecture: 'transformer', highLayers: 1 }, { curriculum: [{ until: 0.5, cycles: 2, latentSteps: 1 }] }), /^config: a transformer has no other depth than 1 × 1$/)
   assert.throws(() => trainerOf(ATTENTION, { batchSize: 0 }), /^train: batchSize is 0, expected a whole number of at least 1$/)
   assert.throws(() => trainerOf(ATTENTION, { microBatch: 0.5 }), /^train: microBatch is 0.5, expected a whole number of at least 1$/)
   const most = engine.adapter.maxTensorBytes
