@@ -246,6 +246,11 @@ export class Engine {
     }
   }
 
+  /** Whether what is computed now is recorded for its derivative: an operation without one may be used where not. */
+  get isRecording(): boolean {
+    return this.tape?.isRecording ?? false
+  }
+
   /**
    * Memory for time: keeps the result of `compute` alone, and computes again what lies between when the gradients want it.
    * The gradients have the same bits. Outside of `gradients` it just computes.

@@ -5,7 +5,7 @@ import { gatherBackward } from '../kernels/gather.js'
 import { columnSums } from '../kernels/column-sums.js'
 import { ropeTable } from '../kernels/rope.js'
 import {
-  add, attention, type Engine, firstPosition, linear, mix, Parameters, Random, rmsnorm, rope, type Shape, swiglu, type Tensor, truncatedNormal,
+  add, attention, type Engine, firstPosition, linear, mlpBlock, Parameters, Random, rmsnorm, rope, type Shape, type Tensor, truncatedNormal,
 } from '../engine/index.js'
 import { checkConfig, innerWidth, lengthOf, slotCount, type TrmConfig } from './config.js'
 import { type Net, netsOf, type Schedule, scheduleOf } from './schedules.js'
@@ -119,18 +119,17 @@ export class Trm {
   network(h: Tensor, injection?: Tensor, into?: Tensor, net: Net = 'layers'): Tensor {
     const { engine } = this
     const { [net]: layers, epsilon, tokenMixing, heads } = this.config
-    if (injection) h = add(engine, h, injection)
     for (let k = 0; k < layers; k++) {
+      const added = k === 0 ? injection : undefined
       if (tokenMixing) {
-        const inner = swiglu(engine, mix(engine, h, this.weight(`${net}.${k}.mix.gateUp`)), -2)
-        h = rmsnorm(engine, mix(engine, inner, this.weight(`${net}.${k}.mix.down`)), { residual: h, axis: -2, epsilon })
+        h = mlpBlock(engine, h, this.weight(`${net}.${k}.mix.gateUp`), this.weight(`${net}.${k}.mix.down`), { injection: added, axis: -2, epsilon })
       } else {
+        if (added) h = add(engine, h, added)
         const qkv = linear(engine, h, this.weight(`${net}.${k}.attention.qkv`))
         const seen = attention(engine, this.ropeTable ? rope(engine, qkv, this.ropeTable, heads) : qkv, heads)
         h = rmsnorm(engine, linear(engine, seen, this.weight(`${net}.${k}.attention.output`)), { residual: h, epsilon })
       }
-      const inner = swiglu(engine, linear(engine, h, this.weight(`${net}.${k}.mlp.gateUp`)))
-      h = rmsnorm(engine, linear(engine, inner, this.weight(`${net}.${k}.mlp.down`)), { residual: h, epsilon, into: k === layers - 1 ? into : undefined })
+      h = mlpBlock(engine, h, this.weight(`${net}.${k}.mlp.gateUp`), this.weight(`${net}.${k}.mlp.down`), { axis: -1, epsilon, into: k === layers - 1 ? into : undefined })
     }
     return h
   }

@@ -1,0 +1,54 @@
+// A whole SwiGLU block with its residual and norm in one dispatch, over the last axis or over the one before it, forward only.
+import columns from '../../shaders/mlp_block_columns.wgsl'
+import rows from '../../shaders/mlp_block_rows.wgsl'
+import { defineKernel, grid, divideUp, TEXELS_PER_ROW } from './kernel.js'
+
+export interface MlpBlockSize {
+  batch: number
+  length: number
+  width: number
+  /** Inner width of the SwiGLU. */
+  inner: number
+  /** The axis of (batch, length, width) that the block works on. */
+  axis: -1 | -2
+  hasInjection: boolean
+  epsilon: number
+}
+
+const bindings = { h: 'texels', injection: 'texels', gateUp: 'texels', down: 'texels', y: 'write' } as const
+const flags = ({ hasInjection, epsilon }: MlpBlockSize) => ({ TEXELS_PER_ROW, EPSILON: String(epsilon), HAS_INJECTION: String(hasInjection) })
+const tiles = ({ batch, width }: MlpBlockSize) => (batch * width) / 32
+/** Rows that a subgroup owns: what its registers hold, more where the weights of many columns are loaded for them. */
+const rowsOf = ({ width }: MlpBlockSize) => (width < 128 ? 8 : 16)
+
+const rowTiles = (size: MlpBlockSize) => divideUp(size.batch * size.length, rowsOf(size))
+
+/** Over the positions, in registers: up to 24 of them, and columns in 32s. */
+export const mlpBlockColumns = defineKernel<MlpBlockSize>({
+  name: 'mlp_block_columns',
+  source: columns,
+  bindings,
+  parameters: size => ({ width: size.width, inner: size.inner, groups: tiles(size) }),
+  constants: () => ({}),
+  lines: size => ({ ...flags(size), LENGTH: size.length }),
+  workgroups: size => grid(tiles(size)),
+})
+
+/** Over the last axis: of 32, 64, 96 or 128 columns. */
+export const mlpBlockRows = defineKernel<MlpBlockSize>({
+  name: 'mlp_block_rows',
+  source: rows,
+  bindings,
+  parameters: size => ({ rows: size.batch * size.length, inner: size.inner, groups: rowTiles(size) }),
+  constants: () => ({}),
+  lines: size => ({ ...flags(size), ROWS: rowsOf(size), SETS: size.width / 32 }),
+  workgroups: size => grid(rowTiles(size)),
+})
+
+/** The kernel that computes this size in one dispatch, if there is one. */
+export function mlpBlockKernel(size: MlpBlockSize): typeof mlpBlockRows | undefined {
+  const { axis, length, width, inner } = size
+  if (width % 32) return undefined
+  if (axis === -2) return length <= 24 && inner % 8 === 0 ? mlpBlockColumns : undefined
+  return width <= 128 && inner % 32 === 0 ? mlpBlockRows : undefined
+}

@@ -1,0 +1,95 @@
+// Blocks of norm(s + down(silu(gate) · up)) over either axis: every variant, and the derivative.
+import { test } from 'uvu'
+import * as assert from 'uvu/assert'
+import { mlpBlock, type Tensor } from '../../src/engine/index.js'
+import { mlpBlockFamily } from '../../src/engine/ops/mlp-block.js'
+import { close, printShares } from '../close.js'
+import { checkGradients } from '../differences.js'
+import { openEngine } from '../engine-under-test.js'
+import * as oracle from '../oracle.js'
+import { values } from '../shapes.js'
+
+const engine = await openEngine()
+test.after(() => {
+  engine.close()
+  printShares()
+})
+
+const epsilon = 1e-5
+
+interface Shape {
+  batch: number
+  length: number
+  width: number
+  inner: number
+  axis: -1 | -2
+}
+
+/** In float64, from the oracles of the parts. */
+function truth(h: Float64Array, injection: Float64Array | undefined, gateUp: Float64Array, down: Float64Array, { batch, length, width, inner, axis }: Shape): Float64Array {
+  const s = injection ? h.map((v, i) => v + injection[i]) : h
+  if (axis === -1) {
+    const rows = batch * length
+    const gates = oracle.matmul(s, gateUp, { m: rows, n: 2 * inner, k: width, transposeB: true })
+    const out = oracle.matmul(oracle.swiglu(gates, { half: inner }), down, { m: rows, n: width, k: inner, transposeB: true })
+    return oracle.rmsnorm(out, s, { width, inner: 1, epsilon })
+  }
+  const gates = oracle.matmul(gateUp, s, { m: 2 * inner, n: width, k: length, batch, sharedA: true })
+  const out = oracle.matmul(down, oracle.swiglu(gates, { half: inner, inner: width }), { m: length, n: width, k: inner, batch, sharedA: true })
+  return oracle.rmsnorm(out, s, { width: length, inner: width, epsilon })
+}
+
+function inputsOf({ batch, length, width, inner, axis }: Shape) {
+  const over = axis === -1 ? width : length
+  const [h, injection] = [1, 2].map(seed => ({ data: values(seed, batch * length * width), shape: [batch, length, width] }))
+  return { h, injection, gateUp: { data: values(3, 2 * inner * over, 0.5), shape: [2 * inner, over] }, down: { data: values(4, over * inner, 0.5), shape: [over, inner] } }
+}
+
+const shapes: Shape[] = [
+  { batch: 3, length: 17, width: 64, inner: 256, axis: -2 },
+  { batch: 1, length: 1, width: 32, inner: 8, axis: -2 },
+  { batch: 2, length: 24, width: 96, inner: 16, axis: -2 },
+  { batch: 2, length: 9, width: 33, inner: 10, axis: -2 },
+  { batch: 3, length: 17, width: 64, inner: 256, axis: -1 },
+  { batch: 1, length: 1, width: 32, inner: 32, axis: -1 },
+  { batch: 2, length: 19, width: 96, inner: 64, axis: -1 },
+  { batch: 1, length: 33, width: 128, inner: 96, axis: -1 },
+  { batch: 2, length: 5, width: 31, inner: 7, axis: -1 },
+]
+
+for (const { name, available } of mlpBlockFamily.variants) {
+  test(`variant ${name}`, async () => {
+    engine.variants.force('mlp block', name)
+    let ran = 0
+    for (const shape of shapes) {
+      const { h, injection, gateUp, down } = inputsOf(shape)
+      for (const added of [undefined, injection]) {
+        if (!available(engine.adapter, { ...shape, hasInjection: added !== undefined, epsilon })) continue
+        const tensors = [h, gateUp, down].map(({ data, shape }) => engine.from(data, shape))
+        const y = mlpBlock(engine, tensors[0], tensors[1], tensors[2], { injection: added && engine.from(added.data, added.shape), axis: shape.axis, epsilon })
+        const [a, b, c, d] = [h.data, added?.data, gateUp.data, down.data].map(data => data && Float64Array.from(data))
+        const over = shape.axis === -1 ? shape.width : shape.length
+        // Of three sums one after the other, the last of values around one.
+        close(`mlp block ${name} ${JSON.stringify(shape)}`, await engine.read(y), truth(a!, b, c!, d!, shape), { scale: 4 * Math.sqrt(shape.inner), depth: over })
+        ran++
+      }
+    }
+    if (name === 'composed') assert.is(ran, 2 * shapes.length)
+    engine.variants.force('mlp block', undefined)
+  })
+}
+
+test('gradients', async () => {
+  for (const axis of [-1, -2] as const) {
+    const shape = { batch: 2, length: 3, width: 4, inner: 2, axis }
+    const { h, injection, gateUp, down } = inputsOf(shape)
+    await checkGradients(engine, 'mlp block', {
+      inputs: [h, injection, gateUp, down],
+      ours: (...[a, b, c, d]: Tensor[]) => mlpBlock(engine, a, c, d, { injection: b, axis, epsilon }),
+      truth: (...[a, b, c, d]: Float64Array[]) => truth(a, b, c, d, shape),
+      depth: 24,
+    })
+  }
+})
+
+test.run()
