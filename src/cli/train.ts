@@ -6,12 +6,14 @@ import { type Dataset, readDataset } from '../data/dataset.js'
 import { isTorch } from '../formats/torch.js'
 import { type Checkpoint, loadTensors, readCheckpoint, readCheckpointConfig, saveCheckpoint } from '../trm/checkpoint.js'
 import { evaluate } from '../trm/evaluate.js'
+import { planMemory } from '../trm/memory.js'
 import { Trm } from '../trm/model.js'
 import { configToOfficial } from '../trm/official.js'
 import { readTraining, type TrainingState } from '../trm/resume.js'
 import { mergeSettings, presets, resolveRun, type Run, type RunSettings } from '../trm/run.js'
 import { train, type TrainingReport } from '../trm/train.js'
 import type { Engine } from '../engine/index.js'
+import { megabytes } from '../engine/memory.js'
 import { adapterOption, openEngine } from './adapter.js'
 import { parseArguments, UsageError } from './arguments.js'
 import { datasetFiles, makeDirectory, readBytes, writeWhole } from './files.js'
@@ -32,6 +34,7 @@ const usage = {
     steps: { type: 'number', min: 1, description: 'optimiser steps; without it, what the config says' },
     seed: { type: 'number', min: 0, max: 2 ** 32 - 1, description: 'seed of initial values, data order and halting exploration' },
     'eval-limit': { type: 'number', min: 1, default: 500, description: 'test examples per evaluation' },
+    'memory-limit': { type: 'string', placeholder: 'SIZE', description: 'GPU memory that the training may take, e.g. 2GB: micro-batches are made to fit, or a micro_batch that does not fit is refused' },
     json: { type: 'boolean', description: 'print one line of JSON per report instead of progress' },
     variants: variantsOption,
     adapter: adapterOption,
@@ -40,6 +43,7 @@ const usage = {
   notes: `KEY=VALUE overrides a field of the config by its official name, e.g. arch.L_cycles=4 global_batch_size=64 lr=1e-4 ema=True.
 Besides: optimizer=adamw, arch.loss.loss_type=softmax_cross_entropy, gradient_clip=NORM (0: none), depth_curriculum=cgar or
 [[SHARE,H_cycles,L_cycles],…] (less depth up to that share of the steps), freeze_weights=True (puzzle embeddings alone are trained).
+micro_batch=N computes N slots at a time; recompute=True keeps less for the gradients and computes it again: the same bits in less memory and more time.
 
 ${presetList}
 
@@ -55,7 +59,7 @@ export const trainCommand = {
   async run(args: string[]): Promise<void> {
     const parsed = parseArguments(args, usage)
     if (!parsed) return
-    const { data, out, config, resume, from, keep, steps, seed, 'eval-limit': evalLimit, json, variants, adapter } = parsed.values
+    const { data, out, config, resume, from, keep, steps, seed, 'eval-limit': evalLimit, 'memory-limit': memoryLimit, json, variants, adapter } = parsed.values
     if (from !== undefined && resume) throw new UsageError(`${usage.command}: --from begins a run, --resume goes on with one: expected one of them, got both`)
     const stateFile = join(out, 'training.safetensors')
     const state = resume ? readTraining(await readBytes(stateFile, 'resume'), stateFile) : undefined
@@ -63,6 +67,7 @@ export const trainCommand = {
       ...(from === undefined ? {} : { load_checkpoint: from }),
       ...(steps === undefined ? {} : { steps }),
       ...(seed === undefined ? {} : { seed }),
+      ...(memoryLimit === undefined ? {} : { memory_limit: memoryLimit }),
     })
     const read = datasetFiles(data)
     const dataset = await readDataset(read, 'train', data)
@@ -102,6 +107,12 @@ export async function runTraining(engine: Engine, run: Run, data: { train: Datas
   const metricsFile = join(out, 'metrics.jsonl')
   const progress = new Progress(json ? false : undefined)
   const say = (text: string) => json || progress.note(text)
+  // A resumed run has the micro-batches that it began with.
+  const plan = planMemory(engine, config, { ...options, microBatch: options.microBatch ?? resume?.options.microBatch })
+  const { microBatch } = plan
+  const evaluation = { limit: evalLimit, batchSize: microBatch, loss: options.loss }
+  await evaluate(plan.trainer.averaged, data.test, { ...evaluation, limit: Math.min(evalLimit, microBatch) })
+  const predicted = plan.trainer.model.engine.bytes
   const model = Trm.create(engine, config, { seed: options.seed })
   if (start) loadTensors(model, start.tensors, run.from!)
   let averaged = model
@@ -128,6 +139,7 @@ export async function runTraining(engine: Engine, run: Run, data: { train: Datas
   const [started, processorStart] = [performance.now(), process.cpuUsage()]
   say(`adapter: ${engine.adapter.description}`)
   say(`model: ${config.tokenMixing ? 'token-mixing MLP' : 'attention'}, hidden ${config.hidden}, ${model.parameters.count.toLocaleString('en')} parameters${start ? ` of ${run.from}` : ''}${options.freezeNetwork ? ', frozen: puzzle embeddings alone are trained' : ''}; ${options.steps} steps of ${options.batchSize} slots`)
+  say(`GPU memory: ${megabytes(predicted)} predicted${microBatch < options.batchSize ? `, ${microBatch} slots at a time` : ''}${options.recompute ? ', recomputing' : ''}`)
   if (resume) {
     say(`resumed at step ${resume.step} of ${options.steps}`)
     if (resume.adapter !== engine.adapter.description) say(`the run began on ${resume.adapter}: from here on its bits may be others`)
@@ -151,7 +163,7 @@ export async function runTraining(engine: Engine, run: Run, data: { train: Datas
       await writeWhole(join(out, 'config.yaml'), YAML.stringify(settings))
     }
     let begun = false
-    for await (const report of train(model, data.train, { ...options, resume, logInterval: stepOf(options.logInterval, evalInterval, checkpointInterval) })) {
+    for await (const report of train(model, data.train, { ...options, microBatch, resume, logInterval: stepOf(options.logInterval, evalInterval, checkpointInterval) })) {
       if (!begun) await begin()
       begun = true
       const { step, totalSteps, loss, lmLoss, qHaltLoss, qContinueLoss, accuracy, exactAccuracy, qHaltAccuracy, steps, count, learningRate, cycles, latentSteps, stepsPerSecond } = report
@@ -162,7 +174,7 @@ export async function runTraining(engine: Engine, run: Run, data: { train: Datas
       const text = `step ${step}/${totalSteps}  loss ${loss.toFixed(4)}  exact ${percent(exactAccuracy)}${depth ? `  depth ${cycles}×${latentSteps}` : ''}  ${stepsPerSecond.toFixed(2)} steps/s  ${duration(left)} left`
       if (!json) progress.show(step, totalSteps, text)
       if (step % evalInterval === 0 || step === totalSteps) {
-        const result = await evaluate(averaged, data.test, { limit: evalLimit, loss: options.loss, onProgress: (done, total) => json || progress.glimpse(done, total, `evaluating ${done}/${total}`) })
+        const result = await evaluate(averaged, data.test, { ...evaluation, onProgress: (done, total) => json || progress.glimpse(done, total, `evaluating ${done}/${total}`) })
         await log({ step, evaluation: { examples: result.examples, exactAccuracy: result.exactAccuracy, cellAccuracy: result.cellAccuracy } })
         say(`step ${step}: held-out exact accuracy ${percent(result.exactAccuracy)}, cells ${percent(result.cellAccuracy)} (${result.examples} puzzles)`)
         if (result.exactAccuracy > bestAccuracy) {
@@ -178,6 +190,7 @@ export async function runTraining(engine: Engine, run: Run, data: { train: Datas
       }
     }
     progress.end()
+    say(`GPU memory: ${megabytes(engine.bytes)} used, ${megabytes(predicted)} predicted`)
     if (!stopped) say(`trained in ${duration((performance.now() - started) / 1000)}; checkpoint: ${checkpoint}`)
     return averaged
   } finally {

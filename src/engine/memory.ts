@@ -18,6 +18,13 @@ interface Mark {
   made: Map<number, Storage[]>
 }
 
+/** A tensor larger than what the adapter binds, in bytes. */
+export class TooLarge extends Error {
+  constructor(label: string, readonly needed: number, readonly most: number) {
+    super(`${label}: ${megabytes(needed)} needed, this adapter binds ${megabytes(most)} at most — lower the batch (or micro-batch) size`)
+  }
+}
+
 /** What `transient` work has made so far, at the depth of scopes where it began. */
 interface Watch {
   depth: number
@@ -52,7 +59,7 @@ export class Memory {
     const { maxBufferSize, maxStorageBufferBindingSize } = this.device.limits
     const most = Math.min(maxBufferSize, maxStorageBufferBindingSize)
     if (size > most) {
-      throw new Error(`${label}: ${megabytes(bytes)} needed, this adapter binds ${megabytes(most)} at most — lower the batch (or micro-batch) size`)
+      throw new TooLarge(label, bytes, most)
     }
     const watch = lasting ? undefined : this.watches.at(-1)
     const storage = this.take(size, label, lasting || this.depth === 0)

@@ -87,7 +87,7 @@ export function writeCheckpoint({ config, tensors, metadata }: Checkpoint): Uint
  */
 export function loadCheckpoint(engine: Engine, bytes: Uint8Array, name = 'checkpoint', options: CheckpointOptions = {}): Trm {
   const { config, tensors } = readCheckpoint(bytes, name, options)
-  const model = Trm.create(engine, config)
+  const model = Trm.empty(engine, config)
   loadTensors(model, tensors, name)
   return model
 }

@@ -53,17 +53,22 @@ export class Trm {
     this.ropeTable = kept ? kept.ropeTable : turns ? engine.from(ropeTable(this.length, hidden / heads, ropeTheta), [this.length, hidden / heads / 2, 2]) : undefined
   }
 
+  /** A model of zeros. */
+  static empty(engine: Engine, config: TrmConfig): Trm {
+    const checked = checkConfig(config)
+    return new Trm(engine, checked, new Parameters(engine, parameterShapes(checked)))
+  }
+
   /** A model with random initial values. The same seed gives the same values everywhere. */
   static create(engine: Engine, config: TrmConfig, { seed = 0 }: { seed?: number } = {}): Trm {
-    const checked = checkConfig(config)
-    const model = new Trm(engine, checked, new Parameters(engine, parameterShapes(checked)))
+    const model = Trm.empty(engine, config)
     const random = new Random(seed)
     for (const [name, shape] of Object.entries(model.parameters.shapes)) {
       // Linear weights: 1 / sqrt(in); embeddings: 1 / sqrt(hidden); the halting head starts at "do not halt".
       if (name === 'haltHead.bias') model.parameters.write(name, new Float32Array(2).fill(-5))
       else if (name !== 'haltHead.weight') model.parameters.write(name, truncatedNormal(random, shape[0] * shape[1], 1 / Math.sqrt(shape[1])))
     }
-    for (const start of Object.values(model.starts)) engine.write(start, truncatedNormal(random, config.hidden, 1))
+    for (const start of Object.values(model.starts)) engine.write(start, truncatedNormal(random, model.config.hidden, 1))
     return model
   }
 

@@ -14,7 +14,7 @@ interface Written {
   /** Steps done. */
   step: number
   /** All options of the trainer. */
-  options: Required<TrainerOptions>
+  options: Required<Omit<TrainerOptions, 'recompute'>>
   /** Where the order of the examples stands. */
   sampler: BatchesState
   /** Fingerprint of the training split. */
@@ -64,7 +64,7 @@ export async function saveTraining(
   const written: Written = {
     version: 1,
     step,
-    options: Object.fromEntries(OPTIONS.map(name => [name, options[name]])) as unknown as Required<TrainerOptions>,
+    options: Object.fromEntries(OPTIONS.map(name => [name, options[name]])) as unknown as Written['options'],
     sampler: batches.state,
     data,
     variants: sorted({ ...known, ...engine.variants.used }),

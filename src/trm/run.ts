@@ -32,6 +32,8 @@ const DEFAULT_SETTINGS: RunSettings = {
   // This project's own:
   steps: null,
   micro_batch: null,
+  memory_limit: null,
+  recompute: false,
   optimizer: 'atan2',
   gradient_clip: 0,
   depth_curriculum: null,
@@ -173,6 +175,8 @@ export function resolveRun(given: Partial<RunSettings>, metadata: DatasetMetadat
     options: {
       batchSize,
       microBatch: settings.micro_batch === null ? undefined : number('micro_batch', 1),
+      memoryLimit: settings.memory_limit === null ? undefined : bytesOf(settings.memory_limit),
+      recompute: flag('recompute'),
       steps,
       totalSteps: steps,
       learningRate: number('lr', 0, 10, false),
@@ -207,6 +211,14 @@ function curriculumOf(given: unknown): Stage[] {
     throw new Error(`config: depth_curriculum is ${JSON.stringify(given)}, expected cgar or a list of [share of the steps, H_cycles, L_cycles], e.g. [[0.3, 1, 2], [0.6, 2, 4]]`)
   }
   return rows.map(([until, cycles, latentSteps]) => ({ until, cycles, latentSteps }))
+}
+
+/** A number of bytes, or one with a unit of a thousand, a million or a thousand millions: 500MB, 1.5GB. */
+function bytesOf(given: unknown): number {
+  const [, digits, unit] = /^(\d+(?:\.\d+)?) *([kMG]?)B?$/i.exec(String(given)) ?? []
+  const bytes = Number(digits) * 1000 ** ['', 'K', 'M', 'G'].indexOf(unit?.toUpperCase())
+  if (!(bytes >= 1)) throw new Error(`config: memory_limit is ${JSON.stringify(given)}, expected bytes as in 2000000000, 500MB or 2GB`)
+  return bytes
 }
 
 function isRecord(value: unknown): value is Record<string, unknown> {

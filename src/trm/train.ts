@@ -1,11 +1,12 @@
 // Training as an asynchronous generator: one loop for command line, page and scripts; `break` stops it.
 import { TrainingBatches } from '../data/batches.js'
 import type { Dataset } from '../data/dataset.js'
+import { type MemoryOptions, planMemory } from './memory.js'
 import type { Trm } from './model.js'
 import { fingerprint, restoreTraining, saveTraining, type TrainingState } from './resume.js'
-import { Trainer, type TrainerOptions, type TrainingMetrics } from './trainer.js'
+import { Trainer, type TrainingMetrics } from './trainer.js'
 
-export interface TrainOptions extends TrainerOptions {
+export interface TrainOptions extends MemoryOptions {
   /** Optimiser steps; `totalSteps` (the schedule's length) follows it by default. */
   steps: number
   /** Steps between two reports; each report reads the metrics back. Default 10. */
@@ -41,11 +42,13 @@ export interface TrainingReport extends TrainingMetrics {
  * or when a gradient, a parameter or the loss is no longer a finite number
  */
 export async function* train(model: Trm, dataset: Dataset, options: TrainOptions): AsyncGenerator<TrainingReport, void, undefined> {
-  const { steps, logInterval = 10, logSeconds, epochsPerPass, resume, ...rest } = options
+  const { steps, logInterval = 10, logSeconds, epochsPerPass, resume, memoryLimit, ...rest } = options
   checkFit(model, dataset)
   const { engine } = model
-  const { batchSize, seed = 0, totalSteps = steps, microBatch = resume?.options.microBatch } = rest
-  const trainer = new Trainer(model, { ...rest, totalSteps, microBatch })
+  const { batchSize, seed = 0, totalSteps = steps } = rest
+  const settings = { ...rest, totalSteps, microBatch: rest.microBatch ?? resume?.options.microBatch }
+  const { microBatch } = planMemory(engine, model.config, { ...settings, memoryLimit })
+  const trainer = new Trainer(model, { ...settings, microBatch })
   let data: string | undefined
   const known = resume?.variants
   let batches: TrainingBatches

@@ -2,7 +2,6 @@
 import { Adam, learningRate, SparseSignSgd, type Tensor } from '../engine/index.js'
 import { METRICS } from '../kernels/act.js'
 import { type LossType, metricsTensor, type Puzzles, Slots } from './act.js'
-import { innerWidth, lengthOf } from './config.js'
 import type { Trm } from './model.js'
 
 /** A stage of a depth curriculum. */
@@ -17,7 +16,7 @@ export interface Stage {
 export interface TrainerOptions {
   /** Slots of a batch. */
   batchSize: number
-  /** Slots computed at a time; the result is the same up to float32 summation. Default: as many as the adapter binds. */
+  /** Slots computed at a time; the result is the same up to float32 summation. Default: all; see `planMemory` for as many as fit. */
   microBatch?: number
   learningRate?: number
   warmupSteps?: number
@@ -103,7 +102,9 @@ export class Trainer {
     const { engine, config, puzzleTable } = model
     const { batchSize } = options
     if (!Number.isInteger(batchSize) || batchSize < 1) throw new Error(`train: batchSize is ${batchSize}, expected a whole number of at least 1`)
-    const microBatch = microBatchSize(model, batchSize, options.microBatch)
+    const { microBatch: asked = batchSize } = options
+    if (!Number.isInteger(asked) || asked < 1) throw new Error(`train: microBatch is ${asked}, expected a whole number of at least 1`)
+    const microBatch = Math.min(asked, batchSize)
     this.options = { recompute: false, ...TRAINER_DEFAULTS, ...options, microBatch }
     const { optimizer, beta1, beta2, weightDecay, puzzleWeightDecay, emaRate, clipNorm, curriculum, totalSteps, freezeNetwork } = this.options
     if (freezeNetwork && !puzzleTable) throw new Error('train: freezeNetwork leaves nothing to train in a model without puzzle embeddings — give it a puzzleWidth')
@@ -141,7 +142,7 @@ export class Trainer {
   }
 
   /** Records one optimiser step on a batch. `inspect` sees the tensors of each chunk before they die. */
-  run(batch: Puzzles, inspect: (chunk: Slots, tensors: { logits: Tensor; q: Tensor; predictions: Tensor; results: Tensor }) => void = () => {}): void {
+  run(batch: Puzzles, inspect?: (chunk: Slots, tensors: { logits: Tensor; q: Tensor; predictions: Tensor; results: Tensor }) => void): void {
     const { engine } = this.model
     const { seed } = this.options
     const rates = this.rates()
@@ -150,7 +151,22 @@ export class Trainer {
     engine.write(this.clock, new Uint32Array([seed, this.step]))
     this.optimizer.prepare(this.step + 1, rates.learningRate)
     this.puzzleOptimizer?.prepare(rates.puzzleLearningRate)
-    this.chunks.forEach((chunk, i) => {
+    this.record(this.chunks, inspect)
+    this.step++
+    this.stepsSinceReading++
+  }
+
+  /** Makes every tensor that a step of any depth makes: chunks of the same size share theirs, so that one of each is enough. For dry runs. */
+  rehearse(): void {
+    for (const step of [0, ...this.stages.map(({ end }) => Math.ceil(end))]) {
+      this.step = step
+      this.record([...new Set([this.chunks[0], this.chunks.at(-1)!])])
+    }
+  }
+
+  private record(chunks: readonly Slots[], inspect?: Parameters<Trainer['run']>[1]): void {
+    const { engine } = this.model
+    chunks.forEach((chunk, i) => {
       if (i > 0) engine.submit()
       engine.scope(() => this.runChunk(chunk, i > 0, inspect))
     })
@@ -159,8 +175,6 @@ export class Trainer {
       this.puzzleOptimizer.step(this.chunks.length === 1 ? only.puzzleIds : this.puzzleIds!, this.puzzleGradients!)
     }
     if (!this.options.freezeNetwork) this.optimizer.step()
-    this.step++
-    this.stepsSinceReading++
   }
 
   private runChunk(chunk: Slots, accumulate: boolean, inspect: Parameters<Trainer['run']>[1]): void {
@@ -229,25 +243,4 @@ export class Trainer {
       qContinueLoss,
     }
   }
-}
-
-/** Bytes of the largest tensor that one slot needs. */
-function slotBytes({ config }: Trm): number {
-  const { hidden, expansion, tokenMixing, vocabulary } = config
-  const length = lengthOf(config)
-  const channel = length * Math.max(2 * innerWidth(hidden, expansion), 3 * hidden, vocabulary)
-  const token = tokenMixing ? 2 * innerWidth(length, expansion) * hidden : 0
-  return 4 * Math.max(channel, token)
-}
-
-/** Chunks of equal size, as large as the adapter's largest tensor allows. */
-function microBatchSize(model: Trm, batchSize: number, asked: number | undefined): number {
-  const most = Math.floor(model.engine.adapter.maxTensorBytes / slotBytes(model))
-  if (most < 1) throw new Error(`train: one slot needs a tensor of ${slotBytes(model)} bytes, this adapter binds ${model.engine.adapter.maxTensorBytes} at most — lower hidden or expansion`)
-  if (asked !== undefined) {
-    if (!Number.isInteger(asked) || asked < 1) throw new Error(`train: microBatch is ${asked}, expected a whole number of at least 1`)
-    if (Math.min(asked, batchSize) > most) throw new Error(`train: a micro-batch of ${asked} slots does not fit this adapter, which binds ${model.engine.adapter.maxTensorBytes} bytes at most — use microBatch ${most} or less`)
-    return Math.min(asked, batchSize)
-  }
-  return Math.ceil(batchSize / Math.ceil(batchSize / most))
 }

@@ -42,6 +42,8 @@ test('data, train, eval and solve', async () => {
   assert.is(trained.code, 0, trained.stderr)
   assert.match(trained.stdout, /step 4\/4 .* steps\/s/)
   assert.match(trained.stdout, /held-out exact accuracy/)
+  const [, used, predicted] = /GPU memory: (.* MB) used, (.* MB) predicted/.exec(trained.stdout)!
+  assert.is(used, predicted)
   assert.equal(readdirSync(path('run')).sort(), ['best.safetensors', 'config.yaml', 'metrics.jsonl', 'model.safetensors', 'training.safetensors'])
   const rows = readFileSync(path('run', 'metrics.jsonl'), 'utf8').trim().split('\n').map(line => JSON.parse(line))
   assert.equal(rows.map(({ step }) => step), [2, 4, 4])
@@ -140,7 +142,9 @@ test('data and checkpoint that do not fit, token ids out of range, a puzzle of a
 })
 
 test('a batch too large for the adapter, an output that cannot be written, an adapter that is not there', async () => {
-  assert.match(await refusal(1, 'train', '--data', data, '--out', path('huge'), '--config', 'tiny', 'global_batch_size=100000', 'micro_batch=100000', 'arch.hidden_size=512', 'arch.puzzle_emb_ndim=0', 'arch.puzzle_emb_len=0', 'arch.expansion=16'), /does not fit this adapter.* use microBatch \d+ or less/)
+  assert.match(await refusal(1, 'train', '--data', data, '--out', path('huge'), '--config', 'tiny', 'global_batch_size=100000', 'micro_batch=100000', 'arch.hidden_size=512', 'arch.puzzle_emb_ndim=0', 'arch.puzzle_emb_len=0', 'arch.expansion=16'), /^trm: train: .* needed with micro_batch 100000, this adapter binds .* at most — use micro_batch \d+/)
+  assert.match(await refusal(1, 'train', '--data', data, '--out', path('huge'), ...tiny, '--memory-limit', '1MB'), /^trm: train: .* MB needed with micro_batch 1, the limit is 1.0 MB — use a smaller model$/)
+  assert.match(await refusal(1, 'train', '--data', data, '--out', path('huge'), ...tiny, 'memory_limit=much'), /memory_limit is "much", expected bytes as in 2000000000, 500MB or 2GB/)
   writeFileSync(path('file'), '')
   assert.match(await refusal(1, 'train', '--data', data, '--out', path('file'), ...tiny), /cannot write to .*file/)
   assert.match(await refusal(1, 'eval', '--checkpoint', checkpoint, '--data', data, '--adapter', 'hardware'), /adapter 'hardware' was asked for/)
