@@ -39,12 +39,12 @@ export const evalCommand = {
       const progress = new Progress(json ? false : undefined)
       const started = performance.now()
       const thinking = thinkingOf(parsed.values)
-      const { halt, rollouts, noise, seed, vote } = parsed.values
+      const { halt, confidence, rollouts, noise, seed, vote } = parsed.values
       const result = await evaluate(model, dataset, { ...thinking, batchSize, limit, onProgress: (done, total) => json || progress.glimpse(done, total, `${done}/${total}`) })
       progress.end()
       const seconds = (performance.now() - started) / 1000
       if (json) {
-        console.log(JSON.stringify({ checkpoint, data, split, adapter: engine.adapter.description, seconds, ...(noise ? { rollouts, noise, seed, vote } : {}), ...result }))
+        console.log(JSON.stringify({ checkpoint, data, split, adapter: engine.adapter.description, seconds, ...(halt ? { confidence } : {}), ...(noise ? { rollouts, noise, seed, vote } : {}), ...result }))
         return
       }
       console.log(`adapter: ${engine.adapter.description}`)
@@ -54,7 +54,7 @@ export const evalCommand = {
       }
       console.log(`${split} split, ${result.examples} examples in ${duration(seconds)}`)
       if (noise) console.log(`${rollouts} rollout${rollouts === 1 ? '' : 's'} with noise ${noise} (seed ${seed}), ${vote ? 'the most frequent answer' : 'the answer with the highest q_halt'}`)
-      if (halt) console.log(`mean supervision steps${rollouts > 1 ? ' of a rollout' : ''}: ${result.meanSteps.toFixed(2)} of ${result.steps.length} (${percent(result.savedSteps)} saved)`)
+      if (halt) console.log(`halting at confidence ${confidence}: mean supervision steps${rollouts > 1 ? ' of a rollout' : ''}: ${result.meanSteps.toFixed(2)} of ${result.steps.length} (${percent(result.savedSteps)} saved)`)
       console.log(`exact accuracy: ${percent(result.exactAccuracy)}`)
       console.log(`cell accuracy: ${percent(result.cellAccuracy)}`)
     } finally {

@@ -12,6 +12,8 @@ export interface ThinkingOptions {
   steps?: number
   /** A puzzle, or one rollout of it, ends as soon as the model says "halt": q_halt > 0, or what else its architecture halts by. */
   halt?: boolean
+  /** How sure the model must be, sigmoid(q_halt), for its "halt" to count, above 0 and below 1. Default 0.5, as in training; more costs steps and saves accuracy. */
+  confidence?: number
   /** Times that every puzzle is thought through, each with noise of its own. Default 1. */
   rollouts?: number
   /** Standard deviation of the Gaussian noise that every supervision step adds to the latents before it thinks. Default 0: none. */
@@ -24,15 +26,17 @@ export interface ThinkingOptions {
 
 /** Fills in the defaults. @throws on a value that cannot be, or that has no effect; `where` begins the message */
 export function checkThinking({ config }: Trm, options: ThinkingOptions, where: string): Required<ThinkingOptions> {
-  const { steps = config.supervisionSteps, halt = false, rollouts = 1, noise = 0, seed = 0, vote = false } = options
+  const { steps = config.supervisionSteps, halt = false, confidence = 0.5, rollouts = 1, noise = 0, seed = 0, vote = false } = options
   const whole = { steps: [steps, 1, 2 ** 31 - 1], rollouts: [rollouts, 1, 2 ** 31 - 1], seed: [seed, 0, 2 ** 32 - 1] } as const
   for (const [name, [value, least, most]] of Object.entries(whole)) {
     if (!Number.isInteger(value) || value < least || value > most) throw new Error(`${where}: ${name} is ${value}, expected a whole number of ${least} … ${most}`)
   }
   if (!Number.isFinite(noise) || noise < 0) throw new Error(`${where}: noise is ${noise}, expected a standard deviation of 0 or more`)
+  if (!(confidence > 0 && confidence < 1)) throw new Error(`${where}: confidence is ${confidence}, expected a share above 0 and below 1`)
+  if (confidence !== 0.5 && !halt) throw new Error(`${where}: confidence ${confidence} decides when a puzzle halts, and none halts — give halt too`)
   if (rollouts > 1 && noise === 0) throw new Error(`${where}: ${rollouts} rollouts without noise are the same ${rollouts} times — give noise, e.g. 0.3`)
   if (vote && rollouts === 1) throw new Error(`${where}: a vote of 1 rollout is none — give rollouts, e.g. 16`)
-  return { steps, halt, rollouts, noise, seed, vote }
+  return { steps, halt, confidence, rollouts, noise, seed, vote }
 }
 
 /** What a slot is to think about. */
@@ -52,7 +56,7 @@ export interface Task {
 export interface Saying {
   /** Logit of "halt". */
   q: number
-  /** Whether training would halt here: q above 0 or above the logit of "continue", as the architecture has it. */
+  /** Whether it is as sure of "halt" as was asked: of q, or of q above the logit of "continue", as the architecture has it. */
   halts: boolean
   /** Columns as `SLOT_RESULTS`. */
   results: Float32Array
@@ -72,7 +76,7 @@ export class Thinkers {
   constructor(
     private readonly model: Trm,
     readonly count: number,
-    private readonly options: { noise: number; seed: number; loss?: LossType },
+    private readonly options: { noise: number; seed: number; confidence: number; loss?: LossType },
   ) {
     const { engine, config } = model
     this.slots = new Slots(model, count)
@@ -96,7 +100,8 @@ export class Thinkers {
   async step(): Promise<Saying[]> {
     const { model, slots, halted, count, options } = this
     const { engine, config, schedule } = model
-    const { noise, loss = 'stablemax' } = options
+    const { noise, confidence, loss = 'stablemax' } = options
+    const threshold = Math.log(confidence / (1 - confidence))
     if (halted.includes(1)) {
       slots.offer(this.offered)
       engine.write(slots.halted, halted)
@@ -118,7 +123,7 @@ export class Thinkers {
     const width = SLOT_RESULTS.length
     return Array.from({ length: count }, (_, slot) => ({
       q: q[2 * slot],
-      halts: q[2 * slot] > (schedule.haltsAbove === 'continue' ? q[2 * slot + 1] : 0),
+      halts: q[2 * slot] - (schedule.haltsAbove === 'continue' ? q[2 * slot + 1] : 0) > threshold,
       results: results.subarray(slot * width, (slot + 1) * width),
       answer: predictions.subarray(slot * config.cells, (slot + 1) * config.cells),
     }))
@@ -161,7 +166,7 @@ export function countVotes(sayings: readonly Saying[]): number[] {
 export async function* thinkThrough<T extends Task>(
   model: Trm,
   tasks: Iterable<T>,
-  { count, steps, halt, ...options }: { count: number; steps: number; halt: boolean; noise: number; seed: number; loss?: LossType },
+  { count, steps, halt, ...options }: { count: number; steps: number; halt: boolean; noise: number; seed: number; confidence: number; loss?: LossType },
 ): AsyncGenerator<{ task: T; said: Saying[] }, void, undefined> {
   const thinkers = new Thinkers(model, count, options)
   const coming = tasks[Symbol.iterator]()

@@ -27,14 +27,16 @@ test('eval: steps, halting and rollouts', async () => {
   const [longer] = await json('eval', '--data', data, '--steps', '6', '--limit', '7', '--batch-size', '3')
   assert.equal([longer.steps.length, longer.meanSteps, longer.examples], [6, 6, 7])
   const [halting] = await json('eval', '--data', data, '--halt', '--steps', '9')
-  assert.ok(halting.steps.length === 9 && halting.meanSteps <= 9)
+  assert.ok(halting.steps.length === 9 && halting.meanSteps <= 9 && halting.confidence === 0.5)
+  const [surer] = await json('eval', '--data', data, '--halt', '--steps', '9', '--confidence', '0.999')
+  assert.ok(surer.meanSteps >= halting.meanSteps && surer.confidence === 0.999)
   const rollouts = ['eval', '--data', data, '--rollouts', '3', '--noise', '0.4', '--seed', '5', '--limit', '6']
   const [noisy] = await json(...rollouts)
   assert.equal([noisy.rollouts, noisy.noise, noisy.seed, noisy.vote], [3, 0.4, 5, false])
   assert.equal((await json(...rollouts))[0].steps, noisy.steps)
   const text = await trm(...rollouts, '--checkpoint', checkpoint, '--vote', '--halt')
   assert.match(text.stdout, /3 rollouts with noise 0\.4 \(seed 5\), the most frequent answer/)
-  assert.match(text.stdout, /mean supervision steps of a rollout: \d\.\d\d of 4 \(\d+\.\d % saved\)/)
+  assert.match(text.stdout, /halting at confidence 0\.5: mean supervision steps of a rollout: \d\.\d\d of 4 \(\d+\.\d % saved\)/)
 })
 
 test('solve: steps, halting and rollouts', async () => {
@@ -56,6 +58,7 @@ test('options that cannot be: one line', async () => {
     return result.stderr
   }
   assert.match(await line(1, 'eval', '--data', data, '--rollouts', '4'), /evaluate: 4 rollouts without noise are the same 4 times — give noise/)
+  assert.match(await line(1, 'eval', '--data', data, '--confidence', '0.9'), /evaluate: confidence 0\.9 decides when a puzzle halts, and none halts — give halt too/)
   assert.match(await line(1, 'solve', '--vote', puzzle), /solve: a vote of 1 rollout is none/)
   assert.match(await line(2, 'eval', '--data', data, '--noise', '-1'), /--noise: expected a number, from 0/)
   assert.match(await line(2, 'solve', '--steps', '0', puzzle), /--steps: expected a whole number, from 1/)

@@ -32,7 +32,7 @@ const model = await learner()
 async function sayings(of: Trm, steps: number): Promise<Saying[][]> {
   const tasks = [...testBatches(data, 1)].map(({ inputs, labels, puzzleIdentifiers }, puzzle) => ({ inputs, labels, puzzleId: puzzleIdentifiers[0], puzzle, rollout: 0 }))
   const all: Saying[][] = []
-  for await (const { task, said } of thinkThrough(of, tasks, { count: 13, steps, halt: false, noise: 0, seed: 0 })) all[task.puzzle] = said
+  for await (const { task, said } of thinkThrough(of, tasks, { count: 13, steps, halt: false, confidence: 0.5, noise: 0, seed: 0 })) all[task.puzzle] = said
   return all
 }
 
@@ -83,26 +83,32 @@ test('more steps begin with the same ones', async () => {
   assert.is(many.meanSteps, 7)
 })
 
-test('early halting: each puzzle ends after its first q_halt > 0, in any batch size', async () => {
+test('early halting: each puzzle ends after its first q_halt that is sure enough, in any batch size', async () => {
   const steps = 5
   const all = await sayings(model, steps)
-  const lasts = all.map(said => {
-    const first = said.findIndex(({ q }) => q > 0)
-    return first < 0 ? steps : first + 1
-  })
-  const mean = lasts.reduce((a, b) => a + b) / 13
-  assert.ok(mean > 1 && mean < steps, `mean ${mean}`)
-  for (const batchSize of [1, 4, 13, 64]) {
-    const result = await evaluate(model, data, { steps, halt: true, batchSize })
-    near(result.meanSteps, mean)
-    near(result.savedSteps, 1 - mean / steps)
-    for (const [k, row] of result.steps.entries()) {
-      const counted = all.map((said, puzzle) => said[Math.min(k + 1, lasts[puzzle]) - 1].results)
-      const share = (name: (typeof SLOT_RESULTS)[number]) => counted.reduce((sum, results) => sum + results[SLOT_RESULTS.indexOf(name)], 0) / 13
-      near(row.exactAccuracy, share('exact'))
-      near(row.cellAccuracy, share('accuracy'))
-      near(row.qHaltAccuracy, share('qHaltCorrect'))
-      near(row.lmLoss, share('lmLoss'))
+  const first = all.map(([{ q }]) => q).sort((a, b) => b - a)
+  // 0.5 is what training halts at; the other lies between the surest puzzles and those that "halt" was said of.
+  let least = 1
+  for (const threshold of [0, (first[2] + first[3]) / 2]) {
+    const lasts = all.map(said => {
+      const first = said.findIndex(({ q }) => q > threshold)
+      return first < 0 ? steps : first + 1
+    })
+    const mean = lasts.reduce((a, b) => a + b) / 13
+    assert.ok(mean > least && mean < steps, `mean ${mean}`)
+    least = mean
+    for (const batchSize of [1, 4, 13, 64]) {
+      const result = await evaluate(model, data, { steps, halt: true, ...(threshold ? { confidence: 1 / (1 + Math.exp(-threshold)) } : {}), batchSize })
+      near(result.meanSteps, mean)
+      near(result.savedSteps, 1 - mean / steps)
+      for (const [k, row] of result.steps.entries()) {
+        const counted = all.map((said, puzzle) => said[Math.min(k + 1, lasts[puzzle]) - 1].results)
+        const share = (name: (typeof SLOT_RESULTS)[number]) => counted.reduce((sum, results) => sum + results[SLOT_RESULTS.indexOf(name)], 0) / 13
+        near(row.exactAccuracy, share('exact'))
+        near(row.cellAccuracy, share('accuracy'))
+        near(row.qHaltAccuracy, share('qHaltCorrect'))
+        near(row.lmLoss, share('lmLoss'))
+      }
     }
   }
 })
@@ -224,6 +230,8 @@ test('options that cannot be', () => {
   assert.match(refused({ noise: -1 }), /noise is -1, expected a standard deviation of 0 or more/)
   assert.match(refused({ noise: NaN }), /noise is NaN/)
   assert.match(refused({ rollouts: 4 }), /4 rollouts without noise are the same 4 times — give noise, e\.g\. 0\.3/)
+  assert.match(refused({ halt: true, confidence: 1 }), /confidence is 1, expected a share above 0 and below 1/)
+  assert.match(refused({ confidence: 0.9 }), /confidence 0\.9 decides when a puzzle halts, and none halts — give halt too/)
   assert.match(refused({ vote: true }), /a vote of 1 rollout is none — give rollouts/)
 })
 
