@@ -90,7 +90,7 @@ async function runAll(jobs, width, pages) {
 async function main({ parts, homes }) {
   await buildPackage()
   await buildScripts('examples', '.ts')
-  const files = (await buildScripts('test', '.test.ts', ['test/browser/page.ts'])).filter(({ file }) => !parts.length || parts.some(part => relative(root, file).includes(part)))
+  const files = (await buildScripts('test', '.test.ts', ['test/browser/page.ts', 'test/browser/trainings.ts'])).filter(({ file }) => !parts.length || parts.some(part => relative(root, file).includes(part)))
   if (!files.length) throw new Error(`no test file has ${parts.join(' or ')} in its path`)
   for (const { file, needsNode } of files) {
     const name = nameOf(file)
