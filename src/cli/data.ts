@@ -82,6 +82,7 @@ const generateMazeUsage = {
   summary: 'Makes mazes with exactly one path; no maze is in both splits.',
   options: {
     size: { type: 'number', required: true, min: 5, max: 100, description: 'side of the maze' },
+    rooms: { type: 'boolean', description: 'an outer wall, rooms at odd rows and columns, corridors between them (odd sizes)' },
     train: count('training'),
     test: count('test'),
     out,

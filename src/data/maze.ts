@@ -100,8 +100,10 @@ export function mazeFromRows(rows: PuzzleRow[], { name = 'maze', augment = 0, su
 }
 
 export interface GenerateMazeOptions {
-  /** Side, a whole number from 5, odd or even. */
+  /** Side, a whole number from 5; with `rooms` odd. */
   size: number
+  /** An outer wall, rooms at odd rows and columns, and corridors between neighbouring rooms; by default any cell may be carved. */
+  rooms?: boolean
   train: number
   test: number
   seed?: number
@@ -111,8 +113,9 @@ export interface GenerateMazeOptions {
  * New mazes without loops, so that exactly one path joins S and G; both splits together hold no maze twice, not even
  * turned or mirrored. Throws when so many distinct mazes of that size were not found.
  */
-export function generateMaze({ size, train, test, seed = 0 }: GenerateMazeOptions): { train: Dataset; test: Dataset } {
+export function generateMaze({ size, rooms = false, train, test, seed = 0 }: GenerateMazeOptions): { train: Dataset; test: Dataset } {
   if (!Number.isSafeInteger(size) || size < smallest) throw new Error(`maze: expected a size that is a whole number from ${smallest}, got ${size}`)
+  if (rooms && size % 2 === 0) throw new Error(`maze: expected an odd size for rooms between walls, got ${size}`)
   checkCount('train', train, 1)
   checkCount('test', test, 1)
   const random = new Random(seed)
@@ -123,7 +126,7 @@ export function generateMaze({ size, train, test, seed = 0 }: GenerateMazeOption
     const patience = 1000
     let misses = 0
     while (pairs.length < count) {
-      const pair = drawMaze(size, random)
+      const pair = drawMaze(size, rooms, random)
       // The smallest of the eight texts stands for the maze.
       const key = maps.map(map => String.fromCharCode(...map.map(cell => pair.question[cell]))).sort()[0]
       if (!seen.has(key)) {
@@ -145,23 +148,30 @@ interface MazePair {
   answer: Uint8Array
 }
 
-/** Carves a tree: a wall may open when exactly one of its neighbours is open, so no loop can close, whatever the size. */
-function drawMaze(size: number, random: Random): MazePair {
+/**
+ * Carves a tree. Without rooms a wall may open when exactly one of its neighbours is open, so no loop can close, whatever the size;
+ * with them a room is joined to one that is not open yet, through the wall between.
+ */
+function drawMaze(size: number, rooms: boolean, random: Random): MazePair {
   const question = new Uint8Array(size * size).fill(wall)
-  const first = random.below(question.length)
+  const odd = () => 1 + 2 * random.below((size - 1) / 2)
+  const first = rooms ? odd() * size + odd() : random.below(question.length)
   question[first] = floor
   const frontier = [first]
   while (frontier.length > 0) {
     // Mostly from the newest cell (long corridors), sometimes from any (branches).
     const at = random.below(4) > 0 ? frontier.length - 1 : random.below(frontier.length)
-    const choices = neighbours(frontier[at], size)
-      .filter(cell => question[cell] === wall && neighbours(cell, size).filter(next => question[next] === floor).length === 1)
+    const from = frontier[at]
+    const choices = rooms
+      ? neighbours(from, size).map(between => 2 * between - from).filter(room => isRoom(room, size) && question[room] === wall)
+      : neighbours(from, size).filter(cell => question[cell] === wall && neighbours(cell, size).filter(next => question[next] === floor).length === 1)
     if (choices.length === 0) {
       frontier.splice(at, 1)
       continue
     }
     const cell = choices[random.below(choices.length)]
     question[cell] = floor
+    if (rooms) question[(from + cell) / 2] = floor
     frontier.push(cell)
   }
   const cells = Array.from(question.keys()).filter(cell => question[cell] === floor)
@@ -179,6 +189,12 @@ function drawMaze(size: number, random: Random): MazePair {
     answer[cell] = path
   }
   return { question, answer }
+}
+
+/** Whether a cell has odd row and column and lies inside the outer wall; what leaves a row of odd size lands on an even column. */
+function isRoom(cell: number, size: number): boolean {
+  const [row, column] = [Math.floor(cell / size), cell % size]
+  return row > 0 && row < size - 1 && column % 2 === 1 && row % 2 === 1
 }
 
 function parseRow({ question, answer, line }: PuzzleRow, cells: number, name: string): MazePair {

@@ -67,8 +67,8 @@ test('a wrong row is named by file and line', () => {
 })
 
 test('generated mazes have one path, which the answer marks; none occurs twice', () => {
-  for (const [size, train, count] of [[5, 60, 20], [6, 60, 20], [11, 40, 10], [30, 20, 5]]) {
-    const splits = generateMaze({ size, train, test: count, seed: 3 })
+  for (const [size, train, count, rooms] of [[5, 60, 20], [6, 60, 20], [11, 40, 10], [30, 20, 5], [7, 60, 20, true], [15, 20, 5, true]] as [number, number, number, boolean?][]) {
+    const splits = generateMaze({ size, rooms, train, test: count, seed: 3 })
     const cells = size * size
     const seen = new Set<string>()
     for (const { inputs, labels } of [splits.train, splits.test]) {
@@ -85,7 +85,14 @@ test('generated mazes have one path, which the answer marks; none occurs twice',
           if (cell + size < cells && open(cell + size)) edges++
         }
         assert.is(edges, nodes - 1)
-        assert.ok(nodes > cells / 3)
+        const roomCount = ((size - 1) / 2) ** 2
+        if (rooms) assert.is(nodes, 2 * roomCount - 1)
+        else assert.ok(nodes > cells / 3)
+        for (let cell = 0; rooms && cell < cells; cell++) {
+          const [row, column] = [Math.floor(cell / size), cell % size]
+          if (row % 2 && column % 2) assert.ok(open(cell), 'a room')
+          else if (row % 2 === column % 2 || row === 0 || column === 0 || row === size - 1 || column === size - 1) assert.not.ok(open(cell), 'a wall')
+        }
         for (let id = 0; id < 8; id++) assert.is(seen.has(decodeMaze(dihedralTransform({ cells: maze, rows: size, columns: size }, id).cells)), false)
         seen.add(decodeMaze(maze))
       }
@@ -97,6 +104,7 @@ test('generated mazes have one path, which the answer marks; none occurs twice',
 
 test('wrong sizes are refused', () => {
   assert.throws(() => generateMaze({ size: 4, train: 1, test: 1 }), /size that is a whole number from 5, got 4/)
+  assert.throws(() => generateMaze({ size: 8, rooms: true, train: 1, test: 1 }), /expected an odd size for rooms between walls, got 8/)
   assert.throws(() => generateMaze({ size: 5, train: 0, test: 1 }), /expected train to be a whole number from 1/)
 })
 
