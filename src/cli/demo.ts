@@ -35,7 +35,7 @@ export const demoCommand = {
     const started = performance.now()
     const out = parsed.values.out ?? (await makeDirectory(join('runs', 'demo')).then(() => join('runs', 'demo'), () => mkdtemp(join(tmpdir(), 'trm-demo-'))))
     await makeDirectory(out)
-    const data = generateSudoku({ size: 4, train: 3000, test: 500, clues: 5, seed })
+    const data = generateSudoku({ size: 4, train: 10000, test: 500, clues: 5, seed })
     console.log(`data: ${exampleCount(data.train)} Sudokus of 4×4 with 5 clues to learn from, ${exampleCount(data.test)} held out; no solution of a held-out one occurs among the others`)
     const run = resolveRun(mergeSettings(presets.tiny.settings, { steps, seed }), data.train.metadata)
     const engine = await openEngine({ adapter })
