@@ -289,16 +289,16 @@ function modelCases({ size, label, config, batch, microBatch }: ModelSize): Case
         })
       },
     },
-    {
-      name: `${label}${TRAINING_STEP}, batch ${batch}${microBatch < batch ? ` by ${microBatch}` : ''}`,
+    ...[false, true].map((recompute): Case => ({
+      name: `${label}${TRAINING_STEP}${recompute ? ', recomputing' : ''}, batch ${batch}${microBatch < batch ? ` by ${microBatch}` : ''}`,
       size,
       work: trainingWork(config, batch, microBatch),
       prepare(engine) {
-        const trainer = new Trainer(Trm.create(engine, config), { batchSize: batch, microBatch })
+        const trainer = new Trainer(Trm.create(engine, config), { batchSize: batch, microBatch, recompute })
         const puzzles = randomPuzzles(config, batch)
         return () => trainer.run(puzzles)
       },
-    },
+    })),
   ]
 }
 

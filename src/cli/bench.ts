@@ -11,6 +11,7 @@ import { compareResults, parseResult } from '../../bench/compare.js'
 import { type Clock, WALL } from '../../bench/measure.js'
 import { type ProcessStart, report, type Result, resultName } from '../../bench/report.js'
 import { COLD_START, coldStart, coldStartRow, runSuite } from '../../bench/suite.js'
+import { compareVariants, VARIANT_CASES, variantsTable } from '../../bench/variants.js'
 import { adapterOption, openEngine } from './adapter.js'
 import { parseArguments, UsageError } from './arguments.js'
 import { readBytes, reason, writeWhole } from './files.js'
@@ -29,7 +30,7 @@ const usage = {
     save: { type: 'boolean', description: `write it to ${FOLDER}/ADAPTER-DATE.json` },
     adapter: adapterOption,
   },
-  notes: 'trm bench compare A.json B.json   shows two results side by side.\ntrm bench start                   opens an engine, trains one step of the small model, and prints the times as JSON.',
+  notes: 'trm bench compare A.json B.json   shows two results side by side.\ntrm bench variants                times every kernel that could run in place of the default.\ntrm bench start                   opens an engine, trains one step of the small model, and prints the times as JSON.',
 } as const
 
 const compareUsage = {
@@ -37,6 +38,18 @@ const compareUsage = {
   summary: 'Two results side by side, the greatest changes first.',
   options: {},
   positionals: ['A.json', 'B.json'],
+} as const
+
+const variantsUsage = {
+  command: 'trm bench variants',
+  summary: 'Times all kernels that this adapter could run for each operation of the cases: is the default the best?',
+  options: {
+    only: { ...usage.options.only, description: 'only operations of cases whose size and name contain one of these', default: VARIANT_CASES.join(',') },
+    size: usage.options.size,
+    repeats: { type: 'number', min: 1, default: 5, description: 'measurements of each kernel; the least counts' },
+    json: usage.options.json,
+    adapter: adapterOption,
+  },
 } as const
 
 const startUsage = {
@@ -50,6 +63,7 @@ export const benchCommand = {
   summary: 'speed and memory of operations and steps on this machine',
   async run([first, ...rest]: string[]): Promise<void> {
     if (first === 'compare') return compare(rest)
+    if (first === 'variants') return variants(rest)
     if (first === 'start') return start(rest)
     return bench(first === undefined ? [] : [first, ...rest])
   },
@@ -59,11 +73,8 @@ async function bench(args: string[]): Promise<void> {
   const parsed = parseArguments(args, usage)
   if (!parsed) return
   const { only: onlyText = '', size, repeats, json, save, adapter } = parsed.values
-  const list = (text: string) => text.split(',').map(part => part.trim()).filter(Boolean)
   const only = list(onlyText)
-  const sizes = list(size)
-  const wrong = sizes.find(name => !(SIZES as readonly string[]).includes(name))
-  if (wrong !== undefined || !sizes.length) throw new UsageError(`trm bench: --size: expected some of ${SIZES.join(', ')}, got ${JSON.stringify(wrong ?? size)}`)
+  const sizes = sizesOf(size)
 
   const wantsStart = sizes.includes('small') && (!only.length || only.some(part => COLD_START.includes(part.toLowerCase())))
   const progress = new Progress()
@@ -72,9 +83,9 @@ async function bench(args: string[]): Promise<void> {
   const suite = await runSuite({
     open: () => openEngine({ adapter }),
     only,
-    sizes: sizes as Size[],
+    sizes,
     repeats,
-    clock: ({ isSoftware }) => (isSoftware ? processorClock() : undefined) ?? WALL,
+    clock: clockOf,
     mayBeEmpty: wantsStart,
     onProgress: (done, total, text) => progress.show(done, total, `${done}/${total} ${text}`),
   })
@@ -91,6 +102,43 @@ async function bench(args: string[]): Promise<void> {
     await writeWhole(file, `${JSON.stringify(result, null, 1)}\n`)
     console.log(`written: ${file}`)
   }
+}
+
+const list = (text: string) => text.split(',').map(part => part.trim()).filter(Boolean)
+
+function sizesOf(text: string): Size[] {
+  const sizes = list(text)
+  const wrong = sizes.find(name => !(SIZES as readonly string[]).includes(name))
+  if (wrong !== undefined || !sizes.length) throw new UsageError(`trm bench: --size: expected some of ${SIZES.join(', ')}, got ${JSON.stringify(wrong ?? text)}`)
+  return sizes as Size[]
+}
+
+const clockOf = ({ isSoftware }: { isSoftware: boolean }): Clock => (isSoftware ? processorClock() : undefined) ?? WALL
+
+async function variants(args: string[]): Promise<void> {
+  const parsed = parseArguments(args, variantsUsage)
+  if (!parsed) return
+  const { only, size, repeats, json, adapter } = parsed.values
+  const progress = new Progress()
+  let name = ''
+  const rows = await compareVariants({
+    async open() {
+      const engine = await openEngine({ adapter })
+      name = engine.adapter.description
+      return engine
+    },
+    only: list(only),
+    sizes: sizesOf(size),
+    repeats,
+    clock: clockOf,
+    onProgress: (done, total, text) => progress.show(done, total, `${done}/${total} ${text}`),
+  })
+  progress.end()
+  const [commit, date] = [workingTree(), new Date().toISOString()]
+  console.log(`adapter: ${name}\ncommit ${commit ?? 'unknown'}, ${date}, load ${loadavg()[0].toFixed(1)}\n\n${variantsTable(rows)}`)
+  if (json === undefined) return
+  await writeWhole(json, `${JSON.stringify({ adapter: name, commit, date, rows }, null, 1)}\n`)
+  console.log(`written: ${json}`)
 }
 
 async function compare(args: string[]): Promise<void> {

@@ -6,6 +6,8 @@ export interface TuneOptions {
   only?: readonly string[]
   /** Timings of each variant; the best counts. Default 3. */
   repeats?: number
+  /** The time in ms. Default: wall time; processor time is steadier where other programs run. */
+  now?: () => number
   /** A variant replaces the default only when it is faster by this share. Default 0.05. */
   margin?: number
   /** Called before each operation. */
@@ -24,7 +26,7 @@ export interface Tuning {
  * Times the variants of all operations that ran since the engine was opened; run the work to be tuned once before.
  * The choices are adopted at once. Keep `engine.variants.used` with a run: the same choices give the same bits.
  */
-export async function tune(engine: Engine, { only, repeats = 3, margin = 0.05, onProgress }: TuneOptions = {}): Promise<Tuning[]> {
+export async function tune(engine: Engine, { only, repeats = 3, margin = 0.05, now = () => performance.now(), onProgress }: TuneOptions = {}): Promise<Tuning[]> {
   const { variants } = engine
   const asked = variants.asked.filter(({ key }) => !only || only.includes(key))
   const tunings: Tuning[] = []
@@ -40,14 +42,14 @@ export async function tune(engine: Engine, { only, repeats = 3, margin = 0.05, o
           for (let t = 0; t < times; t++) candidate.run(engine, tensors, size)
         })
       const time = async (times: number) => {
-        const started = performance.now()
+        const started = now()
         record(times)
         await engine.finish()
-        return (performance.now() - started) / times
+        return (now() - started) / times
       }
       await time(1) // compiles
       // As many in a row as last about 10 ms: a submit has a price of its own.
-      const times = Math.max(1, Math.min(50, Math.ceil(10 / (await time(1)))))
+      const times = Math.max(1, Math.min(50, Math.ceil(10 / Math.max(0.01, await time(1)))))
       let best = Infinity
       for (let r = 0; r < repeats; r++) best = Math.min(best, await time(times))
       milliseconds[candidate.name] = best

@@ -9,6 +9,7 @@ import { copy, largerPeak, multiplyAdd } from '../../bench/peak.js'
 import { alignTable, digits, hostTable, report, type Result, resultName, rowsTable, size } from '../../bench/report.js'
 import { coldStartRow, type Row, runCase, toRow } from '../../bench/suite.js'
 import { allCases } from '../../bench/cases.js'
+import { compareVariants, variantsTable } from '../../bench/variants.js'
 import { openEngine } from '../engine-under-test.js'
 import { rootFolder } from '../files.js'
 import { values } from '../shapes.js'
@@ -31,6 +32,18 @@ test('one tiny case for real', async () => {
   assert.ok(row.hostMs > 0)
   assert.equal(Object.keys(row).sort(), ['bytes', 'case', 'dispatches', 'flop', 'gbs', 'gflops', 'hostMs', 'medianMs', 'peakBytes', 'percentOfPeak', 'repeats', 'size', 'spread', 'submits'])
   assert.equal(JSON.parse(JSON.stringify(row)), row)
+})
+
+test('all variants of a product, and how far the default is from the best', async () => {
+  const rows = await compareVariants({ open: openEngine, only: ['matmul forward NT 1088×64×256'], sizes: ['small'], repeats: 1 })
+  assert.equal(rows.map(({ key }) => key), ['matmul NT 1088×64×256'])
+  const [{ milliseconds, standard, best, ratio }] = rows
+  assert.ok(Object.keys(milliseconds).length > 1 && standard in milliseconds)
+  assert.is(milliseconds[best], Math.min(...Object.values(milliseconds)))
+  assert.is(ratio, milliseconds[standard] / milliseconds[best])
+  const made = { size: 'small' as const, case: 'a', key: 'matmul NN 1×1×1', standard: 'x', best: 'y', ratio: 2, milliseconds: { x: 2, y: 1 } }
+  assert.match(variantsTable([made, { ...made, standard: 'y', ratio: 1 }]), /small  matmul NN 1×1×1  x +y +2\.00 +1\.00 +2\.00 +2\n.*\n\ndefault within 10 % of the best: 1 of 2$/)
+  await compareVariants({ open: openEngine, only: ['rope'], sizes: ['middle'] }).then(() => assert.unreachable(), ({ message }) => assert.match(message, /has an operation with several kernels/))
 })
 
 test('derivatives of operations run alone', async () => {

@@ -1,0 +1,74 @@
+// Every variant of the operations in the cases, side by side: how far is the fixed default from the best? Knows no Node.
+import { tune } from '../src/engine/index.js'
+import { allCases, type Size, SIZES } from './cases.js'
+import { WALL } from './measure.js'
+import { alignTable, digits } from './report.js'
+import { chooseCases, type SuiteOptions } from './suite.js'
+
+/** One operation at one class of sizes. */
+export interface VariantRow {
+  size: Size
+  /** The case that asked for it first. */
+  case: string
+  /** "family class", as in `engine.variants`. */
+  key: string
+  standard: string
+  best: string
+  /** Time of the default over that of the best; 1 where it is the best. */
+  ratio: number
+  /** ms by variant, the least of the repeats. */
+  milliseconds: Record<string, number>
+}
+
+/** Cases that ask for the operations that have variants, without the steps that only repeat them. */
+export const VARIANT_CASES = ['matmul', 'attention', 'recursion step']
+
+/**
+ * Times all variants of what the chosen cases run. By processor time where the clock knows it, else by wall time.
+ * @throws when no case is left, or when none of the cases has an operation with variants
+ */
+export async function compareVariants({ open, only = VARIANT_CASES, sizes = SIZES, repeats = 5, clock: clockOf, onProgress = () => {} }: SuiteOptions): Promise<VariantRow[]> {
+  const rows: VariantRow[] = []
+  const known = new Set<string>()
+  const first = await open()
+  const { adapter } = first
+  first.close()
+  const { cpu, now } = clockOf?.(adapter) ?? WALL
+  const cases = chooseCases(allCases(adapter.isSoftware), only, sizes)
+  for (const [i, { name, size, prepare }] of cases.entries()) {
+    onProgress(i, cases.length, `${size} ${name}`)
+    const engine = await open()
+    try {
+      prepare(engine)()
+      await engine.finish()
+      const fresh = new Map(engine.variants.asked.filter(({ key }) => !known.has(key)).map(({ key, variant }) => [key, variant]))
+      for (const { key, milliseconds } of await tune(engine, { only: [...fresh.keys()], repeats, now: cpu ?? now })) {
+        const standard = fresh.get(key)!
+        const [best, least] = Object.entries(milliseconds).reduce((a, b) => (b[1] < a[1] ? b : a))
+        rows.push({ size, case: name, key, standard, best, ratio: milliseconds[standard] / least, milliseconds })
+      }
+      for (const key of fresh.keys()) known.add(key)
+    } finally {
+      engine.close()
+    }
+  }
+  onProgress(cases.length, cases.length, 'done')
+  if (!rows.length) throw new Error(`bench variants: no case of size ${sizes.join(' or ')} with "${only.join('" or "')}" in its name has an operation with several kernels — try matmul or attention`)
+  return rows
+}
+
+/** As a table, with the share of the operations whose default is within 10 % of the best. */
+export function variantsTable(rows: readonly VariantRow[]): string {
+  const lines = rows.map(({ size, key, standard, best, ratio, milliseconds }) => [
+    size,
+    key,
+    standard,
+    best,
+    digits(milliseconds[standard]),
+    digits(milliseconds[best]),
+    digits(ratio),
+    String(Object.keys(milliseconds).length),
+  ])
+  const table = alignTable([['size', 'operation', 'default', 'best', 'default ms', 'best ms', 'ratio', 'kernels'], ...lines], 4)
+  return `${table}\n\ndefault within 10 % of the best: ${rows.filter(({ ratio }) => ratio <= 1.1).length} of ${rows.length}`
+}
