@@ -11,13 +11,18 @@ const LENGTH = 17;
 const PARTS = (LENGTH + 3) / 4;
 const EPSILON = 1e-5;
 const HAS_INJECTION = true;
+// Stores what the derivative needs: scale, [gate | up] and silu(gate) ⊙ up.
+const KEEPS = true;
 
 @group(0) @binding(0) var h: texture_storage_2d<rgba32float, read>;
 @group(0) @binding(1) var injection: texture_storage_2d<rgba32float, read>;
 @group(0) @binding(2) var gate_up: texture_storage_2d<rgba32float, read>;
 @group(0) @binding(3) var down: texture_storage_2d<rgba32float, read>;
 @group(0) @binding(4) var<storage, read_write> y: array<f32>;
-@group(0) @binding(5) var<uniform> p: Parameters;
+@group(0) @binding(5) var<storage, read_write> scale: array<f32>;
+@group(0) @binding(6) var<storage, read_write> gates_ups: array<f32>;
+@group(0) @binding(7) var<storage, read_write> activated: array<f32>;
+@group(0) @binding(8) var<uniform> p: Parameters;
 
 fn texel(at: u32) -> vec2u { return vec2u(at % TEXELS_PER_ROW, at / TEXELS_PER_ROW); }
 
@@ -63,6 +68,16 @@ fn main(@builtin(workgroup_id) group: vec3u, @builtin(num_workgroups) groups: ve
     }
     var a: array<vec4f, 8>;
     for (var r = 0u; r < 8u; r++) { a[r] = gate[r] / (1.0 + exp(-gate[r])) * up[r]; }
+    if (KEEPS) {
+      let column = tile % tiles * 32u + lane * 4u;
+      for (var r = 0u; r < 8u; r++) {
+        for (var c = 0u; c < 4u; c++) {
+          gates_ups[(tile / tiles * 2u * p.inner + j + r) * p.width + column + c] = gate[r][c];
+          gates_ups[(tile / tiles * 2u * p.inner + p.inner + j + r) * p.width + column + c] = up[r][c];
+          activated[(tile / tiles * p.inner + j + r) * p.width + column + c] = a[r][c];
+        }
+      }
+    }
     for (var first = 0u; first < LENGTH; first += 8u) {
       let at = (min(first + lane, LENGTH - 1u) * p.inner + j) / 4u;
       let left = textureLoad(down, texel(at));
@@ -78,9 +93,12 @@ fn main(@builtin(workgroup_id) group: vec3u, @builtin(num_workgroups) groups: ve
 
   var squares = vec4f();
   for (var i = 0u; i < LENGTH; i++) { squares += sum[i] * sum[i]; }
-  let scale = inverseSqrt(squares / f32(LENGTH) + EPSILON);
+  let factor = inverseSqrt(squares / f32(LENGTH) + EPSILON);
+  if (KEEPS) {
+    for (var c = 0u; c < 4u; c++) { scale[tile / tiles * p.width + tile % tiles * 32u + lane * 4u + c] = factor[c]; }
+  }
   for (var i = 0u; i < LENGTH; i++) {
-    let v = sum[i] * scale;
+    let v = sum[i] * factor;
     let at = origin + i * p.width;
     y[at] = v.x;
     y[at + 1u] = v.y;

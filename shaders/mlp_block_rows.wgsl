@@ -11,13 +11,18 @@ const SETS = 2; // of 32 columns, 1 … 4
 const WIDTH = 32 * SETS;
 const EPSILON = 1e-5;
 const HAS_INJECTION = true;
+// Stores what the derivative needs: scale, [gate | up] and silu(gate) ⊙ up.
+const KEEPS = true;
 
 @group(0) @binding(0) var h: texture_storage_2d<rgba32float, read>;
 @group(0) @binding(1) var injection: texture_storage_2d<rgba32float, read>;
 @group(0) @binding(2) var gate_up: texture_storage_2d<rgba32float, read>;
 @group(0) @binding(3) var down: texture_storage_2d<rgba32float, read>;
 @group(0) @binding(4) var<storage, read_write> y: array<f32>;
-@group(0) @binding(5) var<uniform> p: Parameters;
+@group(0) @binding(5) var<storage, read_write> scale: array<f32>;
+@group(0) @binding(6) var<storage, read_write> gates_ups: array<f32>;
+@group(0) @binding(7) var<storage, read_write> activated: array<f32>;
+@group(0) @binding(8) var<uniform> p: Parameters;
 
 fn texel(at: u32) -> vec2u { return vec2u(at % TEXELS_PER_ROW, at / TEXELS_PER_ROW); }
 
@@ -62,7 +67,17 @@ fn main(@builtin(workgroup_id) group: vec3u, @builtin(num_workgroups) groups: ve
         up[i] += v.x * ups[0] + v.y * ups[1] + v.z * ups[2] + v.w * ups[3];
       }
     }
-    for (var i = 0u; i < ROWS; i++) { up[i] *= gate[i] / (1.0 + exp(-gate[i])); }
+    for (var i = 0u; i < ROWS; i++) {
+      let a = gate[i] / (1.0 + exp(-gate[i])) * up[i];
+      if (KEEPS && row0 + i < p.rows) {
+        for (var c = 0u; c < 4u; c++) {
+          gates_ups[(row0 + i) * 2u * p.inner + j + lane * 4u + c] = gate[i][c];
+          gates_ups[(row0 + i) * 2u * p.inner + p.inner + j + lane * 4u + c] = up[i][c];
+          activated[(row0 + i) * p.inner + j + lane * 4u + c] = a[c];
+        }
+      }
+      up[i] = a;
+    }
     for (var q = 0u; q < 8u; q++) {
       let at = lane * 4u * p.inner + j + q * 4u;
       let w0 = load_down(at, p.inner);
@@ -92,12 +107,13 @@ fn main(@builtin(workgroup_id) group: vec3u, @builtin(num_workgroups) groups: ve
     if (SETS > 1) { v1 = sum1[i] + load_s(at + 32u); squares += dot(v1, v1); }
     if (SETS > 2) { v2 = sum2[i] + load_s(at + 64u); squares += dot(v2, v2); }
     if (SETS > 3) { v3 = sum3[i] + load_s(at + 96u); squares += dot(v3, v3); }
-    let scale = inverseSqrt(subgroupAdd(squares) / f32(WIDTH) + EPSILON);
+    let factor = inverseSqrt(subgroupAdd(squares) / f32(WIDTH) + EPSILON);
     if (row0 + i < p.rows) {
-      store(at, v0 * scale);
-      if (SETS > 1) { store(at + 32u, v1 * scale); }
-      if (SETS > 2) { store(at + 64u, v2 * scale); }
-      if (SETS > 3) { store(at + 96u, v3 * scale); }
+      if (KEEPS && lane == 0u) { scale[row0 + i] = factor; }
+      store(at, v0 * factor);
+      if (SETS > 1) { store(at + 32u, v1 * factor); }
+      if (SETS > 2) { store(at + 64u, v2 * factor); }
+      if (SETS > 3) { store(at + 96u, v3 * factor); }
     }
   }
 }

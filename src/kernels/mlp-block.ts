@@ -1,4 +1,4 @@
-// A whole SwiGLU block with its residual and norm in one dispatch, over the last axis or over the one before it, forward only.
+// A whole SwiGLU block with its residual and norm in one dispatch, over the last axis or over the one before it.
 import columns from '../../shaders/mlp_block_columns.wgsl'
 import rows from '../../shaders/mlp_block_rows.wgsl'
 import { defineKernel, grid, divideUp, TEXELS_PER_ROW } from './kernel.js'
@@ -13,10 +13,12 @@ export interface MlpBlockSize {
   axis: -1 | -2
   hasInjection: boolean
   epsilon: number
+  /** Leaves what the derivative needs in `scale`, `gatesUps` and `activated`. */
+  keeps: boolean
 }
 
-const bindings = { h: 'texels', injection: 'texels', gateUp: 'texels', down: 'texels', y: 'write' } as const
-const flags = ({ hasInjection, epsilon }: MlpBlockSize) => ({ TEXELS_PER_ROW, EPSILON: String(epsilon), HAS_INJECTION: String(hasInjection) })
+const bindings = { h: 'texels', injection: 'texels', gateUp: 'texels', down: 'texels', y: 'write', scale: 'write', gatesUps: 'write', activated: 'write' } as const
+const flags = ({ hasInjection, epsilon, keeps }: MlpBlockSize) => ({ TEXELS_PER_ROW, EPSILON: String(epsilon), HAS_INJECTION: String(hasInjection), KEEPS: String(keeps) })
 const tiles = ({ batch, width }: MlpBlockSize) => (batch * width) / 32
 /** Rows that a subgroup owns: what its registers hold, more where the weights of many columns are loaded for them. */
 const rowsOf = ({ width }: MlpBlockSize) => (width < 128 ? 8 : 16)

@@ -1,7 +1,7 @@
 // Blocks of norm(s + down(silu(gate) · up)) over either axis: every variant, and the derivative.
 import { test } from 'uvu'
 import * as assert from 'uvu/assert'
-import { mlpBlock, type Tensor } from '../../src/engine/index.js'
+import { add, mlpBlock, type Tensor } from '../../src/engine/index.js'
 import { mlpBlockFamily } from '../../src/engine/ops/mlp-block.js'
 import { close, printShares } from '../close.js'
 import { checkGradients } from '../differences.js'
@@ -64,13 +64,13 @@ for (const { name, available } of mlpBlockFamily.variants) {
     for (const shape of shapes) {
       const { h, injection, gateUp, down } = inputsOf(shape)
       for (const added of [undefined, injection]) {
-        if (!available(engine.adapter, { ...shape, hasInjection: added !== undefined, epsilon })) continue
+        if (!available(engine.adapter, { ...shape, hasInjection: added !== undefined, epsilon, keeps: false })) continue
         const tensors = [h, gateUp, down].map(({ data, shape }) => engine.from(data, shape))
         const y = mlpBlock(engine, tensors[0], tensors[1], tensors[2], { injection: added && engine.from(added.data, added.shape), axis: shape.axis, epsilon })
         const [a, b, c, d] = [h.data, added?.data, gateUp.data, down.data].map(data => data && Float64Array.from(data))
         const over = shape.axis === -1 ? shape.width : shape.length
         // Of three sums one after the other, the last of values around one.
-        close(`mlp block ${name} ${JSON.stringify(shape)}`, await engine.read(y), truth(a!, b, c!, d!, shape), { scale: 4 * Math.sqrt(shape.inner), depth: over })
+        close(`mlp block ${name}`, await engine.read(y), truth(a!, b, c!, d!, shape), { scale: 4 * Math.sqrt(shape.inner), depth: over })
         ran++
       }
     }
@@ -79,17 +79,33 @@ for (const { name, available } of mlpBlockFamily.variants) {
   })
 }
 
-test('gradients', async () => {
-  for (const axis of [-1, -2] as const) {
-    const shape = { batch: 2, length: 3, width: 4, inner: 2, axis }
-    const { h, injection, gateUp, down } = inputsOf(shape)
-    await checkGradients(engine, 'mlp block', {
-      inputs: [h, injection, gateUp, down],
-      ours: (...[a, b, c, d]: Tensor[]) => mlpBlock(engine, a, c, d, { injection: b, axis, epsilon }),
-      truth: (...[a, b, c, d]: Float64Array[]) => truth(a, b, c, d, shape),
-      depth: 24,
-    })
-  }
+for (const { name, available } of mlpBlockFamily.variants) {
+  test(`gradients after variant ${name}`, async () => {
+    engine.variants.force('mlp block', name)
+    for (const shape of [{ batch: 2, length: 3, width: 4, inner: 2, axis: -1 }, { batch: 2, length: 3, width: 4, inner: 2, axis: -2 }, { batch: 1, length: 9, width: 32, inner: 32, axis: -1 }, { batch: 2, length: 3, width: 32, inner: 8, axis: -2 }] as const) {
+      if (!available(engine.adapter, { ...shape, hasInjection: false, epsilon, keeps: true })) continue
+      const { h, injection, gateUp, down } = inputsOf(shape)
+      await checkGradients(engine, `mlp block ${name}`, {
+        inputs: [h, injection, gateUp, down],
+        ours: (...[a, b, c, d]: Tensor[]) => mlpBlock(engine, a, c, d, { injection: b, axis: shape.axis, epsilon }),
+        truth: (...[a, b, c, d]: Float64Array[]) => truth(a, b, c, d, shape),
+        depth: 12 * shape.inner,
+      })
+      // Without an injection h's gradient is the sum of two ways.
+      await checkGradients(engine, `mlp block ${name}`, {
+        inputs: [h],
+        ours: a => add(engine, mlpBlock(engine, a, engine.from(gateUp.data, gateUp.shape), engine.from(down.data, down.shape), { axis: shape.axis, epsilon }), a),
+        truth: a => truth(a, undefined, Float64Array.from(gateUp.data), Float64Array.from(down.data), shape).map((v, i) => v + a[i]),
+        depth: 12 * shape.inner,
+      })
+    }
+    engine.variants.force('mlp block', undefined)
+  })
+}
+
+test('weights that do not fit are refused', () => {
+  const [h, gateUp, down] = [engine.zeros([2, 3, 4]), engine.zeros([10, 4]), engine.zeros([4, 5])]
+  assert.throws(() => mlpBlock(engine, h, gateUp, down, { axis: -2, epsilon }), /^mlpBlock: h of shape \[2,3,4\] does not fit weights of shapes \[10,4\] and \[4,5\] over axis -2/)
 })
 
 test.run()
