@@ -327,7 +327,7 @@ function derivative(engine: Engine, compute: (engine: Engine) => Tensor): () => 
   const { dy, inputs, backward } = taken!
   const targets = inputs.map(({ shape }) => engine.lasting(shape))
   return () => engine.scope(() => {
-    backward(dy).forEach((gradient, i) => {
+    backward(dy, inputs.map(() => true)).forEach((gradient, i) => {
       if (typeof gradient === 'function') gradient(targets[i], false)
     })
   })

@@ -11,7 +11,7 @@ const LENGTH = 17;
 const PARTS = (LENGTH + 3) / 4;
 const EPSILON = 1e-5;
 const HAS_INJECTION = true;
-// Stores what the derivative needs: scale, [gate | up] and silu(gate) ⊙ up.
+// Stores [gate | up] and silu(gate) ⊙ up for the derivative.
 const KEEPS = true;
 
 @group(0) @binding(0) var h: texture_storage_2d<rgba32float, read>;
@@ -94,9 +94,7 @@ fn main(@builtin(workgroup_id) group: vec3u, @builtin(num_workgroups) groups: ve
   var squares = vec4f();
   for (var i = 0u; i < LENGTH; i++) { squares += sum[i] * sum[i]; }
   let factor = inverseSqrt(squares / f32(LENGTH) + EPSILON);
-  if (KEEPS) {
-    for (var c = 0u; c < 4u; c++) { scale[tile / tiles * p.width + tile % tiles * 32u + lane * 4u + c] = factor[c]; }
-  }
+  for (var c = 0u; c < 4u; c++) { scale[tile / tiles * p.width + tile % tiles * 32u + lane * 4u + c] = factor[c]; }
   for (var i = 0u; i < LENGTH; i++) {
     let v = sum[i] * factor;
     let at = origin + i * p.width;

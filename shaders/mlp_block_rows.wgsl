@@ -11,7 +11,7 @@ const SETS = 2; // of 32 columns, 1 … 4
 const WIDTH = 32 * SETS;
 const EPSILON = 1e-5;
 const HAS_INJECTION = true;
-// Stores what the derivative needs: scale, [gate | up] and silu(gate) ⊙ up.
+// Stores [gate | up] and silu(gate) ⊙ up for the derivative.
 const KEEPS = true;
 
 @group(0) @binding(0) var h: texture_storage_2d<rgba32float, read>;
@@ -109,7 +109,7 @@ fn main(@builtin(workgroup_id) group: vec3u, @builtin(num_workgroups) groups: ve
     if (SETS > 3) { v3 = sum3[i] + load_s(at + 96u); squares += dot(v3, v3); }
     let factor = inverseSqrt(subgroupAdd(squares) / f32(WIDTH) + EPSILON);
     if (row0 + i < p.rows) {
-      if (KEEPS && lane == 0u) { scale[row0 + i] = factor; }
+      if (lane == 0u) { scale[row0 + i] = factor; }
       store(at, v0 * factor);
       if (SETS > 1) { store(at + 32u, v1 * factor); }
       if (SETS > 2) { store(at + 64u, v2 * factor); }

@@ -6,7 +6,7 @@ import { dryDevice } from './dry-device.js'
 import { Memory } from './memory.js'
 import { Pipelines } from './pipelines.js'
 import { newStats, type Stats } from './stats.js'
-import { type Gradient, type Seeds, Tape } from './tape.js'
+import { type Backward, type Seeds, Tape } from './tape.js'
 import { type DType, elements, type Shape, type Storage, Tensor } from './tensor.js'
 import { type Scratch, Textures, TEXTURE_FORMATS } from './textures.js'
 import { Variants } from './variants.js'
@@ -216,7 +216,7 @@ export class Engine {
   }
 
   /** Tells the tape how to differentiate what was just computed; without an open `gradients` it does nothing. Returns `y`. */
-  record(y: Tensor, inputs: readonly Tensor[], backward: (dy: Tensor) => readonly Gradient[]): Tensor {
+  record(y: Tensor, inputs: readonly Tensor[], backward: Backward): Tensor {
     this.tape?.record(y, inputs, backward)
     return y
   }

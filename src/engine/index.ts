@@ -1,7 +1,7 @@
 // The public door of webgpu-trm/engine: tensors, differentiable operations and optimisers; no model.
 export { Engine, type AdapterSummary, type EngineOptions } from './engine.js'
 export { Tensor, type DType, type Shape } from './tensor.js'
-export type { Gradient, Seeds } from './tape.js'
+export type { Backward, Gradient, Seeds } from './tape.js'
 export type { Stats } from './stats.js'
 export { Parameters } from './parameters.js'
 export { Adam, SparseSignSgd, learningRate, type AdamOptions, type LearningRateOptions, type NotFinite } from './optimizer.js'

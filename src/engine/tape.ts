@@ -10,6 +10,12 @@ import type { Storage, Tensor } from './tensor.js'
  */
 export type Gradient = Tensor | ((into: Tensor, accumulate: boolean) => void)
 
+/**
+ * The gradients of an operation's inputs, in their order, from that of its result. Functions among them are called in that order, and
+ * only for wanted inputs, so that a kernel that computes two of them can leave its work to the last.
+ */
+export type Backward = (dy: Tensor, wanted: readonly boolean[]) => readonly Gradient[]
+
 /** Pairs of a tensor and the gradient of the objective with respect to it. */
 export type Seeds = readonly (readonly [tensor: Tensor, gradient: Tensor])[]
 
@@ -17,7 +23,7 @@ export type Seeds = readonly (readonly [tensor: Tensor, gradient: Tensor])[]
 interface Entry {
   readonly y: Tensor
   readonly inputs: readonly Tensor[]
-  readonly backward: (dy: Tensor) => readonly Gradient[]
+  readonly backward: Backward
 }
 
 /** Operations whose entries and inner tensors were given up; computing again brings them back. */
@@ -52,7 +58,7 @@ export class Tape {
     }
   }
 
-  record(y: Tensor, inputs: readonly Tensor[], backward: (dy: Tensor) => readonly Gradient[]): void {
+  record(y: Tensor, inputs: readonly Tensor[], backward: Backward): void {
     if (!this.isRecording || !inputs.some(x => this.reached.has(x))) return
     this.reached.add(y)
     this.entries.push({ y, inputs, backward })
@@ -100,7 +106,7 @@ export class Tape {
         }, storage => sums.holds(storage))
         continue
       }
-      const gradients = entry.backward(dy)
+      const gradients = entry.backward(dy, entry.inputs.map(x => this.reached.has(x)))
       entry.inputs.forEach((x, i) => {
         if (this.reached.has(x)) sums.add(x, gradients[i])
       })

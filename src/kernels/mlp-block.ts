@@ -1,5 +1,7 @@
 // A whole SwiGLU block with its residual and norm in one dispatch, over the last axis or over the one before it.
 import columns from '../../shaders/mlp_block_columns.wgsl'
+import columnsBackward from '../../shaders/mlp_block_columns_backward.wgsl'
+import columnsBackwardWeights from '../../shaders/mlp_block_columns_backward_weights.wgsl'
 import rows from '../../shaders/mlp_block_rows.wgsl'
 import { defineKernel, grid, divideUp, TEXELS_PER_ROW } from './kernel.js'
 
@@ -13,7 +15,7 @@ export interface MlpBlockSize {
   axis: -1 | -2
   hasInjection: boolean
   epsilon: number
-  /** Leaves what the derivative needs in `scale`, `gatesUps` and `activated`. */
+  /** Leaves [gate | up] and silu(gate) · up in `gatesUps` and `activated`. */
   keeps: boolean
 }
 
@@ -34,6 +36,29 @@ export const mlpBlockColumns = defineKernel<MlpBlockSize>({
   constants: () => ({}),
   lines: size => ({ ...flags(size), LENGTH: size.length }),
   workgroups: size => grid(tiles(size)),
+})
+
+const derivativeLines = ({ length }: MlpBlockSize) => ({ TEXELS_PER_ROW, LENGTH: length })
+
+/** From ds, the gradient before the norm, that of s: both ways together. */
+export const mlpBlockColumnsBackward = defineKernel<MlpBlockSize & { accumulate: boolean }>({
+  name: 'mlp_block_columns_backward',
+  source: columnsBackward,
+  bindings: { s: 'texels', ds: 'texels', gateUp: 'texels', down: 'texels', dS: 'write' },
+  parameters: size => ({ width: size.width, inner: size.inner, groups: tiles(size), accumulate: Number(size.accumulate) }),
+  constants: () => ({}),
+  lines: derivativeLines,
+  workgroups: size => grid(tiles(size)),
+})
+
+export const mlpBlockColumnsBackwardWeights = defineKernel<MlpBlockSize & { accumulateGateUp: boolean; accumulateDown: boolean }>({
+  name: 'mlp_block_columns_backward_weights',
+  source: columnsBackwardWeights,
+  bindings: { s: 'texels', ds: 'texels', gateUp: 'texels', down: 'texels', dGateUp: 'write', dDown: 'write' },
+  parameters: size => ({ width: size.width, inner: size.inner, groups: size.inner / 8, tiles: tiles(size), accumulate_gate_up: Number(size.accumulateGateUp), accumulate_down: Number(size.accumulateDown) }),
+  constants: () => ({}),
+  lines: derivativeLines,
+  workgroups: size => grid(size.inner / 8),
 })
 
 /** Over the last axis: of 32, 64, 96 or 128 columns. */

@@ -1,8 +1,9 @@
 // A SwiGLU block with residual and norm, rms(s + down(silu(gate) · up)) with s = h + injection, with its derivative.
-import { type MlpBlockSize, mlpBlockKernel } from '../../kernels/mlp-block.js'
+import { type MlpBlockSize, mlpBlockColumnsBackward, mlpBlockColumnsBackwardWeights, mlpBlockKernel } from '../../kernels/mlp-block.js'
 import { rmsnorm, rmsnormBackward, rowLanes } from '../../kernels/rmsnorm.js'
 import { swiglu, swigluBackward } from '../../kernels/swiglu.js'
 import type { Engine } from '../engine.js'
+import type { Gradient } from '../tape.js'
 import type { Shape, Tensor } from '../tensor.js'
 import type { Family } from '../variants.js'
 import { add, addTo } from './add.js'
@@ -28,8 +29,8 @@ interface BlockTensors {
   readonly gateUp: Tensor
   readonly down: Tensor
   readonly y: Tensor
-  /** What the derivative needs; any small tensors of their own where it is not wanted. */
   readonly scale: Tensor
+  /** What the derivative needs; any small tensors of their own where nothing is kept. */
   readonly gatesUps: Tensor
   readonly activated: Tensor
 }
@@ -59,16 +60,16 @@ export const mlpBlockFamily: Family<BlockTensors, MlpBlockSize> = {
     {
       name: 'composed',
       available: () => true,
-      run(engine, { h, injection, gateUp, down, y, ...kept }, size) {
+      run(engine, { h, injection, gateUp, down, y, scale, ...kept }, size) {
         const { norm, gating, inward, outward, layer } = partsOf(engine, size)
         const s = size.hasInjection ? add(engine, h, injection) : h
-        const [gatesUps, activated, scale] = size.keeps ? [kept.gatesUps, kept.activated, kept.scale] : [engine.tensor(outward), engine.tensor(inward), engine.tensor([norm.rows])]
+        const [gatesUps, activated] = size.keeps ? [kept.gatesUps, kept.activated] : [engine.tensor(outward), engine.tensor(inward)]
         const o = engine.tensor(h.shape)
         layer(gateUp).forward(s, gatesUps)
         engine.run(swiglu, { x: gatesUps, y: activated }, gating)
         layer(down).forward(activated, o)
         engine.run(rmsnorm, { x: o, residual: s, y, scale }, { ...norm, epsilon: size.epsilon, hasResidual: true })
-        engine.release(o, ...(size.hasInjection ? [s] : []), ...(size.keeps ? [] : [gatesUps, activated, scale]))
+        engine.release(o, ...(size.hasInjection ? [s] : []), ...(size.keeps ? [] : [gatesUps, activated]))
       },
     },
   ],
@@ -95,32 +96,73 @@ export function mlpBlock(engine: Engine, h: Tensor, gateUp: Tensor, down: Tensor
   if (h.shape.length !== 3 || gateUp.shape[0] !== 2 * inner || gateUp.shape[1] !== over || down.shape[0] !== over) {
     throw new Error(`mlpBlock: h of shape [${h.shape}] does not fit weights of shapes [${gateUp.shape}] and [${down.shape}] over axis ${axis}, expected (batch, length, width), (2 · inner, ${over}) and (${over}, inner)`)
   }
-  const keeps = engine.isRecording
-  if (injection && keeps) h = add(engine, h, injection)
-  const size: MlpBlockSize = { batch, length, width, inner, axis, hasInjection: injection !== undefined && !keeps, epsilon, keeps }
-  const { norm, gating, inward, outward, layer } = partsOf(engine, size)
-  const y = into ?? engine.tensor(h.shape)
-  const [scale, gatesUps, activated] = (keeps ? [[norm.rows], outward, inward] : [[1], [1], [1]]).map(shape => engine.tensor(shape))
-  engine.variants.pick(mlpBlockFamily, size).run(engine, { h, injection: injection ?? down, gateUp, down, y, scale, gatesUps, activated }, size)
-  if (!keeps) engine.release(scale, gatesUps, activated)
+  const isRecorded = engine.isRecording
+  if (injection && isRecorded) h = add(engine, h, injection)
   const s = h
-  return engine.record(y, [down, gateUp, s], dy => {
+  const shape = { batch, length, width, inner, axis, hasInjection: injection !== undefined && !isRecorded, epsilon, keeps: isRecorded }
+  const variant = engine.variants.pick(mlpBlockFamily, shape)
+  const recomputes = variant.name === 'fused' && axis === -2
+  const size: MlpBlockSize = { ...shape, keeps: isRecorded && !recomputes }
+  const { norm, inward, outward } = partsOf(engine, size)
+  const y = into ?? engine.tensor(s.shape)
+  const scale = engine.tensor([norm.rows])
+  const [gatesUps, activated] = (size.keeps ? [outward, inward] : [[1], [1]]).map(shape => engine.tensor(shape))
+  variant.run(engine, { h: s, injection: injection ?? down, gateUp, down, y, scale, gatesUps, activated }, size)
+  if (!size.keeps) engine.release(gatesUps, activated)
+  if (!isRecorded) engine.release(scale)
+  return engine.record(y, [gateUp, down, s], (dy, wanted) => {
     const ds = engine.tensor(s.shape)
     engine.run(rmsnormBackward, { y, scale, dy, ds }, norm)
-    const dActivated = engine.tensor(inward)
-    layer(down).toInput(ds, dActivated, false)
-    const dGatesUps = engine.tensor(outward)
-    engine.run(swigluBackward, { x: gatesUps, dy: dActivated, dx: dGatesUps }, gating)
-    engine.release(dActivated)
-    return [
-      (into, accumulate) => layer(down).toWeight(ds, activated, into, accumulate),
-      (into, accumulate) => layer(gateUp).toWeight(dGatesUps, s, into, accumulate),
-      (into, accumulate) => {
-        if (accumulate) addTo(engine, into, ds, true)
-        else engine.copy(ds, into)
-        layer(gateUp).toInput(dGatesUps, into, true)
-        engine.release(ds, dGatesUps)
-      },
-    ]
+    return (recomputes ? recomputedGradients : keptGradients)(engine, { s, ds, gateUp, down, gatesUps, activated }, size, wanted)
   })
+}
+
+interface DerivativeTensors {
+  s: Tensor
+  ds: Tensor
+  gateUp: Tensor
+  down: Tensor
+  gatesUps: Tensor
+  activated: Tensor
+}
+
+/** Gradients of gateUp, down and s from what the forward computation kept. */
+function keptGradients(engine: Engine, { s, ds, gateUp, down, gatesUps, activated }: DerivativeTensors, size: MlpBlockSize): Gradient[] {
+  const { gating, inward, outward, layer } = partsOf(engine, size)
+  const dActivated = engine.tensor(inward)
+  const dGatesUps = engine.tensor(outward)
+  layer(down).toInput(ds, dActivated, false)
+  engine.run(swigluBackward, { x: gatesUps, dy: dActivated, dx: dGatesUps }, gating)
+  engine.release(dActivated)
+  return [
+    (into, accumulate) => layer(gateUp).toWeight(dGatesUps, s, into, accumulate),
+    (into, accumulate) => layer(down).toWeight(ds, activated, into, accumulate),
+    (into, accumulate) => {
+      if (accumulate) addTo(engine, into, ds, true)
+      else engine.copy(ds, into)
+      layer(gateUp).toInput(dGatesUps, into, true)
+      engine.release(ds, dGatesUps)
+    },
+  ]
+}
+
+/** Gradients of gateUp, down and s by the kernels that compute again what lies between. */
+function recomputedGradients(engine: Engine, { s, ds, gateUp, down }: DerivativeTensors, size: MlpBlockSize, wanted: readonly boolean[]): Gradient[] {
+  const aims: [into: Tensor, accumulate: boolean][] = []
+  // One kernel gives the gradients of both weights: it runs when both places are known.
+  const aim = (index: number) => (into: Tensor, accumulate: boolean) => {
+    aims[index] = [into, accumulate]
+    const other = 1 - index
+    if (wanted[other] && !aims[other]) return
+    const [[dGateUp, accumulateGateUp], [dDown, accumulateDown]] = [gateUp, down].map(({ shape }, i) => aims[i] ?? [engine.tensor(shape), false])
+    engine.run(mlpBlockColumnsBackwardWeights, { s, ds, gateUp, down, dGateUp, dDown }, { ...size, accumulateGateUp, accumulateDown })
+  }
+  return [
+    aim(0),
+    aim(1),
+    (into, accumulate) => {
+      engine.run(mlpBlockColumnsBackward, { s, ds, gateUp, down, dS: into }, { ...size, accumulate })
+      engine.release(ds)
+    },
+  ]
 }
