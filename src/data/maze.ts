@@ -149,8 +149,8 @@ interface MazePair {
 }
 
 /**
- * Carves a tree. Without rooms a wall may open when exactly one of its neighbours is open, so no loop can close, whatever the size;
- * with them a room is joined to one that is not open yet, through the wall between.
+ * Carves a tree. Without rooms a wall may open when exactly one of its neighbours is open, so no loop can close, whatever the size.
+ * With them a room is joined to one that is not open yet, through the wall between.
  */
 function drawMaze(size: number, rooms: boolean, random: Random): MazePair {
   const question = new Uint8Array(size * size).fill(wall)
