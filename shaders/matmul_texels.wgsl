@@ -87,10 +87,12 @@ fn main(@builtin(workgroup_id) group: vec3u, @builtin(num_workgroups) groups: ve
       }
       // Written out: a loop over the steps as well would be too long for the compiler to unroll.
       for (var i = 0u; i < TILE_M; i++) {
-        sum[i] += pick_a(left[i / 8u], i % 8u, 0u) * right[0];
-        sum[i] += pick_a(left[i / 8u], i % 8u, 1u) * right[1];
-        sum[i] += pick_a(left[i / 8u], i % 8u, 2u) * right[2];
-        sum[i] += pick_a(left[i / 8u], i % 8u, 3u) * right[3];
+        var v = sum[i];
+        v += pick_a(left[i / 8u], i % 8u, 0u) * right[0];
+        v += pick_a(left[i / 8u], i % 8u, 1u) * right[1];
+        v += pick_a(left[i / 8u], i % 8u, 2u) * right[2];
+        v += pick_a(left[i / 8u], i % 8u, 3u) * right[3];
+        sum[i] = v;
       }
     }
   }

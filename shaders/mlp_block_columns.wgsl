@@ -11,8 +11,6 @@ const LENGTH = 17;
 const PARTS = (LENGTH + 3) / 4;
 const EPSILON = 1e-5;
 const HAS_INJECTION = true;
-// Stores [gate | up] and silu(gate) ⊙ up for the derivative.
-const KEEPS = true;
 
 @group(0) @binding(0) var h: texture_storage_2d<rgba32float, read>;
 @group(0) @binding(1) var injection: texture_storage_2d<rgba32float, read>;
@@ -20,9 +18,7 @@ const KEEPS = true;
 @group(0) @binding(3) var down: texture_storage_2d<rgba32float, read>;
 @group(0) @binding(4) var<storage, read_write> y: array<f32>;
 @group(0) @binding(5) var<storage, read_write> scale: array<f32>;
-@group(0) @binding(6) var<storage, read_write> gates_ups: array<f32>;
-@group(0) @binding(7) var<storage, read_write> activated: array<f32>;
-@group(0) @binding(8) var<uniform> p: Parameters;
+@group(0) @binding(6) var<uniform> p: Parameters;
 
 fn texel(at: u32) -> vec2u { return vec2u(at % TEXELS_PER_ROW, at / TEXELS_PER_ROW); }
 
@@ -68,24 +64,22 @@ fn main(@builtin(workgroup_id) group: vec3u, @builtin(num_workgroups) groups: ve
     }
     var a: array<vec4f, 8>;
     for (var r = 0u; r < 8u; r++) { a[r] = gate[r] / (1.0 + exp(-gate[r])) * up[r]; }
-    if (KEEPS) {
-      let column = tile % tiles * 32u + lane * 4u;
-      for (var r = 0u; r < 8u; r++) {
-        for (var c = 0u; c < 4u; c++) {
-          gates_ups[(tile / tiles * 2u * p.inner + j + r) * p.width + column + c] = gate[r][c];
-          gates_ups[(tile / tiles * 2u * p.inner + p.inner + j + r) * p.width + column + c] = up[r][c];
-          activated[(tile / tiles * p.inner + j + r) * p.width + column + c] = a[r][c];
-        }
-      }
-    }
     for (var first = 0u; first < LENGTH; first += 8u) {
       let at = (min(first + lane, LENGTH - 1u) * p.inner + j) / 4u;
       let left = textureLoad(down, texel(at));
       let right = textureLoad(down, texel(at + 1u));
       for (var r = 0u; r < 8u; r++) {
         if (first + r < LENGTH) {
-          sum[first + r] += subgroupShuffle(left.x, r) * a[0] + subgroupShuffle(left.y, r) * a[1] + subgroupShuffle(left.z, r) * a[2] + subgroupShuffle(left.w, r) * a[3];
-          sum[first + r] += subgroupShuffle(right.x, r) * a[4] + subgroupShuffle(right.y, r) * a[5] + subgroupShuffle(right.z, r) * a[6] + subgroupShuffle(right.w, r) * a[7];
+          var v = sum[first + r];
+          v += subgroupShuffle(left.x, r) * a[0];
+          v += subgroupShuffle(left.y, r) * a[1];
+          v += subgroupShuffle(left.z, r) * a[2];
+          v += subgroupShuffle(left.w, r) * a[3];
+          v += subgroupShuffle(right.x, r) * a[4];
+          v += subgroupShuffle(right.y, r) * a[5];
+          v += subgroupShuffle(right.z, r) * a[6];
+          v += subgroupShuffle(right.w, r) * a[7];
+          sum[first + r] = v;
         }
       }
     }

@@ -76,14 +76,24 @@ fn main(@builtin(workgroup_id) group: vec3u, @builtin(num_workgroups) groups: ve
       gate[r] = d_gate;
     }
     for (var k = 0u; k < LENGTH; k++) {
-      sum[k] += pick(gates, 0u * LENGTH + k) * gate[0] + pick(ups, 0u * LENGTH + k) * up[0];
-      sum[k] += pick(gates, 1u * LENGTH + k) * gate[1] + pick(ups, 1u * LENGTH + k) * up[1];
-      sum[k] += pick(gates, 2u * LENGTH + k) * gate[2] + pick(ups, 2u * LENGTH + k) * up[2];
-      sum[k] += pick(gates, 3u * LENGTH + k) * gate[3] + pick(ups, 3u * LENGTH + k) * up[3];
-      sum[k] += pick(gates, 4u * LENGTH + k) * gate[4] + pick(ups, 4u * LENGTH + k) * up[4];
-      sum[k] += pick(gates, 5u * LENGTH + k) * gate[5] + pick(ups, 5u * LENGTH + k) * up[5];
-      sum[k] += pick(gates, 6u * LENGTH + k) * gate[6] + pick(ups, 6u * LENGTH + k) * up[6];
-      sum[k] += pick(gates, 7u * LENGTH + k) * gate[7] + pick(ups, 7u * LENGTH + k) * up[7];
+      var v = sum[k];
+      v += pick(gates, 0u * LENGTH + k) * gate[0];
+      v += pick(ups, 0u * LENGTH + k) * up[0];
+      v += pick(gates, 1u * LENGTH + k) * gate[1];
+      v += pick(ups, 1u * LENGTH + k) * up[1];
+      v += pick(gates, 2u * LENGTH + k) * gate[2];
+      v += pick(ups, 2u * LENGTH + k) * up[2];
+      v += pick(gates, 3u * LENGTH + k) * gate[3];
+      v += pick(ups, 3u * LENGTH + k) * up[3];
+      v += pick(gates, 4u * LENGTH + k) * gate[4];
+      v += pick(ups, 4u * LENGTH + k) * up[4];
+      v += pick(gates, 5u * LENGTH + k) * gate[5];
+      v += pick(ups, 5u * LENGTH + k) * up[5];
+      v += pick(gates, 6u * LENGTH + k) * gate[6];
+      v += pick(ups, 6u * LENGTH + k) * up[6];
+      v += pick(gates, 7u * LENGTH + k) * gate[7];
+      v += pick(ups, 7u * LENGTH + k) * up[7];
+      sum[k] = v;
     }
   }
 

@@ -1,9 +1,9 @@
 // y = s' / sqrt(mean(s'²) + EPSILON), s' = s + down(silu(gate) ⊙ up), [gate | up] = gateUp(s), s = h + injection: a block over the last axis.
 // h is (rows, 32 · SETS). For adapters with dear loads: a subgroup of 8 lanes is a workgroup and owns ROWS rows; 32 inner values at a time
-// of all of them, four side by side a lane, and nothing between input and result is stored.
+// of all of them, four side by side a lane, and what lies between input and result is stored only where p.keeps.
 enable subgroups;
 
-struct Parameters { rows: u32, inner: u32, groups: u32 }
+struct Parameters { rows: u32, inner: u32, groups: u32, keeps: u32 }
 
 const TEXELS_PER_ROW = 1024;
 const ROWS = 16;
@@ -11,8 +11,6 @@ const SETS = 2; // of 32 columns, 1 … 4
 const WIDTH = 32 * SETS;
 const EPSILON = 1e-5;
 const HAS_INJECTION = true;
-// Stores [gate | up] and silu(gate) ⊙ up for the derivative.
-const KEEPS = true;
 
 @group(0) @binding(0) var h: texture_storage_2d<rgba32float, read>;
 @group(0) @binding(1) var injection: texture_storage_2d<rgba32float, read>;
@@ -63,13 +61,23 @@ fn main(@builtin(workgroup_id) group: vec3u, @builtin(num_workgroups) groups: ve
       let ups = load_gate_up((p.inner + j + lane * 4u) * WIDTH + k, WIDTH);
       for (var i = 0u; i < ROWS; i++) {
         let v = vec4f(subgroupShuffle(left[i / 8u].x, i % 8u), subgroupShuffle(left[i / 8u].y, i % 8u), subgroupShuffle(left[i / 8u].z, i % 8u), subgroupShuffle(left[i / 8u].w, i % 8u));
-        gate[i] += v.x * gates[0] + v.y * gates[1] + v.z * gates[2] + v.w * gates[3];
-        up[i] += v.x * ups[0] + v.y * ups[1] + v.z * ups[2] + v.w * ups[3];
+        var g = gate[i];
+        g += v.x * gates[0];
+        g += v.y * gates[1];
+        g += v.z * gates[2];
+        g += v.w * gates[3];
+        gate[i] = g;
+        var u = up[i];
+        u += v.x * ups[0];
+        u += v.y * ups[1];
+        u += v.z * ups[2];
+        u += v.w * ups[3];
+        up[i] = u;
       }
     }
     for (var i = 0u; i < ROWS; i++) {
       let a = gate[i] / (1.0 + exp(-gate[i])) * up[i];
-      if (KEEPS && row0 + i < p.rows) {
+      if (p.keeps != 0u && row0 + i < p.rows) {
         for (var c = 0u; c < 4u; c++) {
           gates_ups[(row0 + i) * 2u * p.inner + j + lane * 4u + c] = gate[i][c];
           gates_ups[(row0 + i) * 2u * p.inner + p.inner + j + lane * 4u + c] = up[i][c];

@@ -19,13 +19,13 @@ export interface MlpBlockSize {
   keeps: boolean
 }
 
-const bindings = { h: 'texels', injection: 'texels', gateUp: 'texels', down: 'texels', y: 'write', scale: 'write', gatesUps: 'write', activated: 'write' } as const
-const flags = ({ hasInjection, epsilon, keeps }: MlpBlockSize) => ({ TEXELS_PER_ROW, EPSILON: String(epsilon), HAS_INJECTION: String(hasInjection), KEEPS: String(keeps) })
+const bindings = { h: 'texels', injection: 'texels', gateUp: 'texels', down: 'texels', y: 'write', scale: 'write' } as const
+const flags = ({ hasInjection, epsilon }: MlpBlockSize) => ({ TEXELS_PER_ROW, EPSILON: String(epsilon), HAS_INJECTION: String(hasInjection) })
 const tiles = ({ batch, width }: MlpBlockSize) => (batch * width) / 32
-/** Rows that a subgroup owns: what its registers hold, more where the weights of many columns are loaded for them. */
-const rowsOf = ({ width }: MlpBlockSize) => (width < 128 ? 8 : 16)
+/** Rows that a subgroup owns. */
+const ROWS = 16
 
-const rowTiles = (size: MlpBlockSize) => divideUp(size.batch * size.length, rowsOf(size))
+const rowTiles = (size: MlpBlockSize) => divideUp(size.batch * size.length, ROWS)
 
 /** Over the positions, in registers: up to 24 of them, and columns in 32s. */
 export const mlpBlockColumns = defineKernel<MlpBlockSize>({
@@ -65,10 +65,10 @@ export const mlpBlockColumnsBackwardWeights = defineKernel<MlpBlockSize & { accu
 export const mlpBlockRows = defineKernel<MlpBlockSize>({
   name: 'mlp_block_rows',
   source: rows,
-  bindings,
-  parameters: size => ({ rows: size.batch * size.length, inner: size.inner, groups: rowTiles(size) }),
+  bindings: { ...bindings, gatesUps: 'write', activated: 'write' },
+  parameters: size => ({ rows: size.batch * size.length, inner: size.inner, groups: rowTiles(size), keeps: Number(size.keeps) }),
   constants: () => ({}),
-  lines: size => ({ ...flags(size), ROWS: rowsOf(size), SETS: size.width / 32 }),
+  lines: size => ({ ...flags(size), ROWS: ROWS, SETS: size.width / 32 }),
   workgroups: size => grid(rowTiles(size)),
 })
 

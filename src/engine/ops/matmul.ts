@@ -29,8 +29,8 @@ const MOST_VALUES = 2 ** 23
 
 const texels = (rows: number): Variant<MatmulTensors, MatmulSize> => ({
   name: `texels ${rows}×32`,
-  // Tall tiles pay where both sides are long, and where a's rows do not lie along k.
-  suits: ({ m, n, transposeA }) => rows === (m >= 256 && (transposeA || m * n >= 2 ** 19) ? 24 : 8),
+  // Tall tiles pay, unless most of the last one stays empty.
+  suits: ({ m }) => rows === (divideUp(m, 24) * 24 < divideUp(m, 32) * 30 ? 24 : 32),
   available: (adapter, size) => hasDearLoads(adapter) && matmulTexels(size, rows) !== undefined && (size.m * size.k) * (size.sharedA ? 1 : (size.batch ?? 1) * (size.reduce ?? 1)) <= MOST_VALUES,
   run: (engine, tensors, size) => engine.run(matmulTexels(size, rows)!, tensors, size),
 })
@@ -98,7 +98,7 @@ export const matmulFamily: Family<MatmulTensors, MatmulSize> = {
     tiled({ lanesM: 16, lanesN: 16, partsM: 2, partsN: 2 }),
     tiled({ lanesM: 8, lanesN: 8, partsM: 2, partsN: 2 }),
     texels(24),
-    texels(16),
+    texels(32),
     texels(8),
     subgroup(16, 4),
     subgroup(8, 4),
