@@ -4,7 +4,7 @@ import { isatty } from 'node:tty'
 import { fileURLToPath } from 'node:url'
 import { isMainThread } from 'node:worker_threads'
 import {
-  adapterKind, adapterLine, attempts, choices, dawnEntry, dawnFeatures, findDrivers, firstAdapter, preload, type AdapterChoice, type AdapterKind, type Attempt,
+  adapterKind, adapterLine, attempts, choices, dawnEntry, dawnFeatures, findDrivers, firstAdapter, preload, type AdapterChoice, type Attempt,
 } from '../scripts/adapters.js'
 
 /** What to open: `auto` takes a GPU, else lavapipe, else SwiftShader; `null` computes nothing and only checks kernels. */
@@ -102,7 +102,7 @@ export interface Diagnosis {
   /** Driver files (ICDs) found, best first. */
   drivers: { kind: string, file: string }[]
   /** What each choice gives here, tried in a child process. */
-  adapters: { choice: Adapter, kind?: AdapterKind, name?: string, driver?: string, features?: string[], limits?: Record<string, number>, error?: string }[]
+  adapters: { choice: Adapter, kind?: Exclude<OpenedGpu['kind'], 'null'>, name?: string, driver?: string, features?: string[], limits?: Record<string, number>, error?: string }[]
   /** The adapter that openGpu would take now; null where there is none. */
   chosen: Diagnosis['adapters'][number] | null
   missing: { what: string, command: string }[]

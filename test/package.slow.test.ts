@@ -1,0 +1,200 @@
+// The package as embedders get it: packed, installed in a throw-away project, used by Node, Vite, esbuild and TypeScript; its sizes. Needs Node.
+import { execFileSync } from 'node:child_process'
+import { cpSync, existsSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, symlinkSync, writeFileSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { gzipSync } from 'node:zlib'
+import { test } from 'uvu'
+import * as assert from 'uvu/assert'
+import { findChromium, openChromium } from '../scripts/chromium.js'
+import { serve } from '../scripts/serve.js'
+import { rootFolder } from './files.js'
+
+const root = await rootFolder()
+const work = mkdtempSync(join(tmpdir(), 'webgpu-trm-'))
+const project = join(work, 'project')
+const installed = join(project, 'node_modules/webgpu-trm')
+test.after(() => rmSync(work, { recursive: true, force: true }))
+
+/** Runs a command; what it printed is in the error where it fails. */
+function run(command: string, args: string[], cwd: string): string {
+  try {
+    return execFileSync(command, args, { cwd, encoding: 'utf8', stdio: ['ignore', 'pipe', 'pipe'], env: { ...process.env, NO_COLOR: '1', npm_config_update_notifier: 'false' }, maxBuffer: 2 ** 26 })
+  } catch (error) {
+    const { stdout, stderr } = error as { stdout: string, stderr: string }
+    throw new Error(`${command} ${args.join(' ')}:\n${stdout}${stderr}`, { cause: error })
+  }
+}
+
+/** A tool of the repository, run in the project. */
+const tool = (path: string, ...args: string[]) => run(process.execPath, [join(root, 'node_modules', path), ...args], project)
+const put = (file: string, text: string) => {
+  mkdirSync(join(project, file, '..'), { recursive: true })
+  writeFileSync(join(project, file), text)
+}
+
+/** Packs a copy of the sources, so that the build of the repository stays as it is, and installs the tarball without network. */
+function install(): void {
+  const source = join(work, 'source')
+  for (const name of ['src', 'shaders', 'scripts', 'package.json', 'tsconfig.json', 'tsconfig.build.json', 'README.md', 'LICENSE', ...readdirSync(root).filter(name => name === 'bench')]) cpSync(join(root, name), join(source, name), { recursive: true })
+  symlinkSync(join(root, 'node_modules'), join(source, 'node_modules'))
+  const tarball = run('npm', ['pack', '--pack-destination', work], source).trim().split('\n').at(-1)!
+  put('package.json', '{ "name": "throw-away", "private": true, "type": "module" }')
+  run('npm', ['install', '--offline', '--omit=optional', '--no-audit', '--no-fund', join(work, tarball)], project)
+  // Dawn, the optional dependency, as npm would have put it there.
+  symlinkSync(join(root, 'node_modules/webgpu'), join(project, 'node_modules/webgpu'))
+}
+
+install()
+
+/** An app for all homes: trains two steps, answers a puzzle, and gives back what it found. */
+const APP = `
+import { DEFAULTS, loadCheckpoint, saveCheckpoint, solve, train, Trm } from 'webgpu-trm'
+import { generateSudoku } from 'webgpu-trm/data'
+
+export async function app(engine) {
+  const puzzles = generateSudoku({ size: 4, train: 8, test: 2, clues: 8, seed: 0 })
+  const model = Trm.create(engine, {
+    ...DEFAULTS, vocabulary: 6, cells: 16, puzzles: 1, hidden: 16, heads: 2, expansion: 1, cycles: 1, latentSteps: 1,
+    supervisionSteps: 2, positions: 'none', tokenMixing: true, puzzleWidth: 16, puzzleSlots: 1,
+  }, { seed: 0 })
+  let steps = 0
+  for await (const { step, loss } of train(model, puzzles.train, { batchSize: 4, steps: 2, logInterval: 1, learningRate: 1e-3, seed: 0 })) {
+    if (!(loss > 0)) throw new Error('loss ' + loss)
+    steps = step
+  }
+  const again = loadCheckpoint(engine, await saveCheckpoint(model))
+  let answer
+  for await (const given of solve(again, puzzles.test.inputs.slice(0, 16))) answer = given.answer
+  engine.close()
+  return \`trained \${steps} steps, answered \${answer.length} cells\`
+}
+`
+const PAGE_APP = `
+import { Engine } from 'webgpu-trm/engine'
+import { app } from './app.js'
+Engine.open().then(app).then(text => { document.body.textContent = text }, error => { document.body.textContent = 'failed: ' + error.message })
+`
+const EXPECTED = 'trained 2 steps, answered 16 cells'
+put('app.js', APP)
+put('page.js', PAGE_APP)
+put('index.html', '<!doctype html><meta charset="utf-8"><title>app</title><body><script type="module" src="/page.js"></script></body>')
+
+/** No trace of Node in what goes to browsers. */
+function checkForBrowsers(text: string): void {
+  assert.not.match(text, /["'`]node:/)
+  assert.not.match(text, /(import|from|require)\s*\(?\s*["'`](webgpu|fs|path|os|module|child_process|url|worker_threads)["'`]/)
+}
+
+/** Opens the built app, where there is a Chromium, and waits for what it writes. */
+async function visit(folder: string): Promise<void> {
+  if (!findChromium()) {
+    console.log('skipped: the built app in a page — no Chromium on this machine')
+    return
+  }
+  const { url, close } = await serve({ '/': folder })
+  const { browser, kill } = await openChromium()
+  try {
+    const page = await browser.newPage()
+    await page.goto(url)
+    await page.waitForFunction(() => document.body.textContent!.trim() !== '', undefined, { timeout: 240_000 })
+    assert.is((await page.textContent('body'))!.trim(), EXPECTED)
+  } finally {
+    await kill()
+    await close()
+  }
+}
+
+test('the tarball holds what is published, and publint finds nothing to say', () => {
+  const entries = readdirSync(installed).sort()
+  assert.equal(entries, ['LICENSE', 'README.md', 'dist', 'package.json', 'scripts'])
+  const printed = tool('publint/src/cli.js', 'run', installed, '--strict', '--level=suggestion')
+  console.log(`publint: ${printed.trim().split('\n').at(-1)}`)
+  assert.match(printed, /All good!/)
+})
+
+test('a Node script, and the program', () => {
+  put('script.js', `import { openEngine } from 'webgpu-trm/node'\nimport { app } from './app.js'\nconsole.log(await app(await openEngine()))\n`)
+  assert.is(run(process.execPath, ['script.js'], project).trim(), EXPECTED)
+  assert.match(run(join(project, 'node_modules/.bin/trm'), ['--help'], project), /^ *train /m)
+})
+
+test('an app built by Vite', async () => {
+  put('vite.config.js', 'export default { logLevel: "info", build: { outDir: "vite-app" } }')
+  const printed = tool('vite/bin/vite.js', 'build')
+  assert.not.match(printed, /externalized|warning|warn/i)
+  const assets = join(project, 'vite-app/assets')
+  for (const file of readdirSync(assets)) checkForBrowsers(readFileSync(join(assets, file), 'utf8'))
+  await visit(join(project, 'vite-app'))
+})
+
+/** Bundles and minifies by esbuild, without any option for Node. */
+function esbuild(entry: string, outfile: string): string {
+  const printed = run(join(root, 'node_modules/.bin/esbuild'), [entry, '--bundle', '--minify', '--format=esm', '--target=es2022', `--outfile=${outfile}`, '--log-level=warning'], project)
+  assert.is(printed, '')
+  const text = readFileSync(join(project, outfile), 'utf8')
+  checkForBrowsers(text)
+  return text
+}
+
+test('an app built by esbuild', async () => {
+  esbuild('page.js', 'esbuild-app/page.js')
+  cpSync(join(project, 'index.html'), join(project, 'esbuild-app/index.html'))
+  await visit(join(project, 'esbuild-app'))
+})
+
+for (const [name, options] of Object.entries({
+  bundler: { module: 'esnext', moduleResolution: 'bundler' },
+  nodenext: { module: 'nodenext', moduleResolution: 'nodenext' },
+})) {
+  test(`TypeScript, moduleResolution ${name}: all entries, the package's types checked too`, () => {
+    const folder = `types-${name}`
+    put(`${folder}/use.ts`, `
+import { Engine, linear, type Tensor } from 'webgpu-trm/engine'
+import { DEFAULTS, solve, train, Trm, type TrmConfig } from 'webgpu-trm'
+import { generateSudoku } from 'webgpu-trm/data'
+import { openEngine } from 'webgpu-trm/node'
+
+const config: TrmConfig = { ...DEFAULTS, vocabulary: 6, cells: 16, puzzles: 1 }
+const engines: Engine[] = [await Engine.open(), await openEngine({ adapter: 'auto' })]
+const model: Trm = Trm.create(engines[0], config, { seed: 0 })
+for await (const { step, loss } of train(model, generateSudoku({ size: 4, train: 8, test: 2, clues: 8, seed: 0 }).train, { batchSize: 4, steps: 2 })) {
+  const text: string = step.toFixed() + loss.toFixed()
+  console.log(text)
+}
+for await (const { answer } of solve(model, new Int32Array(16))) console.log(answer.length)
+// @ts-expect-error a shape is no tensor
+const wrong: Tensor = [1, 2]
+console.log(wrong, linear)
+`)
+    put(`${folder}/tsconfig.json`, JSON.stringify({ compilerOptions: { ...options, target: 'es2022', lib: ['es2023', 'dom', 'dom.asynciterable'], types: [], strict: true, noEmit: true, skipLibCheck: false }, files: ['use.ts'] }))
+    tool('typescript/bin/tsc', '-p', folder)
+  })
+}
+
+test('sizes, minified and gzipped: the engine at most 25 KB, with training and inference of TRM at most 45 KB', () => {
+  const size = (name: string, code: string) => {
+    put(`${name}.js`, code)
+    const bytes = gzipSync(esbuild(`${name}.js`, `sizes/${name}.js`), { level: 9 }).length
+    console.log(`${name} ${(bytes / 1000).toFixed(1)} KB`)
+    return bytes
+  }
+  const engine = size('engine', `export * from 'webgpu-trm/engine'`)
+  const training = size('engine-and-trm', `export * from 'webgpu-trm/engine'\nexport { Trm, DEFAULTS, train, evaluate, solve, loadCheckpoint, saveCheckpoint } from 'webgpu-trm'`)
+  size('everything', `export * from 'webgpu-trm/engine'\nexport * from 'webgpu-trm'`)
+  assert.ok(engine <= 25_000, `engine ${engine} bytes`)
+  assert.ok(training <= 45_000, `engine, training and inference ${training} bytes`)
+})
+
+test('the engine comes without TRM', () => {
+  const text = readFileSync(join(project, 'sizes/engine.js'), 'utf8')
+  const whole = readFileSync(join(project, 'sizes/everything.js'), 'utf8')
+  // Names of kernels of the model, which minifying leaves alone.
+  for (const name of ['supervision_loss', 'reset_state', 'input_embedding', 'stablemax']) {
+    assert.ok(whole.includes(name), name)
+    assert.not.ok(text.includes(name), name)
+  }
+  assert.ok(existsSync(join(installed, 'dist/engine.js')))
+})
+
+test.run()
