@@ -81,7 +81,7 @@ export class Solver {
   private async open(bytes: Uint8Array, name: string, options: CheckpointOptions): Promise<Loaded> {
     const engine = await openEngine(message => this.notice(`${message} — the model is loaded again`))
     try {
-      const model = loadCheckpoint(engine, bytes, name, options)
+      const model = loadCheckpoint(engine, bytes, name, { ...options, readTorch })
       await engine.finish()
       return { engine, model, reload: () => this.open(bytes, name, options) }
     } catch (error) {

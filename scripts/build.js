@@ -23,30 +23,23 @@ const shared = {
   external: ['node:*', 'webgpu', 'playwright-core'],
 }
 
-/** Shaders without comments and needless space: embedders send them over networks. */
-const smallShaders = {
+/** Shaders without comments and needless space: embedders send them over networks. For browsers those that no browser can use are empty. */
+const smallShaders = ({ forBrowsers }) => ({
   name: 'small-shaders',
-  setup: ({ onLoad }) => onLoad({ filter: /\.wgsl$/ }, ({ path }) => ({ contents: minifyWgsl(readFileSync(path, 'utf8')), loader: 'text' })),
-}
+  setup: ({ onLoad }) => onLoad({ filter: /\.wgsl$/ }, ({ path }) => {
+    const text = readFileSync(path, 'utf8')
+    return { contents: forBrowsers && /^\/\/ .*not in the package for browsers/m.test(text) ? '' : minifyWgsl(text), loader: 'text' }
+  }),
+})
 
-/** The package: library entries for browsers and Node, the Node door, the command line. */
+const library = { index: 'src/index.ts', engine: 'src/engine/index.ts', data: 'src/data/index.ts' }
+
+/** The package: library entries for Node and, without what only Node's adapters use, for browsers; the Node door, the command line. */
 export async function buildPackage() {
   rmSync(join(root, 'dist'), { recursive: true, force: true })
-  await build({
-    ...shared,
-    plugins: [smallShaders],
-    outdir: 'dist',
-    entryPoints: {
-      index: 'src/index.ts',
-      engine: 'src/engine/index.ts',
-      data: 'src/data/index.ts',
-      node: 'src/node.ts',
-      cli: 'src/cli/main.ts',
-    },
-    chunkNames: 'chunks/[name]-[hash]',
-    mainFields: ['module', 'main'],
-    conditions: ['import', 'browser'],
-  })
+  const options = { ...shared, chunkNames: 'chunks/[name]-[hash]', mainFields: ['module', 'main'], conditions: ['import', 'browser'] }
+  await build({ ...options, plugins: [smallShaders({ forBrowsers: false })], outdir: 'dist', entryPoints: { ...library, node: 'src/node.ts', cli: 'src/cli/main.ts' } })
+  await build({ ...options, plugins: [smallShaders({ forBrowsers: true })], outdir: 'dist/browser', entryPoints: library })
 }
 
 /**

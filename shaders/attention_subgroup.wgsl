@@ -1,6 +1,7 @@
 // As attention.wgsl, for adapters where a load costs far more than arithmetic; the idea is that of matmul_subgroup.wgsl.
 // One subgroup of LANES threads is a workgroup and computes TILE queries of a head: scores with a lane per key, KEYS · LANES keys at a time,
 // then o += weights · v with a lane per column, the weights handed round by subgroupShuffle.
+// Only for adapters with dear loads: not in the package for browsers.
 enable subgroups;
 
 struct Parameters { length: u32, heads: u32, tiles: u32, groups: u32 }

@@ -1,5 +1,6 @@
 // dv = Σ_query p · d_o,  dk = Σ_query ds · q, as attention_backward_kv.wgsl, in the manner of attention_subgroup.wgsl.
 // One subgroup computes TILE keys of a head: a lane per query for p and ds, then a lane per column for dk and dv.
+// Only for adapters with dear loads: not in the package for browsers.
 enable subgroups;
 
 struct Parameters { length: u32, heads: u32, tiles: u32, groups: u32 }

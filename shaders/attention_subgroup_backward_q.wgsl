@@ -1,5 +1,6 @@
 // p = exp(score − lse),  ds = p · (d_o · vᵀ − δ) / √HEAD_DIM,  dq = ds · k, as attention_backward_q.wgsl, in the manner of attention_subgroup.wgsl.
 // One subgroup computes TILE queries of a head: a lane per key for p and ds, then a lane per column for dq. δ comes from attention_delta.wgsl.
+// Only for adapters with dear loads: not in the package for browsers.
 enable subgroups;
 
 struct Parameters { length: u32, heads: u32, tiles: u32, groups: u32 }

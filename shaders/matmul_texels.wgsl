@@ -1,6 +1,7 @@
 // As matmul_subgroup.wgsl, with operands in textures: a texel brings four values a lane for little more than one from a buffer.
 // A subgroup of 8 lanes is a workgroup and owns TILE_M rows × 32 columns. A round takes four k: the lanes load 8 rows × 4 k of a
 // and 4 k × 32 columns of b at a time, and subgroupShuffle hands the values of a round. A lane's four columns lie side by side.
+// Only for adapters with dear loads: not in the package for browsers.
 enable subgroups;
 
 struct Parameters {

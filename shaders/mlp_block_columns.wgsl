@@ -1,6 +1,7 @@
 // y = s' / sqrt(mean(s'² over the positions) + EPSILON), s' = s + down · (silu(gate) ⊙ up), [gate | up] = gateUp · s, s = h + injection: a token-mixing block.
 // h is (batch, LENGTH, width). For adapters with dear loads: a subgroup of 8 lanes is a workgroup and owns 32 columns of a sequence, four side
 // by side a lane, in registers; eight inner rows at a time, nothing between input and result is stored.
+// Only for adapters with dear loads: not in the package for browsers.
 enable subgroups;
 
 struct Parameters { width: u32, inner: u32, groups: u32 }

@@ -1,5 +1,6 @@
 // The derivative of mlp_block_columns.wgsl up to its input: ds = d s' on the direct way, plus the way through the layers, which are computed again.
 // Lanes and registers as there.
+// Only for adapters with dear loads: not in the package for browsers.
 enable subgroups;
 
 struct Parameters { width: u32, inner: u32, groups: u32, accumulate: u32 }

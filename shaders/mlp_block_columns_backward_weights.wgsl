@@ -1,5 +1,6 @@
 // The weights' derivatives of mlp_block_columns.wgsl from ds, that of s' before the norm; what lies between is computed again.
 // A subgroup of 8 lanes is a workgroup and owns eight inner rows: their rows of gateUp and columns of down, summed over all sequences and columns in registers.
+// Only for adapters with dear loads: not in the package for browsers.
 enable subgroups;
 
 struct Parameters { width: u32, inner: u32, groups: u32, tiles: u32, accumulate_gate_up: u32, accumulate_down: u32 }

@@ -1,6 +1,6 @@
 // The package as embedders get it: packed, installed in a throw-away project, used by Node, Vite, esbuild and TypeScript; its sizes. Needs Node.
 import { execFileSync } from 'node:child_process'
-import { cpSync, existsSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, symlinkSync, writeFileSync } from 'node:fs'
+import { cpSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, symlinkSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { gzipSync } from 'node:zlib'
@@ -194,7 +194,14 @@ test('the engine comes without TRM', () => {
     assert.ok(whole.includes(name), name)
     assert.not.ok(text.includes(name), name)
   }
-  assert.ok(existsSync(join(installed, 'dist/engine.js')))
+})
+
+test('what browsers get lacks the kernels that only lavapipe runs, and nothing else', () => {
+  const entries = (folder: string) => ['index.js', 'engine.js', 'data.js', ...readdirSync(join(installed, folder, 'chunks')).filter(file => file.endsWith('.js')).map(file => `chunks/${file}`)]
+  const empty = (folder: string) => entries(folder).flatMap(file => [...readFileSync(join(installed, folder, file), 'utf8').matchAll(/^\/\/ shaders\/(\w+)\.wgsl\nvar \w+ = "";$/gm)].map(([, name]) => name)).sort()
+  assert.equal(empty('dist'), [])
+  const left = empty('dist/browser')
+  assert.ok(left.includes('matmul_subgroup') && left.every(name => /subgroup|texels|mlp_block/.test(name)), left.join(', '))
 })
 
 test.run()

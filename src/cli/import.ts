@@ -1,4 +1,5 @@
 // trm import: a checkpoint of the published code (.pt, or safetensors without a configuration) as one that the other commands read.
+import { readTorch } from '../formats/torch.js'
 import { DEFAULTS } from '../trm/config.js'
 import { type Checkpoint, readCheckpoint, writeCheckpoint } from '../trm/checkpoint.js'
 import { partialFromOfficial } from '../trm/official.js'
@@ -39,6 +40,7 @@ export const importCommand = {
     const settings = config === undefined ? undefined : modelFields(await readSettings(config, usage.command))
     const bytes = await readBytes(from, 'checkpoint')
     const checkpoint = readCheckpoint(bytes, from, {
+      readTorch,
       config: partialFromOfficial({ ...settings?.fields, ...pairs.fields }),
       fallback: settings && DEFAULTS,
     })

@@ -3,7 +3,7 @@ import { appendFile, readdir, readFile, rm } from 'node:fs/promises'
 import { join } from 'node:path'
 import YAML from 'yaml'
 import { type Dataset, readDataset } from '../data/dataset.js'
-import { isTorch } from '../formats/torch.js'
+import { isTorch, readTorch } from '../formats/torch.js'
 import { type Checkpoint, loadTensors, readCheckpoint, readCheckpointConfig, saveCheckpoint } from '../trm/checkpoint.js'
 import { evaluate } from '../trm/evaluate.js'
 import { planMemory } from '../trm/memory.js'
@@ -73,7 +73,7 @@ export const trainCommand = {
     const dataset = await readDataset(read, 'train', data)
     const test = await readDataset(read, 'test', data)
     const run = resolveRun(given, dataset.metadata)
-    const start = run.from !== undefined && !state ? readCheckpoint(await readBytes(run.from, 'checkpoint'), run.from, { config: run.config }) : undefined
+    const start = run.from !== undefined && !state ? readCheckpoint(await readBytes(run.from, 'checkpoint'), run.from, { config: run.config, readTorch }) : undefined
     await makeDirectory(out)
     const engine = await openEngine({ adapter })
     try {

@@ -1,7 +1,7 @@
 // Models as files with the published code's tensor names: safetensors, and PyTorch's .pt.
 import type { Engine } from '../engine/index.js'
 import { parseSafetensors, type StoredTensor, toFloat32, writeSafetensors } from '../formats/safetensors.js'
-import { fromFloat32, isTorch, readTorch } from '../formats/torch.js'
+import { fromFloat32, isTorch, type readTorch } from '../formats/torch.js'
 import { checkConfig, DEFAULTS, innerWidth, slotCount, type TrmConfig } from './config.js'
 import { parameterShapes, Trm } from './model.js'
 import { architectureOfTensors, configFromOfficial, configToOfficial, OFFICIAL_FIELDS, officialStart, officialTensor, PUZZLE_TABLE } from './official.js'
@@ -29,6 +29,8 @@ export interface Checkpoint {
 }
 
 export interface CheckpointOptions {
+  /** What reads .pt files: `readTorch` of 'webgpu-trm'. Asked for, so that programs without such files need not carry it. */
+  readTorch?: typeof readTorch
   /**
    * Fields that the file does not hold, as .pt files hold none, or that are to be other than it says. Another number of `puzzles`
    * refills the puzzle table, as the published loader does: every row becomes the mean of the file's rows.
@@ -51,7 +53,7 @@ function noConfig(name: string): string {
 }
 
 /**
- * Reads a checkpoint: safetensors of this project, or safetensors or .pt of the published code, whose prefixes
+ * Reads a checkpoint: safetensors of this project, or safetensors or, with `readTorch`, .pt of the published code, whose prefixes
  * ("_orig_mod.model.", "model.") are taken off. A recording that `verify` reads counts as the model that it ends with. Without a configuration in the file, what the shapes of its tensors do not tell
  * must come from `config` or `fallback`.
  * @throws naming the fields that are missing or contradict the tensors, or the first tensor that is missing, has another shape, or is none of TRM's
@@ -59,7 +61,8 @@ function noConfig(name: string): string {
 export function readCheckpoint(bytes: Uint8Array, name = 'checkpoint', options: CheckpointOptions = {}): Checkpoint {
   const { config: given = {}, fallback } = options
   const torch = isTorch(bytes)
-  const { tensors: stored, metadata } = torch ? { ...readTorch(bytes, name), metadata: {} as Record<string, string> } : parseSafetensors(bytes, name)
+  if (torch && !options.readTorch) throw new Error(`${name}: a file of torch.save, expected safetensors — make that with trm import --from …, or in code give the option readTorch`)
+  const { tensors: stored, metadata } = torch ? { ...options.readTorch!(bytes, name), metadata: {} as Record<string, string> } : parseSafetensors(bytes, name)
   const known = metadata.config !== undefined
   if (!known && !torch && !options.config && !fallback) throw new Error(noConfig(name))
   const tensors = withoutPrefix(isGolden(stored, metadata) ? trainedOf(stored) : stored, name)

@@ -96,10 +96,11 @@ test('a model loads from .pt bytes as from safetensors', async () => {
   try {
     const { tensors, fields } = await published('trm-mlp')
     const config = configFromOfficial(fields)
-    const model = loadCheckpoint(engine, writeTorch(prefixed('_orig_mod.model.', tensors)), 'a.pt', { config })
+    const model = loadCheckpoint(engine, writeTorch(prefixed('_orig_mod.model.', tensors)), 'a.pt', { config, readTorch })
     assert.equal(model.config, config)
     sameTensors(parseSafetensors(await saveCheckpoint(model)).tensors, tensors)
-    assert.throws(() => loadCheckpoint(engine, writeTorch(tensors), 'a.pt'), /^a.pt: it holds no configuration, .* H_cycles, L_cycles, halt_max_steps/)
+    assert.throws(() => loadCheckpoint(engine, writeTorch(tensors), 'a.pt', { config }), /^a.pt: a file of torch.save, .* readTorch/)
+    assert.throws(() => loadCheckpoint(engine, writeTorch(tensors), 'a.pt', { readTorch }), /^a.pt: it holds no configuration, .* H_cycles, L_cycles, halt_max_steps/)
   } finally {
     engine.close()
   }
@@ -215,7 +216,7 @@ test('mistakes', async ({ folder }) => {
   await refuses(/ends in .pt or .safetensors/, exportCommand, '--checkpoint', out, '--out', join(folder, 'b.bin'))
   await refuses(/ends in .yaml/, exportCommand, '--checkpoint', out, '--out', join(folder, 'b.pt'), '--config-out', join(folder, 'b.json'))
   await refuses(/expected one of float32, float16, bfloat16/, exportCommand, '--checkpoint', out, '--out', join(folder, 'b.pt'), '--dtype', 'int8')
-  await refuses(/it holds no configuration/, exportCommand, '--checkpoint', pt, '--out', join(folder, 'b.pt'))
+  await refuses(/a file of torch.save, expected safetensors — make that with trm import/, exportCommand, '--checkpoint', pt, '--out', join(folder, 'b.pt'))
   assert.throws(() => readCheckpointConfig(bytesOf(pt), 'a.pt'), /^a.pt: a file of torch.save holds no configuration/)
   await refuses(/./, exportCommand, '--out', out)
   assert.ok(await exportCommand.run(['--out', out]).catch(error => error instanceof UsageError))
@@ -256,7 +257,7 @@ for name, value in state.items():
 root.load_state_dict(state)
 torch.save(root.state_dict(), sys.argv[2])
 `, pt, again])
-  const { tensors: returned } = readCheckpoint(bytesOf(again), 'b.pt', { config: configFromOfficial(fields) })
+  const { tensors: returned } = readCheckpoint(bytesOf(again), 'b.pt', { config: configFromOfficial(fields), readTorch })
   sameTensors(returned, tensors)
 })
 

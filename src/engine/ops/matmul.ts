@@ -13,9 +13,12 @@ export interface MatmulTensors {
   readonly c: Tensor
 }
 
-/** Software with subgroups of 8 threads: there the kernels with shared loads pay. Subgroups of 4 gained nothing. */
+/**
+ * Software with subgroups of 8 threads, which is lavapipe: there the kernels with shared loads pay. Subgroups of 4 gained nothing.
+ * No browser has such an adapter, so the package for browsers comes without these shaders.
+ */
 export function hasDearLoads({ isSoftware, subgroupSize }: AdapterSummary): boolean {
-  return isSoftware && subgroupSize === 8
+  return isSoftware && subgroupSize === 8 && matmulSubgroup.source !== ''
 }
 
 const subgroup = (tileM: number, tileN: number): Variant<MatmulTensors, MatmulSize> => ({
