@@ -41,13 +41,13 @@ export async function compareVariants({ open, only = VARIANT_CASES, sizes = SIZE
     try {
       prepare(engine)()
       await engine.finish()
-      const fresh = new Map(engine.variants.asked.filter(({ key }) => !known.has(key)).map(({ key, variant }) => [key, variant]))
-      for (const { key, milliseconds } of await tune(engine, { only: [...fresh.keys()], repeats, now: cpu ?? now })) {
-        const standard = fresh.get(key)!
+      const fresh = engine.variants.asked.filter(({ key }) => !known.has(key))
+      for (const { key, milliseconds } of await tune(engine, { asked: fresh, repeats, now: cpu ?? now })) {
+        const standard = fresh.find(asked => asked.key === key)!.variant
         const [best, least] = Object.entries(milliseconds).reduce((a, b) => (b[1] < a[1] ? b : a))
         rows.push({ size, case: name, key, standard, best, ratio: milliseconds[standard] / least, milliseconds })
       }
-      for (const key of fresh.keys()) known.add(key)
+      for (const { key } of fresh) known.add(key)
     } finally {
       engine.close()
     }

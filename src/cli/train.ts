@@ -19,7 +19,7 @@ import { parseArguments, UsageError } from './arguments.js'
 import { datasetFiles, makeDirectory, readBytes, writeWhole } from './files.js'
 import { duration, percent, Progress } from './progress.js'
 import { overrides, presetList, readSettings } from './settings.js'
-import { useMeasuredVariants, variantsOption } from './tuning.js'
+import { useKeptVariants, variantsOption } from './tuning.js'
 
 const usage = {
   command: 'trm train',
@@ -78,7 +78,7 @@ export const trainCommand = {
     const engine = await openEngine({ adapter })
     try {
       // A resumed run goes on with the kernels that it began with.
-      if (variants === 'measured' && !state) await useMeasuredVariants(engine, adapter, run, dataset, new Progress(json ? false : undefined), json)
+      if (variants === 'measured' && !state) await useKeptVariants(engine, adapter, run, new Progress(json ? false : undefined), json)
       await runTraining(engine, run, { train: dataset, test }, { out, evalLimit, json, keep, resume: state, start })
     } finally {
       engine.close()
@@ -107,7 +107,8 @@ export async function runTraining(engine: Engine, run: Run, data: { train: Datas
   const metricsFile = join(out, 'metrics.jsonl')
   const progress = new Progress(json ? false : undefined)
   const say = (text: string) => json || progress.note(text)
-  // A resumed run has the micro-batches that it began with.
+  // A resumed run has the kernels and the micro-batches that it began with.
+  if (resume) engine.variants.adopt(resume.variants)
   const plan = planMemory(engine, config, { ...options, microBatch: options.microBatch ?? resume?.options.microBatch })
   const { microBatch } = plan
   const evaluation = { limit: evalLimit, batchSize: microBatch, loss: options.loss }
@@ -143,6 +144,9 @@ export async function runTraining(engine: Engine, run: Run, data: { train: Datas
   if (resume) {
     say(`resumed at step ${resume.step} of ${options.steps}`)
     if (resume.adapter !== engine.adapter.description) say(`the run began on ${resume.adapter}: from here on its bits may be others`)
+    const { used } = plan.trainer.model.engine.variants
+    const gone = Object.entries(resume.variants).find(([key, variant]) => used[key] !== undefined && used[key] !== variant)
+    if (gone) say(`the run began with the kernel "${gone[1]}" for ${gone[0]}, which this adapter or version does not run: from here on its bits may be others`)
     if (resume.step >= options.steps) say('nothing is left to do — --steps N makes the run longer')
   }
   try {

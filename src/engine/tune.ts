@@ -1,9 +1,10 @@
-// Measures the variants of every operation that ran so far on this adapter, and lets the engine take the fastest from now on.
+// Measures the variants of operations on this adapter, lets the engine take the fastest from now on, and keeps the choices for the next time.
 import type { Engine } from './engine.js'
+import type { Asked } from './variants.js'
 
 export interface TuneOptions {
-  /** Only these keys ("family class"). Default: all that ran. */
-  only?: readonly string[]
+  /** What to measure. Default: all that ran. */
+  asked?: readonly Asked[]
   /** Timings of each variant; the best counts. Default 3. */
   repeats?: number
   /** The time in ms. Default: wall time; processor time is steadier where other programs run. */
@@ -26,9 +27,8 @@ export interface Tuning {
  * Times the variants of all operations that ran since the engine was opened; run the work to be tuned once before.
  * The choices are adopted at once. Keep `engine.variants.used` with a run: the same choices give the same bits.
  */
-export async function tune(engine: Engine, { only, repeats = 3, margin = 0.05, now = () => performance.now(), onProgress }: TuneOptions = {}): Promise<Tuning[]> {
+export async function tune(engine: Engine, { asked = engine.variants.asked, repeats = 3, margin = 0.05, now = () => performance.now(), onProgress }: TuneOptions = {}): Promise<Tuning[]> {
   const { variants } = engine
-  const asked = variants.asked.filter(({ key }) => !only || only.includes(key))
   const tunings: Tuning[] = []
   for (const [i, { key, family, size }] of asked.entries()) {
     onProgress?.(i, asked.length, key)
@@ -61,4 +61,58 @@ export async function tune(engine: Engine, { only, repeats = 3, margin = 0.05, n
     tunings.push({ key, variant, milliseconds })
   }
   return tunings
+}
+
+/** Choices that were measured, by adapter: "family class" to variant. */
+export interface VariantStore {
+  read(adapter: string): Promise<Record<string, string>>
+  /** Adds choices. */
+  write(adapter: string, choices: Readonly<Record<string, string>>): Promise<void>
+}
+
+/**
+ * Keeps the choices of all adapters as one text.
+ * @param place a file, or `{ read: async () => localStorage.getItem('variants'), write: async text => localStorage.setItem('variants', text) }` in a page.
+ * What is damaged or absent counts as empty: it can be measured again
+ */
+export function keepVariants(place: { read(): Promise<string | null>; write(text: string): Promise<void> }): VariantStore {
+  const isRecord = (value: unknown): value is Record<string, unknown> => typeof value === 'object' && value !== null && !Array.isArray(value)
+  const all = async (): Promise<Record<string, unknown>> => {
+    try {
+      const parsed: unknown = JSON.parse((await place.read()) ?? '{}')
+      return isRecord(parsed) ? parsed : {}
+    } catch {
+      return {}
+    }
+  }
+  const of = (choices: unknown) => (isRecord(choices) ? (choices as Record<string, string>) : {})
+  return {
+    read: async adapter => of((await all())[adapter]),
+    async write(adapter, choices) {
+      const before = await all()
+      await place.write(`${JSON.stringify({ ...before, [adapter]: { ...of(before[adapter]), ...choices } }, null, 2)}\n`)
+    },
+  }
+}
+
+/**
+ * Takes over the choices kept for this adapter. What is asked for beyond them is measured now, on an engine of its own, and kept.
+ * @param asked `engine.variants.asked`, or that of a dry run of the work to come
+ * @returns what was measured now
+ */
+export async function useMeasuredVariants(engine: Engine, asked: readonly Asked[], { open, store, ...options }: Omit<TuneOptions, 'asked'> & { open(): Promise<Engine>; store: VariantStore }): Promise<Tuning[]> {
+  const { variants, adapter } = engine
+  variants.adopt(await store.read(adapter.description))
+  const missing = asked.filter(({ key, family, size }) => !variants.isMeasured(key) && variants.candidates(family, size).length > 1)
+  if (!missing.length) return []
+  const scratch = await open()
+  try {
+    const tunings = await tune(scratch, { ...options, asked: missing })
+    const choices = Object.fromEntries(tunings.map(({ key, variant }) => [key, variant]))
+    await store.write(adapter.description, choices)
+    variants.adopt(choices)
+    return tunings
+  } finally {
+    scratch.close()
+  }
 }

@@ -26,6 +26,14 @@ export interface Family<Tensors, Size> {
 
 export type AnyTensors = Readonly<Record<string, Tensor>>
 
+/** A family that was asked to run, "family class", a size of that class, and what was picked. */
+export interface Asked {
+  readonly key: string
+  readonly family: Family<AnyTensors, unknown>
+  readonly size: unknown
+  readonly variant: string
+}
+
 /** Which variant runs, by family and size class. */
 export class Variants {
   private readonly forced: Map<string, string>
@@ -49,13 +57,18 @@ export class Variants {
     for (const [key, variant] of Object.entries(choices)) this.measured.set(key, variant)
   }
 
+  /** Whether a choice was adopted for this "family class". */
+  isMeasured(key: string): boolean {
+    return this.measured.has(key)
+  }
+
   /** What ran so far: "family class" to variant; to be recorded with a run, and adopted when it is resumed. */
   get used(): Record<string, string> {
     return Object.fromEntries([...this.taken].map(([key, { variant }]) => [key, variant] as const).sort(([a], [b]) => (a < b ? -1 : 1)))
   }
 
   /** Everything that ran so far, with a size of each class. */
-  get asked(): { key: string; family: Family<AnyTensors, unknown>; size: unknown; variant: string }[] {
+  get asked(): Asked[] {
     return [...this.taken].map(([key, { family, size, variant }]) => ({ key, family: family as unknown as Family<AnyTensors, unknown>, size, variant }))
   }
 

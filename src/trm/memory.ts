@@ -32,7 +32,7 @@ export function planMemory(engine: Engine, config: TrmConfig, options: MemoryOpt
   const { microBatch, bytes, most } = fits ? first : (attempt(engine, config, options, 1) as Misfit)
   const again = options.recompute ? undefined : largest(engine, config, { ...options, recompute: true }, attempt(engine, config, { ...options, recompute: true }, first.microBatch))
   const limit = most === memoryLimit ? `the limit is ${megabytes(most)}` : `this adapter binds ${megabytes(most)} at most`
-  const ways = [...(fits ? [`micro_batch ${fits.microBatch}`] : []), ...(again ? [`micro_batch ${again.microBatch} with recompute`] : [])]
+  const ways = [...(fits ? [`micro_batch ${fits.microBatch}`] : []), ...(again && again.microBatch > (fits?.microBatch ?? 0) ? [`micro_batch ${again.microBatch} with recompute`] : [])]
   throw new Error(`train: ${megabytes(bytes)} needed with micro_batch ${microBatch}, ${limit} — use ${ways.join(', or ') || 'a smaller model'}`)
 }
 

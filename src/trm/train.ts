@@ -47,6 +47,7 @@ export async function* train(model: Trm, dataset: Dataset, options: TrainOptions
   const { engine } = model
   const { batchSize, seed = 0, totalSteps = steps } = rest
   const settings = { ...rest, totalSteps, microBatch: rest.microBatch ?? resume?.options.microBatch }
+  if (resume) engine.variants.adopt(resume.variants)
   const { microBatch } = planMemory(engine, model.config, { ...settings, memoryLimit })
   const trainer = new Trainer(model, { ...settings, microBatch })
   let data: string | undefined
@@ -55,7 +56,6 @@ export async function* train(model: Trm, dataset: Dataset, options: TrainOptions
   if (resume) {
     data = await fingerprint(dataset)
     batches = restoreTraining(trainer, dataset, resume, { data, epochsPerPass })
-    engine.variants.adopt(resume.variants)
   } else {
     batches = new TrainingBatches(dataset, { batchSize, seed, epochsPerPass })
   }

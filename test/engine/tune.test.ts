@@ -1,7 +1,7 @@
 // The tuner: measures every variant of what ran, adopts the fastest, and leaves results within tolerance.
 import { test } from 'uvu'
 import * as assert from 'uvu/assert'
-import { tune } from '../../src/engine/index.js'
+import { type Engine, keepVariants, linear, tune, useMeasuredVariants } from '../../src/engine/index.js'
 import { matmul, matmulFamily } from '../../src/engine/ops/matmul.js'
 import { close } from '../close.js'
 import { openEngine } from '../engine-under-test.js'
@@ -36,6 +36,43 @@ test('choices from elsewhere are taken over; a forced one wins', () => {
   engine.variants.force('matmul', names[2])
   assert.is(engine.variants.pick(matmulFamily, size).name, names[2])
   engine.variants.force('matmul', undefined)
+})
+
+/** A place as a page's localStorage is. */
+function pageStorage(text: string | null = null) {
+  const place = { text, async read() { return place.text }, async write(text: string) { place.text = text } }
+  return place
+}
+
+test('what a dry run asks for is measured once and kept; whoever has the choices gets the same bits', async () => {
+  const place = pageStorage('{ torn')
+  const store = keepVariants(place)
+  const data = [values(3, 40 * 24), values(4, 56 * 24)]
+  const work = (on: Engine) => linear(on, on.from(data[0], [40, 24]), on.from(data[1], [56, 24]))
+  const measured = async (open: () => Promise<Engine>) => {
+    const on = await openEngine()
+    const dry = on.dryRun()
+    work(dry)
+    const tunings = await useMeasuredVariants(on, dry.variants.asked, { open, store, repeats: 1 })
+    return { on, tunings, product: await on.read(work(on)) }
+  }
+  const first = await measured(openEngine)
+  const key = 'matmul NT 40×56×24'
+  assert.equal(first.tunings.map(tuning => tuning.key), [key])
+  const description = first.on.adapter.description
+  assert.equal(JSON.parse(place.text!), { [description]: { [key]: first.tunings[0].variant } })
+  assert.is(first.on.variants.used[key], first.tunings[0].variant)
+  const second = await measured(() => { throw new Error('nothing is left to measure') })
+  assert.equal(second.tunings, [])
+  assert.equal(second.product, first.product)
+  // Another choice stands in the store: it is taken, and what other adapters chose stays.
+  const [, other] = first.on.variants.candidates(matmulFamily, { m: 40, n: 56, k: 24, transposeB: true })
+  await store.write('another adapter', { [key]: 'theirs' })
+  await store.write(description, { [key]: other.name })
+  const third = await measured(() => { throw new Error('nothing is left to measure') })
+  assert.is(third.on.variants.used[key], other.name)
+  assert.equal(await store.read('another adapter'), { [key]: 'theirs' })
+  for (const { on } of [first, second, third]) on.close()
 })
 
 test.run()

@@ -6,6 +6,7 @@ import type { Engine } from '../../src/engine/index.js'
 import { parseSafetensors, writeSafetensors } from '../../src/formats/safetensors.js'
 import { loadCheckpoint, saveCheckpoint } from '../../src/trm/checkpoint.js'
 import { DEFAULTS, type TrmConfig } from '../../src/trm/config.js'
+import { planMemory } from '../../src/trm/memory.js'
 import { Trm } from '../../src/trm/model.js'
 import { fingerprint, readTraining, type TrainingState } from '../../src/trm/resume.js'
 import { train, type TrainOptions } from '../../src/trm/train.js'
@@ -66,6 +67,21 @@ for (const [name, config, options] of CASES) {
     assert.is(await sha256(second.training), await sha256(whole.training), 'the state')
   })
 }
+
+test('a run with chosen kernels goes on with them on an engine that would take others', async () => {
+  const chosen = await openEngine()
+  const { asked } = planMemory(chosen, MIXING, OPTIONS).trainer.model.engine.variants
+  chosen.variants.adopt(Object.fromEntries(asked.map(({ key, family, size }) => [key, chosen.variants.candidates(family, size).at(-1)!.name])))
+  const whole = await run(chosen, MIXING, {})
+  const first = readTraining((await run(chosen, MIXING, {}, 5)).training)
+  chosen.close()
+  assert.ok(asked.length > 5 && asked.every(({ key, variant }) => first.variants[key] !== variant || !key.startsWith('matmul ')), JSON.stringify(first.variants))
+  const other = await openEngine()
+  const second = await run(other, MIXING, { resume: first })
+  other.close()
+  assert.equal(second.metrics, whole.metrics.slice(5))
+  assert.is(await sha256(second.training), await sha256(whole.training))
+})
 
 test('without an explicit micro-batch the state tells it; with another one the run goes on nearly alike', async () => {
   const first = await run(engine, ATTENTION, { microBatch: 4 }, 5)
