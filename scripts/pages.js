@@ -9,7 +9,6 @@ import { serve } from './serve.js'
  * Serves the repository and starts a browser when the first file comes.
  * `run` never rejects: a page that crashes or hangs costs its own file, and the next one gets a new browser.
  * @param {{ root: string, shared: string }} folders the repository, and what tests find below shared/
- * @returns {Promise<{ run: (file: string, limit: number) => Promise<{ code: number, signal?: string, hung: boolean, output: string, seconds: number }>, version: () => Promise<string>, close: () => Promise<void> }>}
  */
 export async function openPages({ root, shared }) {
   const server = await serve({ '/': root, '/shared/': shared })
@@ -25,6 +24,7 @@ export async function openPages({ root, shared }) {
     let timer
     try {
       opened = await take()
+      result.browser = `Chromium ${opened.browser.version()}`
       const context = await opened.browser.newContext()
       const page = await context.newPage()
       page.on('console', message => print(message.text()))
@@ -42,7 +42,7 @@ export async function openPages({ root, shared }) {
           result.code = 1
         })
       const end = await Promise.race([tests, crash, time])
-      if (end === 'crash') result.signal = 'a crash of the page'
+      if (end === 'crash') result.signal = 'its page'
       else if (end === 'hung') result.hung = true
       else {
         await context.close()
@@ -63,11 +63,6 @@ export async function openPages({ root, shared }) {
 
   return {
     run,
-    async version() {
-      const opened = await take()
-      idle.push(opened)
-      return opened.browser.version()
-    },
     async close() {
       await Promise.all(idle.map(({ kill }) => kill()))
       await server.close()

@@ -57,7 +57,7 @@ function report(name, home, result) {
   sum.skipped += skipped
   const lines = result.output.split('\n')
   const found = lines.find(line => line.startsWith('adapter: '))
-  if (found && !adapters[home]) console.log((adapters[home] = home === 'node' ? found : `browser ${found}`))
+  if (found && !adapters[home]) console.log((adapters[home] = home === 'node' ? found : `${found} — ${result.browser}`))
   const shares = [...result.output.matchAll(/share: (.+)$/gm)].map(([, share]) => share)
   const counts = `${passed}${failed ? ` of ${passed + failed}` : ''}${skipped ? ` (+${skipped} skipped)` : ''}`
   console.log(`${failed ? 'FAILED' : '    ok'}  ${`${name}${home === 'browser' ? ' (browser)' : ''}`.padEnd(44)} ${counts.padStart(4)} tests ${result.seconds.toFixed(1).padStart(6)} s${shares.length ? `   ${shares.join(', ')}` : ''}`)
@@ -98,9 +98,12 @@ async function main({ parts, homes }) {
     sum.failed++
     console.log(`FAILED  ${name} imports ${needsNode}: tests of engine, kernels and model run in a page too — test/files.ts reads files in both`)
   }
-  // Whatever needs no Node runs in both homes.
-  const jobs = homes.flatMap(home => files.filter(({ needsNode }) => home === 'node' || !needsNode).map(({ file }) => ({ file, home })))
+  // Whatever needs no Node runs in both homes; the slow group in a page only where that is asked for.
   const isSlow = ({ file }) => file.endsWith('.slow.test.js')
+  const tooSlow = homes.length > 1 ? files.filter(job => isSlow(job) && !job.needsNode) : []
+  const inPages = files.filter(job => !job.needsNode && !tooSlow.includes(job))
+  const jobs = homes.flatMap(home => (home === 'node' ? files : inPages).map(({ file }) => ({ file, home })))
+  if (tooSlow.length) console.log(`left out: in a page ${tooSlow.map(({ file }) => nameOf(file)).join(', ')} — the slow group takes several times longer there; node scripts/test.js --home browser slow runs it`)
   // Models keep a GPU, and all cores of a software one, busy by themselves.
   const isHeavy = job => isSlow(job) || job.file.startsWith(join(root, 'build/test/trm/'))
   const pages = homes.includes('browser') ? await openPages({ root, shared: process.env.TRM_SHARED ?? join(root, '../shared') }) : undefined
