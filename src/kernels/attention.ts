@@ -3,10 +3,10 @@ import forward from '../../shaders/attention.wgsl'
 import backwardKv from '../../shaders/attention_backward_kv.wgsl'
 import backwardQ from '../../shaders/attention_backward_q.wgsl'
 import deltaSource from '../../shaders/attention_delta.wgsl'
-import subgroupForward from '../../shaders/attention_subgroup.wgsl'
-import subgroupBackwardKv from '../../shaders/attention_subgroup_backward_kv.wgsl'
-import subgroupBackwardQ from '../../shaders/attention_subgroup_backward_q.wgsl'
-import { defineKernel, divideUp, grid, type Kernel } from './kernel.js'
+import texels from '../../shaders/attention_texels.wgsl'
+import texelsBackwardKv from '../../shaders/attention_texels_backward_kv.wgsl'
+import texelsBackwardQ from '../../shaders/attention_texels_backward_q.wgsl'
+import { defineKernel, divideUp, grid, type Kernel, TEXELS_PER_ROW } from './kernel.js'
 
 const THREADS = 32
 
@@ -48,7 +48,7 @@ export const attentionBackwardKv = defineKernel<AttentionSize>({
   workgroups,
 })
 
-/** δ of the derivative, for the subgroup kernels, which do not compute it themselves. */
+/** δ of the derivative, for the kernels by texels, which do not compute it themselves. */
 export const attentionDelta = defineKernel<AttentionSize>({
   name: 'attention_delta',
   source: deltaSource,
@@ -57,34 +57,40 @@ export const attentionDelta = defineKernel<AttentionSize>({
   workgroups,
 })
 
-/** What the kernels for adapters with dear loads share; `lanes` is the size of every subgroup there. */
-function bySubgroups(tile: number, keys: number): Pick<Kernel<AttentionSize & { lanes: number }>, 'parameters' | 'constants' | 'lines' | 'workgroups'> {
-  const groups = ({ batch, length, heads }: AttentionSize) => batch * heads * divideUp(length, tile)
-  return {
-    parameters: size => ({ length: size.length, heads: size.heads, tiles: divideUp(size.length, tile), groups: groups(size) }),
-    constants: () => ({}),
-    lines: ({ headDim, lanes }) => ({ LANES: lanes, TILE: tile, KEYS: keys, HEAD_DIM: headDim, PARTS: divideUp(headDim, lanes) }),
-    workgroups: size => grid(groups(size)),
-  }
+/** Rows that a subgroup of the kernels for adapters with dear loads owns. */
+const TILE = 16
+
+/** Whether those can compute it. */
+export function fitsTexels({ headDim }: AttentionSize): boolean {
+  return headDim % 4 === 0 && headDim <= 64
 }
 
-export const attentionSubgroup = defineKernel<AttentionSize & { lanes: number }>({
-  name: 'attention_subgroup',
-  source: subgroupForward,
-  bindings: { qkv: 'read', o: 'write', lse: 'write' },
-  ...bySubgroups(16, 2),
+const texelGroups = ({ batch, length, heads }: AttentionSize) => batch * heads * divideUp(length, TILE)
+
+const byTexels: Pick<Kernel<AttentionSize>, 'parameters' | 'constants' | 'lines' | 'workgroups'> = {
+  parameters: size => ({ length: size.length, heads: size.heads, tiles: divideUp(size.length, TILE), groups: texelGroups(size) }),
+  constants: () => ({}),
+  lines: ({ headDim }) => ({ TEXELS_PER_ROW, TILE, HEAD_DIM: headDim }),
+  workgroups: size => grid(texelGroups(size)),
+}
+
+export const attentionTexels = defineKernel<AttentionSize>({
+  name: 'attention_texels',
+  source: texels,
+  bindings: { qkv: 'texels', o: 'write', lse: 'write' },
+  ...byTexels,
 })
 
-export const attentionSubgroupBackwardQ = defineKernel<AttentionSize & { lanes: number }>({
-  name: 'attention_subgroup_backward_q',
-  source: subgroupBackwardQ,
-  bindings: { qkv: 'read', lse: 'read', delta: 'read', dO: 'read', dQkv: 'write' },
-  ...bySubgroups(8, 2),
+export const attentionTexelsBackwardQ = defineKernel<AttentionSize>({
+  name: 'attention_texels_backward_q',
+  source: texelsBackwardQ,
+  bindings: { qkv: 'texels', lse: 'read', delta: 'read', dO: 'texels', dQkv: 'write' },
+  ...byTexels,
 })
 
-export const attentionSubgroupBackwardKv = defineKernel<AttentionSize & { lanes: number }>({
-  name: 'attention_subgroup_backward_kv',
-  source: subgroupBackwardKv,
-  bindings: { qkv: 'read', lse: 'read', delta: 'read', dO: 'read', dQkv: 'write' },
-  ...bySubgroups(8, 2),
+export const attentionTexelsBackwardKv = defineKernel<AttentionSize>({
+  name: 'attention_texels_backward_kv',
+  source: texelsBackwardKv,
+  bindings: { qkv: 'texels', lse: 'read', delta: 'read', dO: 'texels', dQkv: 'write' },
+  ...byTexels,
 })

@@ -34,7 +34,7 @@ function force(variant: string): void {
   engine.variants.force('attention backward', variant)
 }
 
-for (const variant of ['subgroup', 'thread']) test(`attention by ${variant}`, async () => {
+for (const variant of ['texels', 'thread']) test(`attention by ${variant}`, async () => {
   force(variant)
   for (const size of SIZES) {
     for (const magnitude of MAGNITUDES) {
@@ -61,7 +61,7 @@ test('scores far beyond the range of exp pick one value', async () => {
   close('attention, saturated', ours, [4, -4, 3, -3, 2, -2, 1, -1, 0, 0], { scale: 4 })
 })
 
-for (const variant of ['subgroup', 'thread']) test(`gradients by ${variant}`, async () => {
+for (const variant of ['texels', 'thread']) test(`gradients by ${variant}`, async () => {
   force(variant)
   for (const size of SIZES) {
     for (const scores of [1, 3]) {

@@ -27,7 +27,7 @@ for (const name of matmuls) {
   })
 }
 
-for (const name of ['subgroup', 'thread']) {
+for (const name of ['texels', 'thread']) {
   test(`attention: ${name}`, async () => {
     for (const family of ['attention', 'attention backward']) engine.variants.force(family, name)
     await passes('trm-att-rope')

@@ -1,17 +1,19 @@
 // Multi-head attention over packed [q | k | v] rows, with its derivative.
 import * as kernels from '../../kernels/attention.js'
-import type { Engine } from '../engine.js'
+import type { AdapterSummary, Engine } from '../engine.js'
 import type { Tensor } from '../tensor.js'
 import type { AnyTensors, Family } from '../variants.js'
 import { hasDearLoads } from './matmul.js'
 
 type Size = kernels.AttentionSize
 
+const byTexels = (adapter: AdapterSummary, size: Size) => hasDearLoads(adapter) && kernels.fitsTexels(size)
+
 /** o and lse from qkv. */
 const forwardFamily: Family<AnyTensors, Size> = {
   name: 'attention',
   variants: [
-    { name: 'subgroup', available: hasDearLoads, run: (engine, tensors, size) => engine.run(kernels.attentionSubgroup, tensors, { ...size, lanes: engine.adapter.subgroupSize! }) },
+    { name: 'texels', available: byTexels, run: (engine, tensors, size) => engine.run(kernels.attentionTexels, tensors, size) },
     { name: 'thread', available: () => true, run: (engine, tensors, size) => engine.run(kernels.attention, tensors, size) },
   ],
   classOf: ({ length, headDim }) => `${length}×${headDim}`,
@@ -27,13 +29,12 @@ const backwardFamily: Family<AnyTensors, Size> = {
   name: 'attention backward',
   variants: [
     {
-      name: 'subgroup',
-      available: hasDearLoads,
+      name: 'texels',
+      available: byTexels,
       run(engine, tensors, size) {
-        const sized = { ...size, lanes: engine.adapter.subgroupSize! }
         engine.run(kernels.attentionDelta, tensors, size)
-        engine.run(kernels.attentionSubgroupBackwardQ, tensors, sized)
-        engine.run(kernels.attentionSubgroupBackwardKv, tensors, sized)
+        engine.run(kernels.attentionTexelsBackwardQ, tensors, size)
+        engine.run(kernels.attentionTexelsBackwardKv, tensors, size)
       },
     },
     {

@@ -1,0 +1,112 @@
+// As attention.wgsl, for adapters where a load costs far more than arithmetic; the idea is that of matmul_texels.wgsl.
+// One subgroup of 8 lanes is a workgroup and computes 16 queries of a head, 32 keys at a time: scores with four keys a lane,
+// then o += weights · v with four columns a lane, the weights handed round by subgroupShuffle.
+enable subgroups;
+
+struct Parameters { length: u32, heads: u32, tiles: u32, groups: u32 }
+
+const TEXELS_PER_ROW = 1024;
+const TILE = 16;
+const HEAD_DIM = 32; // a multiple of 4, at most 64
+
+@group(0) @binding(0) var qkv: texture_storage_2d<rgba32float, read>;
+@group(0) @binding(1) var<storage, read_write> o: array<f32>;
+@group(0) @binding(2) var<storage, read_write> lse: array<f32>;
+@group(0) @binding(3) var<uniform> p: Parameters;
+
+const LOWEST = -3.4e38;
+
+fn load(at: u32) -> vec4f { return textureLoad(qkv, vec2u(at / 4u % TEXELS_PER_ROW, at / 4u / TEXELS_PER_ROW)); }
+
+@compute @workgroup_size(8)
+fn main(@builtin(workgroup_id) group: vec3u, @builtin(num_workgroups) groups: vec3u, @builtin(subgroup_invocation_id) lane: u32) {
+  let tile = group.x + group.y * groups.x;
+  if (tile >= p.groups) { return; }
+  let query0 = tile % p.tiles * TILE;
+  let head = tile / p.tiles % p.heads;
+  let batch = tile / p.tiles / p.heads;
+  let width = p.heads * HEAD_DIM;
+  let row = 3u * width;
+  let origin = batch * p.length * row + head * HEAD_DIM;
+  // This lane's columns of v and o; lanes beyond the last repeat it.
+  let column = min(lane * 4u, HEAD_DIM - 4u);
+
+  var sum: array<vec4f, TILE>;
+  var high: array<vec4f, TILE>; // columns from 32 on
+  var most: array<f32, TILE>;
+  var total: array<f32, TILE>; // of this lane's keys
+  for (var i = 0u; i < TILE; i++) { most[i] = LOWEST; }
+
+  for (var key0 = 0u; key0 < p.length; key0 += 32u) {
+    let keys = vec4u(key0 + lane * 4u) + vec4u(0, 1, 2, 3);
+    let at_k = origin + width + min(keys, vec4u(p.length - 1u)) * row;
+    var weight: array<vec4f, TILE>;
+    // Explicitly: lavapipe does not zero a variable that is declared in a loop again in the next round.
+    for (var i = 0u; i < TILE; i++) { weight[i] = vec4f(); }
+    for (var d = 0u; d < HEAD_DIM; d += 4u) {
+      var q: array<vec4f, TILE / 8>;
+      for (var i = 0u; i < TILE / 8; i++) { q[i] = load(origin + min(query0 + i * 8u + lane, p.length - 1u) * row + d); }
+      let k = transpose(mat4x4f(load(at_k.x + d), load(at_k.y + d), load(at_k.z + d), load(at_k.w + d)));
+      for (var i = 0u; i < TILE; i++) {
+        var w = weight[i];
+        w += subgroupShuffle(q[i / 8u].x, i % 8u) * k[0];
+        w += subgroupShuffle(q[i / 8u].y, i % 8u) * k[1];
+        w += subgroupShuffle(q[i / 8u].z, i % 8u) * k[2];
+        w += subgroupShuffle(q[i / 8u].w, i % 8u) * k[3];
+        weight[i] = w;
+      }
+    }
+    for (var i = 0u; i < TILE; i++) {
+      let score = select(vec4f(LOWEST), weight[i] * inverseSqrt(f32(HEAD_DIM)), keys < vec4u(p.length));
+      let top = max(most[i], subgroupMax(max(max(score.x, score.y), max(score.z, score.w))));
+      let shrink = exp(most[i] - top);
+      let w = exp(score - top);
+      most[i] = top;
+      total[i] = total[i] * shrink + dot(w, vec4f(1.0));
+      weight[i] = w;
+      sum[i] *= shrink;
+      if (HEAD_DIM > 32) { high[i] *= shrink; }
+    }
+    // Never true: without it the compiler computes weight anew in every round of the next loop.
+    if (p.groups == 0u) {
+      for (var i = 0u; i < TILE; i++) { store(i, weight[i]); }
+    }
+    for (var l = 0u; l < 8u; l++) {
+      var v: array<vec4f, 4>;
+      var v_high: array<vec4f, 4>;
+      for (var c = 0u; c < 4u; c++) {
+        let at_v = origin + 2u * width + min(key0 + l * 4u + c, p.length - 1u) * row;
+        v[c] = load(at_v + column);
+        if (HEAD_DIM > 32) { v_high[c] = load(at_v + min(32u + lane * 4u, HEAD_DIM - 4u)); }
+      }
+      for (var i = 0u; i < TILE; i++) {
+        let w = vec4f(subgroupShuffle(weight[i].x, l), subgroupShuffle(weight[i].y, l), subgroupShuffle(weight[i].z, l), subgroupShuffle(weight[i].w, l));
+        var s = sum[i];
+        s += w.x * v[0];
+        s += w.y * v[1];
+        s += w.z * v[2];
+        s += w.w * v[3];
+        sum[i] = s;
+        if (HEAD_DIM > 32) { high[i] += w.x * v_high[0] + w.y * v_high[1] + w.z * v_high[2] + w.w * v_high[3]; }
+      }
+    }
+  }
+
+  for (var i = 0u; i < TILE; i++) {
+    let all = subgroupAdd(total[i]);
+    let query = query0 + i;
+    if (query < p.length) {
+      let at = (batch * p.length + query) * width + head * HEAD_DIM;
+      if (lane * 4u < HEAD_DIM) { store(at + lane * 4u, sum[i] / all); }
+      if (HEAD_DIM > 32 && 32u + lane * 4u < HEAD_DIM) { store(at + 32u + lane * 4u, high[i] / all); }
+      if (lane == 0u) { lse[(batch * p.heads + head) * p.length + query] = most[i] + log(all); }
+    }
+  }
+}
+
+fn store(at: u32, value: vec4f) {
+  o[at] = value.x;
+  o[at + 1u] = value.y;
+  o[at + 2u] = value.z;
+  o[at + 3u] = value.w;
+}

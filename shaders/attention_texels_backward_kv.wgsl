@@ -1,0 +1,139 @@
+// dv = Σ_query p · d_o,  dk = Σ_query ds · q, as attention_backward_kv.wgsl, in the manner of attention_texels.wgsl.
+// One subgroup computes 16 keys of a head: four queries a lane for p and ds, then four columns a lane for dk and dv.
+enable subgroups;
+
+struct Parameters { length: u32, heads: u32, tiles: u32, groups: u32 }
+
+const TEXELS_PER_ROW = 1024;
+const TILE = 16;
+const HEAD_DIM = 32; // a multiple of 4, at most 64
+
+@group(0) @binding(0) var qkv: texture_storage_2d<rgba32float, read>;
+@group(0) @binding(1) var<storage, read> lse: array<f32>;
+@group(0) @binding(2) var<storage, read> delta: array<f32>;
+@group(0) @binding(3) var d_o: texture_storage_2d<rgba32float, read>;
+@group(0) @binding(4) var<storage, read_write> d_qkv: array<f32>;
+@group(0) @binding(5) var<uniform> p: Parameters;
+
+fn load(at: u32) -> vec4f { return textureLoad(qkv, vec2u(at / 4u % TEXELS_PER_ROW, at / 4u / TEXELS_PER_ROW)); }
+fn load_o(at: u32) -> vec4f { return textureLoad(d_o, vec2u(at / 4u % TEXELS_PER_ROW, at / 4u / TEXELS_PER_ROW)); }
+
+@compute @workgroup_size(8)
+fn main(@builtin(workgroup_id) group: vec3u, @builtin(num_workgroups) groups: vec3u, @builtin(subgroup_invocation_id) lane: u32) {
+  let tile = group.x + group.y * groups.x;
+  if (tile >= p.groups) { return; }
+  let key0 = tile % p.tiles * TILE;
+  let head = tile / p.tiles % p.heads;
+  let batch = tile / p.tiles / p.heads;
+  let width = p.heads * HEAD_DIM;
+  let row = 3u * width;
+  let origin = batch * p.length * row + head * HEAD_DIM;
+  let origin_o = batch * p.length * width + head * HEAD_DIM;
+  let line = (batch * p.heads + head) * p.length;
+  let root = inverseSqrt(f32(HEAD_DIM));
+  let column = min(lane * 4u, HEAD_DIM - 4u);
+
+  var sum_k: array<vec4f, TILE>;
+  var sum_v: array<vec4f, TILE>;
+  var high_k: array<vec4f, TILE>; // columns from 32 on
+  var high_v: array<vec4f, TILE>;
+
+  for (var query0 = 0u; query0 < p.length; query0 += 32u) {
+    let queries = vec4u(query0 + lane * 4u) + vec4u(0, 1, 2, 3);
+    let there = min(queries, vec4u(p.length - 1u));
+    let at_q = origin + there * row;
+    let at_o = origin_o + there * width;
+    var weight: array<vec4f, TILE>;
+    var ds: array<vec4f, TILE>;
+    // Explicitly: lavapipe does not zero a variable that is declared in a loop again in the next round.
+    for (var i = 0u; i < TILE; i++) { weight[i] = vec4f(); ds[i] = vec4f(); }
+    for (var d = 0u; d < HEAD_DIM; d += 4u) {
+      var k: array<vec4f, TILE / 8>;
+      var v: array<vec4f, TILE / 8>;
+      for (var i = 0u; i < TILE / 8; i++) {
+        let at = origin + width + min(key0 + i * 8u + lane, p.length - 1u) * row + d;
+        k[i] = load(at);
+        v[i] = load(at + width);
+      }
+      let q = transpose(mat4x4f(load(at_q.x + d), load(at_q.y + d), load(at_q.z + d), load(at_q.w + d)));
+      let g = transpose(mat4x4f(load_o(at_o.x + d), load_o(at_o.y + d), load_o(at_o.z + d), load_o(at_o.w + d)));
+      for (var i = 0u; i < TILE; i++) {
+        var w = weight[i];
+        w += subgroupShuffle(k[i / 8u].x, i % 8u) * q[0];
+        w += subgroupShuffle(k[i / 8u].y, i % 8u) * q[1];
+        w += subgroupShuffle(k[i / 8u].z, i % 8u) * q[2];
+        w += subgroupShuffle(k[i / 8u].w, i % 8u) * q[3];
+        weight[i] = w;
+        w = ds[i];
+        w += subgroupShuffle(v[i / 8u].x, i % 8u) * g[0];
+        w += subgroupShuffle(v[i / 8u].y, i % 8u) * g[1];
+        w += subgroupShuffle(v[i / 8u].z, i % 8u) * g[2];
+        w += subgroupShuffle(v[i / 8u].w, i % 8u) * g[3];
+        ds[i] = w;
+      }
+    }
+    let high = vec4f(lse[line + there.x], lse[line + there.y], lse[line + there.z], lse[line + there.w]);
+    let mean = vec4f(delta[line + there.x], delta[line + there.y], delta[line + there.z], delta[line + there.w]);
+    for (var i = 0u; i < TILE; i++) {
+      weight[i] = select(vec4f(), exp(weight[i] * root - high), queries < vec4u(p.length));
+      ds[i] = weight[i] * (ds[i] - mean) * root;
+    }
+    for (var l = 0u; l < 8u; l++) {
+      var q: array<vec4f, 4>;
+      var g: array<vec4f, 4>;
+      var q_high: array<vec4f, 4>;
+      var g_high: array<vec4f, 4>;
+      for (var c = 0u; c < 4u; c++) {
+        let query = min(query0 + l * 4u + c, p.length - 1u);
+        q[c] = load(origin + query * row + column);
+        g[c] = load_o(origin_o + query * width + column);
+        if (HEAD_DIM > 32) {
+          let far = min(32u + lane * 4u, HEAD_DIM - 4u);
+          q_high[c] = load(origin + query * row + far);
+          g_high[c] = load_o(origin_o + query * width + far);
+        }
+      }
+      for (var i = 0u; i < TILE; i++) {
+        let by_q = vec4f(subgroupShuffle(ds[i].x, l), subgroupShuffle(ds[i].y, l), subgroupShuffle(ds[i].z, l), subgroupShuffle(ds[i].w, l));
+        let by_o = vec4f(subgroupShuffle(weight[i].x, l), subgroupShuffle(weight[i].y, l), subgroupShuffle(weight[i].z, l), subgroupShuffle(weight[i].w, l));
+        var s = sum_k[i];
+        s += by_q.x * q[0];
+        s += by_q.y * q[1];
+        s += by_q.z * q[2];
+        s += by_q.w * q[3];
+        sum_k[i] = s;
+        s = sum_v[i];
+        s += by_o.x * g[0];
+        s += by_o.y * g[1];
+        s += by_o.z * g[2];
+        s += by_o.w * g[3];
+        sum_v[i] = s;
+        if (HEAD_DIM > 32) {
+          high_k[i] += by_q.x * q_high[0] + by_q.y * q_high[1] + by_q.z * q_high[2] + by_q.w * q_high[3];
+          high_v[i] += by_o.x * g_high[0] + by_o.y * g_high[1] + by_o.z * g_high[2] + by_o.w * g_high[3];
+        }
+      }
+    }
+  }
+
+  for (var i = 0u; i < TILE; i++) {
+    if (key0 + i < p.length) {
+      let at = origin + (key0 + i) * row + width;
+      if (lane * 4u < HEAD_DIM) {
+        store(at + lane * 4u, sum_k[i]);
+        store(at + width + lane * 4u, sum_v[i]);
+      }
+      if (HEAD_DIM > 32 && 32u + lane * 4u < HEAD_DIM) {
+        store(at + 32u + lane * 4u, high_k[i]);
+        store(at + width + 32u + lane * 4u, high_v[i]);
+      }
+    }
+  }
+}
+
+fn store(at: u32, value: vec4f) {
+  d_qkv[at] = value.x;
+  d_qkv[at + 1u] = value.y;
+  d_qkv[at + 2u] = value.z;
+  d_qkv[at + 3u] = value.w;
+}

@@ -1,0 +1,121 @@
+// p = exp(score − lse),  ds = p · (d_o · vᵀ − δ) / √HEAD_DIM,  dq = ds · k, as attention_backward_q.wgsl, in the manner of attention_texels.wgsl.
+// One subgroup computes 16 queries of a head: four keys a lane for p and ds, then four columns a lane for dq. δ comes from attention_delta.wgsl.
+enable subgroups;
+
+struct Parameters { length: u32, heads: u32, tiles: u32, groups: u32 }
+
+const TEXELS_PER_ROW = 1024;
+const TILE = 16;
+const HEAD_DIM = 32; // a multiple of 4, at most 64
+
+@group(0) @binding(0) var qkv: texture_storage_2d<rgba32float, read>;
+@group(0) @binding(1) var<storage, read> lse: array<f32>;
+@group(0) @binding(2) var<storage, read> delta: array<f32>;
+@group(0) @binding(3) var d_o: texture_storage_2d<rgba32float, read>;
+@group(0) @binding(4) var<storage, read_write> d_qkv: array<f32>;
+@group(0) @binding(5) var<uniform> p: Parameters;
+
+fn load(at: u32) -> vec4f { return textureLoad(qkv, vec2u(at / 4u % TEXELS_PER_ROW, at / 4u / TEXELS_PER_ROW)); }
+fn load_o(at: u32) -> vec4f { return textureLoad(d_o, vec2u(at / 4u % TEXELS_PER_ROW, at / 4u / TEXELS_PER_ROW)); }
+
+@compute @workgroup_size(8)
+fn main(@builtin(workgroup_id) group: vec3u, @builtin(num_workgroups) groups: vec3u, @builtin(subgroup_invocation_id) lane: u32) {
+  let tile = group.x + group.y * groups.x;
+  if (tile >= p.groups) { return; }
+  let query0 = tile % p.tiles * TILE;
+  let head = tile / p.tiles % p.heads;
+  let batch = tile / p.tiles / p.heads;
+  let width = p.heads * HEAD_DIM;
+  let row = 3u * width;
+  let origin = batch * p.length * row + head * HEAD_DIM;
+  let origin_o = batch * p.length * width + head * HEAD_DIM;
+  let root = inverseSqrt(f32(HEAD_DIM));
+  let column = min(lane * 4u, HEAD_DIM - 4u);
+
+  // Of each query, the same in all lanes.
+  var most: array<f32, TILE>;
+  var mean: array<f32, TILE>;
+  for (var i = 0u; i < TILE; i++) {
+    let query = (batch * p.heads + head) * p.length + min(query0 + i, p.length - 1u);
+    most[i] = lse[query];
+    mean[i] = delta[query];
+  }
+  var sum: array<vec4f, TILE>;
+  var high: array<vec4f, TILE>; // columns from 32 on
+
+  for (var key0 = 0u; key0 < p.length; key0 += 32u) {
+    let keys = vec4u(key0 + lane * 4u) + vec4u(0, 1, 2, 3);
+    let at_k = origin + width + min(keys, vec4u(p.length - 1u)) * row;
+    var score: array<vec4f, TILE>;
+    var ds: array<vec4f, TILE>;
+    // Explicitly: lavapipe does not zero a variable that is declared in a loop again in the next round.
+    for (var i = 0u; i < TILE; i++) { score[i] = vec4f(); ds[i] = vec4f(); }
+    for (var d = 0u; d < HEAD_DIM; d += 4u) {
+      var q: array<vec4f, TILE / 8>;
+      var g: array<vec4f, TILE / 8>;
+      for (var i = 0u; i < TILE / 8; i++) {
+        let query = min(query0 + i * 8u + lane, p.length - 1u);
+        q[i] = load(origin + query * row + d);
+        g[i] = load_o(origin_o + query * width + d);
+      }
+      let k = transpose(mat4x4f(load(at_k.x + d), load(at_k.y + d), load(at_k.z + d), load(at_k.w + d)));
+      let v = transpose(mat4x4f(load(at_k.x + width + d), load(at_k.y + width + d), load(at_k.z + width + d), load(at_k.w + width + d)));
+      for (var i = 0u; i < TILE; i++) {
+        var w = score[i];
+        w += subgroupShuffle(q[i / 8u].x, i % 8u) * k[0];
+        w += subgroupShuffle(q[i / 8u].y, i % 8u) * k[1];
+        w += subgroupShuffle(q[i / 8u].z, i % 8u) * k[2];
+        w += subgroupShuffle(q[i / 8u].w, i % 8u) * k[3];
+        score[i] = w;
+        w = ds[i];
+        w += subgroupShuffle(g[i / 8u].x, i % 8u) * v[0];
+        w += subgroupShuffle(g[i / 8u].y, i % 8u) * v[1];
+        w += subgroupShuffle(g[i / 8u].z, i % 8u) * v[2];
+        w += subgroupShuffle(g[i / 8u].w, i % 8u) * v[3];
+        ds[i] = w;
+      }
+    }
+    for (var i = 0u; i < TILE; i++) {
+      let weight = exp(score[i] * root - most[i]);
+      ds[i] = select(vec4f(), weight * (ds[i] - mean[i]) * root, keys < vec4u(p.length));
+    }
+    // Never true: without it the compiler computes ds anew in every round of the next loop.
+    if (p.groups == 0u) {
+      for (var i = 0u; i < TILE; i++) { store(i, ds[i]); }
+    }
+    for (var l = 0u; l < 8u; l++) {
+      var k: array<vec4f, 4>;
+      var k_high: array<vec4f, 4>;
+      for (var c = 0u; c < 4u; c++) {
+        let at = origin + width + min(key0 + l * 4u + c, p.length - 1u) * row;
+        k[c] = load(at + column);
+        if (HEAD_DIM > 32) { k_high[c] = load(at + min(32u + lane * 4u, HEAD_DIM - 4u)); }
+      }
+      for (var i = 0u; i < TILE; i++) {
+        let w = vec4f(subgroupShuffle(ds[i].x, l), subgroupShuffle(ds[i].y, l), subgroupShuffle(ds[i].z, l), subgroupShuffle(ds[i].w, l));
+        var s = sum[i];
+        s += w.x * k[0];
+        s += w.y * k[1];
+        s += w.z * k[2];
+        s += w.w * k[3];
+        sum[i] = s;
+        if (HEAD_DIM > 32) { high[i] += w.x * k_high[0] + w.y * k_high[1] + w.z * k_high[2] + w.w * k_high[3]; }
+      }
+    }
+  }
+
+  for (var i = 0u; i < TILE; i++) {
+    if (query0 + i < p.length) {
+      let at = origin + (query0 + i) * row;
+      if (lane * 4u < HEAD_DIM) { store(at + lane * 4u, sum[i]); }
+      if (HEAD_DIM > 32 && 32u + lane * 4u < HEAD_DIM) { store(at + 32u + lane * 4u, high[i]); }
+    }
+  }
+}
+
+fn store(at: u32, value: vec4f) {
+  d_qkv[at] = value.x;
+  d_qkv[at + 1u] = value.y;
+  d_qkv[at + 2u] = value.z;
+  d_qkv[at + 3u] = value.w;
+}
