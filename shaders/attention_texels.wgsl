@@ -1,6 +1,7 @@
 // As attention.wgsl, for adapters where a load costs far more than arithmetic; the idea is that of matmul_texels.wgsl.
 // One subgroup of 8 lanes is a workgroup and computes 16 queries of a head, 32 keys at a time: scores with four keys a lane,
 // then o += weights · v with four columns a lane, the weights handed round by subgroupShuffle.
+// Only for adapters with dear loads: not in the package for browsers.
 enable subgroups;
 
 struct Parameters { length: u32, heads: u32, tiles: u32, groups: u32 }

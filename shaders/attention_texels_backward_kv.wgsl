@@ -1,5 +1,6 @@
 // dv = Σ_query p · d_o,  dk = Σ_query ds · q, as attention_backward_kv.wgsl, in the manner of attention_texels.wgsl.
 // One subgroup computes 16 keys of a head: four queries a lane for p and ds, then four columns a lane for dk and dv.
+// Only for adapters with dear loads: not in the package for browsers.
 enable subgroups;
 
 struct Parameters { length: u32, heads: u32, tiles: u32, groups: u32 }

@@ -1,5 +1,6 @@
 // p = exp(score − lse),  ds = p · (d_o · vᵀ − δ) / √HEAD_DIM,  dq = ds · k, as attention_backward_q.wgsl, in the manner of attention_texels.wgsl.
 // One subgroup computes 16 queries of a head: four keys a lane for p and ds, then four columns a lane for dq. δ comes from attention_delta.wgsl.
+// Only for adapters with dear loads: not in the package for browsers.
 enable subgroups;
 
 struct Parameters { length: u32, heads: u32, tiles: u32, groups: u32 }

@@ -4,14 +4,13 @@
 // Only for adapters with dear loads: not in the package for browsers.
 enable subgroups;
 
-struct Parameters { width: u32, inner: u32, groups: u32 }
+struct Parameters { width: u32, inner: u32, groups: u32, has_injection: u32 }
 
 const TEXELS_PER_ROW = 1024;
 const LENGTH = 17;
 // Eight rows of gateUp lie one after the other: 8 · LENGTH values, 32 of them a load of all lanes.
 const PARTS = (LENGTH + 3) / 4;
 const EPSILON = 1e-5;
-const HAS_INJECTION = true;
 
 @group(0) @binding(0) var h: texture_storage_2d<rgba32float, read>;
 @group(0) @binding(1) var injection: texture_storage_2d<rgba32float, read>;
@@ -38,7 +37,7 @@ fn main(@builtin(workgroup_id) group: vec3u, @builtin(num_workgroups) groups: ve
   for (var i = 0u; i < LENGTH; i++) {
     let at = texel((origin + i * p.width) / 4u);
     s[i] = textureLoad(h, at);
-    if (HAS_INJECTION) { s[i] += textureLoad(injection, at); }
+    if (p.has_injection != 0u) { s[i] += textureLoad(injection, at); }
     sum[i] = s[i];
   }
   for (var j = 0u; j < p.inner; j += 8u) {

@@ -1,5 +1,5 @@
-// y = s' / sqrt(mean(s'²) + EPSILON), s' = s + down(silu(gate) ⊙ up), [gate | up] = gateUp(s), s = h + injection: a block over the last axis.
-// h is (rows, 32 · SETS). For adapters with dear loads: a subgroup of 8 lanes is a workgroup and owns ROWS rows; 32 inner values at a time
+// y = s' / sqrt(mean(s'²) + EPSILON), s' = s + down(silu(gate) ⊙ up), [gate | up] = gateUp(s): a block over the last axis.
+// s is (rows, 32 · SETS). For adapters with dear loads: a subgroup of 8 lanes is a workgroup and owns ROWS rows; 32 inner values at a time
 // of all of them, four side by side a lane, and what lies between input and result is stored only where p.keeps.
 // Only for adapters with dear loads: not in the package for browsers.
 enable subgroups;
@@ -11,25 +11,19 @@ const ROWS = 16;
 const SETS = 2; // of 32 columns, 1 … 4
 const WIDTH = 32 * SETS;
 const EPSILON = 1e-5;
-const HAS_INJECTION = true;
 
-@group(0) @binding(0) var h: texture_storage_2d<rgba32float, read>;
-@group(0) @binding(1) var injection: texture_storage_2d<rgba32float, read>;
-@group(0) @binding(2) var gate_up: texture_storage_2d<rgba32float, read>;
-@group(0) @binding(3) var down: texture_storage_2d<rgba32float, read>;
-@group(0) @binding(4) var<storage, read_write> y: array<f32>;
-@group(0) @binding(5) var<storage, read_write> scale: array<f32>;
-@group(0) @binding(6) var<storage, read_write> gates_ups: array<f32>;
-@group(0) @binding(7) var<storage, read_write> activated: array<f32>;
-@group(0) @binding(8) var<uniform> p: Parameters;
+@group(0) @binding(0) var s: texture_storage_2d<rgba32float, read>;
+@group(0) @binding(1) var gate_up: texture_storage_2d<rgba32float, read>;
+@group(0) @binding(2) var down: texture_storage_2d<rgba32float, read>;
+@group(0) @binding(3) var<storage, read_write> y: array<f32>;
+@group(0) @binding(4) var<storage, read_write> scale: array<f32>;
+@group(0) @binding(5) var<storage, read_write> gates_ups: array<f32>;
+@group(0) @binding(6) var<storage, read_write> activated: array<f32>;
+@group(0) @binding(7) var<uniform> p: Parameters;
 
 fn texel(at: u32) -> vec2u { return vec2u(at % TEXELS_PER_ROW, at / TEXELS_PER_ROW); }
 
-fn load_s(at: u32) -> vec4f {
-  let value = textureLoad(h, texel(at / 4u));
-  if (HAS_INJECTION) { return value + textureLoad(injection, texel(at / 4u)); }
-  return value;
-}
+fn load_s(at: u32) -> vec4f { return textureLoad(s, texel(at / 4u)); }
 
 // Four rows of a matrix from `at` on, `stride` apart, four of their values, transposed.
 fn load_gate_up(at: u32, stride: u32) -> mat4x4f {

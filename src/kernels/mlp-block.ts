@@ -13,14 +13,14 @@ export interface MlpBlockSize {
   inner: number
   /** The axis of (batch, length, width) that the block works on. */
   axis: -1 | -2
+  /** Something is added to h first; with axis −2 only. */
   hasInjection: boolean
   epsilon: number
   /** Leaves [gate | up] and silu(gate) · up in `gatesUps` and `activated`. */
   keeps: boolean
 }
 
-const bindings = { h: 'texels', injection: 'texels', gateUp: 'texels', down: 'texels', y: 'write', scale: 'write' } as const
-const flags = ({ hasInjection, epsilon }: MlpBlockSize) => ({ TEXELS_PER_ROW, EPSILON: String(epsilon), HAS_INJECTION: String(hasInjection) })
+const flags = ({ epsilon }: MlpBlockSize) => ({ TEXELS_PER_ROW, EPSILON: String(epsilon) })
 const tiles = ({ batch, width }: MlpBlockSize) => (batch * width) / 32
 /** Rows that a subgroup owns. */
 const ROWS = 16
@@ -31,8 +31,8 @@ const rowTiles = (size: MlpBlockSize) => divideUp(size.batch * size.length, ROWS
 export const mlpBlockColumns = defineKernel<MlpBlockSize>({
   name: 'mlp_block_columns',
   source: columns,
-  bindings,
-  parameters: size => ({ width: size.width, inner: size.inner, groups: tiles(size) }),
+  bindings: { h: 'texels', injection: 'texels', gateUp: 'texels', down: 'texels', y: 'write', scale: 'write' },
+  parameters: size => ({ width: size.width, inner: size.inner, groups: tiles(size), has_injection: Number(size.hasInjection) }),
   constants: () => ({}),
   lines: size => ({ ...flags(size), LENGTH: size.length }),
   workgroups: size => grid(tiles(size)),
@@ -65,7 +65,7 @@ export const mlpBlockColumnsBackwardWeights = defineKernel<MlpBlockSize & { accu
 export const mlpBlockRows = defineKernel<MlpBlockSize>({
   name: 'mlp_block_rows',
   source: rows,
-  bindings: { ...bindings, gatesUps: 'write', activated: 'write' },
+  bindings: { h: 'texels', gateUp: 'texels', down: 'texels', y: 'write', scale: 'write', gatesUps: 'write', activated: 'write' },
   parameters: size => ({ rows: size.batch * size.length, inner: size.inner, groups: rowTiles(size), keeps: Number(size.keeps) }),
   constants: () => ({}),
   lines: size => ({ ...flags(size), ROWS: ROWS, SETS: size.width / 32 }),

@@ -32,8 +32,8 @@ const MOST_VALUES = 2 ** 23
 
 const texels = (rows: number): Variant<MatmulTensors, MatmulSize> => ({
   name: `texels ${rows}×32`,
-  // Tall tiles pay, unless most of the last one stays empty.
-  suits: ({ m }) => rows === (divideUp(m, 24) * 24 < divideUp(m, 32) * 30 ? 24 : 32),
+  // Tall tiles pay, unless most of the last one stays empty. Small products leave it to a kernel that one compilation makes for all of them.
+  suits: ({ m, n, k, batch = 1, reduce = 1 }) => m * n * k * batch * reduce >= 2 ** 20 && rows === (divideUp(m, 24) * 24 < divideUp(m, 32) * 30 ? 24 : 32),
   available: (adapter, size) => hasDearLoads(adapter) && matmulTexels(size, rows) !== undefined && (size.m * size.k) * (size.sharedA ? 1 : (size.batch ?? 1) * (size.reduce ?? 1)) <= MOST_VALUES,
   run: (engine, tensors, size) => engine.run(matmulTexels(size, rows)!, tensors, size),
 })
@@ -102,7 +102,6 @@ export const matmulFamily: Family<MatmulTensors, MatmulSize> = {
     tiled({ lanesM: 8, lanesN: 8, partsM: 2, partsN: 2 }),
     texels(24),
     texels(32),
-    texels(8),
     subgroup(16, 4),
     subgroup(8, 4),
     vec4(4, 4, true),

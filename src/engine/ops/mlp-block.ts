@@ -97,9 +97,10 @@ export function mlpBlock(engine: Engine, h: Tensor, gateUp: Tensor, down: Tensor
     throw new Error(`mlpBlock: h of shape [${h.shape}] does not fit weights of shapes [${gateUp.shape}] and [${down.shape}] over axis ${axis}, expected (batch, length, width), (2 · inner, ${over}) and (${over}, inner)`)
   }
   const isRecorded = engine.isRecording
-  if (injection && isRecorded) h = add(engine, h, injection)
+  const hasInjection = injection !== undefined && !isRecorded && axis === -2
+  if (injection && !hasInjection) h = add(engine, h, injection)
   const s = h
-  const shape = { batch, length, width, inner, axis, hasInjection: injection !== undefined && !isRecorded, epsilon, keeps: isRecorded }
+  const shape = { batch, length, width, inner, axis, hasInjection, epsilon, keeps: isRecorded }
   const variant = engine.variants.pick(mlpBlockFamily, shape)
   const recomputes = variant.name === 'fused' && axis === -2
   const size: MlpBlockSize = { ...shape, keeps: isRecorded && !recomputes }
