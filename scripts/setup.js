@@ -240,22 +240,25 @@ async function readyAdapter() {
   throw new SetupError(noAdapterMessage([...new Set(reasons)]))
 }
 
-/** Finds the browser of the tests in a page, or installs Debian's with apt. Says in one line why where there is none. */
-function readyBrowser() {
-  const use = program => say(`browser: ${program}`)
-  const found = findChromium()
-  if (found) return use(found)
-  if (process.env.TRM_CHROMIUM) return say(`browser: none — TRM_CHROMIUM is ${process.env.TRM_CHROMIUM}: the tests in a page are left out`)
-  let failure = noApt()
-  if (!failure) {
-    say('setup: no Chromium here, installing Debian\'s (apt-get install chromium) …')
-    const update = apt('update')
-    const { ok, output } = apt('install', '-y', '--no-install-recommends', 'chromium')
-    failure = ok ? undefined : errorOf(output, update.output)
-  }
-  const now = findChromium()
-  if (now) use(now)
-  else say(`browser: none — ${failure ?? 'the package chromium brought no program that is known'}: the tests in a page are left out; install the package chromium, or name a Chromium in TRM_CHROMIUM`)
+/** Installs Debian's Chromium with apt, as root. Returns why it did not, or undefined. */
+function installChromium() {
+  const without = noApt()
+  if (without) return without
+  say('setup: no Chromium here, installing Debian\'s (apt-get install chromium) …')
+  const update = apt('update')
+  const { ok, output } = apt('install', '-y', '--no-install-recommends', 'chromium')
+  return ok ? undefined : errorOf(output, update.output)
+}
+
+/** Finds the browser of the tests in a page, or installs one. Returns what to say, in a line: which one it is, or why there is none. */
+export function readyBrowser({ env = process.env, find = () => findChromium({ env }), install = installChromium } = {}) {
+  const without = reason => `browser: none — ${reason}: the tests in a page are left out; install the package chromium, or name a Chromium in TRM_CHROMIUM`
+  const found = find()
+  if (found) return `browser: ${found}`
+  if (env.TRM_CHROMIUM) return without(`TRM_CHROMIUM is ${env.TRM_CHROMIUM}`)
+  const failure = install()
+  const now = find()
+  return now ? `browser: ${now}` : without(failure ?? 'the package chromium brought no program that is known')
 }
 
 /** What to print when nothing worked. */
@@ -271,7 +274,7 @@ if (basename(process.argv[1] ?? '') === 'setup.js') {
   try {
     installPackages()
     if (!process.argv.includes('--packages')) await readyAdapter()
-    if (process.argv.includes('--browser')) readyBrowser()
+    if (process.argv.includes('--browser')) say(readyBrowser())
   } catch (error) {
     console.error(error instanceof SetupError ? error.message : error)
     process.exitCode = 1

@@ -4,7 +4,7 @@ import { tmpdir } from 'node:os'
 import { dirname, join } from 'node:path'
 import { suite } from 'uvu'
 import * as assert from 'uvu/assert'
-import { debianMirror, lavapipeCommands, noAdapterMessage, osRelease, readTar, stalePackages } from '../../scripts/setup.js'
+import { debianMirror, lavapipeCommands, noAdapterMessage, osRelease, readTar, readyBrowser, stalePackages } from '../../scripts/setup.js'
 
 const test = suite('setup')
 let root = ''
@@ -88,6 +88,15 @@ test('the last message names each reason and ends with the commands', () => {
   const message = noAdapterMessage(['installing lavapipe: not root'], { ID: 'debian', VERSION_CODENAME: 'trixie' }, 'linux')
   assert.match(message, /^setup: no WebGPU adapter on this machine\n  installing lavapipe: not root\n/)
   assert.match(message, /apt-get install -y --no-install-recommends mesa-vulkan-drivers libvulkan1\nthen run again:\n  node scripts\/setup\.js$/)
+})
+
+test('the browser of the tests is found, or installed, or in one line said to be missing', () => {
+  assert.is(readyBrowser({ env: {}, find: () => '/usr/bin/chromium' }), 'browser: /usr/bin/chromium')
+  let installed = false
+  const install = () => void (installed = true)
+  assert.is(readyBrowser({ env: {}, find: () => (installed ? '/usr/bin/chromium' : undefined), install }), 'browser: /usr/bin/chromium')
+  assert.match(readyBrowser({ env: {}, find: () => undefined, install: () => 'not root' }), /^browser: none — not root: the tests in a page are left out; install the package chromium.*$/)
+  assert.match(readyBrowser({ env: { TRM_CHROMIUM: 'none' }, install: () => assert.unreachable('nothing is installed then') as never }), /^browser: none — TRM_CHROMIUM is none: /)
 })
 
 test.run()
