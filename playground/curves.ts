@@ -1,6 +1,5 @@
 // The learning curves: loss on the left axis, exact accuracy on the right one.
 import uPlot from 'uplot'
-import { percent } from './element.js'
 import type { TrainingPoint } from './protocol.js'
 
 const FONT = '12px system-ui, sans-serif'
@@ -48,7 +47,7 @@ export class Curves {
   }
 
   private size(): { width: number; height: number } {
-    return { width: Math.max(200, this.root.clientWidth), height: Math.max(200, this.root.clientHeight - 34) }
+    return { width: Math.max(200, this.root.clientWidth), height: Math.max(200, this.root.clientHeight) }
   }
 
   private make(): uPlot {
@@ -62,7 +61,6 @@ export class Curves {
     }
     const [ink, accent, faint, line] = ['soft', 'accent', 'ink', 'line'].map(colour)
     const axis = { stroke: ink, font: FONT, grid: { stroke: line, width: 1 }, ticks: { show: false } }
-    const share = (value: number | null) => (value === null ? '–' : percent(value))
     return new uPlot(
       {
         ...this.size(),
@@ -73,11 +71,12 @@ export class Curves {
           { ...axis, scale: 'share', side: 1, size: 48, grid: { show: false }, values: (_, ticks) => ticks.map(tick => `${Math.round(100 * tick)} %`) },
         ],
         series: [
-          { label: 'step' },
-          { label: 'loss', scale: 'loss', stroke: accent, width: 2, points: { show: false }, value: (_, value) => (value === null ? '–' : value.toFixed(4)) },
-          { label: 'exact, training', scale: 'share', stroke: faint, width: 1.5, dash: [4, 3], points: { show: false }, spanGaps: true, value: (_, value) => share(value) },
-          { label: 'exact, held out', scale: 'share', stroke: faint, width: 0, points: { show: true, size: 9, fill: faint, stroke: faint }, value: (_, value) => share(value) },
+          {},
+          { scale: 'loss', stroke: accent, width: 2, points: { show: false } },
+          { scale: 'share', stroke: faint, width: 1.5, dash: [4, 3], points: { show: false }, spanGaps: true },
+          { scale: 'share', stroke: faint, width: 0, points: { show: true, size: 9, fill: faint, stroke: faint } },
         ],
+        legend: { show: false },
         cursor: { drag: { x: true, y: false } },
       },
       this.data(),

@@ -99,7 +99,8 @@ export class SolveTab {
   private askConfig(request: ModelRequest, reason: string): void {
     this.waiting = request
     byId('model-config').hidden = false
-    byId('model-config-reason').textContent = reason
+    // What the command line would do about it is no help here.
+    byId('model-config-reason').textContent = reason.replace(/ — .*$/s, '')
     byId('model-preset').focus()
   }
 
@@ -267,9 +268,8 @@ export class SolveTab {
 
   private showRules(violations: string[], isAnswer: boolean): void {
     const verdict = byId('verdict')
-    const isLast = isAnswer && this.shown === this.steps.length && !this.isSolving
-    const isBroken = violations.length > 0
-    verdict.className = `verdict ${isBroken ? 'bad' : isLast ? 'good' : ''}`
+        const isBroken = violations.length > 0
+    verdict.className = `verdict ${isBroken ? 'bad' : isAnswer && !this.isSolving ? 'good' : ''}`
     verdict.textContent = this.isSolving && isAnswer ? 'thinking …' : !isAnswer ? (isBroken ? 'the puzzle breaks a rule' : '') : isBroken ? `not solved: ${violations.length} ${violations.length === 1 ? 'rule' : 'rules'} broken` : this.puzzle.kind.name === 'arc' && !this.puzzle.expected ? 'answered' : 'solved'
     const good = this.puzzle.kind.name === 'arc' ? (this.puzzle.expected ? 'The answer is the expected output.' : 'No expected output was given, so nothing can be checked.') : 'The answer obeys every rule and keeps the givens.'
     const lines = isBroken ? violations : [isAnswer ? good : 'Press Solve, or write into the cells: arrow keys move, keys write.']

@@ -32,12 +32,12 @@ export class Solver {
     const bytes = await readAll(file, { name, onProgress: (received, total) => onProgress({ received, total }) })
     const settings = preset === undefined ? undefined : modelFields(presets[preset].settings).fields
     const isAsked = preset !== undefined || fields !== undefined
-    const options: CheckpointOptions = isAsked ? { config: partialFromOfficial({ ...settings, ...fields }), fallback: settings && DEFAULTS } : {}
+    const options: CheckpointOptions = { readTorch, ...(isAsked ? { config: partialFromOfficial({ ...settings, ...fields }), fallback: settings && DEFAULTS } : {}) }
     // What is broken is told before anybody is asked for a configuration.
     const holdsConfig = isTorch(bytes) ? (readTorch(bytes, name), false) : parseSafetensors(bytes, name).metadata.config !== undefined
     let loaded: Loaded
     try {
-      loaded = await this.open(bytes, name, holdsConfig || isAsked ? options : { config: {} })
+      loaded = await this.open(bytes, name, holdsConfig || isAsked ? options : { readTorch, config: {} })
     } catch (error) {
       if (holdsConfig || isAsked) throw error
       return { needsConfig: (error as Error).message }

@@ -217,6 +217,7 @@ export class TrainTab {
       if (!this.points.length) {
         ;[this.setup, this.totalSteps, this.points] = [setup, totalSteps, points]
         this.showPoints()
+        byId('train-state').textContent = 'the training kept in this browser'
       }
     }
     this.showButtons()

@@ -89,7 +89,7 @@ export async function buildPlayground() {
   rmSync(out, { recursive: true, force: true })
   await build({
     ...shared,
-    plugins: [smallShaders],
+    plugins: [smallShaders({ forBrowsers: true })],
     outdir: out,
     entryPoints: ['playground/page.ts', 'playground/worker.ts', 'playground/page.css'],
     splitting: false,

@@ -4,7 +4,7 @@
 import { spawn } from 'node:child_process'
 import { join, relative } from 'node:path'
 import { parseArgs } from 'node:util'
-import { buildPackage, buildScripts, root } from './build.js'
+import { buildPackage, buildPlayground, buildScripts, root } from './build.js'
 import { findChromium } from './chromium.js'
 import { openPages } from './pages.js'
 
@@ -89,6 +89,7 @@ async function runAll(jobs, width, pages) {
 
 async function main({ parts, homes }) {
   await buildPackage()
+  await buildPlayground()
   await buildScripts('examples', '.ts')
   const files = (await buildScripts('test', '.test.ts', ['test/browser/page.ts', 'test/browser/trainings.ts'])).filter(({ file }) => !parts.length || parts.some(part => relative(root, file).includes(part)))
   if (!files.length) throw new Error(`no test file has ${parts.join(' or ')} in its path`)
