@@ -15,6 +15,12 @@ test('a two-layer network learns the sine', () => {
   assert.ok(errors.at(-1)! < 0.001, output)
 })
 
+test('a small model learns to mirror grids, a task of its own', () => {
+  const output = execFileSync(process.execPath, ['build/examples/mirror-grids.js'], { encoding: 'utf8', stdio: ['ignore', 'pipe', 'ignore'] })
+  const share = Number(/mirrored without a mistake: ([\d.]+) % of 200/.exec(output)?.[1])
+  assert.ok(share >= 80, output)
+})
+
 test('the code of the README, in a project that has the package', () => {
   const folder = mkdtempSync(join(tmpdir(), 'trm-readme-'))
   try {

@@ -3,6 +3,7 @@ import { lstat, mkdir, readFile, readdir, rename, rm, rmdir, stat, writeFile } f
 import { basename, dirname, join, resolve, sep } from 'node:path'
 import { arcAugmentLimit, arcFiles, parseArcTask, parseArcTasks, planArc, type ArcTask } from '../data/arc.js'
 import { datasetPaths, writeDataset, writeIdentifiers, type Dataset } from '../data/dataset.js'
+import { gridDataset, gridTaskOf, gridTaskPath, parseGrids } from '../data/grids.js'
 import { generateMaze, mazeFromRows } from '../data/maze.js'
 import { generateSudoku, sudokuFromRows, type SudokuSize } from '../data/sudoku.js'
 import { parsePuzzleCsv, type PuzzleRow } from '../formats/csv.js'
@@ -13,6 +14,7 @@ import { Progress } from './progress.js'
 const out = { type: 'string', required: true, placeholder: 'DIR', description: 'directory to write' } as const
 const seed = { type: 'number', default: 0, min: 0, description: 'seed of everything random' } as const
 const force = { type: 'boolean', description: 'replace DIR if it is a dataset directory' } as const
+const examples = (split: string) => ({ type: 'string', required: true, placeholder: 'F', description: `${split} examples: JSON Lines or CSV (see below)` }) as const
 const csv = (split: string) => ({ type: 'string', required: true, placeholder: 'F.csv', description: `${split} puzzles: source,question,answer,rating` }) as const
 const subsample = { type: 'number', min: 1, description: 'keep only N training puzzles, drawn at random' } as const
 const count = (split: string) => ({ type: 'number', required: true, min: 1, description: `${split} puzzles to make` }) as const
@@ -63,6 +65,21 @@ const arcUsage = {
     'ARC-AGI-1 as published: the defaults. ARC-AGI-2: --subsets training2,evaluation2,concept.',
 } as const satisfies Usage<OptionTable>
 
+const gridsUsage = {
+  command: 'trm data grids',
+  summary: 'Builds a dataset directory from your own pairs of an input grid and an output grid.',
+  options: {
+    train: examples('training'),
+    test: examples('test'),
+    out,
+    alphabet: { type: 'string', placeholder: 'CHARACTERS', description: 'all characters that may occur, in the order of their tokens (default: those that do occur)' },
+    force,
+  },
+  notes: `JSON Lines: {"input": GRID, "output": GRID} in each line; CSV: a header input,output, then a grid in each cell.
+A grid is one character per cell, rows apart by "/" or line breaks: "#.S/#.#"; in JSON also a list of rows, ["#.S", "#.#"] or [[1,0,2],[1,0,1]]
+(10 … 35 count as a … z). Input and output have the same size; sizes may differ between examples, cells outside of a grid are not scored.`,
+} as const satisfies Usage<OptionTable>
+
 const generateSudokuUsage = {
   command: 'trm data generate sudoku',
   summary: 'Makes Sudoku puzzles with one solution each; no solution of the test split occurs in the training split.',
@@ -102,6 +119,7 @@ export const dataCommand = {
     'Usage:\n' + [
       'trm data sudoku|maze --train F.csv --test F.csv --out DIR [--augment N] [--subsample N] [--seed N] [--force]',
       'trm data arc --train PREFIX --out DIR [--subsets A,B] [--test-set A,B] [--augment N] [--seed N] [--force] [PREFIX…]',
+      'trm data grids --train F.jsonl|F.csv --test F --out DIR [--alphabet CHARACTERS] [--force]',
       'trm data generate sudoku --size 4|6|9 --train N --test N --out DIR [--clues N] [--seed N] [--force]',
       'trm data generate maze --size N --train N --test N --out DIR [--seed N] [--force]',
     ].map(line => `  ${line}`).join('\n'),
@@ -116,9 +134,10 @@ async function runData(args: string[]): Promise<void> {
   if (name === 'sudoku') return buildFromTables(rest, sudokuUsage, sudokuFromRows)
   if (name === 'maze') return buildFromTables(rest, mazeUsage, mazeFromRows)
   if (name === 'arc') return buildArc(rest)
+  if (name === 'grids') return buildGrids(rest)
   if (name === 'generate') return generate(rest)
   if (name === '--help' || name === '-h') return console.log(dataCommand.help)
-  throw new UsageError(`trm data: expected sudoku, maze or generate, got ${name === undefined ? 'nothing' : JSON.stringify(name)} — or arc for ARC tasks, see "trm data --help"`)
+  throw new UsageError(`trm data: expected sudoku, maze or generate, got ${name === undefined ? 'nothing' : JSON.stringify(name)} — or arc for ARC tasks, grids for your own, see "trm data --help"`)
 }
 
 async function generate([name, ...rest]: string[]): Promise<void> {
@@ -186,6 +205,21 @@ async function buildArc(args: string[]): Promise<void> {
   })
 }
 
+async function buildGrids(args: string[]): Promise<void> {
+  const values = parseArguments(args, gridsUsage)?.values
+  if (!values) return
+  await saveFiles(values, async () => {
+    const [train, test] = await Promise.all([values.train, values.test].map(async path => parseGrids(await readBytes(path, 'data: cannot read'), path)))
+    for (const [path, pairs] of [[values.train, train], [values.test, test]] as const) if (pairs.length === 0) throw new Error(`${path}: expected at least one example, got none`)
+    const task = gridTaskOf([...train, ...test], values.alphabet === undefined ? undefined : [...values.alphabet])
+    const learnt = new Set(train.map(({ input }) => JSON.stringify(input)))
+    const known = test.filter(({ input }) => learnt.has(JSON.stringify(input))).length
+    console.log(`alphabet: "${task.alphabet.join('')}"${known ? `; ${known} of ${test.length} test inputs occur in training too` : ''}`)
+    const files = [...writeIdentifiers(), ...writeDataset(gridDataset(train, task), 'train'), ...writeDataset(gridDataset(test, task), 'test')]
+    return new Map([...files, [gridTaskPath, new TextEncoder().encode(JSON.stringify(task))]])
+  })
+}
+
 function listOf(option: string, text: string): string[] {
   const names = text.split(',').map(name => name.trim())
   if (names.includes('') || new Set(names).size < names.length) throw new UsageError(`${arcUsage.command}: --${option}: expected different names with commas between, got ${JSON.stringify(text)}`)
@@ -242,7 +276,8 @@ async function saveFiles({ out, force }: { out: string; force: boolean }, build:
   for (const split of ['train', 'test']) {
     const { seq_len, vocab_size, total_groups, total_puzzles, mean_puzzle_examples } = JSON.parse(new TextDecoder().decode(files.get(`${split}/dataset.json`) as Uint8Array))
     const side = Math.sqrt(seq_len)
-    console.log(`${join(out, split)}: ${Math.round(total_puzzles * mean_puzzle_examples)} examples in ${total_groups} groups, ${side}×${side}, vocabulary ${vocab_size}`)
+    const shape = Number.isInteger(side) ? `${side}×${side}` : `${seq_len} cells`
+    console.log(`${join(out, split)}: ${Math.round(total_puzzles * mean_puzzle_examples)} examples in ${total_groups} groups, ${shape}, vocabulary ${vocab_size}`)
   }
 }
 
@@ -262,7 +297,7 @@ async function checkPlace(out: string, force: boolean): Promise<'free' | 'empty'
     return fail(`cannot write ${out}: ${reason(error)}`)
   }
   if (entries.length === 0) return 'empty'
-  const ours = new Set([...datasetPaths, 'test_puzzles.json', 'train', 'test'])
+  const ours = new Set([...datasetPaths, 'test_puzzles.json', gridTaskPath, 'train', 'test'])
   const stranger = entries.find(entry => !ours.has(entry))
   if (stranger !== undefined) fail(`expected ${out} to be empty or a dataset directory, found ${stranger} in it — choose another --out`)
   if (!force) fail(`expected ${out} to be empty, found a dataset in it — add --force to replace it`)

@@ -1,10 +1,11 @@
 // trm eval: exact and cell accuracy of a checkpoint on a dataset directory, after each supervision step.
 import { readDataset, type Split } from '../data/dataset.js'
-import { loadCheckpoint } from '../trm/checkpoint.js'
+import { loadCheckpoint, readCheckpointConfig } from '../trm/checkpoint.js'
 import { evaluate } from '../trm/evaluate.js'
 import { adapterOption, openEngine } from './adapter.js'
 import { parseArguments } from './arguments.js'
 import { datasetFiles, readBytes } from './files.js'
+import { gridTaskOfCheckpoint, readGridTask } from './grids.js'
 import { duration, percent, Progress } from './progress.js'
 import { thinkingNotes, thinkingOf, thinkingOptions } from './thinking.js'
 
@@ -33,6 +34,8 @@ export const evalCommand = {
     const { checkpoint, data, split, limit, 'batch-size': batchSize, json, adapter } = parsed.values
     const bytes = await readBytes(checkpoint, 'checkpoint')
     const dataset = await readDataset(datasetFiles(data), split as Split, data)
+    const [learnt, given] = [gridTaskOfCheckpoint(readCheckpointConfig(bytes, checkpoint).metadata, checkpoint), await readGridTask(data)].map(task => task?.alphabet.join(''))
+    if (learnt !== given && learnt !== undefined && given !== undefined) throw new Error(`data and model do not fit: the data has the alphabet "${given}", the model "${learnt}" — build the data with --alphabet "${learnt}"`)
     const engine = await openEngine({ adapter })
     try {
       const model = loadCheckpoint(engine, bytes, checkpoint)

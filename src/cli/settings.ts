@@ -15,7 +15,11 @@ export async function readSettings(config: string, command: string): Promise<Par
   const text = new TextDecoder().decode(await readBytes(config, 'config'))
   let parsed: unknown
   try {
-    parsed = YAML.parse(text)
+    // Warnings, e.g. of unknown tags, would go to the console: here they are errors.
+    const document = YAML.parseDocument(text)
+    const [trouble] = [...document.errors, ...document.warnings]
+    if (trouble) throw trouble
+    parsed = document.toJS()
   } catch (error) {
     throw new Error(`config ${config}: ${(error as Error).message.split('\n')[0]} — expected YAML`)
   }

@@ -1,11 +1,12 @@
 // trm solve: one puzzle, its answer after each supervision step, and whether the result obeys the rules.
 import { type Task, taskOf, tasks } from '../data/tasks.js'
-import { loadCheckpoint } from '../trm/checkpoint.js'
+import { loadCheckpoint, readCheckpointConfig } from '../trm/checkpoint.js'
 import type { Trm } from '../trm/model.js'
 import { solve, type SolveOptions } from '../trm/solve.js'
 import { adapterOption, openEngine } from './adapter.js'
 import { parseArguments } from './arguments.js'
 import { readBytes } from './files.js'
+import { customTaskOf } from './grids.js'
 import { percent } from './progress.js'
 import { thinkingNotes, thinkingOf, thinkingOptions } from './thinking.js'
 
@@ -19,8 +20,9 @@ const usage = {
     adapter: adapterOption,
   },
   positionals: ['PUZZLE'],
-  notes: `PUZZLE is a line of text, or - to read it from standard input (line breaks are ignored):
+  notes: `PUZZLE is a line of text, or - to read it from standard input (line breaks are ignored, but for grids):
 ${tasks.map(({ name, form }) => `  ${name.padEnd(8)}${form}`).join('\n')}
+  grids   for a model trained on data of "trm data grids": its characters, with "/" or a line break between rows
 The answer is the model's: it is checked against the rules, never repaired. Exit code 1 when it breaks one.
 ${thinkingNotes}`,
 } as const
@@ -33,15 +35,17 @@ export const solveCommand = {
     if (!parsed) return
     const { checkpoint, json, adapter } = parsed.values
     const bytes = await readBytes(checkpoint, 'checkpoint')
-    const text = (parsed.positionals[0] === '-' ? await standardInput() : parsed.positionals[0]).replace(/[\r\n]+/g, '')
+    const text = (parsed.positionals[0] === '-' ? await standardInput() : parsed.positionals[0])
+    const custom = customTaskOf(readCheckpointConfig(bytes, checkpoint).metadata, checkpoint)
     const engine = await openEngine({ adapter })
     try {
       const model = loadCheckpoint(engine, bytes, checkpoint)
       const { cells, vocabulary } = model.config
-      const task = taskOf(cells, vocabulary)
+      const task = custom ?? taskOf(cells, vocabulary)
       if (!task) throw new Error(`solve: ${checkpoint} is for ${cells} cells and ${vocabulary} tokens, known are ${tasks.map(t => t.name).join(' and ')} — use "trm eval" for other data`)
-      if (text.length !== cells) throw new Error(`solve: the puzzle has ${text.length} characters, the model takes ${cells} (${task.name} ${task.side(cells)}×${task.side(cells)}) — ${task.form}`)
-      const { violations } = await showSolution(model, task, task.encode(text), { json, ...thinkingOf(parsed.values) })
+      const puzzle = custom ? text : text.replace(/[\r\n]+/g, '')
+      if (!custom && puzzle.length !== cells) throw new Error(`solve: the puzzle has ${puzzle.length} characters, the model takes ${cells} (${task.name} ${task.side(cells)}×${task.side(cells)}) — ${task.form}`)
+      const { violations } = await showSolution(model, task, task.encode(puzzle), { json, ...thinkingOf(parsed.values) })
       if (violations.length) process.exitCode = 1
     } finally {
       engine.close()
@@ -55,21 +59,25 @@ export async function showSolution(model: Trm, task: Task, puzzle: Uint8Array, {
   if (!json) console.log(grid(task.decode(puzzle), side))
   let answer: Int32Array = Int32Array.from(puzzle)
   const { rollouts = 1 } = options
-  for await (const { step, answer: next, changed, halt, rollout, votes, running } of solve(model, puzzle, options)) {
-    answer = next
+  // Where the puzzle does not reach, nothing is asked and nothing learnt.
+  const isAsked = (cell: number) => puzzle[cell] !== 0
+  for await (const { step, answer: next, changed: changedCells, halt, rollout, votes, running } of solve(model, puzzle, options)) {
+    answer = next.map((token, cell) => (isAsked(cell) ? token : 0))
+    const changed = changedCells.filter(isAsked)
     const broken = task.violations(puzzle, answer)
     if (json) {
       console.log(JSON.stringify({ step, answer: task.decode(answer), changed, halt, ...(rollouts > 1 ? { rollout, votes } : {}), ...(options.halt ? { running } : {}), violations: broken }))
       continue
     }
-    const rules = broken.length ? `${broken.length} rule${broken.length === 1 ? '' : 's'} broken` : 'obeys the rules'
+    const rules = task.isUnchecked ? '' : broken.length ? `, ${broken.length} rule${broken.length === 1 ? '' : 's'} broken` : ', obeys the rules'
     const many = rollouts > 1 ? `, rollout ${rollout + 1} with ${votes} of ${rollouts} votes` : ''
     const ended = options.halt && running < rollouts ? `, ${rollouts > 1 ? `${rollouts - running} halted` : 'halted'}` : ''
-    console.log(`\nstep ${step}: ${changed.length} cells changed, halting confidence ${percent(halt)}, ${rules}${many}${ended}`)
+    console.log(`\nstep ${step}: ${changed.length} cells changed, halting confidence ${percent(halt)}${rules}${many}${ended}`)
     if (changed.length || step === 1) console.log(grid(task.decode(answer), side, new Set(changed)))
   }
   const violations = task.violations(puzzle, answer)
-  if (json) console.log(JSON.stringify({ result: task.decode(answer), solved: violations.length === 0, violations }))
+  if (json) console.log(JSON.stringify({ result: task.decode(answer), solved: task.isUnchecked ? null : violations.length === 0, violations }))
+  else if (task.isUnchecked) console.log('\nthe rules of this task are not known: the answer is not checked')
   else if (violations.length) console.log(`\nnot solved: ${violations.slice(0, 3).join('; ')}${violations.length > 3 ? `; and ${violations.length - 3} more` : ''}`)
   else console.log('\nsolved: the answer obeys the rules')
   return { answer, violations }
@@ -79,7 +87,8 @@ export async function showSolution(model: Trm, task: Task, puzzle: Uint8Array, {
 function grid(text: string, side: number, changed: ReadonlySet<number> = new Set()): string {
   const space = side <= 9 ? ' ' : ''
   const bright = (character: string, cell: number) => (process.stdout.isTTY && changed.has(cell) ? `\x1b[1;32m${character}\x1b[0m` : character)
-  return Array.from({ length: side }, (_, row) => `  ${[...text.slice(row * side, (row + 1) * side)].map((character, column) => bright(character, row * side + column)).join(space)}`).join('\n')
+  const cells = [...text]
+  return Array.from({ length: cells.length / side }, (_, row) => `  ${cells.slice(row * side, (row + 1) * side).map((character, column) => bright(character, row * side + column)).join(space)}`).join('\n')
 }
 
 async function standardInput(): Promise<string> {

@@ -17,6 +17,7 @@ import { megabytes } from '../engine/memory.js'
 import { adapterOption, openEngine } from './adapter.js'
 import { parseArguments, UsageError } from './arguments.js'
 import { datasetFiles, makeDirectory, readBytes, writeWhole } from './files.js'
+import { readGridTask } from './grids.js'
 import { duration, percent, Progress } from './progress.js'
 import { overrides, presetList, readSettings } from './settings.js'
 import { useKeptVariants, variantsOption } from './tuning.js'
@@ -73,13 +74,14 @@ export const trainCommand = {
     const dataset = await readDataset(read, 'train', data)
     const test = await readDataset(read, 'test', data)
     const run = resolveRun(given, dataset.metadata)
+    const grids = await readGridTask(data)
     const start = run.from !== undefined && !state ? readCheckpoint(await readBytes(run.from, 'checkpoint'), run.from, { config: run.config, readTorch }) : undefined
     await makeDirectory(out)
     const engine = await openEngine({ adapter })
     try {
       // A resumed run goes on with the kernels that it began with.
       if (variants === 'measured' && !state) await useKeptVariants(engine, adapter, run, new Progress(json ? false : undefined), json)
-      await runTraining(engine, run, { train: dataset, test }, { out, evalLimit, json, keep, resume: state, start })
+      await runTraining(engine, run, { train: dataset, test }, { out, evalLimit, json, keep, resume: state, start, described: grids && { grids: JSON.stringify(grids) } })
     } finally {
       engine.close()
     }
@@ -92,6 +94,8 @@ export interface Output {
   json?: boolean
   /** Checkpoints to keep besides the newest and the best. Default 0. */
   keep?: number
+  /** Further metadata of the checkpoints. */
+  described?: Readonly<Record<string, string>>
   /** Values to begin with, of the run's configuration. */
   start?: Checkpoint
   /** The state to go on from; the files of `out` belong to it. */
@@ -99,7 +103,7 @@ export interface Output {
 }
 
 /** Trains, evaluates, and keeps the checkpoints up to date; returns the trained model with its averaged parameters. */
-export async function runTraining(engine: Engine, run: Run, data: { train: Dataset; test: Dataset }, { out, evalLimit, json = false, keep = 0, resume, start }: Output): Promise<Trm> {
+export async function runTraining(engine: Engine, run: Run, data: { train: Dataset; test: Dataset }, { out, evalLimit, json = false, keep = 0, resume, start, described }: Output): Promise<Trm> {
   const { config, options, settings, evalInterval, checkpointInterval } = run
   const checkpoint = join(out, 'model.safetensors')
   const trainingFile = join(out, 'training.safetensors')
@@ -151,14 +155,14 @@ export async function runTraining(engine: Engine, run: Run, data: { train: Datas
   }
   try {
     const save = async ({ step, saveTraining }: TrainingReport) => {
-      const bytes = await saveCheckpoint(averaged, { step: String(step), seed: String(options.seed), adapter: engine.adapter.description })
+      const bytes = await saveCheckpoint(averaged, { ...described, step: String(step), seed: String(options.seed), adapter: engine.adapter.description })
       if (keep > 0) {
         await writeWhole(keptFile(out, step), bytes)
         kept.push(step)
         for (const old of kept.splice(0, Math.max(0, kept.length - keep))) await rm(keptFile(out, old), { force: true })
       }
       await writeWhole(checkpoint, bytes)
-      await writeWhole(trainingFile, await saveTraining())
+      await writeWhole(trainingFile, await saveTraining(described))
     }
     // What stands in the directory changes only after a first report: nothing is lost where settings, data or state do not fit.
     const begin = async () => {
@@ -183,7 +187,7 @@ export async function runTraining(engine: Engine, run: Run, data: { train: Datas
         say(`step ${step}: held-out exact accuracy ${percent(result.exactAccuracy)}, cells ${percent(result.cellAccuracy)} (${result.examples} puzzles)`)
         if (result.exactAccuracy > bestAccuracy) {
           bestAccuracy = result.exactAccuracy
-          await writeWhole(bestFile, await saveCheckpoint(averaged, { step: String(step), seed: String(options.seed), adapter: engine.adapter.description, exactAccuracy: String(bestAccuracy) }))
+          await writeWhole(bestFile, await saveCheckpoint(averaged, { ...described, step: String(step), seed: String(options.seed), adapter: engine.adapter.description, exactAccuracy: String(bestAccuracy) }))
         }
       }
       if (step % checkpointInterval === 0 || step === totalSteps || stopped) await save(report)

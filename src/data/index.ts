@@ -10,6 +10,9 @@ export {
   checkDataset, datasetPaths, exampleCount, ignoreLabel, readDataset, readIdentifiers, singleExampleDataset, writeDataset, writeIdentifiers,
   type Dataset, type DatasetMetadata, type ReadFile, type Split,
 } from './dataset.js'
+export {
+  checkGridTask, customTask, encodeGrid, gridDataset, gridTaskOf, gridTaskPath, parseGrids, type GridPair, type GridTask, type SymbolGrid,
+} from './grids.js'
 export { dihedralCount, dihedralInverse, dihedralMap, dihedralTransform, type Grid } from './dihedral.js'
 export {
   decodeMaze, encodeMaze, generateMaze, mazeCharacters, mazeFromRows, mazeSizeOf, mazeViolations, mazeVocabSize, shortestMazePath,

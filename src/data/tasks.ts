@@ -14,7 +14,9 @@ export interface Task {
   decode(ids: ArrayLike<number>): string
   /** What is wrong with an answer, in words; [] when it obeys the rules and keeps the question. */
   violations(question: ArrayLike<number>, answer: ArrayLike<number>): string[]
-  /** Side of the square grid. */
+  /** The rules are not known: `violations` finds nothing. */
+  isUnchecked?: true
+  /** Columns of the grid, the side of a square one. */
   side(cells: number): number
 }
 

@@ -1,4 +1,4 @@
-// Puzzle tables in CSV, with the official columns source, question, answer, rating; what a question means is not known here.
+// Tables in CSV with named columns, such as the official ones of puzzles: source, question, answer, rating; what a cell means is not known here.
 import { parse } from 'csv-parse/browser/esm/sync'
 
 /** One row of a puzzle table; `line` is where it ends in the file, the header being line 1. */
@@ -10,13 +10,16 @@ export interface PuzzleRow {
   line: number
 }
 
-const columns = ['source', 'question', 'answer', 'rating'] as const
-
 /**
  * Reads a puzzle table: the header names the columns in any order, more columns are ignored, blanks inside cells are kept.
  * Throws an Error of the form `name:line: …` for a missing column, a row with too many or too few cells, or a broken quote.
  */
 export function parsePuzzleCsv(input: string | Uint8Array, name = 'csv'): PuzzleRow[] {
+  return parseCsv(input, ['source', 'question', 'answer', 'rating'], name)
+}
+
+/** The same for a table of any columns. */
+export function parseCsv<Column extends string>(input: string | Uint8Array, columns: readonly Column[], name = 'csv'): (Record<Column, string> & { line: number })[] {
   let records: { record: string[]; info: { lines: number } }[]
   try {
     const text = typeof input === 'string' ? input : new TextDecoder().decode(input)
@@ -35,8 +38,5 @@ export function parsePuzzleCsv(input: string | Uint8Array, name = 'csv'): Puzzle
     }
     return place
   })
-  return records.slice(1).map(({ record, info }) => {
-    const [source, question, answer, rating] = places.map(place => record[place])
-    return { source, question, answer, rating, line: info.lines }
-  })
+  return records.slice(1).map(({ record, info }) => ({ ...(Object.fromEntries(columns.map((column, i) => [column, record[places[i]]])) as Record<Column, string>), line: info.lines }))
 }

@@ -61,12 +61,12 @@ export function parseSafetensors(bytes: Uint8Array, name = 'safetensors'): Safet
     if (key === '__metadata__') {
       if (!isRecord(entry)) fail('expected __metadata__ to be an object of strings')
       for (const [field, value] of Object.entries(entry as Record<string, unknown>)) {
-        if (typeof value !== 'string') fail(`expected __metadata__ to hold strings, got ${typeof value} for "${field}"`)
+        if (typeof value !== 'string') fail(`expected __metadata__ to hold strings, got ${typeof value} for ${JSON.stringify(field)}`)
         setOwn(metadata, field, value as string)
       }
       continue
     }
-    const where = `tensor "${key}"`
+    const where = `tensor ${JSON.stringify(key)}`
     if (!isRecord(entry)) fail(`${where}: expected dtype, shape and data_offsets, got ${JSON.stringify(entry)}`)
     const { dtype, shape, data_offsets: offsets } = entry as Record<string, unknown>
     if (typeof dtype !== 'string' || !Object.hasOwn(arrays, dtype)) {
@@ -98,7 +98,7 @@ export function parseSafetensors(bytes: Uint8Array, name = 'safetensors'): Safet
   spans.sort((a, b) => a.begin - b.begin || a.end - b.end)
   let covered = 0
   for (const { key, begin, end } of spans) {
-    if (begin !== covered) fail(`tensor "${key}": expected data at offset ${covered}, got ${begin} — tensors may not ${begin < covered ? 'overlap' : 'leave holes'}`)
+    if (begin !== covered) fail(`tensor ${JSON.stringify(key)}: expected data at offset ${covered}, got ${begin} — tensors may not ${begin < covered ? 'overlap' : 'leave holes'}`)
     covered = end
   }
   if (covered !== bytes.length - start) fail(`expected ${covered} bytes of data, got ${bytes.length - start} — bytes after the last tensor belong to none`)

@@ -78,7 +78,7 @@ export function readTorch(bytes: Uint8Array, name = 'torch'): TorchFile {
     if (kind !== 'storage' || !Object.hasOwn(STORAGES, storageName ?? '') || typeof key !== 'string' || !isCount(length)) {
       return fail('expected a storage ("storage", type, key, location, length) in the pickle, got something else — the file is damaged')
     }
-    const where = `storage "${key}"`
+    const where = `storage ${JSON.stringify(key)}`
     const [dtype, Type] = STORAGES[storageName]
     const entry = entries.get(`${folder}data/${key}`) ?? fail(`${where}: the entry ${folder}data/${key} is missing — the file is damaged`)
     const size = length * Type.BYTES_PER_ELEMENT
@@ -99,11 +99,11 @@ export function readTorch(bytes: Uint8Array, name = 'torch'): TorchFile {
   let copied = 0
   for (const [key, view] of findViews(content, fail)) {
     const { storage, offset, shape, strides } = view
-    const where = `tensor "${key}"`
+    const where = `tensor ${JSON.stringify(key)}`
     const length = shape.reduce((product, size) => product * size, 1)
     const last = length === 0 ? offset - 1 : shape.reduce((sum, size, axis) => sum + (size - 1) * strides[axis], offset)
     if (!Number.isSafeInteger(length) || !(last < storage.data.length) || offset > storage.data.length) {
-      fail(`${where}: expected elements within the ${storage.data.length} of storage "${storage.key}", got shape (${shape.join(', ')}), strides (${strides.join(', ')}) from ${offset} on — the file is damaged`)
+      fail(`${where}: expected elements within the ${storage.data.length} of storage ${JSON.stringify(storage.key)}, got shape (${shape.join(', ')}), strides (${strides.join(', ')}) from ${offset} on — the file is damaged`)
     }
     let data = storage.data.subarray(offset, offset + length)
     if (!isContiguous(shape, strides)) {

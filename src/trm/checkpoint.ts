@@ -68,12 +68,12 @@ export function readCheckpoint(bytes: Uint8Array, name = 'checkpoint', options: 
   const tensors = withoutPrefix(isGolden(stored, metadata) ? trainedOf(stored) : stored, name)
   const config = known ? checkConfig({ ...configOf(metadata, name), ...given }) : inferConfig(tensors, { config: given, fallback }, name)
   const table = tensors.get(PUZZLE_TABLE)
-  if (table && table.shape[0] !== config.puzzles) tensors.set(PUZZLE_TABLE, refill(table, config.puzzles, name))
+  if (table && given.puzzles !== undefined && table.shape[0] !== given.puzzles) tensors.set(PUZZLE_TABLE, refill(table, config.puzzles, name))
   const shapes = tensorShapes(config)
   const wanted = new Map([...shapes].map(([tensor, shape]) => [tensor, find(tensors, tensor, shape, name)]))
   for (const tensor of tensors.keys()) {
     // A file of this project may hold more; in another's, more is another model.
-    if (!known && !shapes.has(tensor)) throw new Error(`${name}: tensor "${tensor}" is none of a Tiny Recursive Model's — is it a checkpoint of another model?`)
+    if (!known && !shapes.has(tensor)) throw new Error(`${name}: tensor ${JSON.stringify(tensor)} is none of a Tiny Recursive Model's — is it a checkpoint of another model?`)
   }
   return { config, tensors: wanted, metadata }
 }
@@ -109,7 +109,7 @@ export function inferConfig(tensors: ReadonlyMap<string, StoredTensor>, { config
   }
   const parameter = (ours: string) => shapeOf(officialTensor(ours))
   const tokens = parameter('tokens')
-  if (!tokens) throw new Error(`${name}: tensor "${officialTensor('tokens')}" is missing, expected a checkpoint of a Tiny Recursive Model — found ${[...tensors.keys()].slice(0, 4).join(', ') || 'no tensors'}`)
+  if (!tokens) throw new Error(`${name}: tensor "${officialTensor('tokens')}" is missing, expected a checkpoint of a Tiny Recursive Model — found ${JSON.stringify([...tensors.keys()].slice(0, 4)).slice(1, -1) || 'no tensors'}`)
   const [vocabulary, hidden] = tokens
   const architecture = architectureOfTensors(tensors)
   const nets = netsOf(architecture)
@@ -188,7 +188,7 @@ function withoutPrefix(tensors: ReadonlyMap<string, StoredTensor>, name: string)
   const out = new Map<string, StoredTensor>()
   for (const [key, stored] of tensors) {
     const bare = key.replace(/^(?:(?:_orig_mod|module|model)\.)+/, '')
-    if (out.has(bare)) throw new Error(`${name}: tensor "${bare}" occurs twice, with and without a prefix`)
+    if (out.has(bare)) throw new Error(`${name}: tensor ${JSON.stringify(bare)} occurs twice, with and without a prefix`)
     out.set(bare, stored)
   }
   return out

@@ -55,7 +55,7 @@ export function configFromOfficial(fields: Readonly<Record<string, unknown>>): T
     if (ours) {
       // The official YAML writes `${.hidden_size}` for "the same width".
       config[ours] = value === '${.hidden_size}' ? (fields.hidden_size ?? DEFAULTS.hidden) : value
-    } else if (!(name in IGNORED)) {
+    } else if (!Object.hasOwn(IGNORED, name)) {
       throw new Error(`config: unknown field "${name}", expected one of ${FIELDS.map(([official]) => official).join(', ')}`)
     } else if (IGNORED[name] && !IGNORED[name].includes(value)) {
       throw new Error(`config: ${name} is ${JSON.stringify(value)}, only ${IGNORED[name].join(' or ')} can be computed here`)

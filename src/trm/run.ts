@@ -114,8 +114,10 @@ export interface Run {
 export function mergeSettings(...layers: readonly Partial<RunSettings>[]): RunSettings {
   const merge = (into: Record<string, unknown>, from: Record<string, unknown>) => {
     for (const [name, value] of Object.entries(from)) {
-      const old = into[name]
-      into[name] = isRecord(old) && isRecord(value) ? merge({ ...old }, value) : value
+      const old = Object.hasOwn(into, name) ? into[name] : undefined
+      const merged = isRecord(old) && isRecord(value) ? merge({ ...old }, value) : value
+      // A plain assignment to __proto__ would not make a field.
+      Object.defineProperty(into, name, { value: merged, enumerable: true, writable: true, configurable: true })
     }
     return into
   }
@@ -141,7 +143,7 @@ export function modelFields(settings: Partial<RunSettings>): { fields: Record<st
 export function resolveRun(given: Partial<RunSettings>, metadata: DatasetMetadata): Run {
   const settings = mergeSettings(DEFAULT_SETTINGS, given)
   for (const name of Object.keys(settings)) {
-    if (!(name in DEFAULT_SETTINGS) && !SILENT.includes(name)) {
+    if (!Object.hasOwn(DEFAULT_SETTINGS, name) && !SILENT.includes(name)) {
       throw new Error(`config: unknown field "${name}", expected one of ${Object.keys(DEFAULT_SETTINGS).join(', ')} — fields of the model stand under arch, e.g. arch.L_cycles`)
     }
   }
@@ -159,6 +161,7 @@ export function resolveRun(given: Partial<RunSettings>, metadata: DatasetMetadat
   }
   const { load_checkpoint: from } = settings
   if (from !== null && typeof from !== 'string') throw new Error(`config: load_checkpoint is ${JSON.stringify(from)}, expected the path of a checkpoint`)
+  if (!isRecord(settings.arch)) throw new Error(`config: arch is ${JSON.stringify(settings.arch)}, expected fields of the model`)
   const { loss, ...arch } = settings.arch
   const lossType = (loss as Record<string, unknown>)?.loss_type
   if (lossType !== 'stablemax_cross_entropy' && lossType !== 'softmax_cross_entropy') throw new Error(`config: arch.loss.loss_type is ${JSON.stringify(lossType)}, expected stablemax_cross_entropy or softmax_cross_entropy`)

@@ -13,7 +13,7 @@ const folder = mkdtempSync(join(tmpdir(), 'trm-training-'))
 test.after(() => rmSync(folder, { recursive: true, force: true }))
 const path = (...parts: string[]) => join(folder, ...parts)
 const data = path('data')
-const tiny = ['--eval-limit', '4', 'global_batch_size=8', 'log_interval=1', 'lr_warmup_steps=1', 'eval_interval=100']
+const tiny = ['--eval-limit', '4', 'lr=2e-3', 'lr_min_ratio=1', 'global_batch_size=8', 'log_interval=1', 'lr_warmup_steps=1', 'eval_interval=100']
 const tensorsOf = (file: string) => parseSafetensors(readFileSync(file)).tensors
 const rowsOf = (run: string) => readFileSync(path(run, 'metrics.jsonl'), 'utf8').trim().split('\n').map(line => JSON.parse(line))
 

@@ -1,0 +1,157 @@
+// Tasks of one's own: pairs of an input grid and an output grid of the same size, over an alphabet, as tokens.
+import { parseCsv } from '../formats/csv.js'
+import { type Dataset, ignoreLabel, singleExampleDataset } from './dataset.js'
+import type { Task } from './tasks.js'
+
+/** Rows of symbols, one character (code point) each, all of the same number. */
+export type SymbolGrid = readonly string[]
+
+/** An example; `place` is where it comes from, e.g. "train.csv:7". */
+export interface GridPair {
+  input: SymbolGrid
+  output: SymbolGrid
+  place: string
+}
+
+/** What makes grids tokens: symbol i of the alphabet is token i + 1 (0 is PAD), smaller grids stand at the top left of rows × columns. */
+export interface GridTask {
+  /** Single characters, all different. */
+  alphabet: readonly string[]
+  rows: number
+  columns: number
+}
+
+/** The file of a dataset directory that says what its tokens mean, as JSON of a `GridTask`. */
+export const gridTaskPath = 'grids.json'
+
+/** PAD and these are the tokens that labels in bytes can hold. */
+const mostSymbols = 126
+const mostCells = 65536
+
+/**
+ * Reads examples: JSON Lines, {"input": GRID, "output": GRID} each, or CSV with the columns input and output.
+ * A grid is text of one character per cell with "/" or a line break between rows (where there is a line break, "/" is a cell); in JSON also
+ * a list of rows, each text or a list of cells: characters, or whole numbers 0 … 35, which count as 0 … 9, a … z.
+ * @throws `name:line: …` for anything else, for rows of different lengths, and where input and output differ in size
+ */
+export function parseGrids(bytes: Uint8Array, name = 'grids'): GridPair[] {
+  let text: string
+  try {
+    text = new TextDecoder('utf-8', { fatal: true }).decode(bytes)
+  } catch {
+    throw new Error(`${name}: expected text in UTF-8, got other bytes`)
+  }
+  const rows = /^\s*\{/.test(text) ? parseLines(text, name) : parseCsv(text, ['input', 'output'], name)
+  return rows.map(({ line, input, output }) => {
+    const place = `${name}:${line}`
+    const pair = { input: gridOf(input, `${place}: input`), output: gridOf(output, `${place}: output`), place }
+    if (sizeOf(pair.input) !== sizeOf(pair.output)) throw new Error(`${place}: expected an output of the input's size, ${sizeOf(pair.input)}, got ${sizeOf(pair.output)} — fill up the smaller one with a symbol for "nothing"`)
+    return pair
+  })
+}
+
+function parseLines(text: string, name: string): { line: number; input: unknown; output: unknown }[] {
+  return text.split(/\r?\n/).flatMap((json, i) => {
+    if (json.trim() === '') return []
+    const where = `${name}:${i + 1}`
+    let record: { input?: unknown; output?: unknown }
+    try {
+      record = JSON.parse(json)
+    } catch (error) {
+      throw new Error(`${where}: expected a line of JSON, got something else — ${(error as Error).message.replace(/\s+/g, ' ')}`)
+    }
+    for (const field of ['input', 'output'] as const) if (record?.[field] === undefined) throw new Error(`${where}: expected {"input": …, "output": …}, got no ${field}`)
+    return [{ line: i + 1, input: record.input, output: record.output }]
+  })
+}
+
+function gridOf(given: unknown, where: string): SymbolGrid {
+  const rows = typeof given === 'string' ? given.replace(/\r?\n$/, '').split(/\r?\n/.test(given) ? /\r?\n/ : '/') : given
+  if (!Array.isArray(rows)) throw new Error(`${where}: expected a grid, text or a list of rows, got ${JSON.stringify(given)?.slice(0, 40)}`)
+  const grid = rows.map((row: unknown, r) => (typeof row === 'string' ? row : Array.isArray(row) ? row.map((cell: unknown, c) => symbolOf(cell, `${where}: row ${r + 1}, column ${c + 1}`)).join('') : ''))
+  const width = widthOf(grid)
+  const uneven = grid.findIndex(row => [...row].length !== width)
+  if (uneven > 0) throw new Error(`${where}: expected rows of ${width} cells as the first, got ${[...grid[uneven]].length} in row ${uneven + 1}`)
+  if (width === 0) throw new Error(`${where}: expected a grid of cells, got none`)
+  return grid
+}
+
+function symbolOf(cell: unknown, where: string): string {
+  if (typeof cell === 'string' && [...cell].length === 1) return cell
+  if (typeof cell === 'number' && Number.isInteger(cell) && cell >= 0 && cell < 36) return cell.toString(36)
+  throw new Error(`${where}: expected a character or a whole number of 0 … 35, got ${JSON.stringify(cell)?.slice(0, 40)}`)
+}
+
+const widthOf = (grid: SymbolGrid) => [...(grid[0] ?? '')].length
+
+const sizeOf = (grid: SymbolGrid) => `${grid.length}×${widthOf(grid)}`
+
+/**
+ * The task that examples belong to: the largest number of rows and of columns, and the symbols that occur, in the order of their code
+ * points, unless an alphabet is given.
+ * @throws when there is no example, when they are too large, or when the symbols are too few, too many or not different
+ */
+export function gridTaskOf(pairs: readonly GridPair[], alphabet?: readonly string[]): GridTask {
+  if (pairs.length === 0) throw new Error('grids: expected at least one example, got none')
+  const most = (size: (grid: SymbolGrid) => number) => pairs.reduce((largest, { input }) => Math.max(largest, size(input)), 0)
+  const found = new Set<string>()
+  for (const { input, output } of alphabet ? [] : pairs) for (const row of [...input, ...output]) for (const symbol of row) found.add(symbol)
+  const symbols = alphabet ?? [...found].sort((a, b) => a.codePointAt(0)! - b.codePointAt(0)!)
+  return checkGridTask({ alphabet: symbols, rows: most(grid => grid.length), columns: most(widthOf) }, 'grids')
+}
+
+/** A task that was written as JSON. @throws beginning with `where` when it is none */
+export function checkGridTask(given: unknown, where: string): GridTask {
+  const { alphabet, rows, columns } = (given ?? {}) as GridTask
+  if (!Array.isArray(alphabet) || !alphabet.every(symbol => typeof symbol === 'string' && [...symbol].length === 1) || new Set(alphabet).size < alphabet.length) {
+    throw new Error(`${where}: expected an alphabet of different characters, got ${JSON.stringify(alphabet)?.slice(0, 60)}`)
+  }
+  if (alphabet.length < 1 || alphabet.length > mostSymbols) throw new Error(`${where}: expected an alphabet of 1 … ${mostSymbols} characters, got ${alphabet.length}`)
+  if (![rows, columns].every(side => Number.isInteger(side) && side >= 1) || rows * columns > mostCells) throw new Error(`${where}: expected grids of at most ${mostCells} cells, got ${rows}×${columns}`)
+  return { alphabet, rows, columns }
+}
+
+/** Tokens (rows · columns) of a grid; PAD where it does not reach. @throws beginning with `where` when it is too large or has another symbol */
+export function encodeGrid({ alphabet, rows, columns }: GridTask, grid: SymbolGrid, where = 'grids'): Uint8Array {
+  if (grid.length > rows || widthOf(grid) > columns) throw new Error(`${where}: expected a grid of at most ${rows}×${columns}, got ${sizeOf(grid)}`)
+  const tokens = new Uint8Array(rows * columns)
+  for (const [r, row] of grid.entries()) {
+    for (const [c, symbol] of [...row].entries()) {
+      const token = alphabet.indexOf(symbol) + 1
+      if (token === 0) throw new Error(`${where}: row ${r + 1}, column ${c + 1}: expected one of the alphabet "${alphabet.join('')}", got ${JSON.stringify(symbol)}`)
+      tokens[r * columns + c] = token
+    }
+  }
+  return tokens
+}
+
+/**
+ * A dataset of examples; each is a puzzle and a group of its own, cells outside of its grid are not scored.
+ * @throws naming the place of the first example that does not fit the task
+ */
+export function gridDataset(pairs: readonly GridPair[], task: GridTask): Dataset {
+  const seqLen = task.rows * task.columns
+  const inputs = new Uint8Array(pairs.length * seqLen)
+  const labels = new Int8Array(pairs.length * seqLen)
+  for (const [i, { input, output, place }] of pairs.entries()) {
+    inputs.set(encodeGrid(task, input, `${place}: input`), i * seqLen)
+    labels.set(encodeGrid(task, output, `${place}: output`), i * seqLen)
+  }
+  for (let i = 0; i < labels.length; i++) if (labels[i] === 0) labels[i] = ignoreLabel
+  return singleExampleDataset({ inputs, labels, seqLen, vocabSize: task.alphabet.length + 1, groupSize: 1 })
+}
+
+/** The same as a task of the command line: typed as text with "/" between rows, and shown; its rules are not known. */
+export function customTask(task: GridTask): Task {
+  const { alphabet, rows, columns } = task
+  return {
+    name: 'grids',
+    fits: (cells, vocabulary) => cells === rows * columns && vocabulary === alphabet.length + 1,
+    form: `up to ${rows} rows of up to ${columns} of the characters "${alphabet.join('')}", with "/" or a line break between rows`,
+    encode: text => encodeGrid(task, gridOf(text, 'solve')),
+    decode: ids => Array.from(ids, id => alphabet[id - 1] ?? (id === 0 ? ' ' : '?')).join(''),
+    violations: () => [],
+    isUnchecked: true,
+    side: () => columns,
+  }
+}
