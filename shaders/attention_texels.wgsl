@@ -4,7 +4,7 @@
 // Only for adapters with dear loads: not in the package for browsers.
 enable subgroups;
 
-struct Parameters { length: u32, heads: u32, tiles: u32, groups: u32 }
+struct Parameters { length: u32, heads: u32, tiles: u32, groups: u32, columns: u32 }
 
 const TEXELS_PER_ROW = 1024;
 const TILE = 16;
@@ -44,7 +44,7 @@ fn main(@builtin(workgroup_id) group: vec3u, @builtin(num_workgroups) groups: ve
     var weight: array<vec4f, TILE>;
     // Explicitly: lavapipe does not zero a variable that is declared in a loop again in the next round.
     for (var i = 0u; i < TILE; i++) { weight[i] = vec4f(); }
-    for (var d = 0u; d < HEAD_DIM; d += 4u) {
+    for (var d = 0u; d < p.columns; d += 4u) {
       var q: array<vec4f, TILE / 8>;
       for (var i = 0u; i < TILE / 8; i++) { q[i] = load(origin + min(query0 + i * 8u + lane, p.length - 1u) * row + d); }
       let k = transpose(mat4x4f(load(at_k.x + d), load(at_k.y + d), load(at_k.z + d), load(at_k.w + d)));
@@ -67,10 +67,6 @@ fn main(@builtin(workgroup_id) group: vec3u, @builtin(num_workgroups) groups: ve
       weight[i] = w;
       sum[i] *= shrink;
       if (HEAD_DIM > 32) { high[i] *= shrink; }
-    }
-    // Never true: without it the compiler computes weight anew in every round of the next loop.
-    if (p.groups == 0u) {
-      for (var i = 0u; i < TILE; i++) { store(i, weight[i]); }
     }
     for (var l = 0u; l < 8u; l++) {
       var v: array<vec4f, 4>;

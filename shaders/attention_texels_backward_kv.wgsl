@@ -3,7 +3,7 @@
 // Only for adapters with dear loads: not in the package for browsers.
 enable subgroups;
 
-struct Parameters { length: u32, heads: u32, tiles: u32, groups: u32 }
+struct Parameters { length: u32, heads: u32, tiles: u32, groups: u32, columns: u32 }
 
 const TEXELS_PER_ROW = 1024;
 const TILE = 16;
@@ -48,7 +48,7 @@ fn main(@builtin(workgroup_id) group: vec3u, @builtin(num_workgroups) groups: ve
     var ds: array<vec4f, TILE>;
     // Explicitly: lavapipe does not zero a variable that is declared in a loop again in the next round.
     for (var i = 0u; i < TILE; i++) { weight[i] = vec4f(); ds[i] = vec4f(); }
-    for (var d = 0u; d < HEAD_DIM; d += 4u) {
+    for (var d = 0u; d < p.columns; d += 4u) {
       var k: array<vec4f, TILE / 8>;
       var v: array<vec4f, TILE / 8>;
       for (var i = 0u; i < TILE / 8; i++) {
@@ -65,7 +65,10 @@ fn main(@builtin(workgroup_id) group: vec3u, @builtin(num_workgroups) groups: ve
         w += subgroupShuffle(k[i / 8u].z, i % 8u) * q[2];
         w += subgroupShuffle(k[i / 8u].w, i % 8u) * q[3];
         weight[i] = w;
-        w = ds[i];
+      }
+      // A loop of its own: both in one are too long for the compiler to unroll.
+      for (var i = 0u; i < TILE; i++) {
+        var w = ds[i];
         w += subgroupShuffle(v[i / 8u].x, i % 8u) * g[0];
         w += subgroupShuffle(v[i / 8u].y, i % 8u) * g[1];
         w += subgroupShuffle(v[i / 8u].z, i % 8u) * g[2];
@@ -96,23 +99,23 @@ fn main(@builtin(workgroup_id) group: vec3u, @builtin(num_workgroups) groups: ve
       }
       for (var i = 0u; i < TILE; i++) {
         let by_q = vec4f(subgroupShuffle(ds[i].x, l), subgroupShuffle(ds[i].y, l), subgroupShuffle(ds[i].z, l), subgroupShuffle(ds[i].w, l));
-        let by_o = vec4f(subgroupShuffle(weight[i].x, l), subgroupShuffle(weight[i].y, l), subgroupShuffle(weight[i].z, l), subgroupShuffle(weight[i].w, l));
         var s = sum_k[i];
         s += by_q.x * q[0];
         s += by_q.y * q[1];
         s += by_q.z * q[2];
         s += by_q.w * q[3];
         sum_k[i] = s;
-        s = sum_v[i];
+        if (HEAD_DIM > 32) { high_k[i] += by_q.x * q_high[0] + by_q.y * q_high[1] + by_q.z * q_high[2] + by_q.w * q_high[3]; }
+      }
+      for (var i = 0u; i < TILE; i++) {
+        let by_o = vec4f(subgroupShuffle(weight[i].x, l), subgroupShuffle(weight[i].y, l), subgroupShuffle(weight[i].z, l), subgroupShuffle(weight[i].w, l));
+        var s = sum_v[i];
         s += by_o.x * g[0];
         s += by_o.y * g[1];
         s += by_o.z * g[2];
         s += by_o.w * g[3];
         sum_v[i] = s;
-        if (HEAD_DIM > 32) {
-          high_k[i] += by_q.x * q_high[0] + by_q.y * q_high[1] + by_q.z * q_high[2] + by_q.w * q_high[3];
-          high_v[i] += by_o.x * g_high[0] + by_o.y * g_high[1] + by_o.z * g_high[2] + by_o.w * g_high[3];
-        }
+        if (HEAD_DIM > 32) { high_v[i] += by_o.x * g_high[0] + by_o.y * g_high[1] + by_o.z * g_high[2] + by_o.w * g_high[3]; }
       }
     }
   }

@@ -3,7 +3,7 @@
 // Only for adapters with dear loads: not in the package for browsers.
 enable subgroups;
 
-struct Parameters { length: u32, heads: u32, tiles: u32, groups: u32 }
+struct Parameters { length: u32, heads: u32, tiles: u32, groups: u32, columns: u32 }
 
 const TEXELS_PER_ROW = 1024;
 const TILE = 16;
@@ -51,7 +51,7 @@ fn main(@builtin(workgroup_id) group: vec3u, @builtin(num_workgroups) groups: ve
     var ds: array<vec4f, TILE>;
     // Explicitly: lavapipe does not zero a variable that is declared in a loop again in the next round.
     for (var i = 0u; i < TILE; i++) { score[i] = vec4f(); ds[i] = vec4f(); }
-    for (var d = 0u; d < HEAD_DIM; d += 4u) {
+    for (var d = 0u; d < p.columns; d += 4u) {
       var q: array<vec4f, TILE / 8>;
       var g: array<vec4f, TILE / 8>;
       for (var i = 0u; i < TILE / 8; i++) {
@@ -68,7 +68,10 @@ fn main(@builtin(workgroup_id) group: vec3u, @builtin(num_workgroups) groups: ve
         w += subgroupShuffle(q[i / 8u].z, i % 8u) * k[2];
         w += subgroupShuffle(q[i / 8u].w, i % 8u) * k[3];
         score[i] = w;
-        w = ds[i];
+      }
+      // A loop of its own: both in one are too long for the compiler to unroll.
+      for (var i = 0u; i < TILE; i++) {
+        var w = ds[i];
         w += subgroupShuffle(g[i / 8u].x, i % 8u) * v[0];
         w += subgroupShuffle(g[i / 8u].y, i % 8u) * v[1];
         w += subgroupShuffle(g[i / 8u].z, i % 8u) * v[2];
@@ -77,12 +80,8 @@ fn main(@builtin(workgroup_id) group: vec3u, @builtin(num_workgroups) groups: ve
       }
     }
     for (var i = 0u; i < TILE; i++) {
-      let weight = exp(score[i] * root - most[i]);
-      ds[i] = select(vec4f(), weight * (ds[i] - mean[i]) * root, keys < vec4u(p.length));
-    }
-    // Never true: without it the compiler computes ds anew in every round of the next loop.
-    if (p.groups == 0u) {
-      for (var i = 0u; i < TILE; i++) { store(i, ds[i]); }
+      score[i] = select(vec4f(), exp(score[i] * root - most[i]), keys < vec4u(p.length));
+      ds[i] = score[i] * (ds[i] - mean[i]) * root;
     }
     for (var l = 0u; l < 8u; l++) {
       var k: array<vec4f, 4>;

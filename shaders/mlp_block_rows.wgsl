@@ -62,6 +62,10 @@ fn main(@builtin(workgroup_id) group: vec3u, @builtin(num_workgroups) groups: ve
         g += v.z * gates[2];
         g += v.w * gates[3];
         gate[i] = g;
+      }
+      // A loop of its own: both in one are too long for the compiler to unroll.
+      for (var i = 0u; i < ROWS; i++) {
+        let v = vec4f(subgroupShuffle(left[i / 8u].x, i % 8u), subgroupShuffle(left[i / 8u].y, i % 8u), subgroupShuffle(left[i / 8u].z, i % 8u), subgroupShuffle(left[i / 8u].w, i % 8u));
         var u = up[i];
         u += v.x * ups[0];
         u += v.y * ups[1];

@@ -68,7 +68,7 @@ export function fitsTexels({ headDim }: AttentionSize): boolean {
 const texelGroups = ({ batch, length, heads }: AttentionSize) => batch * heads * divideUp(length, TILE)
 
 const byTexels: Pick<Kernel<AttentionSize>, 'parameters' | 'constants' | 'lines' | 'workgroups'> = {
-  parameters: size => ({ length: size.length, heads: size.heads, tiles: divideUp(size.length, TILE), groups: texelGroups(size) }),
+  parameters: size => ({ length: size.length, heads: size.heads, tiles: divideUp(size.length, TILE), groups: texelGroups(size), columns: size.headDim }),
   constants: () => ({}),
   lines: ({ headDim }) => ({ TEXELS_PER_ROW, TILE, HEAD_DIM: headDim }),
   workgroups: size => grid(texelGroups(size)),
