@@ -1,5 +1,5 @@
 // Keeps a finished training in results/: its config, thinned metrics, a curve, and a line of the table in results/README.md.
-//   node scripts/results.js RUN --data "sudoku --size 4 …" [--name NAME] [--title TEXT] [--note TEXT] [--out DIR]
+//   node scripts/results.js RUN --data "sudoku --size 4 …" [--name NAME] [--title TEXT] [--note TEXT] [--commit HASH] [--out DIR]
 import { execFileSync } from 'node:child_process'
 import { existsSync, mkdirSync, readdirSync, readFileSync, writeFileSync } from 'node:fs'
 import { basename, join } from 'node:path'
@@ -10,7 +10,7 @@ import YAML from 'yaml'
 import { readCheckpoint } from '../dist/index.js'
 
 const root = fileURLToPath(new URL('..', import.meta.url))
-const usage = 'npm run results -- RUN --data "ARGUMENTS OF trm data generate" [--name NAME] [--title TEXT] [--note TEXT] [--out DIR]'
+const usage = 'npm run results -- RUN --data "ARGUMENTS OF trm data generate" [--name NAME] [--title TEXT] [--note TEXT] [--commit HASH] [--out DIR]'
 
 /** Training rows that a result keeps; evaluations are all kept. */
 const MOST_ROWS = 200
@@ -24,14 +24,13 @@ function read(path, encoding) {
 }
 
 /** All that the table says of a run. @throws when the run did not reach its last step, or was not evaluated there */
-function summarize(run, { name, title, note, data }) {
+function summarize(run, { name, title, note, data, commit }) {
   const rows = read(join(run, 'metrics.jsonl'), 'utf8').trim().split('\n').map(line => JSON.parse(line))
   const settings = YAML.parse(read(join(run, 'config.yaml'), 'utf8'))
   const checkpoint = join(run, 'model.safetensors')
   const { config, metadata, tensors } = readCheckpoint(new Uint8Array(read(checkpoint)), checkpoint)
   const last = rows.at(-1)
   if (!last.evaluation || String(last.step) !== metadata.step) throw new ResultError(`${run}: the last row of metrics.jsonl is no evaluation of the checkpoint (step ${metadata.step}) — let the training end, or resume it`)
-  const git = (...args) => execFileSync('git', args, { cwd: root, encoding: 'utf8' }).trim()
   return {
     rows,
     settings,
@@ -48,7 +47,7 @@ function summarize(run, { name, title, note, data }) {
       examples: last.evaluation.examples,
       exactAccuracy: last.evaluation.exactAccuracy,
       cellAccuracy: last.evaluation.cellAccuracy,
-      commit: git('rev-parse', '--short=10', 'HEAD'),
+      commit: execFileSync('git', ['rev-parse', '--short=10', '--verify', `${commit}^{commit}`], { cwd: root, encoding: 'utf8' }).trim(),
       date: new Date().toISOString().slice(0, 10),
       ...(note ? { note } : {}),
       commands: [
@@ -96,7 +95,7 @@ async function curve(rows, title) {
         { orient: 'bottom', scale: 'x', title: 'optimiser step', grid: true },
         { orient: 'left', scale: `${name}-y`, title: label, grid: true, tickCount: 6 },
       ],
-      legends: [{ stroke: `${name}-color`, symbolType: 'stroke', orient: 'none', legendX: { signal: 'width + 12' }, legendY: 0 }],
+      legends: [{ stroke: `${name}-color`, symbolType: 'stroke', labelLimit: 300, orient: 'none', legendX: { signal: 'width + 12' }, legendY: 0 }],
       marks: [
         { type: 'group', from: { facet: { name: `${name}-series`, data: name, groupby: 'series' } }, marks: [{ type: 'line', from: { data: `${name}-series` }, encode: { enter: { ...encode, strokeWidth: { value: 1.5 } } } }] },
         ...marks.map(type => ({ type, from: { data: name }, encode: { enter: { ...encode, size: { signal: "datum.series === 'held-out puzzles' ? 25 : 0" } } } })),
@@ -148,14 +147,14 @@ function updateReadme(out) {
 async function main() {
   let given
   try {
-    given = parseArgs({ allowPositionals: true, options: Object.fromEntries(['data', 'name', 'title', 'note', 'out'].map(name => [name, { type: 'string' }])) })
+    given = parseArgs({ allowPositionals: true, options: Object.fromEntries(['data', 'name', 'title', 'note', 'commit', 'out'].map(name => [name, { type: 'string' }])) })
   } catch (error) {
     throw new ResultError(`${error.message} — ${usage}`)
   }
   const { values, positionals: [run, ...more] } = given
   if (!run || more.length || !values.data) throw new ResultError(`expected one RUN and --data — ${usage}`)
-  const { name = basename(run), title = name, note, data, out = join(root, 'results') } = values
-  const { rows, settings, result } = summarize(run, { name, title, note, data })
+  const { name = basename(run), title = name, note, data, commit = 'HEAD', out = join(root, 'results') } = values
+  const { rows, settings, result } = summarize(run, { name, title, note, data, commit })
   const svg = await curve(rows, title)
   const folder = join(out, name)
   mkdirSync(folder, { recursive: true })
