@@ -74,14 +74,16 @@ export const presets: Readonly<Record<string, { about: string; settings: RunSett
     },
   },
   small: {
-    about: 'token-mixing MLP of width 64 for machines without a GPU',
+    about: 'token-mixing MLP of width 64 for machines without a GPU, e.g. for Sudoku 6×6',
     settings: {
       ...smallPreset,
       steps: 2000,
-      global_batch_size: 64,
-      lr: 1e-3,
-      eval_interval: 500,
-      arch: { hidden_size: 64, num_heads: 2, expansion: 1, H_cycles: 2, L_cycles: 2, halt_max_steps: 4, mlp_t: true, pos_encodings: 'none', puzzle_emb_ndim: 64, puzzle_emb_len: 1 },
+      global_batch_size: 32,
+      lr: 4e-3,
+      lr_warmup_steps: 50,
+      lr_min_ratio: 0.1,
+      eval_interval: 250,
+      arch: { hidden_size: 64, num_heads: 2, expansion: 1, H_cycles: 1, L_cycles: 2, halt_max_steps: 8, mlp_t: true, pos_encodings: 'none', puzzle_emb_ndim: 64, puzzle_emb_len: 1 },
     },
   },
   'small-attention': {
