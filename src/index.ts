@@ -6,7 +6,7 @@ export { train, type TrainOptions, type TrainingReport } from './trm/train.js'
 export { planMemory, type MemoryOptions, type MemoryPlan } from './trm/memory.js'
 export { readTraining, type TrainingState } from './trm/resume.js'
 export { Trainer, TRAINER_DEFAULTS, type Stage, type TrainerOptions, type TrainingMetrics } from './trm/trainer.js'
-export { evaluate, type EvaluateOptions, type Evaluation, type StepEvaluation } from './trm/evaluate.js'
+export { evaluate, type Answers, type EvaluateOptions, type Evaluation, type StepEvaluation } from './trm/evaluate.js'
 export { type ThinkingOptions } from './trm/rollouts.js'
 export { solve, type SolveOptions, type SolveStep } from './trm/solve.js'
 export {

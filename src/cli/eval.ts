@@ -1,12 +1,15 @@
 // trm eval: exact and cell accuracy of a checkpoint on a dataset directory, after each supervision step.
+import { existsSync } from 'node:fs'
+import { join } from 'node:path'
 import { readDataset, type Split } from '../data/dataset.js'
 import { loadCheckpoint, readCheckpointConfig } from '../trm/checkpoint.js'
 import { evaluate } from '../trm/evaluate.js'
 import { adapterOption, openEngine } from './adapter.js'
-import { parseArguments } from './arguments.js'
+import { parseArguments, UsageError } from './arguments.js'
 import { datasetFiles, readBytes } from './files.js'
 import { gridTaskOfCheckpoint, readGridTask } from './grids.js'
 import { duration, percent, Progress } from './progress.js'
+import { arcTasksPath, openArcScorer, showArcScore, writeArcScore } from './score.js'
 import { thinkingNotes, thinkingOf, thinkingOptions } from './thinking.js'
 
 const usage = {
@@ -19,10 +22,12 @@ const usage = {
     limit: { type: 'number', min: 1, description: 'only the first N examples' },
     'batch-size': { type: 'number', min: 1, default: 64, description: 'puzzles, or rollouts of puzzles, computed at a time' },
     ...thinkingOptions,
+    out: { type: 'string', placeholder: 'DIR', description: 'ARC: directory for metrics.json and submission.json' },
     json: { type: 'boolean', description: 'print the result as JSON' },
     adapter: adapterOption,
   },
-  notes: `With --halt a slot of the batch takes the next puzzle when its own ends.\n${thinkingNotes}`,
+  notes: `On the test split of a directory of "trm data arc" all augmentations of a test input vote, and pass@K is told.
+With --halt a slot of the batch takes the next puzzle when its own ends.\n${thinkingNotes}`,
 } as const
 
 export const evalCommand = {
@@ -31,7 +36,9 @@ export const evalCommand = {
   async run(args: string[]): Promise<void> {
     const parsed = parseArguments(args, usage)
     if (!parsed) return
-    const { checkpoint, data, split, limit, 'batch-size': batchSize, json, adapter } = parsed.values
+    const { checkpoint, data, split, limit, 'batch-size': batchSize, out, json, adapter } = parsed.values
+    const scorer = split === 'test' && existsSync(join(data, arcTasksPath)) ? await openArcScorer(data) : undefined
+    if (out !== undefined && !scorer) throw new UsageError(`${usage.command}: --out: expected the test split of a directory of "trm data arc" to score, got the ${split} split of ${data}`)
     const bytes = await readBytes(checkpoint, 'checkpoint')
     const dataset = await readDataset(datasetFiles(data), split as Split, data)
     const [learnt, given] = [gridTaskOfCheckpoint(readCheckpointConfig(bytes, checkpoint).metadata, checkpoint), await readGridTask(data)].map(task => task?.alphabet.join(''))
@@ -43,11 +50,13 @@ export const evalCommand = {
       const started = performance.now()
       const thinking = thinkingOf(parsed.values)
       const { halt, confidence, rollouts, noise, seed, vote } = parsed.values
-      const result = await evaluate(model, dataset, { ...thinking, batchSize, limit, onProgress: (done, total) => json || progress.glimpse(done, total, `${done}/${total}`) })
+      const result = await evaluate(model, dataset, { ...thinking, batchSize, limit, onAnswers: scorer && (answers => scorer.add(answers)), onProgress: (done, total) => json || progress.glimpse(done, total, `${done}/${total}`) })
       progress.end()
+      const score = scorer?.finish()
+      if (score && out !== undefined) await writeArcScore(score, out)
       const seconds = (performance.now() - started) / 1000
       if (json) {
-        console.log(JSON.stringify({ checkpoint, data, split, adapter: engine.adapter.description, seconds, ...(halt ? { confidence } : {}), ...(noise ? { rollouts, noise, seed, vote } : {}), ...result }))
+        console.log(JSON.stringify({ checkpoint, data, split, adapter: engine.adapter.description, seconds, ...(halt ? { confidence } : {}), ...(noise ? { rollouts, noise, seed, vote } : {}), ...result, ...score?.metrics }))
         return
       }
       console.log(`adapter: ${engine.adapter.description}`)
@@ -60,6 +69,7 @@ export const evalCommand = {
       if (halt) console.log(`halting at confidence ${confidence}: mean supervision steps${rollouts > 1 ? ' of a rollout' : ''}: ${result.meanSteps.toFixed(2)} of ${result.steps.length} (${percent(result.savedSteps)} saved)`)
       console.log(`exact accuracy: ${percent(result.exactAccuracy)}`)
       console.log(`cell accuracy: ${percent(result.cellAccuracy)}`)
+      if (score) showArcScore(score, data)
     } finally {
       engine.close()
     }

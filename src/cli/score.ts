@@ -1,7 +1,7 @@
 // trm score: judges stored predictions the way a benchmark does.
 import { join } from 'node:path'
 import { arcSeqLen, parseArcTasks } from '../data/arc.js'
-import { ArcScorer } from '../data/arc-score.js'
+import { ArcScorer, type ArcScore } from '../data/arc-score.js'
 import { readIdentifiers } from '../data/dataset.js'
 import { parseSafetensors, toFloat32, type SafetensorsFile, type StoredTensor } from '../formats/safetensors.js'
 import { parseArguments, UsageError, type OptionTable, type Usage } from './arguments.js'
@@ -36,11 +36,7 @@ async function scoreArc(args: string[]): Promise<void> {
   const values = parseArguments(args, arcUsage)?.values
   if (!values) return
   const { data, predictions, out } = values
-  const readFile = datasetFiles(data)
-  const scorer = new ArcScorer({
-    names: await readIdentifiers(readFile, data),
-    tasks: parseArcTasks({ bytes: await readFile('test_puzzles.json'), name: join(data, 'test_puzzles.json') }),
-  })
+  const scorer = await openArcScorer(data)
   const file = parseSafetensors(await readBytes(predictions, 'predictions'), predictions)
   const count = tensorOf(file, 'puzzle_identifiers', undefined, predictions).data.length
   const batch = {
@@ -50,10 +46,30 @@ async function scoreArc(args: string[]): Promise<void> {
     qHaltLogits: floats(file, 'q_halt_logits', [count], predictions),
   }
   scorer.add(batch)
-  const { metrics, submission, testInputs, unanswered, strangers } = scorer.finish()
+  const score = scorer.finish()
+  await writeArcScore(score, out)
+  showArcScore(score, data)
+}
+
+/** A scorer without votes for the test split of a directory of "trm data arc". */
+export async function openArcScorer(data: string): Promise<ArcScorer> {
+  const readFile = datasetFiles(data)
+  return new ArcScorer({
+    names: await readIdentifiers(readFile, data),
+    tasks: parseArcTasks({ bytes: await readFile(arcTasksPath), name: join(data, arcTasksPath) }),
+  })
+}
+
+/** The file of a dataset directory that holds the tasks of its test split; what makes it one of ARC. */
+export const arcTasksPath = 'test_puzzles.json'
+
+export async function writeArcScore({ metrics, submission }: ArcScore, out: string): Promise<void> {
   await makeDirectory(out)
   await writeWhole(join(out, 'metrics.json'), JSON.stringify(metrics))
   await writeWhole(join(out, 'submission.json'), JSON.stringify(submission))
+}
+
+export function showArcScore({ metrics, submission, testInputs, unanswered, strangers }: ArcScore, data: string): void {
   for (const [metric, share] of Object.entries(metrics)) console.log(`${`${metric}:`.padEnd(15)} ${percent(share)}`)
   console.log(`${Object.keys(submission).length} tasks, ${testInputs} test inputs${unanswered ? `, ${unanswered} of them without a prediction` : ''}`)
   if (strangers) console.log(`${strangers} predictions belong to no test input of ${data}`)

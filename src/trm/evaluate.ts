@@ -13,8 +13,20 @@ export interface EvaluateOptions extends ThinkingOptions {
   /** Only the first so many examples. */
   limit?: number
   loss?: LossType
+  /** Called with the last answers to some of the examples; every example comes once, padding never. */
+  onAnswers?: (answers: Answers) => void
   /** Called after each batch. */
   onProgress?: (done: number, total: number) => void
+}
+
+/** Answers to N examples. */
+export interface Answers {
+  /** Token ids (N × cells). */
+  inputs: Int32Array
+  predictions: Int32Array
+  /** (N) */
+  puzzleIdentifiers: Int32Array
+  qHaltLogits: Float32Array
 }
 
 /** Means over the examples after one supervision step; who halted before counts with its last answer, of rollouts the one that answers. */
@@ -86,7 +98,7 @@ export async function evaluate(model: Trm, dataset: Dataset, options: EvaluateOp
 }
 
 /** Every supervision step on every example, a batch at a time. Returns the number of steps of all examples. */
-async function evaluateInStep(model: Trm, dataset: Dataset, sums: Sums[], total: number, size: number, { loss = 'stablemax', onProgress }: EvaluateOptions): Promise<number> {
+async function evaluateInStep(model: Trm, dataset: Dataset, sums: Sums[], total: number, size: number, { loss = 'stablemax', onAnswers, onProgress }: EvaluateOptions): Promise<number> {
   const { engine, config } = model
   const supervisionSteps = sums.length
   const { cycles } = config
@@ -97,18 +109,27 @@ async function evaluateInStep(model: Trm, dataset: Dataset, sums: Sums[], total:
   try {
     for (const batch of testBatches(dataset, size)) {
       if (done >= total) break
+      let answers: Promise<[Int32Array, Float32Array]> | undefined
       slots.offer(batch)
       slots.haltAll()
       slots.restart()
       for (let k = 0; k < supervisionSteps; k++) {
-        engine.scope(() => {
+        answers = engine.scope(() => {
           model.think(slots.carry, model.embed(slots.inputs, slots.puzzleRows()), cycles)
-          engine.copy(slots.loss(model.heads(slots.carry.y), loss, 1).results, history, k * size * columns)
+          const heads = model.heads(slots.carry.y)
+          const { results, predictions } = slots.loss(heads, loss, 1)
+          engine.copy(results, history, k * size * columns)
+          return onAnswers && k === supervisionSteps - 1 ? Promise.all([engine.readInt32(predictions), engine.read(heads.q)]) : undefined
         })
         engine.submit()
       }
       const results = await engine.read(history)
       const real = Math.min(batch.count, total - done)
+      if (answers) {
+        const [predictions, q] = await answers
+        const cells = real * config.cells
+        onAnswers!({ inputs: batch.inputs.subarray(0, cells), predictions: predictions.subarray(0, cells), puzzleIdentifiers: batch.puzzleIdentifiers.subarray(0, real), qHaltLogits: Float32Array.from({ length: real }, (_, i) => q[2 * i]) })
+      }
       sums.forEach((sum, k) => {
         for (let slot = 0; slot < real; slot++) addTo(sum, results, (k * size + slot) * columns)
       })
@@ -123,7 +144,7 @@ async function evaluateInStep(model: Trm, dataset: Dataset, sums: Sums[], total:
 }
 
 /** Every rollout of every example in a slot of its own until it halts. Returns the number of steps of all rollouts. */
-async function evaluateOneByOne(model: Trm, dataset: Dataset, sums: Sums[], total: number, count: number, thinking: Required<ThinkingOptions>, { loss, onProgress }: EvaluateOptions): Promise<number> {
+async function evaluateOneByOne(model: Trm, dataset: Dataset, sums: Sums[], total: number, count: number, thinking: Required<ThinkingOptions>, { loss, onAnswers, onProgress }: EvaluateOptions): Promise<number> {
   const { rollouts, vote } = thinking
   const open = new Map<number, Saying[][]>()
   let [stepsDone, done] = [0, 0]
@@ -138,6 +159,9 @@ async function evaluateOneByOne(model: Trm, dataset: Dataset, sums: Sums[], tota
       const sayings = ended.map(said => said[Math.min(k, said.length - 1)])
       addTo(sum, sayings[choose(sayings, vote)].results)
     })
+    const last = ended.map(said => said.at(-1)!)
+    const { answer, q } = last[choose(last, vote)]
+    onAnswers?.({ inputs: Int32Array.from(task.inputs), predictions: answer, puzzleIdentifiers: Int32Array.of(task.puzzleId), qHaltLogits: Float32Array.of(q) })
     onProgress?.(++done, total)
   }
   return stepsDone

@@ -9,6 +9,7 @@ import { scoreCommand } from '../../src/cli/score.js'
 import { exampleCount, readDataset, readIdentifiers, type Split } from '../../src/data/dataset.js'
 import { parseSafetensors, writeSafetensors, type StoredTensor } from '../../src/formats/safetensors.js'
 import { sharedPath } from '../data/shared.js'
+import { trm } from './trm.js'
 
 const test = suite('trm data arc, trm score arc', { folder: '' })
 test.before.each(context => {
@@ -216,6 +217,31 @@ test('predictions that do not fit are refused', async ({ folder }) => {
   writeFileSync(path, writeSafetensors(stored))
   await run('score', 'arc', '--data', `${golden}/data`, '--predictions', path, '--out', join(folder, 'wide'))
   assert.equal(json(folder, 'wide/metrics.json'), json(golden, 'expected/metrics.json'))
+})
+
+test('training and evaluation: votes of one evaluation, pass@K and the submission', async ({ folder }) => {
+  writeSubset(folder, 'evaluation')
+  const data = join(folder, 'data')
+  await run('data', 'arc', '--train', join(folder, 'arc'), '--subsets', 'evaluation', '--augment', '2', '--out', data)
+  const checkpoint = join(folder, 'run', 'model.safetensors')
+  const trained = await trm('train', '--data', data, '--out', join(folder, 'run'), '--config', 'small-attention', '--steps', '1', 'global_batch_size=2', 'arch.hidden_size=16', 'arch.puzzle_emb_ndim=16', 'arch.halt_max_steps=2', 'arch.H_cycles=1', 'arch.L_cycles=1')
+  assert.is(trained.code, 0, trained.stderr)
+  const evaluated = []
+  for (const out of ['first', 'second']) {
+    const { code, stdout, stderr } = await trm('eval', '--checkpoint', checkpoint, '--data', data, '--out', join(folder, out), '--batch-size', '4', ...(out === 'second' ? ['--json'] : []))
+    assert.is(code, 0, stderr)
+    evaluated.push(stdout)
+    assert.equal(Object.keys(json(folder, out, 'submission.json')).sort(), ['a', 'b'])
+    assert.equal(Object.keys(json(folder, out, 'metrics.json')), ['ARC/pass@1', 'ARC/pass@2', 'ARC/pass@5', 'ARC/pass@10', 'ARC/pass@100', 'ARC/pass@1000'])
+  }
+  assert.match(evaluated[0], /6 examples in .*\n[^]*ARC\/pass@2: +[\d.]+ %\n[^]*2 tasks, 2 test inputs\n/)
+  const metrics = json(folder, 'second', 'metrics.json')
+  for (const [name, share] of Object.entries(metrics)) assert.is(JSON.parse(evaluated[1])[name], share)
+  for (const file of ['metrics.json', 'submission.json']) assert.equal(json(folder, 'first', file), json(folder, 'second', file))
+  const wrong = await trm('eval', '--checkpoint', checkpoint, '--data', data, '--split', 'train', '--out', join(folder, 'third'))
+  assert.is(wrong.code, 2)
+  assert.match(wrong.stderr, /--out: expected the test split of a directory of "trm data arc" to score, got the train split/)
+  assert.not.ok(existsSync(join(folder, 'third')))
 })
 
 test.run()

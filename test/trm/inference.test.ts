@@ -248,4 +248,34 @@ test('nothing is left behind, whatever ends the thinking', async () => {
   assert.equal([engine.stats.bytes, engine.stats.buffers], [bytes, buffers])
 })
 
+test('the last answers to all examples, each once, without padding', async () => {
+  const expected = await sayings(model, 3)
+  const rows = [...testBatches(data, 1)]
+  const ways: [string, Parameters<typeof evaluate>[2]][] = [['in step', { batchSize: 5 }], ['one by one', { batchSize: 5, halt: true, confidence: 1 - 1e-9 }], ['some', { batchSize: 5, limit: 7 }]]
+  for (const [name, options] of ways) {
+    const seen = new Map<string, { predictions: Int32Array; q: number; id: number }>()
+    const { exactAccuracy, examples } = await evaluate(model, data, {
+      ...options,
+      onAnswers({ inputs, predictions, puzzleIdentifiers, qHaltLogits }) {
+        assert.equal([inputs.length, predictions.length], Array(2).fill(puzzleIdentifiers.length * cells))
+        for (let i = 0; i < puzzleIdentifiers.length; i++) {
+          const key = inputs.slice(i * cells, (i + 1) * cells).join()
+          assert.not.ok(seen.has(key), `${name}: twice`)
+          seen.set(key, { predictions: predictions.slice(i * cells, (i + 1) * cells), q: qHaltLogits[i], id: puzzleIdentifiers[i] })
+        }
+      },
+    })
+    assert.is(seen.size, examples, name)
+    let exact = 0
+    for (const [puzzle, { inputs, labels, puzzleIdentifiers }] of rows.slice(0, examples).entries()) {
+      const { predictions, q, id } = seen.get(inputs.join())!
+      const last = expected[puzzle].at(-1)!
+      assert.equal([id, [...predictions]], [puzzleIdentifiers[0], [...last.answer]], name)
+      assert.ok(Math.abs(q - last.q) < 1e-4, name)
+      exact += Number(labels.every((label, cell) => label < 0 || label === predictions[cell]))
+    }
+    assert.ok(Math.abs(exact / examples - exactAccuracy) < 1e-6, name)
+  }
+})
+
 test.run()
