@@ -150,7 +150,7 @@ test('what the tensors tell', async () => {
   assert.throws(() => inferConfig(mlp.tensors, { config: { ...rest, cells: 16, puzzleSlots: 3 } }), /for 18 positions, the configuration has 3 puzzle slots and 16 cells/)
   assert.throws(() => inferConfig(mlp.tensors, { config: { ...rest, cells: 20 } }), /18 positions/)
   assert.throws(() => inferConfig(mlp.tensors, { config: { ...rest, puzzleSlots: 18 } }), /18 positions/)
-  assert.throws(() => inferConfig(new Map([['weight', attention.tensors.get('inner.H_init')!]]), {}, 'a'), /^a: tensor "inner.embed_tokens.embedding_weight" is missing, .* found weight/)
+  assert.throws(() => inferConfig(new Map([['weight', attention.tensors.get('inner.H_init')!]]), {}, 'a'), /^a: tensor "inner.embed_tokens.embedding_weight" is missing, .* found "weight"/)
 })
 
 test('another number of puzzle ids refills the table with its mean row', async ({ folder }) => {

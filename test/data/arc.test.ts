@@ -154,11 +154,13 @@ test('augmentations keep colour 0, reach all transforms and differ from each oth
   assert.equal([...groups[0].identifiers], Array.from({ length: 301 }, (_, i) => i + 1))
   const seen = new Set<string>()
   const transforms = new Set<number>()
+  const colours = new Set<string>()
   for (const name of names.slice(1)) {
     const { task, augmentation } = parseArcName(name)
     assert.is(task, 'x')
     assert.is(augmentation.colours[0], 0)
     transforms.add(augmentation.transform)
+    for (const [from, to] of Array.from(augmentation.colours).entries()) colours.add(`${from} to ${to}`)
     const grids = original.pairs.flatMap(({ input, output }) => [input, output])
     const changed = grids.map(plain => applyArcAugmentation(plain, augmentation))
     assert.equal(changed.map(other => undoArcAugmentation(other, augmentation)), grids)
@@ -166,6 +168,8 @@ test('augmentations keep colour 0, reach all transforms and differ from each oth
     if (name !== 'x') assert.is(arcAugmentedName(task, augmentation), name)
   }
   assert.is(transforms.size, 8)
+  // 0 stays, and each of the nine others becomes each of them.
+  assert.is(colours.size, 1 + 81)
   assert.is(seen.size, 301)
   assert.equal(arcGridRows(applyArcAugmentation(grid([0, 1, 2]), { transform: 1, colours: [0, 3, 5, 1, 2, 4, 6, 7, 8, 9] })), [[5], [3], [0]])
 })

@@ -100,6 +100,21 @@ test('shuffles keep the rules, have inverses, and keep question and answer toget
   }
 })
 
+test('every shuffle of a 4×4 and of a 6×6 Sudoku is drawn', () => {
+  // Bands and rows within them, stacks and columns within them, and transposition where boxes are square: ways to move the cells.
+  const moves = { 4: (2 * 2 ** 2) ** 2 * 2, 6: 6 * 2 ** 3 * (2 * 6 ** 2) }
+  const random = new Random(8)
+  for (const [size, draws] of [[4, 3000], [6, 60_000]] as const) {
+    const [maps, relabellings] = [new Set<string>(), new Set<string>()]
+    for (let i = 0; i < draws; i++) {
+      const { map, tokens } = drawSudokuShuffle(size, random)
+      maps.add(String.fromCharCode(...map))
+      relabellings.add(String.fromCharCode(...tokens))
+    }
+    assert.equal([maps.size, relabellings.size], [moves[size], size === 4 ? 24 : 720])
+  }
+})
+
 test('a table gives groups of one puzzle and its shuffles', () => {
   const dataset = sudokuFromRows([rowOf(question9, solved[9]), rowOf(solved[9], solved[9])], { augment: 3, seed: 1 })
   const { metadata, inputs, labels } = dataset
