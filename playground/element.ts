@@ -26,8 +26,6 @@ export function say(place: HTMLElement, message: string | undefined): void {
   place.hidden = !message
 }
 
-export const percent = (share: number): string => `${(100 * share).toFixed(1)} %`
-
 export const number = (value: number): string => value.toLocaleString('en')
 
 export function messageOf(error: unknown): string {

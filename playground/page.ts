@@ -12,6 +12,9 @@ type Tab = (typeof TABS)[number]
 /** Seconds that a notice stays. */
 const NOTICE_SECONDS = 20
 
+/** With a slash, so that it names no element to scroll to. */
+const addressOf = (tab: Tab) => `#/${tab}`
+
 function showTab(tab: Tab): void {
   for (const name of TABS) {
     const [button, isChosen] = [byId(`tab-${name}`), name === tab]
@@ -19,11 +22,11 @@ function showTab(tab: Tab): void {
     button.tabIndex = isChosen ? 0 : -1
     byId(`panel-${name}`).hidden = !isChosen
   }
-  if (location.hash !== `#${tab}`) history.replaceState(null, '', `#${tab}`)
+  if (location.hash !== addressOf(tab)) history.replaceState(null, '', addressOf(tab))
 }
 
 function wireTabs(): void {
-  const fromAddress = () => showTab(TABS.find(name => location.hash === `#${name}`) ?? 'solve')
+  const fromAddress = () => showTab(TABS.find(name => location.hash === addressOf(name)) ?? 'solve')
   for (const [i, name] of TABS.entries()) {
     byId(`tab-${name}`).addEventListener('click', () => showTab(name))
     byId(`tab-${name}`).addEventListener('keydown', event => {

@@ -1,8 +1,9 @@
 // The Solve tab: a model, a puzzle, and the answer as it forms, step by step.
 import type { SolveStep } from '../src/index.js'
 import { presets } from '../src/trm/run.js'
+import { percent } from '../src/words.js'
 import type { Connection } from './connection.js'
-import { byId, element, messageOf, number, percent, say, takeDrops, takePicks } from './element.js'
+import { byId, element, messageOf, number, say, takeDrops, takePicks } from './element.js'
 import { Grid } from './grid.js'
 import type { ModelRequest, ModelSummary } from './protocol.js'
 import { examples, kindOf, needs, parsePuzzle, type Puzzle } from './puzzles.js'

@@ -1,8 +1,9 @@
 // The Train tab: what to learn, the curves while it is learned, and the training that this browser keeps.
 import { presets } from '../src/trm/run.js'
+import { duration, percent } from '../src/words.js'
 import type { Connection } from './connection.js'
 import { Curves } from './curves.js'
-import { byId, download, element, messageOf, number, percent, say, takeDrops, takePicks } from './element.js'
+import { byId, download, element, messageOf, number, say, takeDrops, takePicks } from './element.js'
 import { KEEP_SECONDS, type ModelRequest, type StoredSummary, type TrainingEnd, type TrainingPoint, type TrainingProgress, type TrainingSetup } from './protocol.js'
 
 /** What can be learned at once: a title, the puzzles, the network that suits them, and its steps where others than the preset's are meant. */
@@ -227,12 +228,4 @@ export class TrainTab {
     const { setup } = this
     return `${(setup?.title ?? 'model').toLowerCase().replace(/[^a-z0-9]+/g, '-')}-step-${this.points.at(-1)?.step ?? 0}`
   }
-}
-
-/** Seconds as 4 s, 3 min, 2 h 5 min. */
-function duration(seconds: number): string {
-  const s = Math.round(seconds)
-  if (s < 60) return `${s} s`
-  if (s < 3600) return `${Math.floor(s / 60)} min ${s % 60} s`
-  return `${Math.floor(s / 3600)} h ${Math.floor((s % 3600) / 60)} min`
 }

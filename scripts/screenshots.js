@@ -75,12 +75,11 @@ try {
     if (only.length && !only.includes(name)) continue
     const page = await browser.newPage({ viewport, colorScheme, reducedMotion: 'reduce' })
     page.setDefaultTimeout(120_000)
-    await page.goto(`${url}#${tab}`)
+    await page.goto(`${url}#/${tab}`)
     await page.waitForSelector('#bench:not(:disabled)', { state: 'attached' })
     await act(page)
-    await page.evaluate(() => scrollTo(0, 0))
     await page.waitForTimeout(1000)
-    await page.screenshot({ path: join(root, `docs/playground-${name}.jpg`), type: 'jpeg', quality: 80 })
+    await page.screenshot({ path: join(root, `docs/playground-${name}.jpg`), type: 'jpeg', quality: 76 })
     console.log(`docs/playground-${name}.jpg`)
     await page.close()
   }

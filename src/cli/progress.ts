@@ -1,4 +1,5 @@
 // Progress of long jobs: one line that is redrawn on a terminal, plain lines otherwise.
+export { duration, percent } from '../words.js'
 
 const BAR = 24
 
@@ -35,17 +36,4 @@ export class Progress {
     if (this.drawn) process.stdout.write('\r\x1b[2K')
     this.drawn = false
   }
-}
-
-/** Seconds as 4 s, 3 min 20 s, 2 h 5 min. */
-export function duration(seconds: number): string {
-  if (!Number.isFinite(seconds)) return '?'
-  const s = Math.round(seconds)
-  if (s < 60) return `${s} s`
-  if (s < 3600) return `${Math.floor(s / 60)} min ${s % 60} s`
-  return `${Math.floor(s / 3600)} h ${Math.floor((s % 3600) / 60)} min`
-}
-
-export function percent(share: number): string {
-  return `${(100 * share).toFixed(1)} %`
 }

@@ -36,7 +36,7 @@ export async function visit({ tab = 'solve', before, expectGpu = true }: { tab?:
     page.on('console', message => message.type() === 'error' && troubles.push(message.text()))
     page.on('request', request => request.url().startsWith(server.url) || /^(data|blob):/.test(request.url()) || troubles.push(`asked the network for ${request.url()}`))
     if (before) await page.addInitScript(before)
-    await page.goto(`${server.url}#${tab}`)
+    await page.goto(`${server.url}#/${tab}`)
     if (expectGpu) await page.waitForSelector('#bench:not(:disabled)', { state: 'attached' })
     return { page, url: server.url, troubles, leave }
   } catch (error) {
