@@ -1,6 +1,6 @@
 // Keeps a finished training in results/: its config, thinned metrics, a curve, and a line of the table in results/README.md.
 //   node scripts/results.js RUN --data "sudoku --size 4 …" [--name NAME] [--title TEXT] [--note TEXT] [--commit HASH] [--out DIR]
-import { execFileSync } from 'node:child_process'
+import { spawnSync } from 'node:child_process'
 import { existsSync, mkdirSync, readdirSync, readFileSync, writeFileSync } from 'node:fs'
 import { basename, join } from 'node:path'
 import { fileURLToPath } from 'node:url'
@@ -47,7 +47,7 @@ function summarize(run, { name, title, note, data, commit }) {
       examples: last.evaluation.examples,
       exactAccuracy: last.evaluation.exactAccuracy,
       cellAccuracy: last.evaluation.cellAccuracy,
-      commit: execFileSync('git', ['rev-parse', '--short=10', '--verify', `${commit}^{commit}`], { cwd: root, encoding: 'utf8' }).trim(),
+      commit: hashOf(commit),
       date: new Date().toISOString().slice(0, 10),
       ...(note ? { note } : {}),
       commands: [
@@ -57,6 +57,13 @@ function summarize(run, { name, title, note, data, commit }) {
       ],
     },
   }
+}
+
+/** The short hash of a commit of this repository. */
+function hashOf(commit) {
+  const { status, stdout } = spawnSync('git', ['rev-parse', '--short=10', '--verify', '--quiet', `${commit}^{commit}`], { cwd: root, encoding: 'utf8' })
+  if (status !== 0) throw new ResultError(`git knows no commit ${commit} here — name the one that trained the run: --commit HASH`)
+  return stdout.trim()
 }
 
 function network({ architecture, tokenMixing, positions, hidden, layers, cycles, latentSteps, supervisionSteps }) {

@@ -43,6 +43,7 @@ test('a result: config, thinned metrics, curve, and a table that keeps what is w
   assert.ok(read('README.md').includes(`data generate ${made} --out data/four`))
 
   writeFileSync(join(out, 'README.md'), read('README.md').replace('# Results', '# Results\n\nBy hand.'))
+  assert.match(results(run, '--data', made, '--name', 'lost', '--commit', 'nothing').stderr, /^results: git knows no commit nothing here — name the one that trained the run: --commit HASH\n$/)
   assert.is(results(run, '--data', made, '--name', 'again').status, 0)
   assert.match(read('README.md'), /By hand\.[^]*\[again\][^]*\[Sudoku 4×4\]/)
 })
