@@ -1,12 +1,13 @@
 // What is measured: the engine's operations and the model's steps at the sizes of three Tiny Recursive Models, as tables.
-import { Adam, attention, type Engine, Parameters, rmsnorm, rope, ropeTable, type Shape, swiglu, type Tensor } from '../src/engine/index.js'
+import { Adam, type AdapterSummary, attention, type Engine, Parameters, rmsnorm, rope, ropeTable, type Shape, swiglu, type Tensor } from '../src/engine/index.js'
 import { add } from '../src/engine/ops/add.js'
 import { matmul } from '../src/engine/ops/matmul.js'
 import { Random } from '../src/engine/random.js'
+import { Variants } from '../src/engine/variants.js'
 import type { MatmulSize } from '../src/kernels/matmul.js'
 import { type Puzzles, Slots } from '../src/trm/act.js'
 import { DEFAULTS, innerWidth, lengthOf, type TrmConfig } from '../src/trm/config.js'
-import { Trm } from '../src/trm/model.js'
+import { type Precision, Trm } from '../src/trm/model.js'
 import { Trainer } from '../src/trm/trainer.js'
 import {
   addWork, attentionBackwardWork, type AttentionShape, attentionWork, embeddingBackwardWork, embeddingWork, inferenceWork, linearSizes, lossWork, matmulWork, mixSizes, networkWork,
@@ -98,8 +99,42 @@ const GPU_ATTENTION: typeof ATTENTION = [['large', { batch: GPU_MICRO_BATCH, len
 
 const OPTIMIZED: readonly (readonly [size: Size, millions: number])[] = [['middle', 1], ['official', 5]]
 
+/** What decides which cases an adapter gets. */
+export type BenchAdapter = Pick<AdapterSummary, 'isSoftware' | 'features' | 'subgroupMatrices'>
+
+/** How operands are stored, and whether subgroup matrices may be used. */
+interface Mode {
+  dtype: Precision
+  matrices: boolean
+}
+
+const PLAIN: Mode = { dtype: 'f32', matrices: true }
+
+/** The modes that a GPU has besides the plain one, and in a line each what it lacks for others. */
+function otherModes({ isSoftware, features, subgroupMatrices }: BenchAdapter): { modes: Mode[]; missing: string[] } {
+  if (isSoftware) return { modes: [], missing: [] }
+  if (!features.includes('shader-f16')) return { modes: [], missing: ['skipped: cases in float16, this adapter has no shader-f16'] }
+  const half: Mode = { dtype: 'f16', matrices: true }
+  if (subgroupMatrices.some(({ component }) => component === 'f16')) return { modes: [half, { ...half, matrices: false }], missing: [] }
+  return { modes: [half], missing: ['skipped: subgroup matrices on and off, this adapter lists none of float16 with sums in float32 (feature chromium-experimental-subgroup-matrix)'] }
+}
+
+/** Lines that say which cases an adapter does not get for want of a feature. */
+export const missingCases = (adapter: BenchAdapter): string[] => otherModes(adapter).missing
+
+const modeName = ({ dtype, matrices }: Mode) => `${dtype === 'f16' ? ' f16' : ''}${matrices ? '' : ' without matrices'}`
+
+/** The engine as it is, or as if its adapter had no subgroup matrices. */
+function inMode(engine: Engine, { matrices }: Mode): Engine {
+  if (matrices) return engine
+  const adapter = { ...engine.adapter, subgroupMatrices: [] }
+  return Object.assign(Object.create(engine) as Engine, { adapter, variants: new Variants(adapter) })
+}
+
 /** Everything that is measured on such an adapter, small things first. */
-export function allCases(isSoftware: boolean): Case[] {
+export function allCases(adapter: BenchAdapter): Case[] {
+  const { isSoftware } = adapter
+  const { modes } = otherModes(adapter)
   const gpu = <T>(more: readonly T[]): readonly T[] => (isSoftware ? [] : more)
   const models = modelSizes(isSoftware)
   return [
@@ -111,7 +146,12 @@ export function allCases(isSoftware: boolean): Case[] {
     ...models.filter(({ config }) => !config.tokenMixing).flatMap(ropeCases),
     ...OPTIMIZED.map(([size, millions]) => optimizerCase(size, millions)),
     ...models.filter(({ config }, i) => i < 2 || config.tokenMixing).flatMap(endsOfTheModel),
-    ...models.flatMap(modelCases),
+    ...models.flatMap(model => modelCases(model)),
+    ...modes.flatMap(mode => [
+      ...GPU_LINEAR.flatMap(([size, rows, out, width]) => products(size, '', linearSizes(rows, out, width), mode)),
+      ...GPU_MIX.flatMap(([size, batch, out, length, width]) => products(size, ' mix', mixSizes(batch, out, length, width), mode)),
+      ...models.filter(({ size }) => size === 'official').flatMap(model => modelCases(model, mode)),
+    ]),
   ]
 }
 
@@ -128,22 +168,23 @@ function dispatchCase(): Case {
   }
 }
 
-function products(size: Size, kind: string, sizes: ReturnType<typeof linearSizes>): Case[] {
-  return Object.entries(sizes).map(([part, product]) => matmulCase(size, `matmul${kind} ${part}`, product))
+function products(size: Size, kind: string, sizes: ReturnType<typeof linearSizes>, mode = PLAIN): Case[] {
+  return Object.entries(sizes).map(([part, product]) => matmulCase(size, `matmul${modeName(mode)}${kind} ${part}`, product, mode))
 }
 
-function matmulCase(size: Size, name: string, product: MatmulSize): Case {
+function matmulCase(size: Size, name: string, product: MatmulSize, mode: Mode): Case {
   const { m, n, k, batch = 1, reduce = 1, sharedA, sharedB, transposeA, transposeB } = product
   const form = `${transposeA ? 'T' : 'N'}${transposeB ? 'T' : 'N'}`
   const pairs = batch > 1 ? `${batch} × ` : reduce > 1 ? `Σ ${reduce} × ` : ''
   return {
     name: `${name} ${form} ${pairs}${m}×${n}×${k}`,
     size,
-    work: matmulWork(product),
-    prepare(engine) {
-      const a = random(engine, [sharedA ? 1 : batch * reduce, m, k])
-      const b = random(engine, [sharedB ? 1 : batch * reduce, k, n])
-      const c = engine.lasting([batch, m, n])
+    work: matmulWork(product, mode.dtype),
+    prepare(plain) {
+      const engine = inMode(plain, mode)
+      const a = random(engine, [sharedA ? 1 : batch * reduce, m, k], mode.dtype)
+      const b = random(engine, [sharedB ? 1 : batch * reduce, k, n], mode.dtype)
+      const c = engine.lasting([batch, m, n], mode.dtype)
       return () => matmul(engine, { a, b, c }, product)
     },
   }
@@ -264,16 +305,19 @@ function endsOfTheModel({ size, config, microBatch: batch }: ModelSize): Case[] 
 }
 
 /** The steps of the model. */
-function modelCases({ size, label, config, batch, microBatch }: ModelSize): Case[] {
+function modelCases({ size, label: model, config, batch, microBatch }: ModelSize, mode = PLAIN): Case[] {
+  const { dtype } = mode
+  const label = model + (mode === PLAIN ? '' : `${modeName(mode).trim()} `)
   return [
     {
       name: `${label}recursion step, batch ${microBatch}`,
       size,
       work: networkWork(config, microBatch),
-      prepare(engine) {
-        const model = Trm.create(engine, config)
+      prepare(plain) {
+        const engine = inMode(plain, mode)
+        const model = Trm.create(engine, config, { dtype })
         const shape = [microBatch, model.length, config.hidden]
-        const [z, injection] = [random(engine, shape), random(engine, shape)]
+        const [z, injection] = [random(engine, shape, dtype), random(engine, shape, dtype)]
         return () => engine.scope(() => void model.network(z, injection, z))
       },
     },
@@ -281,20 +325,21 @@ function modelCases({ size, label, config, batch, microBatch }: ModelSize): Case
       name: `${label}supervision step, inference, batch ${microBatch}`,
       size,
       work: inferenceWork(config, microBatch),
-      prepare(engine) {
-        const { model, slots } = filledSlots(engine, config, microBatch)
+      prepare(plain) {
+        const engine = inMode(plain, mode)
+        const { model, slots } = filledSlots(engine, config, microBatch, dtype)
         return () => engine.scope(() => {
           model.think(slots.carry, model.embed(slots.inputs, slots.puzzleRows()), config.cycles)
           model.heads(slots.carry.y)
         })
       },
     },
-    ...[false, true].map((recompute): Case => ({
+    ...(mode === PLAIN ? [false, true] : [false]).map((recompute): Case => ({
       name: `${label}${TRAINING_STEP}${recompute ? ', recomputing' : ''}, batch ${batch}${microBatch < batch ? ` by ${microBatch}` : ''}`,
       size,
       work: trainingWork(config, batch, microBatch),
       prepare(engine) {
-        const trainer = new Trainer(Trm.create(engine, config), { batchSize: batch, microBatch, recompute })
+        const trainer = new Trainer(Trm.create(inMode(engine, mode), config, { dtype }), { batchSize: batch, microBatch, recompute })
         const puzzles = randomPuzzles(config, batch)
         return () => trainer.run(puzzles)
       },
@@ -306,8 +351,8 @@ function modelCases({ size, label, config, batch, microBatch }: ModelSize): Case
 export const TRAINING_STEP = 'training step'
 
 /** Slots that hold random puzzles. */
-function filledSlots(engine: Engine, config: TrmConfig, batch: number): { model: Trm; slots: Slots } {
-  const model = Trm.create(engine, config)
+function filledSlots(engine: Engine, config: TrmConfig, batch: number, dtype?: Precision): { model: Trm; slots: Slots } {
+  const model = Trm.create(engine, config, { dtype })
   const slots = new Slots(model, batch)
   slots.offer(randomPuzzles(config, batch))
   slots.restart()
@@ -344,8 +389,10 @@ export function randomValues(count: number): Float32Array<ArrayBuffer> {
   return values
 }
 
-function random(engine: Engine, shape: Shape): Tensor {
-  return engine.from(randomValues(shape.reduce((a, b) => a * b, 1)), shape)
+function random(engine: Engine, shape: Shape, dtype: Precision = 'f32'): Tensor {
+  const tensor = engine.lasting(shape, dtype)
+  engine.write(tensor, randomValues(tensor.size))
+  return tensor
 }
 
 export function randomPuzzles({ cells, vocabulary }: TrmConfig, count: number): Puzzles {

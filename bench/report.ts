@@ -100,6 +100,7 @@ export function report(result: Result): string {
     `peak taken   ${peakLine(peak)}`,
     '',
     rowsTable(rows),
+    ...(result.missing ?? []),
     ...(host ? ['', host] : []),
     ...(coldStarts ? ['', ...start('shader cache warm', coldStarts.warm), ...start('shader cache off', coldStarts.cold)] : []),
   ].join('\n')

@@ -2,7 +2,7 @@
 import type { AdapterSummary, Engine } from '../src/engine/index.js'
 import { Trm } from '../src/trm/model.js'
 import { Trainer } from '../src/trm/trainer.js'
-import { allCases, type Case, randomPuzzles, type Size, SIZES, SMALL } from './cases.js'
+import { allCases, type Case, missingCases, randomPuzzles, type Size, SIZES, SMALL } from './cases.js'
 import { type Clock, measure, type MeasureOptions, type Measurement, WALL } from './measure.js'
 import { largerPeak, measurePeak, type Peak } from './peak.js'
 import { summarize } from './statistics.js'
@@ -38,6 +38,8 @@ export interface Row {
 export interface SuiteResult {
   adapter: string
   features: readonly string[]
+  /** What was not measured for want of a feature, a line each. */
+  missing?: readonly string[]
   peak: Peak & { before: Peak; after: Peak }
   rows: Row[]
 }
@@ -61,10 +63,10 @@ export interface SuiteOptions {
 /** @throws when no case is left by `only` and `sizes` */
 export async function runSuite({ open, only = [], sizes = SIZES, repeats, minimumMs, clock: clockOf = () => WALL, mayBeEmpty = false, onProgress = () => {} }: SuiteOptions): Promise<SuiteResult> {
   const first = await open()
-  const { description: adapter, features, isSoftware } = first.adapter
+  const { description: adapter, features } = first.adapter
   const clock = clockOf(first.adapter)
   first.close()
-  const cases = chooseCases(allCases(isSoftware), only, sizes)
+  const cases = chooseCases(allCases(first.adapter), only, sizes)
   if (!cases.length && !mayBeEmpty) throw new Error(`bench: no case of size ${sizes.join(' or ')} has "${only.join('" or "')}" in its name — names are those of the table, e.g. matmul, rmsnorm, training`)
   const measured: { chosen: Case; measurement: Measurement; peakBytes: number }[] = []
   const total = cases.length + 2
@@ -78,7 +80,7 @@ export async function runSuite({ open, only = [], sizes = SIZES, repeats, minimu
   const after = await measurePeak(open, clock)
   onProgress(total, total, 'done')
   const peak = largerPeak(before, after)
-  return { adapter, features, peak: { ...peak, before, after }, rows: measured.map(({ chosen, measurement, peakBytes }) => toRow(chosen, measurement, peakBytes, peak)) }
+  return { adapter, features, missing: missingCases(first.adapter), peak: { ...peak, before, after }, rows: measured.map(({ chosen, measurement, peakBytes }) => toRow(chosen, measurement, peakBytes, peak)) }
 }
 
 /** The cases that these filters leave. */

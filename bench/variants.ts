@@ -34,7 +34,7 @@ export async function compareVariants({ open, only = VARIANT_CASES, sizes = SIZE
   const { adapter } = first
   first.close()
   const { cpu, now } = clockOf?.(adapter) ?? WALL
-  const cases = chooseCases(allCases(adapter.isSoftware), only, sizes)
+  const cases = chooseCases(allCases(adapter), only, sizes)
   for (const [i, { name, size, prepare }] of cases.entries()) {
     onProgress(i, cases.length, `${size} ${name}`)
     const engine = await open()

@@ -1,6 +1,7 @@
 // The work of each operation, in FLOP and bytes: what its formula asks for, not what a kernel happens to do.
 // One FLOP is an addition, subtraction, multiplication, division, negation, exp, sqrt, log or atan2. Comparisons are free.
-// Bytes: each operand is read once and each result written once, four bytes a value; what an accumulating result held is read too.
+// Bytes: each operand is read once and each result written once, four bytes a value, also where a model stores float16 (products alone count two);
+// what an accumulating result held is read too.
 import type { MatmulSize } from '../src/kernels/matmul.js'
 import { innerWidth, lengthOf, type TrmConfig } from '../src/trm/config.js'
 import { parameterShapes } from '../src/trm/model.js'
@@ -25,11 +26,11 @@ export function times(n: number, { flop, bytes, products }: Work): Work {
 /** @param values read and written, counted each time */
 const plain = (flop: number, values: number): Work => ({ flop, bytes: 4 * values, products: 0 })
 
-/** Two FLOP per multiply-add. */
-export function matmulWork({ m, n, k, batch = 1, reduce = 1, sharedA = false, sharedB = false, accumulate = false }: MatmulSize): Work {
+/** Two FLOP per multiply-add. @param dtype of operands and result */
+export function matmulWork({ m, n, k, batch = 1, reduce = 1, sharedA = false, sharedB = false, accumulate = false }: MatmulSize, dtype: 'f32' | 'f16' = 'f32'): Work {
   const pairs = batch * reduce
   const flop = 2 * m * n * k * pairs
-  return { flop, bytes: 4 * (m * k * (sharedA ? 1 : pairs) + k * n * (sharedB ? 1 : pairs) + m * n * batch * (accumulate ? 2 : 1)), products: flop }
+  return { flop, bytes: (dtype === 'f16' ? 2 : 4) * (m * k * (sharedA ? 1 : pairs) + k * n * (sharedB ? 1 : pairs) + m * n * batch * (accumulate ? 2 : 1)), products: flop }
 }
 
 /** The three products of a linear layer over the last axis. */

@@ -32,7 +32,7 @@ export async function verifyGoldens(onFile: (progress: Calls['verify']['progress
 
 export async function benchCases(): Promise<Calls['benchCases']['result']> {
   const engine = await openEngine()
-  const cases = allCases(engine.adapter.isSoftware).map(({ name, size }) => ({ name, size }))
+  const cases = allCases(engine.adapter).map(({ name, size }) => ({ name, size }))
   engine.close()
   return cases
 }

@@ -3,7 +3,7 @@
 //   AdamATan2: p −= lr / (1 − β1ᵗ) · atan2(m, sqrt(v) / sqrt(1 − β2ᵗ))      (m is not corrected inside; atan2(0, 0) counts as 0)
 //   AdamW:     p −= lr / (1 − β1ᵗ) · m / (sqrt(v) / sqrt(1 − β2ᵗ) + 1e-8)
 //   average = lerp(p, average, EMA rate)
-// schedule: [1 − lr · wd, lr / (1 − β1ᵗ), 1 / sqrt(1 − β2ᵗ), gradient factor, step]. One thread per parameter.
+// schedule: [1 − lr · wd, lr / (1 − β1ᵗ), 1 / sqrt(1 − β2ᵗ), gradient factor, step, 1 to skip the step]. One thread per parameter.
 // broken, of the first step that left something not finite: [step, 2 · lowest such parameter + (0: its gradient or that one's square, 1: its value), how many].
 override THREADS: u32;
 override COUNT: u32;
@@ -27,7 +27,7 @@ fn finite(x: f32) -> bool { return (bitcast<u32>(x) & 0x7f800000u) != 0x7f800000
 @compute @workgroup_size(THREADS)
 fn main(@builtin(workgroup_id) group: vec3u, @builtin(num_workgroups) groups: vec3u, @builtin(local_invocation_index) thread: u32) {
   let i = (group.x + group.y * groups.x) * THREADS + thread;
-  if (i >= COUNT) { return; }
+  if (i >= COUNT || schedule[5] != 0.0) { return; }
   let g = gradients[i] * schedule[3];
   let mean = m[i] + (1.0 - BETA1) * (g - m[i]);
   let square = v[i] + (1.0 - BETA2) * (g * g - v[i]);

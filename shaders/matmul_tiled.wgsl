@@ -1,48 +1,18 @@
-// As matmul.wgsl, for GPUs: a workgroup keeps tiles of a and b in workgroup memory, DEPTH of k at a time; a thread owns PARTS_M × PARTS_N blocks of 4 × 4 results.
-// Tiles are loaded in blocks of 4 × 4, four neighbours in memory at once (as one vec4f where VECTOR_A, VECTOR_B); what lies outside of a matrix is 0.
-// With p.splits > 1 the sum over pairs and k is cut into that many ranges, each with results of its own; column_sums.wgsl adds them in order.
-struct Parameters {
-  m: u32, n: u32, k: u32, batch: u32, reduce: u32,
-  row_a: u32, step_a: u32, stride_a: u32,
-  column_b: u32, step_b: u32, stride_b: u32,
-  accumulate: u32, splits: u32,
-}
-
+// As matmul.wgsl, for GPUs, with matmul_tile_loads.wgsl in front: a workgroup keeps tiles of a and b in workgroup memory, DEPTH of k at a time;
+// a thread owns PARTS_M × PARTS_N blocks of 4 × 4 results. Tiles are loaded in blocks of 4 × 4; what lies outside of a matrix is 0.
 const LANES_M = 16;
 const LANES_N = 16;
 const PARTS_M = 1;
 const PARTS_N = 1;
-const VECTOR_A = false;
-const VECTOR_B = false;
-alias A = f32;
-alias B = f32;
 
 const DEPTH = 16u;
 const ROWS = LANES_M * PARTS_M * 4u;
 const COLUMNS = LANES_N * PARTS_N * 4u;
 const THREADS = LANES_M * LANES_N;
 
-@group(0) @binding(0) var<storage, read> a: array<A>;
-@group(0) @binding(1) var<storage, read> b: array<B>;
-@group(0) @binding(2) var<storage, read_write> c: array<f32>;
-@group(0) @binding(3) var<uniform> p: Parameters;
-
 // By k, then by blocks of four rows (columns).
 var<workgroup> left: array<vec4f, DEPTH * ROWS / 4u>;
 var<workgroup> right: array<vec4f, DEPTH * COLUMNS / 4u>;
-
-// Four neighbours from `at` on, of which `inside` lie in the matrix. vec4f(x).x takes both kinds of A.
-fn load_a(at: u32, inside: i32) -> vec4f {
-  if (inside <= 0) { return vec4f(); }
-  if (VECTOR_A) { return vec4f(a[at / 4u]); }
-  return select(vec4f(), vec4f(vec4f(a[at]).x, vec4f(a[at + 1u]).x, vec4f(a[at + 2u]).x, vec4f(a[at + 3u]).x), vec4i(0, 1, 2, 3) < vec4i(inside));
-}
-
-fn load_b(at: u32, inside: i32) -> vec4f {
-  if (inside <= 0) { return vec4f(); }
-  if (VECTOR_B) { return vec4f(b[at / 4u]); }
-  return select(vec4f(), vec4f(vec4f(b[at]).x, vec4f(b[at + 1u]).x, vec4f(b[at + 2u]).x, vec4f(b[at + 3u]).x), vec4i(0, 1, 2, 3) < vec4i(inside));
-}
 
 // A block that begins at `at`, a column for each k; so many rows (columns) and k lie in the matrix, the rest is 0.
 fn block_a(at: u32, m_left: i32, k_left: i32) -> mat4x4f {

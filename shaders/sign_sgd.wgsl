@@ -1,5 +1,5 @@
 // SignSGD with decay for the table rows that a batch touched: row = row · (1 − lr · wd) − lr · sign(Σ gradients of this id), sign(0) = 0.
-// schedule: [1 − lr · wd, lr]. One thread per (slot, column); the first slot of each id sums all of that id in slot order and writes the row.
+// schedule: [1 − lr · wd, lr, 1 to skip the step]. One thread per (slot, column); the first slot of each id sums all of that id in slot order and writes the row.
 override THREADS: u32;
 override SLOTS: u32;
 override WIDTH: u32;
@@ -12,7 +12,7 @@ override WIDTH: u32;
 @compute @workgroup_size(THREADS)
 fn main(@builtin(workgroup_id) group: vec3u, @builtin(num_workgroups) groups: vec3u, @builtin(local_invocation_index) thread: u32) {
   let i = (group.x + group.y * groups.x) * THREADS + thread;
-  if (i >= SLOTS * WIDTH) { return; }
+  if (i >= SLOTS * WIDTH || schedule[2] != 0.0) { return; }
   let slot = i / WIDTH;
   let column = i % WIDTH;
   let id = ids[slot];

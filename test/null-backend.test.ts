@@ -2,6 +2,7 @@
 import { test } from 'uvu'
 import * as assert from 'uvu/assert'
 import { Engine } from '../src/engine/index.js'
+import { type MatrixKind, matmulSubgroupMatrix } from '../src/kernels/matmul.js'
 import { openGpu } from '../src/node.js'
 import { checkComputes, openEngine } from './engine-under-test.js'
 
@@ -22,6 +23,30 @@ test('TRM_ADAPTER=null opens no engine for tests', async () => {
   assert.match(await reason(openEngine()), /the null backend is no GPU|computes nothing/)
   if (before === undefined) delete process.env.TRM_ADAPTER
   else process.env.TRM_ADAPTER = before
+})
+
+test('products by subgroup matrices compile, in every kind that adapters list', async () => {
+  const { gpu } = await openGpu({ adapter: 'null' })
+  const engine = await Engine.open({ gpu })
+  const [wide, half, c] = [engine.zeros([64 * 64]), engine.zeros([64 * 64], 'f16'), engine.zeros([64 * 64])]
+  const kinds: MatrixKind[] = [
+    { component: 'f16', m: 16, n: 16, k: 16 }, { component: 'f16', m: 16, n: 8, k: 16 }, { component: 'f16', m: 16, n: 8, k: 8 }, { component: 'f16', m: 8, n: 8, k: 8 }, { component: 'f32', m: 8, n: 8, k: 8 },
+  ]
+  for (const kind of kinds) {
+    for (const span of kind.component === 'f16' ? [32, 64] : [32]) {
+      for (const [a, b] of [[half, half], [wide, wide]]) {
+        for (const k of [64, 63]) engine.run(matmulSubgroupMatrix, { a, b, c }, { m: 64, n: 64, k, transposeB: true, kind, span, splits: 1 })
+      }
+    }
+  }
+  await engine.finish()
+  // The check can fail: an operand of another size than the matrices it is multiplied with.
+  const broken = { ...matmulSubgroupMatrix, name: 'broken', source: matmulSubgroupMatrix.source.replace('subgroup_matrix_left<Element, SIZE_K, SIZE_M>', 'subgroup_matrix_left<Element, SIZE_K, 4>') }
+  assert.match(await reason(Promise.resolve().then(() => {
+    engine.run(broken, { a: wide, b: wide, c }, { m: 64, n: 64, k: 64, kind: kinds[0], span: 32, splits: 1 })
+    return engine.finish()
+  })), /subgroup_matrix|subgroupMatrix/)
+  engine.close()
 })
 
 test.run()

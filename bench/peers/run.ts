@@ -51,8 +51,12 @@ const backends: Record<string, (job: Job) => [command: string, args: string[]]> 
   'webgpu-trm': () => [process.execPath, [join(built, 'child.js'), join(built, 'ours.js')]],
   'jax-js': () => [process.execPath, [join(built, 'child.js'), join(source, 'jax.js'), 'stand-in']],
   tfjs: () => [process.execPath, [join(built, 'child.js'), join(built, 'tfjs.bundle.js'), 'stand-in']],
-  'torch-cpu': () => ['/usr/bin/python3', ['-u', join(source, 'torch-cpu.py')]],
+  'torch-cpu': () => ['/usr/bin/python3', ['-u', join(source, 'pytorch.py'), 'cpu']],
+  // Whichever python3 has a PyTorch with CUDA; it runs on its GPU, so that --adapter's must be the same card.
+  'torch-cuda': () => ['python3', ['-u', join(source, 'pytorch.py'), 'cuda']],
 }
+
+const isTorch = (backend: string) => backend.startsWith('torch-')
 
 interface Case {
   name: Job['case']
@@ -134,12 +138,12 @@ try {
   rmSync(folder, { recursive: true, force: true })
 }
 load.push(loadavg()[0]!)
-for (const row of rows) if (peak > 0 && row.gflops !== null && row.backend !== 'torch-cpu') row.percentOfPeak = round((100 * row.gflops) / peak)
+for (const row of rows) if (peak > 0 && row.gflops !== null && !isTorch(row.backend)) row.percentOfPeak = round((100 * row.gflops) / peak)
 notes.push(
   'Every backend has a process of its own and is checked before it is timed; the repeats of the backends take turns. One read-back or wait ends a run. What takes more than 10 s is repeated twice at most.',
   'In Node the event loop spins while a promise of Dawn is pending; for the peers mapAsync, onSubmittedWorkDone and createComputePipelineAsync are waited for asleep, as webgpu-trm does, so that kernels are compared and not waiting.',
   'GFLOP count, the same for all: products only (linear layers, attention, heads); train-step = T−1 cycles forward and one cycle three times; inference-step = T cycles.',
-  `Peak: ${round(peak)} GFLOP/s, the best of register-only multiply-add kernels through webgpu-trm's engine in this run. torch-cpu runs on the CPU, without the adapter.`,
+  `Peak: ${round(peak)} GFLOP/s, the best of register-only multiply-add kernels through webgpu-trm's engine in this run. torch-cpu runs on the CPU, torch-cuda on the GPU by CUDA (checked in float32, timed in bfloat16, the recursion compiled); neither uses the adapter.`,
   ...(/\/blas\/libblas/.test(rows.find(row => row.backend === 'torch-cpu')?.adapter ?? '') ? ['torch-cpu: Debian\'s reference BLAS is in use, which is many times slower than OpenBLAS (apt-get install libopenblas0-pthread).'] : []),
   'cpu ms: processor time of the process, threads of a software adapter included: what other programs disturb least.',
   'peakBytes: bytes of GPU buffers made and not destroyed, at their most, staging included. compileMs: the first run less a later one, without a shader cache on disk.',
@@ -160,7 +164,7 @@ async function runCase(each: Case): Promise<void> {
     try {
       const { adapter: name, version, firstMs, outputs } = await child.ask<Extract<Reply, { outputs: Outputs }>>({ do: 'prepare', job })
       Object.assign(row, { adapter: name, version })
-      if (backend !== 'torch-cpu') {
+      if (!isTorch(backend)) {
         adapter ||= name
         if (name !== adapter) throw new Error(`runs on ${name}, the others on ${adapter}`)
       }
@@ -361,8 +365,12 @@ function prepareBackends(names: string[]): string[] {
     ], { stdio: ['ignore', 'ignore', 'inherit'] })
   }
   return names.filter(name => {
-    if (name !== 'torch-cpu' || spawnSync('/usr/bin/python3', ['-c', 'import torch, numpy']).status === 0) return true
-    notes.push('torch-cpu is left out: /usr/bin/python3 has no torch (Debian: apt-get install python3-torch).')
+    if (!isTorch(name)) return true
+    const [python, needs, reason] = name === 'torch-cpu'
+      ? ['/usr/bin/python3', 'import torch, numpy', '/usr/bin/python3 has no torch (Debian: apt-get install python3-torch)']
+      : ['python3', 'import torch, numpy; assert torch.cuda.is_available()', 'python3 has no PyTorch that finds a GPU (pip install torch numpy)']
+    if (spawnSync(python, ['-c', needs]).status === 0) return true
+    notes.push(`${name} is left out: ${reason}.`)
     progress(notes.at(-1)!)
     return false
   })

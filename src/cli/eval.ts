@@ -3,8 +3,9 @@ import { existsSync } from 'node:fs'
 import { join } from 'node:path'
 import { readDataset, type Split } from '../data/dataset.js'
 import { loadCheckpoint, readCheckpointConfig } from '../trm/checkpoint.js'
+import type { Precision } from '../trm/model.js'
 import { evaluate } from '../trm/evaluate.js'
-import { adapterOption, openEngine } from './adapter.js'
+import { adapterOption, dtypeOption, openEngine } from './adapter.js'
 import { parseArguments, UsageError } from './arguments.js'
 import { datasetFiles, readBytes } from './files.js'
 import { gridTaskOfCheckpoint, readGridTask } from './grids.js'
@@ -24,6 +25,7 @@ const usage = {
     ...thinkingOptions,
     out: { type: 'string', placeholder: 'DIR', description: 'ARC: directory for metrics.json and submission.json' },
     json: { type: 'boolean', description: 'print the result as JSON' },
+    dtype: dtypeOption,
     adapter: adapterOption,
   },
   notes: `On the test split of a directory of "trm data arc" all augmentations of a test input vote, and pass@K is told.
@@ -36,7 +38,7 @@ export const evalCommand = {
   async run(args: string[]): Promise<void> {
     const parsed = parseArguments(args, usage)
     if (!parsed) return
-    const { checkpoint, data, split, limit, 'batch-size': batchSize, out, json, adapter } = parsed.values
+    const { checkpoint, data, split, limit, 'batch-size': batchSize, out, json, dtype, adapter } = parsed.values
     const scorer = split === 'test' && existsSync(join(data, arcTasksPath)) ? await openArcScorer(data) : undefined
     if (out !== undefined && !scorer) throw new UsageError(`${usage.command}: --out: expected the test split of a directory of "trm data arc" to score, got the ${split} split of ${data}`)
     const bytes = await readBytes(checkpoint, 'checkpoint')
@@ -45,7 +47,7 @@ export const evalCommand = {
     if (learnt !== given && learnt !== undefined && given !== undefined) throw new Error(`data and model do not fit: the data has the alphabet "${given}", the model "${learnt}" — build the data with --alphabet "${learnt}"`)
     const engine = await openEngine({ adapter })
     try {
-      const model = loadCheckpoint(engine, bytes, checkpoint)
+      const model = loadCheckpoint(engine, bytes, checkpoint, { dtype: dtype as Precision })
       const progress = new Progress(json ? false : undefined)
       const started = performance.now()
       const thinking = thinkingOf(parsed.values)

@@ -1,9 +1,9 @@
 // trm solve: one puzzle, its answer after each supervision step, and whether the result obeys the rules.
 import { type Task, taskOf, tasks } from '../data/tasks.js'
 import { loadCheckpoint, readCheckpointConfig } from '../trm/checkpoint.js'
-import type { Trm } from '../trm/model.js'
+import type { Precision, Trm } from '../trm/model.js'
 import { solve, type SolveOptions } from '../trm/solve.js'
-import { adapterOption, openEngine } from './adapter.js'
+import { adapterOption, dtypeOption, openEngine } from './adapter.js'
 import { parseArguments } from './arguments.js'
 import { readBytes } from './files.js'
 import { customTaskOf } from './grids.js'
@@ -17,6 +17,7 @@ const usage = {
     checkpoint: { type: 'string', required: true, placeholder: 'F', description: 'checkpoint (safetensors)' },
     ...thinkingOptions,
     json: { type: 'boolean', description: 'print one line of JSON per supervision step and one for the result' },
+    dtype: dtypeOption,
     adapter: adapterOption,
   },
   positionals: ['PUZZLE'],
@@ -33,13 +34,13 @@ export const solveCommand = {
   async run(args: string[]): Promise<void> {
     const parsed = parseArguments(args, usage)
     if (!parsed) return
-    const { checkpoint, json, adapter } = parsed.values
+    const { checkpoint, json, dtype, adapter } = parsed.values
     const bytes = await readBytes(checkpoint, 'checkpoint')
     const text = (parsed.positionals[0] === '-' ? await standardInput() : parsed.positionals[0])
     const custom = customTaskOf(readCheckpointConfig(bytes, checkpoint).metadata, checkpoint)
     const engine = await openEngine({ adapter })
     try {
-      const model = loadCheckpoint(engine, bytes, checkpoint)
+      const model = loadCheckpoint(engine, bytes, checkpoint, { dtype: dtype as Precision })
       const { cells, vocabulary } = model.config
       const task = custom ?? taskOf(cells, vocabulary)
       if (!task) throw new Error(`solve: ${checkpoint} is for ${cells} cells and ${vocabulary} tokens, known are ${tasks.map(t => t.name).join(' and ')} — use "trm eval" for other data`)

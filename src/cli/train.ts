@@ -10,7 +10,7 @@ import { planMemory } from '../trm/memory.js'
 import { Trm } from '../trm/model.js'
 import { configToOfficial } from '../trm/official.js'
 import { readTraining, type TrainingState } from '../trm/resume.js'
-import { mergeSettings, presets, resolveRun, type Run, type RunSettings } from '../trm/run.js'
+import { dtypeOf, mergeSettings, presets, resolveRun, type Run, type RunSettings } from '../trm/run.js'
 import { train, type TrainingReport } from '../trm/train.js'
 import type { Engine } from '../engine/index.js'
 import { megabytes } from '../engine/memory.js'
@@ -104,21 +104,22 @@ export interface Output {
 
 /** Trains, evaluates, and keeps the checkpoints up to date; returns the trained model with its averaged parameters. */
 export async function runTraining(engine: Engine, run: Run, data: { train: Dataset; test: Dataset }, { out, evalLimit, json = false, keep = 0, resume, start, described }: Output): Promise<Trm> {
-  const { config, options, settings, evalInterval, checkpointInterval } = run
+  const { config, options, settings, forwardDtype, evalInterval, checkpointInterval } = run
   const checkpoint = join(out, 'model.safetensors')
   const trainingFile = join(out, 'training.safetensors')
   const bestFile = join(out, 'best.safetensors')
   const metricsFile = join(out, 'metrics.jsonl')
   const progress = new Progress(json ? false : undefined)
   const say = (text: string) => json || progress.note(text)
+  const dtype = dtypeOf(forwardDtype, engine.adapter)
   // A resumed run has the kernels and the micro-batches that it began with.
   if (resume) engine.variants.adopt(resume.variants)
-  const plan = planMemory(engine, config, { ...options, microBatch: options.microBatch ?? resume?.options.microBatch })
+  const plan = planMemory(engine, config, { ...options, microBatch: options.microBatch ?? resume?.options.microBatch, dtype })
   const { microBatch } = plan
   const evaluation = { limit: evalLimit, batchSize: microBatch, loss: options.loss }
   await evaluate(plan.trainer.averaged, data.test, { ...evaluation, limit: Math.min(evalLimit, microBatch) })
   const predicted = plan.trainer.model.engine.bytes
-  const model = Trm.create(engine, config, { seed: options.seed })
+  const model = Trm.create(engine, config, { seed: options.seed, dtype })
   if (start) loadTensors(model, start.tensors, run.from!)
   let averaged = model
   const kept = resume ? await keptSteps(out, resume.step) : []
@@ -143,7 +144,8 @@ export async function runTraining(engine: Engine, run: Run, data: { train: Datas
   process.on('SIGTERM', stop)
   const [started, processorStart] = [performance.now(), process.cpuUsage()]
   say(`adapter: ${engine.adapter.description}`)
-  say(`model: ${config.tokenMixing ? 'token-mixing MLP' : 'attention'}, hidden ${config.hidden}, ${model.parameters.count.toLocaleString('en')} parameters${start ? ` of ${run.from}` : ''}${options.freezeNetwork ? ', frozen: puzzle embeddings alone are trained' : ''}; ${options.steps} steps of ${options.batchSize} slots`)
+  say(`model: ${config.tokenMixing ? 'token-mixing MLP' : 'attention'}, hidden ${config.hidden}, ${dtype === 'f16' ? 'float16, ' : ''}${model.parameters.count.toLocaleString('en')} parameters${start ? ` of ${run.from}` : ''}${options.freezeNetwork ? ', frozen: puzzle embeddings alone are trained' : ''}; ${options.steps} steps of ${options.batchSize} slots`)
+  if (forwardDtype === 'bfloat16') say(`forward_dtype bfloat16: WebGPU has none, activations are ${dtype === 'f16' ? 'float16, with loss scaling' : 'float32 (forward_dtype: float16 makes them float16)'}`)
   say(`GPU memory: ${megabytes(predicted)} predicted${microBatch < options.batchSize ? `, ${microBatch} slots at a time` : ''}${options.recompute ? ', recomputing' : ''}`)
   if (resume) {
     say(`resumed at step ${resume.step} of ${options.steps}`)
@@ -174,11 +176,11 @@ export async function runTraining(engine: Engine, run: Run, data: { train: Datas
     for await (const report of train(model, data.train, { ...options, microBatch, resume, logInterval: stepOf(options.logInterval, evalInterval, checkpointInterval) })) {
       if (!begun) await begin()
       begun = true
-      const { step, totalSteps, loss, lmLoss, qHaltLoss, qContinueLoss, accuracy, exactAccuracy, qHaltAccuracy, steps, count, learningRate, cycles, latentSteps, stepsPerSecond } = report
+      const { step, totalSteps, loss, lmLoss, qHaltLoss, qContinueLoss, accuracy, exactAccuracy, qHaltAccuracy, steps, count, learningRate, cycles, latentSteps, stepsPerSecond, lossScale } = report
       const depth = options.curriculum?.length ? { cycles, latentSteps } : undefined
       averaged = report.averaged
       const left = (totalSteps - step) / stepsPerSecond
-      await log({ step, loss, lmLoss, qHaltLoss, qContinueLoss, count, accuracy, exactAccuracy, qHaltAccuracy, steps, learningRate, ...depth, stepsPerSecond })
+      await log({ step, loss, lmLoss, qHaltLoss, qContinueLoss, count, accuracy, exactAccuracy, qHaltAccuracy, steps, learningRate, ...depth, ...lossScale, stepsPerSecond })
       const text = `step ${step}/${totalSteps}  loss ${loss.toFixed(4)}  exact ${percent(exactAccuracy)}${depth ? `  depth ${cycles}×${latentSteps}` : ''}  ${stepsPerSecond.toFixed(2)} steps/s  ${duration(left)} left`
       if (!json) progress.show(step, totalSteps, text)
       if (step % evalInterval === 0 || step === totalSteps) {

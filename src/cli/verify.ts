@@ -1,6 +1,7 @@
 // trm verify: recomputes what golden files of the published code hold, on this adapter.
+import type { Precision } from '../trm/model.js'
 import { verify, type Verification } from '../trm/verify.js'
-import { adapterOption, openEngine } from './adapter.js'
+import { adapterOption, dtypeOption, openEngine } from './adapter.js'
 import { parseArguments } from './arguments.js'
 import { readBytes } from './files.js'
 
@@ -10,6 +11,7 @@ const usage = {
   options: {
     json: { type: 'boolean', description: 'one line of JSON per file: {file, adapter, ok, rows: [{name, error, allowed}]}' },
     'micro-batch': { type: 'number', description: 'slots computed at a time', min: 1 },
+    dtype: dtypeOption,
     adapter: adapterOption,
   },
   positionals: ['FILE…'],
@@ -22,14 +24,14 @@ export const verifyCommand = {
   async run(args: string[]): Promise<void> {
     const parsed = parseArguments(args, usage)
     if (!parsed) return
-    const { json, 'micro-batch': microBatch, adapter } = parsed.values
+    const { json, 'micro-batch': microBatch, dtype, adapter } = parsed.values
     const files = await Promise.all(parsed.positionals.map(async file => ({ file, bytes: await readBytes(file, 'golden') })))
     const engine = await openEngine({ adapter })
     try {
       if (!json) console.log(`adapter: ${engine.adapter.description}`)
       let failed = 0
       for (const { file, bytes } of files) {
-        const result = await verify(engine, bytes, { file, microBatch })
+        const result = await verify(engine, bytes, { file, microBatch, dtype: dtype as Precision })
         console.log(json ? JSON.stringify(result) : table(result))
         if (!result.ok) failed++
       }

@@ -1,7 +1,7 @@
 // Records dispatches into one compute pass of one encoder for as long as nothing forces a submit.
 import { BufferUsage, MAP_READ } from './device.js'
 import type { Stats } from './stats.js'
-import type { Tensor } from './tensor.js'
+import { bytesOf, type Tensor } from './tensor.js'
 import { pieces } from './textures.js'
 import type { Workgroups } from '../kernels/kernel.js'
 
@@ -36,7 +36,7 @@ export class Commands {
 
   /** Copies elements of `from` over those of `to` that start at element `at`. */
   copy(from: Tensor, to: Tensor, at = 0): void {
-    this.outsidePass().copyBufferToBuffer(from.storage.buffer, from.offset, to.storage.buffer, to.offset + at * 4, from.bytes)
+    this.outsidePass().copyBufferToBuffer(from.storage.buffer, from.offset, to.storage.buffer, to.offset + bytesOf(at, to.dtype), from.bytes)
   }
 
   clear(tensor: Tensor): void {
@@ -54,7 +54,7 @@ export class Commands {
   /** Host write. Recorded commands are submitted first: `writeBuffer` overtakes what is not yet submitted. */
   write(tensor: Tensor, data: ArrayBufferView, at = 0): void {
     this.submit()
-    this.device.queue.writeBuffer(tensor.storage.buffer, tensor.offset + at * 4, data.buffer as ArrayBuffer, data.byteOffset, data.byteLength)
+    this.device.queue.writeBuffer(tensor.storage.buffer, tensor.offset + bytesOf(at, tensor.dtype), data.buffer as ArrayBuffer, data.byteOffset, data.byteLength)
     this.stats.writes++
   }
 

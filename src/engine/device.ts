@@ -1,4 +1,5 @@
 // Asks a GPU object for an adapter and a device with all that the adapter offers, and keeps the errors that nobody caught.
+import type { MatrixKind } from '../kernels/matmul.js'
 
 /** The WebGPU specification's usage bits; the global constants exist in browsers only. */
 export const BufferUsage = { MAP_READ: 0x1, COPY_SRC: 0x4, COPY_DST: 0x8, UNIFORM: 0x40, STORAGE: 0x80, QUERY_RESOLVE: 0x200 } as const
@@ -16,7 +17,7 @@ const RAISED_LIMITS = [
 ] as const
 
 /** Features that are used where the adapter has them. */
-const WANTED_FEATURES = ['shader-f16', 'subgroups', 'timestamp-query', 'chromium-experimental-subgroup-matrix']
+const WANTED_FEATURES = ['shader-f16', 'subgroups', 'timestamp-query', 'subgroup-size-control', 'chromium-experimental-subgroup-matrix']
 
 export interface OpenDevice {
   readonly adapter: GPUAdapter
@@ -47,6 +48,23 @@ export function isSoftware(info: GPUAdapterInfo): boolean {
 /** Threads of every subgroup; undefined where it varies or where the device has no subgroups. */
 export function subgroupSize(device: GPUDevice, { subgroupMinSize, subgroupMaxSize }: GPUAdapterInfo): number | undefined {
   return device.features.has('subgroups' as GPUFeatureName) && subgroupMinSize === subgroupMaxSize ? subgroupMinSize : undefined
+}
+
+/** What Dawn lists of subgroup matrices; not yet in the types of WebGPU. */
+interface MatrixConfig {
+  componentType: string
+  resultComponentType: string
+  M: number
+  N: number
+  K: number
+}
+
+/** The kinds of subgroup matrices with sums in float32; none where the device lacks what their kernel needs. */
+export function subgroupMatrices({ features }: GPUDevice, info: GPUAdapterInfo): MatrixKind[] {
+  const needed = ['chromium-experimental-subgroup-matrix', 'subgroup-size-control', 'subgroups', 'shader-f16'] as GPUFeatureName[]
+  if (!needed.every(name => features.has(name)) || !(info.subgroupMinSize <= 32 && info.subgroupMaxSize >= 32)) return []
+  const { subgroupMatrixConfigs: configs = [] } = info as GPUAdapterInfo & { subgroupMatrixConfigs?: Iterable<MatrixConfig> }
+  return [...configs].flatMap(({ componentType: component, resultComponentType, M: m, N: n, K: k }) => ((component === 'f16' || component === 'f32') && resultComponentType === 'f32' ? [{ component, m, n, k }] : []))
 }
 
 /** Keeps the first uncaptured error and the reason of a loss, so that the next wait can throw them. */

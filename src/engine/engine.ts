@@ -1,13 +1,15 @@
 // The engine: one device with its memory, its compiled kernels, its recorded commands and its tape. It knows no model.
+import { float16ToFloat32, float32ToFloat16 } from '../formats/float16.js'
 import type { Kernel } from '../kernels/kernel.js'
+import type { MatrixKind } from '../kernels/matmul.js'
 import { Commands } from './commands.js'
-import { Faults, isSoftware, openDevice, settled, subgroupSize } from './device.js'
+import { Faults, isSoftware, openDevice, settled, subgroupMatrices, subgroupSize } from './device.js'
 import { dryDevice } from './dry-device.js'
 import { Memory } from './memory.js'
 import { Pipelines } from './pipelines.js'
 import { newStats, type Stats } from './stats.js'
 import { type Backward, type Seeds, Tape } from './tape.js'
-import { type DType, elements, type Shape, type Storage, Tensor } from './tensor.js'
+import { bytesOf, type DType, elements, type Shape, type Storage, Tensor } from './tensor.js'
 import { type Scratch, Textures, TEXTURE_FORMATS } from './textures.js'
 import { Variants } from './variants.js'
 
@@ -38,6 +40,8 @@ export interface AdapterSummary {
   readonly isSoftware: boolean
   /** Threads of every subgroup; undefined where it varies or where there are no subgroups. */
   readonly subgroupSize: number | undefined
+  /** Kinds of subgroup matrices with sums in float32, where subgroups of 32 threads can be asked for. */
+  readonly subgroupMatrices: readonly MatrixKind[]
   /** Largest tensor, bytes. */
   readonly maxTensorBytes: number
 }
@@ -84,6 +88,7 @@ export class Engine {
       features: [...device.features].sort(),
       isSoftware: isSoftware(adapter.info),
       subgroupSize: subgroupSize(device, adapter.info),
+      subgroupMatrices: subgroupMatrices(device, adapter.info),
       maxTensorBytes: Math.min(maxBufferSize, maxStorageBufferBindingSize),
     }
     return new Engine(device, summary, wait, onClose, submitAfter)
@@ -99,12 +104,12 @@ export class Engine {
 
   /** An uninitialised tensor of the innermost open scope, or one that lasts where none is open. */
   tensor(shape: Shape, dtype: DType = 'f32', label = 'tensor'): Tensor {
-    return new Tensor(shape, dtype, this.memory.allocate(this.checked(shape, label) * 4, label))
+    return new Tensor(shape, dtype, this.memory.allocate(this.checked(shape, dtype, label), label))
   }
 
   /** An uninitialised tensor that outlives every scope, until `release` or `close`. */
   lasting(shape: Shape, dtype: DType = 'f32', label = 'tensor'): Tensor {
-    return new Tensor(shape, dtype, this.memory.allocate(this.checked(shape, label) * 4, label, true))
+    return new Tensor(shape, dtype, this.memory.allocate(this.checked(shape, dtype, label), label, true))
   }
 
   /** A lasting tensor that holds `data`; the element type follows the array's. */
@@ -125,11 +130,16 @@ export class Engine {
   write(tensor: Tensor, data: Float32Array | Int32Array | Uint32Array, at = 0): void {
     if (at + data.length > tensor.size) throw new Error(`write: ${data.length} values at ${at} do not fit the ${tensor.size} elements of a tensor of shape [${tensor.shape}]`)
     this.alive()
-    this.commands.write(tensor, data, at)
+    if (tensor.dtype !== 'f16') return this.commands.write(tensor, data, at)
+    if (at !== 0 || data.length !== tensor.size || !(data instanceof Float32Array)) throw new Error(`write: a float16 tensor takes all its elements at once, as Float32Array`)
+    const bits = new Uint16Array(tensor.bytes / 2)
+    bits.set(float32ToFloat16(data))
+    this.commands.write(tensor, bits)
   }
 
   /** Copies all elements of `from` over those of `to` that start at element `at`. */
   copy(from: Tensor, to: Tensor, at = 0): void {
+    if (from.dtype !== to.dtype || (to.dtype === 'f16' && at % 2)) throw new Error(`copy: ${from.dtype} to element ${at} of ${to.dtype}, expected one type, and even elements of f16`)
     if (at + from.size > to.size) throw new Error(`copy: ${from.size} elements at ${at} do not fit into shape [${to.shape}]`)
     this.alive()
     this.commands.copy(from, to, at)
@@ -142,7 +152,8 @@ export class Engine {
 
   /** The elements of a tensor, in row-major order. The copy is recorded at once, so the tensor may die meanwhile. */
   async read(tensor: Tensor): Promise<Float32Array<ArrayBuffer>> {
-    return new Float32Array(await this.readBytes(tensor))
+    const bytes = await this.readBytes(tensor)
+    return tensor.dtype === 'f16' ? float16ToFloat32(new Uint16Array(bytes, 0, tensor.size)) : new Float32Array(bytes)
   }
 
   async readInt32(tensor: Tensor): Promise<Int32Array<ArrayBuffer>> {
@@ -173,7 +184,8 @@ export class Engine {
   /** Records one dispatch. */
   run<Size>(kernel: Kernel<Size>, tensors: Readonly<Record<string, Tensor>>, size: Size): void {
     this.alive()
-    const pipeline = this.pipelines.get(kernel, size)
+    const halves = Object.keys(kernel.bindings).flatMap((name, binding) => (tensors[name]?.dtype === 'f16' ? binding : []))
+    const pipeline = this.pipelines.get(kernel, size, halves)
     const textures = new Map<string, Scratch>()
     for (const name of pipeline.names) {
       const format = TEXTURE_FORMATS[kernel.bindings[name]]
@@ -305,11 +317,18 @@ export class Engine {
     }
   }
 
-  private checked(shape: Shape, label: string): number {
+  /** @throws when the adapter does not have this element type; `label` begins the message */
+  requireDtype(dtype: DType, label: string): void {
+    if (dtype === 'f16' && !this.adapter.features.includes('shader-f16')) throw new Error(`${label}: float16 was asked for, but ${this.adapter.description} has no feature shader-f16 — use float32`)
+  }
+
+  /** Bytes of such a tensor. */
+  private checked(shape: Shape, dtype: DType, label: string): number {
     this.alive()
     const n = elements(shape)
     if (!Number.isInteger(n) || n < 1) throw new Error(`${label}: shape [${shape}] has no elements, expected positive integers`)
-    return n
+    this.requireDtype(dtype, label)
+    return bytesOf(n, dtype)
   }
 
   private alive(): void {

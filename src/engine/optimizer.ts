@@ -39,10 +39,11 @@ export class Adam {
   readonly v: Parameters
   /** The moving average; the values themselves where none is kept. */
   readonly average: Parameters
-  private readonly schedule: Tensor
+  /** Of the coming step; see the shader. The last number is the plain learning rate, for `LossScaler`. */
+  readonly schedule: Tensor
   private readonly broken: Tensor
   private readonly sums: Tensor | undefined
-  private readonly options: Required<AdamOptions>
+  readonly options: Readonly<Required<AdamOptions>>
 
   constructor(
     private readonly engine: Engine,
@@ -54,7 +55,7 @@ export class Adam {
     this.m = values.like('first moments')
     this.v = values.like('second moments')
     this.average = emaRate > 0 ? values.like('moving average', true) : values
-    this.schedule = engine.zeros([5])
+    this.schedule = engine.zeros([7])
     this.broken = engine.from(new Uint32Array([NEVER, NEVER, 0]))
     if (clipNorm > 0) this.sums = engine.zeros([partCount(values.flat.size)])
   }
@@ -62,11 +63,11 @@ export class Adam {
   /**
    * Sends this step's numbers to the GPU; a host write, so it belongs before the step is recorded.
    * @param step 1 for the first
-   * @param factor multiplies the gradients, e.g. 1 / loss scale
+   * @param factor multiplies the gradients
    */
   prepare(step: number, learningRate: number, factor = 1): void {
     const { beta1, beta2, weightDecay } = this.options
-    this.engine.write(this.schedule, new Float32Array([1 - learningRate * weightDecay, learningRate / (1 - beta1 ** step), 1 / Math.sqrt(1 - beta2 ** step), factor, step]))
+    this.engine.write(this.schedule, new Float32Array([1 - learningRate * weightDecay, learningRate / (1 - beta1 ** step), 1 / Math.sqrt(1 - beta2 ** step), factor, step, 0, learningRate]))
   }
 
   /** Records the update with what stands in `gradients`. */
@@ -80,6 +81,7 @@ export class Adam {
     }
     const bound = { schedule, gradients: gradients.flat, values: values.flat, m: m.flat, v: v.flat, average: emaRate > 0 ? average.flat : this.unused, broken }
     engine.run(adam, bound, { count, beta1, beta2, emaRate, atan2: algorithm === 'atan2' })
+    for (const changed of new Set([values, average])) changed.changed()
   }
 
   /** Where the first number that is not finite came up, in all steps so far; undefined where there was none. */
@@ -98,19 +100,19 @@ export class Adam {
 
 /** SignSGD with decay for those rows of an embedding table that a batch touched. */
 export class SparseSignSgd {
-  private readonly schedule: Tensor
+  readonly schedule: Tensor
 
   constructor(
     private readonly engine: Engine,
     readonly table: Tensor,
     private readonly weightDecay: number,
   ) {
-    this.schedule = engine.zeros([2])
+    this.schedule = engine.zeros([3])
   }
 
   /** Sends this step's numbers to the GPU; a host write. */
   prepare(learningRate: number): void {
-    this.engine.write(this.schedule, new Float32Array([1 - learningRate * this.weightDecay, learningRate]))
+    this.engine.write(this.schedule, new Float32Array([1 - learningRate * this.weightDecay, learningRate, 0]))
   }
 
   /**

@@ -1,9 +1,10 @@
 // Named parameters in one flat tensor, so that an optimiser updates all of them in one dispatch.
 import type { Engine } from './engine.js'
-import { elements, type Shape, Tensor } from './tensor.js'
+import { addTo } from './ops/add.js'
+import { bytesOf, elements, type Shape, Tensor } from './tensor.js'
 
-/** Every parameter starts at a multiple of this many elements: WebGPU binds at multiples of 256 bytes. */
-const ALIGNMENT = 64
+/** Every parameter starts at a multiple of this many elements: WebGPU binds at multiples of 256 bytes, and float16 takes two. */
+const ALIGNMENT = 128
 
 /** Where a parameter lies in the flat tensor. */
 interface Place {
@@ -16,19 +17,25 @@ export class Parameters {
   readonly flat: Tensor
   private readonly places = new Map<string, Place>()
   private readonly views = new Map<string, Tensor>()
+  /** Counts changes of the values. */
+  private version = 0
+  private rounded: Parameters | undefined
+  /** Version of the values that were rounded. */
+  private roundedVersion = -1
 
   constructor(
     private readonly engine: Engine,
     readonly shapes: Readonly<Record<string, Shape>>,
-    label = 'parameters',
+    private readonly label = 'parameters',
+    dtype: 'f32' | 'f16' = 'f32',
   ) {
     let size = 0
     for (const [name, shape] of Object.entries(shapes)) {
       this.places.set(name, { shape, start: size })
       size += Math.ceil(elements(shape) / ALIGNMENT) * ALIGNMENT
     }
-    this.flat = engine.zeros([size], 'f32', label)
-    for (const [name, { shape, start }] of this.places) this.views.set(name, new Tensor(shape, 'f32', this.flat.storage, start * 4))
+    this.flat = engine.zeros([size], dtype, label)
+    for (const [name, { shape, start }] of this.places) this.views.set(name, new Tensor(shape, dtype, this.flat.storage, bytesOf(start, dtype)))
   }
 
   get names(): string[] {
@@ -74,5 +81,19 @@ export class Parameters {
     const tensor = this.get(name)
     if (values.length !== tensor.size) throw new Error(`parameters: ${name} has shape [${tensor.shape}], got ${values.length} values`)
     this.engine.write(tensor, values)
+    this.changed()
+  }
+
+  /** To be called by whoever changes values on the GPU. */
+  changed(): void {
+    this.version++
+  }
+
+  /** The same values rounded to float16, as they are now; rounding is recorded when they changed. */
+  half(): Parameters {
+    this.rounded ??= new Parameters(this.engine, this.shapes, `${this.label}, float16`, 'f16')
+    if (this.roundedVersion !== this.version) addTo(this.engine, this.rounded.flat, this.flat, false)
+    this.roundedVersion = this.version
+    return this.rounded
   }
 }

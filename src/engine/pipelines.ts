@@ -1,4 +1,5 @@
 // Compiled pipelines and bind groups, each made once: pipelines by kernel and constants, bind groups by the tensors they bind.
+import { storedAsHalf } from '../kernels/half.js'
 import { type Kernel, shaderText } from '../kernels/kernel.js'
 import { BufferUsage } from './device.js'
 import type { Stats } from './stats.js'
@@ -27,9 +28,10 @@ export class Pipelines {
     private readonly stats: Stats,
   ) {}
 
-  get<Size>(kernel: Kernel<Size>, size: Size): Pipeline {
+  /** @param halves numbers of the bindings that are stored as float16 */
+  get<Size>(kernel: Kernel<Size>, size: Size, halves: readonly number[] = []): Pipeline {
     const constants = kernel.constants(size)
-    const key = `${kernel.name} ${numbers(constants)} ${numbers(kernel.lines?.(size))}`
+    const key = `${kernel.name} ${numbers(constants)} ${numbers(kernel.lines?.(size))}${halves.length ? ` f16 ${halves}` : ''}`
     const found = this.made.get(key)
     if (found) return found
     for (const [name, value] of Object.entries(constants)) {
@@ -52,7 +54,7 @@ export class Pipelines {
     const pipeline = this.device.createComputePipeline({
       label: kernel.name,
       layout: this.device.createPipelineLayout({ bindGroupLayouts: [layout] }),
-      compute: { module: this.module(kernel.name, shaderText(kernel, size)), entryPoint: 'main', constants },
+      compute: { module: this.module(kernel.name, this.text(kernel, size, halves)), entryPoint: 'main', constants },
     })
     this.stats.pipelines++
     const entry: Pipeline = { pipeline, layout, names, hasParameters, groups: new Map() }
@@ -106,6 +108,16 @@ export class Pipelines {
       this.parameters.set(key, buffer)
     }
     return buffer
+  }
+
+  private text<Size>(kernel: Kernel<Size>, size: Size, halves: readonly number[]): string {
+    const text = shaderText(kernel, size)
+    if (!halves.length) return text
+    try {
+      return storedAsHalf(text, halves)
+    } catch (error) {
+      throw new Error(`${kernel.name}: ${(error as Error).message}`)
+    }
   }
 
   private module(label: string, code: string): GPUShaderModule {

@@ -163,14 +163,14 @@ class Sums {
     if (!sum) {
       if (typeof gradient !== 'function') this.set(x, gradient)
       else {
-        const fresh = this.engine.tensor(x.shape)
+        const fresh = this.engine.tensor(x.shape, x.dtype)
         gradient(fresh, false)
         this.set(x, fresh)
       }
     } else if (this.uses.get(sum) === 1) {
       this.write(gradient, sum, true)
     } else {
-      const copy = this.engine.tensor(x.shape)
+      const copy = this.engine.tensor(x.shape, x.dtype)
       addTo(this.engine, copy, sum, false)
       this.write(gradient, copy, true)
       this.drop(x)

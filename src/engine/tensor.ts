@@ -1,7 +1,7 @@
 // A tensor: a shape over a range of a GPU buffer. It holds no operations and no gradient; see ops/ and tape.ts.
 
-/** Element types; each takes four bytes. */
-export type DType = 'f32' | 'i32' | 'u32'
+/** Element types of four bytes, and float16 of two. Kernels compute float32 from both floats; the host reads and writes float32. */
+export type DType = 'f32' | 'i32' | 'u32' | 'f16'
 
 export type Shape = readonly number[]
 
@@ -23,8 +23,9 @@ export class Tensor {
     return elements(this.shape)
   }
 
+  /** Size in memory, a multiple of 4. */
   get bytes(): number {
-    return this.size * 4
+    return bytesOf(this.size, this.dtype)
   }
 
   /** The same elements under another shape of equal size. */
@@ -41,6 +42,11 @@ export interface Storage {
   readonly bytes: number
   /** Outlives every scope. */
   readonly lasting: boolean
+}
+
+/** What `count` elements take, rounded up to a multiple of 4, as buffers are bound and copied. */
+export function bytesOf(count: number, dtype: DType): number {
+  return dtype === 'f16' ? 4 * Math.ceil(count / 2) : 4 * count
 }
 
 export function elements(shape: Shape): number {

@@ -1,4 +1,5 @@
 // Safetensors files as named typed arrays and back, checked byte by byte; which names a model wants is not known here.
+import { float16ToFloat32 } from './float16.js'
 
 /** Element types of the format that this project reads and writes. */
 export type SafetensorsDtype = keyof typeof arrays
@@ -161,18 +162,7 @@ export function toFloat32({ dtype, data }: StoredTensor): Float32Array {
     for (let i = 0; i < bits.length; i++) bits[i] = (data as Uint16Array)[i] << 16
     return new Float32Array(bits.buffer)
   }
-  const out = new Float32Array(data.length)
-  for (let i = 0; i < out.length; i++) out[i] = dtype === 'F16' ? float16((data as Uint16Array)[i]) : Number(data[i])
-  return out
-}
-
-/** The value of IEEE 754 binary16 bits. */
-function float16(bits: number): number {
-  const sign = bits & 0x8000 ? -1 : 1
-  const exponent = (bits >> 10) & 31
-  const fraction = bits & 1023
-  if (exponent === 31) return fraction ? NaN : sign * Infinity
-  return exponent === 0 ? sign * fraction * 2 ** -24 : sign * (1024 + fraction) * 2 ** (exponent - 25)
+  return dtype === 'F16' ? float16ToFloat32(data as Uint16Array) : Float32Array.from(data as ArrayLike<number | bigint>, Number)
 }
 
 function parseHeader(bytes: Uint8Array): Record<string, unknown> | undefined {

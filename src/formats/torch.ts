@@ -1,4 +1,5 @@
 // Files of PyTorch's torch.save as named tensors and back: a zip of raw storages and a pickle that only an allow-list may name.
+import { float32ToFloat16 } from './float16.js'
 import { type Globals, type PickleGlobal, readPickle } from './pickle.js'
 import type { SafetensorsData, SafetensorsDtype, StoredTensor } from './safetensors.js'
 import { readZip, writeZip } from './zip.js'
@@ -180,32 +181,13 @@ function isZip(bytes: Uint8Array): boolean {
 export function fromFloat32(values: Float32Array, shape: readonly number[], dtype: 'F32' | 'F16' | 'BF16'): StoredTensor {
   if (dtype === 'F32') return { dtype, shape: [...shape], data: values }
   const bits = new Uint32Array(values.buffer, values.byteOffset, values.length)
-  const data = new Uint16Array(values.length)
-  const round = dtype === 'F16' ? float16Bits : bfloat16Bits
-  for (let i = 0; i < data.length; i++) data[i] = round(bits[i])
+  const data = dtype === 'F16' ? float32ToFloat16(values) : new Uint16Array(values.length).map((_, i) => bfloat16Bits(bits[i]))
   return { dtype, shape: [...shape], data }
 }
 
 function bfloat16Bits(bits: number): number {
   if ((bits & 0x7fffffff) > 0x7f800000) return (bits >>> 16) | 0x40
   return (bits + 0x7fff + ((bits >>> 16) & 1)) >>> 16
-}
-
-function float16Bits(bits: number): number {
-  const sign = (bits >>> 16) & 0x8000
-  const size = bits & 0x7fffffff
-  if (size > 0x7f800000) return sign | 0x7e00
-  // From 65520 on the nearest is 65536, which float16 does not have.
-  if (size >= 0x477ff000) return sign | 0x7c00
-  if (size >= 0x38800000) return sign | ((size - 0x38000000 + 0xfff + ((size >>> 13) & 1)) >>> 13)
-  // Below 2^-14: multiples of 2^-24.
-  const shift = 126 - (size >>> 23)
-  if (shift > 24) return sign
-  const fraction = (size & 0x7fffff) | 0x800000
-  const half = 1 << (shift - 1)
-  const kept = fraction >>> shift
-  const rest = fraction & (2 * half - 1)
-  return sign | (kept + (rest > half || (rest === half && kept & 1) ? 1 : 0))
 }
 
 /** What a pickle of tensors may name. */

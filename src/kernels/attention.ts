@@ -15,6 +15,8 @@ export interface AttentionSize {
   length: number
   heads: number
   headDim: number
+  /** Tensors are float16. */
+  half?: boolean
 }
 
 const rows = ({ batch, length, heads }: AttentionSize) => batch * length * heads

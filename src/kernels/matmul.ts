@@ -1,6 +1,8 @@
 // Matrix products of row-major matrices: plain, with either operand transposed, batched, summed over the batch, accumulated.
 import plain from '../../shaders/matmul.wgsl'
 import subgroup from '../../shaders/matmul_subgroup.wgsl'
+import subgroupMatrix from '../../shaders/matmul_subgroup_matrix.wgsl'
+import loads from '../../shaders/matmul_tile_loads.wgsl'
 import tiled from '../../shaders/matmul_tiled.wgsl'
 import texels from '../../shaders/matmul_texels.wgsl'
 import vec4 from '../../shaders/matmul_vec4.wgsl'
@@ -26,6 +28,9 @@ export interface MatmulSize {
   sharedB?: boolean
   /** Add to c instead of overwriting it. */
   accumulate?: boolean
+  /** The operand is stored as float16. */
+  halfA?: boolean
+  halfB?: boolean
 }
 
 /** Threads of a workgroup along n and m, and rows and columns that each thread keeps in registers. */
@@ -96,27 +101,20 @@ export interface WorkgroupTile {
   partsN: number
 }
 
+/** Where every row in memory is a multiple of four long, four neighbours are one vec4f. */
+function vectors({ m, n, k, transposeA = false, transposeB = false }: MatmulSize): Record<string, string> {
+  const [a, b] = [(transposeA ? m : k) % 4 === 0, (transposeB ? k : n) % 4 === 0]
+  return { VECTOR_A: `${a}`, VECTOR_B: `${b}`, A: a ? 'vec4f' : 'f32', B: b ? 'vec4f' : 'f32' }
+}
+
 /** For GPUs: tiles in workgroup memory; see the shader. With `splits` c is (splits, batch, m, n). */
 export const matmulTiled = defineKernel<MatmulSize & { tile: WorkgroupTile; splits: number }>({
   name: 'matmul_tiled',
-  source: tiled,
+  source: `${loads}\n${tiled}`,
   bindings,
   parameters: size => ({ ...parameters(size), splits: size.splits }),
   constants: () => ({}),
-  lines: ({ m, n, k, transposeA = false, transposeB = false, tile: { lanesM, lanesN, partsM, partsN } }) => {
-    // Where every row in memory is a multiple of four long, four neighbours are one vec4f.
-    const [vectorA, vectorB] = [(transposeA ? m : k) % 4 === 0, (transposeB ? k : n) % 4 === 0]
-    return {
-      LANES_M: lanesM,
-      LANES_N: lanesN,
-      PARTS_M: partsM,
-      PARTS_N: partsN,
-      VECTOR_A: `${vectorA}`,
-      VECTOR_B: `${vectorB}`,
-      A: vectorA ? 'vec4f' : 'f32',
-      B: vectorB ? 'vec4f' : 'f32',
-    }
-  },
+  lines: ({ tile: { lanesM, lanesN, partsM, partsN }, ...size }) => ({ LANES_M: lanesM, LANES_N: lanesN, PARTS_M: partsM, PARTS_N: partsN, ...vectors(size) }),
   workgroups: size => tiles({ ...size, batch: (size.batch ?? 1) * size.splits }, size.tile.lanesM * size.tile.partsM * 4, size.tile.lanesN * size.tile.partsN * 4),
 })
 
@@ -146,3 +144,26 @@ export function matmulTexels({ transposeA = false, transposeB = false, m, n, k }
 }
 
 const texelKernels = new Map<string, Kernel<MatmulSize>>()
+
+/** A kind of subgroup matrix that an adapter offers: operands (m, k) and (k, n) of this type, sums in float32. */
+export interface MatrixKind {
+  component: 'f16' | 'f32'
+  m: number
+  n: number
+  k: number
+}
+
+/** Absent from the package for browsers. */
+export const hasMatrices = Boolean(subgroupMatrix)
+
+/** For GPUs with subgroup matrices and subgroups of 32: four subgroups, each with span × span results. With `splits` as `matmulTiled`. */
+export const matmulSubgroupMatrix = defineKernel<MatmulSize & { kind: MatrixKind; span: number; splits: number }>({
+  name: 'matmul_subgroup_matrix',
+  source: `enable f16;\nenable subgroups;\nenable subgroup_size_control;\nenable chromium_experimental_subgroup_matrix;\n${loads}\n${subgroupMatrix}`,
+  bindings,
+  parameters: size => ({ ...parameters(size), splits: size.splits }),
+  constants: () => ({}),
+  // Tiles of both operands and results within the 16 KiB of workgroup memory that every adapter has.
+  lines: ({ kind, span, ...size }) => ({ SPAN: span, DEPTH: span > 32 || kind.component === 'f32' ? 16 : 32, SIZE_M: kind.m, SIZE_N: kind.n, SIZE_K: kind.k, Element: kind.component, ...vectors(size) }),
+  workgroups: size => tiles({ ...size, batch: (size.batch ?? 1) * size.splits }, 2 * size.span, 2 * size.span),
+})

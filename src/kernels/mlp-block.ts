@@ -18,6 +18,8 @@ export interface MlpBlockSize {
   epsilon: number
   /** Leaves [gate | up] and silu(gate) · up in `gatesUps` and `activated`. */
   keeps: boolean
+  /** Tensors are float16. */
+  half?: boolean
 }
 
 const flags = ({ epsilon }: MlpBlockSize) => ({ TEXELS_PER_ROW, EPSILON: String(epsilon) })

@@ -41,7 +41,7 @@ export class Slots {
     readonly first = 0,
   ) {
     const { engine, config, length } = model
-    this.carry = model.carryOf(state => engine.lasting([count, length, config.hidden], 'f32', `carry ${state}`))
+    this.carry = model.carryOf(state => engine.lasting([count, length, config.hidden], model.dtype, `carry ${state}`))
     this.steps = engine.zeros([count], 'u32')
     this.halted = engine.from(new Uint32Array(count).fill(1))
     this.inputs = engine.zeros([count, config.cells], 'i32')

@@ -3,7 +3,7 @@ import type { Engine } from '../engine/index.js'
 import { parseSafetensors, type StoredTensor, toFloat32, writeSafetensors } from '../formats/safetensors.js'
 import { fromFloat32, isTorch, type readTorch } from '../formats/torch.js'
 import { checkConfig, DEFAULTS, innerWidth, slotCount, type TrmConfig } from './config.js'
-import { parameterShapes, Trm } from './model.js'
+import { parameterShapes, type Precision, Trm } from './model.js'
 import { architectureOfTensors, configFromOfficial, configToOfficial, OFFICIAL_FIELDS, officialStart, officialTensor, PUZZLE_TABLE } from './official.js'
 import { netsOf, scheduleOf } from './schedules.js'
 
@@ -38,6 +38,8 @@ export interface CheckpointOptions {
   config?: Partial<TrmConfig>
   /** What counts for fields that neither `config` nor the file tells. */
   fallback?: Partial<TrmConfig>
+  /** How the model is to store its activations. Default f32. */
+  dtype?: Precision
 }
 
 /** The configuration that a checkpoint names in its metadata, and its other metadata. */
@@ -90,7 +92,7 @@ export function writeCheckpoint({ config, tensors, metadata }: Checkpoint): Uint
  */
 export function loadCheckpoint(engine: Engine, bytes: Uint8Array, name = 'checkpoint', options: CheckpointOptions = {}): Trm {
   const { config, tensors } = readCheckpoint(bytes, name, options)
-  const model = Trm.empty(engine, config)
+  const model = Trm.empty(engine, config, options.dtype)
   loadTensors(model, tensors, name)
   return model
 }

@@ -2,7 +2,7 @@
 import type { Engine } from '../engine/index.js'
 import { megabytes, TooLarge } from '../engine/memory.js'
 import type { TrmConfig } from './config.js'
-import { Trm } from './model.js'
+import { type Precision, Trm } from './model.js'
 import { Trainer, type TrainerOptions } from './trainer.js'
 
 export interface MemoryPlan {
@@ -17,6 +17,8 @@ export interface MemoryPlan {
 export interface MemoryOptions extends TrainerOptions {
   /** Bytes that all tensors together may take; WebGPU does not tell how many there are. Default: no limit but that of a single tensor. */
   memoryLimit?: number
+  /** How the model stores its activations. Default f32. */
+  dtype?: Precision
 }
 
 /**
@@ -47,9 +49,9 @@ class Misfit {
   ) {}
 }
 
-function attempt(engine: Engine, config: TrmConfig, { memoryLimit = Infinity, ...options }: MemoryOptions, microBatch: number): MemoryPlan | Misfit {
+function attempt(engine: Engine, config: TrmConfig, { memoryLimit = Infinity, dtype, ...options }: MemoryOptions, microBatch: number): MemoryPlan | Misfit {
   const dry = engine.dryRun()
-  const model = Trm.empty(dry, config)
+  const model = Trm.empty(dry, config, dtype)
   const fixed = dry.stats.bytes
   try {
     const trainer = new Trainer(model, { ...options, microBatch })

@@ -5,10 +5,13 @@ import { gatherBackward } from '../kernels/gather.js'
 import { columnSums } from '../kernels/column-sums.js'
 import { ropeTable } from '../kernels/rope.js'
 import {
-  add, attention, type Engine, firstPosition, linear, mlpBlock, Parameters, Random, rmsnorm, rope, type Shape, type Tensor, truncatedNormal,
+  add, attention, type DType, type Engine, firstPosition, linear, mlpBlock, Parameters, Random, rmsnorm, rope, type Shape, type Tensor, truncatedNormal,
 } from '../engine/index.js'
 import { checkConfig, innerWidth, lengthOf, slotCount, type TrmConfig } from './config.js'
 import { type Net, netsOf, type Schedule, scheduleOf } from './schedules.js'
+
+/** How activations and operands of products are stored; sums, norms, losses and the trained values are float32 in any case. */
+export type Precision = Extract<DType, 'f32' | 'f16'>
 
 /** The carry of one supervision step to the next, each of shape (batch, L, hidden). */
 export interface Carry {
@@ -41,6 +44,7 @@ export class Trm {
     readonly config: Readonly<TrmConfig>,
     /** What the network computes with; a moving average may stand in for the trained values. */
     readonly parameters: Parameters,
+    readonly dtype: Precision,
     kept?: Trm,
   ) {
     const { hidden, heads, puzzles, puzzleWidth, positions, tokenMixing, ropeTheta } = config
@@ -53,15 +57,16 @@ export class Trm {
     this.ropeTable = kept ? kept.ropeTable : turns ? engine.from(ropeTable(this.length, hidden / heads, ropeTheta), [this.length, hidden / heads / 2, 2]) : undefined
   }
 
-  /** A model of zeros. */
-  static empty(engine: Engine, config: TrmConfig): Trm {
+  /** A model of zeros. @throws on a configuration that cannot be, and for float16 where the adapter does not have it */
+  static empty(engine: Engine, config: TrmConfig, dtype: Precision = 'f32'): Trm {
     const checked = checkConfig(config)
-    return new Trm(engine, checked, new Parameters(engine, parameterShapes(checked)))
+    engine.requireDtype(dtype, 'model')
+    return new Trm(engine, checked, new Parameters(engine, parameterShapes(checked)), dtype)
   }
 
   /** A model with random initial values. The same seed gives the same values everywhere. */
-  static create(engine: Engine, config: TrmConfig, { seed = 0 }: { seed?: number } = {}): Trm {
-    const model = Trm.empty(engine, config)
+  static create(engine: Engine, config: TrmConfig, { seed = 0, dtype = 'f32' }: { seed?: number; dtype?: Precision } = {}): Trm {
+    const model = Trm.empty(engine, config, dtype)
     const random = new Random(seed)
     for (const [name, shape] of Object.entries(model.parameters.shapes)) {
       // Linear weights: 1 / sqrt(in); embeddings: 1 / sqrt(hidden); the halting head starts at "do not halt".
@@ -74,14 +79,14 @@ export class Trm {
 
   /** The same model computing with other values of its parameters, e.g. their moving average. */
   withParameters(parameters: Parameters): Trm {
-    return new Trm(this.engine, this.config, parameters, this)
+    return new Trm(this.engine, this.config, parameters, this.dtype, this)
   }
 
   /** The same model thinking to another depth. @throws on one that its architecture cannot have */
   withDepth(depth: Pick<TrmConfig, 'cycles' | 'latentSteps'>): Trm {
     const config = checkConfig({ ...this.config, ...depth })
     if (config.cycles !== depth.cycles || config.latentSteps !== depth.latentSteps) throw new Error(`config: a ${config.architecture} has no other depth than ${config.cycles} × ${config.latentSteps}`)
-    return new Trm(this.engine, config, this.parameters, this)
+    return new Trm(this.engine, config, this.parameters, this.dtype, this)
   }
 
   /** A value for each state of the carry. */
@@ -89,8 +94,14 @@ export class Trm {
     return Object.fromEntries(this.schedule.states.map(state => [state, make(state)])) as Carry
   }
 
+  /** What the network computes with: the halting head in float32, the others rounded as `dtype` says. */
   private weight(name: string): Tensor {
-    return this.parameters.get(name)
+    return (this.dtype === 'f16' && !name.startsWith('haltHead.') ? this.parameters.half() : this.parameters).get(name)
+  }
+
+  /** The tensors whose gradients train the parameters, in their order. */
+  get weights(): Tensor[] {
+    return this.parameters.names.map(name => this.weight(name))
   }
 
   /**
@@ -108,7 +119,7 @@ export class Trm {
     // With learned positions the sum of two embeddings is brought back to unit variance: 1 / sqrt(2), as rounded in the published code.
     const factor = Math.sqrt(hidden) * (learned ? 0.707106781 : 1)
     const size = { batch, length: cells, prefix, width: hidden, vocabulary, puzzleWidth, hasPositions: learned !== undefined, factor }
-    const x = engine.tensor([batch, length, hidden])
+    const x = engine.tensor([batch, length, hidden], this.dtype)
     engine.run(inputEmbedding, { ids: inputs, tokens, puzzles: puzzleRows ?? tokens, positions: learned ?? tokens, x }, size)
     const sources = [tokens, ...(puzzleRows ? [puzzleRows] : []), ...(learned ? [learned] : [])]
     return engine.record(x, sources, dx =>
@@ -194,8 +205,8 @@ export class Trm {
   /** Reads the heads off an answer. */
   heads(y: Tensor): Heads {
     const { engine } = this
-    const logits = linear(engine, y, this.weight('head'))
-    const q = add(engine, linear(engine, firstPosition(engine, y), this.weight('haltHead.weight')), this.weight('haltHead.bias'))
+    const logits = linear(engine, y, this.weight('head'), 'f32')
+    const q = add(engine, linear(engine, firstPosition(engine, y, 'f32'), this.weight('haltHead.weight')), this.weight('haltHead.bias'))
     return { logits, q }
   }
 }

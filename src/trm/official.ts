@@ -39,7 +39,7 @@ const IGNORED: Record<string, readonly unknown[] | undefined> = {
   batch_size: undefined,
   no_ACT_continue: [true],
   causal: [false],
-  forward_dtype: ['float32', 'bfloat16'],
+  forward_dtype: ['float32', 'bfloat16', 'float16'],
 }
 
 /**

@@ -6,6 +6,7 @@ import { parseSafetensors, type StoredTensor, writeSafetensors } from '../format
 import type { Slots } from './act.js'
 import { loadTensors, readCheckpointConfig, saveCheckpoint } from './checkpoint.js'
 import type { TrmConfig } from './config.js'
+import type { Precision } from './model.js'
 import { type Trainer, TRAINER_DEFAULTS, type TrainerOptions } from './trainer.js'
 
 /** What the metadata entry `training` of the file says, as JSON. */
@@ -19,6 +20,8 @@ interface Written {
   sampler: BatchesState
   /** Fingerprint of the training split. */
   data: string
+  /** Element type of the activations; absent in files from before there was a choice: f32. */
+  dtype?: Precision
   /** Kernels that ran where there is a choice: "family class" to variant. */
   variants: Record<string, string>
   adapter: string
@@ -35,6 +38,9 @@ export interface TrainingState extends Omit<Written, 'version'> {
 }
 
 const OPTIONS = [...Object.keys(TRAINER_DEFAULTS), 'batchSize', 'microBatch'] as (keyof TrainerOptions)[]
+
+/** Name of the loss scaler's state in the file. */
+const LOSS_SCALE_STATE = 'training.lossScale'
 
 /** What a chunk of slots holds between two steps, by name. */
 const slotTensors = ({ carry, steps, halted, inputs, labels, puzzleIds }: Slots): Record<string, Tensor> => ({ ...carry, steps, halted, inputs, labels, puzzleIds })
@@ -59,13 +65,14 @@ export async function saveTraining(
   batches: TrainingBatches,
   { data, known = {}, metadata = {} }: { data: string; known?: Readonly<Record<string, string>>; metadata?: Readonly<Record<string, string>> },
 ): Promise<Uint8Array<ArrayBuffer>> {
-  const { model, chunks, options, step } = trainer
+  const { model, chunks, options, step, lossScaler } = trainer
   const { engine } = model
   const written: Written = {
     version: 1,
     step,
     options: Object.fromEntries(OPTIONS.map(name => [name, options[name]])) as unknown as Written['options'],
     sampler: batches.state,
+    dtype: model.dtype,
     data,
     variants: sorted({ ...known, ...engine.variants.used }),
     adapter: engine.adapter.description,
@@ -77,13 +84,15 @@ export async function saveTraining(
   for (const [name, { shape, dtype }] of Object.entries(slotTensors(chunks[0]))) {
     const all = [options.batchSize, ...shape.slice(1)]
     const size = all.reduce((a, b) => a * b)
-    const data = dtype === 'f32' ? new Float32Array(size) : new Int32Array(size)
+    const isFloat = dtype === 'f32' || dtype === 'f16'
+    const data = isFloat ? new Float32Array(size) : new Int32Array(size)
     for (const chunk of chunks) {
       const tensor = slotTensors(chunk)[name]
-      data.set(dtype === 'f32' ? await engine.read(tensor) : await engine.readInt32(tensor), (chunk.first * size) / options.batchSize)
+      data.set(isFloat ? await engine.read(tensor) : await engine.readInt32(tensor), (chunk.first * size) / options.batchSize)
     }
-    tensors.set(`training.slots.${name}`, { dtype: dtype === 'f32' ? 'F32' : 'I32', shape: all, data })
+    tensors.set(`training.slots.${name}`, { dtype: isFloat ? 'F32' : 'I32', shape: all, data })
   }
+  if (lossScaler) tensors.set(LOSS_SCALE_STATE, { dtype: 'F32', shape: [...lossScaler.state.shape], data: await engine.read(lossScaler.state) })
   return writeSafetensors(tensors, described) as Uint8Array<ArrayBuffer>
 }
 
@@ -107,10 +116,10 @@ export function readTraining(bytes: Uint8Array, name = 'training state'): Traini
   }
   const isObject = (value: unknown) => typeof value === 'object' && value !== null && !Array.isArray(value)
   if (!isObject(record) || record.version !== 1) damaged(`has version ${record?.version}, expected 1`)
-  const { step, options, sampler, data, variants, adapter } = record
+  const { step, options, sampler, data, dtype = 'f32', variants, adapter } = record
   if (!Number.isSafeInteger(step) || step < 0) damaged(`says ${step} steps were done`)
   if (!isObject(options) || !isObject(sampler) || !isObject(variants) || typeof data !== 'string') damaged('lacks options, sampler, variants or data')
-  return { name, step, options, sampler, data, variants, adapter, config: readCheckpointConfig(bytes, name).config, tensors, metadata: others }
+  return { name, step, options, sampler, data, dtype, variants, adapter, config: readCheckpointConfig(bytes, name).config, tensors, metadata: others }
 }
 
 /**
@@ -120,7 +129,7 @@ export function readTraining(bytes: Uint8Array, name = 'training state'): Traini
  * @throws when the state is of other data, another configuration or other options; nothing is overwritten then
  */
 export function restoreTraining(trainer: Trainer, dataset: Dataset, state: TrainingState, { data, epochsPerPass = 1 }: { data: string; epochsPerPass?: number }): TrainingBatches {
-  const { model, chunks, options } = trainer
+  const { model, chunks, options, lossScaler } = trainer
   const { engine } = model
   const { name, sampler } = state
   const refuse = (what: string, theirs: unknown, ours: unknown): never => {
@@ -133,6 +142,7 @@ export function restoreTraining(trainer: Trainer, dataset: Dataset, state: Train
     }
   }
   compare(state.config, model.config, [...new Set([...Object.keys(state.config), ...Object.keys(model.config)])])
+  compare({ dtype: 'f32', ...state }, model, ['dtype'])
   // Without a cosine and a curriculum the schedule's length says nothing, and a run may be made longer.
   const scheduled = options.minLearningRateRatio !== 1 || options.curriculum.length > 0
   compare({ ...TRAINER_DEFAULTS, ...state.options }, options, OPTIONS.filter(field => field !== 'microBatch' && (field !== 'totalSteps' || scheduled)))
@@ -146,8 +156,10 @@ export function restoreTraining(trainer: Trainer, dataset: Dataset, state: Train
     return stored.data as Float32Array | Int32Array
   }
   const parts = Object.entries(optimizerTensors(trainer)).flatMap(([part, values]) => values.names.map(parameter => ({ values, parameter, data: take(`training.${part}.${parameter}`, 'F32', values.shapes[parameter]) as Float32Array })))
-  const slots = Object.entries(slotTensors(chunks[0])).map(([tensor, { shape, dtype }]) => ({ tensor, dtype, data: take(`training.slots.${tensor}`, dtype === 'f32' ? 'F32' : 'I32', [options.batchSize, ...shape.slice(1)]) }))
+  const slots = Object.entries(slotTensors(chunks[0])).map(([tensor, { shape, dtype }]) => ({ tensor, dtype, data: take(`training.slots.${tensor}`, dtype === 'f32' || dtype === 'f16' ? 'F32' : 'I32', [options.batchSize, ...shape.slice(1)]) }))
+  const scaling = lossScaler && (take(LOSS_SCALE_STATE, 'F32', lossScaler.state.shape) as Float32Array)
   loadTensors(model, state.tensors, name)
+  if (scaling) engine.write(lossScaler!.state, scaling)
   for (const { values, parameter, data } of parts) values.write(parameter, data)
   for (const { tensor, dtype, data } of slots) {
     const width = data.length / options.batchSize

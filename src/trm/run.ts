@@ -1,7 +1,9 @@
 // The settings of a training run under the published code's names: defaults, presets, overrides, and what they mean here.
 import type { DatasetMetadata } from '../data/dataset.js'
+import type { AdapterSummary } from '../engine/index.js'
 import type { TrmConfig } from './config.js'
 import { configFromOfficial, officialField } from './official.js'
+import type { Precision } from './model.js'
 import type { TrainOptions } from './train.js'
 import type { Stage } from './trainer.js'
 
@@ -99,9 +101,22 @@ export const presets: Readonly<Record<string, { about: string; settings: RunSett
   },
 }
 
+/** How activations may be stored (`forward_dtype`). */
+export const FORWARD_DTYPES = ['float32', 'float16', 'bfloat16'] as const
+export type ForwardDtype = (typeof FORWARD_DTYPES)[number]
+
+const isForwardDtype = (value: unknown): value is ForwardDtype => FORWARD_DTYPES.includes(value as ForwardDtype)
+
+/** WebGPU has no bfloat16: on GPUs that have float16 this stands in for it, elsewhere float32. */
+export function dtypeOf(forwardDtype: ForwardDtype, { isSoftware, features }: AdapterSummary): Precision {
+  if (forwardDtype === 'bfloat16') return !isSoftware && features.includes('shader-f16') ? 'f16' : 'f32'
+  return forwardDtype === 'float16' ? 'f16' : 'f32'
+}
+
 /** A run's settings made concrete for a dataset. */
 export interface Run {
   config: TrmConfig
+  forwardDtype: ForwardDtype
   options: TrainOptions & { steps: number; seed: number; logInterval: number }
   /** Path of a checkpoint to begin with instead of random values. */
   from: string | undefined
@@ -164,7 +179,8 @@ export function resolveRun(given: Partial<RunSettings>, metadata: DatasetMetadat
   const { load_checkpoint: from } = settings
   if (from !== null && typeof from !== 'string') throw new Error(`config: load_checkpoint is ${JSON.stringify(from)}, expected the path of a checkpoint`)
   if (!isRecord(settings.arch)) throw new Error(`config: arch is ${JSON.stringify(settings.arch)}, expected fields of the model`)
-  const { loss, ...arch } = settings.arch
+  const { loss, forward_dtype: forwardDtype = 'float32', ...arch } = settings.arch
+  if (!isForwardDtype(forwardDtype)) throw new Error(`config: arch.forward_dtype is ${JSON.stringify(forwardDtype)}, expected ${FORWARD_DTYPES.join(', ')}`)
   const lossType = (loss as Record<string, unknown>)?.loss_type
   if (lossType !== 'stablemax_cross_entropy' && lossType !== 'softmax_cross_entropy') throw new Error(`config: arch.loss.loss_type is ${JSON.stringify(lossType)}, expected stablemax_cross_entropy or softmax_cross_entropy`)
   const { optimizer } = settings
@@ -204,6 +220,7 @@ export function resolveRun(given: Partial<RunSettings>, metadata: DatasetMetadat
       logInterval: number('log_interval', 1),
       epochsPerPass: asEpochs && settings.eval_interval !== null ? number('eval_interval', 1) : undefined,
     },
+    forwardDtype,
     from: from ?? undefined,
     evalInterval,
     checkpointInterval,

@@ -29,6 +29,8 @@ export interface TrainingReport extends TrainingMetrics {
   cycles: number
   latentSteps: number
   stepsPerSecond: number
+  /** In float16: the scale of the coming step's loss, and the steps so far that overflowed and were skipped. */
+  lossScale?: { scale: number; skippedSteps: number }
   /** The model with the moving average of its parameters: what to evaluate and to save. */
   averaged: Trm
   trainer: Trainer
@@ -61,6 +63,7 @@ export async function* train(model: Trm, dataset: Dataset, options: TrainOptions
   }
   const save = async (metadata?: Readonly<Record<string, string>>) => saveTraining(trainer, batches, { data: (data ??= await fingerprint(dataset)), known, metadata })
   let [since, sinceStep] = [performance.now(), trainer.step]
+  let skipped = resume ? ((await trainer.lossScaler?.read())?.skippedSteps ?? 0) : 0
   while (trainer.step < steps) {
     const { learningRate } = trainer.rates()
     const { cycles, latentSteps } = trainer.atDepth.config
@@ -69,13 +72,15 @@ export async function* train(model: Trm, dataset: Dataset, options: TrainOptions
     const { step } = trainer
     const isDue = logSeconds === undefined ? step % logInterval === 0 : performance.now() - since >= 1000 * logSeconds
     if (!isDue && step !== steps) continue
-    const [metrics, broken] = await Promise.all([trainer.readMetrics(), trainer.optimizer.firstNotFinite()])
+    const [metrics, broken, lossScale] = await Promise.all([trainer.readMetrics(), trainer.optimizer.firstNotFinite(), trainer.lossScaler?.read()])
     const hint = `lower the learning rate (now ${learningRate}), lengthen the warm-up or clip the gradients`
     if (broken) throw new Error(`train: step ${broken.step} left ${broken.count} numbers that are not finite, the first in the ${broken.what} of ${broken.name} — ${hint}`)
     if (!Number.isFinite(metrics.loss)) throw new Error(`train: the loss is ${metrics.loss} at step ${step} — ${hint}`)
+    if (lossScale?.scale === 1 && lossScale.skippedSteps - skipped === step - sinceStep) throw new Error(`train: in float16 all steps up to ${step} overflowed — ${hint}, or use float32`)
+    skipped = lossScale?.skippedSteps ?? 0
     const now = performance.now()
     const stepsPerSecond = ((step - sinceStep) * 1000) / (now - since)
-    yield { ...metrics, step, totalSteps: steps, learningRate, cycles, latentSteps, stepsPerSecond, averaged: trainer.averaged, trainer, saveTraining: save }
+    yield { ...metrics, step, totalSteps: steps, learningRate, cycles, latentSteps, stepsPerSecond, ...(lossScale && { lossScale }), averaged: trainer.averaged, trainer, saveTraining: save }
     ;[since, sinceStep] = [performance.now(), step]
   }
 }

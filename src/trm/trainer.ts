@@ -1,5 +1,5 @@
 // One optimiser step of deep supervision, recorded without any read-back; micro-batches share it.
-import { Adam, learningRate, SparseSignSgd, type Tensor } from '../engine/index.js'
+import { Adam, learningRate, LossScaler, SparseSignSgd, type Tensor } from '../engine/index.js'
 import { METRICS } from '../kernels/act.js'
 import { type LossType, metricsTensor, type Puzzles, Slots } from './act.js'
 import type { Trm } from './model.js'
@@ -83,6 +83,8 @@ export interface TrainingMetrics {
 export class Trainer {
   readonly options: Required<TrainerOptions>
   readonly optimizer: Adam
+  /** Where the model computes in float16. Its gradients are scaled. */
+  readonly lossScaler: LossScaler | undefined
   readonly chunks: readonly Slots[]
   /** Steps done. */
   step = 0
@@ -119,6 +121,7 @@ export class Trainer {
       this.puzzleIds = engine.zeros([batchSize], 'i32')
       this.puzzleOptimizer = new SparseSignSgd(engine, puzzleTable, puzzleWeightDecay)
     }
+    if (model.dtype === 'f16') this.lossScaler = new LossScaler(engine, this.optimizer, this.puzzleOptimizer)
     this.clock = engine.zeros([2], 'u32')
     this.metrics = metricsTensor(engine)
   }
@@ -170,6 +173,7 @@ export class Trainer {
       if (i > 0) engine.submit()
       engine.scope(() => this.runChunk(chunk, i > 0, inspect))
     })
+    this.lossScaler?.check(...(this.puzzleGradients ? [this.puzzleGradients] : []))
     if (this.puzzleOptimizer) {
       const [only] = this.chunks
       this.puzzleOptimizer.step(this.chunks.length === 1 ? only.puzzleIds : this.puzzleIds!, this.puzzleGradients!)
@@ -186,7 +190,7 @@ export class Trainer {
     const x = model.embed(chunk.inputs, rows)
     model.approach(chunk.carry, x)
     const continueTargets = chunk.continueTargets(x, model)
-    const trained = freezeNetwork ? [] : model.parameters.all()
+    const trained = freezeNetwork ? [] : model.weights
     const targets = freezeNetwork ? [] : optimizer.gradients.all()
     let rowGradients: Tensor | undefined
     if (rows) rowGradients = this.chunks.length === 1 ? this.puzzleGradients! : engine.tensor(rows.shape)
@@ -201,6 +205,7 @@ export class Trainer {
         const outcome = chunk.loss({ logits, q }, loss, 1 / batchSize, continueTargets)
         chunk.halt(q, outcome.results, this.clock, this.metrics, true)
         inspect?.(chunk, { logits, q, ...outcome })
+        this.lossScaler?.scale(outcome.dLogits, outcome.dQ)
         return [[logits, outcome.dLogits], [q, outcome.dQ]] as const
       },
       { into: rowGradients ? [...targets, rowGradients] : targets, accumulate },

@@ -5,7 +5,7 @@ import { METRICS } from '../kernels/act.js'
 import { metricsTensor, type Puzzles, Slots } from './act.js'
 import { loadTensors } from './checkpoint.js'
 import type { TrmConfig } from './config.js'
-import { Trm } from './model.js'
+import { type Precision, Trm } from './model.js'
 import { architectureOf, configFromOfficial, officialStart, officialState, officialTensor, PUZZLE_TABLE } from './official.js'
 import { Trainer } from './trainer.js'
 
@@ -29,6 +29,12 @@ export interface Verification {
 const FLOORS = { forward: 1e-5, gradient: 1e-4, state: 1e-3 }
 /** How many times the rounding noise of a float32 run of the published code is allowed. */
 const NOISE_FACTOR = 50
+/**
+ * With activations in float16 1024 times as much is allowed, an eighth of what its unit of rounding (2⁻¹¹) is above float32's (2⁻²⁴),
+ * but never more than 0.5. Decisions that this rounding can turn, of cells whose two best logits and of slots whose halting logits are that close,
+ * may fall either way; training then goes on with the recorded halting.
+ */
+const HALF = { factor: 1024, most: 0.5 }
 
 interface TrainFields {
   loss_type: string
@@ -49,17 +55,19 @@ export interface VerifyOptions {
   file?: string
   /** Slots computed at a time. */
   microBatch?: number
+  /** How activations are stored. Default f32. */
+  dtype?: Precision
 }
 
 /**
  * Runs the golden's model from its initial weights and batches, and compares all else that the file holds.
  * @throws when the file is no golden
  */
-export async function verify(engine: Engine, bytes: Uint8Array, { file = 'golden', microBatch }: VerifyOptions = {}): Promise<Verification> {
-  const golden = new Golden(bytes, file)
+export async function verify(engine: Engine, bytes: Uint8Array, { file = 'golden', microBatch, dtype = 'f32' }: VerifyOptions = {}): Promise<Verification> {
+  const golden = new Golden(bytes, file, dtype)
   const { fields, train } = golden
   const make = () => {
-    const model = Trm.create(engine, golden.config)
+    const model = Trm.create(engine, golden.config, { dtype })
     loadTensors(model, golden.tensors, file, 'init.')
     return model
   }
@@ -96,7 +104,7 @@ class Golden {
   private readonly noise: Record<string, number>
   private readonly compared = new Set<string>()
 
-  constructor(bytes: Uint8Array, file: string) {
+  constructor(bytes: Uint8Array, file: string, readonly dtype: Precision) {
     const { tensors, metadata } = parseSafetensors(bytes, file)
     this.tensors = tensors
     const json = (name: string) => {
@@ -136,7 +144,8 @@ class Golden {
   }
 
   allowed(name: string, floor: number): number {
-    return Math.max(floor, NOISE_FACTOR * (this.noise[name] ?? 0))
+    const allowed = Math.max(floor, NOISE_FACTOR * (this.noise[name] ?? 0))
+    return this.dtype === 'f16' ? Math.min(HALF.factor * allowed, HALF.most) : allowed
   }
 
   /** Compares a tensor in relative L2 norm; or its norm and samples, where the file of a large model holds only those. */
@@ -162,15 +171,15 @@ class Golden {
     }
   }
 
-  /** Compares integers; the error is how many differ. */
-  exact(name: string, ours: ArrayLike<number>): void {
+  /** Compares integers; the error is how many differ, of which `unsure` may. */
+  exact(name: string, ours: ArrayLike<number>, unsure = 0): void {
     const stored = this.tensors.get(name)
     if (!stored) return
     this.compared.add(name)
     const theirs = stored.data as unknown as ArrayLike<number>
     let differ = Math.abs(theirs.length - ours.length)
     for (let i = 0; i < theirs.length; i++) if (Number(theirs[i]) !== ours[i]) differ++
-    this.row(name, differ, 0)
+    this.row(name, differ, unsure)
   }
 
   /** Predictions may differ only where the golden's logits of both are within the allowed error of the best, times the root mean square of all. */
@@ -182,7 +191,8 @@ class Golden {
     const theirs = stored.data as Int32Array
     const values = logits && toFloat32(logits)
     const vocabulary = logits?.shape.at(-1) ?? 1
-    const close = values ? this.allowed(logitsName, FLOORS.forward) * (l2(values) / Math.sqrt(values.length)) : 0
+    // Both logits err; float16 comes near its limit in deep recursions.
+    const close = values ? (this.dtype === 'f16' ? 2 : 1) * this.allowed(logitsName, FLOORS.forward) * (l2(values) / Math.sqrt(values.length)) : 0
     let wrong = 0
     for (let i = 0; i < theirs.length; i++) {
       if (theirs[i] === ours[i]) continue
@@ -191,6 +201,12 @@ class Golden {
       if (!(gap <= close)) wrong++
     }
     this.row(name, wrong, 0)
+  }
+
+  /** Slots go on as the golden's did. */
+  takeHalting(name: string, { halted, first, count }: Slots, engine: Engine): void {
+    const stored = this.tensors.get(name)
+    if (stored) engine.write(halted, Uint32Array.from(stored.data as ArrayLike<number>).subarray(first, first + count))
   }
 
   row(name: string, error: number, allowed: number): void {
@@ -230,7 +246,10 @@ async function verifyEvaluation(golden: Golden, model: Trm): Promise<void> {
     compareQ(golden, `eval.${k}`, await q)
     golden.predictions(`eval.${k}.preds`, await predictions, `eval.${k}.logits`)
     for (const [state, values] of Object.entries(slots.carry)) golden.compare(`eval.${k}.${officialState(config.architecture, state)}`, await engine.read(values), FLOORS.forward)
-    if (log) compareMetrics(golden, `eval.${k}`, await engine.read(metrics), log, Math.max(golden.allowed(`eval.${k}.logits`, FLOORS.gradient), golden.allowed('loss', FLOORS.gradient)), undecided(cells, [...batch.labels], config, golden.allowed(`eval.${k}.logits`, FLOORS.forward)))
+    if (!log) continue
+    const forward = golden.allowed(`eval.${k}.logits`, FLOORS.forward)
+    const loss = Math.max(golden.allowed(`eval.${k}.logits`, FLOORS.gradient), golden.allowed('loss', FLOORS.gradient))
+    compareMetrics(golden, `eval.${k}`, await engine.read(metrics), log, loss, undecided(golden, cells, [...batch.labels], await q, forward), config)
   }
 }
 
@@ -246,23 +265,28 @@ async function verifyTraining(golden: Golden, trainer: Trainer): Promise<void> {
       golden.row(`train.${step}.lr`, Math.abs(rates.learningRate / log.lr - 1), 1e-6)
       if (model.puzzleTable) golden.row(`train.${step}.puzzle_emb_lr`, Math.abs(rates.puzzleLearningRate / log.puzzle_emb_lr - 1), 1e-6)
     }
+    const scale = (await trainer.lossScaler?.read())?.scale ?? 1
+    const unscaled = (values: Float32Array) => values.map(x => x / scale)
     const reads: { logits: Promise<Float32Array>; q: Promise<Float32Array>; labels: Promise<Int32Array> }[] = []
     trainer.run(batch, (chunk, { logits, q }) => reads.push({ logits: engine.read(logits), q: engine.read(q), labels: engine.readInt32(chunk.labels) }))
     const logits = cellsOf(concat(await Promise.all(reads.map(r => r.logits))), prefix, length, config.vocabulary)
     golden.compare(`train.${step}.logits`, logits, FLOORS.forward)
-    compareQ(golden, `train.${step}`, concat(await Promise.all(reads.map(r => r.q))))
+    const q = concat(await Promise.all(reads.map(r => r.q)))
+    compareQ(golden, `train.${step}`, q)
     const labels = (await Promise.all(reads.map(r => r.labels))).flatMap(a => [...a])
     if (step === 0) {
-      for (const [name, values] of await optimizer.gradients.read()) golden.compare(`grad.${officialTensor(name)}`, values, FLOORS.gradient)
-      if (trainer.puzzleGradients) golden.compare('grad.inner.puzzle_emb.local_weights', await engine.read(trainer.puzzleGradients), FLOORS.gradient)
+      for (const [name, values] of await optimizer.gradients.read()) golden.compare(`grad.${officialTensor(name)}`, unscaled(values), FLOORS.gradient)
+      if (trainer.puzzleGradients) golden.compare('grad.inner.puzzle_emb.local_weights', unscaled(await engine.read(trainer.puzzleGradients)), FLOORS.gradient)
     }
+    // From the second step on the logits come from updated parameters and are as uncertain as these.
+    const doubt = undecided(golden, logits, labels, q, step === 0 ? golden.allowed('train.0.logits', FLOORS.forward) : golden.allowed('loss', FLOORS.state))
     const gather = async (pick: (chunk: Slots) => Tensor) => Int32Array.from((await Promise.all(trainer.chunks.map(c => engine.readInt32(pick(c))))).flatMap(a => [...a]))
-    golden.exact(`train.${step}.halted`, await gather(c => c.halted))
+    golden.exact(`train.${step}.halted`, await gather(c => c.halted), doubt.slots)
     golden.exact(`train.${step}.steps`, await gather(c => c.steps))
     const metrics = await trainer.readSums()
     const allowed = golden.allowed('loss', FLOORS.gradient)
-    // From the second step on the logits come from updated parameters and are as uncertain as these.
-    if (log) compareMetrics(golden, `train.${step}`, metrics, log, allowed, undecided(logits, labels, config, step === 0 ? golden.allowed('train.0.logits', FLOORS.forward) : golden.allowed('loss', FLOORS.state)))
+    if (log) compareMetrics(golden, `train.${step}`, metrics, log, allowed, doubt, config)
+    if (golden.dtype === 'f16') for (const chunk of trainer.chunks) golden.takeHalting(`train.${step}.halted`, chunk, engine)
   }
   const states = { final: model.parameters, ema: optimizer.average, adam_m: optimizer.m, adam_v: optimizer.v }
   for (const [group, parameters] of Object.entries(states)) {
@@ -275,17 +299,23 @@ async function verifyTraining(golden: Golden, trainer: Trainer): Promise<void> {
 /** Fields of the golden's logs that are compared, and the number of the step. */
 const COMPARED_METRICS = new Set(['step', 'lr', 'puzzle_emb_lr', 'count', 'exact_accuracy', 'q_halt_accuracy', 'steps', 'accuracy', 'lm_loss', 'q_halt_loss', 'q_continue_loss', 'loss'])
 
-/**
- * Counts exactly, sums of losses and shares within what is allowed; q_halt accuracy, exact accuracy and steps are counts too.
- * @param slack how far the sum of accuracies may be off because cells are undecided
- */
-function compareMetrics(golden: Golden, name: string, sums: Float32Array, log: Record<string, number>, allowed: number, slack: number): void {
+/** What may fall either way because rounding decides it. */
+interface Doubt {
+  /** What the sum of the slots' accuracies may lose or gain. */
+  accuracy: number
+  /** Slots that may or may not halt (0 in float32), and those that may or may not count as exact or as rightly judged. */
+  slots: number
+  exact: number
+}
+
+/** Counts exactly but for what is in doubt, sums of losses and shares within what is allowed; q_halt accuracy, exact accuracy and steps are counts too. */
+function compareMetrics(golden: Golden, name: string, sums: Float32Array, log: Record<string, number>, allowed: number, { accuracy, slots, exact }: Doubt, { supervisionSteps }: TrmConfig): void {
   const ours = Object.fromEntries(METRICS.map((metric, i) => [metric, sums[i]])) as Record<(typeof METRICS)[number], number>
-  golden.row(`${name}.count`, Math.abs(ours.count - log.count), 0)
-  golden.row(`${name}.exact_accuracy`, Math.abs(ours.exactAccuracy - log.exact_accuracy), 0)
-  golden.row(`${name}.q_halt_accuracy`, Math.abs(ours.qHaltAccuracy - log.q_halt_accuracy), 0)
-  golden.row(`${name}.steps`, Math.abs(ours.steps - log.steps), 0)
-  golden.row(`${name}.accuracy`, Math.abs(ours.accuracy - log.accuracy), slack + allowed * log.accuracy)
+  golden.row(`${name}.count`, Math.abs(ours.count - log.count), slots)
+  golden.row(`${name}.exact_accuracy`, Math.abs(ours.exactAccuracy - log.exact_accuracy), exact)
+  golden.row(`${name}.q_halt_accuracy`, Math.abs(ours.qHaltAccuracy - log.q_halt_accuracy), exact)
+  golden.row(`${name}.steps`, Math.abs(ours.steps - log.steps), slots * supervisionSteps)
+  golden.row(`${name}.accuracy`, Math.abs(ours.accuracy - log.accuracy), slots + accuracy + allowed * log.accuracy)
   golden.row(`${name}.lm_loss`, Math.abs(ours.lmLoss / log.lm_loss - 1), allowed)
   golden.row(`${name}.q_halt_loss`, Math.abs(ours.qHaltLoss / log.q_halt_loss - 1), allowed)
   if ('q_continue_loss' in log) golden.row(`${name}.q_continue_loss`, Math.abs(ours.qContinueLoss / log.q_continue_loss - 1), allowed)
@@ -294,12 +324,13 @@ function compareMetrics(golden: Golden, name: string, sums: Float32Array, log: R
 }
 
 /**
- * What the sum of the slots' accuracies may lose or gain through labelled cells where rounding decides whether the label wins:
- * its logit and the best other one are closer than the allowed error times the logits' root mean square.
+ * Labelled cells are in doubt where the label's logit and the best other one are closer than the allowed error times the logits' root mean square,
+ * in float16 also slots whose q_halt is that close to 0 or to q_continue.
  */
-function undecided(logits: Float32Array, labels: readonly number[], { cells, vocabulary }: TrmConfig, allowed: number): number {
+function undecided({ dtype, config: { cells, vocabulary } }: Golden, logits: Float32Array, labels: readonly number[], q: Float32Array, allowed: number): Doubt {
   const close = allowed * (l2(logits) / Math.sqrt(logits.length))
-  let slack = 0
+  const closeQ = dtype === 'f16' ? allowed * (l2(q) / Math.sqrt(q.length)) : 0
+  const doubt: Doubt = { accuracy: 0, slots: 0, exact: 0 }
   for (let slot = 0; slot < labels.length / cells; slot++) {
     let [labelled, tied] = [0, 0]
     for (let i = slot * cells; i < (slot + 1) * cells; i++) {
@@ -309,9 +340,13 @@ function undecided(logits: Float32Array, labels: readonly number[], { cells, voc
       const [best, second] = row.slice().sort().reverse()
       if (best - second <= close && best - row[labels[i]] <= close) tied++
     }
-    slack += tied / Math.max(labelled, 1)
+    doubt.accuracy += tied / Math.max(labelled, 1)
+    if (dtype === 'f32') continue
+    const isUnsure = Math.min(Math.abs(q[2 * slot]), Math.abs(q[2 * slot] - q[2 * slot + 1])) <= closeQ
+    doubt.slots += Number(isUnsure)
+    doubt.exact += Number(isUnsure || tied > 0)
   }
-  return slack
+  return doubt
 }
 
 function compareQ(golden: Golden, name: string, q: Float32Array): void {

@@ -15,7 +15,8 @@ import { rootFolder } from '../files.js'
 import { values } from '../shapes.js'
 
 const peak = { gflops: 100, gbs: 10 }
-const tiny = allCases(true)[0]
+const SOFTWARE = { isSoftware: true, features: [], subgroupMatrices: [] }
+const tiny = allCases(SOFTWARE)[0]
 
 test('one tiny case for real', async () => {
   const { measurement, peakBytes } = await runCase(tiny, { open: openEngine, repeats: 2, minimumMs: 2 })
@@ -47,7 +48,7 @@ test('all variants of a product, and how far the default is from the best', asyn
 })
 
 test('derivatives of operations run alone', async () => {
-  const backward = allCases(true).find(({ name }) => name.startsWith('rmsnorm') && name.endsWith('backward'))!
+  const backward = allCases(SOFTWARE).find(({ name }) => name.startsWith('rmsnorm') && name.endsWith('backward'))!
   const { measurement } = await runCase(backward, { open: openEngine, repeats: 1, minimumMs: 1 })
   assert.is(measurement.dispatches, 1)
 })

@@ -1,7 +1,7 @@
 // Declared FLOP and bytes against counts of another kind: loops, tensors that are bound, and the products that the model really dispatches.
 import { test } from 'uvu'
 import * as assert from 'uvu/assert'
-import { allCases, MIDDLE, OFFICIAL_ATTENTION, OFFICIAL_MLP, randomPuzzles, SMALL } from '../../bench/cases.js'
+import { allCases, type BenchAdapter, MIDDLE, missingCases, OFFICIAL_ATTENTION, OFFICIAL_MLP, randomPuzzles, SMALL } from '../../bench/cases.js'
 import { chooseCases } from '../../bench/suite.js'
 import {
   attentionBackwardWork, attentionWork, inferenceWork, linearSizes, matmulWork, mixSizes, networkWork, optimizerWork, parameterCount, rmsnormWork, swigluWork, trainingWork, type Work,
@@ -13,6 +13,9 @@ import { Slots } from '../../src/trm/act.js'
 import { Trm } from '../../src/trm/model.js'
 import { Trainer } from '../../src/trm/trainer.js'
 import { openEngine } from '../engine-under-test.js'
+
+const SOFTWARE = { isSoftware: true, features: [], subgroupMatrices: [] }
+const GPU: BenchAdapter = { isSoftware: false, features: ['shader-f16'], subgroupMatrices: [{ component: 'f16', m: 16, n: 16, k: 16 }] }
 
 const engine = await openEngine()
 test.after(() => engine.close())
@@ -112,7 +115,7 @@ test('all else of a model is less than its products, and bytes are those of the 
 })
 
 test('cases bind the bytes that they declare', () => {
-  const chosen = chooseCases(allCases(true), ['matmul', 'rmsnorm', 'swiglu'], ['small', 'middle'])
+  const chosen = chooseCases(allCases(SOFTWARE), ['matmul', 'rmsnorm', 'swiglu'], ['small', 'middle'])
   assert.ok(chosen.length > 12)
   for (const { name, work, prepare } of chosen) {
     const { bytes } = dispatched(prepare)
@@ -121,9 +124,24 @@ test('cases bind the bytes that they declare', () => {
   }
 })
 
+test('float16 and subgroup matrices are cases of GPUs that have them; a line says what is missing', () => {
+  const named = (adapter: BenchAdapter, text: string) => allCases(adapter).filter(({ name }) => name.includes(text))
+  assert.is(named(SOFTWARE, 'f16').length, 0)
+  assert.equal(missingCases(SOFTWARE), [])
+  assert.ok(named(GPU, 'f16 training step, batch 768').length === 2 && named(GPU, 'f16 without matrices training step').length === 2)
+  assert.equal(missingCases(GPU), [])
+  assert.is(named({ ...GPU, subgroupMatrices: [] }, 'without matrices').length, 0)
+  assert.match(missingCases({ ...GPU, subgroupMatrices: [] }).join(), /^skipped: subgroup matrices/)
+  assert.match(missingCases({ ...GPU, features: [] }).join(), /^skipped: cases in float16, this adapter has no shader-f16$/)
+  if (!engine.adapter.features.includes('shader-f16')) return
+  const dry = engine.dryRun()
+  for (const { prepare } of named(GPU, 'f16 recursion step')) prepare(dry)()
+  assert.ok(dry.stats.dispatches > 20)
+})
+
 test('names are unique, and every size is there', () => {
-  for (const isSoftware of [true, false]) {
-    const cases = allCases(isSoftware)
+  for (const adapter of [SOFTWARE, GPU, { ...GPU, subgroupMatrices: [] }, { ...GPU, features: [] }]) {
+    const cases = allCases(adapter)
     const names = cases.map(({ size, name }) => `${size} ${name}`)
     assert.is(new Set(names).size, names.length)
     assert.equal([...new Set(cases.map(({ size }) => size))].sort(), ['large', 'middle', 'official', 'small'])
@@ -132,7 +150,7 @@ test('names are unique, and every size is there', () => {
 })
 
 test('filters', () => {
-  const cases = allCases(true)
+  const cases = allCases(SOFTWARE)
   assert.is(chooseCases(cases, [], ['small', 'middle', 'official', 'large']).length, cases.length)
   assert.ok(chooseCases(cases, ['Middle RMS'], ['small', 'middle']).every(({ size, name }) => size === 'middle' && name.startsWith('rmsnorm')))
   assert.is(chooseCases(cases, ['nothing'], ['small']).length, 0)

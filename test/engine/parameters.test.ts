@@ -53,7 +53,7 @@ test('wrong names and sizes', () => {
 
 test('which parameter an element of the flat tensor belongs to', () => {
   const parameters = new Parameters(engine, { first: [64], second: [65], third: [1] })
-  assert.equal([0, 63, 64, 128, 191, 192].map(i => parameters.nameAt(i)), ['first', 'first', 'second', 'second', 'second', 'third'])
+  assert.equal([0, 127, 128, 192, 255, 256].map(i => parameters.nameAt(i)), ['first', 'first', 'second', 'second', 'second', 'third'])
 })
 
 test.run()

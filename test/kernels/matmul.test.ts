@@ -86,7 +86,7 @@ for (const { name } of matmulFamily.variants.filter(variant => variant.available
 }
 
 test('sums in ranges that are longer than the least', async () => {
-  engine.variants.force('matmul', 'split 64×64')
+  engine.variants.force('matmul', 'tiled 64×64 split')
   for (const transposes of [0, 1, 2, 3]) await check({ m: 20, n: 36, k: 133, transposeA: transposes % 2 === 1, transposeB: transposes > 1, reduce: 16, accumulate: true })
   await check({ m: 36, n: 17, k: 4100, transposeA: true, batch: 2 })
   engine.variants.force('matmul', undefined)
@@ -96,8 +96,8 @@ test('defaults on a GPU, without measuring', () => {
   const variants = new Variants({ ...engine.adapter, isSoftware: false, subgroupSize: 32 })
   const taken = (m: number, n: number, k: number, more: Partial<MatmulSize> = {}) => variants.pick(matmulFamily, { m, n, k, ...more }).name
   assert.is(taken(9312, 3072, 512, { transposeB: true }), 'tiled 128×128')
-  assert.is(taken(194, 512, 1536, { transposeB: true }), 'split 64×64')
-  assert.is(taken(512, 64, 1088, { transposeA: true }), 'split 64×64')
+  assert.is(taken(194, 512, 1536, { transposeB: true }), 'tiled 64×64 split')
+  assert.is(taken(512, 64, 1088, { transposeA: true }), 'tiled 64×64 split')
   assert.is(taken(1088, 512, 64, { transposeB: true }), 'tiled 64×64')
   assert.is(taken(1024, 512, 97, { batch: 96, sharedA: true }), 'tiled 128×128')
   assert.ok(taken(9312, 11, 512, { transposeB: true }).startsWith('registers'))

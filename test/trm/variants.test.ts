@@ -37,7 +37,7 @@ for (const name of ['texels', 'thread']) {
 
 test('a name that is no variant is refused', () => {
   engine.variants.force('matmul', 'magic')
-  assert.throws(() => engine.variants.pick(matmulFamily, size), /^matmul: no variant "magic", expected split/)
+  assert.throws(() => engine.variants.pick(matmulFamily, size), /^matmul: no variant "magic", expected matrices/)
   engine.variants.force('matmul', undefined)
 })
 

@@ -11,7 +11,7 @@ import type { Tensor } from '../tensor.js'
 export function add(engine: Engine, a: Tensor, b: Tensor): Tensor {
   const tail = a.shape.slice(a.shape.length - b.shape.length)
   if (tail.length !== b.shape.length || tail.some((d, i) => d !== b.shape[i])) throw new Error(`add: shape [${b.shape}] is not that of the last axes of [${a.shape}]`)
-  const y = engine.tensor(a.shape)
+  const y = engine.tensor(a.shape, a.dtype)
   engine.run(kernels.add, { a, b, y }, { count: a.size, countB: b.size, accumulate: false })
   return engine.record(y, [a, b], dy => [
     dy,
@@ -19,7 +19,7 @@ export function add(engine: Engine, a: Tensor, b: Tensor): Tensor {
   ])
 }
 
-/** `into = x`, or `into += x`; not recorded. */
+/** `into = x`, or `into += x`, from and to either float type; not recorded. */
 export function addTo(engine: Engine, into: Tensor, x: Tensor, accumulate: boolean): void {
   engine.run(kernels.add, { a: x, b: x, y: into }, { count: into.size, countB: 0, accumulate })
 }

@@ -7,7 +7,7 @@ import { hasDearLoads } from './matmul.js'
 
 type Size = kernels.AttentionSize
 
-const byTexels = (adapter: AdapterSummary, size: Size) => hasDearLoads(adapter) && kernels.fitsTexels(size)
+const byTexels = (adapter: AdapterSummary, size: Size) => !size.half && hasDearLoads(adapter) && kernels.fitsTexels(size)
 
 /** o and lse from qkv. */
 const forwardFamily: Family<AnyTensors, Size> = {
@@ -16,10 +16,10 @@ const forwardFamily: Family<AnyTensors, Size> = {
     { name: 'texels', available: byTexels, run: (engine, tensors, size) => engine.run(kernels.attentionTexels, tensors, size) },
     { name: 'thread', available: () => true, run: (engine, tensors, size) => engine.run(kernels.attention, tensors, size) },
   ],
-  classOf: ({ length, headDim }) => `${length}×${headDim}`,
-  sample: (engine, { batch, length, heads, headDim }) => ({
-    qkv: engine.tensor([batch, length, 3 * heads * headDim]),
-    o: engine.tensor([batch, length, heads * headDim]),
+  classOf: ({ length, headDim, half }) => `${half ? 'f16 ' : ''}${length}×${headDim}`,
+  sample: (engine, { batch, length, heads, headDim, half }) => ({
+    qkv: engine.tensor([batch, length, 3 * heads * headDim], half ? 'f16' : 'f32'),
+    o: engine.tensor([batch, length, heads * headDim], half ? 'f16' : 'f32'),
     lse: engine.tensor([batch, heads, length]),
   }),
 }
@@ -49,8 +49,8 @@ const backwardFamily: Family<AnyTensors, Size> = {
   classOf: forwardFamily.classOf,
   sample: (engine, size) => ({
     ...forwardFamily.sample(engine, size),
-    dO: engine.tensor([size.batch, size.length, size.heads * size.headDim]),
-    dQkv: engine.tensor([size.batch, size.length, 3 * size.heads * size.headDim]),
+    dO: engine.tensor([size.batch, size.length, size.heads * size.headDim], size.half ? 'f16' : 'f32'),
+    dQkv: engine.tensor([size.batch, size.length, 3 * size.heads * size.headDim], size.half ? 'f16' : 'f32'),
     delta: engine.tensor([size.batch, size.heads, size.length]),
   }),
 }
@@ -65,12 +65,12 @@ export function attention(engine: Engine, qkv: Tensor, heads: number): Tensor {
   const width = packed / 3
   const headDim = width / heads
   if (qkv.shape.length !== 3 || !Number.isInteger(headDim)) throw new Error(`attention: shape [${qkv.shape}] is not (batch, length, 3 × ${heads} heads × head width)`)
-  const size = { batch, length, heads, headDim }
-  const o = engine.tensor([batch, length, width])
+  const size = { batch, length, heads, headDim, half: qkv.dtype === 'f16' }
+  const o = engine.tensor([batch, length, width], qkv.dtype)
   const lse = engine.tensor([batch, heads, length])
   engine.variants.pick(forwardFamily, size).run(engine, { qkv, o, lse }, size)
   return engine.record(o, [qkv], dO => {
-    const dQkv = engine.tensor(qkv.shape)
+    const dQkv = engine.tensor(qkv.shape, qkv.dtype)
     const delta = engine.tensor([batch, heads, length])
     engine.variants.pick(backwardFamily, size).run(engine, { qkv, o, lse, dO, dQkv, delta }, size)
     return [dQkv]

@@ -1,16 +1,17 @@
 // The first position of each sequence, with its derivative.
 import * as kernels from '../../kernels/first-position.js'
 import type { Engine } from '../engine.js'
-import type { Tensor } from '../tensor.js'
+import type { DType, Tensor } from '../tensor.js'
 
 /**
  * @param x shape (batch, length, width)
+ * @param dtype of the result
  * @returns shape (batch, width)
  */
-export function firstPosition(engine: Engine, x: Tensor): Tensor {
+export function firstPosition(engine: Engine, x: Tensor, dtype: DType = x.dtype): Tensor {
   const [batch, length, width] = x.shape
   const size = { batch, length, width }
-  const y = engine.tensor([batch, width])
+  const y = engine.tensor([batch, width], dtype)
   engine.run(kernels.firstPosition, { from: x, to: y }, { ...size, forward: true, accumulate: false })
   return engine.record(y, [x], dy => [
     (into, accumulate) => engine.run(kernels.firstPosition, { from: dy, to: into }, { ...size, forward: false, accumulate }),

@@ -10,7 +10,7 @@ import type { Tensor } from '../tensor.js'
  */
 export function gather(engine: Engine, table: Tensor, ids: Tensor): Tensor {
   const [rows, width] = table.shape
-  const y = engine.tensor([...ids.shape, width])
+  const y = engine.tensor([...ids.shape, width], table.dtype)
   engine.run(kernels.gather, { table, ids, y }, { ids: ids.size, rows, width })
   return engine.record(y, [table], dy => [
     (into, accumulate) =>

@@ -1,6 +1,6 @@
 // Products with a weight matrix, over the last axis (linear) or over the next-to-last one (mix), with their derivatives.
 import type { Engine } from '../engine.js'
-import type { Tensor } from '../tensor.js'
+import type { DType, Tensor } from '../tensor.js'
 import { matmul } from './matmul.js'
 
 /** The product of a layer and its derivatives, each written into a given tensor; not recorded. */
@@ -40,12 +40,13 @@ function apply(engine: Engine, layer: Layer, x: Tensor, weight: Tensor, y: Tenso
  * `y = x · Wᵀ` over the last axis.
  * @param x shape (…, in)
  * @param weight shape (out, in)
+ * @param dtype of the result
  * @returns shape (…, out)
  */
-export function linear(engine: Engine, x: Tensor, weight: Tensor): Tensor {
+export function linear(engine: Engine, x: Tensor, weight: Tensor, dtype: DType = x.dtype): Tensor {
   const [out, width] = weight.shape
   if (weight.shape.length !== 2 || x.shape.at(-1) !== width) throw new Error(`linear: x of shape [${x.shape}] does not fit a weight of shape [${weight.shape}], expected (…, in) and (out, in)`)
-  return apply(engine, rowLayer(engine, weight, x.size / width), x, weight, engine.tensor([...x.shape.slice(0, -1), out]))
+  return apply(engine, rowLayer(engine, weight, x.size / width), x, weight, engine.tensor([...x.shape.slice(0, -1), out], dtype))
 }
 
 /**
@@ -58,5 +59,5 @@ export function mix(engine: Engine, x: Tensor, weight: Tensor): Tensor {
   const [batch, length, width] = x.shape
   const [out, given] = weight.shape
   if (x.shape.length !== 3 || given !== length) throw new Error(`mix: x of shape [${x.shape}] does not fit a weight of shape [${weight.shape}], expected (batch, in, width) and (out, in)`)
-  return apply(engine, columnLayer(engine, weight, batch, width), x, weight, engine.tensor([batch, out, width]))
+  return apply(engine, columnLayer(engine, weight, batch, width), x, weight, engine.tensor([batch, out, width], x.dtype))
 }

@@ -1,7 +1,7 @@
 // Matrix products, not recorded, by the variant that suits the adapter.
 import { columnSums } from '../../kernels/column-sums.js'
 import { divideUp } from '../../kernels/kernel.js'
-import { matmul as plain, type MatmulSize, matmulSubgroup, matmulTexels, type MatmulTile, matmulTiled, matmulVec4, type WorkgroupTile } from '../../kernels/matmul.js'
+import { hasMatrices, matmul as plain, type MatmulSize, matmulSubgroup, matmulSubgroupMatrix, matmulTexels, type MatmulTile, matmulTiled, matmulVec4, type MatrixKind } from '../../kernels/matmul.js'
 import type { AdapterSummary, Engine } from '../engine.js'
 import type { Tensor } from '../tensor.js'
 import type { Family, Variant } from '../variants.js'
@@ -34,7 +34,7 @@ const texels = (rows: number): Variant<MatmulTensors, MatmulSize> => ({
   name: `texels ${rows}×32`,
   // Tall tiles pay, unless most of the last one stays empty. Small products leave it to a kernel that one compilation makes for all of them.
   suits: ({ m, n, k, batch = 1, reduce = 1 }) => m * n * k * batch * reduce >= 2 ** 20 && rows === (divideUp(m, 24) * 24 < divideUp(m, 32) * 30 ? 24 : 32),
-  available: (adapter, size) => hasDearLoads(adapter) && matmulTexels(size, rows) !== undefined && (size.m * size.k) * (size.sharedA ? 1 : (size.batch ?? 1) * (size.reduce ?? 1)) <= MOST_VALUES,
+  available: (adapter, size) => hasDearLoads(adapter) && !size.halfA && !size.halfB && matmulTexels(size, rows) !== undefined && (size.m * size.k) * (size.sharedA ? 1 : (size.batch ?? 1) * (size.reduce ?? 1)) <= MOST_VALUES,
   run: (engine, tensors, size) => engine.run(matmulTexels(size, rows)!, tensors, size),
 })
 
@@ -57,49 +57,78 @@ const BUSY = 256
 /** Terms that a range of a split sum has at least. */
 const LEAST_TERMS = 256
 
-const rowsOf = ({ lanesM, partsM }: WorkgroupTile) => lanesM * partsM * 4
-const columnsOf = ({ lanesN, partsN }: WorkgroupTile) => lanesN * partsN * 4
-
-function tilesOf({ m, n, batch = 1 }: MatmulSize, tile: WorkgroupTile): number {
-  return divideUp(m, rowsOf(tile)) * divideUp(n, columnsOf(tile)) * batch
+/** A kernel that computes tiles of side × side results, whole or in `splits` ranges of the sum. */
+interface Tiling {
+  name: string
+  side: number
+  available: Variant<MatmulTensors, MatmulSize>['available']
+  run(engine: Engine, tensors: MatmulTensors, size: MatmulSize & { splits: number }): void
 }
+
+const tilesOf = ({ m, n, batch = 1 }: MatmulSize, side: number) => divideUp(m, side) * divideUp(n, side) * batch
 
 /** Into how many ranges a sum is cut so that there are enough workgroups; depends on the size alone, so that the bits do. */
-function splitsOf(size: MatmulSize, tile: WorkgroupTile): number {
-  return Math.floor(Math.min(BUSY / tilesOf(size, tile), (size.k * (size.reduce ?? 1)) / LEAST_TERMS))
+function splitsOf(size: MatmulSize, side: number): number {
+  return Math.floor(Math.min(BUSY / tilesOf(size, side), (size.k * (size.reduce ?? 1)) / LEAST_TERMS))
 }
 
-/** The default on GPUs for products that fill its tiles. */
-const tiled = (tile: WorkgroupTile): Variant<MatmulTensors, MatmulSize> => ({
-  name: `tiled ${rowsOf(tile)}×${columnsOf(tile)}`,
+/** The default on GPUs for products that fill its tiles and that are enough for all of its units. */
+const whole = ({ name, side, available, run }: Tiling): Variant<MatmulTensors, MatmulSize> => ({
+  name: `${name} ${side}×${side}`,
   onlyHardware: true,
-  available: () => true,
-  suits: size => 2 * size.m > rowsOf(tile) && 2 * size.n > columnsOf(tile) && (rowsOf(tile) <= 64 || tilesOf(size, tile) >= BUSY),
-  run: (engine, tensors, size) => engine.run(matmulTiled, tensors, { ...size, tile, splits: 1 }),
+  available,
+  suits: size => 2 * size.m > side && 2 * size.n > side && (side <= 64 || tilesOf(size, side) >= BUSY),
+  run: (engine, tensors, size) => run(engine, tensors, { ...size, splits: 1 }),
 })
 
-/** As `tiled`, the sum cut into ranges that are added in order: for few results of long sums, such as weights' gradients. */
-const split = (tile: WorkgroupTile): Variant<MatmulTensors, MatmulSize> => ({
-  name: `split ${rowsOf(tile)}×${columnsOf(tile)}`,
+/** The sum cut into ranges that are added in order: for few results of long sums, such as weights' gradients. */
+const split = ({ name, side, available, run }: Tiling): Variant<MatmulTensors, MatmulSize> => ({
+  name: `${name} ${side}×${side} split`,
   onlyHardware: true,
-  available: () => true,
-  suits: size => splitsOf(size, tile) > 1,
+  available,
+  suits: size => splitsOf(size, side) > 1,
   run(engine, { a, b, c }, size) {
-    const splits = Math.max(2, splitsOf(size, tile))
+    const splits = Math.max(2, splitsOf(size, side))
     const width = size.m * size.n * (size.batch ?? 1)
     const parts = engine.tensor([splits, width])
-    engine.run(matmulTiled, { a, b, c: parts }, { ...size, tile, splits, accumulate: false })
+    run(engine, { a, b, c: parts }, { ...size, splits, accumulate: false })
     engine.run(columnSums, { x: parts, y: c }, { rows: splits, width, accumulate: size.accumulate ?? false })
     engine.release(parts)
   },
 })
 
+const tiled = (lanes: number): Tiling => ({
+  name: 'tiled',
+  side: lanes * 8,
+  available: () => true,
+  run: (engine, tensors, size) => engine.run(matmulTiled, tensors, { ...size, tile: { lanesM: lanes, lanesN: lanes, partsM: 2, partsN: 2 } }),
+})
+
+/**
+ * The largest kind that these operands can use: of float16 where both are stored so, else of float32, as rounding float32 operands
+ * would lose digits.
+ */
+function matrixKind({ subgroupMatrices }: AdapterSummary, { halfA, halfB }: MatmulSize, span: number): MatrixKind | undefined {
+  const fits = subgroupMatrices.filter(({ component, m, n, k }) => (component === 'f32' ? span <= 32 : halfA && halfB) && span % m === 0 && span % n === 0 && 16 % k === 0)
+  return fits.sort((a, b) => Number(b.component === 'f16') - Number(a.component === 'f16') || b.m * b.n * b.k - a.m * a.n * a.k)[0]
+}
+
+const matrices = (span: number): Tiling => ({
+  name: 'matrices',
+  side: 2 * span,
+  available: (adapter, size) => hasMatrices && matrixKind(adapter, size, span) !== undefined,
+  run: (engine, tensors, size) => engine.run(matmulSubgroupMatrix, tensors, { ...size, span, kind: matrixKind(engine.adapter, size, span)! }),
+})
+
 export const matmulFamily: Family<MatmulTensors, MatmulSize> = {
   name: 'matmul',
   variants: [
-    split({ lanesM: 8, lanesN: 8, partsM: 2, partsN: 2 }),
-    tiled({ lanesM: 16, lanesN: 16, partsM: 2, partsN: 2 }),
-    tiled({ lanesM: 8, lanesN: 8, partsM: 2, partsN: 2 }),
+    split(matrices(32)),
+    whole(matrices(64)),
+    whole(matrices(32)),
+    split(tiled(8)),
+    whole(tiled(16)),
+    whole(tiled(8)),
     texels(24),
     texels(32),
     subgroup(16, 4),
@@ -112,15 +141,16 @@ export const matmulFamily: Family<MatmulTensors, MatmulSize> = {
     registers({ lanesN: 16, lanesM: 8, tileM: 4, tileN: 4 }, false),
     vec4(16, 8, false),
   ],
-  classOf: ({ m, n, k, batch = 1, reduce = 1, transposeA, transposeB }) => `${transposeA ? 'T' : 'N'}${transposeB ? 'T' : 'N'} ${m}×${n}×${k}${batch > 1 ? ` batch ${batch}` : ''}${reduce > 1 ? ` reduce ${reduce}` : ''}`,
-  sample: (engine, { m, n, k, batch = 1, reduce = 1, sharedA, sharedB }) => ({
-    a: engine.tensor([m * k * (sharedA ? 1 : batch * reduce)]),
-    b: engine.tensor([k * n * (sharedB ? 1 : batch * reduce)]),
+  classOf: ({ m, n, k, batch = 1, reduce = 1, transposeA, transposeB, halfA, halfB }) => `${halfA || halfB ? `${halfA ? 'f16' : 'f32'}·${halfB ? 'f16' : 'f32'} ` : ''}${transposeA ? 'T' : 'N'}${transposeB ? 'T' : 'N'} ${m}×${n}×${k}${batch > 1 ? ` batch ${batch}` : ''}${reduce > 1 ? ` reduce ${reduce}` : ''}`,
+  sample: (engine, { m, n, k, batch = 1, reduce = 1, sharedA, sharedB, halfA, halfB }) => ({
+    a: engine.tensor([m * k * (sharedA ? 1 : batch * reduce)], halfA ? 'f16' : 'f32'),
+    b: engine.tensor([k * n * (sharedB ? 1 : batch * reduce)], halfB ? 'f16' : 'f32'),
     c: engine.tensor([m * n * batch]),
   }),
 }
 
 /** `c = a · b`, or `c += a · b`; sizes, transpositions and batches as in `MatmulSize`. */
-export function matmul(engine: Engine, tensors: MatmulTensors, size: MatmulSize): void {
+export function matmul(engine: Engine, tensors: MatmulTensors, given: MatmulSize): void {
+  const size = { ...given, halfA: tensors.a.dtype === 'f16', halfB: tensors.b.dtype === 'f16' }
   engine.variants.pick(matmulFamily, size).run(engine, tensors, size)
 }

@@ -35,6 +35,8 @@ interface BlockTensors {
   readonly activated: Tensor
 }
 
+const dtypeOf = ({ half }: MlpBlockSize) => (half ? 'f16' : 'f32')
+
 /** How the parts see a block of this size. */
 function partsOf(engine: Engine, { batch, length, width, inner, axis }: MlpBlockSize) {
   const [over, beside] = axis === -1 ? [width, 1] : [length, width]
@@ -54,7 +56,7 @@ export const mlpBlockFamily: Family<BlockTensors, MlpBlockSize> = {
   variants: [
     {
       name: 'fused',
-      available: (adapter, size) => hasDearLoads(adapter) && mlpBlockKernel(size) !== undefined,
+      available: (adapter, size) => !size.half && hasDearLoads(adapter) && mlpBlockKernel(size) !== undefined,
       run: (engine, tensors, size) => engine.run(mlpBlockKernel(size)!, tensors, size),
     },
     {
@@ -63,8 +65,8 @@ export const mlpBlockFamily: Family<BlockTensors, MlpBlockSize> = {
       run(engine, { h, injection, gateUp, down, y, scale, ...kept }, size) {
         const { norm, gating, inward, outward, layer } = partsOf(engine, size)
         const s = size.hasInjection ? add(engine, h, injection) : h
-        const [gatesUps, activated] = size.keeps ? [kept.gatesUps, kept.activated] : [engine.tensor(outward), engine.tensor(inward)]
-        const o = engine.tensor(h.shape)
+        const [gatesUps, activated] = size.keeps ? [kept.gatesUps, kept.activated] : [engine.tensor(outward, h.dtype), engine.tensor(inward, h.dtype)]
+        const o = engine.tensor(h.shape, h.dtype)
         layer(gateUp).forward(s, gatesUps)
         engine.run(swiglu, { x: gatesUps, y: activated }, gating)
         layer(down).forward(activated, o)
@@ -73,13 +75,14 @@ export const mlpBlockFamily: Family<BlockTensors, MlpBlockSize> = {
       },
     },
   ],
-  classOf: ({ batch, length, width, inner, axis, keeps }) => `${batch}×${length}×${width} by ${inner} axis ${axis}${keeps ? ' kept' : ''}`,
+  classOf: ({ batch, length, width, inner, axis, keeps, half }) => `${half ? 'f16 ' : ''}${batch}×${length}×${width} by ${inner} axis ${axis}${keeps ? ' kept' : ''}`,
   sample(engine, size) {
     const { batch, length, width, inner, axis } = size
+    const dtype = dtypeOf(size)
     const { norm, inward, outward } = partsOf(engine, size)
     const over = axis === -1 ? width : length
-    const [h, injection, y] = [0, 1, 2].map(() => engine.tensor([batch, length, width]))
-    return { h, injection, y, gateUp: engine.tensor([2 * inner, over]), down: engine.tensor([over, inner]), scale: engine.tensor([norm.rows]), gatesUps: engine.tensor(outward), activated: engine.tensor(inward) }
+    const [h, injection, y] = [0, 1, 2].map(() => engine.tensor([batch, length, width], dtype))
+    return { h, injection, y, gateUp: engine.tensor([2 * inner, over], dtype), down: engine.tensor([over, inner], dtype), scale: engine.tensor([norm.rows]), gatesUps: engine.tensor(outward, dtype), activated: engine.tensor(inward, dtype) }
   },
 }
 
@@ -100,19 +103,19 @@ export function mlpBlock(engine: Engine, h: Tensor, gateUp: Tensor, down: Tensor
   const hasInjection = injection !== undefined && !isRecorded && axis === -2
   if (injection && !hasInjection) h = add(engine, h, injection)
   const s = h
-  const shape = { batch, length, width, inner, axis, hasInjection, epsilon, keeps: isRecorded }
+  const shape = { batch, length, width, inner, axis, hasInjection, epsilon, keeps: isRecorded, half: s.dtype === 'f16' }
   const variant = engine.variants.pick(mlpBlockFamily, shape)
   const recomputes = variant.name === 'fused' && axis === -2
   const size: MlpBlockSize = { ...shape, keeps: isRecorded && !recomputes }
   const { norm, inward, outward } = partsOf(engine, size)
-  const y = into ?? engine.tensor(s.shape)
+  const y = into ?? engine.tensor(s.shape, s.dtype)
   const scale = engine.tensor([norm.rows])
-  const [gatesUps, activated] = (size.keeps ? [outward, inward] : [[1], [1]]).map(shape => engine.tensor(shape))
+  const [gatesUps, activated] = (size.keeps ? [outward, inward] : [[1], [1]]).map(shape => engine.tensor(shape, s.dtype))
   variant.run(engine, { h: s, injection: injection ?? down, gateUp, down, y, scale, gatesUps, activated }, size)
   if (!size.keeps) engine.release(gatesUps, activated)
   if (!isRecorded) engine.release(scale)
   return engine.record(y, [gateUp, down, s], (dy, wanted) => {
-    const ds = engine.tensor(s.shape)
+    const ds = engine.tensor(s.shape, s.dtype)
     engine.run(rmsnormBackward, { y, scale, dy, ds }, norm)
     return (recomputes ? recomputedGradients : keptGradients)(engine, { s, ds, gateUp, down, gatesUps, activated }, size, wanted)
   })
@@ -130,8 +133,8 @@ interface DerivativeTensors {
 /** Gradients of gateUp, down and s from what the forward computation kept. */
 function keptGradients(engine: Engine, { s, ds, gateUp, down, gatesUps, activated }: DerivativeTensors, size: MlpBlockSize): Gradient[] {
   const { gating, inward, outward, layer } = partsOf(engine, size)
-  const dActivated = engine.tensor(inward)
-  const dGatesUps = engine.tensor(outward)
+  const dActivated = engine.tensor(inward, s.dtype)
+  const dGatesUps = engine.tensor(outward, s.dtype)
   layer(down).toInput(ds, dActivated, false)
   engine.run(swigluBackward, { x: gatesUps, dy: dActivated, dx: dGatesUps }, gating)
   engine.release(dActivated)
@@ -139,7 +142,7 @@ function keptGradients(engine: Engine, { s, ds, gateUp, down, gatesUps, activate
     (into, accumulate) => layer(gateUp).toWeight(dGatesUps, s, into, accumulate),
     (into, accumulate) => layer(down).toWeight(ds, activated, into, accumulate),
     (into, accumulate) => {
-      if (accumulate) addTo(engine, into, ds, true)
+      if (accumulate || into.dtype !== ds.dtype) addTo(engine, into, ds, accumulate)
       else engine.copy(ds, into)
       layer(gateUp).toInput(dGatesUps, into, true)
       engine.release(ds, dGatesUps)

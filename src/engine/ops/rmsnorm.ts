@@ -20,11 +20,11 @@ export function rmsnorm(engine: Engine, x: Tensor, { residual, axis = -1, epsilo
   const inner = axis === -1 ? 1 : x.shape.at(-1)!
   const width = x.shape.at(axis)!
   const size = { rows: x.size / width, width, inner, lanes: kernels.rowLanes({ width, inner }, engine.adapter.isSoftware) }
-  const y = into ?? engine.tensor(x.shape)
+  const y = into ?? engine.tensor(x.shape, x.dtype)
   const scale = engine.tensor([size.rows])
   engine.run(kernels.rmsnorm, { x, residual: residual ?? x, y, scale }, { ...size, epsilon, hasResidual: residual !== undefined })
   return engine.record(y, residual ? [x, residual] : [x], dy => {
-    const ds = engine.tensor(x.shape)
+    const ds = engine.tensor(x.shape, x.dtype)
     engine.run(kernels.rmsnormBackward, { y, scale, dy, ds }, size)
     return [ds, ds]
   })

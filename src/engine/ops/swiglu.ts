@@ -13,11 +13,11 @@ export function swiglu(engine: Engine, gateUp: Tensor, axis: -1 | -2 = -1): Tens
   if (shape[at] % 2 !== 0) throw new Error(`swiglu: axis ${axis} of shape [${shape}] is odd, expected gate and up halves of equal size`)
   shape[at] /= 2
   const inner = axis === -1 ? shape[at] : shape[at] * shape[at + 1]
-  const y = engine.tensor(shape)
+  const y = engine.tensor(shape, gateUp.dtype)
   const size = { rows: y.size / inner, inner }
   engine.run(kernels.swiglu, { x: gateUp, y }, size)
   return engine.record(y, [gateUp], dy => {
-    const dx = engine.tensor(gateUp.shape)
+    const dx = engine.tensor(gateUp.shape, gateUp.dtype)
     engine.run(kernels.swigluBackward, { x: gateUp, dy, dx }, size)
     return [dx]
   })

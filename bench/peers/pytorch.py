@@ -1,10 +1,14 @@
-# PyTorch on the CPU as a line of reference: the published computation, written plainly; obeys the parent's lines as child.ts does.
-import base64, json, math, os, re, sys, time
+# PyTorch as a line of reference: the published computation, written plainly. Two uses:
+#   pytorch.py cpu | cuda                          obeys the parent's lines, as child.ts does: checked in float32, on CUDA timed in bfloat16 and compiled
+#   pytorch.py official [cpu | cuda [batch]]       times the published Sudoku networks with random weights; bfloat16 and compiled on CUDA, where batch is 768
+import base64, json, math, os, re, statistics, sys, time
 import numpy as np
 import torch
 import torch.nn.functional as F
 
 torch.set_num_threads(len(os.sched_getaffinity(0)))
+DEVICE = next((name for name in sys.argv[1:] if name in ('cpu', 'cuda')), 'cuda' if torch.cuda.is_available() else 'cpu')
+torch.set_default_dtype(torch.float32)
 BLAS = next((os.path.realpath(line.split()[-1]) for line in open('/proc/self/maps') if re.search(r'/lib(open|mkl|f?lexi)?blas|libblis|libatlas', line)), 'BLAS built in')
 CPU = next((line.split(':')[1].strip() for line in open('/proc/cpuinfo') if line.startswith('model name')), 'CPU')
 
@@ -22,17 +26,39 @@ def safetensors(path):
     return tensors, {key: json.loads(value) for key, value in header['__metadata__'].items() if key != 'arch'}
 
 
+def linear(x, weight, bias=None):
+    return F.linear(x, weight.to(x.dtype), bias)
+
+
+def random_model(mlp, batch):
+    """What a golden file holds, for a published Sudoku network with random weights."""
+    width, prefix, cells, vocabulary = 512, 16, 81, 11
+    inner = lambda size: 256 * math.ceil(round(4 * size * 2 / 3) / 256)
+    shapes = {'embed_tokens.embedding_weight': (vocabulary, width), 'lm_head.weight': (vocabulary, width), 'q_head.weight': (2, width), 'q_head.bias': (2,), 'H_init': (width,), 'L_init': (width,), 'puzzle_emb.weights': (1, width)}
+    for layer in ('L_level.layers.0.', 'L_level.layers.1.'):
+        length = prefix + cells
+        mixing = {'mlp_t.gate_up_proj': (2 * inner(length), length), 'mlp_t.down_proj': (length, inner(length))} if mlp else {'self_attn.qkv_proj': (3 * width, width), 'self_attn.o_proj': (width, width)}
+        for part, shape in {**mixing, 'mlp.gate_up_proj': (2 * inner(width), width), 'mlp.down_proj': (width, inner(width))}.items():
+            shapes[layer + part + '.weight'] = shape
+    tensors = {'init.inner.' + name: np.random.default_rng(len(name)).standard_normal(shape).astype(np.float32) / math.sqrt(shape[-1]) for name, shape in shapes.items()}
+    ids = lambda: np.random.default_rng(1).integers(1, vocabulary, (batch, cells)).astype(np.int32)
+    tensors.update({'batch.0.inputs': ids(), 'batch.0.labels': ids(), 'batch.0.puzzle_identifiers': np.zeros(batch, np.int32)})
+    config = {'batch_size': batch, 'seq_len': cells, 'hidden_size': width, 'num_heads': 8, 'L_layers': 2, 'H_cycles': 3, 'L_cycles': 6, 'halt_max_steps': 16, 'puzzle_emb_len': prefix, 'mlp_t': mlp}
+    train = {'beta1': 0.9, 'beta2': 0.95, 'weight_decay': 1.0, 'puzzle_emb_weight_decay': 1.0, 'ema_rate': 0.999}
+    return tensors, {'config': config, 'train': train, 'train_log': [{'lr': 1e-4, 'puzzle_emb_lr': 1e-4}]}
+
+
 class Model:
-    def __init__(self, path):
-        tensors, metadata = safetensors(path)
+    def __init__(self, tensors, metadata, dtype=torch.float32):
+        self.dtype = dtype
         self.config, self.train, self.log = metadata['config'], metadata['train'], metadata['train_log']
-        weights = {name[5:]: torch.from_numpy(value) for name, value in tensors.items() if name.startswith('init.')}
-        self.starts = [weights.pop('inner.H_init'), weights.pop('inner.L_init')]
+        weights = {name[5:]: torch.from_numpy(value.copy()).to(DEVICE) for name, value in tensors.items() if name.startswith('init.')}
+        self.starts = [weights.pop('inner.H_init').to(dtype), weights.pop('inner.L_init').to(dtype)]
         self.table = weights.pop('inner.puzzle_emb.weights', None)
         self.weights = weights
         self.batches = []
         while f'batch.{len(self.batches)}.inputs' in tensors:
-            batch = [torch.from_numpy(tensors[f'batch.{len(self.batches)}.{part}']).long() for part in ('inputs', 'labels', 'puzzle_identifiers')]
+            batch = [torch.from_numpy(tensors[f'batch.{len(self.batches)}.{part}']).long().to(DEVICE) for part in ('inputs', 'labels', 'puzzle_identifiers')]
             self.batches.append(batch)
         c = self.config
         self.prefix = c['puzzle_emb_len'] if self.table is not None else 0
@@ -41,7 +67,7 @@ class Model:
             width = c['hidden_size'] // c['num_heads']
             angles = torch.outer(torch.arange(self.length).float(), 10000.0 ** (-torch.arange(0, width, 2).float() / width))
             angles = torch.cat([angles, angles], -1)
-            self.cos, self.sin = angles.cos(), angles.sin()
+            self.cos, self.sin = angles.cos().to(DEVICE, dtype), angles.sin().to(DEVICE, dtype)
 
     def embed(self, inputs, rows):
         width = self.config['hidden_size']
@@ -49,26 +75,30 @@ class Model:
         if rows is not None:
             rows = F.pad(rows, (0, self.prefix * width - rows.shape[-1]))
             x = torch.cat([rows.view(-1, self.prefix, width), x], 1)
-        return math.sqrt(width) * x
+        return math.sqrt(width) * x.to(self.dtype)
 
     def attention(self, h, layer):
         batch, length, width = h.shape
         heads = self.config['num_heads']
-        qkv = F.linear(h, self.weights[layer + 'self_attn.qkv_proj.weight']).view(batch, length, 3 * heads, width // heads).transpose(1, 2)
+        qkv = linear(h, self.weights[layer + 'self_attn.qkv_proj.weight']).view(batch, length, 3 * heads, width // heads).transpose(1, 2)
         qk, v = qkv[:, :2 * heads], qkv[:, 2 * heads:]
         x1, x2 = qk.chunk(2, -1)
         q, k = (qk * self.cos + torch.cat([-x2, x1], -1) * self.sin).chunk(2, 1)
-        scores = (q @ k.transpose(-1, -2)) / math.sqrt(width // heads)
-        seen = (scores.softmax(-1) @ v).transpose(1, 2).reshape(batch, length, width)
-        return F.linear(seen, self.weights[layer + 'self_attn.o_proj.weight'])
+        if DEVICE == 'cuda':
+            seen = F.scaled_dot_product_attention(q, k, v)
+        else:
+            seen = (q @ k.transpose(-1, -2) / math.sqrt(width // heads)).softmax(-1) @ v
+        seen = seen.transpose(1, 2).reshape(batch, length, width)
+        return linear(seen, self.weights[layer + 'self_attn.o_proj.weight'])
 
     def net(self, h, injection):
         def rms(x):
-            return x * torch.rsqrt(x.square().mean(-1, keepdim=True) + 1e-5)
+            wide = x.float()
+            return (wide * torch.rsqrt(wide.square().mean(-1, keepdim=True) + 1e-5)).to(x.dtype)
 
         def swiglu(x, part):
-            gate, up = F.linear(x, self.weights[part + 'gate_up_proj.weight']).chunk(2, -1)
-            return F.linear(F.silu(gate) * up, self.weights[part + 'down_proj.weight'])
+            gate, up = linear(x, self.weights[part + 'gate_up_proj.weight']).chunk(2, -1)
+            return linear(F.silu(gate) * up, self.weights[part + 'down_proj.weight'])
 
         h = h + injection
         for k in range(self.config['L_layers']):
@@ -87,14 +117,14 @@ class Model:
         return self.net(y, z), z
 
     def heads(self, y):
-        logits = F.linear(y, self.weights['inner.lm_head.weight'])[:, self.prefix:]
-        return logits, F.linear(y[:, 0], self.weights['inner.q_head.weight'], self.weights['inner.q_head.bias'])
+        logits = linear(y, self.weights['inner.lm_head.weight'])[:, self.prefix:].float()
+        return logits, F.linear(y[:, 0].float(), self.weights['inner.q_head.weight'], self.weights['inner.q_head.bias'])
 
     def begin(self):
         batch = self.config['batch_size']
-        self.halted = torch.ones(batch, dtype=torch.bool)
-        self.steps = torch.zeros(batch, dtype=torch.long)
-        self.y, self.z = (torch.zeros(batch, self.length, self.config['hidden_size']) for _ in range(2))
+        self.halted = torch.ones(batch, dtype=torch.bool, device=DEVICE)
+        self.steps = torch.zeros(batch, dtype=torch.long, device=DEVICE)
+        self.y, self.z = (torch.zeros(batch, self.length, self.config['hidden_size'], dtype=self.dtype, device=DEVICE) for _ in range(2))
         self.data = [torch.zeros_like(part) for part in self.batches[0]]
 
     def restart(self, batch):
@@ -156,7 +186,7 @@ def train(model):
             model.y, model.z = y.detach(), z.detach()
             if rows is not None:
                 touched, where = torch.unique(ids, return_inverse=True)
-                sums = torch.zeros(len(touched), rows.shape[1]).index_add_(0, where, gradients[-1])
+                sums = torch.zeros(len(touched), rows.shape[1], device=DEVICE).index_add_(0, where, gradients[-1])
                 model.table[touched] = model.table[touched] * (1 - log['puzzle_emb_lr'] * t['puzzle_emb_weight_decay']) - log['puzzle_emb_lr'] * sums.sign()
             b1, b2, lr = t['beta1'], t['beta2'], log['lr']
             g = list(gradients[:len(weights)])
@@ -192,12 +222,63 @@ def train(model):
     return first, outputs, step
 
 
-def matmul(job):
-    a, b = (torch.from_numpy(np.fromfile(job[part], np.float32).reshape(job[rows], job['k'])) for part, rows in (('a', 'm'), ('b', 'n')))
+def matmul(job, dtype):
+    a, b = (torch.from_numpy(np.fromfile(job[part], np.float32).reshape(job[rows], job['k'])).to(DEVICE, dtype) for part, rows in (('a', 'm'), ('b', 'n')))
     start = time.perf_counter()
     c = a @ b.t()
     first = time.perf_counter() - start
     return first, {'c': c}, lambda: a @ b.t()
+
+
+def compiled(model):
+    """The recursion as torch.compile makes it; as it is before PyTorch 2."""
+    if hasattr(torch, 'compile'):
+        model.cycle = torch.compile(model.cycle)
+    return model
+
+
+def wait():
+    if DEVICE == 'cuda':
+        torch.cuda.synchronize()
+
+
+def prepare(job):
+    """The first run's seconds, the outputs in float32, and what is timed."""
+    def build(dtype):
+        if job['case'] == 'matmul':
+            return matmul(job, dtype)
+        model = Model(*safetensors(job['golden']), dtype)
+        return {'train-step': train, 'inference-step': infer}[job['case']](model if dtype == torch.float32 else compiled(model))
+
+    first, outputs, step = build(torch.float32)
+    if DEVICE == 'cuda':
+        start = time.perf_counter()
+        _, _, step = build(torch.bfloat16)
+        wait()
+        first = time.perf_counter() - start
+    return first, outputs, step
+
+
+def official():
+    batch = next((int(text) for text in sys.argv[2:] if text.isdigit()), 768 if DEVICE == 'cuda' else 2)
+    dtype = torch.bfloat16 if DEVICE == 'cuda' else torch.float32
+    print(f'{device_name()}, PyTorch {torch.__version__}, {str(dtype)[6:]}, {"compiled" if DEVICE == "cuda" and hasattr(torch, "compile") else "not compiled"}, batch {batch}')
+    for mlp in (True, False):
+        for name, begin in (('inference step', infer), ('training step', train)):
+            model = Model(*random_model(mlp, batch), dtype)
+            first, _, step = begin(compiled(model) if DEVICE == 'cuda' else model)
+            times = []
+            for _ in range(7 if DEVICE == 'cuda' else 3):
+                start = time.perf_counter()
+                step()
+                wait()
+                times.append(1000 * (time.perf_counter() - start))
+            memory = f', {torch.cuda.max_memory_allocated() / 1e9:.2f} GB at most' if DEVICE == 'cuda' else ''
+            print(f'{"MLP" if mlp else "attention"} {name}: median {statistics.median(times):.2f} ms of {min(times):.2f} … {max(times):.2f}, first {1000 * first:.0f} ms{memory}', flush=True)
+
+
+def device_name():
+    return torch.cuda.get_device_name() if DEVICE == 'cuda' else f'{CPU}, {torch.get_num_threads()} threads, {BLAS}'
 
 
 def main():
@@ -209,17 +290,17 @@ def main():
                 start, cpu = time.perf_counter(), time.process_time()
                 for _ in range(request['count']):
                     step()
+                wait()
                 scale = 1000 / request['count']
-                reply = {'ms': (time.perf_counter() - start) * scale, 'cpuMs': (time.process_time() - cpu) * scale, 'peakBytes': None}
+                peak = torch.cuda.max_memory_allocated() if DEVICE == 'cuda' else None
+                reply = {'ms': (time.perf_counter() - start) * scale, 'cpuMs': (time.process_time() - cpu) * scale, 'peakBytes': peak}
             else:
-                job = request['job']
-                build = {'matmul': lambda: matmul(job), 'train-step': lambda: train(Model(job['golden'])), 'inference-step': lambda: infer(Model(job['golden']))}
-                first, outputs, step = build[job['case']]()
-                encoded = {name: base64.b64encode(np.ascontiguousarray(value.numpy(), np.float32).tobytes()).decode() for name, value in outputs.items()}
-                reply = {'adapter': f'{CPU}, {torch.get_num_threads()} threads, {BLAS}', 'version': torch.__version__, 'firstMs': first * 1000, 'outputs': encoded}
+                first, outputs, step = prepare(request['job'])
+                encoded = {name: base64.b64encode(np.ascontiguousarray(value.float().cpu().numpy(), np.float32).tobytes()).decode() for name, value in outputs.items()}
+                reply = {'adapter': device_name(), 'version': torch.__version__, 'firstMs': first * 1000, 'outputs': encoded}
         except Exception as error:
             reply = {'error': f'{type(error).__name__}: {error}'}
         print(json.dumps(reply), flush=True)
 
 
-main()
+official() if 'official' in sys.argv[1:2] else main()

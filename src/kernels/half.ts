@@ -1,0 +1,41 @@
+// A kernel's WGSL with some of its bindings stored as float16: each load gives float32 and each store takes it, so the kernel computes as before.
+
+const HALF: Record<string, string> = { f32: 'f16', vec2f: 'vec2h', vec4f: 'vec4h' }
+
+/**
+ * Every kernel thus runs on float16 tensors without a text of its own. It may use a stored tensor only as `name[index]`.
+ * @param bindings numbers of the bindings to be stored so; arrays of f32, vec2f or vec4f
+ * @throws when a binding is none of these
+ */
+export function storedAsHalf(wgsl: string, bindings: readonly number[]): string {
+  let text = wgsl.replace(/\/\/.*$/gm, '')
+  for (const binding of bindings) {
+    const [declaration, name, element] = new RegExp(`@binding\\(${binding}\\)\\s*var<storage, ?\\w+> ?(\\w+): ?array<(\\w+)>;`).exec(text) ?? []
+    const wide = new RegExp(`^alias ${element} = (\\w+);`, 'm').exec(text)?.[1] ?? element
+    if (!declaration || !HALF[wide]) throw new Error(`binding ${binding} is no array of f32, vec2f or vec4f: it cannot be float16`)
+    text = text.replace(declaration, declaration.replace(`<${element}>`, `<${HALF[wide]}>`))
+    text = convertUses(text, name, wide)
+  }
+  return `enable f16;\n${text}`
+}
+
+function convertUses(text: string, name: string, wide: string): string {
+  // From the last one on: what stands in brackets or on a right-hand side is converted before what is around it.
+  for (const { index } of [...text.matchAll(new RegExp(`(?<![\\w.])${name}\\[`, 'g'))].reverse()) {
+    let end = index + name.length
+    for (let depth = 0; ; end++) {
+      depth += text[end] === '[' ? 1 : text[end] === ']' ? -1 : 0
+      if (depth === 0) break
+    }
+    const [head, place, rest] = [text.slice(0, index), text.slice(index, end + 1), text.slice(end + 1)]
+    const [assignment, operator] = /^\s*([-+*/]?)=(?!=)/.exec(rest) ?? []
+    if (assignment === undefined) {
+      text = `${head}${wide}(${place})${rest}`
+      continue
+    }
+    const stop = rest.indexOf(';')
+    const value = rest.slice(assignment.length, stop).trim()
+    text = `${head}${place} = ${HALF[wide]}(${operator ? `${wide}(${place}) ${operator} (${value})` : value})${rest.slice(stop)}`
+  }
+  return text
+}
