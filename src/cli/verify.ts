@@ -42,6 +42,9 @@ export const verifyCommand = {
   },
 }
 
+/** What a recording can hold: by the first part of its tensors' names. */
+const GROUPS = ['eval', 'grad', 'train', 'final', 'ema', 'adam_m', 'adam_v']
+
 function table({ file, rows, ok }: Verification): string {
   const width = Math.max(...rows.map(({ name }) => name.length))
   const lines = rows.map(({ name, error, allowed }) => {
@@ -50,5 +53,8 @@ function table({ file, rows, ok }: Verification): string {
     return `  ${name.padEnd(width)}  ${error.toExponential(2).padStart(9)}  of ${allowed.toExponential(2)}  ${verdict}`
   })
   const over = rows.filter(({ error, allowed }) => !(error <= allowed)).length
-  return `${file}\n${lines.join('\n')}\n  ${rows.length} quantities, ${over} over what is allowed: ${ok ? 'ok' : 'FAILED'}`
+  const counts = GROUPS.map(group => [group, rows.filter(({ name }) => name.startsWith(`${group}.`)).length] as const)
+  const held = counts.filter(([, count]) => count).map(([group, count]) => `${group} ${count}`).join(', ')
+  const lacking = counts.filter(([, count]) => !count).map(([group]) => group).join(', ')
+  return `${file}\n${lines.join('\n')}\n  compared: ${held || 'nothing'}${lacking && `; the file holds no ${lacking}`}\n  ${rows.length} quantities, ${over} over what is allowed: ${ok ? 'ok' : 'FAILED'}`
 }

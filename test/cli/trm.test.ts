@@ -155,6 +155,8 @@ test('verify: JSON for a golden, exit code 1 for a changed one', async () => {
   const right = await trm('verify', '--json', golden)
   const result = JSON.parse(right.stdout)
   assert.is(right.code, 0)
+  const shown = await trm('verify', join('test', 'goldens', 'trm-singlez.safetensors'))
+  assert.match(shown.stdout, /\n  compared: eval \d+, grad 13, train \d+, final \d+, ema 12; the file holds no adam_m, adam_v\n  \d+ quantities, 0 over what is allowed: ok\n/)
   assert.ok(result.ok && result.adapter && result.rows.length > 100 && result.rows.every((row: { error: number; allowed: number }) => row.error <= row.allowed))
   const { tensors, metadata } = parseSafetensors(new Uint8Array(readFileSync(golden)))
   ;(tensors.get('grad.inner.lm_head.weight')!.data as Float32Array)[0] += 1
