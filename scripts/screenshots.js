@@ -79,7 +79,7 @@ try {
     await page.waitForSelector('#bench:not(:disabled)', { state: 'attached' })
     await act(page)
     await page.waitForTimeout(1000)
-    await page.screenshot({ path: join(root, `docs/playground-${name}.jpg`), type: 'jpeg', quality: 76 })
+    await page.screenshot({ path: join(root, `docs/playground-${name}.jpg`), type: 'jpeg', quality: 65 })
     console.log(`docs/playground-${name}.jpg`)
     await page.close()
   }
