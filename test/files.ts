@@ -22,7 +22,8 @@ export async function sha256(bytes: Uint8Array): Promise<string> {
   return [...new Uint8Array(await crypto.subtle.digest('SHA-256', bytes as Uint8Array<ArrayBuffer>))].map(byte => byte.toString(16).padStart(2, '0')).join('')
 }
 
-const inPage = typeof document !== 'undefined'
+/** Whether this is a page, and not Node. */
+export const inPage = typeof document !== 'undefined'
 
 /** In a page the paths are relative to the page. */
 async function fetched(path: string): Promise<Uint8Array | undefined> {
