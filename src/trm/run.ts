@@ -79,7 +79,7 @@ export const presets: Readonly<Record<string, { about: string; settings: RunSett
     about: 'token-mixing MLP of width 64 for machines without a GPU, e.g. for Sudoku 6×6',
     settings: {
       ...smallPreset,
-      steps: 2000,
+      steps: 1000,
       global_batch_size: 32,
       lr: 4e-3,
       lr_warmup_steps: 50,
