@@ -201,7 +201,6 @@ export function resolveRun(given: Partial<RunSettings>, metadata: DatasetMetadat
       memoryLimit: settings.memory_limit === null ? undefined : bytesOf(settings.memory_limit),
       recompute: flag('recompute'),
       steps,
-      totalSteps: steps,
       learningRate: number('lr', 0, 10, false),
       minLearningRateRatio: number('lr_min_ratio', 0, 1, false),
       warmupSteps: number('lr_warmup_steps', 0),

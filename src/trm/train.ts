@@ -7,7 +7,7 @@ import { fingerprint, restoreTraining, saveTraining, type TrainingState } from '
 import { Trainer, type TrainingMetrics } from './trainer.js'
 
 export interface TrainOptions extends MemoryOptions {
-  /** Optimiser steps; `totalSteps` (the schedule's length) follows it by default. */
+  /** Optimiser steps; `totalSteps` (the schedule's length) follows it by default, and stays what it was where a training is made longer. */
   steps: number
   /** Steps between two reports; each report reads the metrics back. Default 10. */
   logInterval?: number
@@ -47,7 +47,7 @@ export async function* train(model: Trm, dataset: Dataset, options: TrainOptions
   const { steps, logInterval = 10, logSeconds, epochsPerPass, resume, memoryLimit, ...rest } = options
   checkFit(model, dataset)
   const { engine } = model
-  const { batchSize, seed = 0, totalSteps = steps } = rest
+  const { batchSize, seed = 0, totalSteps = resume?.options.totalSteps ?? steps } = rest
   const settings = { ...rest, totalSteps, microBatch: rest.microBatch ?? resume?.options.microBatch }
   if (resume) engine.variants.adopt(resume.variants)
   const { microBatch } = planMemory(engine, model.config, { ...settings, memoryLimit })

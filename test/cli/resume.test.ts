@@ -71,7 +71,7 @@ test('what does not belong to the run is refused, and nothing of it changes', as
   cpSync(path('whole'), path('safe'), { recursive: true })
   assert.match(await refusal('--out', path('nowhere'), '--resume'), /resume .*nowhere.training\.safetensors: no such file/)
   assert.not.ok(existsSync(path('nowhere')))
-  assert.match(await refusal('--out', path('whole'), '--resume', 'lr=0.5', '--steps', '50'), /training\.safetensors: it is of a training with learningRate 0\.002, this one has 0\.5/)
+  assert.match(await refusal('--out', path('whole'), '--resume', 'lr=0.5', '--steps', '50'), /training\.safetensors: it is of a training with learningRate 0\.006, this one has 0\.5/)
   assert.match(await refusal('--out', path('whole'), '--resume', 'arch.L_cycles=3', '--steps', '50'), /with latentSteps 2, this one has 3/)
   await trm('data', 'generate', 'sudoku', '--size', '4', '--train', '60', '--test', '8', '--clues', '6', '--seed', '7', '--out', path('other'))
   const other = await trm('train', '--data', path('other'), '--out', path('whole'), '--resume', '--steps', '50')

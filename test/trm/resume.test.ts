@@ -135,7 +135,7 @@ test('states of other data, configurations and options are refused with the reas
   const stages = { curriculum: [{ until: 0.5, cycles: 1, latentSteps: 1 }] }
   assert.match(await refusal(state, ATTENTION, stages), /with curriculum \[\], this one has \[\{"until":0\.5/)
   const staged = readTraining((await run(engine, ATTENTION, stages, 2)).training, 'b.safetensors')
-  assert.match(await refusal(staged, ATTENTION, { ...stages, steps: 12 }), /with totalSteps 10, this one has 12 /)
+  assert.match(await refusal(staged, ATTENTION, { ...stages, totalSteps: 12 }), /with totalSteps 10, this one has 12 /)
   assert.match(await refusal(state, ATTENTION, { minLearningRateRatio: 0.5 }), /with minLearningRateRatio 1, this one has 0\.5 /)
 })
 
