@@ -89,7 +89,7 @@ export const presets: Readonly<Record<string, { about: string; settings: RunSett
     },
   },
   'small-attention': {
-    about: 'attention of width 64 for machines without a GPU, e.g. for mazes',
+    about: 'attention of width 64 for machines without a GPU',
     settings: {
       ...smallPreset,
       steps: 2000,
