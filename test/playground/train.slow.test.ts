@@ -176,7 +176,7 @@ browserTest('a table of one\'s own is learned, and a broken one is refused in wo
   await page.click('#train-start')
   await awaitText(page, 'train-state', /^done: 2 steps$/)
   assert.match(await textOf(page, 'figure-heldout'), /%$/)
-  assert.match(await textOf(page, 'stored-text'), /^own\.csv, step 2 of 2/)
+  await awaitText(page, 'stored-text', /^own\.csv, step 2 of 2/)
   assert.equal(here.troubles, [])
 })
 
