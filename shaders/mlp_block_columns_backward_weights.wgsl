@@ -3,7 +3,7 @@
 // Only for adapters with dear loads: not in the package for browsers.
 enable subgroups;
 
-struct Parameters { width: u32, inner: u32, groups: u32, tiles: u32, accumulate_gate_up: u32, accumulate_down: u32 }
+struct Parameters { width: u32, inner: u32, tiles: u32, accumulate_gate_up: u32, accumulate_down: u32 }
 
 const TEXELS_PER_ROW = 1024;
 const LENGTH = 17;

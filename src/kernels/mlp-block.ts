@@ -57,7 +57,7 @@ export const mlpBlockColumnsBackwardWeights = defineKernel<MlpBlockSize & { accu
   name: 'mlp_block_columns_backward_weights',
   source: columnsBackwardWeights,
   bindings: { s: 'texels', ds: 'texels', gateUp: 'texels', down: 'texels', dGateUp: 'write', dDown: 'write' },
-  parameters: size => ({ width: size.width, inner: size.inner, groups: size.inner / 8, tiles: tiles(size), accumulate_gate_up: Number(size.accumulateGateUp), accumulate_down: Number(size.accumulateDown) }),
+  parameters: size => ({ width: size.width, inner: size.inner, tiles: tiles(size), accumulate_gate_up: Number(size.accumulateGateUp), accumulate_down: Number(size.accumulateDown) }),
   constants: () => ({}),
   lines: derivativeLines,
   workgroups: size => grid(size.inner / 8),

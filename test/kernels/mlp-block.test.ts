@@ -91,6 +91,17 @@ for (const { name, available } of mlpBlockFamily.variants) {
         truth: (...[a, b, c, d]: Float64Array[]) => truth(a, b, c, d, shape),
         depth: 12 * shape.inner,
       })
+      // One weight alone, where a kernel gives the gradients of both.
+      for (const wanted of [gateUp, down]) {
+        const fixed = (given: Tensor, other: typeof down) => (other === wanted ? given : engine.from(other.data, other.shape))
+        const exact = (given: Float64Array, other: typeof down) => (other === wanted ? given : Float64Array.from(other.data))
+        await checkGradients(engine, `mlp block ${name}`, {
+          inputs: [wanted],
+          ours: weight => mlpBlock(engine, engine.from(h.data, h.shape), fixed(weight, gateUp), fixed(weight, down), { axis: shape.axis, epsilon }),
+          truth: weight => truth(Float64Array.from(h.data), undefined, exact(weight, gateUp), exact(weight, down), shape),
+          depth: 12 * shape.inner,
+        })
+      }
       // Without an injection h's gradient is the sum of two ways.
       await checkGradients(engine, `mlp block ${name}`, {
         inputs: [h],
