@@ -1,24 +1,10 @@
 // The derivative of mlp_block_columns.wgsl up to its input: ds = d s' on the direct way, plus the way through the layers, which are computed again.
 // Lanes and registers as there.
-// Only for adapters with dear loads: not in the package for browsers.
-enable subgroups;
-
+// Only for adapters with dear loads: not in the package for browsers. In front of it stands mlp_block_columns_operands.wgsl.
 struct Parameters { width: u32, inner: u32, groups: u32, accumulate: u32 }
 
-const TEXELS_PER_ROW = 1024;
-const LENGTH = 17;
-const PARTS = (LENGTH + 3) / 4;
-
-@group(0) @binding(0) var s: texture_storage_2d<rgba32float, read>;
-@group(0) @binding(1) var ds: texture_storage_2d<rgba32float, read>;
-@group(0) @binding(2) var gate_up: texture_storage_2d<rgba32float, read>;
-@group(0) @binding(3) var down: texture_storage_2d<rgba32float, read>;
 @group(0) @binding(4) var<storage, read_write> d_s: array<f32>;
 @group(0) @binding(5) var<uniform> p: Parameters;
-
-fn texel(at: u32) -> vec2u { return vec2u(at % TEXELS_PER_ROW, at / TEXELS_PER_ROW); }
-
-fn pick(loaded: array<vec4f, PARTS>, at: u32) -> f32 { return subgroupShuffle(loaded[at / 32u][at % 4u], at % 32u / 4u); }
 
 @compute @workgroup_size(8)
 fn main(@builtin(workgroup_id) group: vec3u, @builtin(num_workgroups) groups: vec3u, @builtin(subgroup_invocation_id) lane: u32) {

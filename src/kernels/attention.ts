@@ -4,6 +4,7 @@ import backwardKv from '../../shaders/attention_backward_kv.wgsl'
 import backwardQ from '../../shaders/attention_backward_q.wgsl'
 import deltaSource from '../../shaders/attention_delta.wgsl'
 import texels from '../../shaders/attention_texels.wgsl'
+import texelsBackward from '../../shaders/attention_texels_backward.wgsl'
 import texelsBackwardKv from '../../shaders/attention_texels_backward_kv.wgsl'
 import texelsBackwardQ from '../../shaders/attention_texels_backward_q.wgsl'
 import { defineKernel, divideUp, grid, type Kernel, TEXELS_PER_ROW } from './kernel.js'
@@ -85,14 +86,14 @@ export const attentionTexels = defineKernel<AttentionSize>({
 
 export const attentionTexelsBackwardQ = defineKernel<AttentionSize>({
   name: 'attention_texels_backward_q',
-  source: texelsBackwardQ,
+  source: `${texelsBackward}\n${texelsBackwardQ}`,
   bindings: { qkv: 'texels', lse: 'read', delta: 'read', dO: 'texels', dQkv: 'write' },
   ...byTexels,
 })
 
 export const attentionTexelsBackwardKv = defineKernel<AttentionSize>({
   name: 'attention_texels_backward_kv',
-  source: texelsBackwardKv,
+  source: `${texelsBackward}\n${texelsBackwardKv}`,
   bindings: { qkv: 'texels', lse: 'read', delta: 'read', dO: 'texels', dQkv: 'write' },
   ...byTexels,
 })

@@ -2,6 +2,7 @@
 import columns from '../../shaders/mlp_block_columns.wgsl'
 import columnsBackward from '../../shaders/mlp_block_columns_backward.wgsl'
 import columnsBackwardWeights from '../../shaders/mlp_block_columns_backward_weights.wgsl'
+import columnsOperands from '../../shaders/mlp_block_columns_operands.wgsl'
 import rows from '../../shaders/mlp_block_rows.wgsl'
 import { defineKernel, grid, divideUp, TEXELS_PER_ROW } from './kernel.js'
 
@@ -45,7 +46,7 @@ const derivativeLines = ({ length }: MlpBlockSize) => ({ TEXELS_PER_ROW, LENGTH:
 /** From ds, the gradient before the norm, that of s: both ways together. */
 export const mlpBlockColumnsBackward = defineKernel<MlpBlockSize & { accumulate: boolean }>({
   name: 'mlp_block_columns_backward',
-  source: columnsBackward,
+  source: `${columnsOperands}\n${columnsBackward}`,
   bindings: { s: 'texels', ds: 'texels', gateUp: 'texels', down: 'texels', dS: 'write' },
   parameters: size => ({ width: size.width, inner: size.inner, groups: tiles(size), accumulate: Number(size.accumulate) }),
   constants: () => ({}),
@@ -55,7 +56,7 @@ export const mlpBlockColumnsBackward = defineKernel<MlpBlockSize & { accumulate:
 
 export const mlpBlockColumnsBackwardWeights = defineKernel<MlpBlockSize & { accumulateGateUp: boolean; accumulateDown: boolean }>({
   name: 'mlp_block_columns_backward_weights',
-  source: columnsBackwardWeights,
+  source: `${columnsOperands}\n${columnsBackwardWeights}`,
   bindings: { s: 'texels', ds: 'texels', gateUp: 'texels', down: 'texels', dGateUp: 'write', dDown: 'write' },
   parameters: size => ({ width: size.width, inner: size.inner, tiles: tiles(size), accumulate_gate_up: Number(size.accumulateGateUp), accumulate_down: Number(size.accumulateDown) }),
   constants: () => ({}),
