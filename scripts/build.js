@@ -21,25 +21,26 @@ const shared = {
   logLevel: 'warning',
   // Node's built-ins, Dawn and the tools of tests are never bundled; the browser entries must not reach them at all (a test checks).
   external: ['node:*', 'webgpu', 'playwright-core'],
+  define: { FOR_BROWSERS: 'false' },
 }
 
-/** Shaders without comments and needless space: embedders send them over networks. For browsers those that no browser can use are empty. */
-const smallShaders = ({ forBrowsers }) => ({
+/** What goes to browsers comes without the kernels that no browser can run, and without what only they need; see src/kernels/wgsl.d.ts. */
+const forBrowsers = { define: { FOR_BROWSERS: 'true' } }
+
+/** Shaders without comments and needless space: embedders send them over networks. */
+const smallShaders = {
   name: 'small-shaders',
-  setup: ({ onLoad }) => onLoad({ filter: /\.wgsl$/ }, ({ path }) => {
-    const text = readFileSync(path, 'utf8')
-    return { contents: forBrowsers && /^\/\/ .*not in the package for browsers/m.test(text) ? '' : minifyWgsl(text), loader: 'text' }
-  }),
-})
+  setup: ({ onLoad }) => onLoad({ filter: /\.wgsl$/ }, ({ path }) => ({ contents: minifyWgsl(readFileSync(path, 'utf8')), loader: 'text' })),
+}
 
 const library = { index: 'src/index.ts', engine: 'src/engine/index.ts', data: 'src/data/index.ts' }
 
 /** The package: library entries for Node and, without what only Node's adapters use, for browsers; the Node door, the command line. */
 export async function buildPackage() {
   rmSync(join(root, 'dist'), { recursive: true, force: true })
-  const options = { ...shared, chunkNames: 'chunks/[name]-[hash]', mainFields: ['module', 'main'], conditions: ['import', 'browser'] }
-  await build({ ...options, plugins: [smallShaders({ forBrowsers: false })], outdir: 'dist', entryPoints: { ...library, node: 'src/node.ts', cli: 'src/cli/main.ts' } })
-  await build({ ...options, plugins: [smallShaders({ forBrowsers: true })], outdir: 'dist/browser', entryPoints: library })
+  const options = { ...shared, plugins: [smallShaders], chunkNames: 'chunks/[name]-[hash]', mainFields: ['module', 'main'], conditions: ['import', 'browser'] }
+  await build({ ...options, outdir: 'dist', entryPoints: { ...library, node: 'src/node.ts', cli: 'src/cli/main.ts' } })
+  await build({ ...options, ...forBrowsers, outdir: 'dist/browser', entryPoints: library })
 }
 
 /**
@@ -89,7 +90,8 @@ export async function buildPlayground() {
   rmSync(out, { recursive: true, force: true })
   await build({
     ...shared,
-    plugins: [smallShaders({ forBrowsers: true })],
+    ...forBrowsers,
+    plugins: [smallShaders],
     outdir: out,
     entryPoints: ['playground/page.ts', 'playground/worker.ts', 'playground/page.css'],
     splitting: false,

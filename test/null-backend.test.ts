@@ -2,7 +2,7 @@
 import { test } from 'uvu'
 import * as assert from 'uvu/assert'
 import { Engine } from '../src/engine/index.js'
-import { type MatrixKind, matmulSubgroupMatrix } from '../src/kernels/matmul.js'
+import { type MatrixKind, matmulSubgroupMatrix } from '../src/kernels/matmul-subgroup-matrix.js'
 import { openGpu } from '../src/node.js'
 import { checkComputes, openEngine } from './engine-under-test.js'
 

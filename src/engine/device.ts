@@ -1,5 +1,5 @@
 // Asks a GPU object for an adapter and a device with all that the adapter offers, and keeps the errors that nobody caught.
-import type { MatrixKind } from '../kernels/matmul.js'
+import type { MatrixKind } from '../kernels/matmul-subgroup-matrix.js'
 
 /** The WebGPU specification's usage bits; the global constants exist in browsers only. */
 export const BufferUsage = { MAP_READ: 0x1, COPY_SRC: 0x4, COPY_DST: 0x8, UNIFORM: 0x40, STORAGE: 0x80, QUERY_RESOLVE: 0x200 } as const

@@ -1,7 +1,7 @@
 // The engine: one device with its memory, its compiled kernels, its recorded commands and its tape. It knows no model.
 import { float16ToFloat32, float32ToFloat16 } from '../formats/float16.js'
 import type { Kernel } from '../kernels/kernel.js'
-import type { MatrixKind } from '../kernels/matmul.js'
+import type { MatrixKind } from '../kernels/matmul-subgroup-matrix.js'
 import { Commands } from './commands.js'
 import { Faults, isSoftware, openDevice, settled, subgroupMatrices, subgroupSize } from './device.js'
 import { dryDevice } from './dry-device.js'
@@ -88,7 +88,7 @@ export class Engine {
       features: [...device.features].sort(),
       isSoftware: isSoftware(adapter.info),
       subgroupSize: subgroupSize(device, adapter.info),
-      subgroupMatrices: subgroupMatrices(device, adapter.info),
+      subgroupMatrices: FOR_BROWSERS ? [] : subgroupMatrices(device, adapter.info),
       maxTensorBytes: Math.min(maxBufferSize, maxStorageBufferBindingSize),
     }
     return new Engine(device, summary, wait, onClose, submitAfter)

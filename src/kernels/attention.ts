@@ -2,12 +2,7 @@
 import forward from '../../shaders/attention.wgsl'
 import backwardKv from '../../shaders/attention_backward_kv.wgsl'
 import backwardQ from '../../shaders/attention_backward_q.wgsl'
-import deltaSource from '../../shaders/attention_delta.wgsl'
-import texels from '../../shaders/attention_texels.wgsl'
-import texelsBackward from '../../shaders/attention_texels_backward.wgsl'
-import texelsBackwardKv from '../../shaders/attention_texels_backward_kv.wgsl'
-import texelsBackwardQ from '../../shaders/attention_texels_backward_q.wgsl'
-import { defineKernel, divideUp, grid, type Kernel, TEXELS_PER_ROW } from './kernel.js'
+import { defineKernel, divideUp, grid } from './kernel.js'
 
 const THREADS = 32
 
@@ -20,7 +15,8 @@ export interface AttentionSize {
   half?: boolean
 }
 
-const rows = ({ batch, length, heads }: AttentionSize) => batch * length * heads
+/** Query (or key) rows of all heads. */
+export const rows = ({ batch, length, heads }: AttentionSize) => batch * length * heads
 const lines = ({ headDim }: AttentionSize) => ({ HEAD_DIM: headDim })
 const workgroups = (size: AttentionSize) => grid(divideUp(rows(size), THREADS))
 
@@ -49,51 +45,4 @@ export const attentionBackwardKv = defineKernel<AttentionSize>({
   constants: size => ({ THREADS, KEYS: rows(size), LENGTH: size.length, HEADS: size.heads }),
   lines,
   workgroups,
-})
-
-/** δ of the derivative, for the kernels by texels, which do not compute it themselves. */
-export const attentionDelta = defineKernel<AttentionSize>({
-  name: 'attention_delta',
-  source: deltaSource,
-  bindings: { o: 'read', dO: 'read', delta: 'write' },
-  constants: size => ({ THREADS, COUNT: rows(size), LENGTH: size.length, HEADS: size.heads, HEAD_DIM: size.headDim }),
-  workgroups,
-})
-
-/** Rows that a subgroup of the kernels for adapters with dear loads owns. */
-const TILE = 16
-
-/** Whether those can compute it. */
-export function fitsTexels({ headDim }: AttentionSize): boolean {
-  return headDim % 4 === 0 && headDim <= 64
-}
-
-const texelGroups = ({ batch, length, heads }: AttentionSize) => batch * heads * divideUp(length, TILE)
-
-const byTexels: Pick<Kernel<AttentionSize>, 'parameters' | 'constants' | 'lines' | 'workgroups'> = {
-  parameters: size => ({ length: size.length, heads: size.heads, tiles: divideUp(size.length, TILE), groups: texelGroups(size), columns: size.headDim }),
-  constants: () => ({}),
-  lines: ({ headDim }) => ({ TEXELS_PER_ROW, TILE, HEAD_DIM: headDim }),
-  workgroups: size => grid(texelGroups(size)),
-}
-
-export const attentionTexels = defineKernel<AttentionSize>({
-  name: 'attention_texels',
-  source: texels,
-  bindings: { qkv: 'texels', o: 'write', lse: 'write' },
-  ...byTexels,
-})
-
-export const attentionTexelsBackwardQ = defineKernel<AttentionSize>({
-  name: 'attention_texels_backward_q',
-  source: `${texelsBackward}\n${texelsBackwardQ}`,
-  bindings: { qkv: 'texels', lse: 'read', delta: 'read', dO: 'texels', dQkv: 'write' },
-  ...byTexels,
-})
-
-export const attentionTexelsBackwardKv = defineKernel<AttentionSize>({
-  name: 'attention_texels_backward_kv',
-  source: `${texelsBackward}\n${texelsBackwardKv}`,
-  bindings: { qkv: 'texels', lse: 'read', delta: 'read', dO: 'texels', dQkv: 'write' },
-  ...byTexels,
 })

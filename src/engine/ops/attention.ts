@@ -1,19 +1,36 @@
 // Multi-head attention over packed [q | k | v] rows, with its derivative.
 import * as kernels from '../../kernels/attention.js'
+import { attentionDelta, attentionTexels, attentionTexelsBackwardKv, attentionTexelsBackwardQ, fitsTexels } from '../../kernels/attention-texels.js'
 import type { AdapterSummary, Engine } from '../engine.js'
 import type { Tensor } from '../tensor.js'
-import type { AnyTensors, Family } from '../variants.js'
+import type { AnyTensors, Family, Variant } from '../variants.js'
 import { hasDearLoads } from './matmul.js'
 
 type Size = kernels.AttentionSize
 
-const byTexels = (adapter: AdapterSummary, size: Size) => !size.half && hasDearLoads(adapter) && kernels.fitsTexels(size)
+const byTexels = (adapter: AdapterSummary, size: Size) => !size.half && hasDearLoads(adapter) && fitsTexels(size)
+
+const texels: Variant<AnyTensors, Size> = {
+  name: 'texels',
+  available: byTexels,
+  run: (engine, tensors, size) => engine.run(attentionTexels, tensors, size),
+}
+
+const texelsBackward: Variant<AnyTensors, Size> = {
+  name: 'texels',
+  available: byTexels,
+  run(engine, tensors, size) {
+    engine.run(attentionDelta, tensors, size)
+    engine.run(attentionTexelsBackwardQ, tensors, size)
+    engine.run(attentionTexelsBackwardKv, tensors, size)
+  },
+}
 
 /** o and lse from qkv. */
 const forwardFamily: Family<AnyTensors, Size> = {
   name: 'attention',
   variants: [
-    { name: 'texels', available: byTexels, run: (engine, tensors, size) => engine.run(kernels.attentionTexels, tensors, size) },
+    ...(FOR_BROWSERS ? [] : [texels]),
     { name: 'thread', available: () => true, run: (engine, tensors, size) => engine.run(kernels.attention, tensors, size) },
   ],
   classOf: ({ length, headDim, half }) => `${half ? 'f16 ' : ''}${length}×${headDim}`,
@@ -28,15 +45,7 @@ const forwardFamily: Family<AnyTensors, Size> = {
 const backwardFamily: Family<AnyTensors, Size> = {
   name: 'attention backward',
   variants: [
-    {
-      name: 'texels',
-      available: byTexels,
-      run(engine, tensors, size) {
-        engine.run(kernels.attentionDelta, tensors, size)
-        engine.run(kernels.attentionTexelsBackwardQ, tensors, size)
-        engine.run(kernels.attentionTexelsBackwardKv, tensors, size)
-      },
-    },
+    ...(FOR_BROWSERS ? [] : [texelsBackward]),
     {
       name: 'thread',
       available: () => true,

@@ -1,7 +1,10 @@
 // Matrix products, not recorded, by the variant that suits the adapter.
 import { columnSums } from '../../kernels/column-sums.js'
 import { divideUp } from '../../kernels/kernel.js'
-import { hasMatrices, matmul as plain, type MatmulSize, matmulSubgroup, matmulSubgroupMatrix, matmulTexels, type MatmulTile, matmulTiled, matmulVec4, type MatrixKind } from '../../kernels/matmul.js'
+import { matmul as plain, type MatmulSize, type MatmulTile, matmulTiled, matmulVec4 } from '../../kernels/matmul.js'
+import { matmulSubgroup } from '../../kernels/matmul-subgroup.js'
+import { matmulSubgroupMatrix, type MatrixKind } from '../../kernels/matmul-subgroup-matrix.js'
+import { matmulTexels } from '../../kernels/matmul-texels.js'
 import type { AdapterSummary, Engine } from '../engine.js'
 import type { Tensor } from '../tensor.js'
 import type { Family, Variant } from '../variants.js'
@@ -15,10 +18,10 @@ export interface MatmulTensors {
 
 /**
  * Software with subgroups of 8 threads, which is lavapipe: there the kernels with shared loads pay. Subgroups of 4 gained nothing.
- * No browser has such an adapter, so the package for browsers comes without these shaders.
+ * No browser has such an adapter, so the package for browsers comes without these kernels.
  */
 export function hasDearLoads({ isSoftware, subgroupSize }: AdapterSummary): boolean {
-  return isSoftware && subgroupSize === 8 && matmulSubgroup.source !== ''
+  return !FOR_BROWSERS && isSoftware && subgroupSize === 8
 }
 
 const subgroup = (tileM: number, tileN: number): Variant<MatmulTensors, MatmulSize> => ({
@@ -116,23 +119,18 @@ function matrixKind({ subgroupMatrices }: AdapterSummary, { halfA, halfB }: Matm
 const matrices = (span: number): Tiling => ({
   name: 'matrices',
   side: 2 * span,
-  available: (adapter, size) => hasMatrices && matrixKind(adapter, size, span) !== undefined,
+  available: (adapter, size) => matrixKind(adapter, size, span) !== undefined,
   run: (engine, tensors, size) => engine.run(matmulSubgroupMatrix, tensors, { ...size, span, kind: matrixKind(engine.adapter, size, span)! }),
 })
 
 export const matmulFamily: Family<MatmulTensors, MatmulSize> = {
   name: 'matmul',
   variants: [
-    split(matrices(32)),
-    whole(matrices(64)),
-    whole(matrices(32)),
+    ...(FOR_BROWSERS ? [] : [split(matrices(32)), whole(matrices(64)), whole(matrices(32))]),
     split(tiled(8)),
     whole(tiled(16)),
     whole(tiled(8)),
-    texels(24),
-    texels(32),
-    subgroup(16, 4),
-    subgroup(8, 4),
+    ...(FOR_BROWSERS ? [] : [texels(24), texels(32), subgroup(16, 4), subgroup(8, 4)]),
     vec4(4, 4, true),
     vec4(8, 1, true),
     registers({ lanesN: 8, lanesM: 1, tileM: 8, tileN: 4 }, true),

@@ -5,7 +5,7 @@ import { swiglu, swigluBackward } from '../../kernels/swiglu.js'
 import type { Engine } from '../engine.js'
 import type { Gradient } from '../tape.js'
 import type { Shape, Tensor } from '../tensor.js'
-import type { Family } from '../variants.js'
+import type { Family, Variant } from '../variants.js'
 import { add, addTo } from './add.js'
 import { columnLayer, type Layer, rowLayer } from './linear.js'
 import { hasDearLoads } from './matmul.js'
@@ -51,14 +51,16 @@ function partsOf(engine: Engine, { batch, length, width, inner, axis }: MlpBlock
   }
 }
 
+const fused: Variant<BlockTensors, MlpBlockSize> = {
+  name: 'fused',
+  available: (adapter, size) => !size.half && hasDearLoads(adapter) && mlpBlockKernel(size) !== undefined,
+  run: (engine, tensors, size) => engine.run(mlpBlockKernel(size)!, tensors, size),
+}
+
 export const mlpBlockFamily: Family<BlockTensors, MlpBlockSize> = {
   name: 'mlp block',
   variants: [
-    {
-      name: 'fused',
-      available: (adapter, size) => !size.half && hasDearLoads(adapter) && mlpBlockKernel(size) !== undefined,
-      run: (engine, tensors, size) => engine.run(mlpBlockKernel(size)!, tensors, size),
-    },
+    ...(FOR_BROWSERS ? [] : [fused]),
     {
       name: 'composed',
       available: () => true,
@@ -105,7 +107,7 @@ export function mlpBlock(engine: Engine, h: Tensor, gateUp: Tensor, down: Tensor
   const s = h
   const shape = { batch, length, width, inner, axis, hasInjection, epsilon, keeps: isRecorded, half: s.dtype === 'f16' }
   const variant = engine.variants.pick(mlpBlockFamily, shape)
-  const recomputes = variant.name === 'fused' && axis === -2
+  const recomputes = !FOR_BROWSERS && variant === fused && axis === -2
   const size: MlpBlockSize = { ...shape, keeps: isRecorded && !recomputes }
   const { norm, inward, outward } = partsOf(engine, size)
   const y = into ?? engine.tensor(s.shape, s.dtype)
@@ -117,7 +119,7 @@ export function mlpBlock(engine: Engine, h: Tensor, gateUp: Tensor, down: Tensor
   return engine.record(y, [gateUp, down, s], (dy, wanted) => {
     const ds = engine.tensor(s.shape, s.dtype)
     engine.run(rmsnormBackward, { y, scale, dy, ds }, norm)
-    return (recomputes ? recomputedGradients : keptGradients)(engine, { s, ds, gateUp, down, gatesUps, activated }, size, wanted)
+    return (!FOR_BROWSERS && recomputes ? recomputedGradients : keptGradients)(engine, { s, ds, gateUp, down, gatesUps, activated }, size, wanted)
   })
 }
 
