@@ -1,5 +1,5 @@
 // What is measured: the engine's operations and the model's steps at the sizes of three Tiny Recursive Models, as tables.
-import { Adam, type AdapterSummary, attention, type Engine, Parameters, rmsnorm, rope, ropeTable, type Shape, swiglu, type Tensor } from '../src/engine/index.js'
+import { Adam, type AdapterSummary, attention, type Engine, Parameters, rmsnorm, ropeTable, type Shape, swiglu, type Tensor } from '../src/engine/index.js'
 import { add } from '../src/engine/ops/add.js'
 import { matmul } from '../src/engine/ops/matmul.js'
 import { Random } from '../src/engine/random.js'
@@ -11,7 +11,7 @@ import { type Precision, Trm } from '../src/trm/model.js'
 import { Trainer } from '../src/trm/trainer.js'
 import {
   addWork, attentionBackwardWork, type AttentionShape, attentionWork, embeddingBackwardWork, embeddingWork, inferenceWork, linearSizes, lossWork, matmulWork, mixSizes, networkWork,
-  optimizerWork, rmsnormBackwardWork, rmsnormWork, ropeWork, swigluBackwardWork, swigluWork, trainingWork, type Work,
+  optimizerWork, rmsnormBackwardWork, rmsnormWork, swigluBackwardWork, swigluWork, trainingWork, type Work,
 } from './work.js'
 
 export const SIZES = ['small', 'middle', 'official', 'large'] as const
@@ -143,7 +143,7 @@ export function allCases(adapter: BenchAdapter): Case[] {
     ...[...MIX, ...gpu(GPU_MIX)].flatMap(([size, batch, out, length, width]) => products(size, ' mix', mixSizes(batch, out, length, width))),
     ...models.filter(({ config }, i) => i < 2 || config.tokenMixing).flatMap(elementwise),
     ...[...ATTENTION, ...gpu(GPU_ATTENTION)].flatMap(([size, shape]) => attentionCases(size, shape)),
-    ...models.filter(({ config }) => !config.tokenMixing).flatMap(ropeCases),
+    ...models.filter(({ config }) => !config.tokenMixing).flatMap(modelAttention),
     ...OPTIMIZED.map(([size, millions]) => optimizerCase(size, millions)),
     ...models.filter(({ config }, i) => i < 2 || config.tokenMixing).flatMap(endsOfTheModel),
     ...models.flatMap(model => modelCases(model)),
@@ -240,23 +240,21 @@ function elementwise({ size, config, microBatch: batch }: ModelSize): Case[] {
 const shapeName = ({ batch, length, heads, headDim }: AttentionShape) => `${batch}×${length}, ${heads} heads of ${headDim}`
 const packed = ({ batch, length, heads, headDim }: AttentionShape) => [batch, length, 3 * heads * headDim]
 
-function attentionCases(size: Size, shape: AttentionShape): Case[] {
+/** @param theta of the rotary positions, where there are some */
+function attentionCases(size: Size, shape: AttentionShape, theta?: number): Case[] {
   const make = (engine: Engine) => {
     const qkv = random(engine, packed(shape))
-    return (on: Engine) => attention(on, qkv, shape.heads)
+    const rope = theta === undefined ? undefined : engine.from(ropeTable(shape.length, shape.headDim, theta), [shape.length, shape.headDim / 2, 2])
+    return (on: Engine) => attention(on, qkv, shape.heads, { rope })
   }
-  return both(size, `attention ${shapeName(shape)}`, make, attentionWork(shape), attentionBackwardWork(shape))
+  const turns = theta !== undefined
+  return both(size, `attention ${turns ? 'with rope ' : ''}${shapeName(shape)}`, make, attentionWork(shape, turns), attentionBackwardWork(shape, turns))
 }
 
-function ropeCases({ size, config, microBatch }: ModelSize): Case[] {
+/** A model's own attention. */
+function modelAttention({ size, config, microBatch }: ModelSize): Case[] {
   const { heads, hidden, ropeTheta } = config
-  const shape = { batch: microBatch, length: lengthOf(config), heads, headDim: hidden / heads }
-  const make = (engine: Engine) => {
-    const qkv = random(engine, packed(shape))
-    const table = engine.from(ropeTable(shape.length, shape.headDim, ropeTheta), [shape.length, shape.headDim / 2, 2])
-    return (on: Engine) => rope(on, qkv, table, heads)
-  }
-  return both(size, `rope ${shapeName(shape)}`, make, ropeWork(shape), ropeWork(shape)).slice(0, 1)
+  return attentionCases(size, { batch: microBatch, length: lengthOf(config), heads, headDim: hidden / heads }, ropeTheta)
 }
 
 function optimizerCase(size: Size, millions: number): Case {

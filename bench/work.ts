@@ -83,22 +83,19 @@ export interface AttentionShape {
   headDim: number
 }
 
-/** The two products of the scores and the values, 4 · L² · d a head; the softmax is not counted, as is usual. */
-export function attentionWork({ batch, length, heads, headDim }: AttentionShape): Work {
+/**
+ * The two products of the scores and the values, 4 · L² · d a head; the softmax is not counted, as is usual.
+ * @param rope with rotary positions: two multiplications and an addition for each value of queries and keys, and a table of angles
+ */
+export function attentionWork({ batch, length, heads, headDim }: AttentionShape, rope = false): Work {
   const values = batch * length * heads * headDim
-  return plain(4 * length * values, 4 * values + batch * heads * length)
+  return plain(4 * length * values + (rope ? 6 * values : 0), 4 * values + batch * heads * length + (rope ? length * headDim : 0))
 }
 
-/** Five products: the scores again, dP, dV, dQ, dK. Reads qkv, o, dO and the row sums, writes dQkv. */
-export function attentionBackwardWork({ batch, length, heads, headDim }: AttentionShape): Work {
+/** Five products: the scores again, dP, dV, dQ, dK. Reads qkv, o, dO and the row sums, writes dQkv. With `rope` the gradients are turned back. */
+export function attentionBackwardWork({ batch, length, heads, headDim }: AttentionShape, rope = false): Work {
   const values = batch * length * heads * headDim
-  return plain(10 * length * values, 8 * values + batch * heads * length)
-}
-
-/** Two multiplications and an addition for each value of queries and keys; values are copied. Either direction. */
-export function ropeWork({ batch, length, heads, headDim }: AttentionShape): Work {
-  const values = batch * length * heads * headDim
-  return plain(6 * values, 6 * values + length * headDim)
+  return plain(10 * length * values + (rope ? 6 * values : 0), 8 * values + batch * heads * length + (rope ? length * headDim : 0))
 }
 
 /** Table rows by number, puzzle rows in front, scaled: one multiplication a value, two with learned positions. */
@@ -158,12 +155,8 @@ function blockWork(config: TrmConfig, batch: number): { forward: Work; backward:
   } else {
     const shape = { batch, length, heads, headDim: hidden / heads }
     product(linearSizes(rows, 3 * hidden, hidden))
-    if (positions === 'rope') {
-      forward.push(ropeWork(shape))
-      backward.push(ropeWork(shape))
-    }
-    forward.push(attentionWork(shape))
-    backward.push(attentionBackwardWork(shape))
+    forward.push(attentionWork(shape, positions === 'rope'))
+    backward.push(attentionBackwardWork(shape, positions === 'rope'))
     product(linearSizes(rows, hidden, hidden))
     norm(rows, hidden)
   }

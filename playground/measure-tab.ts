@@ -10,7 +10,7 @@ import type { GpuReport } from './protocol.js'
 /** Groups of cases, by parts of their names. */
 const PARTS: readonly { title: string; parts: string[] }[] = [
   { title: 'matrix products', parts: ['matmul'] },
-  { title: 'attention', parts: ['attention', 'rope'] },
+  { title: 'attention', parts: ['attention'] },
   { title: 'norms and gates', parts: ['rmsnorm', 'swiglu', 'embedding', 'loss', 'optimi'] },
   { title: 'training step', parts: ['training step'] },
   { title: 'inference', parts: ['inference'] },

@@ -1,23 +1,12 @@
 // As attention.wgsl, for adapters where a load costs far more than arithmetic; the idea is that of matmul_texels.wgsl.
 // One subgroup of 8 lanes is a workgroup and computes 16 queries of a head, 32 keys at a time: scores with four keys a lane,
 // then o += weights · v with four columns a lane, the weights handed round by subgroupShuffle.
-// Only for adapters with dear loads: not in the package for browsers.
-enable subgroups;
-
-struct Parameters { length: u32, heads: u32, tiles: u32, groups: u32, columns: u32 }
-
-const TEXELS_PER_ROW = 1024;
-const TILE = 16;
-const HEAD_DIM = 32; // a multiple of 4, at most 64
-
-@group(0) @binding(0) var qkv: texture_storage_2d<rgba32float, read>;
-@group(0) @binding(1) var<storage, read_write> o: array<f32>;
-@group(0) @binding(2) var<storage, read_write> lse: array<f32>;
-@group(0) @binding(3) var<uniform> p: Parameters;
+// Only for adapters with dear loads: not in the package for browsers. In front of it stands attention_texels_loads.wgsl.
+@group(0) @binding(2) var<storage, read_write> o: array<f32>;
+@group(0) @binding(3) var<storage, read_write> lse: array<f32>;
+@group(0) @binding(4) var<uniform> p: Parameters;
 
 const LOWEST = -3.4e38;
-
-fn load(at: u32) -> vec4f { return textureLoad(qkv, vec2u(at / 4u % TEXELS_PER_ROW, at / 4u / TEXELS_PER_ROW)); }
 
 @compute @workgroup_size(8)
 fn main(@builtin(workgroup_id) group: vec3u, @builtin(num_workgroups) groups: vec3u, @builtin(subgroup_invocation_id) lane: u32) {
@@ -40,14 +29,29 @@ fn main(@builtin(workgroup_id) group: vec3u, @builtin(num_workgroups) groups: ve
 
   for (var key0 = 0u; key0 < p.length; key0 += 32u) {
     let keys = vec4u(key0 + lane * 4u) + vec4u(0, 1, 2, 3);
-    let at_k = origin + width + min(keys, vec4u(p.length - 1u)) * row;
+    let there = min(keys, vec4u(p.length - 1u));
+    let at_k = origin + width + there * row;
     var weight: array<vec4f, TILE>;
+    var q_next: array<vec4f, TILE / 8>;
+    var k_next: mat4x4f;
     // Explicitly: lavapipe does not zero a variable that is declared in a loop again in the next round.
     for (var i = 0u; i < TILE; i++) { weight[i] = vec4f(); }
-    for (var d = 0u; d < p.columns; d += 4u) {
-      var q: array<vec4f, TILE / 8>;
-      for (var i = 0u; i < TILE / 8; i++) { q[i] = load(origin + min(query0 + i * 8u + lane, p.length - 1u) * row + d); }
-      let k = transpose(mat4x4f(load(at_k.x + d), load(at_k.y + d), load(at_k.z + d), load(at_k.w + d)));
+    for (var step = 0u; step < p.columns / 4u; step++) {
+      var q = q_next;
+      var k = k_next;
+      // With ROPE every other step has the second halves, which were turned with the first ones.
+      if (!ROPE || step % 2u == 0u) {
+        let d = step * select(4u, 2u, ROPE);
+        for (var i = 0u; i < TILE / 8; i++) {
+          let query = min(query0 + i * 8u + lane, p.length - 1u);
+          let both = load_row(origin + query * row, query, d);
+          q[i] = both[0];
+          q_next[i] = both[1];
+        }
+        let both = load_rows(at_k, there, d);
+        k = both[0];
+        k_next = both[1];
+      }
       for (var i = 0u; i < TILE; i++) {
         var w = weight[i];
         w += subgroupShuffle(q[i / 8u].x, i % 8u) * k[0];

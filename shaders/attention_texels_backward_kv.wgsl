@@ -28,17 +28,29 @@ fn main(@builtin(workgroup_id) group: vec3u, @builtin(num_workgroups) groups: ve
     let at_o = origin_o + there * width;
     var weight: array<vec4f, TILE>;
     var ds: array<vec4f, TILE>;
+    var k_next: array<vec4f, TILE / 8>;
+    var q_next: mat4x4f;
     // Explicitly: lavapipe does not zero a variable that is declared in a loop again in the next round.
     for (var i = 0u; i < TILE; i++) { weight[i] = vec4f(); ds[i] = vec4f(); }
-    for (var d = 0u; d < p.columns; d += 4u) {
-      var k: array<vec4f, TILE / 8>;
-      var v: array<vec4f, TILE / 8>;
-      for (var i = 0u; i < TILE / 8; i++) {
-        let at = origin + width + min(key0 + i * 8u + lane, p.length - 1u) * row + d;
-        k[i] = load(at);
-        v[i] = load(at + width);
+    for (var step = 0u; step < p.columns / 4u; step++) {
+      var k = k_next;
+      var q = q_next;
+      // With ROPE every other step has the second halves, which were turned with the first ones.
+      if (!ROPE || step % 2u == 0u) {
+        let d = step * select(4u, 2u, ROPE);
+        for (var i = 0u; i < TILE / 8; i++) {
+          let key = min(key0 + i * 8u + lane, p.length - 1u);
+          let both = load_row(origin + width + key * row, key, d);
+          k[i] = both[0];
+          k_next[i] = both[1];
+        }
+        let both = load_rows(at_q, there, d);
+        q = both[0];
+        q_next = both[1];
       }
-      let q = transpose(mat4x4f(load(at_q.x + d), load(at_q.y + d), load(at_q.z + d), load(at_q.w + d)));
+      let d = column_of(step);
+      var v: array<vec4f, TILE / 8>;
+      for (var i = 0u; i < TILE / 8; i++) { v[i] = load(origin + 2u * width + min(key0 + i * 8u + lane, p.length - 1u) * row + d); }
       let g = transpose(mat4x4f(load_o(at_o.x + d), load_o(at_o.y + d), load_o(at_o.z + d), load_o(at_o.w + d)));
       for (var i = 0u; i < TILE; i++) {
         var w = weight[i];
@@ -71,13 +83,11 @@ fn main(@builtin(workgroup_id) group: vec3u, @builtin(num_workgroups) groups: ve
       var g_high: array<vec4f, 4>;
       for (var c = 0u; c < 4u; c++) {
         let query = min(query0 + l * 4u + c, p.length - 1u);
-        q[c] = load(origin + query * row + column);
+        let both = load_columns(origin + query * row, query, lane);
+        q[c] = both[0];
+        q_high[c] = both[1];
         g[c] = load_o(origin_o + query * width + column);
-        if (HEAD_DIM > 32) {
-          let far = min(32u + lane * 4u, HEAD_DIM - 4u);
-          q_high[c] = load(origin + query * row + far);
-          g_high[c] = load_o(origin_o + query * width + far);
-        }
+        if (HEAD_DIM > 32) { g_high[c] = load_o(origin_o + query * width + min(32u + lane * 4u, HEAD_DIM - 4u)); }
       }
       for (var i = 0u; i < TILE; i++) {
         let by_q = vec4f(subgroupShuffle(ds[i].x, l), subgroupShuffle(ds[i].y, l), subgroupShuffle(ds[i].z, l), subgroupShuffle(ds[i].w, l));
@@ -105,12 +115,13 @@ fn main(@builtin(workgroup_id) group: vec3u, @builtin(num_workgroups) groups: ve
   for (var i = 0u; i < TILE; i++) {
     if (key0 + i < p.length) {
       let at = origin + (key0 + i) * row + width;
+      let both = turn_back(sum_k[i], high_k[i], key0 + i, lane);
       if (lane * 4u < HEAD_DIM) {
-        store(at + lane * 4u, sum_k[i]);
+        store(at + lane * 4u, both[0]);
         store(at + width + lane * 4u, sum_v[i]);
       }
       if (HEAD_DIM > 32 && 32u + lane * 4u < HEAD_DIM) {
-        store(at + 32u + lane * 4u, high_k[i]);
+        store(at + 32u + lane * 4u, both[1]);
         store(at + width + 32u + lane * 4u, high_v[i]);
       }
     }

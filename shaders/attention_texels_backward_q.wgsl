@@ -13,7 +13,6 @@ fn main(@builtin(workgroup_id) group: vec3u, @builtin(num_workgroups) groups: ve
   let origin = batch * p.length * row + head * HEAD_DIM;
   let origin_o = batch * p.length * width + head * HEAD_DIM;
   let root = inverseSqrt(f32(HEAD_DIM));
-  let column = min(lane * 4u, HEAD_DIM - 4u);
 
   // Of each query, the same in all lanes.
   var most: array<f32, TILE>;
@@ -28,20 +27,33 @@ fn main(@builtin(workgroup_id) group: vec3u, @builtin(num_workgroups) groups: ve
 
   for (var key0 = 0u; key0 < p.length; key0 += 32u) {
     let keys = vec4u(key0 + lane * 4u) + vec4u(0, 1, 2, 3);
-    let at_k = origin + width + min(keys, vec4u(p.length - 1u)) * row;
+    let there = min(keys, vec4u(p.length - 1u));
+    let at_k = origin + width + there * row;
     var score: array<vec4f, TILE>;
     var ds: array<vec4f, TILE>;
+    var q_next: array<vec4f, TILE / 8>;
+    var k_next: mat4x4f;
     // Explicitly: lavapipe does not zero a variable that is declared in a loop again in the next round.
     for (var i = 0u; i < TILE; i++) { score[i] = vec4f(); ds[i] = vec4f(); }
-    for (var d = 0u; d < p.columns; d += 4u) {
-      var q: array<vec4f, TILE / 8>;
-      var g: array<vec4f, TILE / 8>;
-      for (var i = 0u; i < TILE / 8; i++) {
-        let query = min(query0 + i * 8u + lane, p.length - 1u);
-        q[i] = load(origin + query * row + d);
-        g[i] = load_o(origin_o + query * width + d);
+    for (var step = 0u; step < p.columns / 4u; step++) {
+      var q = q_next;
+      var k = k_next;
+      // With ROPE every other step has the second halves, which were turned with the first ones.
+      if (!ROPE || step % 2u == 0u) {
+        let d = step * select(4u, 2u, ROPE);
+        for (var i = 0u; i < TILE / 8; i++) {
+          let query = min(query0 + i * 8u + lane, p.length - 1u);
+          let both = load_row(origin + query * row, query, d);
+          q[i] = both[0];
+          q_next[i] = both[1];
+        }
+        let both = load_rows(at_k, there, d);
+        k = both[0];
+        k_next = both[1];
       }
-      let k = transpose(mat4x4f(load(at_k.x + d), load(at_k.y + d), load(at_k.z + d), load(at_k.w + d)));
+      let d = column_of(step);
+      var g: array<vec4f, TILE / 8>;
+      for (var i = 0u; i < TILE / 8; i++) { g[i] = load_o(origin_o + min(query0 + i * 8u + lane, p.length - 1u) * width + d); }
       let v = transpose(mat4x4f(load(at_k.x + width + d), load(at_k.y + width + d), load(at_k.z + width + d), load(at_k.w + width + d)));
       for (var i = 0u; i < TILE; i++) {
         var w = score[i];
@@ -69,9 +81,10 @@ fn main(@builtin(workgroup_id) group: vec3u, @builtin(num_workgroups) groups: ve
       var k: array<vec4f, 4>;
       var k_high: array<vec4f, 4>;
       for (var c = 0u; c < 4u; c++) {
-        let at = origin + width + min(key0 + l * 4u + c, p.length - 1u) * row;
-        k[c] = load(at + column);
-        if (HEAD_DIM > 32) { k_high[c] = load(at + min(32u + lane * 4u, HEAD_DIM - 4u)); }
+        let key = min(key0 + l * 4u + c, p.length - 1u);
+        let both = load_columns(origin + width + key * row, key, lane);
+        k[c] = both[0];
+        k_high[c] = both[1];
       }
       for (var i = 0u; i < TILE; i++) {
         let w = vec4f(subgroupShuffle(ds[i].x, l), subgroupShuffle(ds[i].y, l), subgroupShuffle(ds[i].z, l), subgroupShuffle(ds[i].w, l));
@@ -89,8 +102,9 @@ fn main(@builtin(workgroup_id) group: vec3u, @builtin(num_workgroups) groups: ve
   for (var i = 0u; i < TILE; i++) {
     if (query0 + i < p.length) {
       let at = origin + (query0 + i) * row;
-      if (lane * 4u < HEAD_DIM) { store(at + lane * 4u, sum[i]); }
-      if (HEAD_DIM > 32 && 32u + lane * 4u < HEAD_DIM) { store(at + 32u + lane * 4u, high[i]); }
+      let both = turn_back(sum[i], high[i], query0 + i, lane);
+      if (lane * 4u < HEAD_DIM) { store(at + lane * 4u, both[0]); }
+      if (HEAD_DIM > 32 && 32u + lane * 4u < HEAD_DIM) { store(at + 32u + lane * 4u, both[1]); }
     }
   }
 }

@@ -10,7 +10,7 @@ export { keepVariants, tune, useMeasuredVariants, type TuneOptions, type Tuning,
 export type { Asked, Family, Variant } from './variants.js'
 export { Random, truncatedNormal } from './random.js'
 export { add } from './ops/add.js'
-export { attention } from './ops/attention.js'
+export { attention, type AttentionOptions } from './ops/attention.js'
 export { firstPosition } from './ops/first-position.js'
 export { gather } from './ops/gather.js'
 export { linear, mix } from './ops/linear.js'

@@ -4,6 +4,7 @@ import texels from '../../shaders/attention_texels.wgsl'
 import texelsBackward from '../../shaders/attention_texels_backward.wgsl'
 import texelsBackwardKv from '../../shaders/attention_texels_backward_kv.wgsl'
 import texelsBackwardQ from '../../shaders/attention_texels_backward_q.wgsl'
+import loads from '../../shaders/attention_texels_loads.wgsl'
 import { type AttentionSize, rows } from './attention.js'
 import { defineKernel, divideUp, grid, type Kernel, TEXELS_PER_ROW } from './kernel.js'
 
@@ -26,32 +27,40 @@ export function fitsTexels({ headDim }: AttentionSize): boolean {
   return headDim % 4 === 0 && headDim <= 64
 }
 
+/** Whether they can turn queries and keys as they load them. */
+export function turnsTexels({ headDim }: AttentionSize): boolean {
+  return [8, 16, 32, 64].includes(headDim)
+}
+
 const texelGroups = ({ batch, length, heads }: AttentionSize) => batch * heads * divideUp(length, TILE)
+
+/** The table of angles is any tensor where nothing is turned. */
+const operands = { qkv: 'texels', table: 'texels' } as const
 
 const byTexels: Pick<Kernel<AttentionSize>, 'parameters' | 'constants' | 'lines' | 'workgroups'> = {
   parameters: size => ({ length: size.length, heads: size.heads, tiles: divideUp(size.length, TILE), groups: texelGroups(size), columns: size.headDim }),
   constants: () => ({}),
-  lines: ({ headDim }) => ({ TEXELS_PER_ROW, TILE, HEAD_DIM: headDim }),
+  lines: ({ headDim, rope = false }) => ({ TEXELS_PER_ROW, TILE, HEAD_DIM: headDim, ROPE: String(rope) }),
   workgroups: size => grid(texelGroups(size)),
 }
 
 export const attentionTexels = defineKernel<AttentionSize>({
   name: 'attention_texels',
-  source: texels,
-  bindings: { qkv: 'texels', o: 'write', lse: 'write' },
+  source: `${loads}\n${texels}`,
+  bindings: { ...operands, o: 'write', lse: 'write' },
   ...byTexels,
 })
 
 export const attentionTexelsBackwardQ = defineKernel<AttentionSize>({
   name: 'attention_texels_backward_q',
-  source: `${texelsBackward}\n${texelsBackwardQ}`,
-  bindings: { qkv: 'texels', lse: 'read', delta: 'read', dO: 'texels', dQkv: 'write' },
+  source: `${loads}\n${texelsBackward}\n${texelsBackwardQ}`,
+  bindings: { ...operands, lse: 'read', delta: 'read', dO: 'texels', dQkv: 'write' },
   ...byTexels,
 })
 
 export const attentionTexelsBackwardKv = defineKernel<AttentionSize>({
   name: 'attention_texels_backward_kv',
-  source: `${texelsBackward}\n${texelsBackwardKv}`,
-  bindings: { qkv: 'texels', lse: 'read', delta: 'read', dO: 'texels', dQkv: 'write' },
+  source: `${loads}\n${texelsBackward}\n${texelsBackwardKv}`,
+  bindings: { ...operands, lse: 'read', delta: 'read', dO: 'texels', dQkv: 'write' },
   ...byTexels,
 })

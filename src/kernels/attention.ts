@@ -11,6 +11,8 @@ export interface AttentionSize {
   length: number
   heads: number
   headDim: number
+  /** Queries and keys are turned by their position. */
+  rope?: boolean
   /** Tensors are float16. */
   half?: boolean
 }

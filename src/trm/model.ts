@@ -5,7 +5,7 @@ import { gatherBackward } from '../kernels/gather.js'
 import { columnSums } from '../kernels/column-sums.js'
 import { ropeTable } from '../kernels/rope.js'
 import {
-  add, attention, type DType, type Engine, firstPosition, linear, mlpBlock, Parameters, Random, rmsnorm, rope, type Shape, type Tensor, truncatedNormal,
+  add, attention, type DType, type Engine, firstPosition, linear, mlpBlock, Parameters, Random, rmsnorm, type Shape, type Tensor, truncatedNormal,
 } from '../engine/index.js'
 import { checkConfig, innerWidth, lengthOf, slotCount, type TrmConfig } from './config.js'
 import { type Net, netsOf, type Schedule, scheduleOf } from './schedules.js'
@@ -142,7 +142,7 @@ export class Trm {
       } else {
         if (added) h = add(engine, h, added)
         const qkv = linear(engine, h, this.weight(`${net}.${k}.attention.qkv`))
-        const seen = attention(engine, this.ropeTable ? rope(engine, qkv, this.ropeTable, heads) : qkv, heads)
+        const seen = attention(engine, qkv, heads, { rope: this.ropeTable })
         h = rmsnorm(engine, linear(engine, seen, this.weight(`${net}.${k}.attention.output`)), { residual: h, epsilon })
       }
       h = mlpBlock(engine, h, this.weight(`${net}.${k}.mlp.gateUp`), this.weight(`${net}.${k}.mlp.down`), { axis: -1, epsilon, into: k === layers - 1 ? into : undefined })

@@ -45,6 +45,9 @@ test('numbers worked out by hand', () => {
   const shape = { batch: 2, length: 4, heads: 3, headDim: 8 }
   assert.is(attentionWork(shape).flop, 6 * (2 * (4 * 4 * 8) * 2))
   assert.is(attentionBackwardWork(shape).flop, 2.5 * attentionWork(shape).flop)
+  // Turned: of 2 · 4 positions 2 · 3 · 8 values of queries and keys, three operations each; a table of 4 · 8.
+  assert.is(attentionWork(shape, true).flop - attentionWork(shape).flop, 2 * 4 * (2 * 3 * 8) * 3)
+  assert.is(attentionBackwardWork(shape, true).bytes - attentionBackwardWork(shape).bytes, 4 * 4 * 8)
   assert.is(optimizerWork(10).bytes, 10 * 4 * (5 + 4))
   assert.is(parameterCount(OFFICIAL_MLP), 5028866)
   assert.is(parameterCount(OFFICIAL_ATTENTION), 6828034)

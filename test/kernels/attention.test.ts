@@ -1,7 +1,7 @@
-// Softmax attention over packed rows, from flat to saturated scores, and its derivative.
+// Softmax attention over packed rows, from flat to saturated scores, with and without rotary positions, and its derivative.
 import { test } from 'uvu'
 import * as assert from 'uvu/assert'
-import { attention } from '../../src/engine/index.js'
+import { attention, ropeTable } from '../../src/engine/index.js'
 import { close, printShares } from '../close.js'
 import { checkGradients } from '../differences.js'
 import { openEngine } from '../engine-under-test.js'
@@ -16,7 +16,7 @@ test.after(() => {
 
 const SIZES = [
   { batch: 1, length: 1, heads: 1, headDim: 1 }, { batch: 2, length: 2, heads: 1, headDim: 3 }, { batch: 3, length: 7, heads: 2, headDim: 4 },
-  { batch: 1, length: 31, heads: 3, headDim: 8 }, { batch: 2, length: 33, heads: 1, headDim: 16 }, { batch: 1, length: 34, heads: 2, headDim: 64 }, { batch: 1, length: 97, heads: 1, headDim: 5 },
+  { batch: 1, length: 31, heads: 3, headDim: 8 }, { batch: 2, length: 33, heads: 1, headDim: 32 }, { batch: 1, length: 34, heads: 2, headDim: 64 }, { batch: 1, length: 97, heads: 1, headDim: 5 },
 ]
 const width = ({ heads, headDim }: (typeof SIZES)[number]) => 3 * heads * headDim
 
@@ -28,13 +28,22 @@ function packed(size: (typeof SIZES)[number], scores: number, magnitude: number)
 /** Rounding of a score moves its weight by as much: Σ|q||k| / √headDim units of the values. */
 const spread = ({ headDim }: (typeof SIZES)[number], scores: number) => 2 + scores ** 2 * Math.sqrt(headDim)
 
-/** Both ways of computing it; where the adapter cannot run one, the other stands in. */
+/** Angles of rotary positions as the table rounds them; undefined where nothing is turned. */
+function turning({ length, headDim }: (typeof SIZES)[number]) {
+  const table = ropeTable(length, headDim, 10000)
+  const angle = (position: number, i: number) => Math.atan2(table[position * headDim + 2 * i + 1], table[position * headDim + 2 * i])
+  return { rope: engine.from(table, [length, headDim / 2, 2]), turned: (qkv: ArrayLike<number>, size: (typeof SIZES)[number]) => oracle.rope(qkv, size, angle) }
+}
+
+const VARIANTS = ['texels', 'thread']
+
+/** All ways of computing it; where the adapter cannot run one, another stands in. */
 function force(variant: string): void {
   engine.variants.force('attention', variant)
   engine.variants.force('attention backward', variant)
 }
 
-for (const variant of ['texels', 'thread']) test(`attention by ${variant}`, async () => {
+for (const variant of VARIANTS) test(`attention by ${variant}`, async () => {
   force(variant)
   for (const size of SIZES) {
     for (const magnitude of MAGNITUDES) {
@@ -43,6 +52,10 @@ for (const variant of ['texels', 'thread']) test(`attention by ${variant}`, asyn
         const o = attention(engine, engine.from(qkv, [size.batch, size.length, width(size)]), size.heads)
         assert.equal(o.shape, [size.batch, size.length, width(size) / 3])
         close('attention', await engine.read(o), oracle.attention(qkv, size), { scale: magnitude * spread(size, scores), depth: size.length })
+        if (size.headDim % 2) continue
+        const { rope, turned } = turning(size)
+        const ours = await engine.read(attention(engine, engine.from(qkv, [size.batch, size.length, width(size)]), size.heads, { rope }))
+        close('attention with rope', ours, oracle.attention(turned(qkv, size), size), { scale: magnitude * spread(size, scores), depth: size.length })
       }
     }
   }
@@ -61,15 +74,33 @@ test('scores far beyond the range of exp pick one value', async () => {
   close('attention, saturated', ours, [4, -4, 3, -3, 2, -2, 1, -1, 0, 0], { scale: 4 })
 })
 
-for (const variant of ['texels', 'thread']) test(`gradients by ${variant}`, async () => {
+for (const variant of VARIANTS) test(`gradients by ${variant}`, async () => {
   force(variant)
   for (const size of SIZES) {
     for (const scores of [1, 3]) {
       const inputs = [{ data: packed(size, scores, 1), shape: [size.batch, size.length, width(size)] }]
       const truth = (qkv: Float64Array) => oracle.attention(qkv, size)
       await checkGradients(engine, 'attention', { inputs, ours: qkv => attention(engine, qkv, size.heads), truth, depth: size.length, c: 4 * spread(size, scores) })
+      if (size.headDim % 2) continue
+      const { rope, turned } = turning(size)
+      await checkGradients(engine, 'attention with rope', { inputs, ours: qkv => attention(engine, qkv, size.heads, { rope }), truth: qkv => truth(turned(qkv, size)), depth: size.length, c: 4 * spread(size, scores) })
     }
   }
+})
+
+test('what is given stays as it is', async () => {
+  const [size] = SIZES.slice(-2)
+  const data = packed(size, 1, 1)
+  const qkv = engine.from(data, [size.batch, size.length, width(size)])
+  for (const variant of VARIANTS) {
+    force(variant)
+    attention(engine, qkv, size.heads, { rope: turning(size).rope })
+    assert.equal(await engine.read(qkv), data)
+  }
+})
+
+test('tables of other heads are refused', () => {
+  assert.throws(() => attention(engine, engine.zeros([1, 2, 24]), 2, { rope: engine.zeros([2, 1, 2]) }), /^attention: a table of shape \[2,1,2\] does not turn heads of width 4 at 2 positions/)
 })
 
 test('widths that do not divide into heads are refused', () => {
