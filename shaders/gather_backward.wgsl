@@ -4,14 +4,17 @@ override THREADS: u32;
 override ROWS: u32;
 override WIDTH: u32;
 override BATCH: u32;
-override LENGTH: u32;
 override PREFIX: u32;
 override FACTOR: f32;
 override ACCUMULATE: bool;
 
+// Not an override: short sequences would be written out, which is slow to compile.
+struct Parameters { length: u32 }
+
 @group(0) @binding(0) var<storage, read> ids: array<i32>;
 @group(0) @binding(1) var<storage, read> dy: array<f32>;
 @group(0) @binding(2) var<storage, read_write> d_table: array<f32>;
+@group(0) @binding(3) var<uniform> p: Parameters;
 
 @compute @workgroup_size(THREADS)
 fn main(@builtin(workgroup_id) group: vec3u, @builtin(num_workgroups) groups: vec3u, @builtin(local_invocation_index) thread: u32) {
@@ -21,8 +24,8 @@ fn main(@builtin(workgroup_id) group: vec3u, @builtin(num_workgroups) groups: ve
   let column = i % WIDTH;
   var sum = 0.0;
   for (var b = 0u; b < BATCH; b++) {
-    for (var s = 0u; s < LENGTH; s++) {
-      if (ids[b * LENGTH + s] == row) { sum += dy[(b * (PREFIX + LENGTH) + PREFIX + s) * WIDTH + column]; }
+    for (var s = 0u; s < p.length; s++) {
+      if (ids[b * p.length + s] == row) { sum += dy[(b * (PREFIX + p.length) + PREFIX + s) * WIDTH + column]; }
     }
   }
   d_table[i] = select(0.0, d_table[i], ACCUMULATE) + FACTOR * sum;

@@ -54,15 +54,13 @@ fn main(@builtin(workgroup_id) group: vec3u, @builtin(num_workgroups) groups: ve
     }
   }
 
-  for (var i = 0u; i < TILE_M; i++) {
-    for (var j = 0u; j < TILE_N; j++) {
-      let m = m0 + i;
-      let n = n0 + j * LANES;
-      if (m < p.m && n < p.n) {
-        let at = (batch * p.m + m) * p.n + n;
-        if (p.accumulate != 0u) { sum[i][j] += c[at]; }
-        c[at] = sum[i][j];
-      }
+  // Rolled, as its bounds are no constants: stores that are written out take the compiler most of its time.
+  for (var i = 0u; m0 + i < min(m0 + TILE_M, p.m); i++) {
+    for (var j = 0u; n0 + j * LANES < min(n0 + LANES * TILE_N, p.n); j++) {
+      let at = (batch * p.m + m0 + i) * p.n + n0 + j * LANES;
+      var v = sum[i][j];
+      if (p.accumulate != 0u) { v += c[at]; }
+      c[at] = v;
     }
   }
 }

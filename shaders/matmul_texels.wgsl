@@ -1,6 +1,6 @@
 // As matmul_subgroup.wgsl, with operands in textures: a texel brings four values a lane for little more than one from a buffer.
-// A subgroup of 8 lanes is a workgroup and owns TILE_M rows × 32 columns. A round takes four k: the lanes load 8 rows × 4 k of a
-// and 4 k × 32 columns of b at a time, and subgroupShuffle hands the values of a round. A lane's four columns lie side by side.
+// A subgroup of 8 lanes is a workgroup and owns 8 · GROUPS rows × 32 · SETS columns. A round takes four k: the lanes load 8 rows × 4 k of a
+// and 4 k × 32 columns of b at a time, and subgroupShuffle hands the values round. Of 32 columns a lane has four, side by side.
 // Only for adapters with dear loads: not in the package for browsers.
 enable subgroups;
 
@@ -12,7 +12,8 @@ struct Parameters {
 }
 
 const TEXELS_PER_ROW = 1024;
-const TILE_M = 16;
+const GROUPS = 2;
+const SETS = 1;
 // How values lie in texels: 0 four of k, 1 four rows of a or columns of b, 2 (a only) each in one of its own.
 const FORM_A = 0;
 const FORM_B = 0;
@@ -33,33 +34,38 @@ fn pick_a(loaded: vec4f, row: u32, step: u32) -> f32 {
 
 @compute @workgroup_size(8)
 fn main(@builtin(workgroup_id) group: vec3u, @builtin(num_workgroups) groups: vec3u, @builtin(subgroup_invocation_id) lane: u32) {
-  let tiles_m = (p.m + TILE_M - 1u) / TILE_M;
-  let tiles_n = (p.n + 31u) / 32u;
+  let tiles_m = (p.m + 8u * GROUPS - 1u) / (8u * GROUPS);
+  let tiles_n = (p.n + 32u * SETS - 1u) / (32u * SETS);
   let tile = group.x + group.y * groups.x;
   let batch = tile / (tiles_m * tiles_n);
   if (batch >= p.batch) { return; }
   // Neighbours in time share their columns of b.
-  let m0 = tile % tiles_m * TILE_M;
-  let n0 = (tile / tiles_m) % tiles_n * 32u + lane * 4u;
+  let m0 = tile % tiles_m * 8u * GROUPS;
+  let n0 = (tile / tiles_m) % tiles_n * 32u * SETS + lane * 4u;
 
-  var sum: array<vec4f, TILE_M>;
+  // Of every row, set by set.
+  var sum: array<array<vec4f, 8 * GROUPS>, SETS>;
   for (var r = 0u; r < p.reduce; r++) {
     let origin_a = (batch * p.reduce + r) * p.stride_a;
     let origin_b = (batch * p.reduce + r) * p.stride_b;
     // The texel of the first round's load, and how far the next round's lies.
-    var at_a: array<u32, TILE_M / 8>;
-    for (var i = 0u; i < TILE_M / 8; i++) {
+    var at_a: array<u32, GROUPS>;
+    @diagnostic(off, trm.unroll) for (var i = 0u; i < GROUPS; i++) {
       let row = m0 + i * 8u;
       if (FORM_A == 0) { at_a[i] = (origin_a + (row + lane) * p.row_a) / 4u; }
       if (FORM_A == 1) { at_a[i] = (origin_a + lane % 4u * p.step_a + row) / 4u + lane / 4u; }
       if (FORM_A == 2) { at_a[i] = origin_a + (row + lane) * p.row_a; }
     }
-    var at_b: vec4u;
-    if (FORM_B == 0) { at_b = (origin_b + (vec4u(n0) + vec4u(0, 1, 2, 3)) * p.column_b) / 4u; } else { at_b = (vec4u(0, 1, 2, 3) * p.step_b + origin_b + n0) / 4u; }
-    let last_b = (origin_b + (p.k - 1u) * p.step_b + n0) / 4u;
+    var at_b: array<vec4u, SETS>;
+    var last_b: array<u32, SETS>;
+    @diagnostic(off, trm.unroll) for (var s = 0u; s < SETS; s++) {
+      let column = origin_b + n0 + 32u * s;
+      if (FORM_B == 0) { at_b[s] = (origin_b + (vec4u(n0 + 32u * s) + vec4u(0, 1, 2, 3)) * p.column_b) / 4u; } else { at_b[s] = (vec4u(0, 1, 2, 3) * p.step_b + column) / 4u; }
+      last_b[s] = (column + (p.k - 1u) * p.step_b) / 4u;
+    }
     for (var k = 0u; k < p.k; k += 4u) {
-      var left: array<vec4f, TILE_M / 8>;
-      for (var i = 0u; i < TILE_M / 8; i++) {
+      var left: array<vec4f, GROUPS>;
+      @diagnostic(off, trm.unroll) for (var i = 0u; i < GROUPS; i++) {
         if (FORM_A == 2) {
           // Beyond the last k a is zero, and b some value that is there.
           left[i].x = textureLoad(a, texel(at_a[i])).x;
@@ -73,37 +79,39 @@ fn main(@builtin(workgroup_id) group: vec3u, @builtin(num_workgroups) groups: ve
           at_a[i] += select(1u, p.step_a, FORM_A == 1);
         }
       }
-      var right: array<vec4f, 4>;
-      if (FORM_B == 0) {
-        let columns = mat4x4f(textureLoad(b, texel(at_b.x)), textureLoad(b, texel(at_b.y)), textureLoad(b, texel(at_b.z)), textureLoad(b, texel(at_b.w)));
-        let rows = transpose(columns);
-        right = array(rows[0], rows[1], rows[2], rows[3]);
-        at_b += 1u;
-      } else {
-        right[0] = textureLoad(b, texel(at_b.x));
-        right[1] = textureLoad(b, texel(min(at_b.y, last_b)));
-        right[2] = textureLoad(b, texel(min(at_b.z, last_b)));
-        right[3] = textureLoad(b, texel(min(at_b.w, last_b)));
-        at_b += p.step_b;
-      }
-      // Written out: a loop over the steps as well would be too long for the compiler to unroll.
-      for (var i = 0u; i < TILE_M; i++) {
-        var v = sum[i];
-        v += pick_a(left[i / 8u], i % 8u, 0u) * right[0];
-        v += pick_a(left[i / 8u], i % 8u, 1u) * right[1];
-        v += pick_a(left[i / 8u], i % 8u, 2u) * right[2];
-        v += pick_a(left[i / 8u], i % 8u, 3u) * right[3];
-        sum[i] = v;
+      @diagnostic(off, trm.unroll) for (var s = 0u; s < SETS; s++) {
+        var right: array<vec4f, 4>;
+        if (FORM_B == 0) {
+          let columns = mat4x4f(textureLoad(b, texel(at_b[s].x)), textureLoad(b, texel(at_b[s].y)), textureLoad(b, texel(at_b[s].z)), textureLoad(b, texel(at_b[s].w)));
+          let rows = transpose(columns);
+          right = array(rows[0], rows[1], rows[2], rows[3]);
+          at_b[s] += 1u;
+        } else {
+          right[0] = textureLoad(b, texel(at_b[s].x));
+          right[1] = textureLoad(b, texel(min(at_b[s].y, last_b[s])));
+          right[2] = textureLoad(b, texel(min(at_b[s].z, last_b[s])));
+          right[3] = textureLoad(b, texel(min(at_b[s].w, last_b[s])));
+          at_b[s] += p.step_b;
+        }
+        @diagnostic(off, trm.unroll) for (var g = 0u; g < GROUPS; g++) {
+          @diagnostic(off, trm.unroll) for (var i = 0u; i < 8; i++) {
+            var v = sum[s][g * 8u + i];
+            @diagnostic(off, trm.unroll) for (var step = 0u; step < 4; step++) { v += pick_a(left[g], i, step) * right[step]; }
+            sum[s][g * 8u + i] = v;
+          }
+        }
       }
     }
   }
 
-  for (var i = 0u; i < TILE_M; i++) {
-    for (var j = 0u; j < 4u; j++) {
-      if (m0 + i < p.m && n0 + j < p.n) {
-        let at = (batch * p.m + m0 + i) * p.n + n0 + j;
-        if (p.accumulate != 0u) { sum[i][j] += c[at]; }
-        c[at] = sum[i][j];
+  // Rolled, as their bounds are no constants: stores that are written out take the compiler most of its time.
+  @diagnostic(off, trm.unroll) for (var s = 0u; s < SETS; s++) {
+    for (var i = 0u; m0 + i < min(m0 + 8u * GROUPS, p.m); i++) {
+      for (var j = 0u; n0 + s * 32u + j < min(n0 + s * 32u + 4u, p.n); j++) {
+        let at = (batch * p.m + m0 + i) * p.n + n0 + s * 32u + j;
+        var v = sum[s][i][j];
+        if (p.accumulate != 0u) { v += c[at]; }
+        c[at] = v;
       }
     }
   }

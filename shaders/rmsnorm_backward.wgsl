@@ -3,13 +3,16 @@
 override LANES: u32;
 override GROUPS: u32;
 override ROWS: u32;
-override WIDTH: u32;
 override INNER: u32;
+
+// Not an override: short rows would be written out, which is slow to compile.
+struct Parameters { width: u32 }
 
 @group(0) @binding(0) var<storage, read> y: array<f32>;
 @group(0) @binding(1) var<storage, read> scale: array<f32>;
 @group(0) @binding(2) var<storage, read> dy: array<f32>;
 @group(0) @binding(3) var<storage, read_write> ds: array<f32>;
+@group(0) @binding(4) var<uniform> p: Parameters;
 
 var<workgroup> partial: array<f32, LANES * GROUPS>;
 
@@ -17,10 +20,10 @@ var<workgroup> partial: array<f32, LANES * GROUPS>;
 fn main(@builtin(workgroup_id) group: vec3u, @builtin(num_workgroups) groups: vec3u, @builtin(local_invocation_index) thread: u32) {
   let lane = thread % LANES;
   let row = (group.x + group.y * groups.x) * GROUPS + thread / LANES;
-  let start = min(row, ROWS - 1u) / INNER * WIDTH * INNER + row % INNER;
+  let start = min(row, ROWS - 1u) / INNER * p.width * INNER + row % INNER;
 
   var dot = 0.0;
-  for (var i = lane; i < WIDTH; i += LANES) {
+  for (var i = lane; i < p.width; i += LANES) {
     let at = start + i * INNER;
     dot = fma(y[at], dy[at], dot);
   }
@@ -35,8 +38,8 @@ fn main(@builtin(workgroup_id) group: vec3u, @builtin(num_workgroups) groups: ve
   }
   if (row >= ROWS) { return; }
 
-  let mean = dot / f32(WIDTH);
-  for (var i = lane; i < WIDTH; i += LANES) {
+  let mean = dot / f32(p.width);
+  for (var i = lane; i < p.width; i += LANES) {
     let at = start + i * INNER;
     ds[at] = scale[row] * (dy[at] - y[at] * mean);
   }

@@ -8,10 +8,12 @@ override THREADS: u32;
 override SLOTS: u32;
 override CELLS: u32;
 override PREFIX: u32;
-override VOCABULARY: u32;
 override STABLEMAX: bool;
 override TRAINS_CONTINUE: bool;
 override SCALE: f32;
+
+// Not overrides: loops over few tokens or threads would be written out, which is slow to compile.
+struct Parameters { vocabulary: u32, threads: u32 }
 
 @group(0) @binding(0) var<storage, read> logits: array<f32>;
 @group(0) @binding(1) var<storage, read> q: array<vec2f>;
@@ -21,13 +23,14 @@ override SCALE: f32;
 @group(0) @binding(5) var<storage, read_write> d_q: array<vec2f>;
 @group(0) @binding(6) var<storage, read_write> predictions: array<i32>;
 @group(0) @binding(7) var<storage, read_write> results: array<f32>;
+@group(0) @binding(8) var<uniform> p: Parameters;
 
-var<workgroup> partial: array<f32, THREADS>;
+var<workgroup> partial: array<vec2f, THREADS>;
 
-fn sum_over_threads(thread: u32, value: f32) -> f32 {
+fn sum_over_threads(thread: u32, value: vec2f) -> vec2f {
   partial[thread] = value;
   workgroupBarrier();
-  for (var half = THREADS / 2u; half > 0u; half /= 2u) {
+  for (var half = p.threads / 2u; half > 0u; half /= 2u) {
     if (thread < half) { partial[thread] += partial[thread + half]; }
     workgroupBarrier();
   }
@@ -61,17 +64,17 @@ fn main(@builtin(workgroup_id) group: vec3u, @builtin(num_workgroups) groups: ve
 
   var labelled = 0.0;
   for (var cell = thread; cell < CELLS; cell += THREADS) { labelled += select(0.0, 1.0, labels[slot * CELLS + cell] >= 0); }
-  let count = sum_over_threads(thread, labelled);
+  let count = sum_over_threads(thread, vec2f(labelled, 0.0)).x;
   let share = 1.0 / max(count, 1.0);
 
-  for (var i = thread; i < PREFIX * VOCABULARY; i += THREADS) { d_logits[slot * (PREFIX + CELLS) * VOCABULARY + i] = 0.0; }
+  for (var i = thread; i < PREFIX * p.vocabulary; i += THREADS) { d_logits[slot * (PREFIX + CELLS) * p.vocabulary + i] = 0.0; }
   var loss = 0.0;
   var correct = 0.0;
   for (var cell = thread; cell < CELLS; cell += THREADS) {
-    let at = (slot * (PREFIX + CELLS) + PREFIX + cell) * VOCABULARY;
+    let at = (slot * (PREFIX + CELLS) + PREFIX + cell) * p.vocabulary;
     var best = 0u;
     var most = logits[at];
-    for (var v = 1u; v < VOCABULARY; v++) {
+    for (var v = 1u; v < p.vocabulary; v++) {
       if (logits[at + v] > most) {
         most = logits[at + v];
         best = v;
@@ -80,23 +83,24 @@ fn main(@builtin(workgroup_id) group: vec3u, @builtin(num_workgroups) groups: ve
     predictions[slot * CELLS + cell] = i32(best);
     let label = labels[slot * CELLS + cell];
     if (label < 0) {
-      for (var v = 0u; v < VOCABULARY; v++) { d_logits[at + v] = 0.0; }
+      for (var v = 0u; v < p.vocabulary; v++) { d_logits[at + v] = 0.0; }
       continue;
     }
     var sum = 0.0;
-    for (var v = 0u; v < VOCABULARY; v++) { sum += s(logits[at + v], most); }
+    for (var v = 0u; v < p.vocabulary; v++) { sum += s(logits[at + v], most); }
     let chosen = s(logits[at + u32(label)], most);
     if (STABLEMAX) { loss -= log(chosen / sum); } else { loss -= logits[at + u32(label)] - most - log(sum); }
     correct += select(0.0, 1.0, i32(best) == label);
-    for (var v = 0u; v < VOCABULARY; v++) {
+    for (var v = 0u; v < p.vocabulary; v++) {
       // d/dx −log(s(label) / Σ s) = s'(x) · (1 / Σ s − [x is the label's] / s(label)); softmax's s may underflow, s' = s cancels it.
       let own = select(0.0, 1.0, v == u32(label));
       let slope_here = slope(logits[at + v], most);
       if (STABLEMAX) { d_logits[at + v] = slope_here * (1.0 / sum - own / chosen) * share * SCALE; } else { d_logits[at + v] = (slope_here / sum - own) * share * SCALE; }
     }
   }
-  let lm_loss = sum_over_threads(thread, loss) * share;
-  let all_correct = sum_over_threads(thread, correct);
+  let sums = sum_over_threads(thread, vec2f(loss, correct));
+  let lm_loss = sums.x * share;
+  let all_correct = sums.y;
   if (thread != 0u) { return; }
 
   let exact = select(0.0, 1.0, all_correct == count);

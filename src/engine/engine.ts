@@ -194,7 +194,10 @@ export class Engine {
       this.commands.copyToTexture(tensors[name], scratch.texture, format.values)
       textures.set(name, scratch)
     }
+    const isFirst = pipeline.groups.size === 0
     this.commands.dispatch(pipeline.pipeline, this.pipelines.bindGroup(pipeline, kernel, tensors, size, textures), kernel.workgroups(size))
+    // Drivers that compile when a kernel first runs do so while the host goes on recording.
+    if (isFirst) this.commands.submit()
   }
 
   /** Sends what was recorded to the GPU. */

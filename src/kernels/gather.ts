@@ -29,12 +29,12 @@ export const gatherBackward = defineKernel<GatherBackwardSize>({
   name: 'gather_backward',
   source: backward,
   bindings: { ids: 'read', dy: 'read', dTable: 'write' },
+  parameters: ({ length }) => ({ length }),
   constants: size => ({
     THREADS,
     ROWS: size.rows,
     WIDTH: size.width,
     BATCH: size.batch,
-    LENGTH: size.length,
     PREFIX: size.prefix,
     FACTOR: size.factor,
     ACCUMULATE: Number(size.accumulate),

@@ -1,4 +1,5 @@
 // What a kernel is before any device exists: WGSL text, its bindings, its constants and how many workgroups it needs.
+import { unroll } from './unroll.js'
 
 /**
  * How a shader uses a tensor: `read` binds its buffer read-only, `write` binds it readable and writable.
@@ -67,7 +68,7 @@ export function shaderText<Size>(kernel: Kernel<Size>, size: Size): string {
     if (!line.test(text)) throw new Error(`${kernel.name}: no line "const ${name} = …;" or "alias ${name} = …;" in its shader`)
     text = text.replace(line, `$1 ${name} = ${value};`)
   }
-  return text
+  return FOR_BROWSERS ? text : unroll(text)
 }
 
 /**

@@ -36,6 +36,7 @@ export const rmsnormBackward = defineKernel<RmsnormSize>({
   name: 'rmsnorm_backward',
   source: backward,
   bindings: { y: 'read', scale: 'read', dy: 'read', ds: 'write' },
-  constants: size => ({ ...threads(size), ROWS: size.rows, WIDTH: size.width, INNER: size.inner }),
+  parameters: ({ width }) => ({ width }),
+  constants: size => ({ ...threads(size), ROWS: size.rows, INNER: size.inner }),
   workgroups: size => grid(divideUp(size.rows, threads(size).GROUPS)),
 })

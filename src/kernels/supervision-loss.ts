@@ -18,16 +18,18 @@ export interface SupervisionLossSize {
   scale: number
 }
 
+const threads = (cells: number) => powerOfTwo(cells, 128)
+
 export const supervisionLoss = defineKernel<SupervisionLossSize>({
   name: 'supervision_loss',
   source,
   bindings: { logits: 'read', q: 'read', labels: 'read', targets: 'read', dLogits: 'write', dQ: 'write', predictions: 'write', results: 'write' },
-  constants: ({ batch, cells, prefix, vocabulary, stablemax, trainsContinue, scale }) => ({
-    THREADS: powerOfTwo(cells, 128),
+  parameters: ({ vocabulary, cells }) => ({ vocabulary, threads: threads(cells) }),
+  constants: ({ batch, cells, prefix, stablemax, trainsContinue, scale }) => ({
+    THREADS: threads(cells),
     SLOTS: batch,
     CELLS: cells,
     PREFIX: prefix,
-    VOCABULARY: vocabulary,
     STABLEMAX: Number(stablemax),
     TRAINS_CONTINUE: Number(trainsContinue),
     SCALE: scale,

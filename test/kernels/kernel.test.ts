@@ -2,6 +2,7 @@
 import { test } from 'uvu'
 import * as assert from 'uvu/assert'
 import { defineKernel, divideUp, grid, MAX_WORKGROUPS, powerOfTwo, shaderText } from '../../src/kernels/kernel.js'
+import { unroll } from '../../src/kernels/unroll.js'
 
 test('grid folds beyond 65,535 workgroups into rows, with hardly any to spare', () => {
   assert.equal(grid(1), [1, 1, 1])
@@ -29,6 +30,16 @@ test('named lines stand in the text as the size asks', () => {
   })
   assert.is(shaderText(kernel, { n: 7 }), 'const A = 7;\nconst AB = 2;\n')
   assert.throws(() => shaderText({ ...kernel, lines: () => ({ B: 1 }) }, { n: 7 }), /^made_up: no line "/)
+})
+
+test('marked loops are written out, inner ones with them', () => {
+  const mark = '@diagnostic(off, trm.unroll) '
+  const text = `const N = 2;\n${mark}for (var i = 0u; i < N; i++) { ${mark}for (var k = 0u; k < 3; k++) { x[i] += y[ik + k]; } }\nz();`
+  const body = (i: number) => `{ ${[0, 1, 2].map(k => `{ x[${i}u] += y[ik + ${k}u]; }`).join('\n')} }`
+  assert.is(unroll(text), `const N = 2;\n${body(0)}\n${body(1)}\nz();`)
+  assert.is(unroll(text.replaceAll(', ', ',').replace('N = 2', 'N = 0').replaceAll(') for', ')for')), 'const N = 0;\n\nz();')
+  assert.is(unroll('for (var i = 0u; i < 3u; i++) { }'), 'for (var i = 0u; i < 3u; i++) { }')
+  for (const wrong of [`${mark}for (var i = 1u; i < 3; i++) { }`, `${mark}for (var i = 0u; i < M; i++) { }`, `${mark}for (var i = 0u; i < 3; i++) { {}`]) assert.throws(() => unroll(wrong), /^cannot write out "@diagnostic/)
 })
 
 test.run()

@@ -2,8 +2,9 @@
 import { test } from 'uvu'
 import * as assert from 'uvu/assert'
 import { linear, mix } from '../../src/engine/index.js'
-import { matmul, matmulFamily } from '../../src/engine/ops/matmul.js'
+import { hasDearLoads, matmul, matmulFamily } from '../../src/engine/ops/matmul.js'
 import { matmul as plain, type MatmulSize, type MatmulTile } from '../../src/kernels/matmul.js'
+import { matmulTexels } from '../../src/kernels/matmul-texels.js'
 import { Variants } from '../../src/engine/variants.js'
 import { close, printShares } from '../close.js'
 import { checkGradients } from '../differences.js'
@@ -17,14 +18,15 @@ test.after(() => {
   printShares()
 })
 
-/** With a tile the plain kernel, else whatever suits the adapter. */
-async function check(size: MatmulSize, magnitude = 1, tile?: MatmulTile): Promise<void> {
+/** With a tile the plain kernel, with that of another kind of kernel that one, else whatever suits the adapter. */
+async function check(size: MatmulSize, magnitude = 1, tile?: MatmulTile | { rows: number; columns: number }): Promise<void> {
   const { m, n, k, batch = 1, reduce = 1, sharedA, sharedB, accumulate } = size
   const a = values(1, m * k * (sharedA ? 1 : batch * reduce), magnitude)
   const b = values(2, k * n * (sharedB ? 1 : batch * reduce))
   const before = values(3, m * n * batch)
   const tensors = { a: engine.from(a), b: engine.from(b), c: engine.from(before) }
-  if (tile) engine.run(plain, tensors, { ...size, tile })
+  if (tile && 'rows' in tile) engine.run(matmulTexels(size, tile.rows, tile.columns)!, tensors, size)
+  else if (tile) engine.run(plain, tensors, { ...size, tile })
   else matmul(engine, tensors, size)
   const ours = await engine.read(tensors.c)
   const truth = oracle.matmul(a, b, size)
@@ -83,6 +85,23 @@ for (const { name } of matmulFamily.variants.filter(variant => variant.available
     }
     engine.variants.force('matmul', undefined)
   })
+}
+
+if (hasDearLoads(engine.adapter)) {
+  for (const [rows, columns] of [[24, 32], [32, 32], [48, 64]]) {
+    test(`the kernel by texels in tiles of ${rows} × ${columns}`, async () => {
+      for (const transposes of [0, 1, 2, 3]) {
+        const [transposeA, transposeB] = [transposes % 2 === 1, transposes > 1]
+        // Texels hold four neighbours of b: in k where it is transposed, else in n.
+        for (const [m, free, fours] of [[1, 1, 4], [5, 3, 8], [33, 17, 36], [50, 31, 68], [97, 66, 132]]) {
+          const [n, k] = transposeB ? [free, fours] : [fours, free]
+          await check({ m, n, k, transposeA, transposeB }, 1, { rows, columns })
+          await check({ m, n, k, transposeA, transposeB, batch: 2, reduce: 3, accumulate: true }, 1, { rows, columns })
+        }
+        await check({ m: 9, n: 36, k: 20, transposeA, transposeB, batch: 3, sharedA: true }, 1e4, { rows, columns })
+      }
+    })
+  }
 }
 
 test('sums in ranges that are longer than the least', async () => {

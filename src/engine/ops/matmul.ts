@@ -33,12 +33,19 @@ const subgroup = (tileM: number, tileN: number): Variant<MatmulTensors, MatmulSi
 /** Largest number of values that the textures hold where each has a texel of its own. */
 const MOST_VALUES = 2 ** 23
 
-const texels = (rows: number): Variant<MatmulTensors, MatmulSize> => ({
-  name: `texels ${rows}×32`,
+/** Multiply-adds from which on a larger tile repays the half second that its compilation takes longer. */
+const MANY = 2 ** 26
+
+const texels = (rows: number, columns: number): Variant<MatmulTensors, MatmulSize> => ({
+  name: `texels ${rows}×${columns}`,
   // Tall tiles pay, unless most of the last one stays empty. Small products leave it to a kernel that one compilation makes for all of them.
-  suits: ({ m, n, k, batch = 1, reduce = 1 }) => m * n * k * batch * reduce >= 2 ** 20 && rows === (divideUp(m, 24) * 24 < divideUp(m, 32) * 30 ? 24 : 32),
-  available: (adapter, size) => hasDearLoads(adapter) && !size.halfA && !size.halfB && matmulTexels(size, rows) !== undefined && (size.m * size.k) * (size.sharedA ? 1 : (size.batch ?? 1) * (size.reduce ?? 1)) <= MOST_VALUES,
-  run: (engine, tensors, size) => engine.run(matmulTexels(size, rows)!, tensors, size),
+  suits: ({ m, n, k, batch = 1, reduce = 1 }) => columns > 32 || (m * n * k * batch * reduce >= 2 ** 20 && rows === (divideUp(m, 24) * 24 < divideUp(m, 32) * 30 ? 24 : 32)),
+  available(adapter, size) {
+    const { m, n, k, batch = 1, reduce = 1, sharedA, halfA, halfB } = size
+    const isMuch = m * n * k * batch * reduce >= MANY && divideUp(m, rows) * rows * divideUp(n, columns) * columns <= 1.15 * m * n
+    return hasDearLoads(adapter) && !halfA && !halfB && (columns === 32 || isMuch) && matmulTexels(size, rows, columns) !== undefined && m * k * (sharedA ? 1 : batch * reduce) <= MOST_VALUES
+  },
+  run: (engine, tensors, size) => engine.run(matmulTexels(size, rows, columns)!, tensors, size),
 })
 
 const registers = (tile: MatmulTile, isSoftware: boolean): Variant<MatmulTensors, MatmulSize> => ({
@@ -130,7 +137,7 @@ export const matmulFamily: Family<MatmulTensors, MatmulSize> = {
     split(tiled(8)),
     whole(tiled(16)),
     whole(tiled(8)),
-    ...(FOR_BROWSERS ? [] : [texels(24), texels(32), subgroup(16, 4), subgroup(8, 4)]),
+    ...(FOR_BROWSERS ? [] : [texels(48, 64), texels(24, 32), texels(32, 32), subgroup(16, 4), subgroup(8, 4)]),
     vec4(4, 4, true),
     vec4(8, 1, true),
     registers({ lanesN: 8, lanesM: 1, tileM: 8, tileN: 4 }, true),
