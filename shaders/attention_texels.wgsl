@@ -25,24 +25,24 @@ fn main(@builtin(workgroup_id) group: vec3u, @builtin(num_workgroups) groups: ve
   var high: array<vec4f, TILE>; // columns from 32 on
   var most: array<f32, TILE>;
   var total: array<f32, TILE>; // of this lane's keys
-  for (var i = 0u; i < TILE; i++) { most[i] = LOWEST; }
+  @diagnostic(off, trm.unroll) for (var i = 0u; i < TILE; i++) { most[i] = LOWEST; }
 
   for (var key0 = 0u; key0 < p.length; key0 += 32u) {
     let keys = vec4u(key0 + lane * 4u) + vec4u(0, 1, 2, 3);
     let there = min(keys, vec4u(p.length - 1u));
     let at_k = origin + width + there * row;
     var weight: array<vec4f, TILE>;
-    var q_next: array<vec4f, TILE / 8>;
+    var q_next: array<vec4f, GROUPS>;
     var k_next: mat4x4f;
     // Explicitly: lavapipe does not zero a variable that is declared in a loop again in the next round.
-    for (var i = 0u; i < TILE; i++) { weight[i] = vec4f(); }
+    @diagnostic(off, trm.unroll) for (var i = 0u; i < TILE; i++) { weight[i] = vec4f(); }
     for (var step = 0u; step < p.columns / 4u; step++) {
       var q = q_next;
       var k = k_next;
       // With ROPE every other step has the second halves, which were turned with the first ones.
       if (!ROPE || step % 2u == 0u) {
         let d = step * select(4u, 2u, ROPE);
-        for (var i = 0u; i < TILE / 8; i++) {
+        @diagnostic(off, trm.unroll) for (var i = 0u; i < GROUPS; i++) {
           let query = min(query0 + i * 8u + lane, p.length - 1u);
           let both = load_row(origin + query * row, query, d);
           q[i] = both[0];
@@ -52,16 +52,9 @@ fn main(@builtin(workgroup_id) group: vec3u, @builtin(num_workgroups) groups: ve
         k = both[0];
         k_next = both[1];
       }
-      for (var i = 0u; i < TILE; i++) {
-        var w = weight[i];
-        w += subgroupShuffle(q[i / 8u].x, i % 8u) * k[0];
-        w += subgroupShuffle(q[i / 8u].y, i % 8u) * k[1];
-        w += subgroupShuffle(q[i / 8u].z, i % 8u) * k[2];
-        w += subgroupShuffle(q[i / 8u].w, i % 8u) * k[3];
-        weight[i] = w;
-      }
+      add_products(&weight, &q, k);
     }
-    for (var i = 0u; i < TILE; i++) {
+    @diagnostic(off, trm.unroll) for (var i = 0u; i < TILE; i++) {
       let score = select(vec4f(LOWEST), weight[i] * inverseSqrt(f32(HEAD_DIM)), keys < vec4u(p.length));
       let top = max(most[i], subgroupMax(max(max(score.x, score.y), max(score.z, score.w))));
       let shrink = exp(most[i] - top);
@@ -75,33 +68,23 @@ fn main(@builtin(workgroup_id) group: vec3u, @builtin(num_workgroups) groups: ve
     for (var l = 0u; l < 8u; l++) {
       var v: array<vec4f, 4>;
       var v_high: array<vec4f, 4>;
-      for (var c = 0u; c < 4u; c++) {
+      @diagnostic(off, trm.unroll) for (var c = 0u; c < 4; c++) {
         let at_v = origin + 2u * width + min(key0 + l * 4u + c, p.length - 1u) * row;
         v[c] = load(at_v + column);
         if (HEAD_DIM > 32) { v_high[c] = load(at_v + min(32u + lane * 4u, HEAD_DIM - 4u)); }
       }
-      for (var i = 0u; i < TILE; i++) {
-        let w = vec4f(subgroupShuffle(weight[i].x, l), subgroupShuffle(weight[i].y, l), subgroupShuffle(weight[i].z, l), subgroupShuffle(weight[i].w, l));
-        var s = sum[i];
-        s += w.x * v[0];
-        s += w.y * v[1];
-        s += w.z * v[2];
-        s += w.w * v[3];
-        sum[i] = s;
-        if (HEAD_DIM > 32) { high[i] += w.x * v_high[0] + w.y * v_high[1] + w.z * v_high[2] + w.w * v_high[3]; }
-      }
+      add_weighted(&sum, &weight, l, &v);
+      if (HEAD_DIM > 32) { add_weighted(&high, &weight, l, &v_high); }
     }
   }
 
-  for (var i = 0u; i < TILE; i++) {
+  // Not unrolled, as its bound is no constant: stores that are written out take the compiler most of its time.
+  for (var i = 0u; query0 + i < min(query0 + TILE, p.length); i++) {
     let all = subgroupAdd(total[i]);
-    let query = query0 + i;
-    if (query < p.length) {
-      let at = (batch * p.length + query) * width + head * HEAD_DIM;
-      if (lane * 4u < HEAD_DIM) { store(at + lane * 4u, sum[i] / all); }
-      if (HEAD_DIM > 32 && 32u + lane * 4u < HEAD_DIM) { store(at + 32u + lane * 4u, high[i] / all); }
-      if (lane == 0u) { lse[(batch * p.heads + head) * p.length + query] = most[i] + log(all); }
-    }
+    let at = (batch * p.length + query0 + i) * width + head * HEAD_DIM;
+    if (lane * 4u < HEAD_DIM) { store(at + lane * 4u, sum[i] / all); }
+    if (HEAD_DIM > 32 && 32u + lane * 4u < HEAD_DIM) { store(at + 32u + lane * 4u, high[i] / all); }
+    if (lane == 0u) { lse[(batch * p.heads + head) * p.length + query0 + i] = most[i] + log(all); }
   }
 }
 

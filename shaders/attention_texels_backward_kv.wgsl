@@ -28,17 +28,17 @@ fn main(@builtin(workgroup_id) group: vec3u, @builtin(num_workgroups) groups: ve
     let at_o = origin_o + there * width;
     var weight: array<vec4f, TILE>;
     var ds: array<vec4f, TILE>;
-    var k_next: array<vec4f, TILE / 8>;
+    var k_next: array<vec4f, GROUPS>;
     var q_next: mat4x4f;
     // Explicitly: lavapipe does not zero a variable that is declared in a loop again in the next round.
-    for (var i = 0u; i < TILE; i++) { weight[i] = vec4f(); ds[i] = vec4f(); }
+    @diagnostic(off, trm.unroll) for (var i = 0u; i < TILE; i++) { weight[i] = vec4f(); ds[i] = vec4f(); }
     for (var step = 0u; step < p.columns / 4u; step++) {
       var k = k_next;
       var q = q_next;
       // With ROPE every other step has the second halves, which were turned with the first ones.
       if (!ROPE || step % 2u == 0u) {
         let d = step * select(4u, 2u, ROPE);
-        for (var i = 0u; i < TILE / 8; i++) {
+        @diagnostic(off, trm.unroll) for (var i = 0u; i < GROUPS; i++) {
           let key = min(key0 + i * 8u + lane, p.length - 1u);
           let both = load_row(origin + width + key * row, key, d);
           k[i] = both[0];
@@ -49,30 +49,15 @@ fn main(@builtin(workgroup_id) group: vec3u, @builtin(num_workgroups) groups: ve
         q_next = both[1];
       }
       let d = column_of(step);
-      var v: array<vec4f, TILE / 8>;
-      for (var i = 0u; i < TILE / 8; i++) { v[i] = load(origin + 2u * width + min(key0 + i * 8u + lane, p.length - 1u) * row + d); }
+      var v: array<vec4f, GROUPS>;
+      @diagnostic(off, trm.unroll) for (var i = 0u; i < GROUPS; i++) { v[i] = load(origin + 2u * width + min(key0 + i * 8u + lane, p.length - 1u) * row + d); }
       let g = transpose(mat4x4f(load_o(at_o.x + d), load_o(at_o.y + d), load_o(at_o.z + d), load_o(at_o.w + d)));
-      for (var i = 0u; i < TILE; i++) {
-        var w = weight[i];
-        w += subgroupShuffle(k[i / 8u].x, i % 8u) * q[0];
-        w += subgroupShuffle(k[i / 8u].y, i % 8u) * q[1];
-        w += subgroupShuffle(k[i / 8u].z, i % 8u) * q[2];
-        w += subgroupShuffle(k[i / 8u].w, i % 8u) * q[3];
-        weight[i] = w;
-      }
-      // A loop of its own: both in one are too long for the compiler to unroll.
-      for (var i = 0u; i < TILE; i++) {
-        var w = ds[i];
-        w += subgroupShuffle(v[i / 8u].x, i % 8u) * g[0];
-        w += subgroupShuffle(v[i / 8u].y, i % 8u) * g[1];
-        w += subgroupShuffle(v[i / 8u].z, i % 8u) * g[2];
-        w += subgroupShuffle(v[i / 8u].w, i % 8u) * g[3];
-        ds[i] = w;
-      }
+      add_products(&weight, &k, q);
+      add_products(&ds, &v, g);
     }
     let high = vec4f(lse[line + there.x], lse[line + there.y], lse[line + there.z], lse[line + there.w]);
     let mean = vec4f(delta[line + there.x], delta[line + there.y], delta[line + there.z], delta[line + there.w]);
-    for (var i = 0u; i < TILE; i++) {
+    @diagnostic(off, trm.unroll) for (var i = 0u; i < TILE; i++) {
       weight[i] = select(vec4f(), exp(weight[i] * root - high), queries < vec4u(p.length));
       ds[i] = weight[i] * (ds[i] - mean) * root;
     }
@@ -81,7 +66,7 @@ fn main(@builtin(workgroup_id) group: vec3u, @builtin(num_workgroups) groups: ve
       var g: array<vec4f, 4>;
       var q_high: array<vec4f, 4>;
       var g_high: array<vec4f, 4>;
-      for (var c = 0u; c < 4u; c++) {
+      @diagnostic(off, trm.unroll) for (var c = 0u; c < 4; c++) {
         let query = min(query0 + l * 4u + c, p.length - 1u);
         let both = load_columns(origin + query * row, query, lane);
         q[c] = both[0];
@@ -89,41 +74,26 @@ fn main(@builtin(workgroup_id) group: vec3u, @builtin(num_workgroups) groups: ve
         g[c] = load_o(origin_o + query * width + column);
         if (HEAD_DIM > 32) { g_high[c] = load_o(origin_o + query * width + min(32u + lane * 4u, HEAD_DIM - 4u)); }
       }
-      for (var i = 0u; i < TILE; i++) {
-        let by_q = vec4f(subgroupShuffle(ds[i].x, l), subgroupShuffle(ds[i].y, l), subgroupShuffle(ds[i].z, l), subgroupShuffle(ds[i].w, l));
-        var s = sum_k[i];
-        s += by_q.x * q[0];
-        s += by_q.y * q[1];
-        s += by_q.z * q[2];
-        s += by_q.w * q[3];
-        sum_k[i] = s;
-        if (HEAD_DIM > 32) { high_k[i] += by_q.x * q_high[0] + by_q.y * q_high[1] + by_q.z * q_high[2] + by_q.w * q_high[3]; }
-      }
-      for (var i = 0u; i < TILE; i++) {
-        let by_o = vec4f(subgroupShuffle(weight[i].x, l), subgroupShuffle(weight[i].y, l), subgroupShuffle(weight[i].z, l), subgroupShuffle(weight[i].w, l));
-        var s = sum_v[i];
-        s += by_o.x * g[0];
-        s += by_o.y * g[1];
-        s += by_o.z * g[2];
-        s += by_o.w * g[3];
-        sum_v[i] = s;
-        if (HEAD_DIM > 32) { high_v[i] += by_o.x * g_high[0] + by_o.y * g_high[1] + by_o.z * g_high[2] + by_o.w * g_high[3]; }
+      add_weighted(&sum_k, &ds, l, &q);
+      add_weighted(&sum_v, &weight, l, &g);
+      if (HEAD_DIM > 32) {
+        add_weighted(&high_k, &ds, l, &q_high);
+        add_weighted(&high_v, &weight, l, &g_high);
       }
     }
   }
 
-  for (var i = 0u; i < TILE; i++) {
-    if (key0 + i < p.length) {
-      let at = origin + (key0 + i) * row + width;
-      let both = turn_back(sum_k[i], high_k[i], key0 + i, lane);
-      if (lane * 4u < HEAD_DIM) {
-        store(at + lane * 4u, both[0]);
-        store(at + width + lane * 4u, sum_v[i]);
-      }
-      if (HEAD_DIM > 32 && 32u + lane * 4u < HEAD_DIM) {
-        store(at + 32u + lane * 4u, both[1]);
-        store(at + width + 32u + lane * 4u, high_v[i]);
-      }
+  // Not unrolled, as its bound is no constant: stores that are written out take the compiler most of its time.
+  for (var i = 0u; key0 + i < min(key0 + TILE, p.length); i++) {
+    let at = origin + (key0 + i) * row + width;
+    let both = turn_back(sum_k[i], high_k[i], key0 + i, lane);
+    if (lane * 4u < HEAD_DIM) {
+      store(at + lane * 4u, both[0]);
+      store(at + width + lane * 4u, sum_v[i]);
+    }
+    if (HEAD_DIM > 32 && 32u + lane * 4u < HEAD_DIM) {
+      store(at + 32u + lane * 4u, both[1]);
+      store(at + width + 32u + lane * 4u, high_v[i]);
     }
   }
 }

@@ -17,8 +17,10 @@ fn main(@builtin(workgroup_id) group: vec3u, @builtin(num_workgroups) groups: ve
   // Of each query, the same in all lanes.
   var most: array<f32, TILE>;
   var mean: array<f32, TILE>;
-  for (var i = 0u; i < TILE; i++) {
-    let query = (batch * p.heads + head) * p.length + min(query0 + i, p.length - 1u);
+  // Loops over rows that load or store from buffers are not unrolled, as their bound is no constant: they would take the compiler most of its time.
+  let rows = min(TILE, p.length - query0);
+  for (var i = 0u; i < rows; i++) {
+    let query = (batch * p.heads + head) * p.length + query0 + i;
     most[i] = lse[query];
     mean[i] = delta[query];
   }
@@ -31,17 +33,17 @@ fn main(@builtin(workgroup_id) group: vec3u, @builtin(num_workgroups) groups: ve
     let at_k = origin + width + there * row;
     var score: array<vec4f, TILE>;
     var ds: array<vec4f, TILE>;
-    var q_next: array<vec4f, TILE / 8>;
+    var q_next: array<vec4f, GROUPS>;
     var k_next: mat4x4f;
     // Explicitly: lavapipe does not zero a variable that is declared in a loop again in the next round.
-    for (var i = 0u; i < TILE; i++) { score[i] = vec4f(); ds[i] = vec4f(); }
+    @diagnostic(off, trm.unroll) for (var i = 0u; i < TILE; i++) { score[i] = vec4f(); ds[i] = vec4f(); }
     for (var step = 0u; step < p.columns / 4u; step++) {
       var q = q_next;
       var k = k_next;
       // With ROPE every other step has the second halves, which were turned with the first ones.
       if (!ROPE || step % 2u == 0u) {
         let d = step * select(4u, 2u, ROPE);
-        for (var i = 0u; i < TILE / 8; i++) {
+        @diagnostic(off, trm.unroll) for (var i = 0u; i < GROUPS; i++) {
           let query = min(query0 + i * 8u + lane, p.length - 1u);
           let both = load_row(origin + query * row, query, d);
           q[i] = both[0];
@@ -52,59 +54,34 @@ fn main(@builtin(workgroup_id) group: vec3u, @builtin(num_workgroups) groups: ve
         k_next = both[1];
       }
       let d = column_of(step);
-      var g: array<vec4f, TILE / 8>;
-      for (var i = 0u; i < TILE / 8; i++) { g[i] = load_o(origin_o + min(query0 + i * 8u + lane, p.length - 1u) * width + d); }
+      var g: array<vec4f, GROUPS>;
+      @diagnostic(off, trm.unroll) for (var i = 0u; i < GROUPS; i++) { g[i] = load_o(origin_o + min(query0 + i * 8u + lane, p.length - 1u) * width + d); }
       let v = transpose(mat4x4f(load(at_k.x + width + d), load(at_k.y + width + d), load(at_k.z + width + d), load(at_k.w + width + d)));
-      for (var i = 0u; i < TILE; i++) {
-        var w = score[i];
-        w += subgroupShuffle(q[i / 8u].x, i % 8u) * k[0];
-        w += subgroupShuffle(q[i / 8u].y, i % 8u) * k[1];
-        w += subgroupShuffle(q[i / 8u].z, i % 8u) * k[2];
-        w += subgroupShuffle(q[i / 8u].w, i % 8u) * k[3];
-        score[i] = w;
-      }
-      // A loop of its own: both in one are too long for the compiler to unroll.
-      for (var i = 0u; i < TILE; i++) {
-        var w = ds[i];
-        w += subgroupShuffle(g[i / 8u].x, i % 8u) * v[0];
-        w += subgroupShuffle(g[i / 8u].y, i % 8u) * v[1];
-        w += subgroupShuffle(g[i / 8u].z, i % 8u) * v[2];
-        w += subgroupShuffle(g[i / 8u].w, i % 8u) * v[3];
-        ds[i] = w;
-      }
+      add_products(&score, &q, k);
+      add_products(&ds, &g, v);
     }
-    for (var i = 0u; i < TILE; i++) {
+    @diagnostic(off, trm.unroll) for (var i = 0u; i < TILE; i++) {
       score[i] = select(vec4f(), exp(score[i] * root - most[i]), keys < vec4u(p.length));
       ds[i] = score[i] * (ds[i] - mean[i]) * root;
     }
     for (var l = 0u; l < 8u; l++) {
       var k: array<vec4f, 4>;
       var k_high: array<vec4f, 4>;
-      for (var c = 0u; c < 4u; c++) {
+      @diagnostic(off, trm.unroll) for (var c = 0u; c < 4; c++) {
         let key = min(key0 + l * 4u + c, p.length - 1u);
         let both = load_columns(origin + width + key * row, key, lane);
         k[c] = both[0];
         k_high[c] = both[1];
       }
-      for (var i = 0u; i < TILE; i++) {
-        let w = vec4f(subgroupShuffle(ds[i].x, l), subgroupShuffle(ds[i].y, l), subgroupShuffle(ds[i].z, l), subgroupShuffle(ds[i].w, l));
-        var s = sum[i];
-        s += w.x * k[0];
-        s += w.y * k[1];
-        s += w.z * k[2];
-        s += w.w * k[3];
-        sum[i] = s;
-        if (HEAD_DIM > 32) { high[i] += w.x * k_high[0] + w.y * k_high[1] + w.z * k_high[2] + w.w * k_high[3]; }
-      }
+      add_weighted(&sum, &ds, l, &k);
+      if (HEAD_DIM > 32) { add_weighted(&high, &ds, l, &k_high); }
     }
   }
 
-  for (var i = 0u; i < TILE; i++) {
-    if (query0 + i < p.length) {
-      let at = origin + (query0 + i) * row;
-      let both = turn_back(sum[i], high[i], query0 + i, lane);
-      if (lane * 4u < HEAD_DIM) { store(at + lane * 4u, both[0]); }
-      if (HEAD_DIM > 32 && 32u + lane * 4u < HEAD_DIM) { store(at + 32u + lane * 4u, both[1]); }
-    }
+  for (var i = 0u; i < rows; i++) {
+    let at = origin + (query0 + i) * row;
+    let both = turn_back(sum[i], high[i], query0 + i, lane);
+    if (lane * 4u < HEAD_DIM) { store(at + lane * 4u, both[0]); }
+    if (HEAD_DIM > 32 && 32u + lane * 4u < HEAD_DIM) { store(at + 32u + lane * 4u, both[1]); }
   }
 }

@@ -7,6 +7,7 @@ struct Parameters { length: u32, heads: u32, tiles: u32, groups: u32, columns: u
 
 const TEXELS_PER_ROW = 1024;
 const TILE = 16;
+const GROUPS = 2; // of eight rows
 const HEAD_DIM = 32; // a multiple of 4, at most 64
 const ROPE = true;
 const HALF = u32(HEAD_DIM) / 2u;
@@ -58,4 +59,22 @@ fn load_columns(at: u32, position: u32, lane: u32) -> mat2x4f {
   if (ROPE) { return mat2x4f(turn_lanes(low, position, lane, 1.0), vec4f()); }
   if (HEAD_DIM > 32) { return mat2x4f(low, load(at + min(32u + lane * 4u, HEAD_DIM - 4u))); }
   return mat2x4f(low, vec4f());
+}
+
+// sums of row i += row i of x, of which the lanes have eight rows each time, · y.
+fn add_products(sums: ptr<function, array<vec4f, TILE>>, x: ptr<function, array<vec4f, GROUPS>>, y: mat4x4f) {
+  @diagnostic(off, trm.unroll) for (var i = 0u; i < TILE; i++) {
+    var sum = sums[i];
+    @diagnostic(off, trm.unroll) for (var c = 0u; c < 4; c++) { sum += subgroupShuffle(x[i / 8u][c], i % 8u) * y[c]; }
+    sums[i] = sum;
+  }
+}
+
+// sums of row i += the four weights that lane l has of row i · y.
+fn add_weighted(sums: ptr<function, array<vec4f, TILE>>, weights: ptr<function, array<vec4f, TILE>>, l: u32, y: ptr<function, array<vec4f, 4>>) {
+  @diagnostic(off, trm.unroll) for (var i = 0u; i < TILE; i++) {
+    var sum = sums[i];
+    @diagnostic(off, trm.unroll) for (var c = 0u; c < 4; c++) { sum += subgroupShuffle(weights[i][c], l) * y[c]; }
+    sums[i] = sum;
+  }
 }

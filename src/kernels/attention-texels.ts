@@ -40,7 +40,7 @@ const operands = { qkv: 'texels', table: 'texels' } as const
 const byTexels: Pick<Kernel<AttentionSize>, 'parameters' | 'constants' | 'lines' | 'workgroups'> = {
   parameters: size => ({ length: size.length, heads: size.heads, tiles: divideUp(size.length, TILE), groups: texelGroups(size), columns: size.headDim }),
   constants: () => ({}),
-  lines: ({ headDim, rope = false }) => ({ TEXELS_PER_ROW, TILE, HEAD_DIM: headDim, ROPE: String(rope) }),
+  lines: ({ headDim, rope = false }) => ({ TEXELS_PER_ROW, TILE, GROUPS: TILE / 8, HEAD_DIM: headDim, ROPE: String(rope) }),
   workgroups: size => grid(texelGroups(size)),
 }
 

@@ -34,7 +34,7 @@ const subgroup = (tileM: number, tileN: number): Variant<MatmulTensors, MatmulSi
 const MOST_VALUES = 2 ** 23
 
 /** Multiply-adds from which on a larger tile repays the half second that its compilation takes longer. */
-const MANY = 2 ** 26
+const MANY = 5e7
 
 const texels = (rows: number, columns: number): Variant<MatmulTensors, MatmulSize> => ({
   name: `texels ${rows}×${columns}`,
