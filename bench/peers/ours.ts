@@ -1,5 +1,5 @@
 // webgpu-trm's side of the comparison: its own engine and trainer, as a user of the package would call them.
-import { defineKernel, Engine, linear, type Tensor } from '../../src/engine/index.js'
+import { type Engine, linear, type Tensor } from '../../src/engine/index.js'
 import { metricsTensor, Slots } from '../../src/trm/act.js'
 import { loadTensors } from '../../src/trm/checkpoint.js'
 import { configFromOfficial, officialTensor, PUZZLE_TABLE } from '../../src/trm/official.js'
@@ -7,6 +7,8 @@ import { Trm } from '../../src/trm/model.js'
 import { Trainer } from '../../src/trm/trainer.js'
 import { METRICS } from '../../src/kernels/act.js'
 import { openEngine } from '../../src/node.js'
+import { WALL } from '../measure.js'
+import { measureMultiplyAdds } from '../peak.js'
 import type { Backend, Model } from './protocol.js'
 
 export async function open(): Promise<Backend> {
@@ -27,7 +29,7 @@ export async function open(): Promise<Backend> {
     },
     train: model => train(engine, model),
     infer: model => infer(engine, model),
-    peak: () => peak(engine),
+    peak: async () => (await measureMultiplyAdds(engine, WALL)).gflops,
   }
 }
 
@@ -104,52 +106,4 @@ async function infer(engine: Engine, golden: Model): ReturnType<Backend['infer']
     await step(each => engine.read(each))
   }
   return { firstMs, outputs: { 'eval.1.logits': cells, 'eval.1.q_halt_logits': q.filter((_, i) => i % 2 === 0) }, run }
-}
-
-/** Register-only chains of multiply-adds; the best of several numbers of chains. The peak is what no kernel can pass, so the best run counts. */
-async function peak(engine: Engine): Promise<number> {
-  const sink = engine.lasting([1 << 16])
-  const factors = engine.from(Float32Array.of(0.999, 0.001))
-  let best = 0
-  for (const chains of [4, 6, 8, 12, 16, 24]) {
-    const kernel = defineKernel<{ loops: number; threads: number }>({
-      name: `peak_${chains}`,
-      source: peakSource(chains),
-      bindings: { factors: 'read', sink: 'write' },
-      constants: ({ loops }) => ({ LOOPS: loops }),
-      workgroups: ({ threads }) => [threads / 64, 1, 1],
-    })
-    const time = async (size: { loops: number; threads: number }) => {
-      const start = performance.now()
-      engine.run(kernel, { factors, sink }, size)
-      await engine.finish()
-      return performance.now() - start
-    }
-    const threads = engine.adapter.isSoftware ? 1 << 10 : 1 << 16
-    const size = { loops: engine.adapter.isSoftware ? 1000 : 2000, threads }
-    await time(size)
-    for (let i = 0; i < 4; i++) best = Math.max(best, (2 * chains * UNROLL * size.loops * threads) / (await time(size)) / 1e6)
-  }
-  return best
-}
-
-const UNROLL = 32
-
-function peakSource(chains: number): string {
-  const all = Array.from({ length: chains }, (_, i) => i)
-  const body = Array.from({ length: UNROLL }, () => all.map(i => `r${i} = fma(r${i}, a, b);`).join(' ')).join('\n    ')
-  return `override LOOPS: u32;
-@group(0) @binding(0) var<storage, read> factors: array<f32>;
-@group(0) @binding(1) var<storage, read_write> sink: array<f32>;
-@compute @workgroup_size(64)
-fn main(@builtin(global_invocation_id) id: vec3u) {
-  let a = factors[0];
-  let b = factors[1];
-  ${all.map(i => `var r${i} = f32(id.x + ${i}u);`).join(' ')}
-  for (var k = 0u; k < LOOPS; k++) {
-    ${body}
-  }
-  sink[id.x] = ${all.map(i => `r${i}`).join(' + ')};
-}
-`
 }
