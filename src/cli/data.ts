@@ -1,5 +1,5 @@
 // The command "trm data": dataset directories from puzzle tables or from the generators, written whole or not at all.
-import { lstat, mkdir, readFile, readdir, rename, rm, rmdir, stat, writeFile } from 'node:fs/promises'
+import { lstat, mkdir, readdir, rename, rm, rmdir, stat, writeFile } from 'node:fs/promises'
 import { basename, dirname, join, resolve, sep } from 'node:path'
 import { arcAugmentLimit, arcFiles, parseArcTask, parseArcTasks, planArc, type ArcTask } from '../data/arc.js'
 import { datasetPaths, writeDataset, writeIdentifiers, type Dataset } from '../data/dataset.js'
@@ -173,13 +173,7 @@ async function buildFromTables(args: string[], usage: typeof sudokuUsage | typeo
 }
 
 async function readTable(path: string): Promise<PuzzleRow[]> {
-  let bytes: Uint8Array
-  try {
-    bytes = await readFile(path)
-  } catch (error) {
-    throw new Error(`data: cannot read ${path}: ${reason(error)}`)
-  }
-  return parsePuzzleCsv(bytes, path)
+  return parsePuzzleCsv(await readBytes(path, 'data: cannot read'), path)
 }
 
 async function buildArc(args: string[]): Promise<void> {

@@ -1,12 +1,30 @@
 // Files of the command line: read with one-line errors, written whole or not at all.
-import { mkdir, open, readFile, rename, rm } from 'node:fs/promises'
-import { basename, dirname, join } from 'node:path'
+import { mkdir, open, rename, rm, rmdir } from 'node:fs/promises'
+import { basename, dirname, join, resolve } from 'node:path'
 import type { ReadFile } from '../data/dataset.js'
 
-/** The bytes of a file. Throws one line that names the file and `what` it should have been. */
-export async function readBytes(path: string, what: string): Promise<Uint8Array> {
+/** Node reads at most 2 GiB at once. */
+const MOST_AT_ONCE = 2 ** 30
+
+/** The bytes of a file, of up to 4 GiB. Throws one line that names the file and `what` it should have been. */
+export async function readBytes(path: string, what: string, atOnce = MOST_AT_ONCE): Promise<Uint8Array> {
   try {
-    return new Uint8Array(await readFile(path))
+    const file = await open(path)
+    try {
+      const { size } = await file.stat()
+      // Pipes and the like tell no size.
+      if (!size) return new Uint8Array(await file.readFile())
+      const bytes = new Uint8Array(size)
+      let at = 0
+      while (at < size) {
+        const { bytesRead } = await file.read(bytes, at, Math.min(atOnce, size - at), at)
+        if (!bytesRead) throw new Error(`it became shorter while it was read: expected ${size} bytes but found ${at}`)
+        at += bytesRead
+      }
+      return bytes
+    } finally {
+      await file.close()
+    }
   } catch (error) {
     throw new Error(`${what} ${path}: ${reason(error)}`)
   }
@@ -35,13 +53,20 @@ export async function writeWhole(path: string, content: string | Uint8Array): Pr
   }
 }
 
-/** Makes a directory that can be written to. */
-export async function makeDirectory(path: string): Promise<void> {
+/** Makes a directory that can be written to. What it gives takes back what it made, as far as that is empty. */
+export async function makeDirectory(path: string): Promise<() => Promise<void>> {
   try {
-    await mkdir(path, { recursive: true })
+    const first = await mkdir(path, { recursive: true })
     const probe = join(path, `.probe-${process.pid}`)
     await (await open(probe, 'w')).close()
     await rm(probe)
+    return async () => {
+      if (first === undefined) return
+      for (let each = resolve(path); ; each = dirname(each)) {
+        const isGone = await rmdir(each).then(() => true, () => false)
+        if (!isGone || each === resolve(first)) return
+      }
+    }
   } catch (error) {
     throw new Error(`cannot write to ${path}: ${reason(error)} — choose another --out`)
   }

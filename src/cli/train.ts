@@ -76,14 +76,19 @@ export const trainCommand = {
     const run = resolveRun(given, dataset.metadata)
     const grids = await readGridTask(data)
     const start = run.from !== undefined && !state ? readCheckpoint(await readBytes(run.from, 'checkpoint'), run.from, { config: run.config, readTorch }) : undefined
-    await makeDirectory(out)
-    const engine = await openEngine({ adapter })
+    const takeBack = await makeDirectory(out)
+    const engine = await openEngine({ adapter }).catch(async error => {
+      await takeBack()
+      throw error
+    })
     try {
       // A resumed run goes on with the kernels that it began with.
       if (variants === 'measured' && !state) await useKeptVariants(engine, adapter, run, new Progress(json ? false : undefined), json)
       await runTraining(engine, run, { train: dataset, test }, { out, evalLimit, json, keep, resume: state, start, described: grids && { grids: JSON.stringify(grids) } })
     } finally {
       engine.close()
+      // Nothing stays of a run that was refused.
+      await takeBack()
     }
   },
 }

@@ -1,5 +1,5 @@
 // trm train past the paper: curriculum, clipping, AdamW and softmax from settings; beginning with a checkpoint; a frozen network; numbers that are not finite.
-import { mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
+import { existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { test } from 'uvu'
@@ -101,6 +101,17 @@ test('a number that is not finite ends the training with its step and its place;
   assert.match(stopped.stderr, /^trm: train: step 11 left [\d,]+ numbers that are not finite, the first in the gradient of tokens — lower the learning rate \(now 0\.002\), lengthen the warm-up or clip the gradients\n?$/)
   assert.ok(readFileSync(path('poisoned', 'training.safetensors')).equals(before))
   assert.ok(readFileSync(path('poisoned', 'model.safetensors')).equals(readFileSync(path('first', 'model.safetensors'))))
+})
+
+test('nothing stays of a run that is refused, not even its directory', async () => {
+  const out = path('refused', 'deep')
+  const run = await trm('train', '--data', data, '--out', out, '--config', 'tiny', ...tiny, '--steps', '4', '--memory-limit', '1')
+  assert.is(run.code, 1)
+  assert.match(run.stderr, /MB needed with micro_batch 1, the limit is/)
+  assert.is(existsSync(path('refused')), false)
+  mkdirSync(path('kept'))
+  assert.is((await trm('train', '--data', data, '--out', path('kept'), '--config', 'tiny', ...tiny, '--steps', '4', '--memory-limit', '1')).code, 1)
+  assert.is(existsSync(path('kept')), true)
 })
 
 test.run()

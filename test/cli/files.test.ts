@@ -1,0 +1,31 @@
+// Reading files in pieces, as Node reads no more than 2 GiB at once.
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { test } from 'uvu'
+import * as assert from 'uvu/assert'
+import { readBytes } from '../../src/cli/files.js'
+
+const folder = mkdtempSync(join(tmpdir(), 'trm-files-'))
+test.after(() => rmSync(folder, { recursive: true, force: true }))
+
+test('a file is read piece by piece', async () => {
+  const file = join(folder, 'some')
+  const bytes = Uint8Array.from({ length: 1000 }, (_, i) => i)
+  writeFileSync(file, bytes)
+  for (const atOnce of [1, 7, 999, 1000, 5000, undefined]) assert.equal(await readBytes(file, 'file', atOnce), bytes)
+})
+
+test('empty files and files without a size', async () => {
+  writeFileSync(join(folder, 'empty'), '')
+  assert.equal(await readBytes(join(folder, 'empty'), 'file'), new Uint8Array())
+  assert.ok((await readBytes('/proc/self/status', 'file')).length > 100)
+})
+
+test('what cannot be read is named in a line', async () => {
+  const message = async (path: string) => await readBytes(path, 'dataset').then(() => '', (error: Error) => error.message)
+  assert.is(await message(join(folder, 'absent')), `dataset ${join(folder, 'absent')}: no such file or directory`)
+  assert.is(await message(folder), `dataset ${folder}: it is a directory`)
+})
+
+test.run()
