@@ -1,14 +1,20 @@
 // As matmul.wgsl, for GPUs, with matmul_tile_loads.wgsl in front: a workgroup keeps tiles of a and b in workgroup memory, DEPTH of k at a time;
 // a thread owns PARTS_M × PARTS_N blocks of 4 × 4 results. Tiles are loaded in blocks of 4 × 4; what lies outside of a matrix is 0.
+// GATED 1: the columns of c' = a · b are [gate | up], c = silu(gate) ⊙ up has half as many; a thread's two parts along n lie in one half each.
+// GATED 2: the same with rows. Neither adds to c nor cuts the sum.
 const LANES_M = 16;
 const LANES_N = 16;
 const PARTS_M = 1;
 const PARTS_N = 1;
+const GATED = 0;
 
 const DEPTH = 16u;
 const ROWS = LANES_M * PARTS_M * 4u;
 const COLUMNS = LANES_N * PARTS_N * 4u;
 const THREADS = LANES_M * LANES_N;
+// Rows and columns of c in a tile.
+const OWN_ROWS = select(ROWS, ROWS / 2u, GATED == 2);
+const OWN_COLUMNS = select(COLUMNS, COLUMNS / 2u, GATED == 1);
 
 // By k, then by blocks of four rows (columns).
 var<workgroup> left: array<vec4f, DEPTH * ROWS / 4u>;
@@ -35,15 +41,23 @@ fn block_b(at: u32, n_left: i32, k_left: i32) -> mat4x4f {
   return block;
 }
 
+// The row of a, or column of b, that is number i of a tile from `first` on, and where its half of `all` ends.
+fn place(i: u32, first: u32, own: u32, all: u32) -> vec2u {
+  return vec2u(first + i % own + i / own * all, (i / own + 1u) * all);
+}
+
 @compute @workgroup_size(LANES_N, LANES_M)
 fn main(@builtin(workgroup_id) group: vec3u, @builtin(num_workgroups) groups: vec3u, @builtin(local_invocation_id) lane: vec3u, @builtin(local_invocation_index) thread: u32) {
-  let tiles_n = (p.n + COLUMNS - 1u) / COLUMNS;
-  let tiles_m = (p.m + ROWS - 1u) / ROWS;
+  // Rows and columns of c.
+  let rows_c = select(p.m, p.m / 2u, GATED == 2);
+  let columns_c = select(p.n, p.n / 2u, GATED == 1);
+  let tiles_n = (columns_c + OWN_COLUMNS - 1u) / OWN_COLUMNS;
+  let tiles_m = (rows_c + OWN_ROWS - 1u) / OWN_ROWS;
   let tile = group.x + group.y * groups.x;
   let result = tile / (tiles_n * tiles_m); // split · batch + batch
   if (result >= p.splits * p.batch) { return; }
-  let m0 = tile / tiles_n % tiles_m * ROWS;
-  let n0 = tile % tiles_n * COLUMNS;
+  let m0 = tile / tiles_n % tiles_m * OWN_ROWS;
+  let n0 = tile % tiles_n * OWN_COLUMNS;
   let steps = (p.k + DEPTH - 1u) / DEPTH;
   let range = (p.reduce * steps + p.splits - 1u) / p.splits;
   let first = result / p.batch * range;
@@ -55,13 +69,15 @@ fn main(@builtin(workgroup_id) group: vec3u, @builtin(num_workgroups) groups: ve
     for (var i = thread; i < ROWS * DEPTH / 16u; i += THREADS) {
       let k = select(i / (ROWS / 4u), i % (DEPTH / 4u), p.step_a == 1u);
       let m = select(i % (ROWS / 4u), i / (DEPTH / 4u), p.step_a == 1u);
-      let block = block_a(pair * p.stride_a + (m0 + m * 4u) * p.row_a + (k0 + k * 4u) * p.step_a, i32(p.m) - i32(m0 + m * 4u), i32(p.k) - i32(k0 + k * 4u));
+      let row = place(m * 4u, m0, OWN_ROWS, rows_c);
+      let block = block_a(pair * p.stride_a + row.x * p.row_a + (k0 + k * 4u) * p.step_a, i32(row.y) - i32(row.x), i32(p.k) - i32(k0 + k * 4u));
       for (var q = 0u; q < 4u; q++) { left[(k * 4u + q) * (ROWS / 4u) + m] = block[q]; }
     }
     for (var i = thread; i < COLUMNS * DEPTH / 16u; i += THREADS) {
       let k = select(i / (COLUMNS / 4u), i % (DEPTH / 4u), p.step_b == 1u);
       let n = select(i % (COLUMNS / 4u), i / (DEPTH / 4u), p.step_b == 1u);
-      let block = block_b(pair * p.stride_b + (n0 + n * 4u) * p.column_b + (k0 + k * 4u) * p.step_b, i32(p.n) - i32(n0 + n * 4u), i32(p.k) - i32(k0 + k * 4u));
+      let column = place(n * 4u, n0, OWN_COLUMNS, columns_c);
+      let block = block_b(pair * p.stride_b + column.x * p.column_b + (k0 + k * 4u) * p.step_b, i32(column.y) - i32(column.x), i32(p.k) - i32(k0 + k * 4u));
       for (var q = 0u; q < 4u; q++) { right[(k * 4u + q) * (COLUMNS / 4u) + n] = block[q]; }
     }
     workgroupBarrier();
@@ -81,16 +97,20 @@ fn main(@builtin(workgroup_id) group: vec3u, @builtin(num_workgroups) groups: ve
     workgroupBarrier();
   }
 
-  for (var i = 0u; i < PARTS_M * 4u; i++) {
+  for (var i = 0u; i < OWN_ROWS / LANES_M; i++) {
     let m = m0 + (i / 4u * LANES_M + lane.y) * 4u + i % 4u;
-    for (var j = 0u; j < PARTS_N * 4u; j++) {
+    for (var j = 0u; j < OWN_COLUMNS / LANES_N; j++) {
       let n = n0 + (j / 4u * LANES_N + lane.x) * 4u + j % 4u;
-      if (m < p.m && n < p.n) {
-        let at = (result * p.m + m) * p.n + n;
+      if (m < rows_c && n < columns_c) {
+        let at = (result * rows_c + m) * columns_c + n;
         var value = sum[i][j / 4u][j % 4u];
+        if (GATED == 1) { value = silu(value) * sum[i][PARTS_N / 2u + j / 4u][j % 4u]; }
+        if (GATED == 2) { value = silu(value) * sum[PARTS_M * 2u + i][j / 4u][j % 4u]; }
         if (p.accumulate != 0u) { value += c[at]; }
         c[at] = value;
       }
     }
   }
 }
+
+fn silu(x: f32) -> f32 { return x / (1.0 + exp(-x)); }

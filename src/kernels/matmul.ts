@@ -98,13 +98,24 @@ export function vectors({ m, n, k, transposeA = false, transposeB = false }: Mat
   return { VECTOR_A: `${a}`, VECTOR_B: `${b}`, A: a ? 'vec4f' : 'f32', B: b ? 'vec4f' : 'f32' }
 }
 
-/** For GPUs: tiles in workgroup memory; see the shader. With `splits` c is (splits, batch, m, n). */
-export const matmulTiled = defineKernel<MatmulSize & { tile: WorkgroupTile; splits: number }>({
+/** Along which side of c' = a · b gate and up lie one after the other, where c is silu(gate) ⊙ up. */
+export type Gated = 'columns' | 'rows'
+
+const sizeOfC = (size: MatmulSize, gated?: Gated): MatmulSize => ({ ...size, m: gated === 'rows' ? size.m / 2 : size.m, n: gated === 'columns' ? size.n / 2 : size.n })
+
+/**
+ * For GPUs: tiles in workgroup memory; see the shader. With `splits` c is (splits, batch, m, n). With `gated` sizes are those of c', c is half of it,
+ * and the tile has two parts along that side.
+ */
+export const matmulTiled = defineKernel<MatmulSize & { tile: WorkgroupTile; splits: number; gated?: Gated }>({
   name: 'matmul_tiled',
   source: `${loads}\n${tiled}`,
   bindings,
   parameters: size => ({ ...parameters(size), splits: size.splits }),
   constants: () => ({}),
-  lines: ({ tile: { lanesM, lanesN, partsM, partsN }, ...size }) => ({ LANES_M: lanesM, LANES_N: lanesN, PARTS_M: partsM, PARTS_N: partsN, ...vectors(size) }),
-  workgroups: size => tiles({ ...size, batch: (size.batch ?? 1) * size.splits }, size.tile.lanesM * size.tile.partsM * 4, size.tile.lanesN * size.tile.partsN * 4),
+  lines: ({ tile: { lanesM, lanesN, partsM, partsN }, gated, ...size }) => ({ LANES_M: lanesM, LANES_N: lanesN, PARTS_M: partsM, PARTS_N: partsN, GATED: gated === 'columns' ? 1 : gated === 'rows' ? 2 : 0, ...vectors(sizeOfC(size, gated)) }),
+  workgroups({ tile: { lanesM, lanesN, partsM, partsN }, gated, splits, ...size }) {
+    const own = sizeOfC({ m: lanesM * partsM * 4, n: lanesN * partsN * 4, k: 1 }, gated)
+    return tiles({ ...sizeOfC(size, gated), batch: (size.batch ?? 1) * splits }, own.m, own.n)
+  },
 })

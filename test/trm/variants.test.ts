@@ -1,6 +1,7 @@
 // Goldens pass with every variant of an operation forced in turn.
 import { test } from 'uvu'
 import * as assert from 'uvu/assert'
+import { gateUpFamily } from '../../src/engine/ops/gate-up.js'
 import { matmulFamily } from '../../src/engine/ops/matmul.js'
 import { verify } from '../../src/trm/verify.js'
 import { openEngine } from '../engine-under-test.js'
@@ -28,6 +29,17 @@ for (const name of matmuls) {
     await passes('trm-mlp')
     assert.ok(Object.entries(engine.variants.used).every(([key, used]) => !key.startsWith('matmul ') || used === name), JSON.stringify(engine.variants.used))
     engine.variants.force('matmul', undefined)
+  })
+}
+
+for (const { name, onlyHardware } of gateUpFamily.variants) {
+  if (onlyHardware && left.length) continue
+  test(`gate up: ${name}`, async () => {
+    engine.variants.force('mlp block', 'composed')
+    engine.variants.force('gate up', name)
+    await passes('trm-mlp')
+    assert.ok(Object.entries(engine.variants.used).filter(([key]) => key.startsWith('gate up ')).map(([, used]) => used).includes(name))
+    for (const family of ['mlp block', 'gate up']) engine.variants.force(family, undefined)
   })
 }
 

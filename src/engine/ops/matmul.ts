@@ -62,7 +62,7 @@ const vec4 = (lanesN: number, lanesM: number, isSoftware: boolean): Variant<Matm
 })
 
 /** Workgroups that keep a GPU busy: some times its compute units. */
-const BUSY = 256
+export const BUSY = 256
 
 /** Terms that a range of a split sum has at least. */
 const LEAST_TERMS = 256
@@ -122,6 +122,9 @@ function matrixKind({ subgroupMatrices }: AdapterSummary, { halfA, halfB }: Matm
   const fits = subgroupMatrices.filter(({ component, m, n, k }) => (component === 'f32' ? span <= 32 : halfA && halfB) && span % m === 0 && span % n === 0 && 16 % k === 0)
   return fits.sort((a, b) => Number(b.component === 'f16') - Number(a.component === 'f16') || b.m * b.n * b.k - a.m * a.n * a.k)[0]
 }
+
+/** Whether there are subgroup matrices for these operands. */
+export const hasMatrices = (adapter: AdapterSummary, size: MatmulSize) => !FOR_BROWSERS && matrixKind(adapter, size, 32) !== undefined
 
 const matrices = (span: number): Tiling => ({
   name: 'matrices',

@@ -65,15 +65,17 @@ export const mlpBlockFamily: Family<BlockTensors, MlpBlockSize> = {
       name: 'composed',
       available: () => true,
       run(engine, { h, injection, gateUp, down, y, scale, ...kept }, size) {
-        const { norm, gating, inward, outward, layer } = partsOf(engine, size)
+        const { norm, gating, inward, layer } = partsOf(engine, size)
         const s = size.hasInjection ? add(engine, h, injection) : h
-        const [gatesUps, activated] = size.keeps ? [kept.gatesUps, kept.activated] : [engine.tensor(outward, h.dtype), engine.tensor(inward, h.dtype)]
+        const activated = size.keeps ? kept.activated : engine.tensor(inward, h.dtype)
         const o = engine.tensor(h.shape, h.dtype)
-        layer(gateUp).forward(s, gatesUps)
-        engine.run(swiglu, { x: gatesUps, y: activated }, gating)
+        if (size.keeps) {
+          layer(gateUp).forward(s, kept.gatesUps)
+          engine.run(swiglu, { x: kept.gatesUps, y: activated }, gating)
+        } else layer(gateUp).gated(s, activated)
         layer(down).forward(activated, o)
         engine.run(rmsnorm, { x: o, residual: s, y, scale }, { ...norm, epsilon: size.epsilon, hasResidual: true })
-        engine.release(o, ...(size.hasInjection ? [s] : []), ...(size.keeps ? [] : [gatesUps, activated]))
+        engine.release(o, ...(size.hasInjection ? [s] : []), ...(size.keeps ? [] : [activated]))
       },
     },
   ],

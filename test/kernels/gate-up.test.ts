@@ -1,0 +1,54 @@
+// silu(gate) · up with gate and up straight from their product, by every variant, along either side.
+import { test } from 'uvu'
+import { gateUp, gateUpFamily, type GateUpSize } from '../../src/engine/ops/gate-up.js'
+import type { DType } from '../../src/engine/index.js'
+import { close, printShares } from '../close.js'
+import { openEngine } from '../engine-under-test.js'
+import * as oracle from '../oracle.js'
+import { values } from '../shapes.js'
+
+const engine = await openEngine()
+test.after(() => {
+  engine.close()
+  printShares()
+})
+
+async function check(size: GateUpSize, dtype: DType = 'f32', magnitude = 1): Promise<void> {
+  const { m, n, k, batch = 1, sharedA, sharedB, gated } = size
+  const stored = async (seed: number, count: number) => {
+    const tensor = engine.lasting([count], dtype)
+    engine.write(tensor, values(seed, count, magnitude))
+    return { tensor, data: Float64Array.from(await engine.read(tensor)) }
+  }
+  const [a, b] = [await stored(1, m * k * (sharedA ? 1 : batch)), await stored(2, k * n * (sharedB ? 1 : batch))]
+  const c = engine.lasting([(m * n * batch) / 2], dtype)
+  gateUp(engine, { a: a.tensor, b: b.tensor, c }, size)
+  const halves = gated === 'columns' ? { half: n / 2 } : { half: m / 2, inner: n }
+  const truth = oracle.swiglu(oracle.matmul(a.data, b.data, size), halves)
+  // |silu(gate) · up| is at most |gate · up|; the error of both sums goes into it.
+  const sums = oracle.matmul(a.data.map(Math.abs), b.data.map(Math.abs), size)
+  const scale = truth.map((_, i) => {
+    const row = gated === 'columns' ? Math.floor(i / (n / 2)) * n + (i % (n / 2)) : Math.floor(i / ((m / 2) * n)) * m * n + (i % ((m / 2) * n))
+    return 1.1 * sums[row] * sums[row + (gated === 'columns' ? n / 2 : (m / 2) * n)]
+  })
+  // In float16 what is stored, and gate and up where they are stored in between, are rounded 2¹³ times as much.
+  close(`gate up${dtype === 'f16' ? ' in float16' : ''}, ${JSON.stringify(size)}`, await engine.read(c), truth, { scale, depth: 2 * k, c: dtype === 'f16' ? 2 ** 15 : 4 })
+  engine.release(a.tensor, b.tensor, c)
+}
+
+for (const { name } of gateUpFamily.variants) {
+  for (const dtype of ['f32', ...(engine.adapter.features.includes('shader-f16') ? (['f16'] as const) : [])] as const) {
+    test(`variant ${name}, ${dtype}`, async () => {
+      engine.variants.force('gate up', name)
+      for (const [m, half, k] of [[1, 1, 1], [5, 3, 7], [33, 34, 16], [70, 65, 33], [130, 68, 20]]) {
+        await check({ m, n: 2 * half, k, transposeB: true, gated: 'columns' }, dtype)
+        await check({ m: 2 * half, n: m, k, batch: 3, sharedA: true, gated: 'rows' }, dtype)
+      }
+      await check({ m: 9, n: 20, k: 5, batch: 2, gated: 'columns' }, dtype)
+      await check({ m: 12, n: 7, k: 65, transposeA: true, gated: 'rows' }, dtype, 3)
+      engine.variants.force('gate up', undefined)
+    })
+  }
+}
+
+test.run()
