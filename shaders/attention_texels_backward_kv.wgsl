@@ -33,21 +33,9 @@ fn main(@builtin(workgroup_id) group: vec3u, @builtin(num_workgroups) groups: ve
     // Explicitly: lavapipe does not zero a variable that is declared in a loop again in the next round.
     @diagnostic(off, trm.unroll) for (var i = 0u; i < TILE; i++) { weight[i] = vec4f(); ds[i] = vec4f(); }
     for (var step = 0u; step < p.columns / 4u; step++) {
-      var k = k_next;
-      var q = q_next;
-      // With ROPE every other step has the second halves, which were turned with the first ones.
-      if (!ROPE || step % 2u == 0u) {
-        let d = step * select(4u, 2u, ROPE);
-        @diagnostic(off, trm.unroll) for (var i = 0u; i < GROUPS; i++) {
-          let key = min(key0 + i * 8u + lane, p.length - 1u);
-          let both = load_row(origin + width + key * row, key, d);
-          k[i] = both[0];
-          k_next[i] = both[1];
-        }
-        let both = load_rows(at_q, there, d);
-        q = both[0];
-        q_next = both[1];
-      }
+      var k: array<vec4f, GROUPS>;
+      var q: mat4x4f;
+      load_step(&k, &k_next, &q, &q_next, step, origin + width, key0, at_q, there, lane);
       let d = column_of(step);
       var v: array<vec4f, GROUPS>;
       @diagnostic(off, trm.unroll) for (var i = 0u; i < GROUPS; i++) { v[i] = load(origin + 2u * width + min(key0 + i * 8u + lane, p.length - 1u) * row + d); }

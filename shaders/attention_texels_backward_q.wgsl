@@ -38,21 +38,9 @@ fn main(@builtin(workgroup_id) group: vec3u, @builtin(num_workgroups) groups: ve
     // Explicitly: lavapipe does not zero a variable that is declared in a loop again in the next round.
     @diagnostic(off, trm.unroll) for (var i = 0u; i < TILE; i++) { score[i] = vec4f(); ds[i] = vec4f(); }
     for (var step = 0u; step < p.columns / 4u; step++) {
-      var q = q_next;
-      var k = k_next;
-      // With ROPE every other step has the second halves, which were turned with the first ones.
-      if (!ROPE || step % 2u == 0u) {
-        let d = step * select(4u, 2u, ROPE);
-        @diagnostic(off, trm.unroll) for (var i = 0u; i < GROUPS; i++) {
-          let query = min(query0 + i * 8u + lane, p.length - 1u);
-          let both = load_row(origin + query * row, query, d);
-          q[i] = both[0];
-          q_next[i] = both[1];
-        }
-        let both = load_rows(at_k, there, d);
-        k = both[0];
-        k_next = both[1];
-      }
+      var q: array<vec4f, GROUPS>;
+      var k: mat4x4f;
+      load_step(&q, &q_next, &k, &k_next, step, origin, query0, at_k, there, lane);
       let d = column_of(step);
       var g: array<vec4f, GROUPS>;
       @diagnostic(off, trm.unroll) for (var i = 0u; i < GROUPS; i++) { g[i] = load_o(origin_o + min(query0 + i * 8u + lane, p.length - 1u) * width + d); }

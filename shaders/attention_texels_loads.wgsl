@@ -46,6 +46,26 @@ fn load_rows(at: vec4u, positions: vec4u, d: u32) -> array<mat4x4f, 2> {
   return array(transpose(mat4x4f(rows[0][0], rows[1][0], rows[2][0], rows[3][0])), transpose(mat4x4f(rows[0][1], rows[1][1], rows[2][1], rows[3][1])));
 }
 
+// Four columns of a step: of the TILE rows from `first` on, eight rows at a time, of a head's rows that begin at `origin`, and of the four rows `there` that begin at `at`.
+// With ROPE every other step has the second halves, which were turned with the first ones and wait in `next`, `next_there`.
+fn load_step(rows: ptr<function, array<vec4f, GROUPS>>, next: ptr<function, array<vec4f, GROUPS>>, rows_there: ptr<function, mat4x4f>, next_there: ptr<function, mat4x4f>, step: u32, origin: u32, first: u32, at: vec4u, there: vec4u, lane: u32) {
+  if (ROPE && step % 2u == 1u) {
+    @diagnostic(off, trm.unroll) for (var i = 0u; i < GROUPS; i++) { rows[i] = next[i]; }
+    *rows_there = *next_there;
+  } else {
+    let d = step * select(4u, 2u, ROPE);
+    @diagnostic(off, trm.unroll) for (var i = 0u; i < GROUPS; i++) {
+      let row = min(first + i * 8u + lane, p.length - 1u);
+      let both = load_row(origin + row * 3u * p.heads * HEAD_DIM, row, d);
+      rows[i] = both[0];
+      next[i] = both[1];
+    }
+    let both = load_rows(at, there, d);
+    *rows_there = both[0];
+    *next_there = both[1];
+  }
+}
+
 // Each lane has four columns from lane · 4 on; direction −1 turns back.
 fn turn_lanes(x: vec4f, position: u32, lane: u32, direction: f32) -> vec4f {
   let turn = angles(position, lane * 4u % HALF);
