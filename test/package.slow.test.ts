@@ -186,6 +186,12 @@ test('sizes, minified and gzipped: the engine at most 25 KB, with training and i
   assert.ok(training <= 45_000, `engine, training and inference ${training} bytes`)
 })
 
+test('the kernel of whole networks comes only where it is offered', () => {
+  const built = (name: string) => readFileSync(join(project, `sizes/${name}.js`), 'utf8').includes('IN_SCRATCH')
+  assert.is(built('engine-and-trm'), false)
+  assert.is(built('everything'), true)
+})
+
 test('the engine comes without TRM', () => {
   const text = readFileSync(join(project, 'sizes/engine.js'), 'utf8')
   const whole = readFileSync(join(project, 'sizes/everything.js'), 'utf8')

@@ -44,6 +44,9 @@ export interface AdapterSummary {
   readonly subgroupMatrices: readonly MatrixKind[]
   /** Largest tensor, bytes. */
   readonly maxTensorBytes: number
+  /** Memory that the threads of a workgroup share, bytes; and how many threads there may be. */
+  readonly workgroupBytes: number
+  readonly workgroupThreads: number
 }
 
 export class Engine {
@@ -80,7 +83,7 @@ export class Engine {
    */
   static async open({ gpu = globalThis.navigator?.gpu, wait = settled, onClose = () => {}, submitAfter }: EngineOptions = {}): Promise<Engine> {
     const { adapter, device, description } = await openDevice(gpu)
-    const { maxBufferSize, maxStorageBufferBindingSize } = device.limits
+    const { maxBufferSize, maxStorageBufferBindingSize, maxComputeWorkgroupStorageSize, maxComputeInvocationsPerWorkgroup } = device.limits
     const summary: AdapterSummary = {
       description,
       vendor: adapter.info.vendor,
@@ -90,6 +93,8 @@ export class Engine {
       subgroupSize: subgroupSize(device, adapter.info),
       subgroupMatrices: FOR_BROWSERS ? [] : subgroupMatrices(device, adapter.info),
       maxTensorBytes: Math.min(maxBufferSize, maxStorageBufferBindingSize),
+      workgroupBytes: maxComputeWorkgroupStorageSize,
+      workgroupThreads: maxComputeInvocationsPerWorkgroup,
     }
     return new Engine(device, summary, wait, onClose, submitAfter)
   }

@@ -54,6 +54,11 @@ export class Parameters {
     return view
   }
 
+  /** The element of the flat tensor at which a parameter begins. */
+  startOf(name: string): number {
+    return this.places.get(name)!.start
+  }
+
   all(): Tensor[] {
     return [...this.views.values()]
   }

@@ -30,7 +30,8 @@ export interface Tuning {
 export async function tune(engine: Engine, { asked = engine.variants.asked, repeats = 3, margin = 0.05, now = () => performance.now(), onProgress }: TuneOptions = {}): Promise<Tuning[]> {
   const { variants } = engine
   const tunings: Tuning[] = []
-  for (const [i, { key, family, size }] of asked.entries()) {
+  // What an operation is composed of asked after it did, and is chosen before.
+  for (const [i, { key, family, size }] of [...asked].reverse().entries()) {
     onProgress?.(i, asked.length, key)
     const candidates = variants.candidates(family, size)
     if (candidates.length < 2) continue

@@ -4,10 +4,9 @@ import { inputEmbedding, prefixGradient } from '../kernels/input-embedding.js'
 import { gatherBackward } from '../kernels/gather.js'
 import { columnSums } from '../kernels/column-sums.js'
 import { ropeTable } from '../kernels/rope.js'
-import {
-  add, attention, type DType, type Engine, firstPosition, linear, mlpBlock, Parameters, Random, rmsnorm, type Shape, type Tensor, truncatedNormal,
-} from '../engine/index.js'
+import { add, type DType, type Engine, firstPosition, linear, Parameters, Random, type Shape, type Tensor, truncatedNormal } from '../engine/index.js'
 import { checkConfig, innerWidth, lengthOf, slotCount, type TrmConfig } from './config.js'
+import { layers, layerShapes, type LayerSizes, networkFamily } from './network.js'
 import { type Net, netsOf, type Schedule, scheduleOf } from './schedules.js'
 
 /** How activations and operands of products are stored; sums, norms, losses and the trained values are float32 in any case. */
@@ -131,23 +130,21 @@ export class Trm {
     )
   }
 
-  /** A network: its blocks over h + injection. With `into` the result goes there; it may be h, it may not be the injection. */
-  network(h: Tensor, injection?: Tensor, into?: Tensor, net: Net = 'layers'): Tensor {
-    const { engine } = this
-    const { [net]: layers, epsilon, tokenMixing, heads } = this.config
-    for (let k = 0; k < layers; k++) {
-      const added = k === 0 ? injection : undefined
-      if (tokenMixing) {
-        h = mlpBlock(engine, h, this.weight(`${net}.${k}.mix.gateUp`), this.weight(`${net}.${k}.mix.down`), { injection: added, axis: -2, epsilon })
-      } else {
-        if (added) h = add(engine, h, added)
-        const qkv = linear(engine, h, this.weight(`${net}.${k}.attention.qkv`))
-        const seen = attention(engine, qkv, heads, { rope: this.ropeTable })
-        h = rmsnorm(engine, linear(engine, seen, this.weight(`${net}.${k}.attention.output`)), { residual: h, epsilon })
-      }
-      h = mlpBlock(engine, h, this.weight(`${net}.${k}.mlp.gateUp`), this.weight(`${net}.${k}.mlp.down`), { axis: -1, epsilon, into: k === layers - 1 ? into : undefined })
-    }
-    return h
+  /**
+   * A network over h + injection, `times` times: h = net(h + injection). With `into` the result goes there; it may be h, it may not be the injection.
+   * While gradients are recorded the operations that it is composed of run, once.
+   */
+  network(h: Tensor, injection?: Tensor, into?: Tensor, net: Net = 'layers', times = 1): Tensor {
+    const { engine, config, parameters, ropeTable } = this
+    const sizes = { ...layerSizes(config), layers: config[net], epsilon: config.epsilon }
+    if (engine.isRecording) return layers(engine, h, injection, sizes, (k, name) => this.weight(`${net}.${k}.${name}`), ropeTable, into)
+    const weights = (this.dtype === 'f16' ? parameters.half() : parameters).flat
+    const y = into ?? engine.tensor(h.shape, h.dtype)
+    const starts = (k: number) => Object.keys(layerShapes(sizes)).map(name => parameters.startOf(`${net}.${k}.${name}`))
+    const stride = sizes.layers > 1 ? starts(1)[0] - starts(0)[0] : 0
+    const size = { ...sizes, batch: h.shape[0], times, hasInjection: injection !== undefined, turns: ropeTable !== undefined, starts: starts(0), stride, half: h.dtype === 'f16' }
+    engine.variants.pick(networkFamily, size).run(engine, { h, y, injection: injection ?? weights, table: ropeTable ?? weights, weights }, size)
+    return y
   }
 
   /**
@@ -192,6 +189,7 @@ export class Trm {
       if (first >= last) continue
       within(() => {
         const injection = plus.length ? sum(tensors(plus)) : undefined
+        if (inPlace && states.length === 1) return void this.network(carry[states[0]], injection, carry[states[0]], net, last - first)
         for (let i = first; i < last; i++) {
           const state = states[i % states.length]
           // As they are now, for a call that is computed again later.
@@ -213,24 +211,18 @@ export class Trm {
 
 /** Names and shapes of the trained parameters, in the order in which they are drawn. */
 export function parameterShapes(config: TrmConfig): Record<string, Shape> {
-  const { architecture, hidden, vocabulary, expansion, tokenMixing, positions } = config
-  const length = lengthOf(config)
+  const { architecture, hidden, vocabulary, positions } = config
   const shapes: Record<string, Shape> = { tokens: [vocabulary, hidden], head: [vocabulary, hidden], 'haltHead.weight': [2, hidden], 'haltHead.bias': [2] }
-  if (positions === 'learned') shapes.positions = [length, hidden]
-  const inner = innerWidth(hidden, expansion)
-  const mixInner = innerWidth(length, expansion)
+  if (positions === 'learned') shapes.positions = [lengthOf(config), hidden]
+  const layer = Object.entries(layerShapes(layerSizes(config)))
   for (const net of netsOf(architecture)) {
-    for (let k = 0; k < config[net]; k++) {
-      if (tokenMixing) {
-        shapes[`${net}.${k}.mix.gateUp`] = [2 * mixInner, length]
-        shapes[`${net}.${k}.mix.down`] = [length, mixInner]
-      } else {
-        shapes[`${net}.${k}.attention.qkv`] = [3 * hidden, hidden]
-        shapes[`${net}.${k}.attention.output`] = [hidden, hidden]
-      }
-      shapes[`${net}.${k}.mlp.gateUp`] = [2 * inner, hidden]
-      shapes[`${net}.${k}.mlp.down`] = [hidden, inner]
-    }
+    for (let k = 0; k < config[net]; k++) for (const [name, shape] of layer) shapes[`${net}.${k}.${name}`] = shape
   }
   return shapes
+}
+
+function layerSizes(config: TrmConfig): LayerSizes {
+  const { hidden: width, heads, expansion, tokenMixing } = config
+  const length = lengthOf(config)
+  return { length, width, heads: tokenMixing ? 0 : heads, inner: innerWidth(width, expansion), mixInner: tokenMixing ? innerWidth(length, expansion) : 0 }
 }

@@ -3,19 +3,25 @@ import { test } from 'uvu'
 import * as assert from 'uvu/assert'
 import { gateUpFamily } from '../../src/engine/ops/gate-up.js'
 import { matmulFamily } from '../../src/engine/ops/matmul.js'
+import { offerFusedNetwork } from '../../src/trm/fused-network.js'
+import { networkFamily } from '../../src/trm/network.js'
 import { verify } from '../../src/trm/verify.js'
 import { openEngine } from '../engine-under-test.js'
 import { golden, inPage } from '../files.js'
 
+offerFusedNetwork()
 const engine = await openEngine()
 test.after(() => engine.close())
 
 const size = { m: 64, n: 64, k: 64 }
 const available = matmulFamily.variants.filter(variant => variant.available(engine.adapter, size))
-// SwiftShader takes half a minute for each kernel that is written for GPUs; lavapipe, in Node, runs them all.
-const left = inPage && engine.adapter.isSoftware ? available.filter(({ onlyHardware }) => onlyHardware) : []
+// The first one is the default everywhere: test/trm/goldens.test.ts runs it.
+const networks = networkFamily.variants.slice(1)
+// SwiftShader takes up to half a minute for each kernel that is written for GPUs; lavapipe, in Node, runs them all.
+const isLeft = ({ onlyHardware }: { onlyHardware?: true }) => Boolean(onlyHardware && inPage && engine.adapter.isSoftware)
+const left = [...available, ...networks].filter(isLeft)
 if (left.length) console.log(`skipped: in a page on a software adapter, kernels written for GPUs: ${left.map(({ name }) => name).join(', ')}`)
-const matmuls = available.filter(variant => !left.includes(variant)).map(({ name }) => name)
+const matmuls = available.filter(variant => !isLeft(variant)).map(({ name }) => name)
 
 async function passes(file: string): Promise<void> {
   const { rows } = await verify(engine, await golden(file), { file })
@@ -49,6 +55,20 @@ for (const name of ['texels', 'thread']) {
     await passes('trm-att-rope')
     for (const family of ['attention', 'attention backward']) engine.variants.force(family, undefined)
   })
+}
+
+// One of each kind of layer, two networks, several latents, one state, a single application.
+const GOLDENS = ['trm-mlp', 'trm-att-rope', 'hrm', 'trm-hier6', 'trm-singlez', 'transformer']
+for (const { name } of networks.filter(variant => !isLeft(variant))) {
+  for (const file of GOLDENS) {
+    test(`network: ${name}, ${file}`, async () => {
+      engine.variants.force('network', name)
+      await passes(file)
+      const used = Object.entries(engine.variants.used).filter(([key]) => key.startsWith('network '))
+      assert.ok(used.some(([, variant]) => variant === name), JSON.stringify(used))
+      engine.variants.force('network', undefined)
+    })
+  }
 }
 
 test('a name that is no variant is refused', () => {
