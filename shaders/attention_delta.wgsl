@@ -1,5 +1,4 @@
 // δ[batch, head, l] = Σ_d d_o · o: what the softmax's derivative subtracts. One thread per (batch, l, head), heads side by side.
-// For adapters with dear loads, where no other kernel computes it: not in the package for browsers.
 override THREADS: u32;
 override COUNT: u32;
 override LENGTH: u32;

@@ -2,7 +2,6 @@
 import { BufferUsage, MAP_READ } from './device.js'
 import type { Stats } from './stats.js'
 import { bytesOf, type Tensor } from './tensor.js'
-import { pieces } from './textures.js'
 import type { Workgroups } from '../kernels/kernel.js'
 
 export class Commands {
@@ -43,14 +42,6 @@ export class Commands {
     this.outsidePass().clearBuffer(tensor.storage.buffer, tensor.offset, tensor.bytes)
   }
 
-  /** Copies a tensor into a texture, `values` f32 a texel. Its last texel may reach into the padding behind the tensor. */
-  copyToTexture(tensor: Tensor, texture: GPUTexture, values: number): void {
-    for (const { offset, row, width, height } of pieces(tensor.size, values)) {
-      const buffer = { buffer: tensor.storage.buffer, offset: tensor.offset + offset, ...(height > 1 && { bytesPerRow: width * values * 4 }) }
-      this.outsidePass().copyBufferToTexture(buffer, { texture, origin: [0, row] }, [width, height])
-    }
-  }
-
   /** Host write. Recorded commands are submitted first: `writeBuffer` overtakes what is not yet submitted. */
   write(tensor: Tensor, data: ArrayBufferView, at = 0): void {
     this.submit()
@@ -85,7 +76,8 @@ export class Commands {
     return copy
   }
 
-  private outsidePass(): GPUCommandEncoder {
+  /** Where copies are recorded, behind the dispatches so far. */
+  outsidePass(): GPUCommandEncoder {
     this.pass?.end()
     this.pass = undefined
     return (this.encoder ??= this.device.createCommandEncoder())

@@ -10,7 +10,7 @@ import { Pipelines } from './pipelines.js'
 import { newStats, type Stats } from './stats.js'
 import { type Backward, type Seeds, Tape } from './tape.js'
 import { bytesOf, type DType, elements, type Shape, type Storage, Tensor } from './tensor.js'
-import { type Scratch, Textures, TEXTURE_FORMATS } from './textures.js'
+import { Textures } from './textures.js'
 import { Variants } from './variants.js'
 
 export interface EngineOptions {
@@ -56,7 +56,7 @@ export class Engine {
   private readonly memory: Memory
   private readonly pipelines: Pipelines
   private readonly commands: Commands
-  private readonly textures: Textures
+  private readonly textures: Textures | undefined
   private readonly faults: Faults
   private tape: Tape | undefined
   private closed = false
@@ -72,7 +72,7 @@ export class Engine {
     this.variants = new Variants(adapter, variants)
     this.memory = new Memory(device, this.stats)
     this.pipelines = new Pipelines(device, this.stats)
-    this.textures = new Textures(device, this.stats)
+    this.textures = FOR_BROWSERS ? undefined : new Textures(device, this.stats)
     this.commands = new Commands(device, this.stats, wait, submitAfter)
     this.faults = new Faults(device, adapter.description)
   }
@@ -191,14 +191,7 @@ export class Engine {
     this.alive()
     const halves = Object.keys(kernel.bindings).flatMap((name, binding) => (tensors[name]?.dtype === 'f16' ? binding : []))
     const pipeline = this.pipelines.get(kernel, size, halves)
-    const textures = new Map<string, Scratch>()
-    for (const name of pipeline.names) {
-      const format = TEXTURE_FORMATS[kernel.bindings[name]]
-      if (!format || !tensors[name]) continue
-      const scratch = this.textures.get(name, format, tensors[name].size)
-      this.commands.copyToTexture(tensors[name], scratch.texture, format.values)
-      textures.set(name, scratch)
-    }
+    const textures = this.textures?.copies(kernel.bindings, tensors, () => this.commands.outsidePass())
     const isFirst = pipeline.groups.size === 0
     this.commands.dispatch(pipeline.pipeline, this.pipelines.bindGroup(pipeline, kernel, tensors, size, textures), kernel.workgroups(size))
     // Drivers that compile when a kernel first runs do so while the host goes on recording.
@@ -296,7 +289,7 @@ export class Engine {
     this.closed = true
     this.faults.expectLoss()
     this.memory.destroy()
-    this.textures.destroy()
+    this.textures?.destroy()
     this.device.destroy()
     this.onClose()
   }

@@ -42,7 +42,7 @@ export class Pipelines {
     if (names.length > most) throw new Error(`${kernel.name}: ${names.length} bindings, this adapter has ${most}`)
     const bindings = names.map((name): Partial<GPUBindGroupLayoutEntry> => {
       const access = kernel.bindings[name]
-      const texture = TEXTURE_FORMATS[access]
+      const texture = FOR_BROWSERS ? undefined : TEXTURE_FORMATS[access]
       return texture ? { storageTexture: { format: texture.format, access: 'read-only' } } : { buffer: { type: access === 'read' ? 'read-only-storage' : 'storage' } }
     })
     const hasParameters = kernel.parameters !== undefined
@@ -68,14 +68,14 @@ export class Pipelines {
     { name: kernel, parameters }: Kernel<Size>,
     tensors: Readonly<Record<string, Tensor>>,
     size: Size,
-    textures: ReadonlyMap<string, Scratch>,
+    textures: ReadonlyMap<string, Scratch> | undefined,
   ): GPUBindGroup {
     const values = entry.hasParameters ? parameters!(size) : undefined
     let key = numbers(values)
     for (const name of entry.names) {
       const tensor = tensors[name]
       if (!tensor) throw new Error(`${kernel}: no tensor for binding "${name}", expected ${entry.names.join(', ')}`)
-      const texture = textures.get(name)
+      const texture = textures?.get(name)
       key += texture ? ` t${texture.id}` : ` ${tensor.storage.id}:${tensor.offset}:${tensor.bytes}`
     }
     const found = entry.groups.get(key)
@@ -86,7 +86,7 @@ export class Pipelines {
       entries: [
         ...entry.names.map((name, binding) => {
           const { storage, offset, bytes } = tensors[name]
-          return { binding, resource: textures.get(name)?.view ?? { buffer: storage.buffer, offset, size: bytes } }
+          return { binding, resource: textures?.get(name)?.view ?? { buffer: storage.buffer, offset, size: bytes } }
         }),
         ...(values ? [{ binding: entry.names.length, resource: { buffer: this.parameterBuffer(kernel, values) } }] : []),
       ],

@@ -1,6 +1,7 @@
 // Scratch textures through which kernels read tensors, for adapters where a texture is faster than a buffer.
 import { type Access, TEXELS_PER_ROW } from '../kernels/kernel.js'
 import type { Stats } from './stats.js'
+import type { Tensor } from './tensor.js'
 
 /** GPUTextureUsage bits; the global constants exist in browsers only. */
 const TextureUsage = { COPY_DST: 0x2, STORAGE_BINDING: 0x8 } as const
@@ -32,7 +33,7 @@ export class Textures {
   ) {}
 
   /** A texture for a tensor of `size` values under this name; its content is whatever its last user left. */
-  get(name: string, { format, values }: TextureFormat, size: number): Scratch {
+  private get(name: string, { format, values }: TextureFormat, size: number): Scratch {
     const rows = 2 ** Math.ceil(Math.log2(Math.ceil(size / values / TEXELS_PER_ROW)))
     const key = `${name} ${format} ${rows}`
     const found = this.made.get(key)
@@ -46,6 +47,23 @@ export class Textures {
     return scratch
   }
 
+  /** Copies each tensor that its binding wants as a texture, with an encoder outside of a pass; by binding. A last texel may reach into the padding behind the tensor. */
+  copies(bindings: Readonly<Record<string, Access>>, tensors: Readonly<Record<string, Tensor>>, encoder: () => GPUCommandEncoder): ReadonlyMap<string, Scratch> {
+    const textures = new Map<string, Scratch>()
+    for (const [name, access] of Object.entries(bindings)) {
+      const format = TEXTURE_FORMATS[access]
+      const tensor = tensors[name]
+      if (!format || !tensor) continue
+      const scratch = this.get(name, format, tensor.size)
+      for (const { offset, row, width, height } of pieces(tensor.size, format.values)) {
+        const buffer = { buffer: tensor.storage.buffer, offset: tensor.offset + offset, ...(height > 1 && { bytesPerRow: width * format.values * 4 }) }
+        encoder().copyBufferToTexture(buffer, { texture: scratch.texture, origin: [0, row] }, [width, height])
+      }
+      textures.set(name, scratch)
+    }
+    return textures
+  }
+
   destroy(): void {
     for (const { texture } of this.made.values()) texture.destroy()
     this.made.clear()
@@ -53,7 +71,7 @@ export class Textures {
 }
 
 /** The pieces in which a tensor lies in a texture: whole rows, then the rest of one. Offsets in bytes, sizes in texels. */
-export function pieces(size: number, values: number): { offset: number; row: number; width: number; height: number }[] {
+function pieces(size: number, values: number): { offset: number; row: number; width: number; height: number }[] {
   const texels = Math.ceil(size / values)
   const rows = Math.floor(texels / TEXELS_PER_ROW)
   const rest = texels % TEXELS_PER_ROW

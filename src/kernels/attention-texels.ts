@@ -1,23 +1,11 @@
 // Softmax attention for software adapters with subgroups of 8 threads, operands in textures; not in the package for browsers.
-import deltaSource from '../../shaders/attention_delta.wgsl'
 import texels from '../../shaders/attention_texels.wgsl'
 import texelsBackward from '../../shaders/attention_texels_backward.wgsl'
 import texelsBackwardKv from '../../shaders/attention_texels_backward_kv.wgsl'
 import texelsBackwardQ from '../../shaders/attention_texels_backward_q.wgsl'
 import loads from '../../shaders/attention_texels_loads.wgsl'
-import { type AttentionSize, rows } from './attention.js'
+import type { AttentionSize } from './attention.js'
 import { defineKernel, divideUp, grid, type Kernel, TEXELS_PER_ROW } from './kernel.js'
-
-const THREADS = 32
-
-/** δ of the derivative, for the kernels by texels, which do not compute it themselves. */
-export const attentionDelta = defineKernel<AttentionSize>({
-  name: 'attention_delta',
-  source: deltaSource,
-  bindings: { o: 'read', dO: 'read', delta: 'write' },
-  constants: size => ({ THREADS, COUNT: rows(size), LENGTH: size.length, HEADS: size.heads, HEAD_DIM: size.headDim }),
-  workgroups: size => grid(divideUp(rows(size), THREADS)),
-})
 
 /** Rows that a subgroup of the kernels for adapters with dear loads owns. */
 const TILE = 16

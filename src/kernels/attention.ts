@@ -2,6 +2,7 @@
 import forward from '../../shaders/attention.wgsl'
 import backwardKv from '../../shaders/attention_backward_kv.wgsl'
 import backwardQ from '../../shaders/attention_backward_q.wgsl'
+import deltaSource from '../../shaders/attention_delta.wgsl'
 import { defineKernel, divideUp, grid } from './kernel.js'
 
 const THREADS = 32
@@ -17,8 +18,7 @@ export interface AttentionSize {
   half?: boolean
 }
 
-/** Query (or key) rows of all heads. */
-export const rows = ({ batch, length, heads }: AttentionSize) => batch * length * heads
+const rows = ({ batch, length, heads }: AttentionSize) => batch * length * heads
 const lines = ({ headDim }: AttentionSize) => ({ HEAD_DIM: headDim })
 const workgroups = (size: AttentionSize) => grid(divideUp(rows(size), THREADS))
 
@@ -46,5 +46,14 @@ export const attentionBackwardKv = defineKernel<AttentionSize>({
   bindings: { qkv: 'read', lse: 'read', dO: 'read', delta: 'read', dQkv: 'write' },
   constants: size => ({ THREADS, KEYS: rows(size), LENGTH: size.length, HEADS: size.heads }),
   lines,
+  workgroups,
+})
+
+/** δ of the derivative, for other kernels, which do not compute it themselves. */
+export const attentionDelta = defineKernel<AttentionSize>({
+  name: 'attention_delta',
+  source: deltaSource,
+  bindings: { o: 'read', dO: 'read', delta: 'write' },
+  constants: size => ({ THREADS, COUNT: rows(size), LENGTH: size.length, HEADS: size.heads, HEAD_DIM: size.headDim }),
   workgroups,
 })

@@ -47,58 +47,62 @@ const DEFAULT_SETTINGS: RunSettings = {
 /** Official fields that say nothing about the computation. */
 const SILENT = ['defaults', 'hydra', 'data_paths', 'data_paths_test', 'evaluators', 'project_name', 'run_name', 'checkpoint_path', 'checkpoint_every_eval', 'eval_save_outputs', 'min_eval_interval']
 
-const trmArch = { L_layers: 2, H_cycles: 3, L_cycles: 6 }
-const puzzlePreset = { epochs: 50000, eval_interval: 5000, weight_decay: 1.0, puzzle_emb_lr: 1e-4, puzzle_emb_weight_decay: 1.0, ema: true }
-const arcPreset = { ema: true, arch: { ...trmArch, L_cycles: 4 } }
-const smallPreset = { ema: true, ema_rate: 0.99, lr_warmup_steps: 100, weight_decay: 0.1, puzzle_emb_lr: 1e-3 }
-
 /** Settings to start from, by name. The first five are the published runs. */
-export const presets: Readonly<Record<string, { about: string; settings: RunSettings }>> = {
-  'sudoku-mlp': {
-    about: 'Sudoku-Extreme as published, token-mixing MLP (87.4 %), 5.0 M parameters',
-    settings: { ...puzzlePreset, arch: { ...trmArch, mlp_t: true, pos_encodings: 'none' } },
-  },
-  'sudoku-attention': { about: 'Sudoku-Extreme as published, attention (74.7 %), 6.8 M parameters', settings: { ...puzzlePreset, arch: trmArch } },
-  maze: { about: 'Maze-Hard as published (85.3 %)', settings: { ...puzzlePreset, arch: { ...trmArch, L_cycles: 4 } } },
-  'arc-1': { about: 'ARC-AGI-1 as published (44.6 %)', settings: arcPreset },
-  'arc-2': { about: 'ARC-AGI-2 as published (7.8 %)', settings: arcPreset },
-  tiny: {
-    about: 'Sudoku 4×4 in minutes on two cores: the network of the demo, 76 k parameters',
-    settings: {
-      ...smallPreset,
-      steps: 400,
-      global_batch_size: 32,
-      lr: 6e-3,
-      lr_warmup_steps: 20,
-      lr_min_ratio: 0.1,
-      eval_interval: 100,
-      arch: { hidden_size: 32, num_heads: 2, expansion: 1, H_cycles: 1, L_cycles: 2, halt_max_steps: 4, mlp_t: true, pos_encodings: 'none', puzzle_emb_ndim: 32, puzzle_emb_len: 1 },
+export const presets: Readonly<Record<string, { about: string; settings: RunSettings }>> = /* @__PURE__ */ allPresets()
+
+// A function, so that programs that use no preset can do without them.
+function allPresets(): typeof presets {
+  const trmArch = { L_layers: 2, H_cycles: 3, L_cycles: 6 }
+  const puzzlePreset = { epochs: 50000, eval_interval: 5000, weight_decay: 1.0, puzzle_emb_lr: 1e-4, puzzle_emb_weight_decay: 1.0, ema: true }
+  const arcPreset = { ema: true, arch: { ...trmArch, L_cycles: 4 } }
+  const smallPreset = { ema: true, ema_rate: 0.99, lr_warmup_steps: 100, weight_decay: 0.1, puzzle_emb_lr: 1e-3 }
+  return {
+    'sudoku-mlp': {
+      about: 'Sudoku-Extreme as published, token-mixing MLP (87.4 %), 5.0 M parameters',
+      settings: { ...puzzlePreset, arch: { ...trmArch, mlp_t: true, pos_encodings: 'none' } },
     },
-  },
-  small: {
-    about: 'token-mixing MLP of width 64 for machines without a GPU, e.g. for Sudoku 6×6',
-    settings: {
-      ...smallPreset,
-      steps: 1000,
-      global_batch_size: 32,
-      lr: 4e-3,
-      lr_warmup_steps: 50,
-      lr_min_ratio: 0.1,
-      eval_interval: 250,
-      arch: { hidden_size: 64, num_heads: 2, expansion: 1, H_cycles: 1, L_cycles: 2, halt_max_steps: 8, mlp_t: true, pos_encodings: 'none', puzzle_emb_ndim: 64, puzzle_emb_len: 1 },
+    'sudoku-attention': { about: 'Sudoku-Extreme as published, attention (74.7 %), 6.8 M parameters', settings: { ...puzzlePreset, arch: trmArch } },
+    maze: { about: 'Maze-Hard as published (85.3 %)', settings: { ...puzzlePreset, arch: { ...trmArch, L_cycles: 4 } } },
+    'arc-1': { about: 'ARC-AGI-1 as published (44.6 %)', settings: arcPreset },
+    'arc-2': { about: 'ARC-AGI-2 as published (7.8 %)', settings: arcPreset },
+    tiny: {
+      about: 'Sudoku 4×4 in minutes on two cores: the network of the demo, 76 k parameters',
+      settings: {
+        ...smallPreset,
+        steps: 400,
+        global_batch_size: 32,
+        lr: 6e-3,
+        lr_warmup_steps: 20,
+        lr_min_ratio: 0.1,
+        eval_interval: 100,
+        arch: { hidden_size: 32, num_heads: 2, expansion: 1, H_cycles: 1, L_cycles: 2, halt_max_steps: 4, mlp_t: true, pos_encodings: 'none', puzzle_emb_ndim: 32, puzzle_emb_len: 1 },
+      },
     },
-  },
-  'small-attention': {
-    about: 'attention of width 64 for machines without a GPU',
-    settings: {
-      ...smallPreset,
-      steps: 2000,
-      global_batch_size: 16,
-      lr: 1e-3,
-      eval_interval: 500,
-      arch: { hidden_size: 64, num_heads: 2, expansion: 1, H_cycles: 2, L_cycles: 2, halt_max_steps: 4, puzzle_emb_ndim: 64, puzzle_emb_len: 1 },
+    small: {
+      about: 'token-mixing MLP of width 64 for machines without a GPU, e.g. for Sudoku 6×6',
+      settings: {
+        ...smallPreset,
+        steps: 1000,
+        global_batch_size: 32,
+        lr: 4e-3,
+        lr_warmup_steps: 50,
+        lr_min_ratio: 0.1,
+        eval_interval: 250,
+        arch: { hidden_size: 64, num_heads: 2, expansion: 1, H_cycles: 1, L_cycles: 2, halt_max_steps: 8, mlp_t: true, pos_encodings: 'none', puzzle_emb_ndim: 64, puzzle_emb_len: 1 },
+      },
     },
-  },
+    'small-attention': {
+      about: 'attention of width 64 for machines without a GPU',
+      settings: {
+        ...smallPreset,
+        steps: 2000,
+        global_batch_size: 16,
+        lr: 1e-3,
+        eval_interval: 500,
+        arch: { hidden_size: 64, num_heads: 2, expansion: 1, H_cycles: 2, L_cycles: 2, halt_max_steps: 4, puzzle_emb_ndim: 64, puzzle_emb_len: 1 },
+      },
+    },
+  }
 }
 
 /** How activations may be stored (`forward_dtype`). */

@@ -1,6 +1,7 @@
 // Multi-head attention over packed [q | k | v] rows, with rotary positions where a table is given, with its derivative.
 import * as kernels from '../../kernels/attention.js'
-import { attentionDelta, attentionTexels, attentionTexelsBackwardKv, attentionTexelsBackwardQ, fitsTexels, turnsTexels } from '../../kernels/attention-texels.js'
+import { attentionTexels, attentionTexelsBackwardKv, attentionTexelsBackwardQ, fitsTexels, turnsTexels } from '../../kernels/attention-texels.js'
+import { attentionTiled, attentionTiledBackwardKv, attentionTiledBackwardQ, fitsTiles } from '../../kernels/attention-tiled.js'
 import { rope as turn } from '../../kernels/rope.js'
 import type { AdapterSummary, Engine } from '../engine.js'
 import type { Tensor } from '../tensor.js'
@@ -42,6 +43,29 @@ const threadBackward: Variant<AnyTensors, Size> = {
   }),
 }
 
+/** Sequences that fill at least half of a tile. */
+const suitsTiles = ({ length }: Size) => length >= 16
+
+/** A buffer that is written cannot also stand for a table that is not read. */
+const readable = (tensors: AnyTensors, { rope }: Size) => (rope ? tensors : { ...tensors, table: tensors.qkv })
+
+const tiled: Variant<AnyTensors, Size> = {
+  name: 'tiled',
+  onlyHardware: true,
+  available: (_, size) => fitsTiles(size),
+  suits: suitsTiles,
+  run: (engine, tensors, size) => engine.run(attentionTiled, readable(tensors, size), size),
+}
+
+const tiledBackward: Variant<AnyTensors, Size> = {
+  ...tiled,
+  run(engine, tensors, size) {
+    engine.run(kernels.attentionDelta, tensors, size)
+    engine.run(attentionTiledBackwardQ, readable(tensors, size), size)
+    engine.run(attentionTiledBackwardKv, readable(tensors, size), size)
+  },
+}
+
 const byTexels = (adapter: AdapterSummary, size: Size) => !size.half && hasDearLoads(adapter) && fitsTexels(size)
 
 const texels: Variant<AnyTensors, Size> = {
@@ -58,7 +82,7 @@ const texelsBackward: Variant<AnyTensors, Size> = {
   available: byTexels,
   run(engine, tensors, size) {
     if (size.rope && !turnsTexels(size)) return turnedBefore(engine, tensors, size, turned => texelsBackward.run(engine, turned, { ...size, rope: false }))
-    engine.run(attentionDelta, tensors, size)
+    engine.run(kernels.attentionDelta, tensors, size)
     engine.run(attentionTexelsBackwardQ, tensors, size)
     engine.run(attentionTexelsBackwardKv, tensors, size)
   },
@@ -68,6 +92,7 @@ const texelsBackward: Variant<AnyTensors, Size> = {
 const forwardFamily: Family<AnyTensors, Size> = {
   name: 'attention',
   variants: [
+    tiled,
     ...(FOR_BROWSERS ? [] : [texels]),
     thread,
   ],
@@ -84,6 +109,7 @@ const forwardFamily: Family<AnyTensors, Size> = {
 const backwardFamily: Family<AnyTensors, Size> = {
   name: 'attention backward',
   variants: [
+    tiledBackward,
     ...(FOR_BROWSERS ? [] : [texelsBackward]),
     threadBackward,
   ],

@@ -1,0 +1,22 @@
+// p = exp(score − lse),  ds = p · (d_o · vᵀ − δ) / √HEAD_DIM,  dq = ds · k, for 32 queries of a head a workgroup; δ comes from attention_delta.wgsl.
+// In front of it stand attention_tiles.wgsl and attention_tiled_backward.wgsl.
+@compute @workgroup_size(64)
+fn main(@builtin(workgroup_id) group: vec3u, @builtin(num_workgroups) groups: vec3u, @builtin(local_invocation_index) index: u32) {
+  let tile = group.x + group.y * groups.x;
+  if (tile >= p.groups) { return; }
+  let query0 = begin(tile, index);
+  let root = inverseSqrt(f32(HEAD_DIM));
+  let queries = queries_at(vec4u(query0 + thread / 8u * 4u) + vec4u(0, 1, 2, 3));
+  let most = lse_of(queries);
+  let mean = delta_of(queries);
+
+  var sum: array<mat4x4f, PARTS>;
+  for (var key0 = 0u; key0 < p.length; key0 += TILE) {
+    let score = product(Q, query0, K, key0);
+    var ds = product(D_O, query0, V, key0);
+    let there = vec4u(key0 + thread % 8u) + vec4u(0, 8, 16, 24) < vec4u(p.length);
+    for (var i = 0u; i < 4u; i++) { ds[i] = select(vec4f(), exp(score[i] * root - most[i]) * (ds[i] - mean[i]) * root, there); }
+    add_weighted(&sum, ds, K, key0);
+  }
+  store_rows(&sum, Q, query0);
+}
