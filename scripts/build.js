@@ -27,10 +27,23 @@ const shared = {
 /** What goes to browsers comes without the kernels that no browser can run, and without what only they need; see src/kernels/wgsl.d.ts. */
 const forBrowsers = { define: { FOR_BROWSERS: 'true' } }
 
-/** Shaders without comments and needless space: embedders send them over networks. */
+/**
+ * Shaders without comments and needless space, as embedders send them over networks, and one after the other: what they have in common
+ * then lies within the 32 KB that gzip looks back.
+ */
 const smallShaders = {
-  name: 'small-shaders',
-  setup: ({ onLoad }) => onLoad({ filter: /\.wgsl$/ }, ({ path }) => ({ contents: minifyWgsl(readFileSync(path, 'utf8')), loader: 'text' })),
+  plugins: [{
+    name: 'small-shaders',
+    setup({ onLoad, onResolve }) {
+      onLoad({ filter: /\.wgsl$/ }, ({ path }) => ({ contents: minifyWgsl(readFileSync(path, 'utf8')), loader: 'text' }))
+      onResolve({ filter: /^all shaders$/ }, ({ path }) => ({ path, namespace: 'order' }))
+      const imports = readdirSync(join(root, 'shaders')).sort().map(file => `import './shaders/${file}'`)
+      onLoad({ filter: /./, namespace: 'order' }, () => ({ contents: imports.join('\n'), resolveDir: root }))
+    },
+  }],
+  // Imported by every entry first, for the order alone: shaders that nothing uses are left out as before.
+  inject: ['all shaders'],
+  logOverride: { 'ignored-bare-import': 'silent' },
 }
 
 const library = { index: 'src/index.ts', engine: 'src/engine/index.ts', data: 'src/data/index.ts' }
@@ -38,7 +51,7 @@ const library = { index: 'src/index.ts', engine: 'src/engine/index.ts', data: 's
 /** The package: library entries for Node and, without what only Node's adapters use, for browsers; the Node door, the command line. */
 export async function buildPackage() {
   rmSync(join(root, 'dist'), { recursive: true, force: true })
-  const options = { ...shared, plugins: [smallShaders], chunkNames: 'chunks/[name]-[hash]', mainFields: ['module', 'main'], conditions: ['import', 'browser'] }
+  const options = { ...shared, ...smallShaders, chunkNames: 'chunks/[name]-[hash]', mainFields: ['module', 'main'], conditions: ['import', 'browser'] }
   await build({ ...options, outdir: 'dist', entryPoints: { ...library, node: 'src/node.ts', cli: 'src/cli/main.ts' } })
   await build({ ...options, ...forBrowsers, outdir: 'dist/browser', entryPoints: library })
 }
@@ -91,7 +104,7 @@ export async function buildPlayground() {
   await build({
     ...shared,
     ...forBrowsers,
-    plugins: [smallShaders],
+    ...smallShaders,
     outdir: out,
     entryPoints: ['playground/page.ts', 'playground/worker.ts', 'playground/page.css'],
     splitting: false,
