@@ -1,6 +1,7 @@
 // c[m, n] = Σ_k a(m, k) · b(k, n), for each of p.batch pairs of matrices; with p.reduce > 1 each result sums that many pairs.
 // A thread owns TILE_M rows × TILE_N columns in registers; its columns lie LANES_N apart, so neighbouring threads read neighbouring columns.
 // a(m, k) = a[m · row_a + k · step_a], b(k, n) = b[n · column_b + k · step_b]: any operand may be transposed.
+// Runs everywhere; not in the package for browsers, where matmul_vec4.wgsl and kernels for GPUs do what is left for it.
 struct Parameters {
   m: u32, n: u32, k: u32, batch: u32, reduce: u32,
   row_a: u32, step_a: u32, stride_a: u32,

@@ -202,7 +202,7 @@ test('the engine comes without TRM', () => {
   }
 })
 
-test('what browsers get lacks the kernels that no browser can run, and nothing else', () => {
+test('what browsers get lacks the kernels that no browser needs, and nothing else', () => {
   const files = (folder: string) => ['.', 'chunks'].flatMap(inside => readdirSync(join(installed, folder, inside)).filter(file => file.endsWith('.js')).map(file => join(installed, folder, inside, file)))
   const shaders = (folder: string) => files(folder).flatMap(file => [...readFileSync(file, 'utf8').matchAll(/^\/\/ shaders\/(\w+)\.wgsl$/gm)].map(([, name]) => name)).sort()
   const all = readdirSync(join(root, 'shaders')).sort().map(file => file.replace('.wgsl', ''))

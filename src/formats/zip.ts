@@ -130,13 +130,18 @@ export function writeZip(entries: Iterable<readonly [name: string, data: Uint8Ar
 }
 
 /** Remainders of a byte, k zero bytes after it: eight tables of 256. */
-const tables = Array.from({ length: 8 }, () => new Uint32Array(256))
-for (let byte = 0; byte < 256; byte++) {
-  let value = byte
-  for (let bit = 0; bit < 8; bit++) value = value & 1 ? (value >>> 1) ^ 0xedb88320 : value >>> 1
-  tables[0][byte] = value
+const tables = /* @__PURE__ */ remainders()
+
+function remainders(): Uint32Array[] {
+  const tables = Array.from({ length: 8 }, () => new Uint32Array(256))
+  for (let byte = 0; byte < 256; byte++) {
+    let value = byte
+    for (let bit = 0; bit < 8; bit++) value = value & 1 ? (value >>> 1) ^ 0xedb88320 : value >>> 1
+    tables[0][byte] = value
+  }
+  for (let k = 1; k < 8; k++) for (let byte = 0; byte < 256; byte++) tables[k][byte] = (tables[k - 1][byte] >>> 8) ^ tables[0][tables[k - 1][byte] & 255]
+  return tables
 }
-for (let k = 1; k < 8; k++) for (let byte = 0; byte < 256; byte++) tables[k][byte] = (tables[k - 1][byte] >>> 8) ^ tables[0][tables[k - 1][byte] & 255]
 
 /** The CRC-32 of zip, eight bytes at a time. */
 export function crc32(bytes: Uint8Array): number {

@@ -1,5 +1,5 @@
 // Matrix products of row-major matrices: plain, with either operand transposed, batched, summed over the batch, accumulated.
-import plain from '../../shaders/matmul.wgsl'
+import few from '../../shaders/matmul_few.wgsl'
 import loads from '../../shaders/matmul_tile_loads.wgsl'
 import tiled from '../../shaders/matmul_tiled.wgsl'
 import vec4 from '../../shaders/matmul_vec4.wgsl'
@@ -30,14 +30,6 @@ export interface MatmulSize {
   halfB?: boolean
 }
 
-/** Threads of a workgroup along n and m, and rows and columns that each thread keeps in registers. */
-export interface MatmulTile {
-  lanesN: number
-  lanesM: number
-  tileM: number
-  tileN: number
-}
-
 /** WGSL that stands in front of the products by tiles in workgroup memory. */
 export const tileLoads: string = loads
 
@@ -62,17 +54,6 @@ export const parameters = ({ m, n, k, transposeA = false, transposeB = false, ba
 
 /** Workgroups that compute rows × columns results each. */
 export const tiles = ({ m, n, batch = 1 }: MatmulSize, rows: number, columns: number) => grid(divideUp(m, rows) * divideUp(n, columns) * batch)
-
-/** Runs on every adapter. */
-export const matmul = defineKernel<MatmulSize & { tile: MatmulTile }>({
-  name: 'matmul',
-  source: plain,
-  bindings,
-  parameters,
-  constants: ({ tile: { lanesN, lanesM } }) => ({ LANES_N: lanesN, LANES_M: lanesM }),
-  lines: ({ tile: { tileM, tileN } }) => ({ TILE_M: tileM, TILE_N: tileN }),
-  workgroups: size => tiles(size, size.tile.lanesM * size.tile.tileM, size.tile.lanesN * size.tile.tileN),
-})
 
 /** Four rows × four columns a thread, without register arrays; runs on every adapter. */
 export const matmulVec4 = defineKernel<MatmulSize & { lanesN: number; lanesM: number }>({
@@ -119,3 +100,34 @@ export const matmulTiled = defineKernel<MatmulSize & { tile: WorkgroupTile; spli
     return tiles({ ...sizeOfC(size, gated), batch: (size.batch ?? 1) * splits }, own.m, own.n)
   },
 })
+
+/** Lines of the shorter side that `matmulFew` can have at most. */
+export const MOST_FEW = 16
+
+/** For GPUs: products of at most 16 rows of a; or columns of b, which then is the kernel's a. */
+export const matmulFew = defineKernel<MatmulSize>({
+  name: 'matmul_few',
+  source: few,
+  bindings,
+  parameters(size) {
+    const { m, n, k, batch, reduce, row_a, step_a, stride_a, column_b, step_b, stride_b, accumulate } = parameters(size)
+    const [ofA, ofB] = [[row_a, step_a, stride_a], [column_b, step_b, stride_b]]
+    const isRows = hasFewRows(size)
+    const [[line_a, step_few, stride_few], [line_b, step_many, stride_many]] = isRows ? [ofA, ofB] : [ofB, ofA]
+    return {
+      few: Math.min(m, n), many: Math.max(m, n), k, batch, reduce,
+      line_a, step_a: step_few, stride_a: stride_few,
+      line_b, step_b: step_many, stride_b: stride_many,
+      few_c: isRows ? n : 1, many_c: isRows ? 1 : n, accumulate,
+    }
+  },
+  constants: () => ({}),
+  lines: ({ m, n }) => ({ BLOCKS: divideUp(Math.min(m, n), 4) }),
+  workgroups: size => grid(fewGroups(size)),
+})
+
+/** Whether a is the operand with few lines, and not b. */
+export const hasFewRows = ({ m, n }: MatmulSize) => m <= n
+
+/** Workgroups of `matmulFew`. */
+export const fewGroups = ({ m, n, batch = 1 }: MatmulSize) => divideUp(Math.max(m, n), 8) * batch

@@ -1,5 +1,5 @@
 // silu(gate) ⊙ up with [gate | up] = W · x, not recorded and without keeping gate and up, by the variant that suits the adapter.
-import { type Gated, type MatmulSize, matmulTiled } from '../../kernels/matmul.js'
+import { type Gated, type MatmulSize, matmulTiled, MOST_FEW } from '../../kernels/matmul.js'
 import { swiglu } from '../../kernels/swiglu.js'
 import type { Engine } from '../engine.js'
 import type { Family, Variant } from '../variants.js'
@@ -16,8 +16,8 @@ const tiled = (lanes: number): Variant<MatmulTensors, GateUpSize> => ({
   onlyHardware: true,
   // Matrices of subgroups are faster than what this saves.
   available: (adapter, size) => !hasMatrices(adapter, size),
-  // As of the product alone: whole tiles, and enough of them.
-  suits: size => lanes === 8 || (size.m > 64 && size.n > 64 && inSize(size) >= BUSY * 128 ** 2),
+  // As of the product alone: whole tiles, and enough of them; few rows have a kernel of their own.
+  suits: size => (lanes === 8 && size.m > MOST_FEW) || (size.m > 64 && size.n > 64 && inSize(size) >= BUSY * 128 ** 2),
   run: (engine, tensors, size) => engine.run(matmulTiled, tensors, { ...size, tile: { lanesM: lanes, lanesN: lanes, partsM: 2, partsN: 2 }, splits: 1 }),
 })
 

@@ -1,7 +1,8 @@
 // Matrix products, not recorded, by the variant that suits the adapter.
 import { columnSums } from '../../kernels/column-sums.js'
 import { divideUp } from '../../kernels/kernel.js'
-import { matmul as plain, type MatmulSize, type MatmulTile, matmulTiled, matmulVec4 } from '../../kernels/matmul.js'
+import { fewGroups, hasFewRows, matmulFew, type MatmulSize, matmulTiled, matmulVec4, MOST_FEW } from '../../kernels/matmul.js'
+import { matmulRegisters, type MatmulTile } from '../../kernels/matmul-registers.js'
 import { matmulSubgroup } from '../../kernels/matmul-subgroup.js'
 import { matmulSubgroupMatrix, type MatrixKind } from '../../kernels/matmul-subgroup-matrix.js'
 import { matmulTexels } from '../../kernels/matmul-texels.js'
@@ -52,7 +53,7 @@ const registers = (tile: MatmulTile, isSoftware: boolean): Variant<MatmulTensors
   name: `registers ${tile.lanesM * tile.tileM}×${tile.lanesN * tile.tileN}`,
   // Both run everywhere; the order of the list makes the one for this kind of adapter its default.
   available: adapter => adapter.isSoftware === isSoftware,
-  run: (engine, tensors, size) => engine.run(plain, tensors, { ...size, tile }),
+  run: (engine, tensors, size) => engine.run(matmulRegisters, tensors, { ...size, tile }),
 })
 
 const vec4 = (lanesN: number, lanesM: number, isSoftware: boolean): Variant<MatmulTensors, MatmulSize> => ({
@@ -63,6 +64,15 @@ const vec4 = (lanesN: number, lanesM: number, isSoftware: boolean): Variant<Matm
 
 /** Workgroups that keep a GPU busy: some times its compute units. */
 export const BUSY = 256
+
+/** The default on GPUs for few rows or columns, unless so few workgroups would each have so long a sum that it had better be split. */
+const few: Variant<MatmulTensors, MatmulSize> = {
+  name: 'few rows',
+  onlyHardware: true,
+  available: (_, { m, n }) => Math.min(m, n) <= MOST_FEW,
+  suits: size => fewGroups(size) >= BUSY || size.k * (size.reduce ?? 1) <= 2048,
+  run: (engine, { a, b, c }, size) => engine.run(matmulFew, hasFewRows(size) ? { a, b, c } : { a: b, b: a, c }, size),
+}
 
 /** Terms that a range of a split sum has at least. */
 const LEAST_TERMS = 256
@@ -136,6 +146,7 @@ const matrices = (span: number): Tiling => ({
 export const matmulFamily: Family<MatmulTensors, MatmulSize> = {
   name: 'matmul',
   variants: [
+    few,
     ...(FOR_BROWSERS ? [] : [split(matrices(32)), whole(matrices(64)), whole(matrices(32))]),
     split(tiled(8)),
     whole(tiled(16)),
@@ -143,11 +154,13 @@ export const matmulFamily: Family<MatmulTensors, MatmulSize> = {
     ...(FOR_BROWSERS ? [] : [texels(48, 64), texels(24, 32), texels(32, 32), subgroup(16, 4), subgroup(8, 4)]),
     vec4(4, 4, true),
     vec4(8, 1, true),
-    registers({ lanesN: 8, lanesM: 1, tileM: 8, tileN: 4 }, true),
-    registers({ lanesN: 8, lanesM: 1, tileM: 8, tileN: 8 }, true),
-    registers({ lanesN: 16, lanesM: 4, tileM: 8, tileN: 4 }, false),
-    registers({ lanesN: 16, lanesM: 8, tileM: 4, tileN: 4 }, false),
     vec4(16, 8, false),
+    ...(FOR_BROWSERS ? [] : [
+      registers({ lanesN: 8, lanesM: 1, tileM: 8, tileN: 4 }, true),
+      registers({ lanesN: 8, lanesM: 1, tileM: 8, tileN: 8 }, true),
+      registers({ lanesN: 16, lanesM: 4, tileM: 8, tileN: 4 }, false),
+      registers({ lanesN: 16, lanesM: 8, tileM: 4, tileN: 4 }, false),
+    ]),
   ],
   classOf: ({ m, n, k, batch = 1, reduce = 1, transposeA, transposeB, halfA, halfB }) => `${halfA || halfB ? `${halfA ? 'f16' : 'f32'}·${halfB ? 'f16' : 'f32'} ` : ''}${transposeA ? 'T' : 'N'}${transposeB ? 'T' : 'N'} ${m}×${n}×${k}${batch > 1 ? ` batch ${batch}` : ''}${reduce > 1 ? ` reduce ${reduce}` : ''}`,
   sample: (engine, { m, n, k, batch = 1, reduce = 1, sharedA, sharedB, halfA, halfB }) => ({
