@@ -21,7 +21,7 @@ export interface VariantRow {
 }
 
 /** Cases that ask for the operations that have variants, without the steps that only repeat them. */
-export const VARIANT_CASES = ['matmul', 'attention', 'recursion step']
+export const VARIANT_CASES = ['matmul', 'attention', 'recursion step', 'inference']
 
 /**
  * Times all variants of what the chosen cases run. By processor time where the clock knows it, else by wall time.

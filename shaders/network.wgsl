@@ -20,9 +20,10 @@ override EPSILON: f32;
 @group(0) @binding(0) var<storage, read_write> h: array<f32>;
 @group(0) @binding(1) var<storage, read> injection: array<f32>;
 @group(0) @binding(2) var<storage, read> weights: array<vec4f>;
-@group(0) @binding(3) var<storage, read> table: array<vec2f>;
-@group(0) @binding(4) var<storage, read_write> scratch: array<f32>;
-@group(0) @binding(5) var<uniform> p: Parameters;
+@group(0) @binding(3) var<storage, read> singles: array<f32>; // the same, for rows that do not divide into fours
+@group(0) @binding(4) var<storage, read> table: array<vec2f>;
+@group(0) @binding(5) var<storage, read_write> scratch: array<f32>;
+@group(0) @binding(6) var<uniform> p: Parameters;
 
 var<workgroup> area: array<f32, LOCAL>;
 var<workgroup> partial: array<f32, THREADS>;
@@ -52,12 +53,10 @@ fn term(at: vec4u, step: u32, k: u32, count: u32) -> vec4f { return select(vec4f
 
 fn four(at: vec4u) -> vec4f { return vec4f(load(at.x), load(at.y), load(at.z), load(at.w)); }
 
-fn weight(i: u32) -> f32 { return weights[i / 4u][i % 4u]; }
-
 // Four neighbours of a row of weights, of which `left` belong to the sum.
 fn weights4(i: u32, left: u32, aligned: bool) -> vec4f {
   if (aligned) { return weights[i / 4u]; }
-  return select(vec4f(), vec4f(weight(i), weight(i + 1u), weight(i + 2u), weight(i + 3u)), vec4u(0, 1, 2, 3) < vec4u(left));
+  return select(vec4f(), vec4f(singles[i], singles[i + 1u], singles[i + 2u], singles[i + 3u]), vec4u(0, 1, 2, 3) < vec4u(left));
 }
 
 // Σ_k x[row, k] · w[column, k] of four rows in the area and four rows of weights; a column of the result for each of the latter.
@@ -84,7 +83,7 @@ fn rows_of(task: u32, groups: u32) -> vec4u { return vec4u(task % groups) + grou
 fn columns_of(task: u32, groups: u32) -> vec4u { return vec4u(task / groups * 4u) + vec4u(0, 1, 2, 3); }
 
 fn put(at: u32, rows: vec4u, end: u32, values: vec4f) {
-  for (var i = 0u; i < 4u; i++) { if (rows[i] < end) { store(at + rows[i], values[i]); } }
+  for (var i = 0u; i < 4u && rows[i] < end; i++) { store(at + rows[i], values[i]); }
 }
 
 fn add_to_sum(at: u32, rows: vec4u, row_step: u32, end: u32, values: vec4f) {
@@ -119,7 +118,7 @@ fn swiglu(v: View, up: u32, down: u32) {
       let row = rows_of(task, groups);
       let column = columns_of(task, groups);
       let part = product(p.between + min(row, vec4u(v.rows - 1u)), v.rows, down + min(column, vec4u(v.features - 1u)) * v.inner + first, count, v.inner % 4u == 0u && v.chunk % 4u == 0u);
-      for (var j = 0u; j < 4u; j++) { if (column[j] < v.features) { add_to_sum(column[j] * v.step, row, v.row_step, v.rows, part[j]); } }
+      for (var j = 0u; j < min(4u, v.features - column.x); j++) { add_to_sum(column[j] * v.step, row, v.row_step, v.rows, part[j]); }
     }
     meet();
   }
@@ -137,7 +136,7 @@ fn attend(qkv: u32, output: u32) {
       let column = min(columns_of(task % tiles, groups), vec4u(size - 1u));
       let of_all = task / tiles * p.width + head * size + column;
       let part = product(min(row, vec4u(p.length - 1u)) * p.pitch, 1u, qkv + of_all * p.width, p.width, p.width % 4u == 0u);
-      for (var j = 0u; j < 4u; j++) { put(p.between + (task / tiles * size + column[j]) * p.length, row, p.length, part[j]); }
+      for (var j = 0u; j < min(4u, size - column.x); j++) { put(p.between + (task / tiles * size + column[j]) * p.length, row, p.length, part[j]); }
     }
     meet();
     if (p.turns != 0u) {
@@ -189,7 +188,7 @@ fn attend(qkv: u32, output: u32) {
       let row = rows_of(task, groups);
       let column = columns_of(task, groups);
       let part = product(p.between + min(row, vec4u(p.length - 1u)), p.length, output + min(column, vec4u(p.width - 1u)) * p.width + head * size, size, p.width % 4u == 0u && size % 4u == 0u);
-      for (var j = 0u; j < 4u; j++) { if (column[j] < p.width) { add_to_sum(column[j], row, p.pitch, p.length, part[j]); } }
+      for (var j = 0u; j < min(4u, p.width - column.x); j++) { add_to_sum(column[j], row, p.pitch, p.length, part[j]); }
     }
     meet();
   }

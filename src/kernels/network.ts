@@ -75,7 +75,7 @@ const lanesOf = (rows: number, threads: number) => 2 ** Math.floor(Math.log2(Mat
 export const network = /* @__PURE__ */ defineKernel<NetworkSize & NetworkPlan>({
   name: 'network',
   source,
-  bindings: { h: 'write', injection: 'read', weights: 'read', table: 'read', scratch: 'write' },
+  bindings: { h: 'write', injection: 'read', weights: 'read', singles: 'read', table: 'read', scratch: 'write' },
   // One pipeline for all sizes whose areas are about as large: it is slow to compile.
   parameters: size => {
     const { batch, times, layers, hasInjection, turns, length, width, heads, inner, mixInner, stride, pitch, area, chunk, mixChunk, queries, threads } = size

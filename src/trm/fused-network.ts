@@ -18,7 +18,7 @@ export const fusedNetwork: Variant<NetworkTensors, NetworkSize> = {
     const plan = planFor(engine.adapter, size)
     if (h.storage !== y.storage) engine.copy(h, y)
     const scratch = engine.tensor([scratchOf(plan, size)])
-    engine.run(network, { h: y, injection, weights, table, scratch }, { ...size, ...plan })
+    engine.run(network, { h: y, injection, weights, singles: weights, table, scratch }, { ...size, ...plan })
     engine.release(scratch)
   },
 }

@@ -1,4 +1,4 @@
-// The Tiny Recursive Model and its relatives, read top to bottom: parameters, network, and one supervision step of recursion as schedules.ts has it.
+// The Tiny Recursive Model and its relatives, read top to bottom: parameters, and one supervision step of recursion as schedules.ts has it.
 // Jolicoeur-Martineau, "Less is More: Recursive Reasoning with Tiny Networks", arXiv 2510.04871, and the published code.
 import { inputEmbedding, prefixGradient } from '../kernels/input-embedding.js'
 import { gatherBackward } from '../kernels/gather.js'

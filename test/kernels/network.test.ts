@@ -1,9 +1,11 @@
 // Whole applications of a network: every variant against the oracles of its parts, and the kernel with other workgroups than this adapter's own.
 import { test } from 'uvu'
 import * as assert from 'uvu/assert'
-import { ropeTable, type Tensor } from '../../src/engine/index.js'
+import { type Engine, ropeTable, type Tensor, tune } from '../../src/engine/index.js'
+import { Variants } from '../../src/engine/variants.js'
+import { add } from '../../src/kernels/add.js'
 import { network, type NetworkSize, planNetwork } from '../../src/kernels/network.js'
-import { offerFusedNetwork } from '../../src/trm/fused-network.js'
+import { fusedNetwork, offerFusedNetwork } from '../../src/trm/fused-network.js'
 import { layerShapes, type LayerSizes, networkFamily } from '../../src/trm/network.js'
 import { close, printShares } from '../close.js'
 import { openEngine } from '../engine-under-test.js'
@@ -94,7 +96,7 @@ function prepare(sizes: Case) {
   const headDim = width / heads
   const w = engine.from(flat)
   const state = engine.from(h, [batch, length, width])
-  return { size, exact: truth(h, injection, sizes, weights), tensors: { h: state, y: state, injection: engine.from(injection, state.shape), weights: w, table: turns ? engine.from(ropeTable(length, headDim, theta)) : w } }
+  return { size, exact: truth(h, injection, sizes, weights), tensors: { h: state, y: state, injection: engine.from(injection, state.shape), weights: w, singles: w, table: turns ? engine.from(ropeTable(length, headDim, theta)) : w } }
 }
 
 /** Every application and every layer in it ends in values around one, and may double the error of what it was given. */
@@ -143,6 +145,49 @@ test('parts of a sum, in chunks of any size', async () => {
       await check(`network in chunks, ${label}`, tensors.h, exact, sizes)
     }
   }
+})
+
+test('tensors of float16: the kernel rounds its result alone', async () => {
+  if (!engine.adapter.features.includes('shader-f16')) return console.log('skipped: float16, this adapter has no shader-f16')
+  for (const label of ['mixing, as the bench has it', 'attention, turned']) {
+    const sizes = CASES[label]
+    const { size, tensors } = prepare(sizes)
+    const half = (tensor: Tensor) => {
+      const rounded = engine.tensor(tensor.shape, 'f16')
+      engine.run(add, { a: tensor, b: tensor, y: rounded }, { count: tensor.size, countB: 0, accumulate: false })
+      return rounded
+    }
+    const [h, injection, weights] = [tensors.h, tensors.injection, tensors.weights].map(half)
+    const [start, added, flat] = await Promise.all([h, injection, weights].map(tensor => engine.read(tensor)))
+    const named = new Map<string, Float32Array>()
+    for (let k = 0; k < sizes.layers; k++) {
+      for (const [i, [name, shape]] of Object.entries(layerShapes(sizes)).entries()) {
+        const from = size.starts[i] + k * size.stride
+        named.set(`${k}.${name}`, flat.slice(from, from + shape[0] * shape[1]))
+      }
+    }
+    const exact = truth(start, added, sizes, named)
+    fusedNetwork.run(engine, { h, y: h, injection, weights, table: sizes.turns ? tensors.table : weights }, { ...size, half: true })
+    // A unit of rounding of float16 is 2^13 of float32's; the values are below 8.
+    close(`network in float16, ${label}`, await engine.read(h), exact, { scale: 8, c: 2 ** 13 })
+  }
+})
+
+test('on a GPU the tuner measures the kernel, and its choice runs', async () => {
+  const adapter = { ...engine.adapter, isSoftware: false }
+  const pretended = Object.assign(Object.create(engine) as Engine, { adapter, variants: new Variants(adapter) })
+  const sizes = CASES['attention, one head']
+  const { size, exact, tensors } = prepare(sizes)
+  assert.equal(engine.variants.candidates(networkFamily, size).map(({ name }) => name), ['composed'])
+  assert.is(pretended.variants.pick(networkFamily, size).name, 'composed')
+  const asked = pretended.variants.asked
+  const [{ key, variant, milliseconds }] = await tune(pretended, { asked, repeats: 1 })
+  assert.equal(Object.keys(milliseconds), ['composed', 'fused'])
+  assert.is(pretended.variants.pick(networkFamily, size).name, variant)
+  pretended.variants.adopt({ [key]: 'fused' })
+  engine.scope(() => pretended.variants.pick(networkFamily, size).run(pretended, tensors, size))
+  assert.is(pretended.variants.used[key], 'fused')
+  await check('network fused, adopted', tensors.h, exact, sizes)
 })
 
 test.run()
