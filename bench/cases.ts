@@ -85,6 +85,10 @@ const GPU_LINEAR: typeof LINEAR = [
   ['large', GPU_MICRO_BATCH * 97, 3072, 512],
   ['large', GPU_MICRO_BATCH * 97, 512, 1536],
   ['large', 4096, 4096, 4096],
+  // Few rows: one sequence at its answer, a small batch, and the head that decides on halting.
+  ['large', 1, 3072, 512],
+  ['large', 16, 3072, 512],
+  ['large', 768, 2, 512],
 ]
 const GPU_MIX: typeof MIX = [
   ['large', GPU_MICRO_BATCH, 1024, 97, 512],
