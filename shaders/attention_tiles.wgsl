@@ -1,8 +1,8 @@
 // What attention in tiles and its derivatives begin with, for GPUs: a workgroup of 64 threads owns 32 rows of a head and walks over 32 other rows at a time,
 // in two kinds of products: own rows by other rows, then weights of these by rows again. Thread (x, y), 8 of each, has own rows 4 y … 4 y + 3.
 // Which rows: Q, K, V of qkv, or D_O of the output's gradient. With ROPE q and k are turned as in rope.wgsl as they are loaded.
-// blocks is BLOCKS, for loops that compilers had better not write out.
-struct Parameters { length: u32, heads: u32, tiles: u32, groups: u32, blocks: u32 }
+// blocks is BLOCKS, tile is TILE, for loops that compilers had better not write out.
+struct Parameters { length: u32, heads: u32, tiles: u32, groups: u32, blocks: u32, tile: u32 }
 
 const HEAD_DIM = 64; // a multiple of 8 up to 32, of 32 up to 128
 const ROPE = true;
@@ -49,7 +49,7 @@ fn load(rows: u32, position: u32, block: u32) -> vec4f {
 }
 
 fn stage(rows: u32, first: u32, block0: u32, at: u32) {
-  for (var i = thread; i < TILE * DEPTH; i += 64u) { staged[at + i / DEPTH * STRIDE + i % DEPTH] = load(rows, first + i / DEPTH, block0 + i % DEPTH); }
+  for (var i = thread; i < TILE * min(p.blocks, DEPTH); i += 64u) { staged[at + i / DEPTH * STRIDE + i % DEPTH] = load(rows, first + i / DEPTH, block0 + i % DEPTH); }
 }
 
 // own · otherᵀ: for each of the thread's own rows the products with other rows x, x + 8, x + 16 and x + 24.
@@ -61,7 +61,7 @@ fn product(own: u32, own0: u32, other: u32, other0: u32) -> mat4x4f {
     stage(own, own0, block0, 0u);
     stage(other, other0, block0, TILE * STRIDE);
     workgroupBarrier();
-    for (var b = 0u; b < DEPTH; b++) {
+    for (var b = 0u; b < min(p.blocks, DEPTH); b++) {
       let others = mat4x4f(staged[right + b], staged[right + 8u * STRIDE + b], staged[right + 16u * STRIDE + b], staged[right + 24u * STRIDE + b]);
       sum[0] += staged[left + b] * others;
       sum[1] += staged[left + STRIDE + b] * others;
@@ -77,9 +77,9 @@ fn product(own: u32, own0: u32, other: u32, other0: u32) -> mat4x4f {
 fn add_weighted(sum: ptr<function, array<mat4x4f, PARTS>>, what: mat4x4f, other: u32, other0: u32) {
   let columns = transpose(what);
   for (var c = 0u; c < 4u; c++) { weights[(thread % 8u + c * 8u) * 8u + thread / 8u] = columns[c]; }
-  for (var row0 = 0u; row0 < TILE; row0 += ROWS) {
+  for (var row0 = 0u; row0 < p.tile; row0 += ROWS) {
     let first = other0 + row0;
-    for (var i = thread; i < ROWS * BLOCKS; i += 64u) { staged[i] = load(other, first + i / BLOCKS, i % BLOCKS); }
+    for (var i = thread; i < ROWS * p.blocks; i += 64u) { staged[i] = load(other, first + i / BLOCKS, i % BLOCKS); }
     workgroupBarrier();
     for (var r = 0u; r < min(ROWS, max(p.length, first) - first); r++) {
       let weight = weights[(row0 + r) * 8u + thread / 8u];
@@ -97,7 +97,7 @@ fn add_weighted(sum: ptr<function, array<mat4x4f, PARTS>>, what: mat4x4f, other:
 
 // Hands the own rows on to `store`, block by block; gradients of turned rows turned back.
 fn store_rows(sum: ptr<function, array<mat4x4f, PARTS>>, rows: u32, own0: u32) {
-  for (var row0 = 0u; row0 < TILE; row0 += ROWS) {
+  for (var row0 = 0u; row0 < p.tile; row0 += ROWS) {
     let own = thread / 8u * 4u;
     if (own >= row0 && own < row0 + ROWS) {
       for (var c = 0u; c < PARTS; c++) {
@@ -106,7 +106,7 @@ fn store_rows(sum: ptr<function, array<mat4x4f, PARTS>>, rows: u32, own0: u32) {
       }
     }
     workgroupBarrier();
-    for (var i = thread; i < ROWS * BLOCKS; i += 64u) {
+    for (var i = thread; i < ROWS * p.blocks; i += 64u) {
       let position = own0 + row0 + i / BLOCKS;
       let block = i % BLOCKS;
       if (position < p.length) {

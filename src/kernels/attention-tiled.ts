@@ -18,7 +18,7 @@ export function fitsTiles({ headDim }: AttentionSize): boolean {
 const workgroups = ({ batch, length, heads }: AttentionSize) => batch * heads * divideUp(length, TILE)
 
 const inTiles: Pick<Kernel<AttentionSize>, 'parameters' | 'constants' | 'lines' | 'workgroups'> = {
-  parameters: size => ({ length: size.length, heads: size.heads, tiles: divideUp(size.length, TILE), groups: workgroups(size), blocks: size.headDim / 4 }),
+  parameters: size => ({ length: size.length, heads: size.heads, tiles: divideUp(size.length, TILE), groups: workgroups(size), blocks: size.headDim / 4, tile: TILE }),
   constants: () => ({}),
   lines: ({ headDim, rope = false }) => ({ HEAD_DIM: headDim, ROPE: String(rope) }),
   workgroups: size => grid(workgroups(size)),

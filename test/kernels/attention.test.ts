@@ -37,8 +37,8 @@ function turning({ length, headDim }: (typeof SIZES)[number]) {
 
 const VARIANTS = ['tiled', 'texels', 'thread']
 
-/** Each compiles for each width of heads: those in tiles get the widths of models, the others what is left. */
-const sizesOf = (variant: string) => SIZES.filter(({ headDim }) => (variant === 'tiled' ? headDim >= 16 : headDim !== 16 && headDim <= 64))
+/** Each compiles for each width of heads, some for long: those in tiles get the widths of models, the others not the same ones twice. */
+const sizesOf = (variant: string) => SIZES.filter(({ headDim }) => (variant === 'tiled' ? headDim >= 16 : headDim <= 64 && headDim !== (variant === 'texels' ? 16 : 32)))
 
 /** All ways of computing it; where the adapter cannot run one, another stands in. */
 function force(variant: string): void {
