@@ -119,6 +119,66 @@ test('a Node script, and the program', () => {
   assert.match(run(join(project, 'node_modules/.bin/trm'), ['--help'], project), /^ *train /m)
 })
 
+/** Every variant of the operations that have several, in float32 and float16, for the null backend: it computes nothing, but compiles. */
+const COMPILING = `
+import { attention, defineKernel, linear, mix, mlpBlock, ropeTable } from 'webgpu-trm/engine'
+import { openEngine } from 'webgpu-trm/node'
+
+const operations = [
+  ...[4, 16, 32, 64, 128].flatMap(headDim => [false, true].map(turns => (engine, dtype) => {
+    const qkv = engine.zeros([2, 33, 6 * headDim], dtype)
+    const rope = turns ? engine.from(ropeTable(33, headDim, 10000), [33, headDim / 2, 2]) : undefined
+    return [[qkv], () => attention(engine, qkv, 2, { rope })]
+  })),
+  ...[[96, 128], [2, 256], [64, 33]].flatMap(([out, width]) => [[linear, [300, width]], [mix, [3, width, 64]]].map(([product, shape]) => (engine, dtype) => {
+    const [x, weight] = [engine.zeros(shape, dtype), engine.zeros([out, width], dtype)]
+    return [[x, weight], () => product(engine, x, weight)]
+  })),
+  ...[[-1, 64], [-2, 17]].map(([axis, over]) => (engine, dtype) => {
+    const [h, gateUp, down] = [[2, 17, 64], [128, over], [over, 64]].map(shape => engine.zeros(shape, dtype))
+    return [[h, gateUp, down], () => mlpBlock(engine, h, gateUp, down, { axis, epsilon: 1e-5 })]
+  }),
+]
+const compiled = new Set()
+
+/** On an adapter as it is, or as if it were lavapipe. */
+async function compile(operation, dtype, like, forced) {
+  const engine = await openEngine({ adapter: 'null' })
+  Object.assign(engine.adapter, like)
+  if (forced) engine.variants.force(...forced)
+  const [inputs, compute] = operation(engine, dtype)
+  engine.scope(() => compute())
+  engine.scope(() => engine.gradients(inputs, () => [compute()].map(y => [y, engine.zeros(y.shape, y.dtype)])))
+  await engine.finish()
+  const { asked } = engine.variants
+  for (const { family, variant } of asked) compiled.add(family.name + ': ' + variant)
+  engine.close()
+  return new Map(asked.map(({ family }) => [family.name, family.variants]))
+}
+
+for (const like of [{}, { isSoftware: true, subgroupSize: 8 }]) {
+  for (const dtype of ['f32', 'f16']) {
+    for (const operation of operations) {
+      for (const [family, variants] of await compile(operation, dtype, like)) for (const { name } of variants) await compile(operation, dtype, like, [family, name])
+    }
+  }
+}
+const broken = defineKernel({ name: 'broken', source: '@compute @workgroup_size(1) fn main() { let x = nothing; }', bindings: {}, constants: () => ({}), workgroups: () => [1, 1, 1] })
+const engine = await openEngine({ adapter: 'null' })
+const found = await Promise.resolve().then(() => engine.run(broken, {}, {})).then(() => engine.finish()).then(() => 'nothing', ({ message }) => message)
+console.log(JSON.stringify({ compiled: [...compiled].sort(), found }))
+process.exit()
+`
+
+test('the shaders of the package compile, in every variant that a compiler without a GPU knows', () => {
+  put('compile.js', COMPILING)
+  const { compiled, found } = JSON.parse(run(process.execPath, ['compile.js'], project).trim().split('\n').at(-1)!) as { compiled: string[]; found: string }
+  console.log(`compiled ${compiled.join(', ')}`)
+  for (const name of ['attention: tiled', 'attention backward: tiled', 'attention: texels', 'attention: thread', 'matmul: few rows', 'matmul: tiled 128×128', 'matmul: texels 32×32', 'matmul: vec4 32×64', 'mlp block: fused']) assert.ok(compiled.includes(name), name)
+  assert.match(found, /nothing/)
+  assert.is.not(found, 'nothing')
+})
+
 test('an app built by Vite', async () => {
   put('vite.config.js', 'export default { logLevel: "info", build: { outDir: "vite-app" } }')
   const printed = tool('vite/bin/vite.js', 'build')
