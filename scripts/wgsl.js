@@ -1,4 +1,4 @@
-// WGSL without comments and without the space that only people need, for the package; the tests run the text as it is written.
+// WGSL in fewer bytes for the package: without comments and the space that only people need, and with short names for what functions declare; the tests run the text as it is written.
 
 /**
  * The same tokens in fewer bytes, and most names that functions declare as one letter. Lines `const NAME = 4;` and `alias NAME = f32;` stay as they are: kernels fill them in by that form.

@@ -22,7 +22,7 @@ export interface EngineOptions {
    */
   wait?: <T>(promise: Promise<T>) => Promise<T>
   /**
-   * Dispatches after which they are submitted although nothing asks for it; it changes no result. Default: never.
+   * Dispatches after which they are submitted although nothing asks for it; it changes no result. Default: never, but that a kernel's first run always is.
    * In a page short submits leave the GPU to the drawing of the page in between.
    */
   submitAfter?: number

@@ -21,7 +21,7 @@ export type Workgroups = readonly [number, number, number]
  */
 export interface Kernel<Size = never> {
   readonly name: string
-  /** WGSL with one entry point `main`; `@group(0) @binding(i)` follows the order of `bindings`. */
+  /** WGSL with one entry point `main`; `@group(0) @binding(i)` follows the order of `bindings`. Marked loops are written out, see unroll.ts. */
   readonly source: string
   readonly bindings: Readonly<Record<string, Access>>
   /**

@@ -49,6 +49,8 @@ const shapes: Shape[] = [
   { batch: 3, length: 17, width: 64, inner: 256, axis: -2 },
   { batch: 1, length: 1, width: 32, inner: 8, axis: -2 },
   { batch: 2, length: 24, width: 96, inner: 16, axis: -2 },
+  { batch: 2, length: 16, width: 32, inner: 12, axis: -2 },
+  { batch: 1, length: 8, width: 64, inner: 4, axis: -2 },
   { batch: 2, length: 9, width: 33, inner: 10, axis: -2 },
   { batch: 3, length: 17, width: 64, inner: 256, axis: -1 },
   { batch: 1, length: 1, width: 32, inner: 32, axis: -1 },
