@@ -1,6 +1,6 @@
 // What an adapter can do at most: multiply-adds in registers, and copying memory; both as kernels, as everything here is one.
 import { defineKernel, type Engine, grid } from '../src/engine/index.js'
-import { divideUp } from '../src/kernels/kernel.js'
+import { divideUp, fill } from '../src/kernels/kernel.js'
 import copySource from './copy.wgsl'
 import multiplyAddSource from './multiply-add.wgsl'
 import { type Clock, measure } from './measure.js'
@@ -13,10 +13,9 @@ const STEPS = 32
 /** `chains` independent chains a thread: too few wait for their own results, too many do not fit the registers. */
 export const multiplyAdd = defineKernel<{ threads: number; iterations: number; chains: number }>({
   name: 'multiply_add',
-  source: multiplyAddSource,
+  source: ({ chains }) => fill(multiplyAddSource, { CHAINS: chains }),
   bindings: { constants: 'read', y: 'write' },
   constants: ({ iterations }) => ({ THREADS, ITERATIONS: iterations }),
-  lines: ({ chains }) => ({ CHAINS: chains }),
   workgroups: ({ threads }) => grid(divideUp(threads, THREADS)),
 })
 

@@ -14,31 +14,47 @@ const shared = {
   bundle: true,
   format: 'esm',
   target: 'es2022',
-  loader: { '.wgsl': 'text' },
   sourcemap: true,
   splitting: true,
   legalComments: 'none',
   logLevel: 'warning',
   // Node's built-ins, Dawn and the tools of tests are never bundled; the browser entries must not reach them at all (a test checks).
   external: ['node:*', 'webgpu', 'playwright-core'],
-  define: { FOR_BROWSERS: 'false' },
+  plugins: [wgsl(text => text)],
 }
 
-/** What goes to browsers comes without the kernels that no browser can run, and without what only they need; see src/kernels/wgsl.d.ts. */
-const forBrowsers = { define: { FOR_BROWSERS: 'true' } }
+/**
+ * Shaders as modules of their text; a line `#import FILE.wgsl` stands for that file. `change` is applied to each file's own text.
+ * A text that several shaders import is in a bundle once.
+ */
+function wgsl(change) {
+  return {
+    name: 'wgsl',
+    setup({ onLoad }) {
+      onLoad({ filter: /\.wgsl$/ }, ({ path }) => {
+        const text = change(readFileSync(path, 'utf8'))
+        const [, before, file, after] = /^([^]*?)^#import (\S+)\n?([^]*)$/m.exec(text) ?? []
+        if (file === undefined) return { contents: text, loader: 'text' }
+        const parts = [before && JSON.stringify(before.trim()), 'imported', JSON.stringify(after)].filter(Boolean)
+        const from = JSON.stringify(file.startsWith('.') ? file : `./${file}`)
+        return { contents: `import imported from ${from}\nexport default /* @__PURE__ */ [${parts}].join('\\n')`, loader: 'js' }
+      })
+    },
+  }
+}
 
 /**
  * Shaders without comments and needless space, as embedders send them over networks, and one after the other: what they have in common
  * then lies within the 32 KB that gzip looks back.
  */
 const smallShaders = {
-  plugins: [{
-    name: 'small-shaders',
+  plugins: [wgsl(minifyWgsl), {
+    name: 'order',
     setup({ onLoad, onResolve }) {
-      onLoad({ filter: /\.wgsl$/ }, ({ path }) => ({ contents: minifyWgsl(readFileSync(path, 'utf8')), loader: 'text' }))
       onResolve({ filter: /^all shaders$/ }, ({ path }) => ({ path, namespace: 'order' }))
-      const imports = readdirSync(join(root, 'shaders')).sort().map(file => `import './shaders/${file}'`)
-      onLoad({ filter: /./, namespace: 'order' }, () => ({ contents: imports.join('\n'), resolveDir: root }))
+      const files = readdirSync(join(root, 'shaders'), { recursive: true }).map(String).filter(file => file.endsWith('.wgsl')).sort()
+      const contents = files.map(file => `import './shaders/${file}'`).join('\n')
+      onLoad({ filter: /./, namespace: 'order' }, () => ({ contents, resolveDir: root }))
     },
   }],
   // Imported by every entry first, for the order alone: shaders that nothing uses are left out as before.
@@ -46,14 +62,13 @@ const smallShaders = {
   logOverride: { 'ignored-bare-import': 'silent' },
 }
 
-const library = { index: 'src/index.ts', engine: 'src/engine/index.ts', data: 'src/data/index.ts' }
+const library = { index: 'src/index.ts', engine: 'src/engine/index.ts', matrices: 'src/matrices/index.ts', data: 'src/data/index.ts' }
 
-/** The package: library entries for Node and, without what only Node's adapters use, for browsers; the Node door, the command line. */
+/** The package: library entries, which browsers use too; the Node door, the command line. */
 export async function buildPackage() {
   rmSync(join(root, 'dist'), { recursive: true, force: true })
   const options = { ...shared, ...smallShaders, chunkNames: 'chunks/[name]-[hash]', mainFields: ['module', 'main'], conditions: ['import', 'browser'] }
   await build({ ...options, outdir: 'dist', entryPoints: { ...library, node: 'src/node.ts', cli: 'src/cli/main.ts' } })
-  await build({ ...options, ...forBrowsers, outdir: 'dist/browser', entryPoints: library })
 }
 
 /**
@@ -103,7 +118,6 @@ export async function buildPlayground() {
   rmSync(out, { recursive: true, force: true })
   await build({
     ...shared,
-    ...forBrowsers,
     ...smallShaders,
     outdir: out,
     entryPoints: ['playground/page.ts', 'playground/worker.ts', 'playground/page.css'],

@@ -5,7 +5,7 @@
  */
 export function minifyWgsl(text) {
   const lines = shortenLocals(text.replace(/\/\*[^]*?\*\/|\/\/.*/g, ' ')).split('\n').map(line => line.trim()).filter(Boolean)
-  return lines.map(line => (/^(const|alias) \w+ = [^;]+;$/.test(line) ? `\n${line}\n` : tighten(line))).join(' ').replace(/\s*\n\s*/g, '\n').replace(/([;{}(,]) | (?=[{})])/g, '$1').trim()
+  return lines.map(line => (/^((const|alias) \w+ = [^;]+;|#import .*)$/.test(line) ? `\n${line}\n` : tighten(line))).join(' ').replace(/\s*\n\s*/g, '\n').replace(/([;{}(,]) | (?=[{})])/g, '$1').trim()
 }
 
 /**

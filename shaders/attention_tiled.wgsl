@@ -1,5 +1,6 @@
-// o = softmax(q · kᵀ / √HEAD_DIM) · v, as attention.wgsl, for GPUs, with attention_tiles.wgsl in front: 32 queries of a head a workgroup, 32 keys at a time,
+// o = softmax(q · kᵀ / √HEAD_DIM) · v, as attention.wgsl, for GPUs: 32 queries of a head a workgroup, 32 keys at a time,
 // with a running maximum and sum of each query.
+#import attention_tiled.shared.wgsl
 @group(0) @binding(2) var<storage, read_write> o: array<vec4f>;
 @group(0) @binding(3) var<storage, read_write> lse: array<f32>;
 @group(0) @binding(4) var<uniform> p: Parameters;

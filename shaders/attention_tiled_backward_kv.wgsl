@@ -1,5 +1,5 @@
 // dv = Σ_query p · d_o,  dk = Σ_query ds · q, with p and ds as in attention_tiled_backward_q.wgsl, for 32 keys of a head a workgroup.
-// In front of it stand attention_tiles.wgsl and attention_tiled_backward.wgsl.
+#import attention_tiled_backward.shared.wgsl
 @compute @workgroup_size(64)
 fn main(@builtin(workgroup_id) group: vec3u, @builtin(num_workgroups) groups: vec3u, @builtin(local_invocation_index) index: u32) {
   let tile = group.x + group.y * groups.x;

@@ -1,5 +1,5 @@
 // p = exp(score − lse),  ds = p · (d_o · vᵀ − δ) / √HEAD_DIM,  dq = ds · k, for 32 queries of a head a workgroup; δ comes from attention_delta.wgsl.
-// In front of it stand attention_tiles.wgsl and attention_tiled_backward.wgsl.
+#import attention_tiled_backward.shared.wgsl
 @compute @workgroup_size(64)
 fn main(@builtin(workgroup_id) group: vec3u, @builtin(num_workgroups) groups: vec3u, @builtin(local_invocation_index) index: u32) {
   let tile = group.x + group.y * groups.x;

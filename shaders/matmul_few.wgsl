@@ -1,5 +1,5 @@
 // c = a · b where one side has few lines, at most 16 rows of a or columns of b, for GPUs: what counts is that the other side is read once, and by many threads.
-// A workgroup owns 8 of the many lines of the other side; its threads share out the sum, lane by lane, in steps of 128 of k. Indices as in matmul.wgsl.
+// A workgroup owns 8 of the many lines of the other side; its threads share out the sum, lane by lane, in steps of 128 of k. Indices as in matmul_vec4.wgsl.
 struct Parameters {
   few: u32, many: u32, k: u32, batch: u32, reduce: u32,
   line_a: u32, step_a: u32, stride_a: u32,

@@ -1,7 +1,8 @@
-// As matmul.wgsl, for GPUs, with matmul_tile_loads.wgsl in front: a workgroup keeps tiles of a and b in workgroup memory, DEPTH of k at a time;
+// c[m, n] = Σ_k a(m, k) · b(k, n) as matmul_vec4.wgsl, for GPUs: a workgroup keeps tiles of a and b in workgroup memory, DEPTH of k at a time;
 // a thread owns PARTS_M × PARTS_N blocks of 4 × 4 results. Tiles are loaded in blocks of 4 × 4; what lies outside of a matrix is 0.
 // GATED 1: the columns of c' = a · b are [gate | up], c = silu(gate) ⊙ up has half as many; a thread's two parts along n lie in one half each.
 // GATED 2: the same with rows. Neither adds to c nor cuts the sum.
+#import matmul_tiled.shared.wgsl
 const LANES_M = 16;
 const LANES_N = 16;
 const PARTS_M = 1;

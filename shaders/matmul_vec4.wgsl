@@ -1,5 +1,6 @@
-// As matmul.wgsl, written without arrays for compilers that leave loops over them as they are (SwiftShader):
-// a thread owns 4 rows × 4 neighbouring columns in four vec4f.
+// c[m, n] = Σ_k a(m, k) · b(k, n), for each of p.batch pairs of matrices; with p.reduce > 1 each result sums that many pairs.
+// a(m, k) = a[m · row_a + k · step_a], b(k, n) = b[n · column_b + k · step_b]: any operand may be transposed.
+// A thread owns 4 rows × 4 neighbouring columns in four vec4f. Without arrays: some compilers leave them in memory.
 struct Parameters {
   m: u32, n: u32, k: u32, batch: u32, reduce: u32,
   row_a: u32, step_a: u32, stride_a: u32,

@@ -2,7 +2,6 @@
 export { Engine } from './engine/index.js'
 export { checkConfig, DEFAULTS, type TrmConfig } from './trm/config.js'
 export { Trm, type Carry, type Heads } from './trm/model.js'
-export { offerFusedNetwork } from './trm/fused-network.js'
 export { train, type TrainOptions, type TrainingReport } from './trm/train.js'
 export { planMemory, type MemoryOptions, type MemoryPlan } from './trm/memory.js'
 export { readTraining, type TrainingState } from './trm/resume.js'

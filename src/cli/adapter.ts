@@ -2,7 +2,6 @@
 import type { Adapter } from '../adapters.js'
 import type { Engine } from '../engine/index.js'
 import * as node from '../node.js'
-import { offerFusedNetwork } from '../trm/fused-network.js'
 import type { Option } from './arguments.js'
 
 const CHOICES = ['auto', 'hardware', 'lavapipe', 'swiftshader'] as const
@@ -22,6 +21,5 @@ export const dtypeOption = {
 } as const satisfies Option
 
 export function openEngine({ adapter }: { adapter?: string }): Promise<Engine> {
-  offerFusedNetwork()
   return node.openEngine({ adapter: adapter as Adapter | undefined })
 }

@@ -1,5 +1,4 @@
 // Asks a GPU object for an adapter and a device with all that the adapter offers, and keeps the errors that nobody caught.
-import type { MatrixKind } from '../kernels/matmul-subgroup-matrix.js'
 
 /** The WebGPU specification's usage bits; the global constants exist in browsers only. */
 export const BufferUsage = { MAP_READ: 0x1, COPY_SRC: 0x4, COPY_DST: 0x8, UNIFORM: 0x40, STORAGE: 0x80, QUERY_RESOLVE: 0x200 } as const
@@ -40,14 +39,17 @@ export async function openDevice(gpu: GPU | undefined): Promise<OpenDevice> {
   return { adapter, device, description }
 }
 
-/** Whether the adapter computes on the processor. */
-export function isSoftware(info: GPUAdapterInfo): boolean {
-  return info.isFallbackAdapter || /swiftshader|llvmpipe|lavapipe/i.test(`${info.architecture} ${info.device} ${info.description}`)
-}
-
 /** Threads of every subgroup; undefined where it varies or where the device has no subgroups. */
 export function subgroupSize(device: GPUDevice, { subgroupMinSize, subgroupMaxSize }: GPUAdapterInfo): number | undefined {
   return device.features.has('subgroups' as GPUFeatureName) && subgroupMinSize === subgroupMaxSize ? subgroupMinSize : undefined
+}
+
+/** A kind of subgroup matrix with sums in float32: operands (m, k) and (k, n) of this type. */
+export interface MatrixKind {
+  component: 'f16' | 'f32'
+  m: number
+  n: number
+  k: number
 }
 
 /** What Dawn lists of subgroup matrices; not yet in the types of WebGPU. */

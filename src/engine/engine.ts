@@ -1,16 +1,14 @@
 // The engine: one device with its memory, its compiled kernels, its recorded commands and its tape. It knows no model.
 import { float16ToFloat32, float32ToFloat16 } from '../formats/float16.js'
 import type { Kernel } from '../kernels/kernel.js'
-import type { MatrixKind } from '../kernels/matmul-subgroup-matrix.js'
 import { Commands } from './commands.js'
-import { Faults, isSoftware, openDevice, settled, subgroupMatrices, subgroupSize } from './device.js'
+import { Faults, type MatrixKind, openDevice, settled, subgroupMatrices, subgroupSize } from './device.js'
 import { dryDevice } from './dry-device.js'
 import { Memory } from './memory.js'
 import { Pipelines } from './pipelines.js'
 import { newStats, type Stats } from './stats.js'
 import { type Backward, type Seeds, Tape } from './tape.js'
-import { bytesOf, type DType, elements, type Shape, type Storage, Tensor } from './tensor.js'
-import { Textures } from './textures.js'
+import { type Bound, bytesOf, type DType, elements, isTensor, type Shape, type Storage, Tensor } from './tensor.js'
 import { Variants } from './variants.js'
 
 export interface EngineOptions {
@@ -56,7 +54,6 @@ export class Engine {
   private readonly memory: Memory
   private readonly pipelines: Pipelines
   private readonly commands: Commands
-  private readonly textures: Textures | undefined
   private readonly faults: Faults
   private tape: Tape | undefined
   private closed = false
@@ -72,7 +69,6 @@ export class Engine {
     this.variants = new Variants(adapter, variants)
     this.memory = new Memory(device, this.stats)
     this.pipelines = new Pipelines(device, this.stats)
-    this.textures = FOR_BROWSERS ? undefined : new Textures(device, this.stats)
     this.commands = new Commands(device, this.stats, wait, submitAfter)
     this.faults = new Faults(device, adapter.description)
   }
@@ -89,9 +85,9 @@ export class Engine {
       vendor: adapter.info.vendor,
       architecture: adapter.info.architecture,
       features: [...device.features].sort(),
-      isSoftware: isSoftware(adapter.info),
+      isSoftware: adapter.info.isFallbackAdapter,
       subgroupSize: subgroupSize(device, adapter.info),
-      subgroupMatrices: FOR_BROWSERS ? [] : subgroupMatrices(device, adapter.info),
+      subgroupMatrices: subgroupMatrices(device, adapter.info),
       maxTensorBytes: Math.min(maxBufferSize, maxStorageBufferBindingSize),
       workgroupBytes: maxComputeWorkgroupStorageSize,
       workgroupThreads: maxComputeInvocationsPerWorkgroup,
@@ -186,16 +182,27 @@ export class Engine {
     this.faults.check()
   }
 
-  /** Records one dispatch. */
-  run<Size>(kernel: Kernel<Size>, tensors: Readonly<Record<string, Tensor>>, size: Size): void {
+  /**
+   * Records one dispatch.
+   * @param bound a tensor for each of the kernel's bindings; a resource where the binding is a layout entry
+   */
+  run<Size>(kernel: Kernel<Size>, bound: Readonly<Record<string, Bound>>, size: Size): void {
     this.alive()
-    const halves = Object.keys(kernel.bindings).flatMap((name, binding) => (tensors[name]?.dtype === 'f16' ? binding : []))
+    const halves = Object.keys(kernel.bindings).flatMap((name, binding) => {
+      const given = bound[name]
+      return given && isTensor(given) && given.dtype === 'f16' ? binding : []
+    })
     const pipeline = this.pipelines.get(kernel, size, halves)
-    const textures = this.textures?.copies(kernel.bindings, tensors, () => this.commands.outsidePass())
     const isFirst = pipeline.groups.size === 0
-    this.commands.dispatch(pipeline.pipeline, this.pipelines.bindGroup(pipeline, kernel, tensors, size, textures), kernel.workgroups(size))
+    this.commands.dispatch(pipeline.pipeline, this.pipelines.bindGroup(pipeline, kernel, bound, size), kernel.workgroups(size))
     // Drivers that compile when a kernel first runs do so while the host goes on recording.
     if (isFirst) this.commands.submit()
+  }
+
+  /** Records commands of the caller's own, such as copies into textures, in order with the dispatches. */
+  encode(work: (encoder: GPUCommandEncoder) => void): void {
+    this.alive()
+    work(this.commands.outsidePass())
   }
 
   /** Sends what was recorded to the GPU. */
@@ -289,7 +296,6 @@ export class Engine {
     this.closed = true
     this.faults.expectLoss()
     this.memory.destroy()
-    this.textures?.destroy()
     this.device.destroy()
     this.onClose()
   }

@@ -1,6 +1,6 @@
 // Named parameters in one flat tensor, so that an optimiser updates all of them in one dispatch.
 import type { Engine } from './engine.js'
-import { addTo } from './ops/add.js'
+import { addTo } from './accumulate.js'
 import { bytesOf, elements, type Shape, Tensor } from './tensor.js'
 
 /** Every parameter starts at a multiple of this many elements: WebGPU binds at multiples of 256 bytes, and float16 takes two. */
@@ -52,11 +52,6 @@ export class Parameters {
     const view = this.views.get(name)
     if (!view) throw new Error(`parameters: no "${name}", expected one of ${this.names.join(', ')}`)
     return view
-  }
-
-  /** The element of the flat tensor at which a parameter begins. */
-  startOf(name: string): number {
-    return this.places.get(name)!.start
   }
 
   all(): Tensor[] {

@@ -1,10 +1,9 @@
-// Compiled pipelines and bind groups, each made once: pipelines by kernel and constants, bind groups by the tensors they bind.
+// Compiled pipelines and bind groups, each made once: pipelines by kernel, text and constants, bind groups by what they bind.
 import { storedAsHalf } from '../kernels/half.js'
-import { type Kernel, shaderText } from '../kernels/kernel.js'
+import type { Kernel } from '../kernels/kernel.js'
 import { BufferUsage } from './device.js'
 import type { Stats } from './stats.js'
-import type { Tensor } from './tensor.js'
-import { type Scratch, TEXTURE_FORMATS } from './textures.js'
+import { type Bound, isTensor } from './tensor.js'
 
 /** GPUShaderStage.COMPUTE; the global constants exist in browsers only. */
 const COMPUTE_STAGE = 4
@@ -19,7 +18,8 @@ export interface Pipeline {
 }
 
 export class Pipelines {
-  private readonly made = new Map<string, Pipeline>()
+  /** By kernel, then by text, then by constants: two kernels of one name share nothing. */
+  private readonly made = new Map<Kernel<never>, Map<string, Map<string, Pipeline>>>()
   private readonly modules = new Map<string, GPUShaderModule>()
   private readonly parameters = new Map<string, GPUBuffer>()
 
@@ -31,8 +31,13 @@ export class Pipelines {
   /** @param halves numbers of the bindings that are stored as float16 */
   get<Size>(kernel: Kernel<Size>, size: Size, halves: readonly number[] = []): Pipeline {
     const constants = kernel.constants(size)
-    const key = `${kernel.name} ${numbers(constants)} ${numbers(kernel.lines?.(size))}${halves.length ? ` f16 ${halves}` : ''}`
-    const found = this.made.get(key)
+    const text = textOf(kernel, size)
+    const key = `${numbers(constants)} ${halves}`
+    let texts = this.made.get(kernel)
+    if (!texts) this.made.set(kernel, (texts = new Map()))
+    let pipelines = texts.get(text)
+    if (!pipelines) texts.set(text, (pipelines = new Map()))
+    const found = pipelines.get(key)
     if (found) return found
     for (const [name, value] of Object.entries(constants)) {
       if (!Number.isFinite(value)) throw new Error(`${kernel.name}: constant ${name} is ${value}, expected a number`)
@@ -42,8 +47,7 @@ export class Pipelines {
     if (names.length > most) throw new Error(`${kernel.name}: ${names.length} bindings, this adapter has ${most}`)
     const bindings = names.map((name): Partial<GPUBindGroupLayoutEntry> => {
       const access = kernel.bindings[name]
-      const texture = FOR_BROWSERS ? undefined : TEXTURE_FORMATS[access]
-      return texture ? { storageTexture: { format: texture.format, access: 'read-only' } } : { buffer: { type: access === 'read' ? 'read-only-storage' : 'storage' } }
+      return typeof access === 'object' ? access : { buffer: { type: access === 'read' ? 'read-only-storage' : 'storage' } }
     })
     const hasParameters = kernel.parameters !== undefined
     if (hasParameters) bindings.push({ buffer: { type: 'uniform' } })
@@ -54,29 +58,26 @@ export class Pipelines {
     const pipeline = this.device.createComputePipeline({
       label: kernel.name,
       layout: this.device.createPipelineLayout({ bindGroupLayouts: [layout] }),
-      compute: { module: this.module(kernel.name, this.text(kernel, size, halves)), entryPoint: 'main', constants },
+      compute: { module: this.module(kernel.name, halves.length ? named(kernel.name, () => storedAsHalf(text, halves)) : text), entryPoint: 'main', constants },
     })
     this.stats.pipelines++
     const entry: Pipeline = { pipeline, layout, names, hasParameters, groups: new Map() }
-    this.made.set(key, entry)
+    pipelines.set(key, entry)
     return entry
   }
 
-  /** @param textures those that stand for a tensor, by binding */
   bindGroup<Size>(
     entry: Pipeline,
     { name: kernel, parameters }: Kernel<Size>,
-    tensors: Readonly<Record<string, Tensor>>,
+    bound: Readonly<Record<string, Bound>>,
     size: Size,
-    textures: ReadonlyMap<string, Scratch> | undefined,
   ): GPUBindGroup {
     const values = entry.hasParameters ? parameters!(size) : undefined
     let key = numbers(values)
     for (const name of entry.names) {
-      const tensor = tensors[name]
-      if (!tensor) throw new Error(`${kernel}: no tensor for binding "${name}", expected ${entry.names.join(', ')}`)
-      const texture = textures?.get(name)
-      key += texture ? ` t${texture.id}` : ` ${tensor.storage.id}:${tensor.offset}:${tensor.bytes}`
+      const given = bound[name]
+      if (!given) throw new Error(`${kernel}: no tensor for binding "${name}", expected ${entry.names.join(', ')}`)
+      key += isTensor(given) ? ` ${given.storage.id}:${given.offset}:${given.bytes}` : ` r${given.id}`
     }
     const found = entry.groups.get(key)
     if (found) return found
@@ -85,8 +86,8 @@ export class Pipelines {
       layout: entry.layout,
       entries: [
         ...entry.names.map((name, binding) => {
-          const { storage, offset, bytes } = tensors[name]
-          return { binding, resource: textures?.get(name)?.view ?? { buffer: storage.buffer, offset, size: bytes } }
+          const given = bound[name]
+          return { binding, resource: isTensor(given) ? { buffer: given.storage.buffer, offset: given.offset, size: given.bytes } : given.resource }
         }),
         ...(values ? [{ binding: entry.names.length, resource: { buffer: this.parameterBuffer(kernel, values) } }] : []),
       ],
@@ -110,16 +111,6 @@ export class Pipelines {
     return buffer
   }
 
-  private text<Size>(kernel: Kernel<Size>, size: Size, halves: readonly number[]): string {
-    const text = shaderText(kernel, size)
-    if (!halves.length) return text
-    try {
-      return storedAsHalf(text, halves)
-    } catch (error) {
-      throw new Error(`${kernel.name}: ${(error as Error).message}`)
-    }
-  }
-
   private module(label: string, code: string): GPUShaderModule {
     let module = this.modules.get(code)
     if (!module) this.modules.set(code, (module = this.device.createShaderModule({ label, code })))
@@ -127,6 +118,20 @@ export class Pipelines {
   }
 }
 
-function numbers(record: Record<string, number | string> | undefined): string {
+/** The WGSL of a kernel for this size; the same string object for the same text. */
+function textOf<Size>({ name, source }: Kernel<Size>, size: Size): string {
+  return typeof source === 'string' ? source : named(name, () => source(size))
+}
+
+/** Puts the kernel's name in front of what `work` throws. */
+function named<T>(kernel: string, work: () => T): T {
+  try {
+    return work()
+  } catch (error) {
+    throw new Error(`${kernel}: ${(error as Error).message}`)
+  }
+}
+
+function numbers(record: Record<string, number> | undefined): string {
   return record ? Object.values(record).join(',') : ''
 }

@@ -1,6 +1,6 @@
 // Reverse-mode differentiation: a chronological list of what was computed; walked back, it is in topological order.
 import type { Engine } from './engine.js'
-import { addTo } from './ops/add.js'
+import { addTo } from './accumulate.js'
 import type { Storage, Tensor } from './tensor.js'
 
 /**

@@ -35,6 +35,17 @@ export class Tensor {
   }
 }
 
+/** Something else that a kernel binds, such as a texture; its number tells it from all others. */
+export interface Resource {
+  readonly id: number
+  readonly resource: GPUBindingResource
+}
+
+/** What is bound under a name: a tensor, or a resource where the kernel's binding is a layout entry. */
+export type Bound = Tensor | Resource
+
+export const isTensor = (bound: Bound): bound is Tensor => bound instanceof Tensor
+
 /** One GPU buffer with a number of its own. */
 export interface Storage {
   readonly id: number

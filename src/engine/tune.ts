@@ -1,5 +1,6 @@
 // Measures the variants of operations on this adapter, lets the engine take the fastest from now on, and keeps the choices for the next time.
 import type { Engine } from './engine.js'
+import type { Tensor } from './tensor.js'
 import type { Asked } from './variants.js'
 
 export interface TuneOptions {
@@ -30,7 +31,7 @@ export interface Tuning {
 export async function tune(engine: Engine, { asked = engine.variants.asked, repeats = 3, margin = 0.05, now = () => performance.now(), onProgress }: TuneOptions = {}): Promise<Tuning[]> {
   const { variants } = engine
   const tunings: Tuning[] = []
-  // What an operation is composed of asked after it did, and is chosen before.
+  // Inner operations come first: they were asked for after the operation that contains them.
   for (const [i, { key, family, size }] of [...asked].reverse().entries()) {
     onProgress?.(i, asked.length, key)
     const candidates = variants.candidates(family, size)
@@ -40,7 +41,11 @@ export async function tune(engine: Engine, { asked = engine.variants.asked, repe
       const record = (times: number) =>
         engine.scope(() => {
           const tensors = family.sample(engine, size)
-          for (let t = 0; t < times; t++) candidate.run(engine, tensors, size)
+          const run = () => candidate.run(engine, tensors, size)
+          for (let t = 0; t < times; t++) {
+            if (isRecorded(size)) engine.gradients(family.inputs!(tensors), () => run() as Tensor)
+            else run()
+          }
         })
       const time = async (times: number) => {
         const started = now()
@@ -63,6 +68,9 @@ export async function tune(engine: Engine, { asked = engine.variants.asked, repe
   }
   return tunings
 }
+
+/** Whether the derivative belongs to it: then both are timed together. */
+const isRecorded = (size: unknown) => (size as { recorded?: boolean }).recorded === true
 
 /** Choices that were measured, by adapter: "family class" to variant. */
 export interface VariantStore {

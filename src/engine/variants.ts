@@ -2,8 +2,8 @@
 import type { AdapterSummary, Engine } from './engine.js'
 import type { Tensor } from './tensor.js'
 
-/** One way of computing an operation. */
-export interface Variant<Tensors, Size> {
+/** One way of computing an operation; of one that is recorded, with its derivative. */
+export interface Variant<Tensors, Size, Result = void> {
   readonly name: string
   /** Whether this adapter can run it for this size. */
   available(adapter: AdapterSummary, size: Size): boolean
@@ -11,25 +11,46 @@ export interface Variant<Tensors, Size> {
   readonly onlyHardware?: true
   /** Whether it may be the default for this size; without, for all. */
   suits?(size: Size): boolean
-  run(engine: Engine, tensors: Tensors, size: Size): void
+  run(engine: Engine, tensors: Tensors, size: Size): Result
 }
 
-/** All ways of computing one operation; the default is the first that is available and suits; all give the same result within the tolerance law. */
-export interface Family<Tensors, Size> {
+/**
+ * All ways of computing one operation; the default is the first that is available and suits.
+ * All give the same result within the tolerance law. Their names are unique. `offer` adds to them.
+ */
+export interface Family<Tensors, Size, Result = void> {
   readonly name: string
-  readonly variants: readonly Variant<Tensors, Size>[]
+  readonly variants: Variant<Tensors, Size, Result>[]
   /** Sizes of one class share a choice. */
   classOf(size: Size): string
   /** Tensors of the shapes that this size needs, for measuring; of the innermost open scope, content as it comes. */
   sample(engine: Engine, size: Size): Tensors
+  /** Of a recorded operation: the tensors whose gradients are measured with it where `size.recorded`. */
+  inputs?(tensors: Tensors): Tensor[]
+}
+
+/**
+ * Puts variants in front of those that a family has, in their order; one that is there already stays where it is.
+ * For kernels that only some adapters can run: a program that does not offer them does not carry them.
+ * @throws when another variant has the same name
+ */
+export function offer<Tensors, Size, Result>({ name, variants }: Family<Tensors, Size, Result>, ...offered: Variant<Tensors, Size, Result>[]): void {
+  const fresh = offered.filter(variant => !variants.includes(variant))
+  for (const variant of fresh) {
+    if (variants.some(other => other.name === variant.name)) throw new Error(`offer: ${name} has a variant "${variant.name}", expected a name of its own`)
+  }
+  variants.unshift(...fresh)
 }
 
 export type AnyTensors = Readonly<Record<string, Tensor>>
 
+/** A family whatever its types: what it samples goes to its own variants. */
+export type AnyFamily = Family<unknown, unknown, unknown>
+
 /** A family that was asked to run, "family class", a size of that class, and what was picked. */
 export interface Asked {
   readonly key: string
-  readonly family: Family<AnyTensors, unknown>
+  readonly family: AnyFamily
   readonly size: unknown
   readonly variant: string
 }
@@ -38,7 +59,7 @@ export interface Asked {
 export class Variants {
   private readonly forced: Map<string, string>
   private readonly measured: Map<string, string>
-  private readonly taken = new Map<string, { family: Family<never, never>; size: unknown; variant: string }>()
+  private readonly taken = new Map<string, { family: AnyFamily; size: unknown; variant: string }>()
 
   /** @param like choices to begin with */
   constructor(private readonly adapter: AdapterSummary, like?: Variants) {
@@ -69,11 +90,11 @@ export class Variants {
 
   /** Everything that ran so far, with a size of each class. */
   get asked(): Asked[] {
-    return [...this.taken].map(([key, { family, size, variant }]) => ({ key, family: family as unknown as Family<AnyTensors, unknown>, size, variant }))
+    return [...this.taken].map(([key, { family, size, variant }]) => ({ key, family, size, variant }))
   }
 
   /** What may run without being forced, its default first. */
-  candidates<Tensors, Size>({ variants }: Family<Tensors, Size>, size: Size): Variant<Tensors, Size>[] {
+  candidates<Tensors, Size, Result>({ variants }: Family<Tensors, Size, Result>, size: Size): Variant<Tensors, Size, Result>[] {
     const { adapter } = this
     const able = variants.filter(({ onlyHardware, available }) => available(adapter, size) && !(onlyHardware && adapter.isSoftware))
     const standard = able.find(({ suits }) => !suits || suits(size))
@@ -81,7 +102,7 @@ export class Variants {
   }
 
   /** @throws when the adapter can run none of the family, or when a forced name is none of its variants */
-  pick<Tensors, Size>(family: Family<Tensors, Size>, size: Size): Variant<Tensors, Size> {
+  pick<Tensors, Size, Result>(family: Family<Tensors, Size, Result>, size: Size): Variant<Tensors, Size, Result> {
     const { name, variants } = family
     const key = `${name} ${family.classOf(size)}`
     const forced = this.forced.get(name)
@@ -90,7 +111,7 @@ export class Variants {
     const measured = this.measured.get(key)
     const picked = variants.find(variant => variant.name === forced && variant.available(this.adapter, size)) ?? candidates.find(variant => variant.name === measured) ?? candidates[0]
     if (!picked) throw new Error(`${name}: this adapter can run none of ${variants.map(v => v.name).join(', ')}`)
-    this.taken.set(key, { family: family as unknown as Family<never, never>, size, variant: picked.name })
+    this.taken.set(key, { family: family as unknown as AnyFamily, size, variant: picked.name })
     return picked
   }
 }

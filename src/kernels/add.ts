@@ -1,6 +1,6 @@
 // Elementwise sum of two tensors, the second one repeated where it is smaller.
 import source from '../../shaders/add.wgsl'
-import { defineKernel, elementwise } from './kernel.js'
+import { defineKernel, elementwise, fill } from './kernel.js'
 
 export interface AddSize {
   /** Elements of a and y. */
@@ -14,9 +14,8 @@ const plan = ({ count, countB }: AddSize) => elementwise({ COUNT: count, COUNT_B
 
 export const add = defineKernel<AddSize>({
   name: 'add',
-  source,
+  source: size => fill(source, plan(size).values),
   bindings: { a: 'read', b: 'read', y: 'write' },
   constants: size => ({ ...plan(size).constants, HAS_B: Number(size.countB > 0), ACCUMULATE: Number(size.accumulate) }),
-  lines: size => plan(size).lines,
   workgroups: size => plan(size).workgroups,
 })

@@ -1,11 +1,9 @@
 // Softmax attention for GPUs: tiles of queries, keys and values in workgroup memory.
 import forward from '../../shaders/attention_tiled.wgsl'
-import backward from '../../shaders/attention_tiled_backward.wgsl'
 import backwardKv from '../../shaders/attention_tiled_backward_kv.wgsl'
 import backwardQ from '../../shaders/attention_tiled_backward_q.wgsl'
-import tiles from '../../shaders/attention_tiles.wgsl'
 import type { AttentionSize } from './attention.js'
-import { defineKernel, divideUp, grid, type Kernel } from './kernel.js'
+import { defineKernel, divideUp, fill, grid, type Kernel } from './kernel.js'
 
 /** Queries, or keys, that a workgroup owns. */
 const TILE = 32
@@ -17,31 +15,32 @@ export function fitsTiles({ headDim }: AttentionSize): boolean {
 
 const workgroups = ({ batch, length, heads }: AttentionSize) => batch * heads * divideUp(length, TILE)
 
-const inTiles: Pick<Kernel<AttentionSize>, 'parameters' | 'constants' | 'lines' | 'workgroups'> = {
+const withWidth = (text: string) => ({ headDim, rope = false }: AttentionSize) => fill(text, { HEAD_DIM: headDim, ROPE: rope })
+
+const inTiles: Pick<Kernel<AttentionSize>, 'parameters' | 'constants' | 'workgroups'> = {
   parameters: size => ({ length: size.length, heads: size.heads, tiles: divideUp(size.length, TILE), groups: workgroups(size), blocks: size.headDim / 4, tile: TILE }),
   constants: () => ({}),
-  lines: ({ headDim, rope = false }) => ({ HEAD_DIM: headDim, ROPE: String(rope) }),
   workgroups: size => grid(workgroups(size)),
 }
 
 /** The table of angles is any tensor where nothing is turned; so in the derivatives. */
 export const attentionTiled = defineKernel<AttentionSize>({
   name: 'attention_tiled',
-  source: `${tiles}\n${forward}`,
+  source: withWidth(forward),
   bindings: { qkv: 'read', table: 'read', o: 'write', lse: 'write' },
   ...inTiles,
 })
 
 export const attentionTiledBackwardQ = defineKernel<AttentionSize>({
   name: 'attention_tiled_backward_q',
-  source: `${tiles}\n${backward}\n${backwardQ}`,
+  source: withWidth(backwardQ),
   bindings: { qkv: 'read', table: 'read', lse: 'read', delta: 'read', dO: 'read', dQkv: 'write' },
   ...inTiles,
 })
 
 export const attentionTiledBackwardKv = defineKernel<AttentionSize>({
   name: 'attention_tiled_backward_kv',
-  source: `${tiles}\n${backward}\n${backwardKv}`,
+  source: withWidth(backwardKv),
   bindings: { qkv: 'read', table: 'read', lse: 'read', delta: 'read', dO: 'read', dQkv: 'write' },
   ...inTiles,
 })

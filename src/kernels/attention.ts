@@ -3,7 +3,7 @@ import forward from '../../shaders/attention.wgsl'
 import backwardKv from '../../shaders/attention_backward_kv.wgsl'
 import backwardQ from '../../shaders/attention_backward_q.wgsl'
 import deltaSource from '../../shaders/attention_delta.wgsl'
-import { defineKernel, divideUp, grid } from './kernel.js'
+import { defineKernel, divideUp, fill, grid } from './kernel.js'
 
 const THREADS = 32
 
@@ -19,33 +19,30 @@ export interface AttentionSize {
 }
 
 const rows = ({ batch, length, heads }: AttentionSize) => batch * length * heads
-const lines = ({ headDim }: AttentionSize) => ({ HEAD_DIM: headDim })
+const withWidth = (text: string) => ({ headDim }: AttentionSize) => fill(text, { HEAD_DIM: headDim })
 const workgroups = (size: AttentionSize) => grid(divideUp(rows(size), THREADS))
 
 export const attention = defineKernel<AttentionSize>({
   name: 'attention',
-  source: forward,
+  source: withWidth(forward),
   bindings: { qkv: 'read', o: 'write', lse: 'write' },
   constants: size => ({ THREADS, QUERIES: rows(size), LENGTH: size.length, HEADS: size.heads }),
-  lines,
   workgroups,
 })
 
 export const attentionBackwardQ = defineKernel<AttentionSize>({
   name: 'attention_backward_q',
-  source: backwardQ,
+  source: withWidth(backwardQ),
   bindings: { qkv: 'read', o: 'read', lse: 'read', dO: 'read', dQkv: 'write', delta: 'write' },
   constants: size => ({ THREADS, QUERIES: rows(size), LENGTH: size.length, HEADS: size.heads }),
-  lines,
   workgroups,
 })
 
 export const attentionBackwardKv = defineKernel<AttentionSize>({
   name: 'attention_backward_kv',
-  source: backwardKv,
+  source: withWidth(backwardKv),
   bindings: { qkv: 'read', lse: 'read', dO: 'read', delta: 'read', dQkv: 'write' },
   constants: size => ({ THREADS, KEYS: rows(size), LENGTH: size.length, HEADS: size.heads }),
-  lines,
   workgroups,
 })
 

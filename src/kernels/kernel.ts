@@ -2,15 +2,10 @@
 import { unroll } from './unroll.js'
 
 /**
- * How a shader uses a tensor: `read` binds its buffer read-only, `write` binds it readable and writable.
- * The others bind a copy of its f32 values in a storage texture of TEXELS_PER_ROW texels a row, one after the other,
- * four to a texel (`texels`, rgba32float) or one (`values`, r32float). It is read-only.
- * Software adapters load a texel of four for little more than one value of a buffer; see bench/NOTES.md.
+ * How a shader uses what is bound: `read` binds a tensor's buffer read-only, `write` binds it readable and writable.
+ * A layout entry binds something else than a tensor, such as a texture.
  */
-export type Access = 'read' | 'write' | 'texels' | 'values'
-
-/** Texels of a row of such a texture; shaders have a line for it. */
-export const TEXELS_PER_ROW = 1024
+export type Access = 'read' | 'write' | Pick<GPUBindGroupLayoutEntry, 'storageTexture' | 'texture' | 'externalTexture' | 'sampler'>
 
 /** Workgroup counts in x, y and z, each at most 65,535. */
 export type Workgroups = readonly [number, number, number]
@@ -21,8 +16,11 @@ export type Workgroups = readonly [number, number, number]
  */
 export interface Kernel<Size = never> {
   readonly name: string
-  /** WGSL with one entry point `main`; `@group(0) @binding(i)` follows the order of `bindings`. Marked loops are written out, see unroll.ts. */
-  readonly source: string
+  /**
+   * WGSL with one entry point `main`; `@group(0) @binding(i)` follows the order of `bindings`.
+   * A function where the text depends on the size, such as the lengths of register arrays: see `fill`.
+   */
+  readonly source: string | ((size: Size) => string)
   readonly bindings: Readonly<Record<string, Access>>
   /**
    * Numbers that the shader reads at run time, all u32, in the order of its uniform struct `Parameters`, which is bound after
@@ -31,11 +29,6 @@ export interface Kernel<Size = never> {
   readonly parameters?: (size: Size) => Record<string, number>
   /** Values of the shader's `override` constants; all of them, as the shaders have no defaults. */
   readonly constants: (size: Size) => Record<string, number>
-  /**
-   * Values of lines `const NAME = 4;` (sizes of register arrays, where WGSL takes no `override`) and `alias NAME = f32;`
-   * in the source. What stands in the file is an example; each named line must be there.
-   */
-  readonly lines?: (size: Size) => Record<string, number | string>
   readonly workgroups: (size: Size) => Workgroups
 }
 
@@ -60,25 +53,39 @@ export function grid(count: number): Workgroups {
   return [Math.ceil(count / rows), rows, 1]
 }
 
-/** The WGSL of `kernel` for this size: its text with its `lines` filled in. */
-export function shaderText<Size>(kernel: Kernel<Size>, size: Size): string {
-  let text = kernel.source
-  for (const [name, value] of Object.entries(kernel.lines?.(size) ?? {})) {
-    const line = new RegExp(`^(const|alias) ${name} = [^;]+;`, 'm')
-    if (!line.test(text)) throw new Error(`${kernel.name}: no line "const ${name} = …;" or "alias ${name} = …;" in its shader`)
-    text = text.replace(line, `$1 ${name} = ${value};`)
+/** Texts that were filled, by the original and the values. */
+const filled = new Map<string, Map<string, string>>()
+
+/**
+ * The text of a shader with the values of its lines `const NAME = 4;` and `alias NAME = f32;`, marked loops unrolled (see unroll.ts).
+ * WGSL takes no `override` for the length of a register array. What stands in the file is an example. The same values give the same string object.
+ * @throws when the text has no such line
+ */
+export function fill(text: string, values: Readonly<Record<string, number | string | boolean>>): string {
+  let texts = filled.get(text)
+  if (!texts) filled.set(text, (texts = new Map()))
+  const key = Object.values(values).join()
+  let result = texts.get(key)
+  if (result === undefined) {
+    result = text
+    for (const [name, value] of Object.entries(values)) {
+      const line = new RegExp(`^(const|alias) ${name} = [^;]+;`, 'm')
+      if (!line.test(result)) throw new Error(`no line "const ${name} = …;" or "alias ${name} = …;" in its shader`)
+      result = result.replace(line, `$1 ${name} = ${value};`)
+    }
+    texts.set(key, (result = unroll(result)))
   }
-  return FOR_BROWSERS ? text : unroll(text)
+  return result
 }
 
 /**
- * Constants, lines and workgroups of a kernel that treats elements one by one: `alias Value` is vec4f where all of `counts`
+ * How a kernel that treats elements one by one goes about it: `alias Value` is vec4f where all of `counts`
  * are multiples of 4, and the counts, which name override constants, are in units of it.
  * @param counts the first one is the number of elements to compute
  */
 export function elementwise<Name extends string>(counts: Record<Name, number>): {
   constants: Record<Name | 'THREADS' | 'PER_THREAD', number>
-  lines: { Value: 'f32' | 'vec4f' }
+  values: { Value: 'f32' | 'vec4f' }
   workgroups: Workgroups
 } {
   const values = Object.values<number>(counts)
@@ -88,7 +95,7 @@ export function elementwise<Name extends string>(counts: Record<Name, number>): 
   const THREADS = 64
   // Long tensors give a thread several elements, which costs less than more workgroups.
   const PER_THREAD = Math.max(1, Math.min(8, Math.floor(total / (THREADS * 64))))
-  return { constants: { ...scaled, THREADS, PER_THREAD }, lines: { Value: width === 4 ? 'vec4f' : 'f32' }, workgroups: grid(divideUp(total, THREADS * PER_THREAD)) }
+  return { constants: { ...scaled, THREADS, PER_THREAD }, values: { Value: width === 4 ? 'vec4f' : 'f32' }, workgroups: grid(divideUp(total, THREADS * PER_THREAD)) }
 }
 
 /** `ceil(a / b)`. */

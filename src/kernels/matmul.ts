@@ -1,9 +1,8 @@
 // Matrix products of row-major matrices: plain, with either operand transposed, batched, summed over the batch, accumulated.
 import few from '../../shaders/matmul_few.wgsl'
-import loads from '../../shaders/matmul_tile_loads.wgsl'
 import tiled from '../../shaders/matmul_tiled.wgsl'
 import vec4 from '../../shaders/matmul_vec4.wgsl'
-import { defineKernel, divideUp, grid } from './kernel.js'
+import { defineKernel, divideUp, fill, grid } from './kernel.js'
 
 export interface MatmulSize {
   /** Rows of c. */
@@ -29,9 +28,6 @@ export interface MatmulSize {
   halfA?: boolean
   halfB?: boolean
 }
-
-/** WGSL that stands in front of the products by tiles in workgroup memory. */
-export const tileLoads: string = loads
 
 /** Of all products. */
 export const bindings = { a: 'read', b: 'read', c: 'write' } as const
@@ -90,11 +86,11 @@ const sizeOfC = (size: MatmulSize, gated?: Gated): MatmulSize => ({ ...size, m: 
  */
 export const matmulTiled = defineKernel<MatmulSize & { tile: WorkgroupTile; splits: number; gated?: Gated }>({
   name: 'matmul_tiled',
-  source: `${loads}\n${tiled}`,
+  source: ({ tile: { lanesM, lanesN, partsM, partsN }, gated, ...size }) =>
+    fill(tiled, { LANES_M: lanesM, LANES_N: lanesN, PARTS_M: partsM, PARTS_N: partsN, GATED: gated === 'columns' ? 1 : gated === 'rows' ? 2 : 0, ...vectors(sizeOfC(size, gated)) }),
   bindings,
   parameters: size => ({ ...parameters(size), splits: size.splits }),
   constants: () => ({}),
-  lines: ({ tile: { lanesM, lanesN, partsM, partsN }, gated, ...size }) => ({ LANES_M: lanesM, LANES_N: lanesN, PARTS_M: partsM, PARTS_N: partsN, GATED: gated === 'columns' ? 1 : gated === 'rows' ? 2 : 0, ...vectors(sizeOfC(size, gated)) }),
   workgroups({ tile: { lanesM, lanesN, partsM, partsN }, gated, splits, ...size }) {
     const own = sizeOfC({ m: lanesM * partsM * 4, n: lanesN * partsN * 4, k: 1 }, gated)
     return tiles({ ...sizeOfC(size, gated), batch: (size.batch ?? 1) * splits }, own.m, own.n)
@@ -107,7 +103,7 @@ export const MOST_FEW = 16
 /** For GPUs: products of at most 16 rows of a; or columns of b, which then is the kernel's a. */
 export const matmulFew = defineKernel<MatmulSize>({
   name: 'matmul_few',
-  source: few,
+  source: ({ m, n }) => fill(few, { BLOCKS: divideUp(Math.min(m, n), 4) }),
   bindings,
   parameters(size) {
     const { m, n, k, batch, reduce, row_a, step_a, stride_a, column_b, step_b, stride_b, accumulate } = parameters(size)
@@ -122,7 +118,6 @@ export const matmulFew = defineKernel<MatmulSize>({
     }
   },
   constants: () => ({}),
-  lines: ({ m, n }) => ({ BLOCKS: divideUp(Math.min(m, n), 4) }),
   workgroups: size => grid(fewGroups(size)),
 })
 

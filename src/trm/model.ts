@@ -6,7 +6,7 @@ import { columnSums } from '../kernels/column-sums.js'
 import { ropeTable } from '../kernels/rope.js'
 import { add, type DType, type Engine, firstPosition, linear, Parameters, Random, type Shape, type Tensor, truncatedNormal } from '../engine/index.js'
 import { checkConfig, innerWidth, lengthOf, slotCount, type TrmConfig } from './config.js'
-import { layers, layerShapes, type LayerSizes, networkFamily } from './network.js'
+import { layers, layerShapes, type LayerSizes } from './network.js'
 import { type Net, netsOf, type Schedule, scheduleOf } from './schedules.js'
 
 /** How activations and operands of products are stored; sums, norms, losses and the trained values are float32 in any case. */
@@ -132,18 +132,15 @@ export class Trm {
 
   /**
    * A network over h + injection, `times` times: h = net(h + injection). With `into` the result goes there; it may be h, it may not be the injection.
-   * While gradients are recorded the operations that it is composed of run, once.
+   * While gradients are recorded it runs once; otherwise nothing but the result stays.
    */
   network(h: Tensor, injection?: Tensor, into?: Tensor, net: Net = 'layers', times = 1): Tensor {
-    const { engine, config, parameters, ropeTable } = this
+    const { engine, config, ropeTable } = this
     const sizes = { ...layerSizes(config), layers: config[net], epsilon: config.epsilon }
-    if (engine.isRecording) return layers(engine, h, injection, sizes, (k, name) => this.weight(`${net}.${k}.${name}`), ropeTable, into)
-    const weights = (this.dtype === 'f16' ? parameters.half() : parameters).flat
+    const apply = (h: Tensor, into?: Tensor) => layers(engine, h, injection, sizes, (k, name) => this.weight(`${net}.${k}.${name}`), ropeTable, into)
+    if (engine.isRecording) return apply(h, into)
     const y = into ?? engine.tensor(h.shape, h.dtype)
-    const starts = (k: number) => Object.keys(layerShapes(sizes)).map(name => parameters.startOf(`${net}.${k}.${name}`))
-    const stride = sizes.layers > 1 ? starts(1)[0] - starts(0)[0] : 0
-    const size = { ...sizes, batch: h.shape[0], times, hasInjection: injection !== undefined, turns: ropeTable !== undefined, starts: starts(0), stride, half: h.dtype === 'f16' }
-    engine.variants.pick(networkFamily, size).run(engine, { h, y, injection: injection ?? weights, table: ropeTable ?? weights, weights }, size)
+    for (let i = 0; i < times; i++) engine.scope(() => apply(i === 0 ? h : y, y))
     return y
   }
 

@@ -1,4 +1,4 @@
-// y = a + b with its derivative, and the bare accumulation that the tape uses.
+// y = a + b, with its derivative.
 import * as kernels from '../../kernels/add.js'
 import { columnSums } from '../../kernels/column-sums.js'
 import type { Engine } from '../engine.js'
@@ -17,9 +17,4 @@ export function add(engine: Engine, a: Tensor, b: Tensor): Tensor {
     dy,
     a.size === b.size ? dy : (into, accumulate) => engine.run(columnSums, { x: dy, y: into }, { rows: a.size / b.size, width: b.size, accumulate }),
   ])
-}
-
-/** `into = x`, or `into += x`, from and to either float type; not recorded. */
-export function addTo(engine: Engine, into: Tensor, x: Tensor, accumulate: boolean): void {
-  engine.run(kernels.add, { a: x, b: x, y: into }, { count: into.size, countB: 0, accumulate })
 }

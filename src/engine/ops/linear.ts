@@ -1,14 +1,11 @@
 // Products with a weight matrix, over the last axis (linear) or over the next-to-last one (mix), with their derivatives.
 import type { Engine } from '../engine.js'
 import type { DType, Tensor } from '../tensor.js'
-import { gateUp } from './gate-up.js'
 import { matmul } from './matmul.js'
 
 /** The product of a layer and its derivatives, each written into a given tensor; not recorded. */
 export interface Layer {
   forward(x: Tensor, y: Tensor): void
-  /** silu(gate) ⊙ up where the first half of what comes out is the gate. */
-  gated(x: Tensor, y: Tensor): void
   /** The gradient of x from that of y. */
   toInput(dy: Tensor, into: Tensor, accumulate: boolean): void
   toWeight(dy: Tensor, x: Tensor, into: Tensor, accumulate: boolean): void
@@ -19,18 +16,16 @@ export function rowLayer(engine: Engine, weight: Tensor, rows: number): Layer {
   const [out, width] = weight.shape
   return {
     forward: (x, y) => matmul(engine, { a: x, b: weight, c: y }, { m: rows, n: out, k: width, transposeB: true }),
-    gated: (x, y) => gateUp(engine, { a: x, b: weight, c: y }, { m: rows, n: out, k: width, transposeB: true, gated: 'columns' }),
     toInput: (dy, into, accumulate) => matmul(engine, { a: dy, b: weight, c: into }, { m: rows, n: width, k: out, accumulate }),
     toWeight: (dy, x, into, accumulate) => matmul(engine, { a: dy, b: x, c: into }, { m: out, n: width, k: rows, transposeA: true, accumulate }),
   }
 }
 
 /** Over the columns of `batch` matrices, `width` of them each; weight of shape (out, in). */
-export function columnLayer(engine: Engine, weight: Tensor, batch: number, width: number): Layer {
+function columnLayer(engine: Engine, weight: Tensor, batch: number, width: number): Layer {
   const [out, length] = weight.shape
   return {
     forward: (x, y) => matmul(engine, { a: weight, b: x, c: y }, { m: out, n: width, k: length, batch, sharedA: true }),
-    gated: (x, y) => gateUp(engine, { a: weight, b: x, c: y }, { m: out, n: width, k: length, batch, sharedA: true, gated: 'rows' }),
     toInput: (dy, into, accumulate) => matmul(engine, { a: weight, b: dy, c: into }, { m: length, n: width, k: out, transposeA: true, batch, sharedA: true, accumulate }),
     toWeight: (dy, x, into, accumulate) => matmul(engine, { a: dy, b: x, c: into }, { m: out, n: length, k: width, transposeB: true, reduce: batch, accumulate }),
   }

@@ -2,11 +2,7 @@
 import { columnSums } from '../../kernels/column-sums.js'
 import { divideUp } from '../../kernels/kernel.js'
 import { fewGroups, hasFewRows, matmulFew, type MatmulSize, matmulTiled, matmulVec4, MOST_FEW } from '../../kernels/matmul.js'
-import { matmulRegisters, type MatmulTile } from '../../kernels/matmul-registers.js'
-import { matmulSubgroup } from '../../kernels/matmul-subgroup.js'
-import { matmulSubgroupMatrix, type MatrixKind } from '../../kernels/matmul-subgroup-matrix.js'
-import { matmulTexels } from '../../kernels/matmul-texels.js'
-import type { AdapterSummary, Engine } from '../engine.js'
+import type { Engine } from '../engine.js'
 import type { Tensor } from '../tensor.js'
 import type { Family, Variant } from '../variants.js'
 
@@ -16,45 +12,6 @@ export interface MatmulTensors {
   readonly b: Tensor
   readonly c: Tensor
 }
-
-/**
- * Software with subgroups of 8 threads, which is lavapipe: there the kernels with shared loads pay. Subgroups of 4 gained nothing.
- * No browser has such an adapter, so the package for browsers comes without these kernels.
- */
-export function hasDearLoads({ isSoftware, subgroupSize }: AdapterSummary): boolean {
-  return !FOR_BROWSERS && isSoftware && subgroupSize === 8
-}
-
-const subgroup = (tileM: number, tileN: number): Variant<MatmulTensors, MatmulSize> => ({
-  name: `subgroup ${tileM}×${tileN}`,
-  available: hasDearLoads,
-  run: (engine, tensors, size) => engine.run(matmulSubgroup, tensors, { ...size, lanes: engine.adapter.subgroupSize!, tileM, tileN }),
-})
-
-/** Largest number of values that the textures hold where each has a texel of its own. */
-const MOST_VALUES = 2 ** 23
-
-/** Multiply-adds from which on a larger tile repays the half second that its compilation takes longer. */
-const MANY = 5e7
-
-const texels = (rows: number, columns: number): Variant<MatmulTensors, MatmulSize> => ({
-  name: `texels ${rows}×${columns}`,
-  // Tall tiles pay, unless most of the last one stays empty. Small products leave it to a kernel that one compilation makes for all of them.
-  suits: ({ m, n, k, batch = 1, reduce = 1 }) => columns > 32 || (m * n * k * batch * reduce >= 2 ** 20 && rows === (divideUp(m, 24) * 24 < divideUp(m, 32) * 30 ? 24 : 32)),
-  available(adapter, size) {
-    const { m, n, k, batch = 1, reduce = 1, sharedA, halfA, halfB } = size
-    const isMuch = m * n * k * batch * reduce >= MANY && divideUp(m, rows) * rows * divideUp(n, columns) * columns <= 1.15 * m * n
-    return hasDearLoads(adapter) && !halfA && !halfB && (columns === 32 || isMuch) && matmulTexels(size, rows, columns) !== undefined && m * k * (sharedA ? 1 : batch * reduce) <= MOST_VALUES
-  },
-  run: (engine, tensors, size) => engine.run(matmulTexels(size, rows, columns)!, tensors, size),
-})
-
-const registers = (tile: MatmulTile, isSoftware: boolean): Variant<MatmulTensors, MatmulSize> => ({
-  name: `registers ${tile.lanesM * tile.tileM}×${tile.lanesN * tile.tileN}`,
-  // Both run everywhere; the order of the list makes the one for this kind of adapter its default.
-  available: adapter => adapter.isSoftware === isSoftware,
-  run: (engine, tensors, size) => engine.run(matmulRegisters, tensors, { ...size, tile }),
-})
 
 const vec4 = (lanesN: number, lanesM: number, isSoftware: boolean): Variant<MatmulTensors, MatmulSize> => ({
   name: `vec4 ${lanesM * 4}×${lanesN * 4}`,
@@ -78,7 +35,7 @@ const few: Variant<MatmulTensors, MatmulSize> = {
 const LEAST_TERMS = 256
 
 /** A kernel that computes tiles of side × side results, whole or in `splits` ranges of the sum. */
-interface Tiling {
+export interface Tiling {
   name: string
   side: number
   available: Variant<MatmulTensors, MatmulSize>['available']
@@ -93,7 +50,7 @@ function splitsOf(size: MatmulSize, side: number): number {
 }
 
 /** The default on GPUs for products that fill its tiles and that are enough for all of its units. */
-const whole = ({ name, side, available, run }: Tiling): Variant<MatmulTensors, MatmulSize> => ({
+export const whole = ({ name, side, available, run }: Tiling): Variant<MatmulTensors, MatmulSize> => ({
   name: `${name} ${side}×${side}`,
   onlyHardware: true,
   available,
@@ -102,7 +59,7 @@ const whole = ({ name, side, available, run }: Tiling): Variant<MatmulTensors, M
 })
 
 /** The sum cut into ranges that are added in order: for few results of long sums, such as weights' gradients. */
-const split = ({ name, side, available, run }: Tiling): Variant<MatmulTensors, MatmulSize> => ({
+export const split = ({ name, side, available, run }: Tiling): Variant<MatmulTensors, MatmulSize> => ({
   name: `${name} ${side}×${side} split`,
   onlyHardware: true,
   available,
@@ -124,44 +81,9 @@ const tiled = (lanes: number): Tiling => ({
   run: (engine, tensors, size) => engine.run(matmulTiled, tensors, { ...size, tile: { lanesM: lanes, lanesN: lanes, partsM: 2, partsN: 2 } }),
 })
 
-/**
- * The largest kind that these operands can use: of float16 where both are stored so, else of float32, as rounding float32 operands
- * would lose digits.
- */
-function matrixKind({ subgroupMatrices }: AdapterSummary, { halfA, halfB }: MatmulSize, span: number): MatrixKind | undefined {
-  const fits = subgroupMatrices.filter(({ component, m, n, k }) => (component === 'f32' ? span <= 32 : halfA && halfB) && span % m === 0 && span % n === 0 && 16 % k === 0)
-  return fits.sort((a, b) => Number(b.component === 'f16') - Number(a.component === 'f16') || b.m * b.n * b.k - a.m * a.n * a.k)[0]
-}
-
-/** Whether there are subgroup matrices for these operands. */
-export const hasMatrices = (adapter: AdapterSummary, size: MatmulSize) => !FOR_BROWSERS && matrixKind(adapter, size, 32) !== undefined
-
-const matrices = (span: number): Tiling => ({
-  name: 'matrices',
-  side: 2 * span,
-  available: (adapter, size) => matrixKind(adapter, size, span) !== undefined,
-  run: (engine, tensors, size) => engine.run(matmulSubgroupMatrix, tensors, { ...size, span, kind: matrixKind(engine.adapter, size, span)! }),
-})
-
 export const matmulFamily: Family<MatmulTensors, MatmulSize> = {
   name: 'matmul',
-  variants: [
-    few,
-    ...(FOR_BROWSERS ? [] : [split(matrices(32)), whole(matrices(64)), whole(matrices(32))]),
-    split(tiled(8)),
-    whole(tiled(16)),
-    whole(tiled(8)),
-    ...(FOR_BROWSERS ? [] : [texels(48, 64), texels(24, 32), texels(32, 32), subgroup(16, 4), subgroup(8, 4)]),
-    vec4(4, 4, true),
-    vec4(8, 1, true),
-    vec4(16, 8, false),
-    ...(FOR_BROWSERS ? [] : [
-      registers({ lanesN: 8, lanesM: 1, tileM: 8, tileN: 4 }, true),
-      registers({ lanesN: 8, lanesM: 1, tileM: 8, tileN: 8 }, true),
-      registers({ lanesN: 16, lanesM: 4, tileM: 8, tileN: 4 }, false),
-      registers({ lanesN: 16, lanesM: 8, tileM: 4, tileN: 4 }, false),
-    ]),
-  ],
+  variants: [few, split(tiled(8)), whole(tiled(16)), whole(tiled(8)), vec4(4, 4, true), vec4(16, 8, false)],
   classOf: ({ m, n, k, batch = 1, reduce = 1, transposeA, transposeB, halfA, halfB }) => `${halfA || halfB ? `${halfA ? 'f16' : 'f32'}·${halfB ? 'f16' : 'f32'} ` : ''}${transposeA ? 'T' : 'N'}${transposeB ? 'T' : 'N'} ${m}×${n}×${k}${batch > 1 ? ` batch ${batch}` : ''}${reduce > 1 ? ` reduce ${reduce}` : ''}`,
   sample: (engine, { m, n, k, batch = 1, reduce = 1, sharedA, sharedB, halfA, halfB }) => ({
     a: engine.tensor([m * k * (sharedA ? 1 : batch * reduce)], halfA ? 'f16' : 'f32'),

@@ -1,8 +1,8 @@
 // Rotary position embedding of packed [q | k | v] rows, with its derivative.
 import * as kernels from '../../kernels/rope.js'
+import { addTo } from '../accumulate.js'
 import type { Engine } from '../engine.js'
 import type { Tensor } from '../tensor.js'
-import { addTo } from './add.js'
 
 /**
  * Turns queries and keys by their position. In place: what `qkv` held before is gone, so its maker's derivative must not need it

@@ -1,6 +1,6 @@
-// p = exp(score − lse),  ds = p · (d_o · vᵀ − δ) / √HEAD_DIM,  dq = ds · k, as attention_backward_q.wgsl, in the manner of attention_texels.wgsl.
+// p = exp(score − lse),  ds = p · (d_o · vᵀ − δ) / √HEAD_DIM,  dq = ds · k, as attention_backward_q.wgsl, in the manner of attention_textures.wgsl.
 // One subgroup computes 16 queries of a head: four keys a lane for p and ds, then four columns a lane for dq. δ comes from attention_delta.wgsl.
-// Only for adapters with dear loads: not in the package for browsers. In front of it stands attention_texels_backward.wgsl.
+#import attention_textures_backward.shared.wgsl
 @compute @workgroup_size(8)
 fn main(@builtin(workgroup_id) group: vec3u, @builtin(num_workgroups) groups: vec3u, @builtin(subgroup_invocation_id) lane: u32) {
   let tile = group.x + group.y * groups.x;

@@ -1,7 +1,6 @@
 // What mlp_block_columns.wgsl and its derivatives begin with: four inner rows of the layers, and their products with 32 columns of a sequence.
 // A subgroup of 8 lanes is a workgroup; a lane has four columns, side by side, of each position, in registers. More inner rows at once are
 // slower to compile and no faster.
-// Only for adapters with dear loads: not in the package for browsers.
 enable subgroups;
 
 const TEXELS_PER_ROW = 1024;

@@ -1,6 +1,6 @@
 // y = s' / sqrt(mean(s'² over the positions) + EPSILON), s' = s + down · (silu(gate) ⊙ up), [gate | up] = gateUp · s, s = h + injection: a token-mixing block.
 // h is (batch, LENGTH, width). A workgroup owns 32 columns of a sequence; four inner rows at a time, nothing between input and result is stored.
-// Only for adapters with dear loads: not in the package for browsers. In front of it stands mlp_block_columns_operands.wgsl.
+#import mlp_block_columns.shared.wgsl
 struct Parameters { length: u32, width: u32, inner: u32, groups: u32, has_injection: u32 }
 
 const EPSILON = 1e-5;

@@ -1,6 +1,6 @@
 // The weights' derivatives of mlp_block_columns.wgsl from ds, that of s' before the norm; what lies between is computed again.
 // A workgroup owns four inner rows: their rows of gateUp and columns of down, summed over all sequences and columns in registers.
-// Only for adapters with dear loads: not in the package for browsers. In front of it stand mlp_block_columns_operands.wgsl and mlp_block_columns_derivatives.wgsl.
+#import mlp_block_columns_backward.shared.wgsl
 struct Parameters { length: u32, width: u32, inner: u32, tiles: u32, accumulate_gate_up: u32, accumulate_down: u32 }
 
 @group(0) @binding(4) var<storage, read_write> d_gate_up: array<f32>;

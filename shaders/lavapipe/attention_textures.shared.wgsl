@@ -1,6 +1,5 @@
-// What attention by texels and its derivatives begin with: sizes, q, k and v in a texture, loads of four values, as they are or turned by their position.
+// What attention by textures and its derivatives begin with: sizes, q, k and v in a texture, loads of four values, as they are or turned by their position.
 // With ROPE the halves x₁, x₂ of q and k are turned as in rope.wgsl; HEAD_DIM is then 8, 16, 32 or 64.
-// Only for adapters with dear loads: not in the package for browsers.
 enable subgroups;
 
 struct Parameters { length: u32, heads: u32, tiles: u32, groups: u32, columns: u32 }

@@ -1,5 +1,5 @@
-// What the derivatives of attention by texels begin with, behind attention_texels_loads.wgsl: operands, loads of d_o, and the store of four values.
-// Only for adapters with dear loads: not in the package for browsers.
+// What the derivatives of attention by textures begin with: operands, loads of d_o, and the store of four values.
+#import attention_textures.shared.wgsl
 @group(0) @binding(2) var<storage, read> lse: array<f32>;
 @group(0) @binding(3) var<storage, read> delta: array<f32>;
 @group(0) @binding(4) var d_o: texture_storage_2d<rgba32float, read>;

@@ -1,5 +1,5 @@
 // What the derivatives of mlp_block_columns.wgsl begin with after that: the gradient of what goes into down, four inner rows of it.
-// Only for adapters with dear loads: not in the package for browsers. In front of it stands mlp_block_columns_operands.wgsl.
+#import mlp_block_columns.shared.wgsl
 @group(0) @binding(0) var s: texture_storage_2d<rgba32float, read>;
 @group(0) @binding(1) var ds: texture_storage_2d<rgba32float, read>;
 

@@ -1,7 +1,6 @@
 // As matmul_subgroup.wgsl, with operands in textures: a texel brings four values a lane for little more than one from a buffer.
 // A subgroup of 8 lanes is a workgroup and owns 8 · GROUPS rows × 32 · SETS columns. A round takes four k: the lanes load 8 rows × 4 k of a
 // and 4 k × 32 columns of b at a time, and subgroupShuffle hands the values round. Of 32 columns a lane has four, side by side.
-// Only for adapters with dear loads: not in the package for browsers.
 enable subgroups;
 
 struct Parameters {

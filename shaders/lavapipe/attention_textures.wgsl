@@ -1,7 +1,7 @@
-// As attention.wgsl, for adapters where a load costs far more than arithmetic; the idea is that of matmul_texels.wgsl.
+// As attention.wgsl, for lavapipe, where a load costs far more than arithmetic; the idea is that of matmul_textures.wgsl.
 // One subgroup of 8 lanes is a workgroup and computes 16 queries of a head, 32 keys at a time: scores with four keys a lane,
 // then o += weights · v with four columns a lane, the weights handed round by subgroupShuffle.
-// Only for adapters with dear loads: not in the package for browsers. In front of it stands attention_texels_loads.wgsl.
+#import attention_textures.shared.wgsl
 @group(0) @binding(2) var<storage, read_write> o: array<f32>;
 @group(0) @binding(3) var<storage, read_write> lse: array<f32>;
 @group(0) @binding(4) var<uniform> p: Parameters;

@@ -1,7 +1,6 @@
 // y = s' / sqrt(mean(s'²) + EPSILON), s' = s + down(silu(gate) ⊙ up), [gate | up] = gateUp(s): a block over the last axis.
-// s is (rows, 32 · SETS). For adapters with dear loads: a subgroup of 8 lanes is a workgroup and owns ROWS rows; 32 inner values at a time
+// s is (rows, 32 · SETS). A subgroup of 8 lanes is a workgroup and owns ROWS rows; 32 inner values at a time
 // of all of them, four side by side a lane, and what lies between input and result is stored only where p.keeps.
-// Only for adapters with dear loads: not in the package for browsers.
 enable subgroups;
 
 struct Parameters { rows: u32, inner: u32, groups: u32, keeps: u32 }

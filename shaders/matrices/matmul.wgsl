@@ -1,7 +1,11 @@
 // As matmul_tiled.wgsl, the products by subgroup matrices (tensor cores): of four subgroups of 32 threads each owns SPAN × SPAN of the results
 // as matrices of SIZE_M × SIZE_N; operands are rounded to Element, sums are f32. Results go through workgroup memory, where edges are cut off.
 // Needs subgroups of exactly 32 threads: with others the results are silently wrong.
-// Browsers have subgroup matrices only behind a flag: not in the package for browsers.
+enable f16;
+enable subgroups;
+enable subgroup_size_control;
+enable chromium_experimental_subgroup_matrix;
+#import ../matmul_tiled.shared.wgsl
 const SPAN = 32;
 const DEPTH = 32;
 const SIZE_M = 16;

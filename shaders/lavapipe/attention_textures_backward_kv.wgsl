@@ -1,6 +1,6 @@
-// dv = Σ_query p · d_o,  dk = Σ_query ds · q, as attention_backward_kv.wgsl, in the manner of attention_texels.wgsl.
+// dv = Σ_query p · d_o,  dk = Σ_query ds · q, as attention_backward_kv.wgsl, in the manner of attention_textures.wgsl.
 // One subgroup computes 16 keys of a head: four queries a lane for p and ds, then four columns a lane for dk and dv.
-// Only for adapters with dear loads: not in the package for browsers. In front of it stands attention_texels_backward.wgsl.
+#import attention_textures_backward.shared.wgsl
 @compute @workgroup_size(8)
 fn main(@builtin(workgroup_id) group: vec3u, @builtin(num_workgroups) groups: vec3u, @builtin(subgroup_invocation_id) lane: u32) {
   let tile = group.x + group.y * groups.x;

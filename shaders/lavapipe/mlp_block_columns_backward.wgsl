@@ -1,5 +1,5 @@
 // The derivative of mlp_block_columns.wgsl up to its input: ds = d s' on the direct way, plus the way through the layers, which are computed again.
-// Only for adapters with dear loads: not in the package for browsers. In front of it stand mlp_block_columns_operands.wgsl and mlp_block_columns_derivatives.wgsl.
+#import mlp_block_columns_backward.shared.wgsl
 struct Parameters { length: u32, width: u32, inner: u32, groups: u32, accumulate: u32 }
 
 @group(0) @binding(4) var<storage, read_write> d_s: array<f32>;

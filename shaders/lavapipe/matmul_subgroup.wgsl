@@ -1,8 +1,7 @@
-// As matmul.wgsl, for adapters where a load costs far more than arithmetic (software ones): one subgroup is a workgroup.
+// c[m, n] = Σ_k a(m, k) · b(k, n) as matmul_vec4.wgsl, for lavapipe, where a load costs far more than arithmetic: one subgroup is a workgroup.
 // Each of its LANES threads loads another row of a; subgroupShuffle hands every row to all of them. So a step of k takes
 // TILE_M / LANES + TILE_N loads for TILE_M · TILE_N multiply-adds, instead of TILE_M + TILE_N.
 // The workgroup must be exactly one subgroup: only for adapters whose subgroups all have LANES threads.
-// Only for adapters with dear loads: not in the package for browsers.
 enable subgroups;
 
 struct Parameters {

@@ -1,4 +1,5 @@
-// What the derivatives of attention in tiles begin with, behind attention_tiles.wgsl: operands and stores.
+// What the derivatives of attention in tiles begin with: operands and stores.
+#import attention_tiled.shared.wgsl
 @group(0) @binding(2) var<storage, read> lse: array<f32>;
 @group(0) @binding(3) var<storage, read> delta: array<f32>;
 @group(0) @binding(4) var<storage, read> d_o: array<vec4f>;

@@ -1,0 +1,74 @@
+// silu(gate) ⊙ up with [gate | up] = W · x: a layer and its activation, in one product where nothing needs gate and up afterwards.
+import { type Gated, type MatmulSize, matmulTiled, MOST_FEW } from '../../kernels/matmul.js'
+import { swiglu as swigluKernel } from '../../kernels/swiglu.js'
+import type { Engine } from '../engine.js'
+import type { Tensor } from '../tensor.js'
+import type { Family, Variant } from '../variants.js'
+import { linear, mix } from './linear.js'
+import { BUSY, matmul, matmulFamily, type MatmulTensors } from './matmul.js'
+import { swiglu } from './swiglu.js'
+
+export interface GatedSize extends MatmulSize {
+  gated: Gated
+}
+
+const inSize = ({ m, n, batch = 1 }: MatmulSize) => m * n * batch
+
+const tiled = (lanes: number): Variant<MatmulTensors, GatedSize> => ({
+  name: `tiled ${lanes * 8}×${lanes * 8}`,
+  onlyHardware: true,
+  available: () => true,
+  // As of the product alone: whole tiles, and enough of them; few rows have a kernel of their own.
+  suits: size => (lanes === 8 && size.m > MOST_FEW) || (size.m > 64 && size.n > 64 && inSize(size) >= BUSY * 128 ** 2),
+  run: (engine, tensors, size) => engine.run(matmulTiled, tensors, { ...size, tile: { lanesM: lanes, lanesN: lanes, partsM: 2, partsN: 2 }, splits: 1 }),
+})
+
+const composed: Variant<MatmulTensors, GatedSize> = {
+  name: 'composed',
+  available: () => true,
+  run(engine, { a, b, c }, { gated, ...size }) {
+    const both = engine.tensor([inSize(size)], c.dtype)
+    matmul(engine, { a, b, c: both }, size)
+    const { m, n, batch = 1 } = size
+    engine.run(swigluKernel, { x: both, y: c }, gated === 'columns' ? { rows: batch * m, inner: n / 2 } : { rows: batch, inner: (m / 2) * n })
+    engine.release(both)
+  },
+}
+
+/** a, b as for the product, c of half its size; the size is that of the product. Not recorded. */
+export const gatedFamily: Family<MatmulTensors, GatedSize> = {
+  name: 'gated',
+  variants: [tiled(16), tiled(8), composed],
+  classOf: size => `${size.gated} ${matmulFamily.classOf(size)}`,
+  sample(engine, size) {
+    const { a, b } = matmulFamily.sample(engine, size)
+    return { a, b, c: engine.tensor([inSize(size) / 2], size.halfA || size.halfB ? 'f16' : 'f32') }
+  },
+}
+
+/**
+ * `silu(gate) ⊙ up`, where gate and up are the two halves of `x · Wᵀ` over the last axis, or of `W · x[b]` over the next-to-last one.
+ * While gradients are recorded it is a layer and `swiglu`, as the derivative needs gate and up.
+ * @param x shape (…, in), or (batch, in, width) with axis −2
+ * @param weight shape (2 · out, in); the gate is the first half
+ * @returns shape (…, out), or (batch, out, width)
+ */
+export function gated(engine: Engine, x: Tensor, weight: Tensor, axis: -1 | -2 = -1): Tensor {
+  const [both, width] = weight.shape
+  if (weight.shape.length !== 2 || both % 2 || x.shape.at(axis) !== width || (axis === -2 && x.shape.length !== 3)) {
+    throw new Error(`gated: x of shape [${x.shape}] does not fit a weight of shape [${weight.shape}] over axis ${axis}, expected (2 · out, in) and (…, in), or (batch, in, width) with axis −2`)
+  }
+  if (engine.isRecording) return swiglu(engine, (axis === -1 ? linear : mix)(engine, x, weight), axis)
+  const shape = [...x.shape]
+  shape[shape.length + axis] = both / 2
+  const c = engine.tensor(shape, x.dtype)
+  const [halfX, halfW] = [x.dtype === 'f16', weight.dtype === 'f16']
+  if (axis === -1) {
+    const size: GatedSize = { m: x.size / width, n: both, k: width, transposeB: true, gated: 'columns', halfA: halfX, halfB: halfW }
+    engine.variants.pick(gatedFamily, size).run(engine, { a: x, b: weight, c }, size)
+  } else {
+    const size: GatedSize = { m: both, n: x.shape[2], k: width, batch: x.shape[0], sharedA: true, gated: 'rows', halfA: halfW, halfB: halfX }
+    engine.variants.pick(gatedFamily, size).run(engine, { a: weight, b: x, c }, size)
+  }
+  return c
+}

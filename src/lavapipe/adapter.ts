@@ -1,0 +1,5 @@
+// How lavapipe, Mesa's software driver for Vulkan, is recognised.
+import type { AdapterSummary } from '../engine/engine.js'
+
+/** A software adapter with subgroups of 8 threads. SwiftShader has 4. */
+export const isLavapipe = ({ isSoftware, subgroupSize }: AdapterSummary): boolean => isSoftware && subgroupSize === 8

@@ -1,0 +1,15 @@
+// What is fast on lavapipe, Mesa's software driver: kernels through textures and subgroups of 8 threads. The engine does not know it.
+import { attentionFamily } from '../engine/ops/attention.js'
+import { matmulFamily } from '../engine/ops/matmul.js'
+import { mlpBlockFamily } from '../engine/ops/mlp-block.js'
+import { offer } from '../engine/variants.js'
+import { attentionTextures } from './attention.js'
+import { matmulSubgroup, matmulTextures } from './matmul.js'
+import { mlpBlockTextures } from './mlp-block.js'
+
+/** From now on every engine on lavapipe uses these kernels. Calling it again changes nothing. */
+export function offerLavapipe(): void {
+  offer(matmulFamily, matmulTextures(48, 64), matmulTextures(24, 32), matmulTextures(32, 32), matmulSubgroup)
+  offer(attentionFamily, attentionTextures)
+  offer(mlpBlockFamily, mlpBlockTextures)
+}

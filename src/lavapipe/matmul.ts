@@ -1,0 +1,86 @@
+// Matrix products on lavapipe: one subgroup of 8 threads is a workgroup and shares its loads.
+import subgroupSource from '../../shaders/lavapipe/matmul_subgroup.wgsl'
+import texturesSource from '../../shaders/lavapipe/matmul_textures.wgsl'
+import type { MatmulTensors } from '../engine/ops/matmul.js'
+import type { Variant } from '../engine/variants.js'
+import { defineKernel, divideUp, fill, type Kernel } from '../kernels/kernel.js'
+import { bindings, type MatmulSize, parameters, tiles } from '../kernels/matmul.js'
+import { isLavapipe } from './adapter.js'
+import { runByTextures, TEXELS, TEXELS_PER_ROW, VALUES } from './textures.js'
+
+/** Threads of a subgroup, and the tile of one. */
+const LANES = 8
+const TILE_M = 16
+const TILE_N = 4
+
+const subgroupKernel = defineKernel<MatmulSize>({
+  name: 'matmul_subgroup',
+  source: () => fill(subgroupSource, { LANES, TILE_M, TILE_N }),
+  bindings,
+  parameters,
+  constants: () => ({}),
+  workgroups: size => tiles(size, TILE_M, LANES * TILE_N),
+})
+
+export const matmulSubgroup: Variant<MatmulTensors, MatmulSize> = {
+  name: 'subgroup 16×4',
+  available: isLavapipe,
+  run: (engine, tensors, size) => engine.run(subgroupKernel, tensors, size),
+}
+
+/** How the values of an operand lie in texels: four of k, four rows of a or columns of b, or each in one of its own. */
+const FORMS = { k: 0, side: 1, values: 2 } as const
+
+const textureKernels = new Map<string, Kernel<MatmulSize>>()
+
+/**
+ * Operands in textures, tiles of `rows` × `columns`, multiples of 8 and 32.
+ * @returns undefined where b's rows do not divide into texels
+ */
+export function textureKernel({ transposeA = false, transposeB = false, m, n, k }: MatmulSize, rows: number, columns: number): Kernel<MatmulSize> | undefined {
+  if ((transposeB ? k : n) % 4) return undefined
+  const a = (transposeA ? m : k) % 4 ? 'values' : transposeA ? 'side' : 'k'
+  const b = transposeB ? 'k' : 'side'
+  const name = `matmul_textures ${a} ${b} ${rows}×${columns}`
+  let kernel = textureKernels.get(name)
+  if (!kernel) {
+    const access = a === 'values' ? VALUES : TEXELS
+    const TextureA = `texture_storage_2d<${access.storageTexture.format}, read>`
+    kernel = defineKernel<MatmulSize>({
+      name,
+      source: () => fill(texturesSource, { TEXELS_PER_ROW, GROUPS: rows / 8, SETS: columns / 32, FORM_A: FORMS[a], FORM_B: FORMS[b], TextureA }),
+      bindings: { a: access, b: TEXELS, c: 'write' },
+      parameters,
+      constants: () => ({}),
+      workgroups: size => tiles(size, rows, columns),
+    })
+    textureKernels.set(name, kernel)
+  }
+  return kernel
+}
+
+/** Largest number of values that the textures hold where each has a texel of its own. */
+const MOST_VALUES = 2 ** 23
+
+/** Multiply-adds from which on a larger tile repays the half second that its compilation takes longer. */
+const LARGE = 5e7
+
+/** Below so many multiply-adds the kernel that one compilation makes for all products is left to them. */
+const SMALL = 2 ** 20
+
+export const matmulTextures = (rows: number, columns: number): Variant<MatmulTensors, MatmulSize> => ({
+  name: `textures ${rows}×${columns}`,
+  // Tall tiles pay, unless most of the last one stays empty.
+  suits({ m, n, k, batch = 1, reduce = 1 }) {
+    const tall = divideUp(m, 24) * 24 < divideUp(m, 32) * 30 ? 24 : 32
+    return columns > 32 || (m * n * k * batch * reduce >= SMALL && rows === tall)
+  },
+  available(adapter, size) {
+    const { m, n, k, batch = 1, reduce = 1, sharedA, halfA, halfB } = size
+    const isFull = divideUp(m, rows) * rows * divideUp(n, columns) * columns <= 1.15 * m * n
+    const isLarge = m * n * k * batch * reduce >= LARGE && isFull
+    const fits = m * k * (sharedA ? 1 : batch * reduce) <= MOST_VALUES
+    return isLavapipe(adapter) && !halfA && !halfB && (columns === 32 || isLarge) && fits && textureKernel(size, rows, columns) !== undefined
+  },
+  run: (engine, tensors, size) => runByTextures(engine, textureKernel(size, rows, columns)!, tensors, size),
+})

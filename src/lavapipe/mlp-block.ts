@@ -1,0 +1,157 @@
+// A whole SwiGLU block with residual and norm in one dispatch on lavapipe, over the last axis or over the one before it, with its derivative.
+import columns from '../../shaders/lavapipe/mlp_block_columns.wgsl'
+import columnsBackward from '../../shaders/lavapipe/mlp_block_columns_backward.wgsl'
+import columnsBackwardWeights from '../../shaders/lavapipe/mlp_block_columns_backward_weights.wgsl'
+import rows from '../../shaders/lavapipe/mlp_block_rows.wgsl'
+import { addTo } from '../engine/accumulate.js'
+import type { Engine } from '../engine/engine.js'
+import { add } from '../engine/ops/add.js'
+import { rowLayer } from '../engine/ops/linear.js'
+import type { BlockTensors, MlpBlockSize } from '../engine/ops/mlp-block.js'
+import type { Backward, Gradient } from '../engine/tape.js'
+import type { Tensor } from '../engine/tensor.js'
+import type { Variant } from '../engine/variants.js'
+import { defineKernel, divideUp, fill, grid } from '../kernels/kernel.js'
+import { rmsnormBackward, rowLanes } from '../kernels/rmsnorm.js'
+import { swigluBackward } from '../kernels/swiglu.js'
+import { isLavapipe } from './adapter.js'
+import { runByTextures, TEXELS, TEXELS_PER_ROW } from './textures.js'
+
+const lengthLines = ({ length }: MlpBlockSize) => ({ TEXELS_PER_ROW, LENGTH: length, PARTS: divideUp(length, 8) })
+const tiles = ({ batch, width }: MlpBlockSize) => (batch * width) / 32
+
+/** Rows that a subgroup owns. */
+const ROWS = 16
+
+const rowTiles = (size: MlpBlockSize) => divideUp(size.batch * size.length, ROWS)
+
+/** Over the positions, in registers: up to 24 of them, and columns in 32s. */
+const columnsKernel = defineKernel<MlpBlockSize>({
+  name: 'mlp_block_columns',
+  source: size => fill(columns, { EPSILON: size.epsilon, ...lengthLines(size) }),
+  bindings: { h: TEXELS, injection: TEXELS, gateUp: TEXELS, down: TEXELS, y: 'write', scale: 'write' },
+  parameters: size => ({ length: size.length, width: size.width, inner: size.inner, groups: tiles(size), has_injection: Number(size.hasInjection) }),
+  constants: () => ({}),
+  workgroups: size => grid(tiles(size)),
+})
+
+/** From ds, the gradient before the norm, that of s: both ways together. */
+const columnsBackwardKernel = defineKernel<MlpBlockSize & { accumulate: boolean }>({
+  name: 'mlp_block_columns_backward',
+  source: size => fill(columnsBackward, lengthLines(size)),
+  bindings: { s: TEXELS, ds: TEXELS, gateUp: TEXELS, down: TEXELS, dS: 'write' },
+  parameters: size => ({ length: size.length, width: size.width, inner: size.inner, groups: tiles(size), accumulate: Number(size.accumulate) }),
+  constants: () => ({}),
+  workgroups: size => grid(tiles(size)),
+})
+
+const columnsBackwardWeightsKernel = defineKernel<MlpBlockSize & { accumulateGateUp: boolean; accumulateDown: boolean }>({
+  name: 'mlp_block_columns_backward_weights',
+  source: size => fill(columnsBackwardWeights, lengthLines(size)),
+  bindings: { s: TEXELS, ds: TEXELS, gateUp: TEXELS, down: TEXELS, dGateUp: 'write', dDown: 'write' },
+  parameters: size => ({
+    length: size.length, width: size.width, inner: size.inner, tiles: tiles(size),
+    accumulate_gate_up: Number(size.accumulateGateUp), accumulate_down: Number(size.accumulateDown),
+  }),
+  constants: () => ({}),
+  workgroups: size => grid(size.inner / 4),
+})
+
+/** Over the last axis: of 32, 64, 96 or 128 columns. It leaves [gate | up] and silu(gate) · up where the size is recorded. */
+const rowsKernel = defineKernel<MlpBlockSize>({
+  name: 'mlp_block_rows',
+  source: size => fill(rows, { TEXELS_PER_ROW, EPSILON: size.epsilon, ROWS, GROUPS: ROWS / 8, SETS: size.width / 32 }),
+  bindings: { h: TEXELS, gateUp: TEXELS, down: TEXELS, y: 'write', scale: 'write', gatesUps: 'write', activated: 'write' },
+  parameters: size => ({ rows: size.batch * size.length, inner: size.inner, groups: rowTiles(size), keeps: Number(size.recorded) }),
+  constants: () => ({}),
+  workgroups: size => grid(rowTiles(size)),
+})
+
+/** Whether a kernel computes this size in one dispatch. */
+function fits({ axis, length, width, inner }: MlpBlockSize): boolean {
+  if (width % 32) return false
+  return axis === -2 ? length <= 24 && inner % 4 === 0 : width <= 128 && inner % 32 === 0
+}
+
+export const mlpBlockTextures: Variant<BlockTensors, MlpBlockSize, Tensor> = {
+  name: 'textures',
+  available: (adapter, size) => !size.half && isLavapipe(adapter) && fits(size),
+  run: (engine, tensors, size) => (size.axis === -2 ? runColumns : runRows)(engine, tensors, size),
+}
+
+/** The gradient of s on the direct way, through the norm. */
+function throughNorm(engine: Engine, { y, scale, dy }: Record<'y' | 'scale' | 'dy', Tensor>, { batch, length, width, axis }: MlpBlockSize): Tensor {
+  const ds = engine.tensor(y.shape)
+  const [over, inner] = axis === -1 ? [width, 1] : [length, width]
+  const norm = { rows: (batch * length * width) / over, width: over, inner }
+  engine.run(rmsnormBackward, { y, scale, dy, ds }, { ...norm, lanes: rowLanes(norm, true) })
+  return ds
+}
+
+/** Over the positions. The derivative computes again what lies between. */
+function runColumns(engine: Engine, { h, injection, gateUp, down, into }: BlockTensors, size: MlpBlockSize): Tensor {
+  const { batch, width, recorded } = size
+  const isAdded = injection !== undefined && recorded
+  const s = isAdded ? add(engine, h, injection) : h
+  const y = into ?? engine.tensor(h.shape)
+  const scale = engine.tensor([batch * width])
+  const hasInjection = injection !== undefined && !isAdded
+  runByTextures(engine, columnsKernel, { h: s, injection: injection ?? down, gateUp, down, y, scale }, { ...size, hasInjection })
+  if (!recorded) engine.release(scale)
+  return engine.record(y, [gateUp, down, s], recomputing(engine, { s, y, scale, gateUp, down }, size))
+}
+
+/** Gradients of gateUp, down and s by the kernels that compute again what lies between. */
+function recomputing(engine: Engine, { s, y, scale, gateUp, down }: Record<'s' | 'y' | 'scale' | 'gateUp' | 'down', Tensor>, size: MlpBlockSize): Backward {
+  return (dy, wanted) => {
+    const ds = throughNorm(engine, { y, scale, dy }, size)
+    const places: [into: Tensor, accumulate: boolean][] = []
+    // One kernel gives the gradients of both weights: it runs when both places are known.
+    const toWeight = (index: number): Gradient => (into, accumulate) => {
+      places[index] = [into, accumulate]
+      const other = 1 - index
+      if (wanted[other] && !places[other]) return
+      const [[dGateUp, accumulateGateUp], [dDown, accumulateDown]] = [gateUp, down].map(({ shape }, i) => places[i] ?? [engine.tensor(shape), false])
+      runByTextures(engine, columnsBackwardWeightsKernel, { s, ds, gateUp, down, dGateUp, dDown }, { ...size, accumulateGateUp, accumulateDown })
+    }
+    return [
+      toWeight(0),
+      toWeight(1),
+      (into, accumulate) => {
+        runByTextures(engine, columnsBackwardKernel, { s, ds, gateUp, down, dS: into }, { ...size, accumulate })
+        engine.release(ds)
+      },
+    ]
+  }
+}
+
+/** Over the last axis. What lies between is kept for the derivative. */
+function runRows(engine: Engine, { h, injection, gateUp, down, into }: BlockTensors, size: MlpBlockSize): Tensor {
+  const { batch, length, inner, recorded } = size
+  const s = injection ? add(engine, h, injection) : h
+  const y = into ?? engine.tensor(h.shape)
+  const scale = engine.tensor([batch * length])
+  const gatesUps = engine.tensor(recorded ? [batch, length, 2 * inner] : [1])
+  const activated = engine.tensor(recorded ? [batch, length, inner] : [1])
+  runByTextures(engine, rowsKernel, { h: s, gateUp, down, y, scale, gatesUps, activated }, size)
+  if (!recorded) engine.release(scale, gatesUps, activated, ...(injection ? [s] : []))
+  return engine.record(y, [gateUp, down, s], dy => {
+    const ds = throughNorm(engine, { y, scale, dy }, size)
+    const [toGateUp, toDown] = [gateUp, down].map(weight => rowLayer(engine, weight, batch * length))
+    const dActivated = engine.tensor(activated.shape)
+    const dGatesUps = engine.tensor(gatesUps.shape)
+    toDown.toInput(ds, dActivated, false)
+    engine.run(swigluBackward, { x: gatesUps, dy: dActivated, dx: dGatesUps }, { rows: batch * length, inner })
+    engine.release(dActivated)
+    return [
+      (into, accumulate) => toGateUp.toWeight(dGatesUps, s, into, accumulate),
+      (into, accumulate) => toDown.toWeight(ds, activated, into, accumulate),
+      (into, accumulate) => {
+        if (accumulate) addTo(engine, into, ds, true)
+        else engine.copy(ds, into)
+        toGateUp.toInput(dGatesUps, into, true)
+        engine.release(ds, dGatesUps)
+      },
+    ]
+  })
+}

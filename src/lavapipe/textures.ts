@@ -1,0 +1,82 @@
+// Scratch textures through which kernels read tensors: on lavapipe a texel of four values costs little more than one value of a buffer.
+import type { Engine } from '../engine/engine.js'
+import type { Resource, Tensor } from '../engine/tensor.js'
+import type { Access, Kernel } from '../kernels/kernel.js'
+
+/** Texels of a row of such a texture; shaders have a line for it. */
+export const TEXELS_PER_ROW = 1024
+
+/** Binds a copy of a tensor's f32 values, one after the other, four to a texel. It is read-only. */
+export const TEXELS = { storageTexture: { format: 'rgba32float', access: 'read-only' } } as const satisfies Access
+
+/** The same with one value to a texel. */
+export const VALUES = { storageTexture: { format: 'r32float', access: 'read-only' } } as const satisfies Access
+
+const LAYOUTS = [TEXELS, VALUES] as const
+
+type Layout = (typeof LAYOUTS)[number]
+
+const valuesOf = (layout: Layout) => (layout === TEXELS ? 4 : 1)
+
+/** GPUTextureUsage bits; the global constants exist in browsers only. */
+const TextureUsage = { COPY_DST: 0x2, STORAGE_BINDING: 0x8 } as const
+
+interface Scratch extends Resource {
+  readonly texture: GPUTexture
+}
+
+/** A texture for each name of a binding and each power of two of rows: none is ever replaced, so bind groups stay good. */
+const scratches = new WeakMap<Engine, Map<string, Scratch>>()
+
+/** A texture for a tensor of `size` values under this name. It holds what its last user left. */
+function scratchFor({ device, stats }: Engine, made: Map<string, Scratch>, name: string, layout: Layout, size: number): Scratch {
+  const values = valuesOf(layout)
+  const rows = 2 ** Math.ceil(Math.log2(Math.ceil(size / values / TEXELS_PER_ROW)))
+  const { format } = layout.storageTexture
+  const key = `${name} ${format} ${rows}`
+  const found = made.get(key)
+  if (found) return found
+  const most = device.limits.maxTextureDimension2D
+  if (rows > most) throw new Error(`${name}: ${size} values do not fit a texture of this adapter, which has ${most} rows`)
+  const usage = TextureUsage.COPY_DST | TextureUsage.STORAGE_BINDING
+  const texture = device.createTexture({ label: name, size: [TEXELS_PER_ROW, rows], format, usage })
+  const scratch: Scratch = { id: made.size + 1, texture, resource: texture.createView() }
+  stats.buffers++
+  stats.bytes += TEXELS_PER_ROW * rows * values * 4
+  made.set(key, scratch)
+  return scratch
+}
+
+/**
+ * Records one dispatch of a kernel that reads textures: tensors are copied into them first.
+ * A last texel may reach into the padding behind the tensor.
+ */
+export function runByTextures<Size>(engine: Engine, kernel: Kernel<Size>, tensors: Readonly<Record<string, Tensor>>, size: Size): void {
+  let made = scratches.get(engine)
+  if (!made) scratches.set(engine, (made = new Map()))
+  const bound: Record<string, Tensor | Resource> = { ...tensors }
+  for (const [name, access] of Object.entries(kernel.bindings)) {
+    const layout = LAYOUTS.find(layout => layout === access)
+    if (!layout) continue
+    const tensor = tensors[name]
+    const scratch = scratchFor(engine, made, name, layout, tensor.size)
+    const { buffer } = tensor.storage
+    for (const { offset, row, width, height } of pieces(tensor.size, valuesOf(layout))) {
+      const from = { buffer, offset: tensor.offset + offset, ...(height > 1 && { bytesPerRow: width * valuesOf(layout) * 4 }) }
+      engine.encode(encoder => encoder.copyBufferToTexture(from, { texture: scratch.texture, origin: [0, row] }, [width, height]))
+    }
+    bound[name] = scratch
+  }
+  engine.run(kernel, bound, size)
+}
+
+/** The pieces in which a tensor lies in a texture: whole rows, then the rest of one. Offsets in bytes, sizes in texels. */
+function pieces(size: number, values: number): { offset: number; row: number; width: number; height: number }[] {
+  const texels = Math.ceil(size / values)
+  const rows = Math.floor(texels / TEXELS_PER_ROW)
+  const rest = texels % TEXELS_PER_ROW
+  return [
+    ...(rows ? [{ offset: 0, row: 0, width: TEXELS_PER_ROW, height: rows }] : []),
+    ...(rest ? [{ offset: rows * TEXELS_PER_ROW * values * 4, row: rows, width: rest, height: 1 }] : []),
+  ]
+}
