@@ -1,0 +1,71 @@
+// The kernels of products by subgroup matrices.
+import narrow from '../../shaders/matrices/matmul_narrow.wgsl'
+import wide from '../../shaders/matrices/matmul_wide.wgsl'
+import padding from '../../shaders/matrices/pad_rows.wgsl'
+import type { MatrixKind } from '../engine/device.js'
+import { defineKernel, divideUp, fill, grid } from '../kernels/kernel.js'
+import { bindings, type Gated, type MatmulSize } from '../kernels/matmul.js'
+
+/** Sizes are those of the product; with `gated` c is half of it. */
+export interface MatrixProduct extends MatmulSize {
+  kind: MatrixKind
+  /** Rows and columns of results that each of the four subgroups has: 32 or 64; tiles are twice as high and wide. */
+  span: number
+  /** Ranges that the sum is cut into; with more than one c is (splits, batch, m, n). */
+  splits: number
+  gated?: Gated
+}
+
+/** Length of a row in memory, padded to a multiple of 8. */
+export const padded = (length: number) => divideUp(length, 8) * 8
+
+/** Half as much of k at a time where the last one would be half empty, as of 97 = 6 · 16 + 1; every thread loads something. */
+const depthOf = ({ k, span }: MatrixProduct) => (span < 32 || k > 128 || divideUp(k, 16) % 2 === 0 ? 32 : 16)
+
+/** Rows and columns of c. */
+const sidesOf = ({ m, n, gated }: MatrixProduct) => [gated === 'rows' ? m / 2 : m, gated === 'columns' ? n / 2 : n]
+
+/** Texts by how a, b and c lie in memory: WGSL takes no name for the order of a load. */
+const texts: string[] = []
+
+function textOf(aByK: boolean, bByK: boolean, isWide: boolean): string {
+  return (texts[Number(aByK) + 2 * Number(bByK) + 4 * Number(isWide)] ??= (isWide ? wide : narrow)
+    .replace(/(<Left, ?)row/, aByK ? '$1col' : '$1row').replace(/(<Right, ?)row/, bByK ? '$1row' : '$1col'))
+}
+
+/** See the shader. Operands are float16 with rows padded to multiples of 8. */
+export const matmulMatrix = defineKernel<MatrixProduct>({
+  name: 'matmul_matrix',
+  source(size) {
+    const { k, transposeA = false, transposeB = false, kind, span, gated } = size
+    const depth = depthOf(size)
+    const [countM, countN, parts] = [span / kind.m, span / kind.n, gated === 'rows' ? 2 : 1]
+    return fill(textOf(transposeA, !transposeB, sidesOf(size)[1] % 4 === 0), {
+      SPAN: span, DEPTH: depth, SIZE_M: kind.m, SIZE_N: kind.n, SIZE_K: kind.k,
+      A_BY_K: transposeA, B_BY_K: !transposeB, EDGE_K: k % depth !== 0, GATED: gated === 'columns' ? 1 : gated === 'rows' ? 2 : 0,
+      COUNT_M: countM, COUNT_N: countN, COUNT_K: depth / kind.k, LOADS: (span * depth) / 512,
+      PART_M: countM / parts, PART_N: countN / parts, STORES: divideUp(kind.m * span, gated ? 256 : 128),
+    })
+  },
+  bindings,
+  parameters({ m, n, k, batch = 1, reduce = 1, splits, accumulate = false, transposeA, transposeB, sharedA, sharedB }) {
+    const [rowA, rowB] = [padded(transposeA ? m : k) / 8, padded(transposeB ? k : n) / 8]
+    return {
+      m, n, k, batch, reduce, splits, accumulate: Number(accumulate),
+      row_a: rowA, stride_a: sharedA ? 0 : (transposeA ? k : m) * rowA, row_b: rowB, stride_b: sharedB ? 0 : (transposeB ? n : k) * rowB,
+    }
+  },
+  constants: () => ({}),
+  workgroups: ({ m, n, batch = 1, splits, span }) => grid(divideUp(m, 2 * span) * divideUp(n, 2 * span) * batch * splits),
+})
+
+const THREADS = 64
+
+/** y = x with rows of `length` padded by zeros to a multiple of 8; both float16. */
+export const padRows = defineKernel<{ rows: number; length: number }>({
+  name: 'pad_rows',
+  source: padding,
+  bindings: { x: 'read', y: 'write' },
+  constants: ({ rows, length }) => ({ THREADS, COUNT: (rows * padded(length)) / 2, LENGTH: length, PADDED: padded(length) }),
+  workgroups: ({ rows, length }) => grid(divideUp((rows * padded(length)) / 2, THREADS)),
+})
