@@ -28,25 +28,31 @@ const sidesOf = ({ m, n, gated }: MatrixProduct) => [gated === 'rows' ? m / 2 : 
 /** Texts by how a, b and c lie in memory: WGSL takes no name for the order of a load. */
 const texts: string[] = []
 
-function textOf(aByK: boolean, bByK: boolean, isWide: boolean): string {
-  return (texts[Number(aByK) + 2 * Number(bByK) + 4 * Number(isWide)] ??= (isWide ? wide : narrow)
-    .replace(/(<Left, ?)row/, aByK ? '$1col' : '$1row').replace(/(<Right, ?)row/, bByK ? '$1row' : '$1col'))
+/** The shader for this size, its lines as in the file. */
+export function textOf(size: MatrixProduct): string {
+  const { transposeA: aByK, transposeB: bByColumn } = size
+  const isWide = sidesOf(size)[1] % 4 === 0
+  return (texts[Number(!!aByK) + 2 * Number(!!bByColumn) + 4 * Number(isWide)] ??= (isWide ? wide : narrow)
+    .replace(/(<Left, ?)row/, aByK ? '$1col' : '$1row').replace(/(<Right, ?)row/, bByColumn ? '$1col' : '$1row'))
+}
+
+/** What the lines of its text are. */
+export function linesOf(size: MatrixProduct): Record<string, number | boolean> {
+  const { k, transposeA = false, transposeB = false, kind, span, gated } = size
+  const depth = depthOf(size)
+  const [countM, countN, parts] = [span / kind.m, span / kind.n, gated === 'rows' ? 2 : 1]
+  return {
+    SPAN: span, DEPTH: depth, SIZE_M: kind.m, SIZE_N: kind.n, SIZE_K: kind.k,
+    A_BY_K: transposeA, B_BY_K: !transposeB, EDGE_K: k % depth !== 0, GATED: gated === 'columns' ? 1 : gated === 'rows' ? 2 : 0,
+    COUNT_M: countM, COUNT_N: countN, COUNT_K: depth / kind.k, LOADS: (span * depth) / 512,
+    PART_M: countM / parts, PART_N: countN / parts, STORES: divideUp(kind.m * span, gated ? 256 : 128),
+  }
 }
 
 /** See the shader. Operands are float16 with rows padded to multiples of 8. */
 export const matmulMatrix = defineKernel<MatrixProduct>({
   name: 'matmul_matrix',
-  source(size) {
-    const { k, transposeA = false, transposeB = false, kind, span, gated } = size
-    const depth = depthOf(size)
-    const [countM, countN, parts] = [span / kind.m, span / kind.n, gated === 'rows' ? 2 : 1]
-    return fill(textOf(transposeA, !transposeB, sidesOf(size)[1] % 4 === 0), {
-      SPAN: span, DEPTH: depth, SIZE_M: kind.m, SIZE_N: kind.n, SIZE_K: kind.k,
-      A_BY_K: transposeA, B_BY_K: !transposeB, EDGE_K: k % depth !== 0, GATED: gated === 'columns' ? 1 : gated === 'rows' ? 2 : 0,
-      COUNT_M: countM, COUNT_N: countN, COUNT_K: depth / kind.k, LOADS: (span * depth) / 512,
-      PART_M: countM / parts, PART_N: countN / parts, STORES: divideUp(kind.m * span, gated ? 256 : 128),
-    })
-  },
+  source: size => fill(textOf(size), linesOf(size)),
   bindings,
   parameters({ m, n, k, batch = 1, reduce = 1, splits, accumulate = false, transposeA, transposeB, sharedA, sharedB }) {
     const [rowA, rowB] = [padded(transposeA ? m : k) / 8, padded(transposeB ? k : n) / 8]
