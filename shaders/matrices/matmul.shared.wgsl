@@ -107,8 +107,8 @@ fn within(thread: u32, by_k: bool) -> u32 {
 
 fn silu(x: vec4f) -> vec4f { return x / (1.0 + exp(-x)); }
 
-@compute @workgroup_size(THREADS) @subgroup_size(32)
-fn main(@builtin(workgroup_id) group: vec3u, @builtin(num_workgroups) groups: vec3u, @builtin(local_invocation_index) thread: u32, @builtin(subgroup_id) subgroup: u32, @builtin(subgroup_invocation_id) lane: u32) {
+// What each thread does; thread counts within the workgroup, lane within the subgroup.
+fn product(group: vec3u, groups: vec3u, thread: u32, subgroup: u32, lane: u32) {
   // Rows and columns of c, and of a tile of it.
   let rows = select(p.m, p.m / 2u, GATED == 2);
   let columns = select(p.n, p.n / 2u, GATED == 1);
