@@ -37,6 +37,13 @@ test('the three products of a layer do the same work', () => {
   }
 })
 
+test('in float16 models move half the bytes, but for the optimiser', () => {
+  for (const work of [networkWork, inferenceWork]) assert.equal(work(SMALL, 3, 'f16'), { ...work(SMALL, 3), bytes: work(SMALL, 3).bytes / 2 })
+  const [whole, half, optimizer] = [trainingWork(SMALL, 3), trainingWork(SMALL, 3, 3, 'f16'), optimizerWork(parameterCount(SMALL))]
+  assert.is(half.flop, whole.flop)
+  assert.is(half.bytes, (whole.bytes - optimizer.bytes) / 2 + optimizer.bytes)
+})
+
 test('numbers worked out by hand', () => {
   assert.is(matmulWork({ m: 1088, n: 512, k: 64 }).flop, 71303168)
   assert.is(rmsnormWork(2, 8).flop, 2 * (8 + 8 + 8 + 8 + 3))
