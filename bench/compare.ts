@@ -36,7 +36,8 @@ export function pairRows(a: readonly Row[], b: readonly Row[]): { pairs: Pair[];
 }
 
 /** Of which result the time limit cut the repeats short. */
-const limits = ({ a, b }: Pair) => ([['A', a], ['B', b]] as const).flatMap(([name, row]) => (row.limited ? [`${name} ${limitedText(row)}`] : []))
+const limits = ({ a, b }: Pair) =>
+  Object.entries({ A: a, B: b }).flatMap(([name, row]) => (row.limited ? [`${name} ${limitedText(row)}`] : []))
 
 /** The comparison as text. */
 export function compareResults(a: Result, b: Result): string {
@@ -45,10 +46,15 @@ export function compareResults(a: Result, b: Result): string {
   const hasCpu = pairs.some(({ ratioCpu }) => ratioCpu !== undefined)
   const hasMatrices = pairs.some(pair => pair.a.percentOfMatrixPeak ?? pair.b.percentOfMatrixPeak)
   // Older results lack the peak of matrices, and what it is the measure of.
-  const withoutMatrices = hasMatrices ? (['A', 'B'] as const).filter((_, i) => !pairs.some(pair => [pair.a, pair.b][i].percentOfMatrixPeak)) : []
+  const withoutMatrices = hasMatrices ? Object.entries({ A: a, B: b }).filter(([, { peak }]) => !peak.matrixGflops) : []
   const percent = (value: number | undefined) => (value === undefined ? '–' : digits(value))
   const about = (name: string, { adapter, commit, date, load, peak }: Result) => [`${name}  ${adapter}, commit ${commit ?? 'unknown'}, ${date}, load ${digits(load.before)} … ${digits(load.after)}`, `   peak ${peakLine(peak)}`]
-  const head = ['size', 'case', 'A ms', 'B ms', 'A / B', ...(hasCpu ? ['by cpu'] : []), 'A % peak', 'B % peak', ...(hasMatrices ? ['A % matrices', 'B % matrices'] : []), '']
+  const verdict = ({ ratio, ratioCpu, isUnclear }: Pair) =>
+    isUnclear ? 'quartiles overlap' : (ratioCpu ?? ratio) > 1 ? 'B faster' : 'B slower'
+  const head = [
+    'size', 'case', 'A ms', 'B ms', 'A / B', ...(hasCpu ? ['by cpu'] : []), 'A % peak', 'B % peak',
+    ...(hasMatrices ? ['A % matrices', 'B % matrices'] : []), '',
+  ]
   const lines = pairs.map(pair => [
     pair.a.size,
     pair.a.case,
@@ -59,7 +65,7 @@ export function compareResults(a: Result, b: Result): string {
     digits(pair.a.percentOfPeak),
     digits(pair.b.percentOfPeak),
     ...(hasMatrices ? [percent(pair.a.percentOfMatrixPeak), percent(pair.b.percentOfMatrixPeak)] : []),
-    [pair.isUnclear ? 'quartiles overlap' : (pair.ratioCpu ?? pair.ratio) > 1 ? 'B faster' : 'B slower', ...limits(pair)].join('; '),
+    [verdict(pair), ...limits(pair)].join('; '),
   ])
   const mean = (ratios: readonly number[]) => Math.exp(ratios.reduce((total, ratio) => total + Math.log(ratio), 0) / ratios.length)
   const ratiosCpu = pairs.flatMap(({ ratioCpu }) => (ratioCpu === undefined ? [] : [ratioCpu]))
@@ -68,14 +74,15 @@ export function compareResults(a: Result, b: Result): string {
     ...about('A', a),
     ...about('B', b),
     ...(a.adapter === b.adapter ? [] : ['The adapters differ: compare shares of the peak rather than times.']),
-    ...withoutMatrices.map(name => `${name} has no peak of matrices: its % peak of float16 products goes by the peak of multiply-adds.`),
+    ...withoutMatrices.map(([name]) => `${name} has no peak of matrices: its % peak goes by multiply-adds alone.`),
     '',
     alignTable([head, ...lines], 2),
     '',
     `geometric mean of A / B over ${pairs.length} cases: ${digits(mean(pairs.map(({ ratio }) => ratio)))}${ratiosCpu.length ? `, by processor time ${digits(mean(ratiosCpu))}` : ''}`,
     ...(onlyA.length ? [`only in A: ${names(onlyA)}`] : []),
     ...(onlyB.length ? [`only in B: ${names(onlyB)}`] : []),
-    ...([['A', a], ['B', b]] as const).flatMap(([name, { skipped = [] }]) => (skipped.length ? [`skipped in ${name}: ${names(skipped.map(key))}`] : [])),
+    ...Object.entries({ A: a, B: b }).flatMap(([name, { skipped = [] }]) =>
+      skipped.length ? [`skipped in ${name}: ${names(skipped.map(key))}`] : []),
   ].join('\n')
 }
 

@@ -2,9 +2,9 @@ enable f16;
 enable subgroups;
 enable subgroup_size_control;
 enable chromium_experimental_subgroup_matrix;
-// y = the sums of 16 independent chains of 2 · ITERATIONS steps c = left · right + c by subgroup matrices, which stay in registers.
+// y = the sums of 16 independent chains of 2 · ITERATIONS steps c = left · right + c by subgroup matrices in registers.
 // Measures how many float16 multiply-adds with sums in float32 an adapter can do when nothing else holds it up.
-// A thread's y is the sum of every 32nd value of its subgroup's chains. Matrices are filled with eighths, so that sums are exact.
+// A thread's y is the sum of every 32nd value of its subgroup's chains. Matrices hold eighths, so that sums are exact.
 // Needs subgroups of exactly 32 threads.
 override ITERATIONS: u32;
 
@@ -24,18 +24,27 @@ var<workgroup> operands: array<f16, OPERANDS>;
 var<workgroup> out: array<array<f32, SIZE_M * SIZE_N>, 8>;
 
 @compute @workgroup_size(THREADS) @subgroup_size(32)
-fn main(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_index) thread: u32, @builtin(subgroup_id) subgroup: u32, @builtin(subgroup_invocation_id) lane: u32) {
+fn main(
+  @builtin(workgroup_id) group: vec3u, @builtin(local_invocation_index) thread: u32,
+  @builtin(subgroup_id) subgroup: u32, @builtin(subgroup_invocation_id) lane: u32,
+) {
   for (var i = thread; i < OPERANDS; i += THREADS) { operands[i] = f16(i32(i * 7u % 13u) - 5) / 8.0h; }
   workgroupBarrier();
   var left: array<Left, 4>;
   var right: array<Right, 4>;
-  @diagnostic(off, trm.unroll) for (var i = 0u; i < 4u; i++) { left[i] = subgroupMatrixLoad<Left, row_major>(&operands, 8u * i, SIZE_K); }
-  @diagnostic(off, trm.unroll) for (var j = 0u; j < 4u; j++) { right[j] = subgroupMatrixLoad<Right, row_major>(&operands, 32u + 8u * j, SIZE_N); }
+  @diagnostic(off, trm.unroll) for (var i = 0u; i < 4u; i++) {
+    left[i] = subgroupMatrixLoad<Left, row_major>(&operands, 8u * i, SIZE_K);
+  }
+  @diagnostic(off, trm.unroll) for (var j = 0u; j < 4u; j++) {
+    right[j] = subgroupMatrixLoad<Right, row_major>(&operands, 32u + 8u * j, SIZE_N);
+  }
   var chains: array<array<Result, 4>, 4>;
   for (var round = 0u; round < ITERATIONS; round++) {
     @diagnostic(off, trm.unroll) for (var step = 0u; step < 2u; step++) {
       @diagnostic(off, trm.unroll) for (var i = 0u; i < 4u; i++) {
-        @diagnostic(off, trm.unroll) for (var j = 0u; j < 4u; j++) { chains[i][j] = subgroupMatrixMultiplyAccumulate(left[i], right[j], chains[i][j]); }
+        @diagnostic(off, trm.unroll) for (var j = 0u; j < 4u; j++) {
+          chains[i][j] = subgroupMatrixMultiplyAccumulate(left[i], right[j], chains[i][j]);
+        }
       }
     }
   }

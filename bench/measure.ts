@@ -41,7 +41,7 @@ export interface Measurement extends Summary {
   dispatches: number
   submits: number
   repeats: number
-  /** The limit left fewer repeats than were asked for, or none: then the first run stands for them, compilation included. */
+  /** The limit left fewer repeats than were asked for; or none, then the first run counts, compilation included. */
   limited?: 'repeats' | 'first run'
   /** Runs in the last repeat. */
   runs: number
@@ -50,7 +50,8 @@ export interface Measurement extends Summary {
 const MOST_RUNS = 1 << 16
 
 /** Records `work` over and over and waits with `engine.finish()`; the first round, which compiles, does not count. */
-export async function measure(engine: Engine, work: () => void, { repeats, minimumMs = 20, clock = WALL, limitMs = Infinity, warm }: MeasureOptions = {}): Promise<Measurement> {
+export async function measure(engine: Engine, work: () => void, options: MeasureOptions = {}): Promise<Measurement> {
+  const { repeats, minimumMs = 20, clock = WALL, limitMs = Infinity, warm } = options
   const round = async (runs: number) => {
     const host = () => (clock.host ? clock.host() : clock.now())
     const [cpuFrom, hostFrom, from] = [clock.cpu?.(), host(), clock.now()]

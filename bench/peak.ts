@@ -1,4 +1,4 @@
-// What an adapter can do at most: multiply-adds in registers, by subgroup matrices too, and copying memory; all as kernels. And work that warms the clock.
+// What an adapter can do at most, by kernels: multiply-adds in registers, by subgroup matrices too, and copying memory.
 import { defineKernel, type Engine, grid } from '../src/engine/index.js'
 import type { MatrixKind } from '../src/engine/device.js'
 import { divideUp, fill } from '../src/kernels/kernel.js'
@@ -103,7 +103,8 @@ export async function measurePeak(open: () => Promise<Engine>, options: MeasureO
     // More than the processor's caches hold.
     const count = Math.min(maxTensorBytes, isSoftware ? 2 ** 26 : 2 ** 28) / 16
     const [from, to] = [engine.zeros([count, 4]), engine.lasting([count, 4])]
-    const moved = await measure(engine, () => engine.run(copy, { x: from, y: to }, { count }), { repeats: 7, ...options })
+    const copying = () => engine.run(copy, { x: from, y: to }, { count })
+    const moved = await measure(engine, copying, { repeats: 7, ...options })
     const bytes = 32 * count
     // The best repeat: a peak is what is possible, and whatever disturbs makes it smaller.
     return {
@@ -117,12 +118,18 @@ export async function measurePeak(open: () => Promise<Engine>, options: MeasureO
   }
 }
 
-const checkSum = ({ adapter }: Engine, found: number, expected: number) => {
-  if (!(Math.abs(found - expected) <= 1e-3 * Math.max(1, Math.abs(expected)))) throw new Error(`bench: ${adapter.description || 'this adapter'} computes ${found} instead of ${expected} — the null backend is no GPU, choose another adapter`)
+/** @throws when an adapter computes something else than it should */
+function checkSum({ adapter }: Engine, found: number, expected: number): void {
+  if (Math.abs(found - expected) <= 1e-3 * Math.max(1, Math.abs(expected))) return
+  const name = adapter.description || 'this adapter'
+  throw new Error(`bench: ${name} computes ${found} instead of ${expected} — the null backend is no GPU, choose another adapter`)
 }
 
 /** The best of several numbers of chains. @throws where the adapter computes something else, as the null backend does */
-export async function measureMultiplyAdds(engine: Engine, options: MeasureOptions = {}): Promise<Pick<Peak, 'gflops' | 'gflopsCpu'>> {
+export async function measureMultiplyAdds(
+  engine: Engine,
+  options: MeasureOptions = {},
+): Promise<Pick<Peak, 'gflops' | 'gflopsCpu'>> {
   const { isSoftware } = engine.adapter
   const threads = isSoftware ? 2 ** 12 : 2 ** 20
   const iterations = isSoftware ? 64 : 256
@@ -131,7 +138,8 @@ export async function measureMultiplyAdds(engine: Engine, options: MeasureOption
   let best = { gflops: 0, gflopsCpu: 0 }
   for (const chains of [8, 12, 16]) {
     const flop = 2 * STEPS * chains * threads * iterations
-    const { leastMs, leastCpuMs } = await measure(engine, () => engine.run(multiplyAdd, { constants, y }, { threads, iterations, chains }), { repeats: 7, ...options })
+    const work = () => engine.run(multiplyAdd, { constants, y }, { threads, iterations, chains })
+    const { leastMs, leastCpuMs } = await measure(engine, work, { repeats: 7, ...options })
     // All chains run towards 1/2.
     checkSum(engine, (await engine.read(y))[0], chains / 2)
     best = { gflops: Math.max(best.gflops, flop / leastMs / 1e6), gflopsCpu: Math.max(best.gflopsCpu, leastCpuMs ? flop / leastCpuMs / 1e6 : 0) }
@@ -140,7 +148,7 @@ export async function measureMultiplyAdds(engine: Engine, options: MeasureOption
   return { gflops: best.gflops, ...(best.gflopsCpu ? { gflopsCpu: best.gflopsCpu } : {}) }
 }
 
-/** By the largest matrices of float16; undefined where the adapter has none. @throws where the adapter computes something else */
+/** By the largest float16 matrices; undefined where the adapter has none. @throws where it computes something else */
 async function measureMatrices(engine: Engine, options: MeasureOptions): Promise<number | undefined> {
   const kinds = engine.adapter.subgroupMatrices.filter(({ component }) => component === 'f16')
   if (!kinds.length) return undefined
@@ -148,7 +156,8 @@ async function measureMatrices(engine: Engine, options: MeasureOptions): Promise
   const kind = kinds.reduce((a, b) => (volume(b) > volume(a) ? b : a))
   const [groups, iterations] = [2048, 256]
   const y = engine.lasting([groups, MATRIX_THREADS])
-  const { leastMs } = await measure(engine, () => engine.run(matrixMultiplyAdd, { y }, { groups, iterations, kind }), { repeats: 7, ...options })
+  const work = () => engine.run(matrixMultiplyAdd, { y }, { groups, iterations, kind })
+  const { leastMs } = await measure(engine, work, { repeats: 7, ...options })
   checkSum(engine, (await engine.read(y))[0], matrixSum(kind, iterations))
   engine.release(y)
   return (2 * volume(kind) * MATRIX_CHAINS * MATRIX_STEPS * iterations * groups * (MATRIX_THREADS / 32)) / leastMs / 1e6

@@ -53,7 +53,10 @@ export function rowsTable(rows: readonly Row[]): string {
   const hasMatrices = rows.some(row => row.percentOfMatrixPeak !== undefined)
   const hasLimited = rows.some(row => row.limited)
   const percent = (value: number | undefined) => (value === undefined ? '–' : digits(value))
-  const head = ['size', 'case', 'ms', 'quartiles', 'GFLOP/s', 'GB/s', '% peak', ...(hasMatrices ? ['% matrices'] : []), ...(hasCpu ? ['% cpu'] : []), 'memory', ...(hasLimited ? [''] : [])]
+  const head = [
+    'size', 'case', 'ms', 'quartiles', 'GFLOP/s', 'GB/s', '% peak',
+    ...(hasMatrices ? ['% matrices'] : []), ...(hasCpu ? ['% cpu'] : []), 'memory', ...(hasLimited ? [''] : []),
+  ]
   const lines = rows.map(row => [
     row.size,
     row.case,
@@ -72,12 +75,14 @@ export function rowsTable(rows: readonly Row[]): string {
 
 /** Says where the time limit left fewer repeats than were asked for; else empty. */
 export function limitedText({ limited, repeats }: Pick<Row, 'limited' | 'repeats'>): string {
-  return limited ? `${repeats} repeat${repeats > 1 ? 's' : ''}${limited === 'first run' ? ', compiling included' : ''}` : ''
+  if (!limited) return ''
+  return `${repeats} repeat${repeats > 1 ? 's' : ''}${limited === 'first run' ? ', compiling included' : ''}`
 }
 
 /** Why a case was not run. */
 export function skipText({ estimatedMs }: Skip, limitMs: number): string {
-  return `skipped: would take some ${digits(estimatedMs / 1000)} s at the best rate seen so far, the limit is ${digits(limitMs / 1000)} s`
+  const [estimated, limit] = [estimatedMs, limitMs].map(ms => digits(ms / 1000))
+  return `skipped: would take some ${estimated} s at the best rate seen so far, the limit is ${limit} s`
 }
 
 /** What the host does: for cases of many dispatches, and for the smallest one. */
@@ -97,12 +102,15 @@ export function hostTable(rows: readonly Row[]): string {
 }
 
 export function peakLine({ gflops, gbs, matrixGflops, gflopsCpu, gbsCpu }: Peak): string {
-  return `${digits(gflops)} GFLOP/s, ${digits(gbs)} GB/s${matrixGflops ? `, by float16 matrices ${digits(matrixGflops)} GFLOP/s` : ''}${gflopsCpu && gbsCpu ? ` (by processor time ${digits(gflopsCpu)} and ${digits(gbsCpu)})` : ''}`
+  const matrices = matrixGflops ? `, by float16 matrices ${digits(matrixGflops)} GFLOP/s` : ''
+  const cpu = gflopsCpu && gbsCpu ? ` (by processor time ${digits(gflopsCpu)} and ${digits(gbsCpu)})` : ''
+  return `${digits(gflops)} GFLOP/s, ${digits(gbs)} GB/s${matrices}${cpu}`
 }
 
 /** The whole result as text. */
 export function report(result: Result): string {
-  const { adapter, commit, date, node, load, peak, rows, missing = [], limitMs = Infinity, skipped = [], coldStarts } = result
+  const { adapter, commit, date, node, load, peak, rows, coldStarts } = result
+  const { missing = [], limitMs = Infinity, skipped = [] } = result
   const host = hostTable(rows)
   const start = (name: string, starts: readonly ProcessStart[]) =>
     starts.map(({ totalMs, openMs, modelMs, recordMs, finishMs, processMs, cpuMs, pipelines }) =>

@@ -22,12 +22,12 @@ export interface Row {
   gbs: number
   /** Time that the work would take at the adapter's peak, as a share of the median: by arithmetic or by memory, whichever takes longer. */
   percentOfPeak: number
-  /** Of a case in float16 that may use subgroup matrices, where the adapter has them: its FLOP at their peak, as a share of the median. */
+  /** For float16 cases that may use subgroup matrices: the time of their FLOP at the matrix peak, as a share of the median. */
   percentOfMatrixPeak?: number
   /** Bytes of all tensors of the case. */
   peakBytes: number
   repeats: number
-  /** The time limit left fewer repeats than were asked for, or none: then it is the first run, compilation included. */
+  /** See `Measurement`. */
   limited?: Measurement['limited']
   /** By processor time, where it is known: see `Clock.cpu`. */
   cpuMs?: number
@@ -39,7 +39,7 @@ export interface Row {
   submits: number
 }
 
-/** A case that was not run: even at the best rate that cases of its kind reached before, one run takes longer than the limit. */
+/** A case that was not run: one run would take longer than the limit, at the best rate that such cases reached before. */
 export interface Skip {
   case: string
   size: Size
@@ -79,11 +79,14 @@ export interface SuiteOptions {
 /** A minute on software adapters, else ten seconds; ms. */
 export const defaultLimit = ({ isSoftware }: Pick<AdapterSummary, 'isSoftware'>): number => (isSoftware ? 60e3 : 10e3)
 
-/** Work that brings an idle GPU to its full clock takes so long before the first timing, and before each other one; ms. */
+/** How long work brings an idle GPU to its full clock: before the first timing, and before each other one; ms. */
 const FIRST_WARMING = 500
 const WARMING = 80
 
-/** Brings the engine's GPU to its full clock; what it gives does so again, and is awaited before each timing. Undefined on software adapters. */
+/**
+ * Brings the engine's GPU to its full clock.
+ * @returns what does so again before each timing; undefined on software adapters, which need none
+ */
 export async function keepWarm(engine: Engine, clock = WALL): Promise<MeasureOptions['warm']> {
   const warm = warmer(engine, clock)
   await warm?.(FIRST_WARMING)
@@ -91,15 +94,19 @@ export async function keepWarm(engine: Engine, clock = WALL): Promise<MeasureOpt
 }
 
 /** @throws when no case is left by `only` and `sizes` */
-export async function runSuite({ open, only = [], sizes = SIZES, repeats, minimumMs, limitMs: limit, clock: clockOf = () => WALL, mayBeEmpty = false, onProgress = () => {} }: SuiteOptions): Promise<SuiteResult> {
+export async function runSuite(options: SuiteOptions): Promise<SuiteResult> {
+  const { open, only = [], sizes = SIZES, repeats, minimumMs, mayBeEmpty = false, onProgress = () => {} } = options
   const first = await open()
   try {
     const { adapter } = first
     const { description, features, isSoftware } = adapter
-    const clock = clockOf(adapter)
-    const limitMs = limit ?? defaultLimit(adapter)
+    const clock = options.clock?.(adapter) ?? WALL
+    const limitMs = options.limitMs ?? defaultLimit(adapter)
     const cases = chooseCases(allCases(adapter), only, sizes)
-    if (!cases.length && !mayBeEmpty) throw new Error(`bench: no case of size ${sizes.join(' or ')} has "${only.join('" or "')}" in its name — names are those of the table, e.g. matmul, rmsnorm, training`)
+    if (!cases.length && !mayBeEmpty) {
+      const wanted = `size ${sizes.join(' or ')} has "${only.join('" or "')}" in its name`
+      throw new Error(`bench: no case of ${wanted} — names are those of the table, e.g. matmul, rmsnorm, training`)
+    }
     const measured: { chosen: Case; measurement: Measurement; peakBytes: number }[] = []
     const skipped: Skip[] = []
     const total = cases.length + 2
@@ -125,7 +132,8 @@ export async function runSuite({ open, only = [], sizes = SIZES, repeats, minimu
     onProgress(total, total, 'done')
     const peak = largerPeak(before, after)
     const rows = measured.map(({ chosen, measurement, peakBytes }) => toRow(chosen, measurement, peakBytes, peak))
-    return { adapter: description, features, missing: missingCases(adapter), limitMs, skipped, peak: { ...peak, before, after }, rows }
+    const missing = missingCases(adapter)
+    return { adapter: description, features, missing, limitMs, skipped, peak: { ...peak, before, after }, rows }
   } finally {
     first.close()
   }
@@ -138,7 +146,10 @@ export function chooseCases(cases: readonly Case[], only: readonly string[], siz
 }
 
 /** Measures one case on an engine of its own. */
-export async function runCase(chosen: Case, { open, limitMs = Infinity, ...options }: { open(): Promise<Engine> } & MeasureOptions): Promise<{ measurement: Measurement; peakBytes: number }> {
+export async function runCase(
+  chosen: Case,
+  { open, limitMs = Infinity, ...options }: { open(): Promise<Engine> } & MeasureOptions,
+): Promise<{ measurement: Measurement; peakBytes: number }> {
   const { now } = options.clock ?? WALL
   const start = now()
   const engine = await open()
@@ -155,10 +166,16 @@ export async function runCase(chosen: Case, { open, limitMs = Infinity, ...optio
 
 type Declared = Pick<Case, 'work' | 'usesMatrices'>
 
-export function toRow({ name, size, work, usesMatrices }: Pick<Case, 'name' | 'size'> & Declared, measurement: Measurement, peakBytes: number, peak: Peak): Row {
+export function toRow(
+  { name, size, work, usesMatrices }: Pick<Case, 'name' | 'size'> & Declared,
+  measurement: Measurement,
+  peakBytes: number,
+  peak: Peak,
+): Row {
   const { median, spread, repeats, limited, cpuMs, cpuSpread, hostMs, dispatches, submits } = measurement
   const { flop, bytes } = work
   const { gflopsCpu, gbsCpu, matrixGflops } = peak
+  const cpuPeak = gflopsCpu && gbsCpu ? { gflops: gflopsCpu, gbs: gbsCpu } : undefined
   return {
     case: name,
     size,
@@ -173,18 +190,20 @@ export function toRow({ name, size, work, usesMatrices }: Pick<Case, 'name' | 's
     peakBytes,
     repeats,
     ...(limited ? { limited } : {}),
-    ...(cpuMs && gflopsCpu && gbsCpu ? { cpuMs, cpuSpread, percentOfPeakCpu: (100 * atPeak({ work }, { gflops: gflopsCpu, gbs: gbsCpu }).ms) / cpuMs } : {}),
+    ...(cpuMs && cpuPeak ? { cpuMs, cpuSpread, percentOfPeakCpu: (100 * atPeak({ work }, cpuPeak).ms) / cpuMs } : {}),
     hostMs,
     dispatches,
     submits,
   }
 }
 
-/** How long declared work takes at the peak, ms, and what it waits for: memory, matrices, or other arithmetic, most of it products or not. */
-function atPeak({ work: { flop, bytes, products }, usesMatrices }: Declared, { gflops, gbs, matrixGflops }: Peak): { ms: number; by: 'memory' | 'matrices' | 'products' | 'arithmetic' } {
-  const matrices = usesMatrices ? matrixGflops : undefined
-  const [arithmetic, memory] = [flop / (matrices ?? gflops) / 1e6, bytes / gbs / 1e6]
-  return memory > arithmetic ? { ms: memory, by: 'memory' } : { ms: arithmetic, by: matrices ? 'matrices' : 2 * products > flop ? 'products' : 'arithmetic' }
+/** How long declared work takes at the peak, ms, and the kind of work that takes longest. */
+function atPeak({ work: { flop, bytes, products }, usesMatrices }: Declared, peak: Peak): { ms: number; kind: string } {
+  const matrixGflops = usesMatrices ? peak.matrixGflops : undefined
+  const arithmetic = flop / (matrixGflops ?? peak.gflops) / 1e6
+  const memory = bytes / peak.gbs / 1e6
+  if (memory > arithmetic) return { ms: memory, kind: 'memory' }
+  return { ms: arithmetic, kind: matrixGflops ? 'matrices' : 2 * products > flop ? 'products' : 'other arithmetic' }
 }
 
 /** Shorter cases show what starting them costs rather than a rate, ms. */
@@ -198,14 +217,14 @@ export class Estimates {
 
   /** ms of one run. */
   of(declared: Declared): number {
-    const { ms, by } = atPeak(declared, this.peak)
-    return ms / (this.shares.get(by) ?? 1)
+    const { ms, kind } = atPeak(declared, this.peak)
+    return ms / (this.shares.get(kind) ?? 1)
   }
 
   /** @param median of one run, ms */
   learn(declared: Declared, median: number): void {
-    const { ms, by } = atPeak(declared, this.peak)
-    if (median >= SHORTEST) this.shares.set(by, Math.max(this.shares.get(by) ?? 0, ms / median))
+    const { ms, kind } = atPeak(declared, this.peak)
+    if (median >= SHORTEST) this.shares.set(kind, Math.max(this.shares.get(kind) ?? 0, ms / median))
   }
 }
 

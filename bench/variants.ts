@@ -44,7 +44,8 @@ export async function compareVariants({ open, only = VARIANT_CASES, sizes = SIZE
         prepare(engine)()
         await engine.finish()
         const fresh = engine.variants.asked.filter(({ key }) => !known.has(key))
-        for (const { key, milliseconds } of await tune(engine, { asked: fresh, repeats, now: clock.cpu ?? clock.now, warm })) {
+        const tunings = await tune(engine, { asked: fresh, repeats, now: clock.cpu ?? clock.now, warm })
+        for (const { key, milliseconds } of tunings) {
           const standard = fresh.find(asked => asked.key === key)!.variant
           const [best, least] = Object.entries(milliseconds).reduce((a, b) => (b[1] < a[1] ? b : a))
           rows.push({ size, case: name, key, standard, best, ratio: milliseconds[standard] / least, milliseconds })

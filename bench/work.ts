@@ -1,7 +1,7 @@
 // The work of each operation, in FLOP and bytes: what its formula asks for, not what a kernel happens to do.
 // One FLOP is an addition, subtraction, multiplication, division, negation, exp, sqrt, log or atan2. Comparisons are free.
-// Bytes: each operand is read once and each result written once, four bytes a value; what an accumulating result held is read too.
-// Where products or a model store float16, a value counts two bytes, but for the optimiser's.
+// Bytes: each operand is read once and each result written once, four bytes a value; what an accumulating result held is
+// read too. Where products or a model store float16, a value counts two bytes, but for the optimiser's.
 import type { MatmulSize } from '../src/kernels/matmul.js'
 import { innerWidth, lengthOf, type TrmConfig } from '../src/trm/config.js'
 import { parameterShapes, type Precision } from '../src/trm/model.js'
@@ -30,7 +30,8 @@ const stored = (dtype: Precision, work: Work): Work => (dtype === 'f16' ? { ...w
 const plain = (flop: number, values: number): Work => ({ flop, bytes: 4 * values, products: 0 })
 
 /** Two FLOP per multiply-add. @param dtype of operands and result */
-export function matmulWork({ m, n, k, batch = 1, reduce = 1, sharedA = false, sharedB = false, accumulate = false }: MatmulSize, dtype: Precision = 'f32'): Work {
+export function matmulWork(size: MatmulSize, dtype: Precision = 'f32'): Work {
+  const { m, n, k, batch = 1, reduce = 1, sharedA = false, sharedB = false, accumulate = false } = size
   const pairs = batch * reduce
   const flop = 2 * m * n * k * pairs
   const values = m * k * (sharedA ? 1 : pairs) + k * n * (sharedB ? 1 : pairs) + m * n * batch * (accumulate ? 2 : 1)
@@ -173,7 +174,8 @@ function blockWork(config: TrmConfig, batch: number): { forward: Work; backward:
 
 /** One application of the network. */
 export function networkWork(config: TrmConfig, batch: number, dtype: Precision = 'f32'): Work {
-  return stored(dtype, sum(addWork(batch * lengthOf(config) * config.hidden), times(config.layers, blockWork(config, batch).forward)))
+  const injection = addWork(batch * lengthOf(config) * config.hidden)
+  return stored(dtype, sum(injection, times(config.layers, blockWork(config, batch).forward)))
 }
 
 /** Its derivative; adding up gradients of what is used twice is not counted. */
@@ -192,7 +194,8 @@ function headSizes(config: TrmConfig, batch: number): ReturnType<typeof linearSi
 
 /** One supervision step without gradient: input, all cycles, heads. */
 export function inferenceWork(config: TrmConfig, batch: number, dtype: Precision = 'f32'): Work {
-  return stored(dtype, sum(embeddingWork(config, batch), times(config.cycles, cycleWork(config, batch)), ...headSizes(config, batch).map(({ forward }) => matmulWork(forward))))
+  const heads = headSizes(config, batch).map(({ forward }) => matmulWork(forward))
+  return stored(dtype, sum(embeddingWork(config, batch), times(config.cycles, cycleWork(config, batch)), ...heads))
 }
 
 /**
@@ -210,7 +213,8 @@ export function trainingWork(config: TrmConfig, batch: number, microBatch = batc
   )
   const whole = Math.floor(batch / microBatch)
   const rest = batch % microBatch
-  return sum(stored(dtype, sum(times(whole, chunk(microBatch)), rest ? chunk(rest) : NOTHING)), optimizerWork(parameterCount(config)))
+  const chunks = sum(times(whole, chunk(microBatch)), rest ? chunk(rest) : NOTHING)
+  return sum(stored(dtype, chunks), optimizerWork(parameterCount(config)))
 }
 
 /** Trained values, the puzzle embedding not among them. */

@@ -124,7 +124,8 @@ export class MeasureTab {
     this.result = result
     byId<HTMLButtonElement>('bench-export').disabled = false
     const head = ['size', 'case', 'ms', 'GFLOP/s', 'GB/s', 'of peak']
-    const rows = result.rows.map(row => [row.size, row.case, digits(row.medianMs), digits(row.gflops), digits(row.gbs), `${digits(row.percentOfPeak)} %`])
+    const rows = result.rows.map(({ size, case: name, medianMs, gflops, gbs, percentOfPeak }) =>
+      [size, name, digits(medianMs), digits(gflops), digits(gbs), `${digits(percentOfPeak)} %`])
     const { skipped = [], limitMs = Infinity } = result
     const skips = skipped.map(skip => [skip.size, `${skip.case} (${skipText(skip, limitMs)})`, '–', '–', '–', '–'])
     byId('bench-rows').replaceChildren(table(head, [...rows, ...skips], 2))

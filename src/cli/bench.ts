@@ -26,7 +26,12 @@ const usage = {
     only: { type: 'string', placeholder: 'TEXT,…', description: 'only cases whose size and name contain one of these, e.g. "matmul,official training"; "cold start" is one too' },
     size: { type: 'string', default: SIZES.join(','), placeholder: 'SIZE,…', description: `only these of ${SIZES.join(', ')}` },
     repeats: { type: 'number', min: 1, description: 'measurements of each case (default: 7, and 3 where one lasts longer than a second)' },
-    limit: { type: 'number', min: 1, placeholder: 'SECONDS', description: 'time for each case: fewer repeats where they do not fit, none where one run would not (default: 10, and 60 on software adapters)' },
+    limit: {
+      type: 'number',
+      min: 1,
+      placeholder: 'SECONDS',
+      description: 'time for each case; those that would take longer are skipped (default: 10, and 60 on software adapters)',
+    },
     json: { type: 'string', placeholder: 'FILE', description: 'write the result as JSON' },
     save: { type: 'boolean', description: `write it to ${FOLDER}/ADAPTER-DATE.json` },
     adapter: adapterOption,

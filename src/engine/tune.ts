@@ -30,7 +30,8 @@ export interface Tuning {
  * Times the variants of all operations that ran since the engine was opened; run the work to be tuned once before.
  * The choices are adopted at once. Keep `engine.variants.used` with a run: the same choices give the same bits.
  */
-export async function tune(engine: Engine, { asked = engine.variants.asked, repeats = 3, margin = 0.05, now = () => performance.now(), warm, onProgress }: TuneOptions = {}): Promise<Tuning[]> {
+export async function tune(engine: Engine, options: TuneOptions = {}): Promise<Tuning[]> {
+  const { asked = engine.variants.asked, repeats = 3, margin = 0.05, now = () => performance.now(), warm, onProgress } = options
   const { variants } = engine
   const tunings: Tuning[] = []
   // Inner operations come first: they were asked for after the operation that contains them.

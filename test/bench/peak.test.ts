@@ -1,4 +1,4 @@
-// The kernels of the peak compute what they say, subgroup matrices played by plain functions, and the work that warms the clock.
+// The kernels of the peak compute what they say, with subgroup matrices played by plain functions; work warms the clock.
 import { test } from 'uvu'
 import * as assert from 'uvu/assert'
 import { measure, WALL } from '../../bench/measure.js'
@@ -38,7 +38,9 @@ const played = `
 var<private> own: u32;
 fn multiply_add(a: u32, b: u32, c: f32) -> f32 {
   var x = c;
-  for (var k = 0u; k < SIZE_K; k++) { x += operands[a + own / SIZE_N * SIZE_K + k] * operands[b + k * SIZE_N + own % SIZE_N]; }
+  for (var k = 0u; k < SIZE_K; k++) {
+    x += operands[a + own / SIZE_N * SIZE_K + k] * operands[b + k * SIZE_N + own % SIZE_N];
+  }
   return x;
 }
 @compute`
@@ -46,7 +48,7 @@ const replacements: readonly (readonly [from: RegExp, to: string])[] = [
   [/^enable .*$/gm, ''],
   [/@subgroup_size\(32\)/, ''],
   [
-    /, @builtin\(subgroup_id\) subgroup: u32, @builtin\(subgroup_invocation_id\) lane: u32\) \{/,
+    /@builtin\(subgroup_id\) subgroup: u32, @builtin\(subgroup_invocation_id\) lane: u32,\s*\) \{/,
     ') { let subgroup = thread / 32u; let lane = thread % 32u; own = lane;',
   ],
   [/array<f16, OPERANDS>/, 'array<f32, OPERANDS>'],
@@ -83,17 +85,19 @@ test('multiply-adds by matrices, played', async () => {
   }
 })
 
-const KINDS: readonly Omit<MatrixKind, 'component'>[] = [{ m: 16, n: 16, k: 16 }, { m: 16, n: 8, k: 16 }, { m: 16, n: 8, k: 8 }, { m: 8, n: 8, k: 8 }]
+const SHAPES = [[16, 16, 16], [16, 8, 16], [16, 8, 8], [8, 8, 8]]
+const KINDS: readonly MatrixKind[] = SHAPES.map(([m, n, k]) => ({ component: 'f16', m, n, k }))
 
 test('multiply-adds by matrices compile as they are, and the null backend is no GPU', async () => {
   const { gpu } = await openGpu({ adapter: 'null' })
   const dawn = await Engine.open({ gpu })
   const y = dawn.zeros([2, 256])
-  for (const kind of KINDS) dawn.run(matrixMultiplyAdd, { y }, { groups: 2, iterations: 3, kind: { component: 'f16', ...kind } })
+  for (const kind of KINDS) dawn.run(matrixMultiplyAdd, { y }, { groups: 2, iterations: 3, kind })
   await dawn.finish()
-  const broken = { ...matrixMultiplyAdd, name: 'broken', source: matrixMultiplyAdd.source.replace('subgroup_matrix_left<f16, SIZE_K, SIZE_M>', 'subgroup_matrix_left<f16, SIZE_K, 4>') }
+  const source = matrixMultiplyAdd.source.replace('matrix_left<f16, SIZE_K, SIZE_M>', 'matrix_left<f16, SIZE_K, 4>')
+  const broken = { ...matrixMultiplyAdd, name: 'broken', source }
   try {
-    dawn.run(broken, { y }, { groups: 2, iterations: 3, kind: { component: 'f16', ...KINDS[0] } })
+    dawn.run(broken, { y }, { groups: 2, iterations: 3, kind: KINDS[0] })
     await dawn.finish()
     assert.unreachable()
   } catch (error) {
@@ -112,13 +116,16 @@ test('an idle GPU is kept busy before each timing, a software adapter is not', a
   assert.ok(engine.stats.dispatches > before)
   // After the round that compiles, and before those that count.
   const order: string[] = []
-  await measure(engine, () => void order.push('work'), { clock: WALL, repeats: 2, minimumMs: 0, warm: async () => void order.push('warm') })
+  const say = (word: string) => void order.push(word)
+  await measure(engine, () => say('work'), { clock: WALL, repeats: 2, minimumMs: 0, warm: async () => say('warm') })
   assert.equal(order, ['work', 'warm', 'work', 'work'])
 })
 
 test('of two peaks the larger counts, and what both lack is left out', () => {
   assert.equal(largerPeak({ gflops: 1, gbs: 4 }, { gflops: 2, gbs: 3 }), { gflops: 2, gbs: 4 })
-  assert.equal(largerPeak({ gflops: 1, gbs: 4, matrixGflops: 9, gflopsCpu: 5, gbsCpu: 6 }, { gflops: 2, gbs: 3, matrixGflops: 8, gflopsCpu: 6, gbsCpu: 5 }), { gflops: 2, gbs: 4, matrixGflops: 9, gflopsCpu: 6, gbsCpu: 6 })
+  const a = { gflops: 1, gbs: 4, matrixGflops: 9, gflopsCpu: 5, gbsCpu: 6 }
+  const b = { gflops: 2, gbs: 3, matrixGflops: 8, gflopsCpu: 6, gbsCpu: 5 }
+  assert.equal(largerPeak(a, b), { gflops: 2, gbs: 4, matrixGflops: 9, gflopsCpu: 6, gbsCpu: 6 })
 })
 
 test.run()
