@@ -1,5 +1,6 @@
 // Runs the cases one after the other, each on an engine of its own, with the adapter's peak measured before and after. Knows no Node: a page can run it.
 import type { AdapterSummary, Engine } from '../src/engine/index.js'
+import { planMemory } from '../src/trm/memory.js'
 import { Trm } from '../src/trm/model.js'
 import { Trainer } from '../src/trm/trainer.js'
 import { allCases, type Case, missingCases, randomPuzzles, type Size, SIZES, SMALL } from './cases.js'
@@ -235,7 +236,7 @@ export const COLD_START = 'cold start'
 export interface ColdStart {
   /** Opening the engine. */
   openMs: number
-  /** Making model and trainer. */
+  /** Making model and trainer; before, on a GPU, compiling all kernels in parallel. */
   modelMs: number
   /** Recording the first step. Kernels are compiled then or when they first run: drivers differ. */
   recordMs: number
@@ -255,6 +256,7 @@ export async function coldStart(open: () => Promise<Engine>, now: () => number =
   const times = [now()]
   const engine = await open()
   times.push(now())
+  if (!engine.adapter.isSoftware) await engine.compile(planMemory(engine, SMALL, { batchSize: 64 }).trainer.model.engine)
   const trainer = new Trainer(Trm.create(engine, SMALL), { batchSize: 64 })
   const puzzles = randomPuzzles(SMALL, 64)
   times.push(now())

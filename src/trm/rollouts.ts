@@ -67,12 +67,13 @@ export interface Saying {
 /** What was compiled ahead of thinking, by engine. */
 const compiled = new WeakMap<Engine, Set<string>>()
 
-/** Compiles in parallel what a supervision step of `count` slots runs; once for each engine, as it takes a dry run. */
+/** Compiles in parallel what a supervision step of `count` slots runs: see `Engine.compile`. Once for each engine, as it takes a dry run. */
 export async function compileThinking(
   { engine, config, dtype }: Trm,
   count: number,
   options: { noise: number; seed: number; confidence: number; loss?: LossType },
 ): Promise<void> {
+  if (engine.adapter.isSoftware) return
   const known = compiled.get(engine) ?? new Set()
   compiled.set(engine, known)
   const key = JSON.stringify([config, dtype, count, options.loss, options.noise > 0])

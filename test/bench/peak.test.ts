@@ -5,7 +5,7 @@ import { measure, WALL } from '../../bench/measure.js'
 import { copy, largerPeak, matrixMultiplyAdd, matrixSum, multiplyAdd, warmer } from '../../bench/peak.js'
 import { keepWarm } from '../../bench/suite.js'
 import { Engine } from '../../src/engine/index.js'
-import type { MatrixKind } from '../../src/kernels/matmul-subgroup-matrix.js'
+import type { MatrixKind } from '../../src/engine/device.js'
 import { openGpu } from '../../src/node.js'
 import { openEngine } from '../engine-under-test.js'
 import { values } from '../shapes.js'
@@ -46,6 +46,9 @@ fn multiply_add(a: u32, b: u32, c: f32) -> f32 {
 @compute`
 const replacements: readonly (readonly [from: RegExp, to: string])[] = [
   [/^enable .*$/gm, ''],
+  [/^alias Left = [^;]+;/m, 'alias Left = u32;'],
+  [/^alias Right = [^;]+;/m, 'alias Right = u32;'],
+  [/^alias Result = [^;]+;/m, 'alias Result = f32;'],
   [/@subgroup_size\(32\)/, ''],
   [
     /@builtin\(subgroup_id\) subgroup: u32, @builtin\(subgroup_invocation_id\) lane: u32,\s*\) \{/,
@@ -53,21 +56,21 @@ const replacements: readonly (readonly [from: RegExp, to: string])[] = [
   ],
   [/array<f16, OPERANDS>/, 'array<f32, OPERANDS>'],
   [/f16\((.*)\) \/ 8\.0h/, 'f32($1) / 8.0'],
-  [/subgroupMatrixLoad<Left, row_major>\(&operands, (.*), SIZE_K\);/, '$1;'],
-  [/subgroupMatrixLoad<Right, row_major>\(&operands, (.*), SIZE_N\);/, '$1;'],
-  [/subgroupMatrixMultiplyAccumulate\(/, 'multiply_add('],
-  [/subgroupMatrixStore<row_major>\(&out\[subgroup\], 0u, (.*), SIZE_N\);/, 'out[subgroup][own] = $1;'],
+  [/subgroupMatrixLoad<Left, row_major>\(&operands, (.*), SIZE_K\);/g, '$1;'],
+  [/subgroupMatrixLoad<Right, row_major>\(&operands, (.*), SIZE_N\);/g, '$1;'],
+  [/subgroupMatrixMultiplyAccumulate\(/g, 'multiply_add('],
+  [/subgroupMatrixStore<row_major>\(&out\[subgroup\], 0u, (.*), SIZE_N\);/g, 'out[subgroup][own] = $1;'],
   [/^@compute/m, played],
 ]
 type MatrixSize = Parameters<typeof matrixMultiplyAdd.constants>[0]
+const sourceOf = matrixMultiplyAdd.source as (size: MatrixSize) => string
 const playedKernel = {
   ...matrixMultiplyAdd,
   name: 'matrix_multiply_add, played',
-  source: replacements.reduce((text, [from, to]) => {
+  source: (size: MatrixSize) => replacements.reduce((text, [from, to]) => {
     assert.match(text, from)
     return text.replace(from, to)
-  }, matrixMultiplyAdd.source),
-  lines: (size: MatrixSize) => ({ ...matrixMultiplyAdd.lines!(size), Left: 'u32', Right: 'u32', Result: 'f32' }),
+  }, sourceOf(size)),
 }
 
 test('multiply-adds by matrices, played', async () => {
@@ -94,7 +97,7 @@ test('multiply-adds by matrices compile as they are, and the null backend is no 
   const y = dawn.zeros([2, 256])
   for (const kind of KINDS) dawn.run(matrixMultiplyAdd, { y }, { groups: 2, iterations: 3, kind })
   await dawn.finish()
-  const source = matrixMultiplyAdd.source.replace('matrix_left<f16, SIZE_K, SIZE_M>', 'matrix_left<f16, SIZE_K, 4>')
+  const source = (size: MatrixSize) => sourceOf(size).replace('matrix_left<f16, SIZE_K, SIZE_M>', 'matrix_left<f16, SIZE_K, 4>')
   const broken = { ...matrixMultiplyAdd, name: 'broken', source }
   try {
     dawn.run(broken, { y }, { groups: 2, iterations: 3, kind: KINDS[0] })

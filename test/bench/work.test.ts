@@ -6,7 +6,8 @@ import { chooseCases } from '../../bench/suite.js'
 import {
   attentionBackwardWork, attentionWork, inferenceWork, linearSizes, matmulWork, mixSizes, networkWork, optimizerWork, parameterCount, rmsnormWork, swigluWork, trainingWork, type Work,
 } from '../../bench/work.js'
-import type { Engine, Tensor } from '../../src/engine/index.js'
+import type { Engine } from '../../src/engine/index.js'
+import { type Bound, isTensor } from '../../src/engine/tensor.js'
 import type { Kernel } from '../../src/kernels/kernel.js'
 import { lengthOf, type TrmConfig } from '../../src/trm/config.js'
 import { Slots } from '../../src/trm/act.js'
@@ -71,11 +72,19 @@ for (const [family, variant] of [['matmul', 'vec4 16×16'], ['mlp block', 'compo
 function dispatched(prepare: (engine: Engine) => () => void): { products: number; bytes: number } {
   let [products, bytes] = [0, 0]
   const counting: Engine = Object.assign(Object.create(engine) as Engine, {
-    run<Size>(kernel: Kernel<Size>, tensors: Readonly<Record<string, Tensor>>, size: Size) {
+    run<Size>(kernel: Kernel<Size>, given: Readonly<Record<string, Bound>>, size: Size) {
       const { m, n, k, batch = 1, reduce = 1 } = size as Record<string, number>
       if (m && n && k) products += 2 * m * n * k * batch * reduce
-      const bound = Object.keys(kernel.bindings).map(name => tensors[name])
-      bytes += [...new Set(bound)].reduce((sum, tensor) => sum + tensor.bytes, 0)
+      const bound = Object.keys(kernel.bindings).map(name => given[name])
+      bytes += [...new Set(bound)].reduce((sum, one) => sum + (isTensor(one) ? one.bytes : 0), 0)
+    },
+    // Of what is read through a texture, the copy counts.
+    encode(work: Parameters<Engine['encode']>[0]) {
+      const copyBufferToTexture: GPUCommandEncoder['copyBufferToTexture'] = (_, { texture }, size) => {
+        const [width, height = 1] = size as number[]
+        bytes += width * height * (texture.format === 'rgba32float' ? 16 : 4)
+      }
+      work({ copyBufferToTexture } as GPUCommandEncoder)
     },
   })
   const run = prepare(counting)
