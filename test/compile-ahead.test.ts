@@ -1,4 +1,4 @@
-// Training, evaluation and solving compile their kernels in parallel, ahead of the first step. On the null backend, which computes nothing,
+// Training, evaluation, solving and the bench compile their kernels in parallel, ahead of the first step. On the null backend, which computes nothing,
 // as a software adapter takes minutes to compile what is meant for GPUs.
 import { test } from 'uvu'
 import * as assert from 'uvu/assert'
@@ -7,6 +7,7 @@ import { DEFAULTS, type TrmConfig } from '../src/trm/config.js'
 import { evaluate } from '../src/trm/evaluate.js'
 import { Trm } from '../src/trm/model.js'
 import { solve } from '../src/trm/solve.js'
+import { compareVariants } from '../bench/variants.js'
 import { train } from '../src/trm/train.js'
 import { openGpu } from '../src/node.js'
 import { openAsHardware } from './engine-under-test.js'
@@ -44,6 +45,21 @@ test('training: nothing is left to compile but what a report asks for', async ()
   assert.ok(asked.async > 15)
   assert.ok(asked.sync - sync <= 1, `${asked.sync - sync} pipelines were compiled while training`)
   engine.close()
+})
+
+test('the bench of variants', async () => {
+  const opened: Awaited<ReturnType<typeof openAsHardware>>[] = []
+  const open = async () => {
+    opened.push(await openAsHardware(await openGpu({ adapter: 'null' })))
+    return opened.at(-1)!.engine
+  }
+  const rows = await compareVariants({ open, only: ['matmul forward NT 1088×64×256'], sizes: ['small'], repeats: 1 })
+  const [{ milliseconds }] = rows
+  assert.ok(rows.length === 1 && Object.keys(milliseconds).length > 1)
+  // One engine keeps the GPU warm, one measures: the case itself compiles at once, all other candidates in parallel.
+  const [warming, measuring] = opened.map(({ asked }) => asked)
+  assert.equal([opened.length, warming], [2, { sync: 1, async: 0 }])
+  assert.ok(measuring.sync < measuring.async, `${measuring.sync} at once, ${measuring.async} in parallel`)
 })
 
 test.run()

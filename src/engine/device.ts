@@ -75,20 +75,15 @@ export class Faults {
   private lost: Error | undefined
   private closing = false
 
-  constructor(device: GPUDevice, private readonly adapter: string) {
+  constructor(device: GPUDevice, adapter: string) {
     device.addEventListener('uncapturederror', event => {
       event.preventDefault()
-      this.keep(event.error)
+      this.error ??= new Error(`GPU error on ${adapter}: ${oneLine(event.error.message)}`)
     })
     void device.lost.then(({ reason, message }) => {
       if (this.closing) return
       this.lost = new Error(`device lost (${reason ?? 'unknown'}) on ${adapter}: ${oneLine(message)} — reopen the engine and load the last checkpoint; a smaller micro-batch needs less memory`)
     })
-  }
-
-  /** Only the first one is kept: later ones follow from it. */
-  keep({ message }: { message: string }): void {
-    this.error ??= new Error(`GPU error on ${this.adapter}: ${oneLine(message)}`)
   }
 
   /** A closed engine's device is lost on purpose. */

@@ -184,14 +184,12 @@ export class Engine {
 
   /**
    * Compiles in parallel every kernel that ran on a dry run of this engine, so that none has to be compiled when it first runs.
-   * Software adapters do nothing here: their drivers compile at the first run, while the host goes on recording.
-   * @throws what is wrong with a kernel, as the next wait would after running it
+   * Does nothing on software adapters: their drivers compile at the first run, while the host goes on recording.
+   * An error of a kernel is thrown by the first wait after it ran, as without this.
    */
   async compile(dry: Engine): Promise<void> {
     this.alive()
-    if (this.adapter.isSoftware) return
-    await this.wait(this.pipelines.compile(dry.pipelines)).catch(error => this.faults.keep(error))
-    this.faults.check()
+    if (!this.adapter.isSoftware) await this.wait(this.pipelines.compile(dry.pipelines))
   }
 
   /**

@@ -33,21 +33,18 @@ export class Pipelines {
     private readonly stats: Stats,
   ) {}
 
-  /** Compiles at once unless it is compiled. @param halves numbers of the bindings that are stored as float16 */
+  /** Compiles unless that is done. @param halves numbers of the bindings that are stored as float16 */
   get<Size>(kernel: Kernel<Size>, size: Size, halves: readonly number[] = []): Pipeline {
     const entry = this.entry(kernel, size, halves)
     entry.pipeline ??= this.device.createComputePipeline(entry.descriptor)
     return entry as Pipeline
   }
 
-  /** Compiles in parallel all that `others` were asked for. @throws what is wrong with one of them */
-  async compile({ asked }: Pipelines): Promise<void> {
-    await Promise.all(asked.map(async needed => {
+  /** Compiles in parallel all that others were asked for. What fails is left to `get`, which reports it. */
+  compile({ asked }: Pipelines): Promise<unknown> {
+    return Promise.allSettled(asked.map(async needed => {
       const entry = this.entry(...needed)
-      if (entry.pipeline) return
-      const pipeline = await this.device.createComputePipelineAsync(entry.descriptor)
-      // It may have been needed meanwhile.
-      entry.pipeline ??= pipeline
+      entry.pipeline ??= await this.device.createComputePipelineAsync(entry.descriptor)
     }))
   }
 

@@ -10,8 +10,6 @@ export interface TuneOptions {
   repeats?: number
   /** The time in ms. Default: wall time; processor time is steadier where other programs run. */
   now?: () => number
-  /** Awaited before each variant is timed, once it is compiled: may bring an idle GPU to its full clock. */
-  warm?(): Promise<void>
   /** A variant replaces the default only when it is faster by this share. Default 0.05. */
   margin?: number
   /** Called before each operation. */
@@ -30,8 +28,7 @@ export interface Tuning {
  * Times the variants of all operations that ran since the engine was opened; run the work to be tuned once before.
  * The choices are adopted at once. Keep `engine.variants.used` with a run: the same choices give the same bits.
  */
-export async function tune(engine: Engine, options: TuneOptions = {}): Promise<Tuning[]> {
-  const { asked = engine.variants.asked, repeats = 3, margin = 0.05, now = () => performance.now(), warm, onProgress } = options
+export async function tune(engine: Engine, { asked = engine.variants.asked, repeats = 3, margin = 0.05, now = () => performance.now(), onProgress }: TuneOptions = {}): Promise<Tuning[]> {
   const { variants } = engine
   const tunings: Tuning[] = []
   // Inner operations come first: they were asked for after the operation that contains them.
@@ -57,7 +54,6 @@ export async function tune(engine: Engine, options: TuneOptions = {}): Promise<T
         return (now() - started) / times
       }
       await time(1) // compiles
-      await warm?.()
       // As many in a row as last about 10 ms: a submit has a price of its own.
       const times = Math.max(1, Math.min(50, Math.ceil(10 / Math.max(0.01, await time(1)))))
       let best = Infinity
