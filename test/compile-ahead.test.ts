@@ -5,6 +5,7 @@ import * as assert from 'uvu/assert'
 import { generateSudoku } from '../src/data/index.js'
 import { DEFAULTS, type TrmConfig } from '../src/trm/config.js'
 import { evaluate } from '../src/trm/evaluate.js'
+import { planMemory } from '../src/trm/memory.js'
 import { Trm } from '../src/trm/model.js'
 import { solve } from '../src/trm/solve.js'
 import { compareVariants } from '../bench/variants.js'
@@ -43,6 +44,11 @@ test('training: nothing is left to compile but what a report asks for', async ()
   const told = await train(model, lessons, { batchSize: 8, steps: 2 }).next().then(() => '', ({ message }) => message as string)
   assert.match(told, /^(train: .*not finite.*)?$/)
   assert.ok(asked.async > 15)
+  // A dry run evaluates too, and compiles nothing.
+  const { async } = asked
+  const planned = planMemory(engine, config, { batchSize: 8 }).trainer.averaged
+  assert.is((await evaluate(planned, exam, { batchSize: 4 })).examples, 10)
+  assert.is(asked.async, async)
   assert.ok(asked.sync - sync <= 1, `${asked.sync - sync} pipelines were compiled while training`)
   engine.close()
 })
