@@ -2,7 +2,7 @@
 import type { Engine } from '../engine/index.js'
 import { megabytes, TooLarge } from '../engine/memory.js'
 import type { TrmConfig } from './config.js'
-import { type Precision, Trm } from './model.js'
+import { type AskedPrecision, Trm } from './model.js'
 import { Trainer, type TrainerOptions } from './trainer.js'
 
 export interface MemoryPlan {
@@ -18,7 +18,7 @@ export interface MemoryOptions extends TrainerOptions {
   /** Bytes that all tensors together may take; WebGPU does not tell how many there are. Default: no limit but that of a single tensor. */
   memoryLimit?: number
   /** How the model stores its activations. Default f32. */
-  dtype?: Precision
+  dtype?: AskedPrecision
 }
 
 /**

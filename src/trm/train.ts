@@ -6,7 +6,7 @@ import type { Trm } from './model.js'
 import { fingerprint, restoreTraining, saveTraining, type TrainingState } from './resume.js'
 import { Trainer, type TrainingMetrics } from './trainer.js'
 
-export interface TrainOptions extends MemoryOptions {
+export interface TrainOptions extends Omit<MemoryOptions, 'dtype'> {
   /** Optimiser steps; `totalSteps` (the schedule's length) follows it by default, and stays what it was where a training is made longer. */
   steps: number
   /** Steps between two reports; each report reads the metrics back. Default 10. */
@@ -15,7 +15,7 @@ export interface TrainOptions extends MemoryOptions {
   logSeconds?: number
   /** Epochs after which a short batch is dropped; see `TrainingBatches`. Default 1. */
   epochsPerPass?: number
-  /** The state to go on from, of `readTraining`; the model's values are overwritten. Micro-batches are the state's by default. */
+  /** The state to go on from, of `readTraining`; the model has its `dtype`, its values are overwritten. Micro-batches are the state's by default. */
   resume?: TrainingState
 }
 
@@ -50,7 +50,7 @@ export async function* train(model: Trm, dataset: Dataset, options: TrainOptions
   const { batchSize, seed = 0, totalSteps = resume?.options.totalSteps ?? steps } = rest
   const settings = { ...rest, totalSteps, microBatch: rest.microBatch ?? resume?.options.microBatch }
   if (resume) engine.variants.adopt(resume.variants)
-  const { microBatch } = planMemory(engine, model.config, { ...settings, memoryLimit })
+  const { microBatch } = planMemory(engine, model.config, { ...settings, memoryLimit, dtype: model.dtype })
   const trainer = new Trainer(model, { ...settings, microBatch })
   let data: string | undefined
   const known = resume?.variants
