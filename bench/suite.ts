@@ -1,8 +1,8 @@
 // Runs the cases one after the other, each on an engine of its own, with the adapter's peak measured before and after. Knows no Node: a page can run it.
-import type { AdapterSummary, Engine } from '../src/engine/index.js'
+import { type AdapterSummary, type Engine, OutOfMemory } from '../src/engine/index.js'
 import { Trm } from '../src/trm/model.js'
 import { Trainer } from '../src/trm/trainer.js'
-import { allCases, type Case, missingCases, randomPuzzles, type Size, SIZES, SMALL } from './cases.js'
+import { allCases, type Case, missingCases, planner, randomPuzzles, type Size, SIZES, SMALL } from './cases.js'
 import { type Clock, measure, type MeasureOptions, type Measurement, WALL } from './measure.js'
 import { largerPeak, measurePeak, type Peak } from './peak.js'
 import { summarize } from './statistics.js'
@@ -38,7 +38,7 @@ export interface Row {
 export interface SuiteResult {
   adapter: string
   features: readonly string[]
-  /** What was not measured for want of a feature, a line each. */
+  /** What was not measured for want of a feature or of memory, a line each. */
   missing?: readonly string[]
   peak: Peak & { before: Peak; after: Peak }
   rows: Row[]
@@ -52,6 +52,8 @@ export interface SuiteOptions {
   sizes?: readonly Size[]
   repeats?: number
   minimumMs?: number
+  /** Bytes that a training may take, as for `planMemory`. */
+  memoryLimit?: number
   /** Default: wall time. */
   clock?(adapter: AdapterSummary): Clock
   /** Only the peak is measured when no case is left; otherwise that is an error. */
@@ -61,26 +63,32 @@ export interface SuiteOptions {
 }
 
 /** @throws when no case is left by `only` and `sizes` */
-export async function runSuite({ open, only = [], sizes = SIZES, repeats, minimumMs, clock: clockOf = () => WALL, mayBeEmpty = false, onProgress = () => {} }: SuiteOptions): Promise<SuiteResult> {
+export async function runSuite({ open, only = [], sizes = SIZES, repeats, minimumMs, memoryLimit, clock: clockOf = () => WALL, mayBeEmpty = false, onProgress = () => {} }: SuiteOptions): Promise<SuiteResult> {
   const first = await open()
   const { description: adapter, features } = first.adapter
   const clock = clockOf(first.adapter)
+  const cases = chooseCases(allCases(first.adapter, planner(first, memoryLimit)), only, sizes)
   first.close()
-  const cases = chooseCases(allCases(first.adapter), only, sizes)
   if (!cases.length && !mayBeEmpty) throw new Error(`bench: no case of size ${sizes.join(' or ')} has "${only.join('" or "')}" in its name — names are those of the table, e.g. matmul, rmsnorm, training`)
   const measured: { chosen: Case; measurement: Measurement; peakBytes: number }[] = []
+  const missing = missingCases(first.adapter)
   const total = cases.length + 2
   onProgress(0, total, 'peak')
   const before = await measurePeak(open, clock)
   for (const [i, chosen] of cases.entries()) {
     onProgress(i + 1, total, `${chosen.size} ${chosen.name}`)
-    measured.push({ chosen, ...(await runCase(chosen, { open, repeats, minimumMs, clock })) })
+    try {
+      measured.push({ chosen, ...(await runCase(chosen, { open, repeats, minimumMs, clock })) })
+    } catch (error) {
+      if (!((error as Error).cause instanceof OutOfMemory)) throw error
+      missing.push(`skipped: ${chosen.size} ${chosen.name}, the GPU has too little memory for it — --memory-limit SIZE makes micro-batches fit`)
+    }
   }
   onProgress(total - 1, total, 'peak')
   const after = await measurePeak(open, clock)
   onProgress(total, total, 'done')
   const peak = largerPeak(before, after)
-  return { adapter, features, missing: missingCases(first.adapter), peak: { ...peak, before, after }, rows: measured.map(({ chosen, measurement, peakBytes }) => toRow(chosen, measurement, peakBytes, peak)) }
+  return { adapter, features, missing, peak: { ...peak, before, after }, rows: measured.map(({ chosen, measurement, peakBytes }) => toRow(chosen, measurement, peakBytes, peak)) }
 }
 
 /** The cases that these filters leave. */

@@ -1,6 +1,6 @@
 // Every variant of the operations in the cases, side by side: how far is the fixed default from the best? Knows no Node.
 import { tune } from '../src/engine/index.js'
-import { allCases, type Size, SIZES } from './cases.js'
+import { allCases, planner, type Size, SIZES } from './cases.js'
 import { WALL } from './measure.js'
 import { alignTable, digits } from './report.js'
 import { chooseCases, type SuiteOptions } from './suite.js'
@@ -32,9 +32,9 @@ export async function compareVariants({ open, only = VARIANT_CASES, sizes = SIZE
   const known = new Set<string>()
   const first = await open()
   const { adapter } = first
+  const cases = chooseCases(allCases(adapter, planner(first)), only, sizes)
   first.close()
   const { cpu, now } = clockOf?.(adapter) ?? WALL
-  const cases = chooseCases(allCases(adapter), only, sizes)
   for (const [i, { name, size, prepare }] of cases.entries()) {
     onProgress(i, cases.length, `${size} ${name}`)
     const engine = await open()

@@ -12,6 +12,7 @@ import { type Clock, WALL } from '../../bench/measure.js'
 import { type ProcessStart, report, type Result, resultName } from '../../bench/report.js'
 import { COLD_START, coldStart, coldStartRow, runSuite } from '../../bench/suite.js'
 import { compareVariants, VARIANT_CASES, variantsTable } from '../../bench/variants.js'
+import { bytesOf } from '../trm/run.js'
 import { adapterOption, openEngine } from './adapter.js'
 import { parseArguments, UsageError } from './arguments.js'
 import { readBytes, reason, writeWhole } from './files.js'
@@ -26,6 +27,7 @@ const usage = {
     only: { type: 'string', placeholder: 'TEXT,…', description: 'only cases whose size and name contain one of these, e.g. "matmul,official training"; "cold start" is one too' },
     size: { type: 'string', default: SIZES.join(','), placeholder: 'SIZE,…', description: `only these of ${SIZES.join(', ')}` },
     repeats: { type: 'number', min: 1, description: 'measurements of each case (default: 7, and 3 where one lasts longer than a second)' },
+    'memory-limit': { type: 'string', placeholder: 'SIZE', description: 'GPU memory that a training may take, e.g. 8GB: its micro-batches are made to fit; else only the largest binding limits them' },
     json: { type: 'string', placeholder: 'FILE', description: 'write the result as JSON' },
     save: { type: 'boolean', description: `write it to ${FOLDER}/ADAPTER-DATE.json` },
     adapter: adapterOption,
@@ -72,7 +74,7 @@ export const benchCommand = {
 async function bench(args: string[]): Promise<void> {
   const parsed = parseArguments(args, usage)
   if (!parsed) return
-  const { only: onlyText = '', size, repeats, json, save, adapter } = parsed.values
+  const { only: onlyText = '', size, repeats, 'memory-limit': memoryLimit, json, save, adapter } = parsed.values
   const only = list(onlyText)
   const sizes = sizesOf(size)
 
@@ -85,6 +87,7 @@ async function bench(args: string[]): Promise<void> {
     only,
     sizes,
     repeats,
+    memoryLimit: memoryLimit === undefined ? undefined : bytesOf(memoryLimit),
     clock: clockOf,
     mayBeEmpty: wantsStart,
     onProgress: (done, total, text) => progress.show(done, total, `${done}/${total} ${text}`),

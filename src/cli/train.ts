@@ -35,7 +35,7 @@ const usage = {
     steps: { type: 'number', min: 1, description: 'optimiser steps; without it, what the config says' },
     seed: { type: 'number', min: 0, max: 2 ** 32 - 1, description: 'seed of initial values, data order and halting exploration' },
     'eval-limit': { type: 'number', min: 1, default: 500, description: 'test examples per evaluation' },
-    'memory-limit': { type: 'string', placeholder: 'SIZE', description: 'GPU memory that the training may take, e.g. 2GB: micro-batches are made to fit, or a micro_batch that does not fit is refused' },
+    'memory-limit': { type: 'string', placeholder: 'SIZE', description: 'GPU memory that the training may take, e.g. 2GB: micro-batches are made to fit, or a micro_batch that does not fit is refused; else only the largest binding limits them' },
     json: { type: 'boolean', description: 'print one line of JSON per report instead of progress' },
     variants: variantsOption,
     adapter: adapterOption,

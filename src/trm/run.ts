@@ -234,7 +234,7 @@ function curriculumOf(given: unknown): Stage[] {
 }
 
 /** A number of bytes, or one with a unit of a thousand, a million or a thousand millions: 500MB, 1.5GB. */
-function bytesOf(given: unknown): number {
+export function bytesOf(given: unknown): number {
   const [, digits, unit] = /^(\d+(?:\.\d+)?) *([kMG]?)B?$/i.exec(String(given)) ?? []
   const bytes = Number(digits) * 1000 ** ['', 'K', 'M', 'G'].indexOf(unit?.toUpperCase())
   if (!(bytes >= 1)) throw new Error(`config: memory_limit is ${JSON.stringify(given)}, expected bytes as in 2000000000, 500MB or 2GB`)
