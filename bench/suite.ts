@@ -65,7 +65,8 @@ export interface SuiteOptions {
 /** @throws when no case is left by `only` and `sizes` */
 export async function runSuite({ open, only = [], sizes = SIZES, repeats, minimumMs, memoryLimit, clock: clockOf = () => WALL, mayBeEmpty = false, onProgress = () => {} }: SuiteOptions): Promise<SuiteResult> {
   const first = await open()
-  const { description: adapter, features } = first.adapter
+  const { description, features, boundsChecks } = first.adapter
+  const adapter = `${description}${boundsChecks ? '' : ', without bounds checks'}`
   const clock = clockOf(first.adapter)
   const cases = chooseCases(allCases(first.adapter, planner(first, memoryLimit)), only, sizes)
   first.close()

@@ -14,7 +14,7 @@ import { mergeSettings, presets, resolveRun, type Run, type RunSettings } from '
 import { train, type TrainingReport } from '../trm/train.js'
 import type { Engine } from '../engine/index.js'
 import { megabytes } from '../engine/memory.js'
-import { adapterOption, openEngine } from './adapter.js'
+import { adapterName, adapterOptions, openEngine } from './adapter.js'
 import { parseArguments, UsageError } from './arguments.js'
 import { datasetFiles, makeDirectory, readBytes, writeWhole } from './files.js'
 import { readGridTask } from './grids.js'
@@ -38,7 +38,7 @@ const usage = {
     'memory-limit': { type: 'string', placeholder: 'SIZE', description: 'GPU memory that the training may take, e.g. 2GB: micro-batches are made to fit, or a micro_batch that does not fit is refused; else only the largest binding limits them' },
     json: { type: 'boolean', description: 'print one line of JSON per report instead of progress' },
     variants: variantsOption,
-    adapter: adapterOption,
+    ...adapterOptions,
   },
   positionals: ['[KEY=VALUE…]'],
   notes: `KEY=VALUE overrides a field of the config by its official name, e.g. arch.L_cycles=4 global_batch_size=64 lr=1e-4 ema=True.
@@ -62,7 +62,7 @@ export const trainCommand = {
   async run(args: string[]): Promise<void> {
     const parsed = parseArguments(args, usage)
     if (!parsed) return
-    const { data, out, config, resume, from, keep, steps, seed, 'eval-limit': evalLimit, 'memory-limit': memoryLimit, json, variants, adapter } = parsed.values
+    const { data, out, config, resume, from, keep, steps, seed, 'eval-limit': evalLimit, 'memory-limit': memoryLimit, json, variants } = parsed.values
     if (from !== undefined && resume) throw new UsageError(`${usage.command}: --from begins a run, --resume goes on with one: expected one of them, got both`)
     const stateFile = join(out, 'training.safetensors')
     const state = resume ? readTraining(await readBytes(stateFile, 'resume'), stateFile) : undefined
@@ -79,13 +79,13 @@ export const trainCommand = {
     const grids = await readGridTask(data)
     const start = run.from !== undefined && !state ? readCheckpoint(await readBytes(run.from, 'checkpoint'), run.from, { config: run.config, readTorch }) : undefined
     const takeBack = await makeDirectory(out)
-    const engine = await openEngine({ adapter }).catch(async error => {
+    const engine = await openEngine(parsed.values).catch(async error => {
       await takeBack()
       throw error
     })
     try {
       // A resumed run goes on with the kernels that it began with.
-      if (variants === 'measured' && !state) await useKeptVariants(engine, adapter, run, new Progress(json ? false : undefined), json)
+      if (variants === 'measured' && !state) await useKeptVariants(engine, () => openEngine(parsed.values), run, new Progress(json ? false : undefined), json)
       await runTraining(engine, run, { train: dataset, test }, { out, evalLimit, json, keep, resume: state, start, described: grids && { grids: JSON.stringify(grids) } })
     } finally {
       engine.close()
@@ -152,7 +152,7 @@ export async function runTraining(engine: Engine, run: Run, data: { train: Datas
   process.on('SIGINT', stop)
   process.on('SIGTERM', stop)
   const [started, processorStart] = [performance.now(), process.cpuUsage()]
-  say(`adapter: ${engine.adapter.description}`)
+  say(`adapter: ${adapterName(engine)}`)
   say(`model: ${config.tokenMixing ? 'token-mixing MLP' : 'attention'}, hidden ${config.hidden}, ${dtype === 'f16' ? 'float16, ' : ''}${model.parameters.count.toLocaleString('en')} parameters${start ? ` of ${run.from}` : ''}${options.freezeNetwork ? ', frozen: puzzle embeddings alone are trained' : ''}; ${options.steps} steps of ${options.batchSize} slots`)
   if (asked === 'bf16') say(`forward_dtype bfloat16: activations are ${dtype === 'f16' ? 'float16, with loss scaling' : 'float32'}${reasonOf(dtype, engine, resume)}`)
   say(`GPU memory: ${megabytes(predicted)} predicted${microBatch < options.batchSize ? `, ${microBatch} slots at a time` : ''}${options.recompute ? ', recomputing' : ''}`)
