@@ -26,6 +26,19 @@ var<workgroup> left: array<Element, ROWS * STEP_A>;
 var<workgroup> right: array<Element, DEPTH * STEP_B>;
 var<workgroup> out: array<f32, 4 * SIZE_M * SIZE_N>;
 
+// Four neighbours from `at` on, of which `inside` lie in the matrix. vec4f(x).x takes both kinds of A.
+fn load_a(at: u32, inside: i32) -> vec4f {
+  if (inside <= 0) { return vec4f(); }
+  if (VECTOR_A) { return vec4f(a[at / 4u]); }
+  return select(vec4f(), vec4f(vec4f(a[at]).x, vec4f(a[at + 1u]).x, vec4f(a[at + 2u]).x, vec4f(a[at + 3u]).x), vec4i(0, 1, 2, 3) < vec4i(inside));
+}
+
+fn load_b(at: u32, inside: i32) -> vec4f {
+  if (inside <= 0) { return vec4f(); }
+  if (VECTOR_B) { return vec4f(b[at / 4u]); }
+  return select(vec4f(), vec4f(vec4f(b[at]).x, vec4f(b[at + 1u]).x, vec4f(b[at + 2u]).x, vec4f(b[at + 3u]).x), vec4i(0, 1, 2, 3) < vec4i(inside));
+}
+
 // How many of four neighbours lie in the matrix: those along the side that has `along` left, if the other side has any.
 fn inside(along: i32, across: i32) -> i32 { return select(0, along, across > 0); }
 
