@@ -39,7 +39,11 @@ function turning({ length, headDim }: (typeof SIZES)[number]) {
 const VARIANTS = attentionFamily.variants.map(({ name }) => name)
 
 /** Each compiles for each width of heads, some for long: those in tiles get the widths of models, the others not the same ones twice. */
-const sizesOf = (variant: string) => SIZES.filter(({ headDim }) => (variant === 'tiled' ? headDim >= 16 : headDim <= 64 && headDim !== (variant === 'textures' ? 16 : 32)))
+const sizesOf = (variant: string) => SIZES.filter(({ headDim }) => {
+  if (variant === 'tiled') return headDim >= 16
+  if (variant === 'thread unrolled') return headDim < 8
+  return headDim <= 64 && headDim !== (variant === 'textures' ? 16 : 32)
+})
 
 /** All ways of computing it; where the adapter cannot run one, another stands in. */
 function force(variant: string): void {
