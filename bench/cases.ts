@@ -23,6 +23,8 @@ export interface Case {
   readonly size: Size
   /** Of one run. */
   readonly work: Work
+  /** In float16, and nothing keeps it from subgroup matrices where the adapter has them. */
+  readonly usesMatrices?: boolean
   /** Makes the tensors on an engine that no other case uses; what it returns records one run. */
   prepare(engine: Engine): () => void
 }
@@ -126,6 +128,8 @@ function otherModes({ isSoftware, features, subgroupMatrices }: BenchAdapter): {
 /** Lines that say which cases an adapter does not get for want of a feature. */
 export const missingCases = (adapter: BenchAdapter): string[] => otherModes(adapter).missing
 
+const mayUseMatrices = ({ dtype, matrices }: Mode) => dtype === 'f16' && matrices
+
 const modeName = ({ dtype, matrices }: Mode) => `${dtype === 'f16' ? ' f16' : ''}${matrices ? '' : ' without matrices'}`
 
 /** The engine as it is, or as if its adapter had no subgroup matrices. */
@@ -184,6 +188,7 @@ function matmulCase(size: Size, name: string, product: MatmulSize, mode: Mode): 
     name: `${name} ${form} ${pairs}${m}×${n}×${k}`,
     size,
     work: matmulWork(product, mode.dtype),
+    usesMatrices: mayUseMatrices(mode),
     prepare(plain) {
       const engine = inMode(plain, mode)
       const a = random(engine, [sharedA ? 1 : batch * reduce, m, k], mode.dtype)
@@ -309,12 +314,14 @@ function endsOfTheModel({ size, config, microBatch: batch }: ModelSize): Case[] 
 /** The steps of the model. */
 function modelCases({ size, label: model, config, batch, microBatch }: ModelSize, mode = PLAIN): Case[] {
   const { dtype } = mode
+  const usesMatrices = mayUseMatrices(mode)
   const label = model + (mode === PLAIN ? '' : `${modeName(mode).trim()} `)
   return [
     {
       name: `${label}recursion step, batch ${microBatch}`,
       size,
-      work: networkWork(config, microBatch),
+      work: networkWork(config, microBatch, dtype),
+      usesMatrices,
       prepare(plain) {
         const engine = inMode(plain, mode)
         const model = Trm.create(engine, config, { dtype })
@@ -326,7 +333,8 @@ function modelCases({ size, label: model, config, batch, microBatch }: ModelSize
     {
       name: `${label}supervision step, inference, batch ${microBatch}`,
       size,
-      work: inferenceWork(config, microBatch),
+      work: inferenceWork(config, microBatch, dtype),
+      usesMatrices,
       prepare(plain) {
         const engine = inMode(plain, mode)
         const { model, slots } = filledSlots(engine, config, microBatch, dtype)
@@ -339,7 +347,8 @@ function modelCases({ size, label: model, config, batch, microBatch }: ModelSize
     ...(mode === PLAIN ? [false, true] : [false]).map((recompute): Case => ({
       name: `${label}${TRAINING_STEP}${recompute ? ', recomputing' : ''}, batch ${batch}${microBatch < batch ? ` by ${microBatch}` : ''}`,
       size,
-      work: trainingWork(config, batch, microBatch),
+      work: trainingWork(config, batch, microBatch, dtype),
+      usesMatrices,
       prepare(engine) {
         const trainer = new Trainer(Trm.create(inMode(engine, mode), config, { dtype }), { batchSize: batch, microBatch, recompute })
         const puzzles = randomPuzzles(config, batch)

@@ -26,6 +26,12 @@ const usage = {
     only: { type: 'string', placeholder: 'TEXT,…', description: 'only cases whose size and name contain one of these, e.g. "matmul,official training"; "cold start" is one too' },
     size: { type: 'string', default: SIZES.join(','), placeholder: 'SIZE,…', description: `only these of ${SIZES.join(', ')}` },
     repeats: { type: 'number', min: 1, description: 'measurements of each case (default: 7, and 3 where one lasts longer than a second)' },
+    limit: {
+      type: 'number',
+      min: 1,
+      placeholder: 'SECONDS',
+      description: 'time for each case; those that would take longer are skipped (default: 10, and 60 on software adapters)',
+    },
     json: { type: 'string', placeholder: 'FILE', description: 'write the result as JSON' },
     save: { type: 'boolean', description: `write it to ${FOLDER}/ADAPTER-DATE.json` },
     adapter: adapterOption,
@@ -72,7 +78,7 @@ export const benchCommand = {
 async function bench(args: string[]): Promise<void> {
   const parsed = parseArguments(args, usage)
   if (!parsed) return
-  const { only: onlyText = '', size, repeats, json, save, adapter } = parsed.values
+  const { only: onlyText = '', size, repeats, limit, json, save, adapter } = parsed.values
   const only = list(onlyText)
   const sizes = sizesOf(size)
 
@@ -85,6 +91,7 @@ async function bench(args: string[]): Promise<void> {
     only,
     sizes,
     repeats,
+    limitMs: limit === undefined ? undefined : 1000 * limit,
     clock: clockOf,
     mayBeEmpty: wantsStart,
     onProgress: (done, total, text) => progress.show(done, total, `${done}/${total} ${text}`),

@@ -183,6 +183,16 @@ export class Engine {
   }
 
   /**
+   * Compiles in parallel every kernel that ran on a dry run of this engine, so that none has to be compiled when it first runs.
+   * Does nothing on software adapters: their drivers compile at the first run, while the host goes on recording.
+   * An error of a kernel is thrown by the first wait after it ran, as without this.
+   */
+  async compile(dry: Engine): Promise<void> {
+    this.alive()
+    if (!this.adapter.isSoftware) await this.wait(this.pipelines.compile(dry.pipelines))
+  }
+
+  /**
    * Records one dispatch.
    * @param bound a tensor for each of the kernel's bindings; a resource where the binding is a layout entry
    */

@@ -50,7 +50,8 @@ export async function* train(model: Trm, dataset: Dataset, options: TrainOptions
   const { batchSize, seed = 0, totalSteps = resume?.options.totalSteps ?? steps } = rest
   const settings = { ...rest, totalSteps, microBatch: rest.microBatch ?? resume?.options.microBatch }
   if (resume) engine.variants.adopt(resume.variants)
-  const { microBatch } = planMemory(engine, model.config, { ...settings, memoryLimit })
+  const { microBatch, trainer: planned } = planMemory(engine, model.config, { ...settings, memoryLimit })
+  await engine.compile(planned.model.engine)
   const trainer = new Trainer(model, { ...settings, microBatch })
   let data: string | undefined
   const known = resume?.variants

@@ -6,7 +6,8 @@ import { chooseCases } from '../../bench/suite.js'
 import {
   attentionBackwardWork, attentionWork, inferenceWork, linearSizes, matmulWork, mixSizes, networkWork, optimizerWork, parameterCount, rmsnormWork, swigluWork, trainingWork, type Work,
 } from '../../bench/work.js'
-import type { Engine, Tensor } from '../../src/engine/index.js'
+import type { Engine } from '../../src/engine/index.js'
+import { type Bound, isTensor } from '../../src/engine/tensor.js'
 import type { Kernel } from '../../src/kernels/kernel.js'
 import { lengthOf, type TrmConfig } from '../../src/trm/config.js'
 import { Slots } from '../../src/trm/act.js'
@@ -37,6 +38,17 @@ test('the three products of a layer do the same work', () => {
   }
 })
 
+test('in float16 models move half the bytes, but for the optimiser', () => {
+  for (const work of [networkWork, inferenceWork]) {
+    const whole = work(SMALL, 3)
+    assert.equal(work(SMALL, 3, 'f16'), { ...whole, bytes: whole.bytes / 2 })
+  }
+  const [whole, half] = [trainingWork(SMALL, 3), trainingWork(SMALL, 3, 3, 'f16')]
+  const optimizer = optimizerWork(parameterCount(SMALL))
+  assert.is(half.flop, whole.flop)
+  assert.is(half.bytes, (whole.bytes - optimizer.bytes) / 2 + optimizer.bytes)
+})
+
 test('numbers worked out by hand', () => {
   assert.is(matmulWork({ m: 1088, n: 512, k: 64 }).flop, 71303168)
   assert.is(rmsnormWork(2, 8).flop, 2 * (8 + 8 + 8 + 8 + 3))
@@ -53,15 +65,26 @@ test('numbers worked out by hand', () => {
   assert.is(parameterCount(OFFICIAL_ATTENTION), 6828034)
 })
 
+// By kernels that bind tensors alone, no copies of them in textures.
+for (const [family, variant] of [['matmul', 'vec4 16×16'], ['mlp block', 'composed'], ['attention', 'thread']]) engine.variants.force(family, variant)
+
 /** FLOP of the matrix products that work dispatches once it is prepared, and bytes of the tensors that its dispatches bind. */
 function dispatched(prepare: (engine: Engine) => () => void): { products: number; bytes: number } {
   let [products, bytes] = [0, 0]
   const counting: Engine = Object.assign(Object.create(engine) as Engine, {
-    run<Size>(kernel: Kernel<Size>, tensors: Readonly<Record<string, Tensor>>, size: Size) {
+    run<Size>(kernel: Kernel<Size>, given: Readonly<Record<string, Bound>>, size: Size) {
       const { m, n, k, batch = 1, reduce = 1 } = size as Record<string, number>
       if (m && n && k) products += 2 * m * n * k * batch * reduce
-      const bound = Object.keys(kernel.bindings).map(name => tensors[name])
-      bytes += [...new Set(bound)].reduce((sum, tensor) => sum + tensor.bytes, 0)
+      const bound = Object.keys(kernel.bindings).map(name => given[name])
+      bytes += [...new Set(bound)].reduce((sum, one) => sum + (isTensor(one) ? one.bytes : 0), 0)
+    },
+    // Of what is read through a texture, the copy counts.
+    encode(work: Parameters<Engine['encode']>[0]) {
+      const copyBufferToTexture: GPUCommandEncoder['copyBufferToTexture'] = (_, { texture }, size) => {
+        const [width, height = 1] = size as number[]
+        bytes += width * height * (texture.format === 'rgba32float' ? 16 : 4)
+      }
+      work({ copyBufferToTexture } as GPUCommandEncoder)
     },
   })
   const run = prepare(counting)
