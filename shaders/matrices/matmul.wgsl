@@ -11,6 +11,8 @@ const DEPTH = 32;
 const SIZE_M = 16;
 const SIZE_N = 16;
 const SIZE_K = 16;
+const COUNT_M = 2; // matrices of a subgroup
+const COUNT_N = 2;
 alias Element = f16;
 alias Left = subgroup_matrix_left<Element, SIZE_K, SIZE_M>;
 alias Right = subgroup_matrix_right<Element, SIZE_N, SIZE_K>;
@@ -25,6 +27,19 @@ const STEP_B = ROWS + 8u;
 var<workgroup> left: array<Element, ROWS * STEP_A>;
 var<workgroup> right: array<Element, DEPTH * STEP_B>;
 var<workgroup> out: array<f32, 4 * SIZE_M * SIZE_N>;
+
+// Four neighbours from `at` on, of which `inside` lie in the matrix. vec4f(x).x takes both kinds of A.
+fn load_a(at: u32, inside: i32) -> vec4f {
+  if (inside <= 0) { return vec4f(); }
+  if (VECTOR_A) { return vec4f(a[at / 4u]); }
+  return select(vec4f(), vec4f(vec4f(a[at]).x, vec4f(a[at + 1u]).x, vec4f(a[at + 2u]).x, vec4f(a[at + 3u]).x), vec4i(0, 1, 2, 3) < vec4i(inside));
+}
+
+fn load_b(at: u32, inside: i32) -> vec4f {
+  if (inside <= 0) { return vec4f(); }
+  if (VECTOR_B) { return vec4f(b[at / 4u]); }
+  return select(vec4f(), vec4f(vec4f(b[at]).x, vec4f(b[at + 1u]).x, vec4f(b[at + 2u]).x, vec4f(b[at + 3u]).x), vec4i(0, 1, 2, 3) < vec4i(inside));
+}
 
 // How many of four neighbours lie in the matrix: those along the side that has `along` left, if the other side has any.
 fn inside(along: i32, across: i32) -> i32 { return select(0, along, across > 0); }
@@ -44,7 +59,7 @@ fn main(@builtin(workgroup_id) group: vec3u, @builtin(num_workgroups) groups: ve
   let range = (p.reduce * steps + p.splits - 1u) / p.splits;
   let first = result / p.batch * range;
 
-  var sum: array<array<Result, SPAN / SIZE_N>, SPAN / SIZE_M>;
+  var sum: array<array<Result, COUNT_N>, COUNT_M>;
   for (var step = first; step < min(first + range, p.reduce * steps); step++) {
     let pair = result % p.batch * p.reduce + step / steps;
     let k0 = step % steps * DEPTH;
@@ -78,18 +93,18 @@ fn main(@builtin(workgroup_id) group: vec3u, @builtin(num_workgroups) groups: ve
     }
     workgroupBarrier();
     for (var k = 0u; k < DEPTH; k += SIZE_K) {
-      var columns: array<Right, SPAN / SIZE_N>;
-      for (var j = 0u; j < SPAN / SIZE_N; j++) { columns[j] = subgroupMatrixLoad<Right, row_major>(&right, k * STEP_B + own_n + j * SIZE_N, STEP_B); }
-      for (var i = 0u; i < SPAN / SIZE_M; i++) {
+      var columns: array<Right, COUNT_N>;
+      @diagnostic(off, trm.unroll) for (var j = 0u; j < COUNT_N; j++) { columns[j] = subgroupMatrixLoad<Right, row_major>(&right, k * STEP_B + own_n + j * SIZE_N, STEP_B); }
+      @diagnostic(off, trm.unroll) for (var i = 0u; i < COUNT_M; i++) {
         let rows = subgroupMatrixLoad<Left, row_major>(&left, (own_m + i * SIZE_M) * STEP_A + k, STEP_A);
-        for (var j = 0u; j < SPAN / SIZE_N; j++) { sum[i][j] = subgroupMatrixMultiplyAccumulate(rows, columns[j], sum[i][j]); }
+        @diagnostic(off, trm.unroll) for (var j = 0u; j < COUNT_N; j++) { sum[i][j] = subgroupMatrixMultiplyAccumulate(rows, columns[j], sum[i][j]); }
       }
     }
     workgroupBarrier();
   }
 
-  for (var i = 0u; i < SPAN / SIZE_M; i++) {
-    for (var j = 0u; j < SPAN / SIZE_N; j++) {
+  @diagnostic(off, trm.unroll) for (var i = 0u; i < COUNT_M; i++) {
+    @diagnostic(off, trm.unroll) for (var j = 0u; j < COUNT_N; j++) {
       subgroupMatrixStore<row_major>(&out, subgroup * SIZE_M * SIZE_N, sum[i][j], SIZE_N);
       workgroupBarrier();
       for (var e = lane; e < SIZE_M * SIZE_N; e += 32u) {

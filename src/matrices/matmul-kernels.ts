@@ -9,7 +9,7 @@ export const matmulSubgroupMatrix = defineKernel<MatmulSize & { kind: MatrixKind
   name: 'matmul_subgroup_matrix',
   // Tiles of both operands and results within the 16 KiB of workgroup memory that every adapter has.
   source: ({ kind, span, ...size }) =>
-    fill(source, { SPAN: span, DEPTH: span > 32 || kind.component === 'f32' ? 16 : 32, SIZE_M: kind.m, SIZE_N: kind.n, SIZE_K: kind.k, Element: kind.component, ...vectors(size) }),
+    fill(source, { SPAN: span, DEPTH: span > 32 || kind.component === 'f32' ? 16 : 32, SIZE_M: kind.m, SIZE_N: kind.n, SIZE_K: kind.k, COUNT_M: span / kind.m, COUNT_N: span / kind.n, Element: kind.component, ...vectors(size) }),
   bindings,
   parameters: size => ({ ...parameters(size), splits: size.splits }),
   constants: () => ({}),

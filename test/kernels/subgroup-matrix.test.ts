@@ -37,10 +37,10 @@ const replacements: readonly (readonly [from: RegExp, to: string])[] = [
   [/^enable .*$/gm, ''],
   [/@subgroup_size\(32\)/, ''],
   [/, @builtin\(subgroup_id\) subgroup: u32, @builtin\(subgroup_invocation_id\) lane: u32\) \{/, ') { let subgroup = thread / 32u; let lane = thread % 32u;'],
-  [/subgroupMatrixLoad<Left, row_major>\(&left, /, 'load_left('],
-  [/subgroupMatrixLoad<Right, row_major>\(&right, /, 'load_right('],
-  [/subgroupMatrixMultiplyAccumulate\(/, 'multiply_add('],
-  [/subgroupMatrixStore<row_major>\(&out, /, 'store_result('],
+  [/subgroupMatrixLoad<Left, row_major>\(&left, /g, 'load_left('],
+  [/subgroupMatrixLoad<Right, row_major>\(&right, /g, 'load_right('],
+  [/subgroupMatrixMultiplyAccumulate\(/g, 'multiply_add('],
+  [/subgroupMatrixStore<row_major>\(&out, /g, 'store_result('],
   [/^@compute/m, `${played}@compute`],
 ]
 type Size = MatmulSize & { kind: MatrixKind; span: number; splits: number }
@@ -51,7 +51,7 @@ const playedKernel = {
     const { m, n, k } = size.kind
     const types = { Left: `array<f32, ${m * k}>`, Right: `array<f32, ${k * n}>`, Result: `array<f32, ${m * n}>` }
     return fill(replacements.reduce((text, [from, to]) => {
-      assert.match(text, from)
+      assert.is.not(text.search(from), -1, `${from}`)
       return text.replace(from, to)
     }, (matmulSubgroupMatrix.source as (size: Size) => string)(size)), types)
   },
