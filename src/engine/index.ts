@@ -1,12 +1,12 @@
 // The public door of webgpu-trm/engine: tensors, differentiable operations and optimisers; no model.
 export { Engine, type AdapterSummary, type EngineOptions } from './engine.js'
+export { OutOfMemory } from './device.js'
 export { Tensor, type Bound, type DType, type Resource, type Shape } from './tensor.js'
 export type { Backward, Gradient, Seeds } from './tape.js'
 export type { Stats } from './stats.js'
 export { Parameters } from './parameters.js'
 export { Adam, SparseSignSgd, learningRate, type AdamOptions, type LearningRateOptions, type NotFinite } from './optimizer.js'
 export { LossScaler } from './loss-scaler.js'
-export { keepVariants, tune, useMeasuredVariants, type TuneOptions, type Tuning, type VariantStore } from './tune.js'
 export { offer, type Asked, type Family, type Variant } from './variants.js'
 export { Random, truncatedNormal } from './random.js'
 export { add } from './ops/add.js'

@@ -8,7 +8,7 @@ import type { Variant } from '../engine/variants.js'
 import { columnSums } from '../kernels/column-sums.js'
 import { divideUp, type Kernel } from '../kernels/kernel.js'
 import type { MatmulSize } from '../kernels/matmul.js'
-import { matmulMatrix, type MatrixProduct, padded, padRows } from './kernels.js'
+import { matmulMatrix, type MatrixProduct, padded, padRows } from './matmul-kernels.js'
 
 /** Workgroups of 128 × 128 that keep the largest GPUs busy for four rounds, and those that are one for each of half their places. */
 const FULL = 1056

@@ -11,7 +11,7 @@ import { float16ToFloat32, float32ToFloat16 } from '../../src/formats/float16.js
 import { fill } from '../../src/kernels/kernel.js'
 import type { Gated, MatmulSize } from '../../src/kernels/matmul.js'
 import { offerMatrices } from '../../src/matrices/index.js'
-import { linesOf, matmulMatrix, type MatrixProduct, textOf } from '../../src/matrices/kernels.js'
+import { linesOf, matmulMatrix, type MatrixProduct, textOf } from '../../src/matrices/matmul-kernels.js'
 import { product } from '../../src/matrices/matmul.js'
 import { close, printShares } from '../close.js'
 import { openEngine } from '../engine-under-test.js'
