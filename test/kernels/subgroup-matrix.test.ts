@@ -51,32 +51,35 @@ async function check({ gated, tile = SMALL, splits = 1, isHalf = false, isUnroll
   const { m, n, k, batch = 1, reduce = 1, sharedA, sharedB, accumulate } = size
   const [a, b] = [halves(1, m * k * (sharedA ? 1 : batch * reduce)), halves(2, k * n * (sharedB ? 1 : batch * reduce))]
   const count = (m * n * batch) / (gated ? 2 : 1)
-  // Guards behind c, which its tensor does not cover.
-  const [all, guard] = [engine.lasting([count + 256], isHalf ? 'f16' : 'f32'), 0.5]
-  engine.write(all, new Float32Array(count + 256).fill(guard))
-  const c = all.reshape([count + 256])
-  const before = new Float32Array(count).fill(guard)
+  // What stands in c before, and behind the results, where it must stay.
+  const guard = 0.5
+  const c = engine.lasting([count + 256], isHalf ? 'f16' : 'f32')
+  engine.write(c, new Float32Array(count + 256).fill(guard))
   product(engine, { a: a.tensor, b: b.tensor, c }, { ...size, gated, splits, ...tile }, isUnrolled ? unrolled : kernel)
   const sums = oracle.matmul(a.data, b.data, size)
   const magnitudes = oracle.matmul(a.data.map(Math.abs), b.data.map(Math.abs), size)
   let [truth, scale] = [sums, magnitudes]
   if (gated) {
     truth = oracle.swiglu(sums, gated === 'columns' ? { half: n / 2 } : { half: m / 2, inner: n })
-    const [block, away] = gated === 'columns' ? [n / 2, n / 2] : [(m / 2) * n, (m / 2) * n]
+    const block = gated === 'columns' ? n / 2 : (m / 2) * n
     // |silu(gate) · up| is at most |gate · up|; the error of both sums goes into it.
-    scale = truth.map((_, i) => { const at = Math.floor(i / block) * 2 * block + (i % block); return 1.1 * magnitudes[at] * magnitudes[at + away] })
+    scale = truth.map((_, i) => {
+      const at = Math.floor(i / block) * 2 * block + (i % block)
+      return 1.1 * magnitudes[at] * magnitudes[at + block]
+    })
   }
   if (accumulate) truth.forEach((_, i) => {
-    truth[i] += before[i]
-    scale[i] += Math.abs(before[i])
+    truth[i] += guard
+    scale[i] += guard
   })
-  const got = await engine.read(all)
-  // A result in float16 is rounded once more, and once only.
-  const rounding = isHalf ? truth.map(x => Math.abs(x) * 2 ** 13) : new Float64Array(count)
+  const got = await engine.read(c)
   const depth = k * reduce * (gated ? 2 : 1)
-  close(`${gated ? 'gated' : 'matmul'} by matrices${isHalf ? ' to float16' : ''}, ${JSON.stringify({ ...size, splits, gated, tile: tile.span })}`, got.slice(0, count), truth, { scale: scale.map((x, i) => x + rounding[i] / (4 * Math.sqrt(depth)) * 1.01), depth })
+  // A result in float16 is rounded once more, and once only: 2¹³ units of float32 of itself, of which the law gives 4 · √depth.
+  const rounding = isHalf ? 2 ** 13 / (4 * Math.sqrt(depth)) : 0
+  const name = `${gated ? 'gated' : 'matmul'} by matrices${isHalf ? ' to float16' : ''}, ${JSON.stringify({ ...size, splits, gated, span: tile.span })}`
+  close(name, got.slice(0, count), truth, { scale: scale.map((x, i) => x + 1.01 * rounding * Math.abs(truth[i])), depth })
   assert.ok(got.slice(count).every(x => x === guard), 'what lies behind the results stays')
-  engine.release(a.tensor, b.tensor, all)
+  engine.release(a.tensor, b.tensor, c)
 }
 
 const ORDERS = [0, 1, 2, 3].map(i => ({ transposeA: i % 2 === 1, transposeB: i > 1 }))
