@@ -1,9 +1,9 @@
 // Runs the cases one after the other, each on an engine of its own, with the adapter's peak measured before and after. Knows no Node: a page can run it.
-import type { AdapterSummary, Engine } from '../src/engine/index.js'
+import { type AdapterSummary, type Engine, OutOfMemory } from '../src/engine/index.js'
 import { planMemory } from '../src/trm/memory.js'
 import { Trm } from '../src/trm/model.js'
 import { Trainer } from '../src/trm/trainer.js'
-import { allCases, type Case, missingCases, randomPuzzles, type Size, SIZES, SMALL } from './cases.js'
+import { allCases, type Case, missingCases, planner, randomPuzzles, type Size, SIZES, SMALL } from './cases.js'
 import { type Clock, measure, type MeasureOptions, type Measurement, WALL } from './measure.js'
 import { largerPeak, measurePeak, type Peak, warmer } from './peak.js'
 import { summarize } from './statistics.js'
@@ -50,7 +50,7 @@ export interface Skip {
 export interface SuiteResult {
   adapter: string
   features: readonly string[]
-  /** What was not measured for want of a feature, a line each. */
+  /** What was not measured for want of a feature or of memory, a line each. */
   missing?: readonly string[]
   /** Time that a case may take, ms, and cases that would take longer. */
   limitMs?: number
@@ -69,6 +69,8 @@ export interface SuiteOptions {
   minimumMs?: number
   /** Time that a case may take, ms: see `Estimates` and `MeasureOptions`. Default `defaultLimit`. */
   limitMs?: number
+  /** Bytes that a training may take, as for `planMemory`. */
+  memoryLimit?: number
   /** Default: wall time. */
   clock?(adapter: AdapterSummary): Clock
   /** Only the peak is measured when no case is left; otherwise that is an error. */
@@ -96,19 +98,20 @@ export async function keepWarm(engine: Engine, clock = WALL): Promise<MeasureOpt
 
 /** @throws when no case is left by `only` and `sizes` */
 export async function runSuite(options: SuiteOptions): Promise<SuiteResult> {
-  const { open, only = [], sizes = SIZES, repeats, minimumMs, mayBeEmpty = false, onProgress = () => {} } = options
+  const { open, only = [], sizes = SIZES, repeats, minimumMs, memoryLimit, mayBeEmpty = false, onProgress = () => {} } = options
   const first = await open()
   try {
     const { adapter } = first
-    const { description, features, isSoftware } = adapter
+    const { description, features, isSoftware, boundsChecks } = adapter
     const clock = options.clock?.(adapter) ?? WALL
     const limitMs = options.limitMs ?? defaultLimit(adapter)
-    const cases = chooseCases(allCases(adapter), only, sizes)
+    const cases = chooseCases(allCases(adapter, planner(first, memoryLimit)), only, sizes)
     if (!cases.length && !mayBeEmpty) {
       const wanted = `size ${sizes.join(' or ')} has "${only.join('" or "')}" in its name`
       throw new Error(`bench: no case of ${wanted} — names are those of the table, e.g. matmul, rmsnorm, training`)
     }
     const measured: { chosen: Case; measurement: Measurement; peakBytes: number }[] = []
+    const missing = missingCases(adapter)
     const skipped: Skip[] = []
     const total = cases.length + 2
     onProgress(0, total, 'peak')
@@ -124,17 +127,22 @@ export async function runSuite(options: SuiteOptions): Promise<SuiteResult> {
         skipped.push({ case: name, size, estimatedMs })
         continue
       }
-      const { measurement, peakBytes } = await runCase(chosen, { open, repeats, minimumMs, limitMs, clock, warm })
-      estimates.learn(chosen, measurement.median)
-      measured.push({ chosen, measurement, peakBytes })
+      try {
+        const { measurement, peakBytes } = await runCase(chosen, { open, repeats, minimumMs, limitMs, clock, warm })
+        estimates.learn(chosen, measurement.median)
+        measured.push({ chosen, measurement, peakBytes })
+      } catch (error) {
+        if (!((error as Error).cause instanceof OutOfMemory)) throw error
+        missing.push(`skipped: ${size} ${name}, the GPU has too little memory for it — --memory-limit SIZE makes micro-batches fit`)
+      }
     }
     onProgress(total - 1, total, 'peak')
     const after = await measurePeak(open, { clock, warm })
     onProgress(total, total, 'done')
     const peak = largerPeak(before, after)
     const rows = measured.map(({ chosen, measurement, peakBytes }) => toRow(chosen, measurement, peakBytes, peak))
-    const missing = missingCases(adapter)
-    return { adapter: description, features, missing, limitMs, skipped, peak: { ...peak, before, after }, rows }
+    const name = `${description}${boundsChecks ? '' : ', without bounds checks'}`
+    return { adapter: name, features, missing, limitMs, skipped, peak: { ...peak, before, after }, rows }
   } finally {
     first.close()
   }

@@ -1,7 +1,7 @@
 // Every variant of the operations in the cases, side by side: how far is the fixed default from the best? Knows no Node.
 import { type Engine, tune } from '../src/engine/index.js'
 import type { Asked } from '../src/engine/variants.js'
-import { allCases, type Size, SIZES } from './cases.js'
+import { allCases, planner, type Size, SIZES } from './cases.js'
 import { WALL } from './measure.js'
 import { alignTable, digits } from './report.js'
 import { chooseCases, keepWarm, type SuiteOptions } from './suite.js'
@@ -37,7 +37,7 @@ export async function compareVariants({ open, only = VARIANT_CASES, sizes = SIZE
     const clock = clockOf?.(adapter) ?? WALL
     const warm = await keepWarm(first, clock)
     if (adapter.isSoftware) first.close()
-    const cases = chooseCases(allCases(adapter), only, sizes)
+    const cases = chooseCases(allCases(adapter, planner(first)), only, sizes)
     for (const [i, { name, size, prepare }] of cases.entries()) {
       onProgress(i, cases.length, `${size} ${name}`)
       const engine = await open()

@@ -24,6 +24,8 @@ export interface EngineOptions {
    * In a page short submits leave the GPU to the drawing of the page in between.
    */
   submitAfter?: number
+  /** Whether the GPU object was opened with bounds checks; false only by 'webgpu-trm/node'. For `adapter.boundsChecks`. */
+  boundsChecks?: boolean
   /** Called once by `close()`. */
   onClose?: () => void
 }
@@ -34,6 +36,8 @@ export interface AdapterSummary {
   readonly vendor: string
   readonly architecture: string
   readonly features: readonly string[]
+  /** Whether it keeps kernels within their tensors, whatever they index. */
+  readonly boundsChecks: boolean
   /** Computes on the processor. */
   readonly isSoftware: boolean
   /** Threads of every subgroup; undefined where it varies or where there are no subgroups. */
@@ -77,7 +81,7 @@ export class Engine {
    * Opens the best adapter of `gpu` with every limit and feature it has.
    * @throws when there is no WebGPU or no adapter
    */
-  static async open({ gpu = globalThis.navigator?.gpu, wait = settled, onClose = () => {}, submitAfter }: EngineOptions = {}): Promise<Engine> {
+  static async open({ gpu = globalThis.navigator?.gpu, wait = settled, onClose = () => {}, submitAfter, boundsChecks = true }: EngineOptions = {}): Promise<Engine> {
     const { adapter, device, description } = await openDevice(gpu)
     const { maxBufferSize, maxStorageBufferBindingSize, maxComputeWorkgroupStorageSize, maxComputeInvocationsPerWorkgroup } = device.limits
     const summary: AdapterSummary = {
@@ -85,6 +89,7 @@ export class Engine {
       vendor: adapter.info.vendor,
       architecture: adapter.info.architecture,
       features: [...device.features].sort(),
+      boundsChecks,
       isSoftware: adapter.info.isFallbackAdapter,
       subgroupSize: subgroupSize(device, adapter.info),
       subgroupMatrices: subgroupMatrices(device, adapter.info),

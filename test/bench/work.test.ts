@@ -1,7 +1,7 @@
 // Declared FLOP and bytes against counts of another kind: loops, tensors that are bound, and the products that the model really dispatches.
 import { test } from 'uvu'
 import * as assert from 'uvu/assert'
-import { allCases, type BenchAdapter, MIDDLE, missingCases, OFFICIAL_ATTENTION, OFFICIAL_MLP, randomPuzzles, SMALL } from '../../bench/cases.js'
+import { allCases, type BenchAdapter, MIDDLE, missingCases, modelSizes, OFFICIAL_ATTENTION, planner, OFFICIAL_MLP, type Planner, randomPuzzles, SMALL } from '../../bench/cases.js'
 import { chooseCases } from '../../bench/suite.js'
 import {
   attentionBackwardWork, attentionWork, inferenceWork, linearSizes, matmulWork, mixSizes, networkWork, optimizerWork, parameterCount, rmsnormWork, swigluWork, trainingWork, type Work,
@@ -12,6 +12,7 @@ import type { Kernel } from '../../src/kernels/kernel.js'
 import { lengthOf, type TrmConfig } from '../../src/trm/config.js'
 import { Slots } from '../../src/trm/act.js'
 import { Trm } from '../../src/trm/model.js'
+import { planMemory } from '../../src/trm/memory.js'
 import { Trainer } from '../../src/trm/trainer.js'
 import { openEngine } from '../engine-under-test.js'
 
@@ -151,7 +152,7 @@ test('cases bind the bytes that they declare', () => {
 })
 
 test('float16 and subgroup matrices are cases of GPUs that have them; a line says what is missing', () => {
-  const named = (adapter: BenchAdapter, text: string) => allCases(adapter).filter(({ name }) => name.includes(text))
+  const named = (adapter: BenchAdapter, text: string, plan?: Planner) => allCases(adapter, plan).filter(({ name }) => name.includes(text))
   assert.is(named(SOFTWARE, 'f16').length, 0)
   assert.equal(missingCases(SOFTWARE), [])
   assert.ok(named(GPU, 'f16 training step, batch 768').length === 2 && named(GPU, 'f16 without matrices training step').length === 2)
@@ -161,8 +162,23 @@ test('float16 and subgroup matrices are cases of GPUs that have them; a line say
   assert.match(missingCases({ ...GPU, features: [] }).join(), /^skipped: cases in float16, this adapter has no shader-f16$/)
   if (!engine.adapter.features.includes('shader-f16')) return
   const dry = engine.dryRun()
-  for (const { prepare } of named(GPU, 'f16 recursion step')) prepare(dry)()
+  for (const { prepare } of named(GPU, 'f16 recursion step', planner(engine))) prepare(dry)()
   assert.ok(dry.stats.dispatches > 20)
+})
+
+test('a GPU takes whole batches where they fit, else the micro-batches of a training', () => {
+  const official = (plan: Planner, dtype: 'f32' | 'f16' = 'f32') => modelSizes(false, dtype, plan).filter(({ batch }) => batch === 768)
+  // An adapter with larger bindings than those of this machine.
+  const large: Engine = Object.assign(Object.create(engine) as Engine, { adapter: { ...engine.adapter, isSoftware: false }, device: { features: engine.device.features, limits: { maxBufferSize: 2 ** 40, maxStorageBufferBindingSize: 2 ** 31 - 4, maxStorageBuffersPerShaderStage: 16, maxTextureDimension2D: 65536 } } })
+  assert.equal(official(planner(large)).map(({ microBatch }) => microBatch), [768, 768])
+  for (const dtype of engine.adapter.features.includes('shader-f16') ? ['f32', 'f16'] as const : ['f32'] as const) {
+    for (const { config, microBatch } of official(planner(large, 8e9), dtype)) {
+      assert.ok(microBatch < 768 && planMemory(large, config, { batchSize: 768, microBatch, dtype }).bytes <= 8e9, `${microBatch} at a time in ${dtype}`)
+      assert.throws(() => planMemory(large, config, { batchSize: 768, microBatch: 2 * microBatch, dtype, memoryLimit: 8e9 }), /needed with micro_batch/)
+    }
+  }
+  // What fits any adapter is not planned.
+  assert.equal(modelSizes(true, 'f32', () => { throw new Error('planned') }).map(({ batch, microBatch }) => [batch, microBatch]), [[64, 64], [16, 16], [2, 2], [2, 2]])
 })
 
 test('names are unique, and every size is there', () => {
