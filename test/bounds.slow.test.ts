@@ -147,6 +147,8 @@ test('a kernel that reaches one element outside is caught, by guards and by its 
 })
 
 const PRODUCTS = [[1, 1, 1], [33, 97, 17], [129, 66, 35]] as const
+/** Whose rows are loaded in fours. */
+const FOURS = [36, 68, 20] as const
 
 for (const dtype of dtypes) {
   const half = dtype === 'f16'
@@ -159,7 +161,7 @@ for (const dtype of dtypes) {
         matmul(engine, { a, b, c }, { m, n, k, transposeA, transposeB, ...more })
         return Promise.all([engine.read(c)])
       })
-      for (const [m, n, k] of half ? PRODUCTS.slice(1, 2) : PRODUCTS) await check(`${m}×${n}×${k}`, product(m, n, k, {}), [])
+      for (const [m, n, k] of half ? PRODUCTS.slice(1, 2) : transposeA || transposeB ? PRODUCTS : [...PRODUCTS, FOURS]) await check(`${m}×${n}×${k}`, product(m, n, k, {}), [])
       await check('batched, b shared, accumulated', product(33, 9, 17, { batch: 3, sharedB: true, accumulate: true }), [])
       if (!half) await check('summed', product(9, 33, 17, { batch: 2, reduce: 3, accumulate: true }), [])
     })
@@ -175,7 +177,8 @@ for (const dtype of dtypes) {
       await check(`linear ${batch}×${length}×${width} to ${out}`, operation([x, [[out, width], dtype]], (engine, x, weight) => linear(engine, x, weight)))
       await check(`mix ${batch}×${length}×${width} to ${out}`, operation([x, [[out, length], dtype]], mix))
     }
-    for (const [m, n, k] of shapes([[1, 2, 1], [17, 34, 33]])) {
+    // Tiles of GPUs take lavapipe seconds to compile, for each way to gate.
+    for (const [m, n, k] of dtype === 'f32' ? [[17, 34, 33]] : []) {
       for (const gated of ['rows', 'columns'] as const) {
         const size = gated === 'columns' ? { m, n, k, transposeB: true } : { m: n, n: m, k, batch: 3, sharedA: true }
         await check(`gate and up ${m}×${n}×${k} by ${gated}`, engine => engine.scope(() => {
@@ -198,14 +201,14 @@ for (const dtype of dtypes) {
           await check(`block ${batch}×${length}×${width} by ${inner} over axis ${axis}${injected ? ', injection' : ''}`, operation(
             [h, [[2 * inner, over], dtype], [[over, inner], dtype], ...(injected ? [h] : [])],
             (engine, x, gateUp, down, injection) => mlpBlock(engine, x, gateUp, down, { injection, axis, epsilon: 1e-5 }),
-          ))
+          ), ['matmul', 'gate up'])
         }
       }
     }
   })
 
   test(`attention, turned or not, ${dtype}`, async () => {
-    for (const [batch, length, heads, headDim] of shapes([[1, 1, 1, 2], [2, 17, 3, 6], [1, 97, 1, 32]])) {
+    for (const [batch, length, heads, headDim] of shapes([[1, 1, 1, 2], [2, 17, 3, 6], [1, 97, 1, 8]])) {
       const qkv = [[batch, length, 3 * heads * headDim], dtype] as const
       const name = `attention ${batch}×${length}, ${heads} heads of ${headDim}`
       const table = (engine: Engine) => engine.from(ropeTable(length, headDim, 10000), [length, headDim / 2, 2])
