@@ -1,0 +1,11 @@
+// A word of 16 bytes and its elements, where tensors are float32; as words_f16.shared.wgsl for float16. A kernel begins with one of the two.
+alias Value = vec4f;
+const PER_WORD = 4;
+fn unpacked(word: vec4u) -> Value { return bitcast<vec4f>(word); }
+fn packed(value: Value) -> vec4u { return bitcast<vec4u>(value); }
+// From the first and the last four elements.
+fn value_of(first: vec4f, last: vec4f) -> Value { return first; }
+fn element(value: Value, i: u32) -> f32 { return value[i]; }
+fn times(a: Value, b: Value) -> Value { return a * b; }
+fn total(value: Value) -> f32 { return dot(value, vec4f(1)); }
+fn inverse_roots(value: Value) -> Value { return inverseSqrt(value); }
