@@ -1,4 +1,4 @@
-// The Node door: opens the engine on Dawn with a Vulkan driver that works, and offers the kernels that this adapter alone can run.
+// The Node door: opens the engine on Dawn with a Vulkan driver that works, and offers the kernels that only some adapters can run.
 import { openGpu, type OpenGpuOptions } from './adapters.js'
 import { Engine, type EngineOptions } from './engine/index.js'
 import { offerLavapipe } from './lavapipe/index.js'
@@ -8,9 +8,9 @@ export { diagnose, openGpu, type Adapter, type Diagnosis, type OpenGpuOptions } 
 
 /** Opens an engine in Node: a GPU if there is one, else a software adapter. */
 export async function openEngine({ submitAfter, ...options }: OpenGpuOptions & Pick<EngineOptions, 'submitAfter'> = {}): Promise<Engine> {
-  const { gpu, kind, release } = await openGpu(options)
-  if (kind === 'lavapipe') offerLavapipe()
-  else if (kind === 'hardware') offerMatrices()
+  offerLavapipe()
+  offerMatrices()
+  const { gpu, release } = await openGpu(options)
   return Engine.open({ gpu, wait: waitAsleep, onClose: release, submitAfter })
 }
 

@@ -13,7 +13,7 @@ const shaders = filesBelow('shaders', '.wgsl')
 const text = (file: string) => readFileSync(join(root, file), 'utf8')
 
 /** Lowest floor first; a path belongs to the first entry that begins it. */
-const FLOORS = [['shaders/', 'src/data/', 'src/formats/'], ['src/kernels/'], ['src/engine/'], ['src/trm/'], ['src/', 'scripts/', 'bench/', 'playground/']]
+const FLOORS = [['shaders/', 'src/data/', 'src/formats/'], ['src/kernels/'], ['src/engine/'], ['src/lavapipe/', 'src/matrices/'], ['src/trm/'], ['src/', 'scripts/', 'bench/', 'playground/']]
 const floorOf = (path: string) => FLOORS.findIndex(rooms => rooms.some(room => path.startsWith(room)))
 
 /** What a file imports, by path from the root, or the bare name of a package. */
@@ -24,7 +24,7 @@ function imports(file: string): string[] {
 
 test('imports point down', () => {
   const arrows = sources.flatMap(file => imports(file).map(path => [file, path]))
-  assert.ok(arrows.length > 100 && arrows.some(([, path]) => path === 'shaders/matmul.wgsl'), 'imports are found')
+  assert.ok(arrows.length > 100 && arrows.some(([, path]) => path === 'shaders/rmsnorm.wgsl'), 'imports are found')
   const wrong = arrows.filter(([file, path]) => floorOf(path) > floorOf(file))
   assert.equal(wrong.map(arrow => arrow.join(' → ')), [])
   const deep = doors.flatMap(file => imports(file).filter(path => path.startsWith('src/cli/') || (file.startsWith('bench/') && path.startsWith('playground/'))).map(path => `${file} → ${path}`))
@@ -44,20 +44,34 @@ test('only the doors know Node or a package', () => {
   assert.equal(wrong, [])
 })
 
-test('each shader belongs to exactly one kernel module', () => {
-  const users = (shader: string) => sources.filter(file => imports(file).includes(shader))
+test('the core names no adapter, the wings know nothing of each other nor of the model', () => {
+  const core = [...sources, ...shaders].filter(file => /^(src\/(engine|kernels)|shaders)\/[^/]+(\/[^/]+)?$/.test(file) && !/^shaders\/(lavapipe|matrices)\//.test(file))
+  assert.ok(core.length > 70)
+  for (const file of core) assert.not.match(text(file), /lavapipe|swiftshader|llvmpipe|texel|FOR_BROWSERS/i, file)
+  const wings = sources.filter(file => /^src\/(lavapipe|matrices)\//.test(file))
+  const wrong = wings.flatMap(file => imports(file).filter(path => /^src\//.test(path) && !/^src\/(engine|kernels)\//.test(path) && dirname(path) !== dirname(file)).map(path => `${file} → ${path}`))
+  assert.equal(wrong, [])
+})
+
+const isShared = (shader: string) => shader.endsWith('.shared.wgsl')
+const included = (shader: string) => [...text(shader).matchAll(/^#import (\S+)$/gm)].map(([, file]) => normalize(join(dirname(shader), file)))
+
+test('each shader belongs to exactly one module of its floor or wing, a shared one to shaders that import it', () => {
+  const room = (file: string) => (/^(?:src|shaders)\/(lavapipe|matrices)\//.exec(file)?.[1] ?? 'kernels')
   for (const shader of shaders) {
-    const [user, ...more] = users(shader)
-    assert.ok(user?.startsWith('src/kernels/') && !more.length, `${shader} is used by ${[user, ...more].join(', ') || 'nobody'}`)
+    const users = sources.filter(file => imports(file).includes(shader))
+    if (isShared(shader)) {
+      assert.ok(shaders.some(other => included(other).includes(shader)) && !users.length, `${shader} is imported by ${users.join(', ') || 'no shader'}`)
+    } else assert.ok(users.length === 1 && users[0].startsWith(`src/${room(shader)}/`), `${shader} is used by ${users.join(', ') || 'nobody'}`)
   }
 })
 
-test('shaders say what they compute, have one entry point (none where they stand in front of others), and no defaults that hide a forgotten constant', () => {
+test('shaders say what they compute, have one entry point (none where others import them), and no defaults that hide a forgotten constant', () => {
   assert.ok(shaders.length > 20)
   for (const shader of shaders) {
     const source = text(shader)
     assert.match(source, /^\/\/ /, shader)
-    assert.is([...source.matchAll(/^@compute/gm)].length, Number(!/^\/\/ What .* begin with/.test(source)), shader)
+    assert.is([...source.matchAll(/^@compute/gm)].length, Number(!isShared(shader)), shader)
     assert.not.match(source, /^\s*(@id\(\d+\)\s*)?override\s+\w+\s*(:\s*\w+\s*)?=/m, shader)
   }
 })

@@ -2,7 +2,8 @@
 import { test } from 'uvu'
 import * as assert from 'uvu/assert'
 import { Engine } from '../src/engine/index.js'
-import { type MatrixKind, matmulSubgroupMatrix } from '../src/kernels/matmul-subgroup-matrix.js'
+import type { MatrixKind } from '../src/engine/device.js'
+import { matmulSubgroupMatrix } from '../src/matrices/matmul-kernels.js'
 import { openGpu } from '../src/node.js'
 import { checkComputes, openEngine } from './engine-under-test.js'
 
@@ -40,8 +41,10 @@ test('products by subgroup matrices compile, in every kind that adapters list', 
     }
   }
   await engine.finish()
+  type Size = Parameters<typeof matmulSubgroupMatrix.workgroups>[0]
+  const source = matmulSubgroupMatrix.source as (size: Size) => string
   // The check can fail: an operand of another size than the matrices it is multiplied with.
-  const broken = { ...matmulSubgroupMatrix, name: 'broken', source: matmulSubgroupMatrix.source.replace('subgroup_matrix_left<Element, SIZE_K, SIZE_M>', 'subgroup_matrix_left<Element, SIZE_K, 4>') }
+  const broken = { ...matmulSubgroupMatrix, name: 'broken', source: (size: Size) => source(size).replace('subgroup_matrix_left<Element, SIZE_K, SIZE_M>', 'subgroup_matrix_left<Element, SIZE_K, 4>') }
   assert.match(await reason(Promise.resolve().then(() => {
     engine.run(broken, { a: wide, b: wide, c }, { m: 64, n: 64, k: 64, kind: kinds[0], span: 32, splits: 1 })
     return engine.finish()

@@ -77,6 +77,7 @@ Engine.open().then(app).then(text => { document.body.textContent = text }, error
 `
 const EXPECTED = 'trained 2 steps, answered 16 cells'
 put('app.js', APP)
+put('matrices.js', `export { offerMatrices } from 'webgpu-trm/matrices'`)
 put('page.js', PAGE_APP)
 put('index.html', '<!doctype html><meta charset="utf-8"><title>app</title><body><script type="module" src="/page.js"></script></body>')
 
@@ -174,7 +175,7 @@ test('the shaders of the package compile, in every variant that a compiler witho
   put('compile.js', COMPILING)
   const { compiled, found } = JSON.parse(run(process.execPath, ['compile.js'], project).trim().split('\n').at(-1)!) as { compiled: string[]; found: string }
   console.log(`compiled ${compiled.join(', ')}`)
-  for (const name of ['attention: tiled', 'attention backward: tiled', 'attention: texels', 'attention: thread', 'matmul: few rows', 'matmul: tiled 128×128', 'matmul: texels 32×32', 'matmul: vec4 32×64', 'mlp block: fused']) assert.ok(compiled.includes(name), name)
+  for (const name of ['attention: tiled', 'attention: textures', 'attention: thread', 'matmul: few rows', 'matmul: tiled 128×128', 'matmul: textures 32×32', 'matmul: vec4 32×64', 'gated: tiled 64×64', 'mlp block: textures']) assert.ok(compiled.includes(name), name)
   assert.match(found, /nothing/)
   assert.is.not(found, 'nothing')
 })
@@ -246,12 +247,6 @@ test('sizes, minified and gzipped: the engine at most 25 KB, with training and i
   assert.ok(training <= 45_000, `engine, training and inference ${training} bytes`)
 })
 
-test('the kernel of whole networks comes only where it is offered', () => {
-  const built = (name: string) => readFileSync(join(project, `sizes/${name}.js`), 'utf8').includes('IN_SCRATCH')
-  assert.is(built('engine-and-trm'), false)
-  assert.is(built('everything'), true)
-})
-
 test('the engine comes without TRM', () => {
   const text = readFileSync(join(project, 'sizes/engine.js'), 'utf8')
   const whole = readFileSync(join(project, 'sizes/everything.js'), 'utf8')
@@ -262,14 +257,15 @@ test('the engine comes without TRM', () => {
   }
 })
 
-test('what browsers get lacks the kernels that no browser needs, and nothing else', () => {
-  const files = (folder: string) => ['.', 'chunks'].flatMap(inside => readdirSync(join(installed, folder, inside)).filter(file => file.endsWith('.js')).map(file => join(installed, folder, inside, file)))
-  const shaders = (folder: string) => files(folder).flatMap(file => [...readFileSync(file, 'utf8').matchAll(/^\/\/ shaders\/(\w+)\.wgsl$/gm)].map(([, name]) => name)).sort()
-  const all = readdirSync(join(root, 'shaders')).sort().map(file => file.replace('.wgsl', ''))
-  const forBrowsers = all.filter(name => !readFileSync(join(root, `shaders/${name}.wgsl`), 'utf8').includes('not in the package for browsers'))
-  assert.ok(forBrowsers.length > 20 && forBrowsers.length < all.length)
-  assert.equal(shaders('dist'), all)
-  assert.equal(shaders('dist/browser'), forBrowsers)
+test('the engine comes without the wings: nobody carries kernels that only some adapters can run', () => {
+  const wings = readFileSync(join(installed, 'dist/node.js'), 'utf8')
+  for (const name of ['engine', 'everything']) {
+    const text = readFileSync(join(project, `sizes/${name}.js`), 'utf8')
+    for (const word of ['textureLoad', 'subgroupShuffle', 'subgroupMatrixLoad']) assert.not.ok(text.includes(word), `${name}: ${word}`)
+  }
+  assert.ok(wings.includes('offerLavapipe') && wings.includes('offerMatrices'))
+  esbuild('matrices.js', 'sizes/matrices.js')
+  assert.ok(readFileSync(join(project, 'sizes/matrices.js'), 'utf8').includes('subgroupMatrixLoad'))
 })
 
 test.run()

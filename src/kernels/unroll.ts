@@ -1,11 +1,11 @@
-// Loops that a shader marks are written out before any compiler sees them.
+// Loops that a shader marks are unrolled before any compiler sees them.
 
 const MARK = /@diagnostic\(off,\s*trm\.unroll\)\s*for\s*\(var (\w+)\s*=\s*0u;\s*\1\s*<\s*(\w+);\s*\1\+\+\)\s*\{/y
 
 /**
- * Writes out loops of the form `@diagnostic(off, trm.unroll) for (var i = 0u; i < COUNT; i++) { … }`, COUNT a number or a line `const COUNT = 8;`.
- * There may be such loops in such loops, and no braces in their comments. Without this the text means the same: WGSL ignores the mark.
- * For kernels whose register arrays must be indexed by constants: lavapipe's compiler writes out short loops alone.
+ * Unrolls loops of the form `@diagnostic(off, trm.unroll) for (var i = 0u; i < COUNT; i++) { … }`, COUNT a number or a line `const COUNT = 8;`.
+ * Such loops may be nested; their comments hold no braces. WGSL ignores the mark, so the text means the same without this.
+ * For register arrays: most compilers keep them in registers only where every index is a constant.
  * @throws on a marked loop of another form
  */
 export function unroll(text: string): string {
@@ -16,13 +16,13 @@ export function unroll(text: string): string {
     MARK.lastIndex = start
     const [head, name, bound] = MARK.exec(text) ?? []
     const count = /^\d+u?$/.test(bound ?? '') ? bound : new RegExp(`^const ${bound} = (\\d+)u?;`, 'm').exec(text)?.[1]
-    if (!head || count === undefined) throw new Error(`cannot write out ${JSON.stringify(text.slice(start, start + 100))}: expected "for (var i = 0u; i < COUNT; i++) {" with a number or a line "const COUNT = 8;"`)
+    if (!head || count === undefined) throw new Error(`cannot unroll ${JSON.stringify(text.slice(start, start + 100))}: expected "for (var i = 0u; i < COUNT; i++) {" with a number or a line "const COUNT = 8;"`)
     const from = start + head.length
     let end = from
     for (let depth = 1; depth > 0; end++) {
       if (text[end] === '{') depth++
       else if (text[end] === '}') depth--
-      else if (end >= text.length) throw new Error(`cannot write out ${JSON.stringify(head)}: it has no end`)
+      else if (end >= text.length) throw new Error(`cannot unroll ${JSON.stringify(head)}: it has no end`)
     }
     const body = text.slice(from, end - 1)
     const variable = new RegExp(`\\b${name}\\b`, 'g')

@@ -4,12 +4,12 @@ import { matmulFamily } from '../engine/ops/matmul.js'
 import { mlpBlockFamily } from '../engine/ops/mlp-block.js'
 import { offer } from '../engine/variants.js'
 import { attentionTextures } from './attention.js'
-import { matmulSubgroup, matmulTextures } from './matmul.js'
+import { matmulVariants } from './matmul.js'
 import { mlpBlockTextures } from './mlp-block.js'
 
 /** From now on every engine on lavapipe uses these kernels. Calling it again changes nothing. */
 export function offerLavapipe(): void {
-  offer(matmulFamily, matmulTextures(48, 64), matmulTextures(24, 32), matmulTextures(32, 32), matmulSubgroup)
+  offer(matmulFamily, ...matmulVariants)
   offer(attentionFamily, attentionTextures)
   offer(mlpBlockFamily, mlpBlockTextures)
 }

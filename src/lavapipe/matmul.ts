@@ -22,7 +22,7 @@ const subgroupKernel = defineKernel<MatmulSize>({
   workgroups: size => tiles(size, TILE_M, LANES * TILE_N),
 })
 
-export const matmulSubgroup: Variant<MatmulTensors, MatmulSize> = {
+const matmulSubgroup: Variant<MatmulTensors, MatmulSize> = {
   name: 'subgroup 16×4',
   available: isLavapipe,
   run: (engine, tensors, size) => engine.run(subgroupKernel, tensors, size),
@@ -68,7 +68,7 @@ const LARGE = 5e7
 /** Below so many multiply-adds the kernel that one compilation makes for all products is left to them. */
 const SMALL = 2 ** 20
 
-export const matmulTextures = (rows: number, columns: number): Variant<MatmulTensors, MatmulSize> => ({
+const matmulTextures = (rows: number, columns: number): Variant<MatmulTensors, MatmulSize> => ({
   name: `textures ${rows}×${columns}`,
   // Tall tiles pay, unless most of the last one stays empty.
   suits({ m, n, k, batch = 1, reduce = 1 }) {
@@ -84,3 +84,6 @@ export const matmulTextures = (rows: number, columns: number): Variant<MatmulTen
   },
   run: (engine, tensors, size) => runByTextures(engine, textureKernel(size, rows, columns)!, tensors, size),
 })
+
+/** In the order in which they are preferred. */
+export const matmulVariants = [matmulTextures(48, 64), matmulTextures(24, 32), matmulTextures(32, 32), matmulSubgroup]

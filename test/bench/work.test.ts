@@ -53,6 +53,9 @@ test('numbers worked out by hand', () => {
   assert.is(parameterCount(OFFICIAL_ATTENTION), 6828034)
 })
 
+// By kernels that bind tensors alone, no copies of them in textures.
+for (const [family, variant] of [['matmul', 'vec4 16×16'], ['mlp block', 'composed'], ['attention', 'thread']]) engine.variants.force(family, variant)
+
 /** FLOP of the matrix products that work dispatches once it is prepared, and bytes of the tensors that its dispatches bind. */
 function dispatched(prepare: (engine: Engine) => () => void): { products: number; bytes: number } {
   let [products, bytes] = [0, 0]

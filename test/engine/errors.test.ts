@@ -2,7 +2,7 @@
 import { test } from 'uvu'
 import * as assert from 'uvu/assert'
 import { add, defineKernel, Engine } from '../../src/engine/index.js'
-import { add as addKernel } from '../../src/kernels/add.js'
+import { add as addKernel, type AddSize } from '../../src/kernels/add.js'
 import { openEngine } from '../engine-under-test.js'
 
 const engine = await openEngine()
@@ -48,10 +48,20 @@ test('an error that nobody caught is kept, thrown by the next read, and then for
 
 test('a shader that does not fit its blueprint is such an error', async () => {
   const tensor = engine.zeros([4])
-  const wrong = { ...addKernel, name: 'wrong', source: addKernel.source.replace('read_write> y', 'read> y').replace(/y\[i\] = [^;]+;/, '') }
+  const wrong = { ...addKernel, name: 'wrong', source: (size: AddSize) => (addKernel.source as (size: AddSize) => string)(size).replace('read_write> y', 'read> y').replace(/y\[i\] = [^;]+;/, '') }
   engine.run(wrong, { a: tensor, b: tensor, y: tensor }, size)
   assert.match(await reason(engine.finish()), /^GPU error on .+: /)
   await engine.finish()
+})
+
+test('two kernels of one name do not mix', async () => {
+  const times = (factor: number) => defineKernel<object>({
+    name: 'times', source: `@group(0) @binding(0) var<storage, read_write> y: array<f32>; @compute @workgroup_size(1) fn main() { y[0] *= ${factor}; }`,
+    bindings: { y: 'write' }, constants: () => ({}), workgroups: () => [1, 1, 1],
+  })
+  const y = engine.from(new Float32Array([1]))
+  for (const factor of [2, 3]) engine.run(times(factor), { y }, {})
+  assert.equal([...(await engine.read(y))], [6])
 })
 
 test('a forgotten override constant is named', async () => {

@@ -2,6 +2,7 @@
 import { test } from 'uvu'
 import * as assert from 'uvu/assert'
 import { attention, ropeTable } from '../../src/engine/index.js'
+import { attentionFamily } from '../../src/engine/ops/attention.js'
 import { close, printShares } from '../close.js'
 import { checkGradients } from '../differences.js'
 import { openEngine } from '../engine-under-test.js'
@@ -35,15 +36,14 @@ function turning({ length, headDim }: (typeof SIZES)[number]) {
   return { rope: engine.from(table, [length, headDim / 2, 2]), turned: (qkv: ArrayLike<number>, size: (typeof SIZES)[number]) => oracle.rope(qkv, size, angle) }
 }
 
-const VARIANTS = ['tiled', 'texels', 'thread']
+const VARIANTS = attentionFamily.variants.map(({ name }) => name)
 
 /** Each compiles for each width of heads, some for long: those in tiles get the widths of models, the others not the same ones twice. */
-const sizesOf = (variant: string) => SIZES.filter(({ headDim }) => (variant === 'tiled' ? headDim >= 16 : headDim <= 64 && headDim !== (variant === 'texels' ? 16 : 32)))
+const sizesOf = (variant: string) => SIZES.filter(({ headDim }) => (variant === 'tiled' ? headDim >= 16 : headDim <= 64 && headDim !== (variant === 'textures' ? 16 : 32)))
 
 /** All ways of computing it; where the adapter cannot run one, another stands in. */
 function force(variant: string): void {
   engine.variants.force('attention', variant)
-  engine.variants.force('attention backward', variant)
 }
 
 for (const variant of VARIANTS) test(`attention by ${variant}`, async () => {

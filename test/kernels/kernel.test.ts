@@ -1,7 +1,7 @@
 // Blueprints without a device: dispatch counts, and the constants that are filled into a shader's text.
 import { test } from 'uvu'
 import * as assert from 'uvu/assert'
-import { defineKernel, divideUp, grid, MAX_WORKGROUPS, powerOfTwo, shaderText } from '../../src/kernels/kernel.js'
+import { divideUp, fill, grid, MAX_WORKGROUPS, powerOfTwo } from '../../src/kernels/kernel.js'
 import { unroll } from '../../src/kernels/unroll.js'
 
 test('grid folds beyond 65,535 workgroups into rows, with hardly any to spare', () => {
@@ -24,22 +24,23 @@ test('small arithmetic', () => {
   assert.equal([1, 2, 3, 11, 64, 65, 1000].map(n => powerOfTwo(n, 128)), [1, 2, 4, 16, 64, 128, 128])
 })
 
-test('named lines stand in the text as the size asks', () => {
-  const kernel = defineKernel<{ n: number }>({
-    name: 'made_up', source: 'const A = 1;\nconst AB = 2;\n', bindings: {}, constants: () => ({}), lines: ({ n }) => ({ A: n }), workgroups: () => [1, 1, 1],
-  })
-  assert.is(shaderText(kernel, { n: 7 }), 'const A = 7;\nconst AB = 2;\n')
-  assert.throws(() => shaderText({ ...kernel, lines: () => ({ B: 1 }) }, { n: 7 }), /^made_up: no line "/)
+test('named lines stand in the text as asked; the same values give the same text', () => {
+  const text = 'const A = 1;\nconst AB = 2;\nalias V = f32;\n'
+  assert.is(fill(text, { A: 7 }), 'const A = 7;\nconst AB = 2;\nalias V = f32;\n')
+  assert.is(fill(text, { V: 'vec4f', AB: true }), 'const A = 1;\nconst AB = true;\nalias V = vec4f;\n')
+  assert.is(fill(text, { A: 7 }), fill(text, { A: 7 }))
+  assert.is.not(fill(text, { A: 8 }), fill(text, { A: 7 }))
+  assert.throws(() => fill(text, { B: 1 }), /^no line "const B = …;" or "alias B = …;" in its shader$/)
 })
 
-test('marked loops are written out, inner ones with them', () => {
+test('marked loops are unrolled, inner ones with them', () => {
   const mark = '@diagnostic(off, trm.unroll) '
   const text = `const N = 2;\n${mark}for (var i = 0u; i < N; i++) { ${mark}for (var k = 0u; k < 3; k++) { x[i] += y[ik + k]; } }\nz();`
   const body = (i: number) => `{ ${[0, 1, 2].map(k => `{ x[${i}u] += y[ik + ${k}u]; }`).join('\n')} }`
   assert.is(unroll(text), `const N = 2;\n${body(0)}\n${body(1)}\nz();`)
   assert.is(unroll(text.replaceAll(', ', ',').replace('N = 2', 'N = 0').replaceAll(') for', ')for')), 'const N = 0;\n\nz();')
   assert.is(unroll('for (var i = 0u; i < 3u; i++) { }'), 'for (var i = 0u; i < 3u; i++) { }')
-  for (const wrong of [`${mark}for (var i = 1u; i < 3; i++) { }`, `${mark}for (var i = 0u; i < M; i++) { }`, `${mark}for (var i = 0u; i < 3; i++) { {}`]) assert.throws(() => unroll(wrong), /^cannot write out "@diagnostic/)
+  for (const wrong of [`${mark}for (var i = 1u; i < 3; i++) { }`, `${mark}for (var i = 0u; i < M; i++) { }`, `${mark}for (var i = 0u; i < 3; i++) { {}`]) assert.throws(() => unroll(wrong), /^cannot unroll "@diagnostic/)
 })
 
 test.run()

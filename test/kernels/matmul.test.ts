@@ -2,10 +2,8 @@
 import { test } from 'uvu'
 import * as assert from 'uvu/assert'
 import { linear, mix } from '../../src/engine/index.js'
-import { hasDearLoads, matmul, matmulFamily } from '../../src/engine/ops/matmul.js'
+import { matmul, matmulFamily } from '../../src/engine/ops/matmul.js'
 import type { MatmulSize } from '../../src/kernels/matmul.js'
-import { matmulRegisters, type MatmulTile } from '../../src/kernels/matmul-registers.js'
-import { matmulTexels } from '../../src/kernels/matmul-texels.js'
 import { Variants } from '../../src/engine/variants.js'
 import { close, printShares } from '../close.js'
 import { checkGradients } from '../differences.js'
@@ -19,16 +17,13 @@ test.after(() => {
   printShares()
 })
 
-/** With a tile the plain kernel, with that of another kind of kernel that one, else whatever suits the adapter. */
-async function check(size: MatmulSize, magnitude = 1, tile?: MatmulTile | { rows: number; columns: number }): Promise<void> {
+async function check(size: MatmulSize, magnitude = 1): Promise<void> {
   const { m, n, k, batch = 1, reduce = 1, sharedA, sharedB, accumulate } = size
   const a = values(1, m * k * (sharedA ? 1 : batch * reduce), magnitude)
   const b = values(2, k * n * (sharedB ? 1 : batch * reduce))
   const before = values(3, m * n * batch)
   const tensors = { a: engine.from(a), b: engine.from(b), c: engine.from(before) }
-  if (tile && 'rows' in tile) engine.run(matmulTexels(size, tile.rows, tile.columns)!, tensors, size)
-  else if (tile) engine.run(matmulRegisters, tensors, { ...size, tile })
-  else matmul(engine, tensors, size)
+  matmul(engine, tensors, size)
   const ours = await engine.read(tensors.c)
   const truth = oracle.matmul(a, b, size)
   const scale = oracle.matmul(a.map(Math.abs), b.map(Math.abs), size)
@@ -39,7 +34,7 @@ async function check(size: MatmulSize, magnitude = 1, tile?: MatmulTile | { rows
     }
   }
   // Terms of Σ|a||b| round one after the other: the error stays below √depth of them, whatever the order.
-  close(`matmul, ${JSON.stringify({ ...size, tile })}`, ours, truth, { scale, depth: k * reduce })
+  close(`matmul, ${JSON.stringify(size)}`, ours, truth, { scale, depth: k * reduce })
   engine.release(...Object.values(tensors))
 }
 
@@ -63,18 +58,6 @@ for (const transposeA of [false, true]) {
   }
 }
 
-for (const [lanesN, lanesM, tileM, tileN] of [[8, 1, 8, 4], [16, 4, 8, 4], [4, 2, 4, 2], [1, 1, 1, 1]]) {
-  test(`the kernel for every adapter in tiles of ${lanesM} × ${lanesN} threads of ${tileM} × ${tileN} results`, async () => {
-    const tile = { lanesN, lanesM, tileM, tileN }
-    for (const transposes of [0, 1, 2, 3]) {
-      const [transposeA, transposeB] = [transposes % 2 === 1, transposes > 1]
-      for (const [m, n, k] of PRODUCTS) if (m * n < 20000) await check({ m, n, k, transposeA, transposeB }, 1, tile)
-      await check({ m: 33, n: 9, k: 17, transposeA, transposeB, batch: 2, reduce: 3, accumulate: true }, 1, tile)
-      await check({ m: 9, n: 33, k: 17, transposeA, transposeB, batch: 3, sharedA: true }, 1e4, tile)
-    }
-  })
-}
-
 for (const { name } of matmulFamily.variants.filter(variant => variant.available(engine.adapter, { m: 1, n: 1, k: 1 }))) {
   test(`variant ${name}`, async () => {
     engine.variants.force('matmul', name)
@@ -86,23 +69,6 @@ for (const { name } of matmulFamily.variants.filter(variant => variant.available
     }
     engine.variants.force('matmul', undefined)
   })
-}
-
-if (hasDearLoads(engine.adapter)) {
-  for (const [rows, columns] of [[24, 32], [32, 32], [48, 64]]) {
-    test(`the kernel by texels in tiles of ${rows} × ${columns}`, async () => {
-      for (const transposes of [0, 1, 2, 3]) {
-        const [transposeA, transposeB] = [transposes % 2 === 1, transposes > 1]
-        // Texels hold four neighbours of b: in k where it is transposed, else in n.
-        for (const [m, free, fours] of [[1, 1, 4], [5, 3, 8], [33, 17, 36], [50, 31, 68], [97, 66, 132]]) {
-          const [n, k] = transposeB ? [free, fours] : [fours, free]
-          await check({ m, n, k, transposeA, transposeB }, 1, { rows, columns })
-          await check({ m, n, k, transposeA, transposeB, batch: 2, reduce: 3, accumulate: true }, 1, { rows, columns })
-        }
-        await check({ m: 9, n: 36, k: 20, transposeA, transposeB, batch: 3, sharedA: true }, 1e4, { rows, columns })
-      }
-    })
-  }
 }
 
 test('few rows, few columns, sums that end within a step', async () => {
@@ -145,7 +111,7 @@ test('defaults on a GPU, without measuring', () => {
 })
 
 test('more workgroups than one dimension holds', async () => {
-  for (const tile of [undefined, { lanesN: 8, lanesM: 1, tileM: 8, tileN: 4 }]) await check({ m: 1, n: 3, k: 2, batch: 65537 }, 1, tile)
+  await check({ m: 1, n: 3, k: 2, batch: 65537 })
 })
 
 test('linear layers', async () => {

@@ -3,9 +3,11 @@
 import { test } from 'uvu'
 import * as assert from 'uvu/assert'
 import { columnSums } from '../../src/kernels/column-sums.js'
+import { fill } from '../../src/kernels/kernel.js'
 import type { MatmulSize } from '../../src/kernels/matmul.js'
-import { type MatrixKind, matmulSubgroupMatrix } from '../../src/kernels/matmul-subgroup-matrix.js'
-import { subgroupMatrices } from '../../src/engine/device.js'
+import { type MatrixKind, subgroupMatrices } from '../../src/engine/device.js'
+import { offerMatrices } from '../../src/matrices/index.js'
+import { matmulSubgroupMatrix } from '../../src/matrices/matmul-kernels.js'
 import { matmulFamily } from '../../src/engine/ops/matmul.js'
 import { Variants } from '../../src/engine/variants.js'
 import { close, printShares } from '../close.js'
@@ -13,6 +15,7 @@ import { openEngine } from '../engine-under-test.js'
 import * as oracle from '../oracle.js'
 import { values } from '../shapes.js'
 
+offerMatrices()
 const engine = await openEngine()
 test.after(() => {
   engine.close()
@@ -40,16 +43,17 @@ const replacements: readonly (readonly [from: RegExp, to: string])[] = [
   [/subgroupMatrixStore<row_major>\(&out, /, 'store_result('],
   [/^@compute/m, `${played}@compute`],
 ]
+type Size = MatmulSize & { kind: MatrixKind; span: number; splits: number }
 const playedKernel = {
   ...matmulSubgroupMatrix,
   name: 'matmul_subgroup_matrix, played',
-  source: replacements.reduce((text, [from, to]) => {
-    assert.match(text, from)
-    return text.replace(from, to)
-  }, matmulSubgroupMatrix.source),
-  lines: (size: Parameters<NonNullable<typeof matmulSubgroupMatrix.lines>>[0]) => {
+  source: (size: Size) => {
     const { m, n, k } = size.kind
-    return { ...matmulSubgroupMatrix.lines!(size), Left: `array<f32, ${m * k}>`, Right: `array<f32, ${k * n}>`, Result: `array<f32, ${m * n}>` }
+    const types = { Left: `array<f32, ${m * k}>`, Right: `array<f32, ${k * n}>`, Result: `array<f32, ${m * n}>` }
+    return fill(replacements.reduce((text, [from, to]) => {
+      assert.match(text, from)
+      return text.replace(from, to)
+    }, (matmulSubgroupMatrix.source as (size: Size) => string)(size)), types)
   },
 }
 

@@ -1,7 +1,8 @@
 // silu(gate) · up with gate and up straight from their product, by every variant, along either side.
 import { test } from 'uvu'
-import { gateUp, gateUpFamily, type GateUpSize } from '../../src/engine/ops/gate-up.js'
-import type { DType } from '../../src/engine/index.js'
+import * as assert from 'uvu/assert'
+import { type DType, gated, linear, swiglu } from '../../src/engine/index.js'
+import { gatedFamily, type GatedSize } from '../../src/engine/ops/gated.js'
 import { close, printShares } from '../close.js'
 import { openEngine } from '../engine-under-test.js'
 import * as oracle from '../oracle.js'
@@ -13,7 +14,8 @@ test.after(() => {
   printShares()
 })
 
-async function check(size: GateUpSize, dtype: DType = 'f32', magnitude = 1): Promise<void> {
+async function check(given: GatedSize, dtype: DType = 'f32', magnitude = 1): Promise<void> {
+  const size = { ...given, halfA: dtype === 'f16', halfB: dtype === 'f16' }
   const { m, n, k, batch = 1, sharedA, sharedB, gated } = size
   const stored = async (seed: number, count: number) => {
     const tensor = engine.lasting([count], dtype)
@@ -22,7 +24,7 @@ async function check(size: GateUpSize, dtype: DType = 'f32', magnitude = 1): Pro
   }
   const [a, b] = [await stored(1, m * k * (sharedA ? 1 : batch)), await stored(2, k * n * (sharedB ? 1 : batch))]
   const c = engine.lasting([(m * n * batch) / 2], dtype)
-  gateUp(engine, { a: a.tensor, b: b.tensor, c }, size)
+  engine.variants.pick(gatedFamily, size).run(engine, { a: a.tensor, b: b.tensor, c }, size)
   const halves = gated === 'columns' ? { half: n / 2 } : { half: m / 2, inner: n }
   const truth = oracle.swiglu(oracle.matmul(a.data, b.data, size), halves)
   // |silu(gate) · up| is at most |gate · up|; the error of both sums goes into it.
@@ -32,23 +34,41 @@ async function check(size: GateUpSize, dtype: DType = 'f32', magnitude = 1): Pro
     return 1.1 * sums[row] * sums[row + (gated === 'columns' ? n / 2 : (m / 2) * n)]
   })
   // In float16 what is stored, and gate and up where they are stored in between, are rounded 2¹³ times as much.
-  close(`gate up${dtype === 'f16' ? ' in float16' : ''}, ${JSON.stringify(size)}`, await engine.read(c), truth, { scale, depth: 2 * k, c: dtype === 'f16' ? 2 ** 15 : 4 })
+  close(`gated${dtype === 'f16' ? ' in float16' : ''}, ${JSON.stringify(size)}`, await engine.read(c), truth, { scale, depth: 2 * k, c: dtype === 'f16' ? 2 ** 15 : 4 })
   engine.release(a.tensor, b.tensor, c)
 }
 
-for (const { name } of gateUpFamily.variants) {
+for (const { name } of gatedFamily.variants) {
   for (const dtype of ['f32', ...(engine.adapter.features.includes('shader-f16') ? (['f16'] as const) : [])] as const) {
     test(`variant ${name}, ${dtype}`, async () => {
-      engine.variants.force('gate up', name)
+      engine.variants.force('gated', name)
       for (const [m, half, k] of [[1, 1, 1], [5, 3, 7], [33, 34, 16], [70, 65, 33], [130, 68, 20]]) {
         await check({ m, n: 2 * half, k, transposeB: true, gated: 'columns' }, dtype)
         await check({ m: 2 * half, n: m, k, batch: 3, sharedA: true, gated: 'rows' }, dtype)
       }
       await check({ m: 9, n: 20, k: 5, batch: 2, gated: 'columns' }, dtype)
       await check({ m: 12, n: 7, k: 65, transposeA: true, gated: 'rows' }, dtype, 3)
-      engine.variants.force('gate up', undefined)
+      engine.variants.force('gated', undefined)
     })
   }
 }
+
+test('the operation, along either axis, and its derivative', async () => {
+  for (const [x, axis] of [[[2, 3, 5], -1], [[2, 5, 3], -2]] as const) {
+    const [data, weight] = [engine.from(values(1, 30), x), engine.from(values(2, 40), [8, 5])]
+    const y = gated(engine, data, weight, axis)
+    assert.equal(y.shape, axis === -1 ? [2, 3, 4] : [2, 4, 3])
+    const layer = () => (axis === -1 ? swiglu(engine, linear(engine, data, weight)) : gated(engine, data, weight, axis))
+    close('gated', await engine.read(y), await engine.read(layer()), { scale: 10, depth: 5 })
+    const both = [() => gated(engine, data, weight, axis), layer].map(objective => engine.gradients([data, weight], objective))
+    for (const i of [0, 1]) close('gated', await engine.read(both[0][i]), await engine.read(both[1][i]), { scale: 0 })
+  }
+})
+
+test('a weight that does not fit is refused', () => {
+  const [x, weight] = [engine.zeros([2, 3, 5]), engine.zeros([7, 5])]
+  assert.throws(() => gated(engine, x, weight), /^gated: x of shape \[2,3,5\] does not fit a weight of shape \[7,5\] over axis -1/)
+  assert.throws(() => gated(engine, x, engine.zeros([8, 5]), -2), /over axis -2, expected/)
+})
 
 test.run()
