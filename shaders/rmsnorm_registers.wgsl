@@ -9,6 +9,13 @@ override EPSILON: f32;
 @group(0) @binding(3) var<storage, read_write> scale: array<f32>;
 @group(0) @binding(4) var<uniform> p: Parameters;
 
+fn put_four(at: u32, values: vec4f) {
+  scale[at] = values.x;
+  scale[at + 1u] = values.y;
+  scale[at + 2u] = values.z;
+  scale[at + 3u] = values.w;
+}
+
 @compute @workgroup_size(THREADS)
 fn main(@builtin(workgroup_id) group: vec3u, @builtin(num_workgroups) groups: vec3u, @builtin(local_invocation_index) thread: u32) {
   let at = place(group.x + group.y * groups.x, thread);
@@ -26,8 +33,9 @@ fn main(@builtin(workgroup_id) group: vec3u, @builtin(num_workgroups) groups: ve
   if (at.row >= p.rows) { return; }
   if (at.lane == 0u) {
     if (ACROSS) {
-      @diagnostic(off, trm.unroll) for (var i = 0u; i < PER_WORD; i++) { scale[at.row * PER_WORD + i] = element(factor, i); }
-    } else { scale[at.row] = element(factor, 0u); }
+      put_four(at.row * PER_WORD, first_of(factor));
+      put_four(at.row * PER_WORD + PER_WORD - 4u, last_of(factor));
+    } else { scale[at.row] = first_of(factor).x; }
   }
   @diagnostic(off, trm.unroll) for (var c = 0u; c < CHUNKS; c++) {
     if (has(c, at.lane)) { y[word_at(at, c)] = packed(times(s[c], factor)); }

@@ -3,9 +3,10 @@ alias Value = vec4f;
 const PER_WORD = 4;
 fn unpacked(word: vec4u) -> Value { return bitcast<vec4f>(word); }
 fn packed(value: Value) -> vec4u { return bitcast<vec4u>(value); }
-// From the first and the last four elements.
+// From and to the first and the last four elements.
 fn value_of(first: vec4f, last: vec4f) -> Value { return first; }
-fn element(value: Value, i: u32) -> f32 { return value[i]; }
+fn first_of(value: Value) -> vec4f { return value; }
+fn last_of(value: Value) -> vec4f { return value; }
 fn times(a: Value, b: Value) -> Value { return a * b; }
 fn total(value: Value) -> f32 { return dot(value, vec4f(1)); }
 fn inverse_roots(value: Value) -> Value { return inverseSqrt(value); }
