@@ -4,8 +4,8 @@ const HALF: Record<string, string> = { f32: 'f16', vec2f: 'vec2h', vec4f: 'vec4h
 
 /**
  * Every kernel thus runs on float16 tensors without a text of its own. It may use a stored tensor only as `name[index]`.
- * A kernel whose binding is an array of vec4u reads the bits itself: these bindings stay as they are.
- * @param bindings numbers of the bindings to be stored so; arrays of f32, vec2f, vec4f or vec4u
+ * A binding that is an array of u32 or vec4u stays as it is: its kernel reads pairs of float16 as words.
+ * @param bindings numbers of the bindings to be stored so; arrays of f32, vec2f or vec4f, or of words
  * @throws when a binding is none of these
  */
 export function storedAsHalf(wgsl: string, bindings: readonly number[]): string {
@@ -13,8 +13,8 @@ export function storedAsHalf(wgsl: string, bindings: readonly number[]): string 
   for (const binding of bindings) {
     const [declaration, name, element] = new RegExp(`@binding\\(${binding}\\)\\s*var<storage, ?\\w+> ?(\\w+): ?array<(\\w+)>;`).exec(text) ?? []
     const wide = new RegExp(`^alias ${element} = (\\w+);`, 'm').exec(text)?.[1] ?? element
-    if (wide === 'vec4u') continue
-    if (!declaration || !HALF[wide]) throw new Error(`binding ${binding} is no array of f32, vec2f, vec4f or vec4u: it cannot be float16`)
+    if (/^(u32|vec4u|f16)$/.test(wide)) continue
+    if (!declaration || !HALF[wide]) throw new Error(`binding ${binding} is no array of f32, vec2f or vec4f: it cannot be float16`)
     text = text.replace(declaration, declaration.replace(`<${element}>`, `<${HALF[wide]}>`))
     text = convertUses(text, name, wide)
   }
