@@ -1,35 +1,37 @@
 // Softmax attention of float16 rows by subgroup matrices, forward and backward.
-import forward from '../../shaders/matrices/attention.wgsl'
-import backward from '../../shaders/matrices/attention_backward.wgsl'
 import type { AttentionSize } from '../kernels/attention.js'
-import { defineKernel, divideUp, fill, grid, type Kernel } from '../kernels/kernel.js'
+import { divideUp, fill, grid, type Kernel } from '../kernels/kernel.js'
 
-export interface AttentionMatricesSize extends AttentionSize {
-  /** Subgroups of a workgroup, each with 16 rows; `subgroupsOf` names a good number. */
+/** How the rows are divided; `shareOf` names good numbers. */
+export interface Share {
+  /** Subgroups of a workgroup, each with 16 rows, at most 8. */
   subgroups: number
+  /** Other rows that are staged at a time, in tiles of 16, at most 4. */
+  blockTiles: number
+}
+
+export interface AttentionMatricesSize extends AttentionSize, Share {
   /** Which 64 columns of the results are computed, below `partsOf`. */
   part: number
 }
 
-/** Other rows that are staged at a time, in tiles of 16. */
-const blockTiles = ({ length }: AttentionSize) => Math.min(4, divideUp(length, 16))
 /** Columns of the results in a dispatch, in tiles of 16. */
 const columnTiles = ({ headDim }: AttentionSize) => Math.min(4, headDim / 16)
 
 /** Dispatches that compute all columns. */
-export const partsOf = ({ headDim }: AttentionSize): number => headDim / 16 / columnTiles({ headDim } as AttentionSize)
+export const partsOf = (size: AttentionSize): number => size.headDim / 16 / columnTiles(size)
 
 /**
- * As many subgroups as the memory and the threads of a workgroup allow, at most 8, and no more than the rows need.
- * 0 where these kernels cannot run.
+ * As many subgroups as the memory and the threads of a workgroup allow, and no more than the rows need.
+ * Undefined where these kernels cannot run.
  */
-export function subgroupsOf(size: AttentionSize, { workgroupBytes, workgroupThreads }: { workgroupBytes: number; workgroupThreads: number }): number {
-  const { length, headDim } = size
-  if (![32, 64, 128].includes(headDim)) return 0
-  const staged = 2 * blockTiles(size) * 16 * (headDim / 8 + 1) * 16
+export function shareOf({ length, headDim }: AttentionSize, { workgroupBytes, workgroupThreads }: { workgroupBytes: number; workgroupThreads: number }): Share | undefined {
+  if (![32, 64, 128].includes(headDim)) return undefined
+  const rowTiles = divideUp(length, 16)
+  const blockTiles = Math.min(4, rowTiles)
+  const staged = 2 * blockTiles * 16 * (headDim / 8 + 1) * 16
   const most = Math.floor(Math.min(8, (workgroupBytes - staged) / (272 * 16), workgroupThreads / 32))
-  const rows = divideUp(length, 16)
-  return most < 1 ? 0 : divideUp(rows, divideUp(rows, most))
+  return most < 1 ? undefined : { subgroups: divideUp(rowTiles, divideUp(rowTiles, most)), blockTiles }
 }
 
 const tiles = ({ length, subgroups }: AttentionMatricesSize) => divideUp(length, subgroups * 16)
@@ -39,8 +41,8 @@ const byMatrices = (text: string, more: Record<string, boolean> = {}): Pick<Kern
   source: size => fill(text, {
     HEAD_TILES: size.headDim / 16,
     COLUMN_TILES: columnTiles(size),
-    BLOCK_TILES: blockTiles(size),
-    SHARE: 2 * blockTiles(size),
+    BLOCK_TILES: size.blockTiles,
+    SHARE: 2 * size.blockTiles,
     COLUMN_SHARE: 2 * columnTiles(size),
     SUBGROUPS: size.subgroups,
     PART: size.part,
@@ -52,25 +54,13 @@ const byMatrices = (text: string, more: Record<string, boolean> = {}): Pick<Kern
   workgroups: size => grid(groups(size)),
 })
 
-/** The table of angles is any tensor where nothing is turned; so in the derivatives. */
-export const attentionMatrices = defineKernel<AttentionMatricesSize>({
-  name: 'attention_matrices',
-  bindings: { qkv: 'read', table: 'read', o: 'write', lse: 'write' },
-  ...byMatrices(forward),
-})
-
 const bindings = { qkv: 'read', table: 'read', o: 'read', lse: 'read', dO: 'read', delta: 'write', dQkv: 'write' } as const
 
-/** Gradients of the queries, and δ. */
-export const attentionMatricesBackwardQ = defineKernel<AttentionMatricesSize>({
-  name: 'attention_matrices_backward_q',
-  bindings,
-  ...byMatrices(backward, { OF_KEYS: false }),
-})
-
-/** Gradients of keys and values, from δ. */
-export const attentionMatricesBackwardKv = defineKernel<AttentionMatricesSize>({
-  name: 'attention_matrices_backward_kv',
-  bindings,
-  ...byMatrices(backward, { OF_KEYS: true }),
+/** The kernels with these texts. The table of angles is any tensor where nothing is turned. */
+export const attentionKernels = (texts: { forward: string; backward: string }): Record<'forward' | 'backwardQ' | 'backwardKv', Kernel<AttentionMatricesSize>> => ({
+  forward: { name: 'attention_matrices', bindings: { qkv: 'read', table: 'read', o: 'write', lse: 'write' }, ...byMatrices(texts.forward) },
+  /** Gradients of the queries, and δ. */
+  backwardQ: { name: 'attention_matrices_backward_q', bindings, ...byMatrices(texts.backward, { OF_KEYS: false }) },
+  /** Gradients of keys and values, from δ. */
+  backwardKv: { name: 'attention_matrices_backward_kv', bindings, ...byMatrices(texts.backward, { OF_KEYS: true }) },
 })
