@@ -86,13 +86,12 @@ fn stage_others(first: u32, second: u32, row0: u32, thread: u32) {
   for (var i = thread; i < BLOCK * (WORDS / 2u); i += THREADS) {
     let row = i / (WORDS / 2u);
     let word = i % (WORDS / 2u);
-    let a = load(first, row0 + row, word);
-    let b = load(second, row0 + row, word);
-    let at = row * STRIDE + word;
-    others[0][at] = a.low;
-    others[0][at + WORDS / 2u] = a.high;
-    others[1][at] = b.low;
-    others[1][at + WORDS / 2u] = b.high;
+    var pairs: array<Pair, 2>;
+    @diagnostic(off, trm.unroll) for (var w = 0u; w < 2u; w++) { pairs[w] = load(select(first, second, w == 1u), row0 + row, word); }
+    @diagnostic(off, trm.unroll) for (var w = 0u; w < 2u; w++) {
+      others[w][row * STRIDE + word] = pairs[w].low;
+      others[w][row * STRIDE + word + WORDS / 2u] = pairs[w].high;
+    }
   }
 }
 

@@ -37,7 +37,7 @@ export function shareOf({ length, headDim }: AttentionSize, { workgroupBytes, wo
 const tiles = ({ length, subgroups }: AttentionMatricesSize) => divideUp(length, subgroups * 16)
 const groups = (size: AttentionMatricesSize) => size.batch * size.heads * tiles(size)
 
-const byMatrices = (text: string, more: Record<string, boolean> = {}): Pick<Kernel<AttentionMatricesSize>, 'source' | 'parameters' | 'constants' | 'workgroups'> => ({
+const byMatrices = (text: string, more: Record<string, boolean | number> = {}): Pick<Kernel<AttentionMatricesSize>, 'source' | 'parameters' | 'constants' | 'workgroups'> => ({
   source: size => fill(text, {
     HEAD_TILES: size.headDim / 16,
     COLUMN_TILES: columnTiles(size),
@@ -60,7 +60,7 @@ const bindings = { qkv: 'read', table: 'read', o: 'read', lse: 'read', dO: 'read
 export const attentionKernels = (texts: { forward: string; backward: string }): Record<'forward' | 'backwardQ' | 'backwardKv', Kernel<AttentionMatricesSize>> => ({
   forward: { name: 'attention_matrices', bindings: { qkv: 'read', table: 'read', o: 'write', lse: 'write' }, ...byMatrices(texts.forward) },
   /** Gradients of the queries, and δ. */
-  backwardQ: { name: 'attention_matrices_backward_q', bindings, ...byMatrices(texts.backward, { OF_KEYS: false }) },
+  backwardQ: { name: 'attention_matrices_backward_q', bindings, ...byMatrices(texts.backward, { OF_KEYS: false, RESULTS: 1 }) },
   /** Gradients of keys and values, from δ. */
-  backwardKv: { name: 'attention_matrices_backward_kv', bindings, ...byMatrices(texts.backward, { OF_KEYS: true }) },
+  backwardKv: { name: 'attention_matrices_backward_kv', bindings, ...byMatrices(texts.backward, { OF_KEYS: true, RESULTS: 2 }) },
 })
