@@ -81,7 +81,7 @@ class Player {
     const arrays = [...this.matrices.values()].map(matrix => `alias ${matrix.name} = ${arrayOf(matrix)};`)
     // Behind the enables, which come first in WGSL.
     const [enables] = /^(\s*enable [^;]+;)*/.exec(this.code)!
-    return `${enables}\nvar<private> played_thread: u32;\n${[...new Set(arrays)].join('\n')}\n${[...this.helpers.values()].join('\n')}\n${this.code.slice(enables.length)}`
+    return `${enables}\nvar<private> played_thread: u32;\n// 0, which compilers do not know: they would unroll all loops.\nvar<private> played_zero: u32;\n${[...new Set(arrays)].join('\n')}\n${[...this.helpers.values()].join('\n')}\n${this.code.slice(enables.length)}`
   }
 
   private needsSubgroups = false
@@ -245,23 +245,23 @@ class Player {
     const fetch = `let i = offset * ${per}u + r * row + c * column; ${word}`
     const threads = 'let t = played_thread;'
     const bodies = {
-      left: `for (var q = 0u; q * ${ROWS_APART}u + t / 2u < ${rows}u; q++) { let r = q * ${ROWS_APART}u + t / 2u; for (var c = 0u; c < ${columns}u; c++) { ${fetch}(*d)[q * ${columns}u + c] = ${read}; } }`,
-      right: `for (var r = 0u; r < ${rows}u; r++) { for (var q = 0u; q * 8u + t % 2u * 4u < ${columns}u; q++) { var v: vec4f; for (var e = 0u; e < 4u; e++) { let c = q * 8u + t % 2u * 4u + e; ${fetch}v[e] = ${read}; } (*d)[q * ${rows}u + r] = v; } }`,
-      result: `for (var q = 0u; q * ${ROWS_APART}u + t / 2u < ${rows}u; q++) { let r = q * ${ROWS_APART}u + t / 2u; for (var g = 0u; g * 8u + t % 2u * 4u < ${columns}u; g++) { var v: vec4f; for (var e = 0u; e < 4u; e++) { let c = g * 8u + t % 2u * 4u + e; ${fetch}v[e] = ${read}; } (*d)[q * ${groups(columns)}u + g] = v; } }`,
+      left: `for (var q = 0u; q * ${ROWS_APART}u + t / 2u < ${rows}u + played_zero; q++) { let r = q * ${ROWS_APART}u + t / 2u; for (var c = 0u; c < ${columns}u + played_zero; c++) { ${fetch}(*d)[q * ${columns}u + c] = ${read}; } }`,
+      right: `for (var r = 0u; r < ${rows}u + played_zero; r++) { for (var q = 0u; q * 8u + t % 2u * 4u < ${columns}u + played_zero; q++) { var v: vec4f; for (var e = 0u; e < 4u + played_zero; e++) { let c = q * 8u + t % 2u * 4u + e; ${fetch}v[e] = ${read}; } (*d)[q * ${rows}u + r] = v; } }`,
+      result: `for (var q = 0u; q * ${ROWS_APART}u + t / 2u < ${rows}u + played_zero; q++) { let r = q * ${ROWS_APART}u + t / 2u; for (var g = 0u; g * 8u + t % 2u * 4u < ${columns}u + played_zero; g++) { var v: vec4f; for (var e = 0u; e < 4u + played_zero; e++) { let c = g * 8u + t % 2u * 4u + e; ${fetch}v[e] = ${read}; } (*d)[q * ${groups(columns)}u + g] = v; } }`,
     }
     return this.helper(`load_${name}_${type}`, fn => `fn ${fn}(d: ptr<function, ${name}>, s: ${type}, offset: u32, row_step: u32, column_step: u32) { ${threads} let row = select(row_step * ${per}u, 1u, row_step == 0u); let column = select(column_step * ${per}u, 1u, column_step == 0u); ${bodies[kind]} }`)
   }
 
   private multiply(a: Matrix, b: Matrix, c: Matrix): string {
     const store = c.element === 'f16' ? 'quantizeToF16(v)' : 'v'
-    return this.helper(`multiply_${a.name}_${b.name}_${c.name}`, fn => `fn ${fn}(a: ptr<function, ${a.name}>, b: ptr<function, ${b.name}>, c: ptr<function, ${c.name}>) { let t = played_thread; for (var q = 0u; q * ${ROWS_APART}u + t / 2u < ${c.rows}u; q++) { for (var g = 0u; g * 8u + t % 2u * 4u < ${c.columns}u; g++) { var v = (*c)[q * ${groups(c.columns)}u + g]; for (var k = 0u; k < ${a.columns}u; k++) { v = fma(vec4f((*a)[q * ${a.columns}u + k]), (*b)[g * ${b.rows}u + k], v); } (*c)[q * ${groups(c.columns)}u + g] = ${store}; } } }`)
+    return this.helper(`multiply_${a.name}_${b.name}_${c.name}`, fn => `fn ${fn}(a: ptr<function, ${a.name}>, b: ptr<function, ${b.name}>, c: ptr<function, ${c.name}>) { let t = played_thread; for (var q = 0u; q * ${ROWS_APART}u + t / 2u < ${c.rows}u + played_zero; q++) { for (var g = 0u; g * 8u + t % 2u * 4u < ${c.columns}u + played_zero; g++) { var v = (*c)[q * ${groups(c.columns)}u + g]; for (var k = 0u; k < ${a.columns}u + played_zero; k++) { v = fma(vec4f((*a)[q * ${a.columns}u + k]), (*b)[g * ${b.rows}u + k], v); } (*c)[q * ${groups(c.columns)}u + g] = ${store}; } } }`)
   }
 
   /** A function `(matrix, memory, offset, step of rows, step of columns)`. Threads never write parts of one element of the memory. */
   private store({ name, rows, columns, element: own }: Matrix, { element, type }: Target, at: number): string {
-    const loop = (body: string) => `for (var q = 0u; q * ${ROWS_APART}u + t / 2u < ${rows}u; q++) { let r = q * ${ROWS_APART}u + t / 2u; for (var g = 0u; g * 8u + t % 2u * 4u < ${columns}u; g++) { let v = (*d)[q * ${groups(columns)}u + g]; let c = g * 8u + t % 2u * 4u; ${body} } }`
+    const loop = (body: string) => `for (var q = 0u; q * ${ROWS_APART}u + t / 2u < ${rows}u + played_zero; q++) { let r = q * ${ROWS_APART}u + t / 2u; for (var g = 0u; g * 8u + t % 2u * 4u < ${columns}u + played_zero; g++) { let v = (*d)[q * ${groups(columns)}u + g]; let c = g * 8u + t % 2u * 4u; ${body} } }`
     const head = (fn: string) => `fn ${fn}(d: ptr<function, ${name}>, s: ${type}, offset: u32, row_step: u32, column_step: u32) { let t = played_thread;`
-    if (element === own) return this.helper(`store_${name}_${type}`, fn => `${head(fn)} let row = select(row_step, 1u, row_step == 0u); let column = select(column_step, 1u, column_step == 0u); ${loop(`for (var e = 0u; e < 4u; e++) { (*s)[offset + r * row + (c + e) * column] = ${own}(v[e]); }`)} }`)
+    if (element === own) return this.helper(`store_${name}_${type}`, fn => `${head(fn)} let row = select(row_step, 1u, row_step == 0u); let column = select(column_step, 1u, column_step == 0u); ${loop(`for (var e = 0u; e < 4u + played_zero; e++) { (*s)[offset + r * row + (c + e) * column] = ${own}(v[e]); }`)} }`)
     if (element !== 'vec4u' || own !== 'f32') this.fail(`knows no store of ${own} to ${element}`, at)
     return this.helper(`store_${name}_${type}`, fn => `${head(fn)} ${loop('(*s)[offset + r * row_step + c / 4u] = bitcast<vec4u>(v);')} }`)
   }
@@ -306,7 +306,7 @@ class Player {
     }
     const body = this.code.indexOf('{', end)
     const lines = names.map(([name, value]) => ` let ${name} = ${value ? `${thread} ${value}` : `${THREADS}u`};`).join('')
-    this.code = `${this.code.slice(0, open)}(${parameters})${this.code.slice(end, body)}{ played_thread = ${thread} % ${THREADS}u;${lines}${this.code.slice(body + 1)}`
+    this.code = `${this.code.slice(0, open)}(${parameters})${this.code.slice(end, body)}{ played_thread = ${thread} % ${THREADS}u; played_zero = ${thread} >> 20u;${lines}${this.code.slice(body + 1)}`
   }
 }
 
