@@ -7,6 +7,7 @@ import { Variants } from '../src/engine/variants.js'
 import type { MatmulSize } from '../src/kernels/matmul.js'
 import { type Puzzles, Slots } from '../src/trm/act.js'
 import { DEFAULTS, innerWidth, lengthOf, type TrmConfig } from '../src/trm/config.js'
+import { planMemory } from '../src/trm/memory.js'
 import { type Precision, Trm } from '../src/trm/model.js'
 import { Trainer } from '../src/trm/trainer.js'
 import {
@@ -23,6 +24,8 @@ export interface Case {
   readonly size: Size
   /** Of one run. */
   readonly work: Work
+  /** In float16, and nothing keeps it from subgroup matrices where the adapter has them. */
+  readonly usesMatrices?: boolean
   /** Makes the tensors on an engine that no other case uses; what it returns records one run. */
   prepare(engine: Engine): () => void
 }
@@ -47,18 +50,27 @@ export const MIDDLE: TrmConfig = { ...DEFAULTS, vocabulary: 11, cells: 81, puzzl
 export const OFFICIAL_ATTENTION: TrmConfig = { ...DEFAULTS, vocabulary: 11, cells: 81, puzzles: 1 }
 export const OFFICIAL_MLP: TrmConfig = { ...OFFICIAL_ATTENTION, tokenMixing: true, positions: 'none' }
 
-/** Slots that a GPU computes at a time of the official batch of 768. */
-const GPU_MICRO_BATCH = 96
+/** The micro-batch of a training of these, as `planMemory` finds it on an adapter. */
+export type Planner = (config: TrmConfig, batchSize: number, dtype: Precision) => number
 
-export function modelSizes(isSoftware: boolean): readonly ModelSize[] {
-  const official = isSoftware ? { batch: 2, microBatch: 2 } : { batch: 768, microBatch: GPU_MICRO_BATCH }
-  return [
-    { size: 'small', label: '', config: SMALL, batch: 64, microBatch: 64 },
-    { size: 'middle', label: '', config: MIDDLE, batch: 16, microBatch: 16 },
-    { size: 'official', label: 'MLP ', config: OFFICIAL_MLP, ...official },
-    { size: 'official', label: 'attention ', config: OFFICIAL_ATTENTION, ...official },
+/** Micro-batches as a training takes them on this engine; nothing is computed. */
+export const planner = (engine: Engine, memoryLimit?: number): Planner => (config, batchSize, dtype) => planMemory(engine, config, { batchSize, dtype, memoryLimit }).microBatch
+
+/** The models of an adapter, with the micro-batches that fit it. */
+export function modelSizes(isSoftware: boolean, dtype: Precision, plan: Planner): readonly ModelSize[] {
+  const officialBatch = isSoftware ? 2 : 768
+  const sizes: [size: Size, label: string, config: TrmConfig, batch: number][] = [
+    ['small', '', SMALL, 64],
+    ['middle', '', MIDDLE, 16],
+    ['official', 'MLP ', OFFICIAL_MLP, officialBatch],
+    ['official', 'attention ', OFFICIAL_ATTENTION, officialBatch],
   ]
+  // Small batches fit every adapter.
+  return sizes.map(([size, label, config, batch]) => ({ size, label, config, batch, microBatch: batch > 64 ? plan(config, batch, dtype) : batch }))
 }
+
+/** Sequences of the official length whose products and attention are measured one by one on a GPU. */
+const GPU_SEQUENCES = 96
 
 /** Linear layers: rows of x, outputs, inputs. */
 const LINEAR: readonly (readonly [size: Size, rows: number, out: number, width: number])[] = [
@@ -82,8 +94,8 @@ const MIX: readonly (readonly [size: Size, batch: number, out: number, length: n
 
 /** The same layers with as many rows as keep a GPU busy. */
 const GPU_LINEAR: typeof LINEAR = [
-  ['large', GPU_MICRO_BATCH * 97, 3072, 512],
-  ['large', GPU_MICRO_BATCH * 97, 512, 1536],
+  ['large', GPU_SEQUENCES * 97, 3072, 512],
+  ['large', GPU_SEQUENCES * 97, 512, 1536],
   ['large', 4096, 4096, 4096],
   // Few rows: one sequence at its answer, a small batch, and the head that decides on halting.
   ['large', 1, 3072, 512],
@@ -91,15 +103,15 @@ const GPU_LINEAR: typeof LINEAR = [
   ['large', 768, 2, 512],
 ]
 const GPU_MIX: typeof MIX = [
-  ['large', GPU_MICRO_BATCH, 1024, 97, 512],
-  ['large', GPU_MICRO_BATCH, 97, 512, 512],
+  ['large', GPU_SEQUENCES, 1024, 97, 512],
+  ['large', GPU_SEQUENCES, 97, 512, 512],
 ]
 
 const ATTENTION: readonly (readonly [size: Size, shape: AttentionShape])[] = [
   ['middle', { batch: 2, length: 97, heads: 4, headDim: 32 }],
   ['large', { batch: 1, length: 916, heads: 4, headDim: 32 }],
 ]
-const GPU_ATTENTION: typeof ATTENTION = [['large', { batch: GPU_MICRO_BATCH, length: 97, heads: 8, headDim: 64 }]]
+const GPU_ATTENTION: typeof ATTENTION = [['large', { batch: GPU_SEQUENCES, length: 97, heads: 8, headDim: 64 }]]
 
 const OPTIMIZED: readonly (readonly [size: Size, millions: number])[] = [['middle', 1], ['official', 5]]
 
@@ -126,6 +138,8 @@ function otherModes({ isSoftware, features, subgroupMatrices }: BenchAdapter): {
 /** Lines that say which cases an adapter does not get for want of a feature. */
 export const missingCases = (adapter: BenchAdapter): string[] => otherModes(adapter).missing
 
+const mayUseMatrices = ({ dtype, matrices }: Mode) => dtype === 'f16' && matrices
+
 const modeName = ({ dtype, matrices }: Mode) => `${dtype === 'f16' ? ' f16' : ''}${matrices ? '' : ' without matrices'}`
 
 /** The engine as it is, or as if its adapter had no subgroup matrices. */
@@ -135,12 +149,12 @@ function inMode(engine: Engine, { matrices }: Mode): Engine {
   return Object.assign(Object.create(engine) as Engine, { adapter, variants: new Variants(adapter) })
 }
 
-/** Everything that is measured on such an adapter, small things first. */
-export function allCases(adapter: BenchAdapter): Case[] {
+/** Everything that is measured on such an adapter, small things first. @param plan default: whole batches */
+export function allCases(adapter: BenchAdapter, plan: Planner = (_, batchSize) => batchSize): Case[] {
   const { isSoftware } = adapter
   const { modes } = otherModes(adapter)
   const gpu = <T>(more: readonly T[]): readonly T[] => (isSoftware ? [] : more)
-  const models = modelSizes(isSoftware)
+  const models = modelSizes(isSoftware, 'f32', plan)
   return [
     dispatchCase(),
     ...[...LINEAR, ...gpu(GPU_LINEAR)].flatMap(([size, rows, out, width]) => products(size, '', linearSizes(rows, out, width))),
@@ -154,7 +168,7 @@ export function allCases(adapter: BenchAdapter): Case[] {
     ...modes.flatMap(mode => [
       ...GPU_LINEAR.flatMap(([size, rows, out, width]) => products(size, '', linearSizes(rows, out, width), mode)),
       ...GPU_MIX.flatMap(([size, batch, out, length, width]) => products(size, ' mix', mixSizes(batch, out, length, width), mode)),
-      ...models.filter(({ size }) => size === 'official').flatMap(model => modelCases(model, mode)),
+      ...modelSizes(isSoftware, mode.dtype, plan).filter(({ size }) => size === 'official').flatMap(model => modelCases(model, mode)),
     ]),
   ]
 }
@@ -184,6 +198,7 @@ function matmulCase(size: Size, name: string, product: MatmulSize, mode: Mode): 
     name: `${name} ${form} ${pairs}${m}×${n}×${k}`,
     size,
     work: matmulWork(product, mode.dtype),
+    usesMatrices: mayUseMatrices(mode),
     prepare(plain) {
       const engine = inMode(plain, mode)
       const a = random(engine, [sharedA ? 1 : batch * reduce, m, k], mode.dtype)
@@ -309,12 +324,14 @@ function endsOfTheModel({ size, config, microBatch: batch }: ModelSize): Case[] 
 /** The steps of the model. */
 function modelCases({ size, label: model, config, batch, microBatch }: ModelSize, mode = PLAIN): Case[] {
   const { dtype } = mode
+  const usesMatrices = mayUseMatrices(mode)
   const label = model + (mode === PLAIN ? '' : `${modeName(mode).trim()} `)
   return [
     {
       name: `${label}recursion step, batch ${microBatch}`,
       size,
-      work: networkWork(config, microBatch),
+      work: networkWork(config, microBatch, dtype),
+      usesMatrices,
       prepare(plain) {
         const engine = inMode(plain, mode)
         const model = Trm.create(engine, config, { dtype })
@@ -326,7 +343,8 @@ function modelCases({ size, label: model, config, batch, microBatch }: ModelSize
     {
       name: `${label}supervision step, inference, batch ${microBatch}`,
       size,
-      work: inferenceWork(config, microBatch),
+      work: inferenceWork(config, microBatch, dtype),
+      usesMatrices,
       prepare(plain) {
         const engine = inMode(plain, mode)
         const { model, slots } = filledSlots(engine, config, microBatch, dtype)
@@ -339,7 +357,8 @@ function modelCases({ size, label: model, config, batch, microBatch }: ModelSize
     ...(mode === PLAIN ? [false, true] : [false]).map((recompute): Case => ({
       name: `${label}${TRAINING_STEP}${recompute ? ', recomputing' : ''}, batch ${batch}${microBatch < batch ? ` by ${microBatch}` : ''}`,
       size,
-      work: trainingWork(config, batch, microBatch),
+      work: trainingWork(config, batch, microBatch, dtype),
+      usesMatrices,
       prepare(engine) {
         const trainer = new Trainer(Trm.create(inMode(engine, mode), config, { dtype }), { batchSize: batch, microBatch, recompute })
         const puzzles = randomPuzzles(config, batch)

@@ -1,5 +1,5 @@
 // Two results side by side, the greatest changes first. Knows no files.
-import { alignTable, digits, peakLine, type Result } from './report.js'
+import { alignTable, digits, limitedText, peakLine, type Result } from './report.js'
 import type { Row } from './suite.js'
 
 export interface Pair {
@@ -13,7 +13,7 @@ export interface Pair {
   isUnclear: boolean
 }
 
-const key = (row: Row) => `${row.size} ${row.case}`
+const key = (row: Pick<Row, 'size' | 'case'>) => `${row.size} ${row.case}`
 
 /** Cases that both have, the one that changed most first (by processor time where both have it), and names of those that one of them lacks. */
 export function pairRows(a: readonly Row[], b: readonly Row[]): { pairs: Pair[]; onlyA: string[]; onlyB: string[] } {
@@ -35,23 +35,37 @@ export function pairRows(a: readonly Row[], b: readonly Row[]): { pairs: Pair[];
   return { pairs, onlyA: unpaired(a), onlyB: unpaired(b) }
 }
 
+/** Of which result the time limit cut the repeats short. */
+const limits = ({ a, b }: Pair) =>
+  Object.entries({ A: a, B: b }).flatMap(([name, row]) => (row.limited ? [`${name} ${limitedText(row)}`] : []))
+
 /** The comparison as text. */
 export function compareResults(a: Result, b: Result): string {
   const { pairs, onlyA, onlyB } = pairRows(a.rows, b.rows)
   if (!pairs.length) throw new Error('bench compare: the two results have no case in common, expected results of the same cases')
   const hasCpu = pairs.some(({ ratioCpu }) => ratioCpu !== undefined)
+  const hasMatrices = pairs.some(pair => pair.a.percentOfMatrixPeak ?? pair.b.percentOfMatrixPeak)
+  // Older results lack the peak of matrices, and what it is the measure of.
+  const withoutMatrices = hasMatrices ? Object.entries({ A: a, B: b }).filter(([, { peak }]) => !peak.matrixGflops) : []
+  const percent = (value: number | undefined) => (value === undefined ? '–' : digits(value))
   const about = (name: string, { adapter, commit, date, load, peak }: Result) => [`${name}  ${adapter}, commit ${commit ?? 'unknown'}, ${date}, load ${digits(load.before)} … ${digits(load.after)}`, `   peak ${peakLine(peak)}`]
-  const head = ['size', 'case', 'A ms', 'B ms', 'A / B', ...(hasCpu ? ['by cpu'] : []), 'A % peak', 'B % peak', '']
+  const verdict = ({ ratio, ratioCpu, isUnclear }: Pair) =>
+    isUnclear ? 'quartiles overlap' : (ratioCpu ?? ratio) > 1 ? 'B faster' : 'B slower'
+  const head = [
+    'size', 'case', 'A ms', 'B ms', 'A / B', ...(hasCpu ? ['by cpu'] : []), 'A % peak', 'B % peak',
+    ...(hasMatrices ? ['A % matrices', 'B % matrices'] : []), '',
+  ]
   const lines = pairs.map(pair => [
     pair.a.size,
     pair.a.case,
     digits(pair.a.medianMs),
     digits(pair.b.medianMs),
     digits(pair.ratio),
-    ...(hasCpu ? [pair.ratioCpu === undefined ? '–' : digits(pair.ratioCpu)] : []),
+    ...(hasCpu ? [percent(pair.ratioCpu)] : []),
     digits(pair.a.percentOfPeak),
     digits(pair.b.percentOfPeak),
-    pair.isUnclear ? 'quartiles overlap' : (pair.ratioCpu ?? pair.ratio) > 1 ? 'B faster' : 'B slower',
+    ...(hasMatrices ? [percent(pair.a.percentOfMatrixPeak), percent(pair.b.percentOfMatrixPeak)] : []),
+    [verdict(pair), ...limits(pair)].join('; '),
   ])
   const mean = (ratios: readonly number[]) => Math.exp(ratios.reduce((total, ratio) => total + Math.log(ratio), 0) / ratios.length)
   const ratiosCpu = pairs.flatMap(({ ratioCpu }) => (ratioCpu === undefined ? [] : [ratioCpu]))
@@ -60,12 +74,15 @@ export function compareResults(a: Result, b: Result): string {
     ...about('A', a),
     ...about('B', b),
     ...(a.adapter === b.adapter ? [] : ['The adapters differ: compare shares of the peak rather than times.']),
+    ...withoutMatrices.map(([name]) => `${name} has no peak of matrices: its % peak goes by multiply-adds alone.`),
     '',
     alignTable([head, ...lines], 2),
     '',
     `geometric mean of A / B over ${pairs.length} cases: ${digits(mean(pairs.map(({ ratio }) => ratio)))}${ratiosCpu.length ? `, by processor time ${digits(mean(ratiosCpu))}` : ''}`,
     ...(onlyA.length ? [`only in A: ${names(onlyA)}`] : []),
     ...(onlyB.length ? [`only in B: ${names(onlyB)}`] : []),
+    ...Object.entries({ A: a, B: b }).flatMap(([name, { skipped = [] }]) =>
+      skipped.length ? [`skipped in ${name}: ${names(skipped.map(key))}`] : []),
   ].join('\n')
 }
 

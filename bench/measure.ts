@@ -22,6 +22,10 @@ export interface MeasureOptions {
   /** A repeat records the work as often as it takes to last this long. */
   minimumMs?: number
   clock?: Clock
+  /** Time for all rounds together, ms; repeats that would not fit are left out. Default: no limit. */
+  limitMs?: number
+  /** Awaited before what counts is timed: brings an idle GPU to its full clock. */
+  warm?(): Promise<void>
 }
 
 /** Times are of one run of the work, in ms. */
@@ -37,6 +41,8 @@ export interface Measurement extends Summary {
   dispatches: number
   submits: number
   repeats: number
+  /** The limit left fewer repeats than were asked for; or none, then the first run counts, compilation included. */
+  limited?: 'repeats' | 'first run'
   /** Runs in the last repeat. */
   runs: number
 }
@@ -44,7 +50,8 @@ export interface Measurement extends Summary {
 const MOST_RUNS = 1 << 16
 
 /** Records `work` over and over and waits with `engine.finish()`; the first round, which compiles, does not count. */
-export async function measure(engine: Engine, work: () => void, { repeats, minimumMs = 20, clock = WALL }: MeasureOptions = {}): Promise<Measurement> {
+export async function measure(engine: Engine, work: () => void, options: MeasureOptions = {}): Promise<Measurement> {
+  const { repeats, minimumMs = 20, clock = WALL, limitMs = Infinity, warm } = options
   const round = async (runs: number) => {
     const host = () => (clock.host ? clock.host() : clock.now())
     const [cpuFrom, hostFrom, from] = [clock.cpu?.(), host(), clock.now()]
@@ -53,12 +60,19 @@ export async function measure(engine: Engine, work: () => void, { repeats, minim
     await engine.finish()
     return { ms: clock.now() - from, cpuMs: cpuFrom === undefined ? undefined : clock.cpu!() - cpuFrom, hostMs }
   }
-  await round(1)
-  const samples: { ms: number; cpuMs: number | undefined; hostMs: number }[] = []
+  const start = clock.now()
+  const left = () => limitMs - (clock.now() - start)
   let before = { ...engine.stats }
   let runs = 1
+  const first = await round(runs)
+  const samples: (typeof first)[] = []
+  let limited: Measurement['limited']
+  if (left() <= 0) {
+    limited = 'first run'
+    samples.push(first)
+  } else await warm?.()
   let wanted = repeats ?? 7
-  while (samples.length < wanted) {
+  while (!limited && samples.length < wanted) {
     before = { ...engine.stats }
     const { ms, cpuMs, hostMs } = await round(runs)
     if (ms < minimumMs && runs < MOST_RUNS) {
@@ -68,6 +82,7 @@ export async function measure(engine: Engine, work: () => void, { repeats, minim
     }
     if (repeats === undefined && ms > 1000) wanted = 3
     samples.push({ ms: ms / runs, cpuMs: cpuMs === undefined ? undefined : cpuMs / runs, hostMs: hostMs / runs })
+    if (samples.length < wanted && left() < ms) limited = 'repeats'
   }
   const times = samples.map(({ ms }) => ms)
   const cpuTimes = samples.flatMap(({ cpuMs }) => (cpuMs === undefined ? [] : [cpuMs]))
@@ -80,6 +95,7 @@ export async function measure(engine: Engine, work: () => void, { repeats, minim
     dispatches: (engine.stats.dispatches - before.dispatches) / runs,
     submits: (engine.stats.submits - before.submits) / runs,
     repeats: samples.length,
+    ...(limited ? { limited } : {}),
     runs,
   }
 }

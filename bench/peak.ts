@@ -1,9 +1,11 @@
-// What an adapter can do at most: multiply-adds in registers, and copying memory; both as kernels, as everything here is one.
+// What an adapter can do at most, by kernels: multiply-adds in registers, by subgroup matrices too, and copying memory.
 import { defineKernel, type Engine, grid } from '../src/engine/index.js'
+import type { MatrixKind } from '../src/engine/device.js'
 import { divideUp, fill } from '../src/kernels/kernel.js'
 import copySource from './copy.wgsl'
+import matrixMultiplyAddSource from './matrix-multiply-add.wgsl'
 import multiplyAddSource from './multiply-add.wgsl'
-import { type Clock, measure } from './measure.js'
+import { type Clock, measure, type MeasureOptions, WALL } from './measure.js'
 
 const THREADS = 64
 
@@ -18,6 +20,33 @@ export const multiplyAdd = defineKernel<{ threads: number; iterations: number; c
   constants: ({ iterations }) => ({ THREADS, ITERATIONS: iterations }),
   workgroups: ({ threads }) => grid(divideUp(threads, THREADS)),
 })
+
+const MATRIX_THREADS = 256
+/** Chains of a subgroup, and steps of a chain in one iteration. */
+const MATRIX_CHAINS = 16
+const MATRIX_STEPS = 2
+
+/** `groups` workgroups of 8 subgroups, at most 65,535. The tensor y holds 256 values a workgroup. */
+export const matrixMultiplyAdd = defineKernel<{ groups: number; iterations: number; kind: MatrixKind }>({
+  name: 'matrix_multiply_add',
+  source: ({ kind: { m, n, k } }) => fill(matrixMultiplyAddSource, { SIZE_M: m, SIZE_N: n, SIZE_K: k }),
+  bindings: { y: 'write' },
+  constants: ({ iterations }) => ({ ITERATIONS: iterations }),
+  workgroups: ({ groups }) => [groups, 1, 1],
+})
+
+/** What the first thread of a subgroup finds: the sum of every 32nd value of all chains. */
+export function matrixSum({ m, n, k }: MatrixKind, iterations: number): number {
+  const operand = (i: number) => (((i * 7) % 13) - 5) / 8
+  let sum = 0
+  for (let chain = 0; chain < MATRIX_CHAINS; chain++) {
+    const [left, right] = [8 * Math.floor(chain / 4), 32 + 8 * (chain % 4)]
+    for (let e = 0; e < m * n; e += 32) {
+      for (let l = 0; l < k; l++) sum += operand(left + Math.floor(e / n) * k + l) * operand(right + l * n + (e % n))
+    }
+  }
+  return MATRIX_STEPS * iterations * sum
+}
 
 const PER_THREAD = 4
 
@@ -35,26 +64,53 @@ export interface Peak {
   gflops: number
   /** 10⁹ bytes per second, read and written. */
   gbs: number
-  /** The same by processor time of the computing threads; only where the clock has it. */
+  /** 10⁹ FLOP per second by subgroup matrices of float16 with sums in float32; only where the adapter has them. */
+  matrixGflops?: number
+  /** The first two by processor time of the computing threads; only where the clock has it. */
   gflopsCpu?: number
   gbsCpu?: number
 }
 
-/** Measures both on an engine of its own. */
-export async function measurePeak(open: () => Promise<Engine>, clock: Clock, repeats = 7): Promise<Peak> {
+/**
+ * Work that brings an idle GPU to its full clock: it keeps the engine's adapter busy for about so many ms.
+ * Undefined on software adapters, where it would only cost time.
+ */
+export function warmer(engine: Engine, { now }: Clock = WALL): ((ms: number) => Promise<void>) | undefined {
+  if (engine.adapter.isSoftware) return undefined
+  const [threads, iterations, chains] = [2 ** 18, 16, 12]
+  const constants = engine.from(Float32Array.of(0.5, 0.25))
+  const y = engine.lasting([threads])
+  return async ms => {
+    const start = now()
+    // Several submits are under way at a time, each long enough that the next one is there before it ends.
+    for (let runs = 1; now() - start < ms;) {
+      const from = now()
+      for (let i = 0; i < runs; i++) engine.run(multiplyAdd, { constants, y }, { threads, iterations, chains })
+      await engine.pace()
+      if (now() - from < 5) runs *= 2
+    }
+    await engine.finish()
+  }
+}
+
+/** Measures all on an engine of its own. */
+export async function measurePeak(open: () => Promise<Engine>, options: MeasureOptions = {}): Promise<Peak> {
   const engine = await open()
   try {
     const { isSoftware, maxTensorBytes } = engine.adapter
-    const arithmetic = await measureMultiplyAdds(engine, clock, repeats)
+    const arithmetic = await measureMultiplyAdds(engine, options)
+    const matrixGflops = await measureMatrices(engine, options)
     // More than the processor's caches hold.
     const count = Math.min(maxTensorBytes, isSoftware ? 2 ** 26 : 2 ** 28) / 16
     const [from, to] = [engine.zeros([count, 4]), engine.lasting([count, 4])]
-    const moved = await measure(engine, () => engine.run(copy, { x: from, y: to }, { count }), { clock, repeats })
+    const copying = () => engine.run(copy, { x: from, y: to }, { count })
+    const moved = await measure(engine, copying, { repeats: 7, ...options })
     const bytes = 32 * count
     // The best repeat: a peak is what is possible, and whatever disturbs makes it smaller.
     return {
       gflops: arithmetic.gflops,
       gbs: bytes / moved.leastMs / 1e6,
+      ...(matrixGflops ? { matrixGflops } : {}),
       ...(arithmetic.gflopsCpu && moved.leastCpuMs ? { gflopsCpu: arithmetic.gflopsCpu, gbsCpu: bytes / moved.leastCpuMs / 1e6 } : {}),
     }
   } finally {
@@ -62,8 +118,18 @@ export async function measurePeak(open: () => Promise<Engine>, clock: Clock, rep
   }
 }
 
+/** @throws when an adapter computes something else than it should */
+function checkSum({ adapter }: Engine, found: number, expected: number): void {
+  if (Math.abs(found - expected) <= 1e-3 * Math.max(1, Math.abs(expected))) return
+  const name = adapter.description || 'this adapter'
+  throw new Error(`bench: ${name} computes ${found} instead of ${expected} — the null backend is no GPU, choose another adapter`)
+}
+
 /** The best of several numbers of chains. @throws where the adapter computes something else, as the null backend does */
-export async function measureMultiplyAdds(engine: Engine, clock: Clock, repeats = 7): Promise<Pick<Peak, 'gflops' | 'gflopsCpu'>> {
+export async function measureMultiplyAdds(
+  engine: Engine,
+  options: MeasureOptions = {},
+): Promise<Pick<Peak, 'gflops' | 'gflopsCpu'>> {
   const { isSoftware } = engine.adapter
   const threads = isSoftware ? 2 ** 12 : 2 ** 20
   const iterations = isSoftware ? 64 : 256
@@ -72,23 +138,36 @@ export async function measureMultiplyAdds(engine: Engine, clock: Clock, repeats 
   let best = { gflops: 0, gflopsCpu: 0 }
   for (const chains of [8, 12, 16]) {
     const flop = 2 * STEPS * chains * threads * iterations
-    const { leastMs, leastCpuMs } = await measure(engine, () => engine.run(multiplyAdd, { constants, y }, { threads, iterations, chains }), { clock, repeats })
+    const work = () => engine.run(multiplyAdd, { constants, y }, { threads, iterations, chains })
+    const { leastMs, leastCpuMs } = await measure(engine, work, { repeats: 7, ...options })
     // All chains run towards 1/2.
-    const [found] = await engine.read(y)
-    if (Math.abs(found - chains / 2) > 1e-3) throw new Error(`bench: ${engine.adapter.description || 'this adapter'} computes ${found} instead of ${chains / 2} — the null backend is no GPU, choose another adapter`)
+    checkSum(engine, (await engine.read(y))[0], chains / 2)
     best = { gflops: Math.max(best.gflops, flop / leastMs / 1e6), gflopsCpu: Math.max(best.gflopsCpu, leastCpuMs ? flop / leastCpuMs / 1e6 : 0) }
   }
   engine.release(constants, y)
   return { gflops: best.gflops, ...(best.gflopsCpu ? { gflopsCpu: best.gflopsCpu } : {}) }
 }
 
-/** The larger of each. */
+/** By the largest float16 matrices; undefined where the adapter has none. @throws where it computes something else */
+async function measureMatrices(engine: Engine, options: MeasureOptions): Promise<number | undefined> {
+  const kinds = engine.adapter.subgroupMatrices.filter(({ component }) => component === 'f16')
+  if (!kinds.length) return undefined
+  const volume = ({ m, n, k }: MatrixKind) => m * n * k
+  const kind = kinds.reduce((a, b) => (volume(b) > volume(a) ? b : a))
+  const [groups, iterations] = [2048, 256]
+  const y = engine.lasting([groups, MATRIX_THREADS])
+  const work = () => engine.run(matrixMultiplyAdd, { y }, { groups, iterations, kind })
+  const { leastMs } = await measure(engine, work, { repeats: 7, ...options })
+  checkSum(engine, (await engine.read(y))[0], matrixSum(kind, iterations))
+  engine.release(y)
+  return (2 * volume(kind) * MATRIX_CHAINS * MATRIX_STEPS * iterations * groups * (MATRIX_THREADS / 32)) / leastMs / 1e6
+}
+
+/** The larger of each; what one of them lacks is left out. */
 export function largerPeak(a: Peak, b: Peak): Peak {
-  const most = (x: number | undefined, y: number | undefined) => (x === undefined || y === undefined ? undefined : Math.max(x, y))
-  const [gflopsCpu, gbsCpu] = [most(a.gflopsCpu, b.gflopsCpu), most(a.gbsCpu, b.gbsCpu)]
-  return {
-    gflops: Math.max(a.gflops, b.gflops),
-    gbs: Math.max(a.gbs, b.gbs),
-    ...(gflopsCpu && gbsCpu ? { gflopsCpu, gbsCpu } : {}),
+  const most = <Name extends keyof Peak>(name: Name) => {
+    const [x, y] = [a[name], b[name]]
+    return (x === undefined || y === undefined ? {} : { [name]: Math.max(x, y) }) as Pick<Peak, Name>
   }
+  return { ...most('gflops'), ...most('gbs'), ...most('matrixGflops'), ...most('gflopsCpu'), ...most('gbsCpu') }
 }

@@ -1,7 +1,7 @@
 // Results as text: aligned tables of what was measured. Knows no files.
 import { TRAINING_STEP } from './cases.js'
 import type { Peak } from './peak.js'
-import type { ColdStart, Row, SuiteResult } from './suite.js'
+import type { ColdStart, Row, Skip, SuiteResult } from './suite.js'
 
 /** What the command writes as JSON. */
 export interface Result extends SuiteResult {
@@ -50,7 +50,13 @@ export function size(bytes: number): string {
 /** The table of all cases. */
 export function rowsTable(rows: readonly Row[]): string {
   const hasCpu = rows.some(row => row.percentOfPeakCpu !== undefined)
-  const head = ['size', 'case', 'ms', 'quartiles', 'GFLOP/s', 'GB/s', '% peak', ...(hasCpu ? ['% cpu'] : []), 'memory']
+  const hasMatrices = rows.some(row => row.percentOfMatrixPeak !== undefined)
+  const hasLimited = rows.some(row => row.limited)
+  const percent = (value: number | undefined) => (value === undefined ? '–' : digits(value))
+  const head = [
+    'size', 'case', 'ms', 'quartiles', 'GFLOP/s', 'GB/s', '% peak',
+    ...(hasMatrices ? ['% matrices'] : []), ...(hasCpu ? ['% cpu'] : []), 'memory', ...(hasLimited ? [''] : []),
+  ]
   const lines = rows.map(row => [
     row.size,
     row.case,
@@ -59,10 +65,24 @@ export function rowsTable(rows: readonly Row[]): string {
     digits(row.gflops),
     digits(row.gbs),
     digits(row.percentOfPeak),
-    ...(hasCpu ? [row.percentOfPeakCpu === undefined ? '–' : digits(row.percentOfPeakCpu)] : []),
+    ...(hasMatrices ? [percent(row.percentOfMatrixPeak)] : []),
+    ...(hasCpu ? [percent(row.percentOfPeakCpu)] : []),
     size(row.peakBytes),
+    ...(hasLimited ? [limitedText(row)] : []),
   ])
   return alignTable([head, ...lines], 2)
+}
+
+/** Says where the time limit left fewer repeats than were asked for; else empty. */
+export function limitedText({ limited, repeats }: Pick<Row, 'limited' | 'repeats'>): string {
+  if (!limited) return ''
+  return `${repeats} repeat${repeats > 1 ? 's' : ''}${limited === 'first run' ? ', compiling included' : ''}`
+}
+
+/** Why a case was not run. */
+export function skipText({ estimatedMs }: Skip, limitMs: number): string {
+  const [estimated, limit] = [estimatedMs, limitMs].map(ms => digits(ms / 1000))
+  return `skipped: would take some ${estimated} s at the best rate seen so far, the limit is ${limit} s`
 }
 
 /** What the host does: for cases of many dispatches, and for the smallest one. */
@@ -81,13 +101,16 @@ export function hostTable(rows: readonly Row[]): string {
   ])], 2)
 }
 
-export function peakLine({ gflops, gbs, gflopsCpu, gbsCpu }: Peak): string {
-  return `${digits(gflops)} GFLOP/s, ${digits(gbs)} GB/s${gflopsCpu && gbsCpu ? ` (by processor time ${digits(gflopsCpu)} and ${digits(gbsCpu)})` : ''}`
+export function peakLine({ gflops, gbs, matrixGflops, gflopsCpu, gbsCpu }: Peak): string {
+  const matrices = matrixGflops ? `, by float16 matrices ${digits(matrixGflops)} GFLOP/s` : ''
+  const cpu = gflopsCpu && gbsCpu ? ` (by processor time ${digits(gflopsCpu)} and ${digits(gbsCpu)})` : ''
+  return `${digits(gflops)} GFLOP/s, ${digits(gbs)} GB/s${matrices}${cpu}`
 }
 
 /** The whole result as text. */
 export function report(result: Result): string {
   const { adapter, commit, date, node, load, peak, rows, coldStarts } = result
+  const { missing = [], limitMs = Infinity, skipped = [] } = result
   const host = hostTable(rows)
   const start = (name: string, starts: readonly ProcessStart[]) =>
     starts.map(({ totalMs, openMs, modelMs, recordMs, finishMs, processMs, cpuMs, pipelines }) =>
@@ -100,7 +123,8 @@ export function report(result: Result): string {
     `peak taken   ${peakLine(peak)}`,
     '',
     rowsTable(rows),
-    ...(result.missing ?? []),
+    ...missing,
+    ...skipped.map(skip => `${skip.size} ${skip.case} ${skipText(skip, limitMs)}`),
     ...(host ? ['', host] : []),
     ...(coldStarts ? ['', ...start('shader cache warm', coldStarts.warm), ...start('shader cache off', coldStarts.cold)] : []),
   ].join('\n')

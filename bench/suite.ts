@@ -1,10 +1,11 @@
 // Runs the cases one after the other, each on an engine of its own, with the adapter's peak measured before and after. Knows no Node: a page can run it.
-import type { AdapterSummary, Engine } from '../src/engine/index.js'
+import { type AdapterSummary, type Engine, OutOfMemory } from '../src/engine/index.js'
+import { planMemory } from '../src/trm/memory.js'
 import { Trm } from '../src/trm/model.js'
 import { Trainer } from '../src/trm/trainer.js'
-import { allCases, type Case, missingCases, randomPuzzles, type Size, SIZES, SMALL } from './cases.js'
+import { allCases, type Case, missingCases, planner, randomPuzzles, type Size, SIZES, SMALL } from './cases.js'
 import { type Clock, measure, type MeasureOptions, type Measurement, WALL } from './measure.js'
-import { largerPeak, measurePeak, type Peak } from './peak.js'
+import { largerPeak, measurePeak, type Peak, warmer } from './peak.js'
 import { summarize } from './statistics.js'
 import { trainingWork } from './work.js'
 
@@ -22,9 +23,13 @@ export interface Row {
   gbs: number
   /** Time that the work would take at the adapter's peak, as a share of the median: by arithmetic or by memory, whichever takes longer. */
   percentOfPeak: number
+  /** For float16 cases that may use subgroup matrices: the time of their FLOP at the matrix peak, as a share of the median. */
+  percentOfMatrixPeak?: number
   /** Bytes of all tensors of the case. */
   peakBytes: number
   repeats: number
+  /** See `Measurement`. */
+  limited?: Measurement['limited']
   /** By processor time, where it is known: see `Clock.cpu`. */
   cpuMs?: number
   cpuSpread?: [number, number]
@@ -35,11 +40,21 @@ export interface Row {
   submits: number
 }
 
+/** A case that was not run: one run would take longer than the limit, at the best rate that such cases reached before. */
+export interface Skip {
+  case: string
+  size: Size
+  estimatedMs: number
+}
+
 export interface SuiteResult {
   adapter: string
   features: readonly string[]
-  /** What was not measured for want of a feature, a line each. */
+  /** What was not measured for want of a feature or of memory, a line each. */
   missing?: readonly string[]
+  /** Time that a case may take, ms, and cases that would take longer. */
+  limitMs?: number
+  skipped?: readonly Skip[]
   peak: Peak & { before: Peak; after: Peak }
   rows: Row[]
 }
@@ -52,6 +67,10 @@ export interface SuiteOptions {
   sizes?: readonly Size[]
   repeats?: number
   minimumMs?: number
+  /** Time that a case may take, ms: see `Estimates` and `MeasureOptions`. Default `defaultLimit`. */
+  limitMs?: number
+  /** Bytes that a training may take, as for `planMemory`. */
+  memoryLimit?: number
   /** Default: wall time. */
   clock?(adapter: AdapterSummary): Clock
   /** Only the peak is measured when no case is left; otherwise that is an error. */
@@ -60,27 +79,73 @@ export interface SuiteOptions {
   onProgress?(done: number, total: number, text: string): void
 }
 
+/** A minute on software adapters, else ten seconds; ms. */
+export const defaultLimit = ({ isSoftware }: Pick<AdapterSummary, 'isSoftware'>): number => (isSoftware ? 60e3 : 10e3)
+
+/** How long work brings an idle GPU to its full clock: before the first timing, and before each other one; ms. */
+const FIRST_WARMING = 500
+const WARMING = 80
+
+/**
+ * Brings the engine's GPU to its full clock.
+ * @returns what does so again before each timing; undefined on software adapters, which need none
+ */
+export async function keepWarm(engine: Engine, clock = WALL): Promise<MeasureOptions['warm']> {
+  const warm = warmer(engine, clock)
+  await warm?.(FIRST_WARMING)
+  return warm && (() => warm(WARMING))
+}
+
 /** @throws when no case is left by `only` and `sizes` */
-export async function runSuite({ open, only = [], sizes = SIZES, repeats, minimumMs, clock: clockOf = () => WALL, mayBeEmpty = false, onProgress = () => {} }: SuiteOptions): Promise<SuiteResult> {
+export async function runSuite(options: SuiteOptions): Promise<SuiteResult> {
+  const { open, only = [], sizes = SIZES, repeats, minimumMs, memoryLimit, mayBeEmpty = false, onProgress = () => {} } = options
   const first = await open()
-  const { description: adapter, features } = first.adapter
-  const clock = clockOf(first.adapter)
-  first.close()
-  const cases = chooseCases(allCases(first.adapter), only, sizes)
-  if (!cases.length && !mayBeEmpty) throw new Error(`bench: no case of size ${sizes.join(' or ')} has "${only.join('" or "')}" in its name — names are those of the table, e.g. matmul, rmsnorm, training`)
-  const measured: { chosen: Case; measurement: Measurement; peakBytes: number }[] = []
-  const total = cases.length + 2
-  onProgress(0, total, 'peak')
-  const before = await measurePeak(open, clock)
-  for (const [i, chosen] of cases.entries()) {
-    onProgress(i + 1, total, `${chosen.size} ${chosen.name}`)
-    measured.push({ chosen, ...(await runCase(chosen, { open, repeats, minimumMs, clock })) })
+  try {
+    const { adapter } = first
+    const { description, features, isSoftware, boundsChecks } = adapter
+    const clock = options.clock?.(adapter) ?? WALL
+    const limitMs = options.limitMs ?? defaultLimit(adapter)
+    const cases = chooseCases(allCases(adapter, planner(first, memoryLimit)), only, sizes)
+    if (!cases.length && !mayBeEmpty) {
+      const wanted = `size ${sizes.join(' or ')} has "${only.join('" or "')}" in its name`
+      throw new Error(`bench: no case of ${wanted} — names are those of the table, e.g. matmul, rmsnorm, training`)
+    }
+    const measured: { chosen: Case; measurement: Measurement; peakBytes: number }[] = []
+    const missing = missingCases(adapter)
+    const skipped: Skip[] = []
+    const total = cases.length + 2
+    onProgress(0, total, 'peak')
+    const warm = await keepWarm(first, clock)
+    if (isSoftware) first.close()
+    const before = await measurePeak(open, { clock, warm })
+    const estimates = new Estimates(before)
+    for (const [i, chosen] of cases.entries()) {
+      const { name, size } = chosen
+      onProgress(i + 1, total, `${size} ${name}`)
+      const estimatedMs = estimates.of(chosen)
+      if (estimatedMs > limitMs) {
+        skipped.push({ case: name, size, estimatedMs })
+        continue
+      }
+      try {
+        const { measurement, peakBytes } = await runCase(chosen, { open, repeats, minimumMs, limitMs, clock, warm })
+        estimates.learn(chosen, measurement.median)
+        measured.push({ chosen, measurement, peakBytes })
+      } catch (error) {
+        if (!((error as Error).cause instanceof OutOfMemory)) throw error
+        missing.push(`skipped: ${size} ${name}, the GPU has too little memory for it — --memory-limit SIZE makes micro-batches fit`)
+      }
+    }
+    onProgress(total - 1, total, 'peak')
+    const after = await measurePeak(open, { clock, warm })
+    onProgress(total, total, 'done')
+    const peak = largerPeak(before, after)
+    const rows = measured.map(({ chosen, measurement, peakBytes }) => toRow(chosen, measurement, peakBytes, peak))
+    const name = `${description}${boundsChecks ? '' : ', without bounds checks'}`
+    return { adapter: name, features, missing, limitMs, skipped, peak: { ...peak, before, after }, rows }
+  } finally {
+    first.close()
   }
-  onProgress(total - 1, total, 'peak')
-  const after = await measurePeak(open, clock)
-  onProgress(total, total, 'done')
-  const peak = largerPeak(before, after)
-  return { adapter, features, missing: missingCases(first.adapter), peak: { ...peak, before, after }, rows: measured.map(({ chosen, measurement, peakBytes }) => toRow(chosen, measurement, peakBytes, peak)) }
 }
 
 /** The cases that these filters leave. */
@@ -90,10 +155,16 @@ export function chooseCases(cases: readonly Case[], only: readonly string[], siz
 }
 
 /** Measures one case on an engine of its own. */
-export async function runCase(chosen: Case, { open, ...options }: { open(): Promise<Engine> } & MeasureOptions): Promise<{ measurement: Measurement; peakBytes: number }> {
+export async function runCase(
+  chosen: Case,
+  { open, limitMs = Infinity, ...options }: { open(): Promise<Engine> } & MeasureOptions,
+): Promise<{ measurement: Measurement; peakBytes: number }> {
+  const { now } = options.clock ?? WALL
+  const start = now()
   const engine = await open()
   try {
-    const measurement = await measure(engine, chosen.prepare(engine), options)
+    const work = chosen.prepare(engine)
+    const measurement = await measure(engine, work, { ...options, limitMs: limitMs - (now() - start) })
     return { measurement, peakBytes: engine.stats.bytes }
   } catch (error) {
     throw new Error(`bench: ${chosen.size} ${chosen.name}: ${error instanceof Error ? error.message : error}`, { cause: error })
@@ -102,8 +173,18 @@ export async function runCase(chosen: Case, { open, ...options }: { open(): Prom
   }
 }
 
-export function toRow({ name, size, work: { flop, bytes } }: Pick<Case, 'name' | 'size' | 'work'>, { median, spread, repeats, cpuMs, cpuSpread, hostMs, dispatches, submits }: Measurement, peakBytes: number, peak: Peak): Row {
-  const { gflopsCpu, gbsCpu } = peak
+type Declared = Pick<Case, 'work' | 'usesMatrices'>
+
+export function toRow(
+  { name, size, work, usesMatrices }: Pick<Case, 'name' | 'size'> & Declared,
+  measurement: Measurement,
+  peakBytes: number,
+  peak: Peak,
+): Row {
+  const { median, spread, repeats, limited, cpuMs, cpuSpread, hostMs, dispatches, submits } = measurement
+  const { flop, bytes } = work
+  const { gflopsCpu, gbsCpu, matrixGflops } = peak
+  const cpuPeak = gflopsCpu && gbsCpu ? { gflops: gflopsCpu, gbs: gbsCpu } : undefined
   return {
     case: name,
     size,
@@ -113,18 +194,47 @@ export function toRow({ name, size, work: { flop, bytes } }: Pick<Case, 'name' |
     bytes,
     gflops: flop / median / 1e6,
     gbs: bytes / median / 1e6,
-    percentOfPeak: percentOfPeak(flop, bytes, median, peak.gflops, peak.gbs),
+    percentOfPeak: (100 * atPeak({ work, usesMatrices }, peak).ms) / median,
+    ...(usesMatrices && matrixGflops ? { percentOfMatrixPeak: flop / matrixGflops / 1e4 / median } : {}),
     peakBytes,
     repeats,
-    ...(cpuMs && gflopsCpu && gbsCpu ? { cpuMs, cpuSpread, percentOfPeakCpu: percentOfPeak(flop, bytes, cpuMs, gflopsCpu, gbsCpu) } : {}),
+    ...(limited ? { limited } : {}),
+    ...(cpuMs && cpuPeak ? { cpuMs, cpuSpread, percentOfPeakCpu: (100 * atPeak({ work }, cpuPeak).ms) / cpuMs } : {}),
     hostMs,
     dispatches,
     submits,
   }
 }
 
-function percentOfPeak(flop: number, bytes: number, ms: number, gflops: number, gbs: number): number {
-  return (100 * Math.max(flop / gflops, bytes / gbs)) / 1e6 / ms
+/** How long declared work takes at the peak, ms, and the kind of work that takes longest. */
+function atPeak({ work: { flop, bytes, products }, usesMatrices }: Declared, peak: Peak): { ms: number; kind: string } {
+  const matrixGflops = usesMatrices ? peak.matrixGflops : undefined
+  const arithmetic = flop / (matrixGflops ?? peak.gflops) / 1e6
+  const memory = bytes / peak.gbs / 1e6
+  if (memory > arithmetic) return { ms: memory, kind: 'memory' }
+  return { ms: arithmetic, kind: matrixGflops ? 'matrices' : 2 * products > flop ? 'products' : 'other arithmetic' }
+}
+
+/** Shorter cases show what starting them costs rather than a rate, ms. */
+const SHORTEST = 1
+
+/** How long cases take at the best rate that those of their kind reached so far, at first at the peak. */
+export class Estimates {
+  private readonly shares = new Map<string, number>()
+
+  constructor(private readonly peak: Peak) {}
+
+  /** ms of one run. */
+  of(declared: Declared): number {
+    const { ms, kind } = atPeak(declared, this.peak)
+    return ms / (this.shares.get(kind) ?? 1)
+  }
+
+  /** @param median of one run, ms */
+  learn(declared: Declared, median: number): void {
+    const { ms, kind } = atPeak(declared, this.peak)
+    if (median >= SHORTEST) this.shares.set(kind, Math.max(this.shares.get(kind) ?? 0, ms / median))
+  }
 }
 
 /** Begins the names of its rows. */
@@ -134,7 +244,7 @@ export const COLD_START = 'cold start'
 export interface ColdStart {
   /** Opening the engine. */
   openMs: number
-  /** Making model and trainer. */
+  /** Making model and trainer; before, on a GPU, compiling all kernels in parallel. */
   modelMs: number
   /** Recording the first step. Kernels are compiled then or when they first run: drivers differ. */
   recordMs: number
@@ -154,6 +264,7 @@ export async function coldStart(open: () => Promise<Engine>, now: () => number =
   const times = [now()]
   const engine = await open()
   times.push(now())
+  if (!engine.adapter.isSoftware) await engine.compile(planMemory(engine, SMALL, { batchSize: 64 }).trainer.model.engine)
   const trainer = new Trainer(Trm.create(engine, SMALL), { batchSize: 64 })
   const puzzles = randomPuzzles(SMALL, 64)
   times.push(now())

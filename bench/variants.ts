@@ -1,9 +1,10 @@
 // Every variant of the operations in the cases, side by side: how far is the fixed default from the best? Knows no Node.
-import { tune } from '../src/engine/index.js'
-import { allCases, type Size, SIZES } from './cases.js'
+import { type Engine, tune } from '../src/engine/index.js'
+import type { Asked } from '../src/engine/variants.js'
+import { allCases, planner, type Size, SIZES } from './cases.js'
 import { WALL } from './measure.js'
 import { alignTable, digits } from './report.js'
-import { chooseCases, type SuiteOptions } from './suite.js'
+import { chooseCases, keepWarm, type SuiteOptions } from './suite.js'
 
 /** One operation at one class of sizes. */
 export interface VariantRow {
@@ -31,30 +32,51 @@ export async function compareVariants({ open, only = VARIANT_CASES, sizes = SIZE
   const rows: VariantRow[] = []
   const known = new Set<string>()
   const first = await open()
-  const { adapter } = first
-  first.close()
-  const { cpu, now } = clockOf?.(adapter) ?? WALL
-  const cases = chooseCases(allCases(adapter), only, sizes)
-  for (const [i, { name, size, prepare }] of cases.entries()) {
-    onProgress(i, cases.length, `${size} ${name}`)
-    const engine = await open()
-    try {
-      prepare(engine)()
-      await engine.finish()
-      const fresh = engine.variants.asked.filter(({ key }) => !known.has(key))
-      for (const { key, milliseconds } of await tune(engine, { asked: fresh, repeats, now: cpu ?? now })) {
-        const standard = fresh.find(asked => asked.key === key)!.variant
-        const [best, least] = Object.entries(milliseconds).reduce((a, b) => (b[1] < a[1] ? b : a))
-        rows.push({ size, case: name, key, standard, best, ratio: milliseconds[standard] / least, milliseconds })
+  try {
+    const { adapter } = first
+    const clock = clockOf?.(adapter) ?? WALL
+    const warm = await keepWarm(first, clock)
+    if (adapter.isSoftware) first.close()
+    const cases = chooseCases(allCases(adapter, planner(first)), only, sizes)
+    for (const [i, { name, size, prepare }] of cases.entries()) {
+      onProgress(i, cases.length, `${size} ${name}`)
+      const engine = await open()
+      try {
+        prepare(engine)()
+        await engine.finish()
+        const fresh = engine.variants.asked.filter(({ key }) => !known.has(key))
+        if (warm) await compileCandidates(engine, fresh)
+        // As `tune` does: inner operations come first.
+        for (const asked of fresh.reverse()) {
+          await warm?.()
+          for (const { key, milliseconds } of await tune(engine, { asked: [asked], repeats, now: clock.cpu ?? clock.now })) {
+            const [best, least] = Object.entries(milliseconds).reduce((a, b) => (b[1] < a[1] ? b : a))
+            const standard = asked.variant
+            rows.push({ size, case: name, key, standard, best, ratio: milliseconds[standard] / least, milliseconds })
+          }
+          known.add(asked.key)
+        }
+      } finally {
+        engine.close()
       }
-      for (const { key } of fresh) known.add(key)
-    } finally {
-      engine.close()
     }
+    onProgress(cases.length, cases.length, 'done')
+  } finally {
+    first.close()
   }
-  onProgress(cases.length, cases.length, 'done')
   if (!rows.length) throw new Error(`bench variants: no case of size ${sizes.join(' or ')} with "${only.join('" or "')}" in its name has an operation with several kernels — try matmul or attention`)
   return rows
+}
+
+/** Compiles all kernels that will be timed, so that the GPU does not idle in between. */
+async function compileCandidates(engine: Engine, asked: readonly Asked[]): Promise<void> {
+  const dry = engine.dryRun()
+  for (const { family, size } of asked) {
+    for (const candidate of engine.variants.candidates(family, size)) {
+      dry.scope(() => candidate.run(dry, family.sample(dry, size), size))
+    }
+  }
+  await engine.compile(dry)
 }
 
 /** As a table, with the share of the operations whose default is within 10 % of the best. */

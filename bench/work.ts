@@ -1,10 +1,10 @@
 // The work of each operation, in FLOP and bytes: what its formula asks for, not what a kernel happens to do.
 // One FLOP is an addition, subtraction, multiplication, division, negation, exp, sqrt, log or atan2. Comparisons are free.
-// Bytes: each operand is read once and each result written once, four bytes a value, also where a model stores float16 (products alone count two);
-// what an accumulating result held is read too.
+// Bytes: each operand is read once and each result written once, four bytes a value; what an accumulating result held is
+// read too. Where products or a model store float16, a value counts two bytes, but for the optimiser's.
 import type { MatmulSize } from '../src/kernels/matmul.js'
 import { innerWidth, lengthOf, type TrmConfig } from '../src/trm/config.js'
-import { parameterShapes } from '../src/trm/model.js'
+import { parameterShapes, type Precision } from '../src/trm/model.js'
 
 export interface Work {
   flop: number
@@ -23,14 +23,19 @@ export function times(n: number, { flop, bytes, products }: Work): Work {
   return { flop: n * flop, bytes: n * bytes, products: n * products }
 }
 
+/** The same work on values that are stored so. */
+const stored = (dtype: Precision, work: Work): Work => (dtype === 'f16' ? { ...work, bytes: work.bytes / 2 } : work)
+
 /** @param values read and written, counted each time */
 const plain = (flop: number, values: number): Work => ({ flop, bytes: 4 * values, products: 0 })
 
 /** Two FLOP per multiply-add. @param dtype of operands and result */
-export function matmulWork({ m, n, k, batch = 1, reduce = 1, sharedA = false, sharedB = false, accumulate = false }: MatmulSize, dtype: 'f32' | 'f16' = 'f32'): Work {
+export function matmulWork(size: MatmulSize, dtype: Precision = 'f32'): Work {
+  const { m, n, k, batch = 1, reduce = 1, sharedA = false, sharedB = false, accumulate = false } = size
   const pairs = batch * reduce
   const flop = 2 * m * n * k * pairs
-  return { flop, bytes: (dtype === 'f16' ? 2 : 4) * (m * k * (sharedA ? 1 : pairs) + k * n * (sharedB ? 1 : pairs) + m * n * batch * (accumulate ? 2 : 1)), products: flop }
+  const values = m * k * (sharedA ? 1 : pairs) + k * n * (sharedB ? 1 : pairs) + m * n * batch * (accumulate ? 2 : 1)
+  return stored(dtype, { flop, bytes: 4 * values, products: flop })
 }
 
 /** The three products of a linear layer over the last axis. */
@@ -168,8 +173,9 @@ function blockWork(config: TrmConfig, batch: number): { forward: Work; backward:
 }
 
 /** One application of the network. */
-export function networkWork(config: TrmConfig, batch: number): Work {
-  return sum(addWork(batch * lengthOf(config) * config.hidden), times(config.layers, blockWork(config, batch).forward))
+export function networkWork(config: TrmConfig, batch: number, dtype: Precision = 'f32'): Work {
+  const injection = addWork(batch * lengthOf(config) * config.hidden)
+  return stored(dtype, sum(injection, times(config.layers, blockWork(config, batch).forward)))
 }
 
 /** Its derivative; adding up gradients of what is used twice is not counted. */
@@ -187,15 +193,16 @@ function headSizes(config: TrmConfig, batch: number): ReturnType<typeof linearSi
 }
 
 /** One supervision step without gradient: input, all cycles, heads. */
-export function inferenceWork(config: TrmConfig, batch: number): Work {
-  return sum(embeddingWork(config, batch), times(config.cycles, cycleWork(config, batch)), ...headSizes(config, batch).map(({ forward }) => matmulWork(forward)))
+export function inferenceWork(config: TrmConfig, batch: number, dtype: Precision = 'f32'): Work {
+  const heads = headSizes(config, batch).map(({ forward }) => matmulWork(forward))
+  return stored(dtype, sum(embeddingWork(config, batch), times(config.cycles, cycleWork(config, batch)), ...heads))
 }
 
 /**
  * One training step of `batch` slots in chunks of `microBatch`: the input twice, all cycles, the last one's derivative, heads, loss, optimiser.
  * Restarting halted slots is not counted, as it depends on their number.
  */
-export function trainingWork(config: TrmConfig, batch: number, microBatch = batch): Work {
+export function trainingWork(config: TrmConfig, batch: number, microBatch = batch, dtype: Precision = 'f32'): Work {
   const chunk = (slots: number) => sum(
     inferenceWork(config, slots),
     embeddingWork(config, slots),
@@ -206,7 +213,8 @@ export function trainingWork(config: TrmConfig, batch: number, microBatch = batc
   )
   const whole = Math.floor(batch / microBatch)
   const rest = batch % microBatch
-  return sum(times(whole, chunk(microBatch)), rest ? chunk(rest) : NOTHING, optimizerWork(parameterCount(config)))
+  const chunks = sum(times(whole, chunk(microBatch)), rest ? chunk(rest) : NOTHING)
+  return sum(stored(dtype, chunks), optimizerWork(parameterCount(config)))
 }
 
 /** Trained values, the puzzle embedding not among them. */

@@ -1,6 +1,6 @@
 // The Measure tab: what the adapter is, whether it computes what the published code computes, and how fast.
 import { SIZES, type Size } from '../bench/cases.js'
-import { digits, size as bytesInWords } from '../bench/report.js'
+import { digits, size as bytesInWords, skipText } from '../bench/report.js'
 import type { SuiteResult } from '../bench/suite.js'
 import type { Verification } from '../src/index.js'
 import type { Connection } from './connection.js'
@@ -124,7 +124,11 @@ export class MeasureTab {
     this.result = result
     byId<HTMLButtonElement>('bench-export').disabled = false
     const head = ['size', 'case', 'ms', 'GFLOP/s', 'GB/s', 'of peak']
-    byId('bench-rows').replaceChildren(table(head, result.rows.map(row => [row.size, row.case, digits(row.medianMs), digits(row.gflops), digits(row.gbs), `${digits(row.percentOfPeak)} %`]), 2))
+    const rows = result.rows.map(({ size, case: name, medianMs, gflops, gbs, percentOfPeak }) =>
+      [size, name, digits(medianMs), digits(gflops), digits(gbs), `${digits(percentOfPeak)} %`])
+    const { skipped = [], limitMs = Infinity } = result
+    const skips = skipped.map(skip => [skip.size, `${skip.case} (${skipText(skip, limitMs)})`, '–', '–', '–', '–'])
+    byId('bench-rows').replaceChildren(table(head, [...rows, ...skips], 2))
   }
 
   private export(): void {

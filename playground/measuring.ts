@@ -1,5 +1,5 @@
 // The worker's measurements: goldens recomputed, and the bench on the visitor's GPU.
-import { allCases } from '../bench/cases.js'
+import { allCases, planner } from '../bench/cases.js'
 import { runSuite } from '../bench/suite.js'
 import { readAll } from '../src/formats/source.js'
 import { verify } from '../src/trm/verify.js'
@@ -32,7 +32,7 @@ export async function verifyGoldens(onFile: (progress: Calls['verify']['progress
 
 export async function benchCases(): Promise<Calls['benchCases']['result']> {
   const engine = await openEngine()
-  const cases = allCases(engine.adapter).map(({ name, size }) => ({ name, size }))
+  const cases = allCases(engine.adapter, planner(engine)).map(({ name, size }) => ({ name, size }))
   engine.close()
   return cases
 }

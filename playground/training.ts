@@ -148,9 +148,9 @@ export class Training {
 
   private async learn(engine: Engine, session: Session, kept: StoredTraining | undefined, onStep: (step: number) => void): Promise<TrainingEnd> {
     const { setup, run, lessons, report } = session
-    const { config, options, evalInterval } = run
-    const model = Trm.create(engine, config, { seed: options.seed })
+    const { config, options, dtype, evalInterval } = run
     const resume = kept && readTraining(kept.state, 'kept training')
+    const model = Trm.create(engine, config, { seed: options.seed, dtype: resume?.dtype ?? dtype })
     report({ kind: 'began', setup, parameters: model.parameters.count, totalSteps: options.steps, step: resume?.step ?? 0, points: session.points })
     const end: TrainingEnd = { step: resume?.step ?? 0, totalSteps: options.steps }
     let keptAt = performance.now()

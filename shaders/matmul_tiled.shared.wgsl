@@ -22,11 +22,13 @@ alias B = f32;
 fn load_a(at: u32, inside: i32) -> vec4f {
   if (inside <= 0) { return vec4f(); }
   if (VECTOR_A) { return vec4f(a[at / 4u]); }
-  return select(vec4f(), vec4f(vec4f(a[at]).x, vec4f(a[at + 1u]).x, vec4f(a[at + 2u]).x, vec4f(a[at + 3u]).x), vec4i(0, 1, 2, 3) < vec4i(inside));
+  let i = min(at + vec4u(0u, 1u, 2u, 3u), vec4u(at + u32(inside) - 1u));
+  return select(vec4f(), vec4f(vec4f(a[i.x]).x, vec4f(a[i.y]).x, vec4f(a[i.z]).x, vec4f(a[i.w]).x), vec4i(0, 1, 2, 3) < vec4i(inside));
 }
 
 fn load_b(at: u32, inside: i32) -> vec4f {
   if (inside <= 0) { return vec4f(); }
   if (VECTOR_B) { return vec4f(b[at / 4u]); }
-  return select(vec4f(), vec4f(vec4f(b[at]).x, vec4f(b[at + 1u]).x, vec4f(b[at + 2u]).x, vec4f(b[at + 3u]).x), vec4i(0, 1, 2, 3) < vec4i(inside));
+  let i = min(at + vec4u(0u, 1u, 2u, 3u), vec4u(at + u32(inside) - 1u));
+  return select(vec4f(), vec4f(vec4f(b[i.x]).x, vec4f(b[i.y]).x, vec4f(b[i.z]).x, vec4f(b[i.w]).x), vec4i(0, 1, 2, 3) < vec4i(inside));
 }

@@ -13,6 +13,13 @@ export type Adapter = 'auto' | 'hardware' | 'lavapipe' | 'swiftshader' | 'null'
 export interface OpenGpuOptions {
   /** Default: the environment variable TRM_ADAPTER, else 'auto'. */
   adapter?: Adapter
+  /**
+   * Whether Dawn keeps kernels within their tensors; without (its toggle `disable_robustness`) products are up to a fifth faster on GPUs.
+   * Then a kernel, one of your own too, that indexes outside of a tensor reads or overwrites whatever lies there, or loses the device.
+   * Default: the environment variable TRM_BOUNDS_CHECKS (on, off), else on, on every adapter: test/bounds.test.ts shows that this
+   * package's kernels stay inside, but not those for subgroup matrices, which no software adapter runs, and nobody has tested yours.
+   */
+  boundsChecks?: boolean
   /** More of Dawn's toggles to enable. */
   features?: string[]
   /** Show what Dawn and the drivers print to stderr while drivers are listed. Default: only where TRM_DAWN_LOG is set. */
@@ -28,6 +35,7 @@ export interface OpenedGpu {
   kind: 'hardware' | 'lavapipe' | 'swiftshader' | 'software' | 'null'
   /** The adapter in a line, for people. */
   name: string
+  boundsChecks: boolean
   /** Says that the caller is done. Dawn stays in memory for the next opening: freed with events pending, it hangs the process. */
   release(): void
 }
@@ -55,21 +63,21 @@ const loaderVariables = ['VK_DRIVER_FILES', 'VK_ICD_FILENAMES'] as const
  * Opens Dawn and returns a GPU object, with the chosen Vulkan driver.
  * Throws, with what was tried and the command that mends it, when there is no such adapter.
  */
-export async function openGpu({ adapter, features = [], verbose = Boolean(process.env.TRM_DAWN_LOG) }: OpenGpuOptions = {}): Promise<OpenedGpu> {
+export async function openGpu({ adapter, boundsChecks = checksByDefault(), features = [], verbose = Boolean(process.env.TRM_DAWN_LOG) }: OpenGpuOptions = {}): Promise<OpenedGpu> {
   const choice = checkChoice(adapter ?? (process.env.TRM_ADAPTER || 'auto'))
   const dawn = await importDawn()
   const { globals } = dawn
   const release = () => {}
-  const toggles = `enable-dawn-features=${[...dawnFeatures, ...features].join(',')}`
+  const toggles = `enable-dawn-features=${[...dawnFeatures, ...(boundsChecks ? [] : ['disable_robustness']), ...features].join(',')}`
   if (choice === 'null') {
     const { gpu } = await open(dawn, ['backend=null', toggles], { label: '' }, true)
-    return { gpu, globals, kind: 'null', name: 'null backend — computes nothing', release }
+    return { gpu, globals, kind: 'null', name: 'null backend — computes nothing', boundsChecks, release }
   }
   const tried: string[] = []
   for (const attempt of attempts(choice)) {
     const { gpu, info } = await open(dawn, [toggles], attempt, verbose)
     const kind = info && adapterKind(info)
-    if (info && kind && (!attempt.kind || attempt.kind === kind)) return { gpu, globals, kind, name: adapterLine(info), release }
+    if (info && kind && (!attempt.kind || attempt.kind === kind)) return { gpu, globals, kind, name: `${adapterLine(info)}${withoutChecks(boundsChecks)}`, boundsChecks, release }
     tried.push(`${attempt.label}: ${kind ? `the adapter is ${kind}` : 'no adapter'}`)
   }
   throw new Error(`openGpu: adapter '${choice}' was asked for, this machine has none (${tried.join('; ') || 'no driver found'}) — ${mend(choice)}`)
@@ -105,6 +113,8 @@ export interface Diagnosis {
   adapters: { choice: Adapter, kind?: Exclude<OpenedGpu['kind'], 'null'>, name?: string, driver?: string, features?: string[], limits?: Record<string, number>, error?: string }[]
   /** The adapter that openGpu would take now; null where there is none. */
   chosen: Diagnosis['adapters'][number] | null
+  /** Whether it would keep kernels within their tensors. */
+  boundsChecks: boolean
   missing: { what: string, command: string }[]
 }
 
@@ -112,7 +122,7 @@ export interface Diagnosis {
  * What `trm doctor` prints: packages, drivers found, adapter info, limits, features, what is missing and the command that mends it.
  * Each choice is probed in a child process of its own, so a driver that crashes or hangs does no harm.
  */
-export async function diagnose({ adapter, all = true }: { adapter?: Adapter, /** Also try the choices that were not asked for. */ all?: boolean } = {}): Promise<Diagnosis> {
+export async function diagnose({ adapter, boundsChecks = checksByDefault(), all = true }: { adapter?: Adapter, boundsChecks?: boolean, /** Also try the choices that were not asked for. */ all?: boolean } = {}): Promise<Diagnosis> {
   const choice = checkChoice(adapter ?? (process.env.TRM_ADAPTER || 'auto'))
   const missing: Diagnosis['missing'] = []
   const dawn = dawnEntry(fileURLToPath(new URL('.', import.meta.url))) ?? dawnEntry(process.cwd())
@@ -141,12 +151,13 @@ export async function diagnose({ adapter, all = true }: { adapter?: Adapter, /**
     drivers: process.platform === 'linux' ? findDrivers().map(({ kind, file }) => ({ kind, file })) : [],
     adapters,
     chosen,
+    boundsChecks,
     missing,
   }
 }
 
 /** The diagnosis as lines for a terminal. */
-export function formatDiagnosis({ system, packages, drivers, adapters, chosen, missing }: Diagnosis): string {
+export function formatDiagnosis({ system, packages, drivers, adapters, chosen, boundsChecks, missing }: Diagnosis): string {
   const size = (bytes: number | undefined) => (bytes === undefined ? '?' : bytes >= 2 ** 30 ? `${+(bytes / 2 ** 30).toFixed(1)} GiB` : `${+(bytes / 2 ** 20).toFixed(1)} MiB`)
   const { limits = {}, features = [] } = chosen ?? {}
   return [
@@ -161,9 +172,20 @@ export function formatDiagnosis({ system, packages, drivers, adapters, chosen, m
         ]
       : []),
     ...missing.map(({ what, command }) => `missing   ${what}\n  mend it with: ${command}`),
-    chosen ? `adapter: ${chosen.name}` : 'adapter: none',
+    chosen ? `adapter: ${chosen.name}${withoutChecks(boundsChecks)}` : 'adapter: none',
   ].join('\n')
 }
+
+/** Values of TRM_BOUNDS_CHECKS. */
+export const BOUNDS_CHECKS = ['on', 'off'] as const
+
+function checksByDefault(): boolean {
+  const { TRM_BOUNDS_CHECKS: asked = '' } = process.env
+  if (asked !== '' && !(BOUNDS_CHECKS as readonly string[]).includes(asked)) throw new Error(`openGpu: TRM_BOUNDS_CHECKS is '${asked}', expected ${BOUNDS_CHECKS.join(' or ')}`)
+  return asked !== 'off'
+}
+
+const withoutChecks = (boundsChecks: boolean) => (boundsChecks ? '' : ', without bounds checks')
 
 function checkChoice(choice: string): AdapterChoice {
   if ((choices as string[]).includes(choice)) return choice as AdapterChoice

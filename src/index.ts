@@ -1,7 +1,7 @@
 // The public door of webgpu-trm: the model, its training and its answers. The engine alone is webgpu-trm/engine, puzzles are webgpu-trm/data.
 export { Engine } from './engine/index.js'
 export { checkConfig, DEFAULTS, type TrmConfig } from './trm/config.js'
-export { Trm, type Carry, type Heads } from './trm/model.js'
+export { precisionOf, Trm, type AskedPrecision, type Carry, type Heads, type Precision } from './trm/model.js'
 export { train, type TrainOptions, type TrainingReport } from './trm/train.js'
 export { planMemory, type MemoryOptions, type MemoryPlan } from './trm/memory.js'
 export { readTraining, type TrainingState } from './trm/resume.js'

@@ -10,8 +10,8 @@ export { diagnose, openGpu, type Adapter, type Diagnosis, type OpenGpuOptions } 
 export async function openEngine({ submitAfter, ...options }: OpenGpuOptions & Pick<EngineOptions, 'submitAfter'> = {}): Promise<Engine> {
   offerLavapipe()
   offerMatrices()
-  const { gpu, release } = await openGpu(options)
-  return Engine.open({ gpu, wait: waitAsleep, onClose: release, submitAfter })
+  const { gpu, release, boundsChecks } = await openGpu(options)
+  return Engine.open({ gpu, wait: waitAsleep, onClose: release, submitAfter, boundsChecks })
 }
 
 const never = new Int32Array(new SharedArrayBuffer(4))

@@ -14,3 +14,31 @@ export async function openEngine(options: Pick<EngineOptions, 'submitAfter'> = {
   console.log(`adapter: ${engine.adapter.description}`)
   return engine
 }
+
+type OpenGpu = { gpu: GPU; release: () => void }
+
+/**
+ * The same adapter, or a given one, said to be a GPU: what software adapters leave out runs too.
+ * @returns also how many pipelines its device was asked for, at once and in parallel
+ */
+export async function openAsHardware(given?: OpenGpu): Promise<{ engine: Engine; asked: { sync: number; async: number } }> {
+  const ofPage = globalThis.navigator?.gpu && { gpu: navigator.gpu, release: () => {} }
+  const { gpu, release } = given ?? ofPage ?? (await (await import('../src/node.js')).openGpu())
+  const asked = { sync: 0, async: 0 }
+  const requestAdapter = async (options?: GPURequestAdapterOptions) => {
+    const found = (await gpu.requestAdapter(options))!
+    const { features, limits } = found
+    const { vendor, architecture, device, description, subgroupMinSize, subgroupMaxSize } = found.info
+    const info = { vendor, architecture, device, description, subgroupMinSize, subgroupMaxSize, isFallbackAdapter: false }
+    const requestDevice = async (wanted?: GPUDeviceDescriptor) => {
+      const opened = await found.requestDevice(wanted)
+      const [sync, async] = [opened.createComputePipeline.bind(opened), opened.createComputePipelineAsync.bind(opened)]
+      opened.createComputePipeline = descriptor => (asked.sync++, sync(descriptor))
+      opened.createComputePipelineAsync = descriptor => (asked.async++, async(descriptor))
+      return opened
+    }
+    return { features, limits, info, requestDevice } as unknown as GPUAdapter
+  }
+  const engine = await Engine.open({ gpu: { requestAdapter } as GPU, onClose: release })
+  return { engine, asked }
+}

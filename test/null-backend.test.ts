@@ -1,10 +1,14 @@
 // Dawn's null backend takes every command and computes nothing: the tests must not accept it as a GPU.
 import { test } from 'uvu'
 import * as assert from 'uvu/assert'
-import { Engine } from '../src/engine/index.js'
+import { generateSudoku } from '../src/data/sudoku.js'
+import { Engine, OutOfMemory } from '../src/engine/index.js'
 import type { MatrixKind } from '../src/engine/device.js'
 import { matmulSubgroupMatrix } from '../src/matrices/matmul-kernels.js'
 import { openGpu } from '../src/node.js'
+import { DEFAULTS } from '../src/trm/config.js'
+import { Trm } from '../src/trm/model.js'
+import { train, type TrainOptions } from '../src/trm/train.js'
 import { checkComputes, openEngine } from './engine-under-test.js'
 
 async function reason(promise: Promise<unknown>): Promise<string> {
@@ -24,6 +28,30 @@ test('TRM_ADAPTER=null opens no engine for tests', async () => {
   assert.match(await reason(openEngine()), /the null backend is no GPU|computes nothing/)
   if (before === undefined) delete process.env.TRM_ADAPTER
   else process.env.TRM_ADAPTER = before
+})
+
+test('memory that runs out is an error of its own, and a training says how to go on', async () => {
+  // The null backend has 512 MB.
+  const { gpu } = await openGpu({ adapter: 'null' })
+  const engine = await Engine.open({ gpu })
+  for (let i = 0; i < 6; i++) engine.zeros([2 ** 25])
+  const error = await engine.finish().then(() => undefined, error => error as Error)
+  assert.instance(error, OutOfMemory)
+  assert.match(error!.message, /^out of GPU memory on .* — compute less at a time: a smaller batch or micro-batch$/)
+  engine.close()
+  const wide = await Engine.open({ gpu })
+  const { train: puzzles } = generateSudoku({ size: 4, train: 40, test: 4, clues: 8 })
+  const config = { ...DEFAULTS, vocabulary: 6, cells: 16, puzzles: 1 }
+  const steps = (more: Partial<TrainOptions>) => train(Trm.create(wide, config), puzzles, { batchSize: 40, steps: 1, ...more }).next()
+  const failed = await steps({}).then(() => undefined, error => error as Error)
+  assert.instance(failed, OutOfMemory)
+  assert.match(failed!.message, /^train: out of GPU memory with micro_batch 40, which takes [\d.]+ [MG]B, on .* — set a lower memory limit \(--memory-limit SIZE, memoryLimit\), a smaller micro_batch, or recompute$/)
+  wide.close()
+  // With such a limit memory suffices; what this backend then reads is no number that was computed.
+  const again = await Engine.open({ gpu })
+  const ended = await train(Trm.create(again, config), puzzles, { batchSize: 40, steps: 1, memoryLimit: 400e6 }).next().catch(error => error as Error)
+  assert.not.ok(ended instanceof OutOfMemory)
+  again.close()
 })
 
 test('products by subgroup matrices compile, in every kind that adapters list', async () => {

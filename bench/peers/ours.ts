@@ -7,8 +7,8 @@ import { Trm } from '../../src/trm/model.js'
 import { Trainer } from '../../src/trm/trainer.js'
 import { METRICS } from '../../src/kernels/act.js'
 import { openEngine } from '../../src/node.js'
-import { WALL } from '../measure.js'
 import { measureMultiplyAdds } from '../peak.js'
+import { keepWarm } from '../suite.js'
 import type { Backend, Model } from './protocol.js'
 
 export async function open(): Promise<Backend> {
@@ -29,7 +29,7 @@ export async function open(): Promise<Backend> {
     },
     train: model => train(engine, model),
     infer: model => infer(engine, model),
-    peak: async () => (await measureMultiplyAdds(engine, WALL)).gflops,
+    peak: async () => (await measureMultiplyAdds(engine, { warm: await keepWarm(engine) })).gflops,
   }
 }
 

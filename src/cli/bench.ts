@@ -12,7 +12,8 @@ import { type Clock, WALL } from '../../bench/measure.js'
 import { type ProcessStart, report, type Result, resultName } from '../../bench/report.js'
 import { COLD_START, coldStart, coldStartRow, runSuite } from '../../bench/suite.js'
 import { compareVariants, VARIANT_CASES, variantsTable } from '../../bench/variants.js'
-import { adapterOption, openEngine } from './adapter.js'
+import { bytesOf } from '../trm/run.js'
+import { adapterName, adapterOptions, type AdapterValues, openEngine } from './adapter.js'
 import { parseArguments, UsageError } from './arguments.js'
 import { readBytes, reason, writeWhole } from './files.js'
 import { Progress } from './progress.js'
@@ -26,9 +27,16 @@ const usage = {
     only: { type: 'string', placeholder: 'TEXT,…', description: 'only cases whose size and name contain one of these, e.g. "matmul,official training"; "cold start" is one too' },
     size: { type: 'string', default: SIZES.join(','), placeholder: 'SIZE,…', description: `only these of ${SIZES.join(', ')}` },
     repeats: { type: 'number', min: 1, description: 'measurements of each case (default: 7, and 3 where one lasts longer than a second)' },
+    limit: {
+      type: 'number',
+      min: 1,
+      placeholder: 'SECONDS',
+      description: 'time for each case; those that would take longer are skipped (default: 10, and 60 on software adapters)',
+    },
+    'memory-limit': { type: 'string', placeholder: 'SIZE', description: 'GPU memory that a training may take, e.g. 8GB: its micro-batches are made to fit; else only the largest binding limits them' },
     json: { type: 'string', placeholder: 'FILE', description: 'write the result as JSON' },
     save: { type: 'boolean', description: `write it to ${FOLDER}/ADAPTER-DATE.json` },
-    adapter: adapterOption,
+    ...adapterOptions,
   },
   notes: 'trm bench compare A.json B.json   shows two results side by side.\ntrm bench variants                times every kernel that could run in place of the default.\ntrm bench start                   opens an engine, trains one step of the small model, and prints the times as JSON.',
 } as const
@@ -48,14 +56,14 @@ const variantsUsage = {
     size: usage.options.size,
     repeats: { type: 'number', min: 1, default: 5, description: 'measurements of each kernel; the least counts' },
     json: usage.options.json,
-    adapter: adapterOption,
+    ...adapterOptions,
   },
 } as const
 
 const startUsage = {
   command: 'trm bench start',
   summary: 'Times of a fresh process: opening the engine, compiling, the first training step of the small model. Prints JSON.',
-  options: { adapter: adapterOption },
+  options: { ...adapterOptions },
 } as const
 
 export const benchCommand = {
@@ -72,7 +80,7 @@ export const benchCommand = {
 async function bench(args: string[]): Promise<void> {
   const parsed = parseArguments(args, usage)
   if (!parsed) return
-  const { only: onlyText = '', size, repeats, json, save, adapter } = parsed.values
+  const { only: onlyText = '', size, repeats, limit, 'memory-limit': memoryLimit, json, save } = parsed.values
   const only = list(onlyText)
   const sizes = sizesOf(size)
 
@@ -81,15 +89,17 @@ async function bench(args: string[]): Promise<void> {
   const load = { before: loadavg()[0], after: 0, cores: availableParallelism() }
   const commit = workingTree()
   const suite = await runSuite({
-    open: () => openEngine({ adapter }),
+    open: () => openEngine(parsed.values),
     only,
     sizes,
     repeats,
+    limitMs: limit === undefined ? undefined : 1000 * limit,
+    memoryLimit: memoryLimit === undefined ? undefined : bytesOf(memoryLimit),
     clock: clockOf,
     mayBeEmpty: wantsStart,
     onProgress: (done, total, text) => progress.show(done, total, `${done}/${total} ${text}`),
   })
-  const coldStarts = wantsStart ? { warm: await freshStarts(adapter, {}), cold: await freshStarts(adapter, NO_SHADER_CACHE) } : undefined
+  const coldStarts = wantsStart ? { warm: await freshStarts(parsed.values, {}), cold: await freshStarts(parsed.values, NO_SHADER_CACHE) } : undefined
   progress.end()
   load.after = loadavg()[0]
   const { peak } = suite
@@ -118,13 +128,13 @@ const clockOf = ({ isSoftware }: { isSoftware: boolean }): Clock => (isSoftware 
 async function variants(args: string[]): Promise<void> {
   const parsed = parseArguments(args, variantsUsage)
   if (!parsed) return
-  const { only, size, repeats, json, adapter } = parsed.values
+  const { only, size, repeats, json } = parsed.values
   const progress = new Progress()
   let name = ''
   const rows = await compareVariants({
     async open() {
-      const engine = await openEngine({ adapter })
-      name = engine.adapter.description
+      const engine = await openEngine(parsed.values)
+      name = adapterName(engine)
       return engine
     },
     only: list(only),
@@ -162,9 +172,9 @@ async function start(args: string[]): Promise<void> {
 const NO_SHADER_CACHE = { MESA_SHADER_CACHE_DISABLE: 'true', __GL_SHADER_DISK_CACHE: '0' }
 
 /** Fresh processes, one after the other. With a shader cache, one more goes before to fill it. */
-async function freshStarts(adapter: string | undefined, environment: Record<string, string>): Promise<ProcessStart[]> {
+async function freshStarts({ adapter, 'bounds-checks': checks }: AdapterValues, environment: Record<string, string>): Promise<ProcessStart[]> {
   const once = async (): Promise<ProcessStart> => {
-    const { stdout } = await promisify(execFile)(process.execPath, [process.argv[1], 'bench', 'start', ...(adapter ? ['--adapter', adapter] : [])], { env: { ...process.env, ...environment } })
+    const { stdout } = await promisify(execFile)(process.execPath, [process.argv[1], 'bench', 'start', ...(adapter ? ['--adapter', adapter] : []), ...(checks ? ['--bounds-checks', checks] : [])], { env: { ...process.env, ...environment } })
     return JSON.parse(stdout)
   }
   if (environment !== NO_SHADER_CACHE) await once()

@@ -7,7 +7,7 @@ import { generateSudoku } from '../data/sudoku.js'
 import { taskOf } from '../data/tasks.js'
 import { evaluate } from '../trm/evaluate.js'
 import { mergeSettings, presets, resolveRun } from '../trm/run.js'
-import { adapterOption, openEngine } from './adapter.js'
+import { adapterOptions, openEngine } from './adapter.js'
 import { parseArguments } from './arguments.js'
 import { makeDirectory } from './files.js'
 import { duration, percent } from './progress.js'
@@ -21,7 +21,7 @@ const usage = {
     out: { type: 'string', placeholder: 'RUN', description: 'directory for the run (default: runs/demo, or a temporary one where that cannot be written)' },
     steps: { type: 'number', min: 1, default: 400, description: 'optimiser steps' },
     seed: { type: 'number', min: 0, default: 0, max: 2 ** 32 - 1, description: 'seed of the puzzles and of the training' },
-    adapter: adapterOption,
+    ...adapterOptions,
   },
 } as const
 
@@ -31,14 +31,14 @@ export const demoCommand = {
   async run(args: string[]): Promise<void> {
     const parsed = parseArguments(args, usage)
     if (!parsed) return
-    const { steps, seed, adapter } = parsed.values
+    const { steps, seed } = parsed.values
     const started = performance.now()
     const out = parsed.values.out ?? (await makeDirectory(join('runs', 'demo')).then(() => join('runs', 'demo'), () => mkdtemp(join(tmpdir(), 'trm-demo-'))))
     await makeDirectory(out)
     const data = generateSudoku({ size: 4, train: 10000, test: 500, clues: 5, seed })
     console.log(`data: ${exampleCount(data.train)} Sudokus of 4×4 with 5 clues to learn from, ${exampleCount(data.test)} held out; no solution of a held-out one occurs among the others`)
     const run = resolveRun(mergeSettings(presets.tiny.settings, { steps, seed }), data.train.metadata)
-    const engine = await openEngine({ adapter })
+    const engine = await openEngine(parsed.values)
     try {
       const model = await runTraining(engine, run, data, { out, evalLimit: 100 })
       if (process.exitCode) return

@@ -1,12 +1,12 @@
 // trm doctor: what this machine computes with, what is missing, and the command that mends it.
-import { diagnose, formatDiagnosis, type Adapter } from '../adapters.js'
-import { adapterOption } from './adapter.js'
+import { diagnose, formatDiagnosis } from '../adapters.js'
+import { adapterOptions, gpuOptions } from './adapter.js'
 import { parseArguments } from './arguments.js'
 
 const usage = {
   command: 'trm doctor',
   summary: 'Show adapter, driver, limits and features, what is missing, and the command that mends it.',
-  options: { json: { type: 'boolean', description: 'print everything as JSON' }, adapter: adapterOption },
+  options: { json: { type: 'boolean', description: 'print everything as JSON' }, ...adapterOptions },
   notes: 'Exit code 1 when there is no adapter.',
 } as const
 
@@ -16,8 +16,8 @@ export const doctorCommand = {
   async run(args: string[]): Promise<void> {
     const parsed = parseArguments(args, usage)
     if (!parsed) return
-    const { json, adapter } = parsed.values
-    const diagnosis = await diagnose({ adapter: adapter as Adapter | undefined })
+    const { json } = parsed.values
+    const diagnosis = await diagnose(gpuOptions(parsed.values))
     console.log(json ? JSON.stringify(diagnosis, null, 2) : formatDiagnosis(diagnosis))
     if (!diagnosis.ok) process.exitCode = 1
   },

@@ -5,7 +5,7 @@ import { readDataset, type Split } from '../data/dataset.js'
 import { loadCheckpoint, readCheckpointConfig } from '../trm/checkpoint.js'
 import type { Precision } from '../trm/model.js'
 import { evaluate } from '../trm/evaluate.js'
-import { adapterOption, dtypeOption, openEngine } from './adapter.js'
+import { adapterOptions, dtypeOption, openEngine } from './adapter.js'
 import { parseArguments, UsageError } from './arguments.js'
 import { datasetFiles, readBytes } from './files.js'
 import { gridTaskOfCheckpoint, readGridTask } from './grids.js'
@@ -26,7 +26,7 @@ const usage = {
     out: { type: 'string', placeholder: 'DIR', description: 'ARC: directory for metrics.json and submission.json' },
     json: { type: 'boolean', description: 'print the result as JSON' },
     dtype: dtypeOption,
-    adapter: adapterOption,
+    ...adapterOptions,
   },
   notes: `On the test split of a directory of "trm data arc" all augmentations of a test input vote, and pass@K is told.
 With --halt a slot of the batch takes the next puzzle when its own ends.\n${thinkingNotes}`,
@@ -38,14 +38,14 @@ export const evalCommand = {
   async run(args: string[]): Promise<void> {
     const parsed = parseArguments(args, usage)
     if (!parsed) return
-    const { checkpoint, data, split, limit, 'batch-size': batchSize, out, json, dtype, adapter } = parsed.values
+    const { checkpoint, data, split, limit, 'batch-size': batchSize, out, json, dtype } = parsed.values
     const scorer = split === 'test' && existsSync(join(data, arcTasksPath)) ? await openArcScorer(data) : undefined
     if (out !== undefined && !scorer) throw new UsageError(`${usage.command}: --out: expected the test split of a directory of "trm data arc" to score, got the ${split} split of ${data}`)
     const bytes = await readBytes(checkpoint, 'checkpoint')
     const dataset = await readDataset(datasetFiles(data), split as Split, data)
     const [learnt, given] = [gridTaskOfCheckpoint(readCheckpointConfig(bytes, checkpoint).metadata, checkpoint), await readGridTask(data)].map(task => task?.alphabet.join(''))
     if (learnt !== given && learnt !== undefined && given !== undefined) throw new Error(`data and model do not fit: the data has the alphabet "${given}", the model "${learnt}" — build the data with --alphabet "${learnt}"`)
-    const engine = await openEngine({ adapter })
+    const engine = await openEngine(parsed.values)
     try {
       const model = loadCheckpoint(engine, bytes, checkpoint, { dtype: dtype as Precision })
       const progress = new Progress(json ? false : undefined)

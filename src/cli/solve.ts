@@ -3,7 +3,7 @@ import { type Task, taskOf, tasks } from '../data/tasks.js'
 import { loadCheckpoint, readCheckpointConfig } from '../trm/checkpoint.js'
 import type { Precision, Trm } from '../trm/model.js'
 import { solve, type SolveOptions } from '../trm/solve.js'
-import { adapterOption, dtypeOption, openEngine } from './adapter.js'
+import { adapterOptions, dtypeOption, openEngine } from './adapter.js'
 import { parseArguments } from './arguments.js'
 import { readBytes } from './files.js'
 import { customTaskOf } from './grids.js'
@@ -18,7 +18,7 @@ const usage = {
     ...thinkingOptions,
     json: { type: 'boolean', description: 'print one line of JSON per supervision step and one for the result' },
     dtype: dtypeOption,
-    adapter: adapterOption,
+    ...adapterOptions,
   },
   positionals: ['PUZZLE'],
   notes: `PUZZLE is a line of text, or - to read it from standard input (line breaks are ignored, but for grids):
@@ -34,11 +34,11 @@ export const solveCommand = {
   async run(args: string[]): Promise<void> {
     const parsed = parseArguments(args, usage)
     if (!parsed) return
-    const { checkpoint, json, dtype, adapter } = parsed.values
+    const { checkpoint, json, dtype } = parsed.values
     const bytes = await readBytes(checkpoint, 'checkpoint')
     const text = (parsed.positionals[0] === '-' ? await standardInput() : parsed.positionals[0])
     const custom = customTaskOf(readCheckpointConfig(bytes, checkpoint).metadata, checkpoint)
-    const engine = await openEngine({ adapter })
+    const engine = await openEngine(parsed.values)
     try {
       const model = loadCheckpoint(engine, bytes, checkpoint, { dtype: dtype as Precision })
       const { cells, vocabulary } = model.config

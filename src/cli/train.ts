@@ -7,14 +7,14 @@ import { isTorch, readTorch } from '../formats/torch.js'
 import { type Checkpoint, loadTensors, readCheckpoint, readCheckpointConfig, saveCheckpoint } from '../trm/checkpoint.js'
 import { evaluate } from '../trm/evaluate.js'
 import { planMemory } from '../trm/memory.js'
-import { Trm } from '../trm/model.js'
+import { type Precision, precisionOf, Trm } from '../trm/model.js'
 import { configToOfficial } from '../trm/official.js'
 import { readTraining, type TrainingState } from '../trm/resume.js'
-import { dtypeOf, mergeSettings, presets, resolveRun, type Run, type RunSettings } from '../trm/run.js'
+import { mergeSettings, presets, resolveRun, type Run, type RunSettings } from '../trm/run.js'
 import { train, type TrainingReport } from '../trm/train.js'
 import type { Engine } from '../engine/index.js'
 import { megabytes } from '../engine/memory.js'
-import { adapterOption, openEngine } from './adapter.js'
+import { adapterName, adapterOptions, openEngine } from './adapter.js'
 import { parseArguments, UsageError } from './arguments.js'
 import { datasetFiles, makeDirectory, readBytes, writeWhole } from './files.js'
 import { readGridTask } from './grids.js'
@@ -35,15 +35,17 @@ const usage = {
     steps: { type: 'number', min: 1, description: 'optimiser steps; without it, what the config says' },
     seed: { type: 'number', min: 0, max: 2 ** 32 - 1, description: 'seed of initial values, data order and halting exploration' },
     'eval-limit': { type: 'number', min: 1, default: 500, description: 'test examples per evaluation' },
-    'memory-limit': { type: 'string', placeholder: 'SIZE', description: 'GPU memory that the training may take, e.g. 2GB: micro-batches are made to fit, or a micro_batch that does not fit is refused' },
+    'memory-limit': { type: 'string', placeholder: 'SIZE', description: 'GPU memory that the training may take, e.g. 2GB: micro-batches are made to fit, or a micro_batch that does not fit is refused; else only the largest binding limits them' },
     json: { type: 'boolean', description: 'print one line of JSON per report instead of progress' },
     variants: variantsOption,
-    adapter: adapterOption,
+    ...adapterOptions,
   },
   positionals: ['[KEY=VALUE…]'],
   notes: `KEY=VALUE overrides a field of the config by its official name, e.g. arch.L_cycles=4 global_batch_size=64 lr=1e-4 ema=True.
 Besides: optimizer=adamw, arch.loss.loss_type=softmax_cross_entropy, gradient_clip=NORM (0: none), depth_curriculum=cgar or
 [[SHARE,H_cycles,L_cycles],…] (less depth up to that share of the steps), freeze_weights=True (puzzle embeddings alone are trained).
+arch.forward_dtype=float32, float16 (with loss scaling) or bfloat16 says how activations are stored. WebGPU has no bfloat16: it becomes
+float16 on GPUs with shader-f16, and float32 elsewhere. The published presets ask for bfloat16. config.yaml names what was used.
 micro_batch=N computes N slots at a time; recompute=True keeps less for the gradients and computes it again: the same bits in less memory and more time.
 
 ${presetList}
@@ -60,7 +62,7 @@ export const trainCommand = {
   async run(args: string[]): Promise<void> {
     const parsed = parseArguments(args, usage)
     if (!parsed) return
-    const { data, out, config, resume, from, keep, steps, seed, 'eval-limit': evalLimit, 'memory-limit': memoryLimit, json, variants, adapter } = parsed.values
+    const { data, out, config, resume, from, keep, steps, seed, 'eval-limit': evalLimit, 'memory-limit': memoryLimit, json, variants } = parsed.values
     if (from !== undefined && resume) throw new UsageError(`${usage.command}: --from begins a run, --resume goes on with one: expected one of them, got both`)
     const stateFile = join(out, 'training.safetensors')
     const state = resume ? readTraining(await readBytes(stateFile, 'resume'), stateFile) : undefined
@@ -77,13 +79,13 @@ export const trainCommand = {
     const grids = await readGridTask(data)
     const start = run.from !== undefined && !state ? readCheckpoint(await readBytes(run.from, 'checkpoint'), run.from, { config: run.config, readTorch }) : undefined
     const takeBack = await makeDirectory(out)
-    const engine = await openEngine({ adapter }).catch(async error => {
+    const engine = await openEngine(parsed.values).catch(async error => {
       await takeBack()
       throw error
     })
     try {
       // A resumed run goes on with the kernels that it began with.
-      if (variants === 'measured' && !state) await useKeptVariants(engine, adapter, run, new Progress(json ? false : undefined), json)
+      if (variants === 'measured' && !state) await useKeptVariants(engine, () => openEngine(parsed.values), run, new Progress(json ? false : undefined), json)
       await runTraining(engine, run, { train: dataset, test }, { out, evalLimit, json, keep, resume: state, start, described: grids && { grids: JSON.stringify(grids) } })
     } finally {
       engine.close()
@@ -109,14 +111,16 @@ export interface Output {
 
 /** Trains, evaluates, and keeps the checkpoints up to date; returns the trained model with its averaged parameters. */
 export async function runTraining(engine: Engine, run: Run, data: { train: Dataset; test: Dataset }, { out, evalLimit, json = false, keep = 0, resume, start, described }: Output): Promise<Trm> {
-  const { config, options, settings, forwardDtype, evalInterval, checkpointInterval } = run
+  const { config, options, dtype: asked, evalInterval, checkpointInterval } = run
   const checkpoint = join(out, 'model.safetensors')
   const trainingFile = join(out, 'training.safetensors')
   const bestFile = join(out, 'best.safetensors')
   const metricsFile = join(out, 'metrics.jsonl')
   const progress = new Progress(json ? false : undefined)
   const say = (text: string) => json || progress.note(text)
-  const dtype = dtypeOf(forwardDtype, engine.adapter)
+  // A run keeps the precision that it began with, and its settings name that one, so that it goes on with the same bits on any adapter.
+  const dtype = asked === 'bf16' && resume ? resume.dtype! : precisionOf(engine, asked)
+  const settings = asked === 'bf16' ? mergeSettings(run.settings, { arch: { forward_dtype: dtype === 'f16' ? 'float16' : 'float32' } }) : run.settings
   // A resumed run has the kernels and the micro-batches that it began with.
   if (resume) engine.variants.adopt(resume.variants)
   const plan = planMemory(engine, config, { ...options, microBatch: options.microBatch ?? resume?.options.microBatch, dtype })
@@ -148,9 +152,9 @@ export async function runTraining(engine: Engine, run: Run, data: { train: Datas
   process.on('SIGINT', stop)
   process.on('SIGTERM', stop)
   const [started, processorStart] = [performance.now(), process.cpuUsage()]
-  say(`adapter: ${engine.adapter.description}`)
+  say(`adapter: ${adapterName(engine)}`)
   say(`model: ${config.tokenMixing ? 'token-mixing MLP' : 'attention'}, hidden ${config.hidden}, ${dtype === 'f16' ? 'float16, ' : ''}${model.parameters.count.toLocaleString('en')} parameters${start ? ` of ${run.from}` : ''}${options.freezeNetwork ? ', frozen: puzzle embeddings alone are trained' : ''}; ${options.steps} steps of ${options.batchSize} slots`)
-  if (forwardDtype === 'bfloat16') say(`forward_dtype bfloat16: WebGPU has none, activations are ${dtype === 'f16' ? 'float16, with loss scaling' : 'float32 (forward_dtype: float16 makes them float16)'}`)
+  if (asked === 'bf16') say(`forward_dtype bfloat16: activations are ${dtype === 'f16' ? 'float16, with loss scaling' : 'float32'}${reasonOf(dtype, engine, resume)}`)
   say(`GPU memory: ${megabytes(predicted)} predicted${microBatch < options.batchSize ? `, ${microBatch} slots at a time` : ''}${options.recompute ? ', recomputing' : ''}`)
   if (resume) {
     say(`resumed at step ${resume.step} of ${options.steps}`)
@@ -213,6 +217,13 @@ export async function runTraining(engine: Engine, run: Run, data: { train: Datas
     process.off('SIGINT', stop)
     process.off('SIGTERM', stop)
   }
+}
+
+/** Why bfloat16 became this precision, where that is not plain. */
+function reasonOf(dtype: Precision, { adapter }: Engine, resume: TrainingState | undefined): string {
+  if (resume) return '; the run began with it'
+  if (dtype === 'f16') return ''
+  return adapter.isSoftware ? '; float16 is slower on a software adapter (arch.forward_dtype=float16 takes it all the same)' : '; this adapter has no shader-f16'
 }
 
 /** Seconds of the clock and of the processors (all threads) that a training took up to the last of these rows. */

@@ -4,8 +4,7 @@ import { homedir } from 'node:os'
 import { dirname, join } from 'node:path'
 import { type Engine, keepVariants, useMeasuredVariants } from '../engine/index.js'
 import { planMemory } from '../trm/memory.js'
-import { dtypeOf, type Run } from '../trm/run.js'
-import { openEngine } from './adapter.js'
+import type { Run } from '../trm/run.js'
 import type { Option } from './arguments.js'
 import { writeWhole } from './files.js'
 import type { Progress } from './progress.js'
@@ -18,10 +17,10 @@ export const variantsOption = {
 } as const satisfies Option
 
 /** Takes over the choices kept for this adapter; what a run needs beyond them is measured now, and kept. */
-export async function useKeptVariants(engine: Engine, adapter: string | undefined, run: Run, progress: Progress, quiet: boolean): Promise<void> {
+export async function useKeptVariants(engine: Engine, open: () => Promise<Engine>, run: Run, progress: Progress, quiet: boolean): Promise<void> {
   const file = join(process.env.XDG_CACHE_HOME || join(homedir(), '.cache'), 'webgpu-trm', 'variants.json')
-  const tunings = await useMeasuredVariants(engine, planMemory(engine, run.config, { ...run.options, dtype: dtypeOf(run.forwardDtype, engine.adapter) }).trainer.model.engine.variants.asked, {
-    open: () => openEngine({ adapter }),
+  const tunings = await useMeasuredVariants(engine, planMemory(engine, run.config, { ...run.options, dtype: run.dtype }).trainer.model.engine.variants.asked, {
+    open,
     store: keepVariants({
       read: () => readFile(file, 'utf8').catch(() => null),
       async write(text) {

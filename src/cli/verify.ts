@@ -1,7 +1,7 @@
 // trm verify: recomputes what golden files of the published code hold, on this adapter.
 import type { Precision } from '../trm/model.js'
 import { verify, type Verification } from '../trm/verify.js'
-import { adapterOption, dtypeOption, openEngine } from './adapter.js'
+import { adapterOptions, dtypeOption, openEngine } from './adapter.js'
 import { parseArguments } from './arguments.js'
 import { readBytes } from './files.js'
 
@@ -12,7 +12,7 @@ const usage = {
     json: { type: 'boolean', description: 'one line of JSON per file: {file, adapter, ok, rows: [{name, error, allowed}]}' },
     'micro-batch': { type: 'number', description: 'slots computed at a time', min: 1 },
     dtype: dtypeOption,
-    adapter: adapterOption,
+    ...adapterOptions,
   },
   positionals: ['FILE…'],
   notes: 'Exit code 1 when anything is over what is allowed, or when a file holds nothing to check.',
@@ -24,9 +24,9 @@ export const verifyCommand = {
   async run(args: string[]): Promise<void> {
     const parsed = parseArguments(args, usage)
     if (!parsed) return
-    const { json, 'micro-batch': microBatch, dtype, adapter } = parsed.values
+    const { json, 'micro-batch': microBatch, dtype } = parsed.values
     const files = await Promise.all(parsed.positionals.map(async file => ({ file, bytes: await readBytes(file, 'golden') })))
-    const engine = await openEngine({ adapter })
+    const engine = await openEngine(parsed.values)
     try {
       if (!json) console.log(`adapter: ${engine.adapter.description}`)
       let failed = 0

@@ -69,6 +69,9 @@ export function subgroupMatrices({ features }: GPUDevice, info: GPUAdapterInfo):
   return [...configs].flatMap(({ componentType: component, resultComponentType, M: m, N: n, K: k }) => ((component === 'f16' || component === 'f32') && resultComponentType === 'f32' ? [{ component, m, n, k }] : []))
 }
 
+/** The GPU has no memory left; WebGPU tells only by this how much there is. */
+export class OutOfMemory extends Error {}
+
 /** Keeps the first uncaptured error and the reason of a loss, so that the next wait can throw them. */
 export class Faults {
   private error: Error | undefined
@@ -77,8 +80,12 @@ export class Faults {
 
   constructor(device: GPUDevice, adapter: string) {
     device.addEventListener('uncapturederror', event => {
+      const { error } = event
       event.preventDefault()
-      this.error ??= new Error(`GPU error on ${adapter}: ${oneLine(event.error.message)}`)
+      // By its name: Node has no global for the class.
+      this.error ??= error.constructor.name === 'GPUOutOfMemoryError'
+        ? new OutOfMemory(`out of GPU memory on ${adapter}: it has none left for another tensor — compute less at a time: a smaller batch or micro-batch`)
+        : new Error(`GPU error on ${adapter}: ${oneLine(error.message)}`)
     })
     void device.lost.then(({ reason, message }) => {
       if (this.closing) return

@@ -24,6 +24,8 @@ export interface EngineOptions {
    * In a page short submits leave the GPU to the drawing of the page in between.
    */
   submitAfter?: number
+  /** Whether the GPU object was opened with bounds checks; false only by 'webgpu-trm/node'. For `adapter.boundsChecks`. */
+  boundsChecks?: boolean
   /** Called once by `close()`. */
   onClose?: () => void
 }
@@ -34,6 +36,8 @@ export interface AdapterSummary {
   readonly vendor: string
   readonly architecture: string
   readonly features: readonly string[]
+  /** Whether it keeps kernels within their tensors, whatever they index. */
+  readonly boundsChecks: boolean
   /** Computes on the processor. */
   readonly isSoftware: boolean
   /** Threads of every subgroup; undefined where it varies or where there are no subgroups. */
@@ -77,7 +81,7 @@ export class Engine {
    * Opens the best adapter of `gpu` with every limit and feature it has.
    * @throws when there is no WebGPU or no adapter
    */
-  static async open({ gpu = globalThis.navigator?.gpu, wait = settled, onClose = () => {}, submitAfter }: EngineOptions = {}): Promise<Engine> {
+  static async open({ gpu = globalThis.navigator?.gpu, wait = settled, onClose = () => {}, submitAfter, boundsChecks = true }: EngineOptions = {}): Promise<Engine> {
     const { adapter, device, description } = await openDevice(gpu)
     const { maxBufferSize, maxStorageBufferBindingSize, maxComputeWorkgroupStorageSize, maxComputeInvocationsPerWorkgroup } = device.limits
     const summary: AdapterSummary = {
@@ -85,6 +89,7 @@ export class Engine {
       vendor: adapter.info.vendor,
       architecture: adapter.info.architecture,
       features: [...device.features].sort(),
+      boundsChecks,
       isSoftware: adapter.info.isFallbackAdapter,
       subgroupSize: subgroupSize(device, adapter.info),
       subgroupMatrices: subgroupMatrices(device, adapter.info),
@@ -180,6 +185,16 @@ export class Engine {
     this.inFlight.push(this.device.queue.onSubmittedWorkDone())
     if (this.inFlight.length > ahead) await this.wait(this.inFlight.shift()!)
     this.faults.check()
+  }
+
+  /**
+   * Compiles in parallel every kernel that ran on a dry run of this engine, so that none has to be compiled when it first runs.
+   * Does nothing on software adapters: their drivers compile at the first run, while the host goes on recording.
+   * An error of a kernel is thrown by the first wait after it ran, as without this.
+   */
+  async compile(dry: Engine): Promise<void> {
+    this.alive()
+    if (!this.adapter.isSoftware) await this.wait(this.pipelines.compile(dry.pipelines))
   }
 
   /**

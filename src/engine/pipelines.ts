@@ -8,18 +8,23 @@ import { type Bound, isTensor } from './tensor.js'
 /** GPUShaderStage.COMPUTE; the global constants exist in browsers only. */
 const COMPUTE_STAGE = 4
 
-/** A compiled kernel with the bind groups made for it so far. */
-export interface Pipeline {
-  readonly pipeline: GPUComputePipeline
+/** A kernel for some sizes, compiled or about to be, with the bind groups made for it so far. */
+interface Entry {
+  readonly descriptor: GPUComputePipelineDescriptor
+  pipeline?: GPUComputePipeline
   readonly layout: GPUBindGroupLayout
   readonly names: readonly string[]
   readonly hasParameters: boolean
   readonly groups: Map<string, GPUBindGroup>
 }
 
+export type Pipeline = Entry & { pipeline: GPUComputePipeline }
+
 export class Pipelines {
+  /** What each pipeline was made for, in order. */
+  private readonly asked: (readonly [kernel: Kernel<never>, size: never, halves: readonly number[]])[] = []
   /** By kernel, then by text, then by constants: two kernels of one name share nothing. */
-  private readonly made = new Map<Kernel<never>, Map<string, Map<string, Pipeline>>>()
+  private readonly made = new Map<Kernel<never>, Map<string, Map<string, Entry>>>()
   private readonly modules = new Map<string, GPUShaderModule>()
   private readonly parameters = new Map<string, GPUBuffer>()
 
@@ -28,8 +33,22 @@ export class Pipelines {
     private readonly stats: Stats,
   ) {}
 
-  /** @param halves numbers of the bindings that are stored as float16 */
+  /** Compiles unless that is done. @param halves numbers of the bindings that are stored as float16 */
   get<Size>(kernel: Kernel<Size>, size: Size, halves: readonly number[] = []): Pipeline {
+    const entry = this.entry(kernel, size, halves)
+    entry.pipeline ??= this.device.createComputePipeline(entry.descriptor)
+    return entry as Pipeline
+  }
+
+  /** Compiles in parallel all that others were asked for. What fails is left to `get`, which reports it. */
+  compile({ asked }: Pipelines): Promise<unknown> {
+    return Promise.allSettled(asked.map(async needed => {
+      const entry = this.entry(...needed)
+      entry.pipeline ??= await this.device.createComputePipelineAsync(entry.descriptor)
+    }))
+  }
+
+  private entry<Size>(kernel: Kernel<Size>, size: Size, halves: readonly number[]): Entry {
     const constants = kernel.constants(size)
     const text = textOf(kernel, size)
     const key = `${numbers(constants)} ${halves}`
@@ -55,13 +74,14 @@ export class Pipelines {
       label: kernel.name,
       entries: bindings.map((entry, binding) => ({ binding, visibility: COMPUTE_STAGE, ...entry })),
     })
-    const pipeline = this.device.createComputePipeline({
+    const descriptor = {
       label: kernel.name,
       layout: this.device.createPipelineLayout({ bindGroupLayouts: [layout] }),
       compute: { module: this.module(kernel.name, halves.length ? named(kernel.name, () => storedAsHalf(text, halves)) : text), entryPoint: 'main', constants },
-    })
+    }
     this.stats.pipelines++
-    const entry: Pipeline = { pipeline, layout, names, hasParameters, groups: new Map() }
+    this.asked.push([kernel as Kernel<never>, size as never, halves])
+    const entry: Entry = { descriptor, layout, names, hasParameters, groups: new Map() }
     pipelines.set(key, entry)
     return entry
   }

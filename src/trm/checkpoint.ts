@@ -3,7 +3,7 @@ import type { Engine } from '../engine/index.js'
 import { parseSafetensors, type StoredTensor, toFloat32, writeSafetensors } from '../formats/safetensors.js'
 import { fromFloat32, isTorch, type readTorch } from '../formats/torch.js'
 import { checkConfig, DEFAULTS, innerWidth, slotCount, type TrmConfig } from './config.js'
-import { parameterShapes, type Precision, Trm } from './model.js'
+import { type AskedPrecision, parameterShapes, Trm } from './model.js'
 import { architectureOfTensors, configFromOfficial, configToOfficial, OFFICIAL_FIELDS, officialStart, officialTensor, PUZZLE_TABLE } from './official.js'
 import { netsOf, scheduleOf } from './schedules.js'
 
@@ -39,7 +39,7 @@ export interface CheckpointOptions {
   /** What counts for fields that neither `config` nor the file tells. */
   fallback?: Partial<TrmConfig>
   /** How the model is to store its activations. Default f32. */
-  dtype?: Precision
+  dtype?: AskedPrecision
 }
 
 /** The configuration that a checkpoint names in its metadata, and its other metadata. */

@@ -4,7 +4,7 @@ import { type Dataset, exampleCount } from '../data/dataset.js'
 import { SLOT_RESULTS } from '../kernels/supervision-loss.js'
 import { type LossType, Slots } from './act.js'
 import type { Trm } from './model.js'
-import { checkThinking, choose, type Saying, type Task, type ThinkingOptions, thinkThrough } from './rollouts.js'
+import { checkThinking, choose, compileThinking, type Saying, type Task, type ThinkingOptions, thinkThrough } from './rollouts.js'
 import { checkFit } from './train.js'
 
 export interface EvaluateOptions extends ThinkingOptions {
@@ -84,7 +84,11 @@ export async function evaluate(model: Trm, dataset: Dataset, options: EvaluateOp
   const total = Math.min(limit, exampleCount(dataset))
   const sums = Array.from({ length: steps }, () => ({ exact: 0, cells: 0, qHalt: 0, lmLoss: 0 }))
   const inStep = !halt && noise === 0
-  const stepsDone = inStep ? await evaluateInStep(model, dataset, sums, total, Math.min(batchSize, total), options) : await evaluateOneByOne(model, dataset, sums, total, Math.min(batchSize, total * rollouts), thinking, options)
+  const count = Math.min(batchSize, total * (inStep ? 1 : rollouts))
+  await compileThinking(model, count, { ...thinking, loss: options.loss })
+  const stepsDone = inStep
+    ? await evaluateInStep(model, dataset, sums, total, count, options)
+    : await evaluateOneByOne(model, dataset, sums, total, count, thinking, options)
   const means = sums.map((sum, k) => ({
     step: k + 1,
     exactAccuracy: sum.exact / total,

@@ -2,7 +2,7 @@
 import type { Engine } from '../engine/index.js'
 import { megabytes, TooLarge } from '../engine/memory.js'
 import type { TrmConfig } from './config.js'
-import { type Precision, Trm } from './model.js'
+import { type AskedPrecision, Trm } from './model.js'
 import { Trainer, type TrainerOptions } from './trainer.js'
 
 export interface MemoryPlan {
@@ -15,10 +15,10 @@ export interface MemoryPlan {
 }
 
 export interface MemoryOptions extends TrainerOptions {
-  /** Bytes that all tensors together may take; WebGPU does not tell how many there are. Default: no limit but that of a single tensor. */
+  /** Bytes that all tensors together may take. WebGPU does not tell how many there are. Default: each tensor must fit a binding (`maxTensorBytes`), and nothing else limits. */
   memoryLimit?: number
   /** How the model stores its activations. Default f32. */
-  dtype?: Precision
+  dtype?: AskedPrecision
 }
 
 /**
@@ -76,8 +76,8 @@ function largest(engine: Engine, config: TrmConfig, options: MemoryOptions, from
     if (bound < 1) return undefined
     let even = bound
     while (batchSize % even) even--
-    // Chunks of two sizes take twice the memory, so a somewhat smaller one that divides the batch is better.
-    found = attempt(engine, config, options, even >= 0.75 * bound ? even : Math.ceil(batchSize / Math.ceil(batchSize / bound)))
+    // Chunks of two sizes take twice the memory, so a smaller one that divides the batch is better, if it is not much smaller.
+    found = attempt(engine, config, options, 3 * even >= 2 * bound ? even : Math.ceil(batchSize / Math.ceil(batchSize / bound)))
   }
   return found
 }

@@ -4,13 +4,20 @@ import { inputEmbedding, prefixGradient } from '../kernels/input-embedding.js'
 import { gatherBackward } from '../kernels/gather.js'
 import { columnSums } from '../kernels/column-sums.js'
 import { ropeTable } from '../kernels/rope.js'
-import { add, type DType, type Engine, firstPosition, linear, Parameters, Random, type Shape, type Tensor, truncatedNormal } from '../engine/index.js'
+import { add, type AdapterSummary, type DType, type Engine, firstPosition, linear, Parameters, Random, type Shape, type Tensor, truncatedNormal } from '../engine/index.js'
 import { checkConfig, innerWidth, lengthOf, slotCount, type TrmConfig } from './config.js'
 import { layers, layerShapes, type LayerSizes } from './network.js'
 import { type Net, netsOf, type Schedule, scheduleOf } from './schedules.js'
 
 /** How activations and operands of products are stored; sums, norms, losses and the trained values are float32 in any case. */
 export type Precision = Extract<DType, 'f32' | 'f16'>
+
+/** A precision to ask for. WebGPU has no bfloat16: `bf16` means float16 on a GPU that has it, and float32 elsewhere. */
+export type AskedPrecision = Precision | 'bf16'
+
+/** The precision that is used on this adapter where `asked` is asked for: f32 and f16 are what they are, also where f16 is then refused. */
+export const precisionOf = ({ adapter: { isSoftware, features } }: { adapter: Pick<AdapterSummary, 'isSoftware' | 'features'> }, asked: AskedPrecision): Precision =>
+  asked !== 'bf16' ? asked : !isSoftware && features.includes('shader-f16') ? 'f16' : 'f32'
 
 /** The carry of one supervision step to the next, each of shape (batch, L, hidden). */
 export interface Carry {
@@ -57,14 +64,15 @@ export class Trm {
   }
 
   /** A model of zeros. @throws on a configuration that cannot be, and for float16 where the adapter does not have it */
-  static empty(engine: Engine, config: TrmConfig, dtype: Precision = 'f32'): Trm {
+  static empty(engine: Engine, config: TrmConfig, asked: AskedPrecision = 'f32'): Trm {
     const checked = checkConfig(config)
+    const dtype = precisionOf(engine, asked)
     engine.requireDtype(dtype, 'model')
     return new Trm(engine, checked, new Parameters(engine, parameterShapes(checked)), dtype)
   }
 
   /** A model with random initial values. The same seed gives the same values everywhere. */
-  static create(engine: Engine, config: TrmConfig, { seed = 0, dtype = 'f32' }: { seed?: number; dtype?: Precision } = {}): Trm {
+  static create(engine: Engine, config: TrmConfig, { seed = 0, dtype }: { seed?: number; dtype?: AskedPrecision } = {}): Trm {
     const model = Trm.empty(engine, config, dtype)
     const random = new Random(seed)
     for (const [name, shape] of Object.entries(model.parameters.shapes)) {

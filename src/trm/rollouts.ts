@@ -1,10 +1,10 @@
 // Inference past the paper: slots that halt one by one, more supervision steps, and rollouts with Gaussian noise of which one answers.
 // Rollouts: Sghaier, Parviz and Jolicoeur-Martineau, "Probabilistic Tiny Recursive Model", arXiv 2605.19943; no retraining.
-import type { Tensor } from '../engine/index.js'
+import type { Engine, Tensor } from '../engine/index.js'
 import { latentNoise, NOISE_KEY } from '../kernels/latent-noise.js'
 import { SLOT_RESULTS } from '../kernels/supervision-loss.js'
 import { type LossType, Slots } from './act.js'
-import type { Trm } from './model.js'
+import { Trm } from './model.js'
 
 /** How to think; without any field as in training and in the paper. */
 export interface ThinkingOptions {
@@ -62,6 +62,26 @@ export interface Saying {
   results: Float32Array
   /** Token ids, (cells). */
   answer: Int32Array
+}
+
+/** What was compiled ahead of thinking, by engine. */
+const compiled = new WeakMap<Engine, Set<string>>()
+
+/** Compiles in parallel what a supervision step of `count` slots runs: see `Engine.compile`. Once for each engine, as it takes a dry run. */
+export async function compileThinking(
+  { engine, config, dtype }: Trm,
+  count: number,
+  options: { noise: number; seed: number; confidence: number; loss?: LossType },
+): Promise<void> {
+  if (engine.adapter.isSoftware) return
+  const known = compiled.get(engine) ?? new Set()
+  compiled.set(engine, known)
+  const key = JSON.stringify([config, dtype, count, options.loss, options.noise > 0])
+  if (known.has(key)) return
+  known.add(key)
+  const dry = engine.dryRun()
+  await new Thinkers(Trm.empty(dry, config, dtype), count, options).step()
+  await engine.compile(dry)
 }
 
 /** Slots that take tasks one by one, each with a step count of its own. */

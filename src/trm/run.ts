@@ -1,9 +1,8 @@
 // The settings of a training run under the published code's names: defaults, presets, overrides, and what they mean here.
 import type { DatasetMetadata } from '../data/dataset.js'
-import type { AdapterSummary } from '../engine/index.js'
 import type { TrmConfig } from './config.js'
 import { configFromOfficial, officialField } from './official.js'
-import type { Precision } from './model.js'
+import type { AskedPrecision } from './model.js'
 import type { TrainOptions } from './train.js'
 import type { Stage } from './trainer.js'
 
@@ -52,7 +51,7 @@ export const presets: Readonly<Record<string, { about: string; settings: RunSett
 
 // A function, so that programs that use no preset can do without them.
 function allPresets(): typeof presets {
-  const trmArch = { L_layers: 2, H_cycles: 3, L_cycles: 6 }
+  const trmArch = { L_layers: 2, H_cycles: 3, L_cycles: 6, forward_dtype: 'bfloat16' }
   const puzzlePreset = { epochs: 50000, eval_interval: 5000, weight_decay: 1.0, puzzle_emb_lr: 1e-4, puzzle_emb_weight_decay: 1.0, ema: true }
   const arcPreset = { ema: true, arch: { ...trmArch, L_cycles: 4 } }
   const smallPreset = { ema: true, ema_rate: 0.99, lr_warmup_steps: 100, weight_decay: 0.1, puzzle_emb_lr: 1e-3 }
@@ -105,22 +104,16 @@ function allPresets(): typeof presets {
   }
 }
 
-/** How activations may be stored (`forward_dtype`). */
-export const FORWARD_DTYPES = ['float32', 'float16', 'bfloat16'] as const
-export type ForwardDtype = (typeof FORWARD_DTYPES)[number]
+/** Precisions by their official names, the values of `forward_dtype`. */
+export const FORWARD_DTYPES = { float32: 'f32', float16: 'f16', bfloat16: 'bf16' } as const satisfies Record<string, AskedPrecision>
 
-const isForwardDtype = (value: unknown): value is ForwardDtype => FORWARD_DTYPES.includes(value as ForwardDtype)
-
-/** WebGPU has no bfloat16: on GPUs that have float16 this stands in for it, elsewhere float32. */
-export function dtypeOf(forwardDtype: ForwardDtype, { isSoftware, features }: AdapterSummary): Precision {
-  if (forwardDtype === 'bfloat16') return !isSoftware && features.includes('shader-f16') ? 'f16' : 'f32'
-  return forwardDtype === 'float16' ? 'f16' : 'f32'
-}
+const isForwardDtype = (value: unknown): value is keyof typeof FORWARD_DTYPES => typeof value === 'string' && Object.hasOwn(FORWARD_DTYPES, value)
 
 /** A run's settings made concrete for a dataset. */
 export interface Run {
   config: TrmConfig
-  forwardDtype: ForwardDtype
+  /** How the model is asked to store its activations. */
+  dtype: AskedPrecision
   options: TrainOptions & { steps: number; seed: number; logInterval: number }
   /** Path of a checkpoint to begin with instead of random values. */
   from: string | undefined
@@ -184,7 +177,7 @@ export function resolveRun(given: Partial<RunSettings>, metadata: DatasetMetadat
   if (from !== null && typeof from !== 'string') throw new Error(`config: load_checkpoint is ${JSON.stringify(from)}, expected the path of a checkpoint`)
   if (!isRecord(settings.arch)) throw new Error(`config: arch is ${JSON.stringify(settings.arch)}, expected fields of the model`)
   const { loss, forward_dtype: forwardDtype = 'float32', ...arch } = settings.arch
-  if (!isForwardDtype(forwardDtype)) throw new Error(`config: arch.forward_dtype is ${JSON.stringify(forwardDtype)}, expected ${FORWARD_DTYPES.join(', ')}`)
+  if (!isForwardDtype(forwardDtype)) throw new Error(`config: arch.forward_dtype is ${JSON.stringify(forwardDtype)}, expected ${Object.keys(FORWARD_DTYPES).join(', ')}`)
   const lossType = (loss as Record<string, unknown>)?.loss_type
   if (lossType !== 'stablemax_cross_entropy' && lossType !== 'softmax_cross_entropy') throw new Error(`config: arch.loss.loss_type is ${JSON.stringify(lossType)}, expected stablemax_cross_entropy or softmax_cross_entropy`)
   const { optimizer } = settings
@@ -223,7 +216,7 @@ export function resolveRun(given: Partial<RunSettings>, metadata: DatasetMetadat
       logInterval: number('log_interval', 1),
       epochsPerPass: asEpochs && settings.eval_interval !== null ? number('eval_interval', 1) : undefined,
     },
-    forwardDtype,
+    dtype: FORWARD_DTYPES[forwardDtype],
     from: from ?? undefined,
     evalInterval,
     checkpointInterval,
@@ -241,7 +234,7 @@ function curriculumOf(given: unknown): Stage[] {
 }
 
 /** A number of bytes, or one with a unit of a thousand, a million or a thousand millions: 500MB, 1.5GB. */
-function bytesOf(given: unknown): number {
+export function bytesOf(given: unknown): number {
   const [, digits, unit] = /^(\d+(?:\.\d+)?) *([kMG]?)B?$/i.exec(String(given)) ?? []
   const bytes = Number(digits) * 1000 ** ['', 'K', 'M', 'G'].indexOf(unit?.toUpperCase())
   if (!(bytes >= 1)) throw new Error(`config: memory_limit is ${JSON.stringify(given)}, expected bytes as in 2000000000, 500MB or 2GB`)

@@ -1,6 +1,6 @@
 // One puzzle, answered step by step: by one train of thought, or by noisy rollouts side by side.
 import type { Trm } from './model.js'
-import { checkThinking, choose, countVotes, type Saying, Thinkers, type ThinkingOptions } from './rollouts.js'
+import { checkThinking, choose, compileThinking, countVotes, type Saying, Thinkers, type ThinkingOptions } from './rollouts.js'
 
 /** The state of the answer after one supervision step. */
 export interface SolveStep {
@@ -41,6 +41,7 @@ export async function* solve(model: Trm, puzzle: ArrayLike<number>, options: Sol
   const wrong = inputs.findIndex(id => id < 0 || id >= vocabulary)
   if (wrong >= 0) throw new Error(`solve: token ${inputs[wrong]} at cell ${wrong + 1}, the model knows 0 … ${vocabulary - 1}`)
   if (config.puzzleWidth > 0 && !(puzzleId >= 0 && puzzleId < puzzles)) throw new Error(`solve: puzzle id ${puzzleId}, the model knows 0 … ${puzzles - 1}`)
+  await compileThinking(model, rollouts, { noise, seed, confidence })
   const thinkers = new Thinkers(model, rollouts, { noise, seed, confidence })
   const labels = new Int32Array(cells).fill(-100)
   try {

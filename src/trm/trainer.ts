@@ -16,7 +16,7 @@ export interface Stage {
 export interface TrainerOptions {
   /** Slots of a batch. */
   batchSize: number
-  /** Slots computed at a time; the result is the same up to float32 summation. Default: all; see `planMemory` for as many as fit. */
+  /** Slots computed at a time; the result is the same up to float32 summation. Default: all; `train` takes as many as fit, by `planMemory`. */
   microBatch?: number
   learningRate?: number
   warmupSteps?: number

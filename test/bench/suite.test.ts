@@ -1,18 +1,16 @@
-// The suite for real on one tiny case, the peak's kernels, what results look like, and the comparison of two.
+// The suite for real on one tiny case, its time limit, what results look like, and the comparison of two.
 import { readdirSync, readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { test } from 'uvu'
 import * as assert from 'uvu/assert'
 import { compareResults, pairRows, parseResult } from '../../bench/compare.js'
 import { measure } from '../../bench/measure.js'
-import { copy, largerPeak, multiplyAdd } from '../../bench/peak.js'
 import { alignTable, digits, hostTable, report, type Result, resultName, rowsTable, size } from '../../bench/report.js'
-import { coldStartRow, type Row, runCase, toRow } from '../../bench/suite.js'
+import { coldStartRow, defaultLimit, Estimates, type Row, runCase, runSuite, toRow } from '../../bench/suite.js'
 import { allCases } from '../../bench/cases.js'
 import { compareVariants, variantsTable } from '../../bench/variants.js'
 import { openEngine } from '../engine-under-test.js'
 import { rootFolder } from '../files.js'
-import { values } from '../shapes.js'
 
 const peak = { gflops: 100, gbs: 10 }
 const SOFTWARE = { isSoftware: true, features: [], subgroupMatrices: [] }
@@ -53,28 +51,6 @@ test('derivatives of operations run alone', async () => {
   assert.is(measurement.dispatches, 1)
 })
 
-test('the kernels of the peak compute what they say', async () => {
-  const engine = await openEngine()
-  const [threads, iterations, chains] = [70, 2, 5]
-  const [constants, y] = [engine.from(Float32Array.of(0.9, 0.25)), engine.zeros([threads])]
-  engine.run(multiplyAdd, { constants, y }, { threads, iterations, chains })
-  const sums = await engine.read(y)
-  for (let i = 0; i < threads; i++) {
-    let expected = 0
-    for (let chain = 0; chain < chains; chain++) {
-      let x = (i % 7) + chain
-      for (let step = 0; step < 32 * iterations; step++) x = x * 0.9 + 0.25
-      expected += x
-    }
-    assert.ok(Math.abs(sums[i] - expected) < 1e-4, `${i}: ${sums[i]}, expected ${expected}`)
-  }
-  const data = values(1, 4 * 1000)
-  const copied = engine.zeros([1000, 4])
-  engine.run(copy, { x: engine.from(data), y: copied }, { count: 1000 })
-  assert.equal(await engine.read(copied), data)
-  engine.close()
-})
-
 test('short work is repeated, the first round does not count, long work is repeated less often', async () => {
   const engine = await openEngine()
   // The work itself moves the clock on.
@@ -91,7 +67,54 @@ test('short work is repeated, the first round does not count, long work is repea
   const long = timed(2000)
   assert.is((await measure(engine, long.work, long.options)).repeats, 3)
   assert.is((await measure(engine, long.work, { ...long.options, repeats: 5 })).repeats, 5)
+  // Of 5 s half a second is gone with the first round, then two runs of 2 s; a third would not fit.
+  const cut = async (ms: number, limitMs: number, repeats?: number) => {
+    const { work, options } = timed(ms)
+    const measurement = await measure(engine, work, { ...options, limitMs, repeats })
+    return [measurement.repeats, measurement.limited, measurement.median]
+  }
+  assert.equal(await cut(2000, 5000), [2, 'repeats', 2000])
+  assert.equal(await cut(2000, 6500), [3, undefined, 2000])
+  // The first repeat is run although it takes longer than what is left, but not if nothing is left.
+  assert.equal(await cut(2000, 501), [1, 'repeats', 2000])
+  assert.equal(await cut(2000, 501, 1), [1, undefined, 2000])
+  assert.equal(await cut(2000, 500), [1, 'first run', 500])
   engine.close()
+})
+
+test('how long a case takes is estimated by the best of its kind', () => {
+  const products = (flop: number) => ({ work: { flop, bytes: 1, products: flop } })
+  const estimates = new Estimates({ ...peak, matrixGflops: 1000 })
+  // At the peak, 10¹² FLOP take 10 s at 100 GFLOP/s.
+  assert.is(estimates.of(products(1e12)), 1e4)
+  estimates.learn(products(1e9), 100)
+  assert.is(estimates.of(products(1e12)), 1e5)
+  estimates.learn(products(1e9), 40)
+  estimates.learn(products(1e9), 80)
+  assert.is(estimates.of(products(1e12)), 4e4)
+  // What is shorter than a millisecond, or of another kind, says nothing.
+  estimates.learn(products(1e5), 0.5)
+  estimates.learn({ work: { flop: 1, bytes: 1e9, products: 0 } }, 200)
+  assert.is(estimates.of({ work: { flop: 1e12, bytes: 1, products: 0 } }), 1e4)
+  assert.is(estimates.of({ ...products(1e12), usesMatrices: true }), 1e3)
+  assert.is(estimates.of({ work: { flop: 1, bytes: 1e10, products: 0 } }), 2e3)
+})
+
+test('a case that would take too long is skipped, and says so', async () => {
+  const only = [tiny.name, 'swiglu 1088']
+  const result = await runSuite({ open: openEngine, only, sizes: ['small'], repeats: 1, minimumMs: 0, limitMs: 0.05 })
+  // The sums of 64 values take less than that at the peak, the gates more.
+  const [row] = result.rows
+  assert.equal([result.rows.length, row.case, row.repeats, row.limited], [1, tiny.name, 1, 'first run'])
+  assert.equal(result.skipped!.map(({ case: name }) => name), ['swiglu 1088×256', 'swiglu 1088×256 backward'])
+  assert.ok(result.skipped!.every(({ estimatedMs }) => estimatedMs > 0.05))
+  assert.is(result.limitMs, 0.05)
+  assert.ok(result.peak.gflops > 0 && result.peak.gbs > 0)
+  const date = '2030-01-02T03:04:05.000Z'
+  const text = report({ ...result, commit: null, date, node: '20.0.0', load: { before: 0, after: 1, cores: 4 } })
+  assert.match(text, /small  dispatch of 64 sums .* 1 repeat, compiling included$/m)
+  assert.match(text, /^small swiglu 1088×256 skipped: would take some .* s at the best rate seen so far, the limit/m)
+  assert.equal([true, false].map(isSoftware => defaultLimit({ isSoftware })), [60000, 10000])
 })
 
 const row = (name: string, medianMs: number, more: Partial<Row> = {}): Row => ({
@@ -109,7 +132,15 @@ test('the share of the peak is that of what limits: arithmetic or memory', () =>
   assert.is(share(1e7, 1e7), 50)
   const cpu = toRow({ name: 'a', size: 'small', work: { flop: 1e8, bytes: 0, products: 0 } }, { ...measurement, cpuMs: 1.25 }, 0, { ...peak, gflopsCpu: 200, gbsCpu: 20 })
   assert.is(cpu.percentOfPeakCpu, 40)
-  assert.equal(largerPeak({ gflops: 1, gbs: 4 }, { gflops: 2, gbs: 3 }), { gflops: 2, gbs: 4 })
+  // Where matrices do 400 GFLOP/s, work in float16 that may use them goes by these; other work does not.
+  const matrices = { ...peak, matrixGflops: 400 }
+  const half = (usesMatrices: boolean, bytes: number) => {
+    const work = { flop: 2e8, bytes, products: 2e8 }
+    return toRow({ name: 'a', size: 'small', work, usesMatrices }, measurement, 0, matrices)
+  }
+  assert.equal([half(true, 0).percentOfPeak, half(true, 0).percentOfMatrixPeak], [25, 25])
+  assert.equal([half(true, 1e7).percentOfPeak, half(true, 1e7).percentOfMatrixPeak], [50, 25])
+  assert.equal([half(false, 0).percentOfPeak, half(false, 0).percentOfMatrixPeak], [100, undefined])
 })
 
 test('a comparison begins with what changed most, for better or worse', () => {
@@ -126,6 +157,24 @@ test('a comparison begins with what changed most, for better or worse', () => {
   assert.match(lines[at('same')], /quartiles overlap$/)
   assert.ok(at('adapters differ') > 0 && at('only in A: small gone') > 0 && at('only in B: small new') > 0)
   assert.throws(() => compareResults(result([row('a', 1)]), result([row('b', 1)])), /no case in common/)
+})
+
+test('a comparison with a result of before there were limits and peaks of matrices', () => {
+  const old = result([row('f16', 10), row('f32', 10)])
+  const newer = result([row('f16', 5, { percentOfMatrixPeak: 30, limited: 'repeats', repeats: 1 }), row('f32', 10)], {
+    peak: { ...peak, matrixGflops: 640, before: peak, after: peak },
+    limitMs: 1000,
+    skipped: [{ size: 'large', case: 'slow', estimatedMs: 2000 }],
+  })
+  const text = compareResults(old, newer)
+  assert.match(text, /^ +peak 100 GFLOP\/s, 10\.0 GB\/s\n/m)
+  assert.match(text, /10\.0 GB\/s, by float16 matrices 640 GFLOP\/s$/m)
+  assert.match(text, /^A has no peak of matrices: .*$/m)
+  assert.match(text, /small  f16 .* – +30\.0 +B faster; B 1 repeat$/m)
+  assert.match(text, /small  f32 .* – +– +quartiles overlap$/m)
+  assert.match(text, /^skipped in B: large slow$/m)
+  // Two old ones look as they always did.
+  assert.not.match(compareResults(old, old), /matrices|skipped|repeat/)
 })
 
 test('files that are no results are refused by name', () => {

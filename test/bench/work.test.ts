@@ -1,16 +1,18 @@
 // Declared FLOP and bytes against counts of another kind: loops, tensors that are bound, and the products that the model really dispatches.
 import { test } from 'uvu'
 import * as assert from 'uvu/assert'
-import { allCases, type BenchAdapter, MIDDLE, missingCases, OFFICIAL_ATTENTION, OFFICIAL_MLP, randomPuzzles, SMALL } from '../../bench/cases.js'
+import { allCases, type BenchAdapter, MIDDLE, missingCases, modelSizes, OFFICIAL_ATTENTION, planner, OFFICIAL_MLP, type Planner, randomPuzzles, SMALL } from '../../bench/cases.js'
 import { chooseCases } from '../../bench/suite.js'
 import {
   attentionBackwardWork, attentionWork, inferenceWork, linearSizes, matmulWork, mixSizes, networkWork, optimizerWork, parameterCount, rmsnormWork, swigluWork, trainingWork, type Work,
 } from '../../bench/work.js'
-import type { Engine, Tensor } from '../../src/engine/index.js'
+import type { Engine } from '../../src/engine/index.js'
+import { type Bound, isTensor } from '../../src/engine/tensor.js'
 import type { Kernel } from '../../src/kernels/kernel.js'
 import { lengthOf, type TrmConfig } from '../../src/trm/config.js'
 import { Slots } from '../../src/trm/act.js'
 import { Trm } from '../../src/trm/model.js'
+import { planMemory } from '../../src/trm/memory.js'
 import { Trainer } from '../../src/trm/trainer.js'
 import { openEngine } from '../engine-under-test.js'
 
@@ -37,6 +39,17 @@ test('the three products of a layer do the same work', () => {
   }
 })
 
+test('in float16 models move half the bytes, but for the optimiser', () => {
+  for (const work of [networkWork, inferenceWork]) {
+    const whole = work(SMALL, 3)
+    assert.equal(work(SMALL, 3, 'f16'), { ...whole, bytes: whole.bytes / 2 })
+  }
+  const [whole, half] = [trainingWork(SMALL, 3), trainingWork(SMALL, 3, 3, 'f16')]
+  const optimizer = optimizerWork(parameterCount(SMALL))
+  assert.is(half.flop, whole.flop)
+  assert.is(half.bytes, (whole.bytes - optimizer.bytes) / 2 + optimizer.bytes)
+})
+
 test('numbers worked out by hand', () => {
   assert.is(matmulWork({ m: 1088, n: 512, k: 64 }).flop, 71303168)
   assert.is(rmsnormWork(2, 8).flop, 2 * (8 + 8 + 8 + 8 + 3))
@@ -60,11 +73,19 @@ for (const [family, variant] of [['matmul', 'vec4 16×16'], ['mlp block', 'compo
 function dispatched(prepare: (engine: Engine) => () => void): { products: number; bytes: number } {
   let [products, bytes] = [0, 0]
   const counting: Engine = Object.assign(Object.create(engine) as Engine, {
-    run<Size>(kernel: Kernel<Size>, tensors: Readonly<Record<string, Tensor>>, size: Size) {
+    run<Size>(kernel: Kernel<Size>, given: Readonly<Record<string, Bound>>, size: Size) {
       const { m, n, k, batch = 1, reduce = 1 } = size as Record<string, number>
       if (m && n && k) products += 2 * m * n * k * batch * reduce
-      const bound = Object.keys(kernel.bindings).map(name => tensors[name])
-      bytes += [...new Set(bound)].reduce((sum, tensor) => sum + tensor.bytes, 0)
+      const bound = Object.keys(kernel.bindings).map(name => given[name])
+      bytes += [...new Set(bound)].reduce((sum, one) => sum + (isTensor(one) ? one.bytes : 0), 0)
+    },
+    // Of what is read through a texture, the copy counts.
+    encode(work: Parameters<Engine['encode']>[0]) {
+      const copyBufferToTexture: GPUCommandEncoder['copyBufferToTexture'] = (_, { texture }, size) => {
+        const [width, height = 1] = size as number[]
+        bytes += width * height * (texture.format === 'rgba32float' ? 16 : 4)
+      }
+      work({ copyBufferToTexture } as GPUCommandEncoder)
     },
   })
   const run = prepare(counting)
@@ -131,7 +152,7 @@ test('cases bind the bytes that they declare', () => {
 })
 
 test('float16 and subgroup matrices are cases of GPUs that have them; a line says what is missing', () => {
-  const named = (adapter: BenchAdapter, text: string) => allCases(adapter).filter(({ name }) => name.includes(text))
+  const named = (adapter: BenchAdapter, text: string, plan?: Planner) => allCases(adapter, plan).filter(({ name }) => name.includes(text))
   assert.is(named(SOFTWARE, 'f16').length, 0)
   assert.equal(missingCases(SOFTWARE), [])
   assert.ok(named(GPU, 'f16 training step, batch 768').length === 2 && named(GPU, 'f16 without matrices training step').length === 2)
@@ -141,8 +162,23 @@ test('float16 and subgroup matrices are cases of GPUs that have them; a line say
   assert.match(missingCases({ ...GPU, features: [] }).join(), /^skipped: cases in float16, this adapter has no shader-f16$/)
   if (!engine.adapter.features.includes('shader-f16')) return
   const dry = engine.dryRun()
-  for (const { prepare } of named(GPU, 'f16 recursion step')) prepare(dry)()
+  for (const { prepare } of named(GPU, 'f16 recursion step', planner(engine))) prepare(dry)()
   assert.ok(dry.stats.dispatches > 20)
+})
+
+test('a GPU takes whole batches where they fit, else the micro-batches of a training', () => {
+  const official = (plan: Planner, dtype: 'f32' | 'f16' = 'f32') => modelSizes(false, dtype, plan).filter(({ batch }) => batch === 768)
+  // An adapter with larger bindings than those of this machine.
+  const large: Engine = Object.assign(Object.create(engine) as Engine, { adapter: { ...engine.adapter, isSoftware: false }, device: { features: engine.device.features, limits: { maxBufferSize: 2 ** 40, maxStorageBufferBindingSize: 2 ** 31 - 4, maxStorageBuffersPerShaderStage: 16, maxTextureDimension2D: 65536 } } })
+  assert.equal(official(planner(large)).map(({ microBatch }) => microBatch), [768, 768])
+  for (const dtype of engine.adapter.features.includes('shader-f16') ? ['f32', 'f16'] as const : ['f32'] as const) {
+    for (const { config, microBatch } of official(planner(large, 8e9), dtype)) {
+      assert.ok(microBatch < 768 && planMemory(large, config, { batchSize: 768, microBatch, dtype }).bytes <= 8e9, `${microBatch} at a time in ${dtype}`)
+      assert.throws(() => planMemory(large, config, { batchSize: 768, microBatch: 2 * microBatch, dtype, memoryLimit: 8e9 }), /needed with micro_batch/)
+    }
+  }
+  // What fits any adapter is not planned.
+  assert.equal(modelSizes(true, 'f32', () => { throw new Error('planned') }).map(({ batch, microBatch }) => [batch, microBatch]), [[64, 64], [16, 16], [2, 2], [2, 2]])
 })
 
 test('names are unique, and every size is there', () => {

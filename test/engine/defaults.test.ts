@@ -16,7 +16,7 @@ offerLavapipe()
 offerMatrices()
 
 const described: AdapterSummary = {
-  description: 'described', vendor: '', architecture: '', features: [], isSoftware: false, subgroupSize: 32, subgroupMatrices: [],
+  description: 'described', vendor: '', architecture: '', features: [], isSoftware: false, boundsChecks: true, subgroupSize: 32, subgroupMatrices: [],
   maxTensorBytes: 2 ** 31 - 4, workgroupBytes: 32768, workgroupThreads: 1024,
 }
 const ADAPTERS: Record<string, AdapterSummary> = {

@@ -1,0 +1,294 @@
+// No kernel reads or writes outside of its tensors: every operation, its derivative and all variants over awkward shapes, without Dawn's bounds
+// checks between guards, with the bits of the ordinary engine, and once more with every index compared with the length of its array.
+import { readdirSync, readFileSync } from 'node:fs'
+import { join } from 'node:path'
+import { test } from 'uvu'
+import * as assert from 'uvu/assert'
+import { generateSudoku } from '../src/data/sudoku.js'
+import { add, attention, defineKernel, Engine, firstPosition, gather, linear, mix, mlpBlock, rmsnorm, rope, ropeTable, type Shape, squaredError, swiglu, type Tensor } from '../src/engine/index.js'
+import { gatedFamily } from '../src/engine/ops/gated.js'
+import { matmul } from '../src/engine/ops/matmul.js'
+import { Variants } from '../src/engine/variants.js'
+import { isLavapipe } from '../src/lavapipe/adapter.js'
+import { offerLavapipe } from '../src/lavapipe/index.js'
+import { offerMatrices } from '../src/matrices/index.js'
+import { openGpu, waitAsleep } from '../src/node.js'
+import { DEFAULTS, type TrmConfig } from '../src/trm/config.js'
+import { evaluate } from '../src/trm/evaluate.js'
+import { Trm } from '../src/trm/model.js'
+import { Trainer, type TrainerOptions } from '../src/trm/trainer.js'
+import { rootFolder } from './files.js'
+import { integers, values } from './shapes.js'
+import { puzzles } from './trm/samples.js'
+import { guarded, indexed } from './watched-gpu.js'
+
+offerLavapipe()
+offerMatrices()
+const [checked, free] = [await openGpu({ boundsChecks: true }), await openGpu({ boundsChecks: false })]
+const guards = guarded(free.gpu)
+const indices = indexed(checked.gpu)
+const [ordinary, between, watched] = await Promise.all([checked.gpu, guards.gpu, indices.gpu].map(gpu => Engine.open({ gpu, wait: waitAsleep })))
+const engines = [ordinary, between, watched]
+console.log(`adapter: ${ordinary.adapter.description}`)
+test.after(() => engines.forEach(engine => engine.close()))
+const dtypes = ordinary.adapter.features.includes('shader-f16') ? ['f32', 'f16'] as const : ['f32'] as const
+if (dtypes.length === 1) console.log('skipped: tensors of float16, this adapter has no shader-f16')
+type Stored = (typeof dtypes)[number]
+
+/** A software adapter's engine as if it were a GPU's: with what is the default there. */
+function asGpu(engine: Engine): Engine {
+  const adapter = { ...engine.adapter, isSoftware: false }
+  return Object.assign(Object.create(engine) as Engine, { adapter, variants: new Variants(adapter) })
+}
+
+/** Computes with what it is given, the same on every engine; the results' values. */
+type Work = (engine: Engine) => Promise<Float32Array[]>
+
+const bitsOf = (results: Float32Array[]) => results.map(({ buffer, byteOffset, length }) => new Uint32Array(buffer, byteOffset, length))
+
+/**
+ * Runs a work on all engines, by default and with every variant that it can run with, as on this adapter and as on a GPU.
+ * @param left families whose variants are tried elsewhere
+ * @throws naming what reached outside
+ */
+async function check(name: string, work: Work, left: readonly string[] = ['matmul']): Promise<void> {
+  const done = new Set<string>()
+  for (const kind of ordinary.adapter.isSoftware ? [(engine: Engine) => engine, asGpu] : [(engine: Engine) => engine]) {
+    const kinds = engines.map(kind)
+    for (const choices: [family: string, variant: string][] = [['', '']]; choices.length;) {
+      const [family, variant] = choices.shift()!
+      const what = `${name}${kind === asGpu ? ', as on a GPU' : ''}${family && `, ${family} by ${variant}`}`
+      for (const { variants } of kinds) if (family) variants.force(family, variant)
+      // Side by side: each device compiles in a thread of its own.
+      const results = await Promise.all(kinds.map(async engine => {
+        const values = await work(engine)
+        await engine.finish()
+        return values
+      }))
+      const outside = await indices.outside()
+      if (outside) throw new Error(`${what}: ${outside}`)
+      const [expected, ...others] = results.map(bitsOf)
+      for (const [i, bits] of others.entries()) {
+        for (const [tensor, words] of bits.entries()) {
+          const at = words.findIndex((word, j) => word !== expected[tensor][j])
+          if (at >= 0) throw new Error(`${what}: ${['between guards', 'with watched indices'][i]} element ${at} of result ${tensor} is ${results[i + 1][tensor][at]}, ordinarily ${results[0][tensor][at]}`)
+        }
+      }
+      for (const { family: { name, variants }, size } of kinds[0].variants.asked) {
+        for (const each of variants) {
+          const key = `${name} ${each.name}`
+          if (left.includes(name) || done.has(key) || !each.available(kinds[0].adapter, size)) continue
+          done.add(key)
+          choices.push([name, each.name])
+        }
+      }
+      for (const { variants } of kinds) if (family) variants.force(family, undefined)
+    }
+  }
+  assert.equal(await guards.broken(), [], name)
+}
+
+/** A tensor of an open scope with random values. */
+function drawn(engine: Engine, seed: number, shape: Shape, dtype: Stored = 'f32'): Tensor {
+  const tensor = engine.tensor(shape, dtype)
+  engine.write(tensor, values(seed, tensor.size))
+  return tensor
+}
+
+/** What an operation computes, and the gradients of its inputs, into new tensors and added to what stands in others. */
+const operation = (inputs: readonly (readonly [shape: Shape, dtype?: Stored])[], compute: (engine: Engine, ...tensors: Tensor[]) => Tensor): Work => engine => engine.scope(() => {
+  const tensors = inputs.map(([shape, dtype], i) => drawn(engine, i + 1, shape, dtype))
+  const reads: Promise<Float32Array>[] = []
+  for (const accumulate of [false, true]) {
+    const into = accumulate ? inputs.map(([shape], i) => drawn(engine, 11 + i, shape)) : undefined
+    const gradients = engine.gradients(tensors, () => {
+      const y = compute(engine, ...tensors)
+      reads.push(engine.read(y))
+      return [[y, drawn(engine, 9, y.shape, y.dtype as Stored)]]
+    }, { into, accumulate })
+    reads.push(...gradients.map(gradient => engine.read(gradient)))
+  }
+  // Without a tape other kernels run.
+  reads.push(engine.read(compute(engine, ...tensors)))
+  return Promise.all(reads)
+})
+
+test('a kernel that reaches one element outside is caught, by guards and by its indices', async () => {
+  const reach = (index: string, place: string) => defineKernel<object>({
+    name: `reach ${index} ${place}`,
+    source: `@group(0) @binding(0) var<storage, read> x: array<f32>;
+@group(0) @binding(1) var<storage, read_write> y: array<f32>;
+@compute @workgroup_size(1) fn main(@builtin(workgroup_id) group: vec3u) {
+  let i = group.x;
+  y[${place}] = x[${index}];
+}`,
+    bindings: { x: 'read', y: 'write' },
+    constants: () => ({}),
+    workgroups: () => [1, 1, 1],
+  })
+  // 64 elements fill a buffer, 61 leave padding behind.
+  for (const length of [61, 64]) {
+    const work = (index: string, place: string): Work => engine => engine.scope(() => {
+      const [x, y] = [drawn(engine, 1, [length]), drawn(engine, 2, [length])]
+      const kernel = reach(index, place)
+      engine.run({ ...kernel, workgroups: () => [length, 1, 1] }, { x, y }, {})
+      return Promise.all([engine.read(y)])
+    })
+    await check('inside', work('i', 'i'))
+    const failure = (index: string, place: string) => check('outside', work(index, place)).then(() => 'nothing', error => (error as Error).message)
+    assert.match(await failure('i + 1', 'i'), new RegExp(`^outside: reach i \\+ 1 i: x\\[i \\+ 1\\] is index ${length} of ${length}, and 0 more`))
+    assert.match(await failure('i', 'i + 1'), new RegExp(`^outside: reach i i \\+ 1: y\\[i \\+ 1\\] is index ${length} of ${length}`))
+    assert.match(await failure('i - 1', 'i'), /x\[i - 1\] is index -1 of/)
+    // By the guards alone.
+    await guards.broken()
+    const [poisoned] = await work('i + 1', 'i')(between)
+    assert.ok(Number.isNaN(poisoned[length - 1]) && poisoned.subarray(0, length - 1).every(Number.isFinite), `${poisoned.slice(-2)}`)
+    assert.equal(await guards.broken(), [])
+    await work('i', 'i + 1')(between)
+    assert.equal(await guards.broken(), [`tensor: byte ${4 * length} of ${4 * length} was written`])
+  }
+})
+
+const PRODUCTS = [[1, 1, 1], [33, 97, 17], [129, 66, 35]] as const
+/** Whose rows are loaded in fours. */
+const FOURS = [36, 68, 20] as const
+
+for (const dtype of dtypes) {
+  const half = dtype === 'f16'
+  for (const [transposeA, transposeB] of [[false, false], [false, true], [true, false], [true, true]]) {
+    if (half && transposeA === transposeB) continue
+    test(`products of ${dtype}${transposeA ? ', a transposed' : ''}${transposeB ? ', b transposed' : ''}`, async () => {
+      const product = (m: number, n: number, k: number, more: object): Work => engine => engine.scope(() => {
+        const { batch = 1, reduce = 1, sharedA, sharedB } = more as Record<string, number>
+        const [a, b, c] = [drawn(engine, 1, [(sharedA ? 1 : batch * reduce) * m * k], dtype), drawn(engine, 2, [(sharedB ? 1 : batch * reduce) * k * n], dtype), drawn(engine, 3, [batch * m * n])]
+        matmul(engine, { a, b, c }, { m, n, k, transposeA, transposeB, ...more })
+        return Promise.all([engine.read(c)])
+      })
+      for (const [m, n, k] of half ? PRODUCTS.slice(1, 2) : transposeA || transposeB ? PRODUCTS : [...PRODUCTS, FOURS]) await check(`${m}×${n}×${k}`, product(m, n, k, {}), [])
+      await check('batched, b shared, accumulated', product(33, 9, 17, { batch: 3, sharedB: true, accumulate: true }), [])
+      if (!half) await check('summed', product(9, 33, 17, { batch: 2, reduce: 3, accumulate: true }), [])
+    })
+  }
+}
+
+for (const dtype of dtypes) {
+  const shapes = <T>(all: readonly T[]) => (dtype === 'f16' ? all.slice(1, 2) : all)
+
+  test(`layers over either axis and their gates, ${dtype}`, async () => {
+    for (const [batch, length, width, out] of shapes([[1, 1, 1, 1], [3, 17, 33, 5]])) {
+      const x = [[batch, length, width], dtype] as const
+      await check(`linear ${batch}×${length}×${width} to ${out}`, operation([x, [[out, width], dtype]], (engine, x, weight) => linear(engine, x, weight)))
+      await check(`mix ${batch}×${length}×${width} to ${out}`, operation([x, [[out, length], dtype]], mix))
+    }
+    // Tiles of GPUs take lavapipe seconds to compile, for each way to gate.
+    for (const [m, n, k] of dtype === 'f32' ? [[17, 34, 33]] : []) {
+      for (const gated of ['rows', 'columns'] as const) {
+        const size = gated === 'columns' ? { m, n, k, transposeB: true } : { m: n, n: m, k, batch: 3, sharedA: true }
+        await check(`gate and up ${m}×${n}×${k} by ${gated}`, engine => engine.scope(() => {
+          const { batch = 1 } = size as { batch?: number }
+          const [a, b] = [drawn(engine, 1, [size.m * k], dtype), drawn(engine, 2, [batch * size.n * k], dtype)]
+          const c = engine.tensor([(batch * m * n) / 2], dtype)
+          const gatedSize = { ...size, gated, halfA: dtype === 'f16', halfB: dtype === 'f16' }
+          engine.variants.pick(gatedFamily, gatedSize).run(engine, { a, b, c }, gatedSize)
+          return Promise.all([engine.read(c)])
+        }))
+      }
+    }
+  })
+
+  test(`SwiGLU blocks, ${dtype}`, async () => {
+    for (const [batch, length, width, inner] of shapes([[1, 1, 1, 1], [3, 17, 33, 9], [2, 7, 64, 32]])) {
+      for (const axis of [-1, -2] as const) {
+        const over = axis === -1 ? width : length
+        for (const injected of [false, true]) {
+          const h = [[batch, length, width], dtype] as const
+          await check(`block ${batch}×${length}×${width} by ${inner} over axis ${axis}${injected ? ', injection' : ''}`, operation(
+            [h, [[2 * inner, over], dtype], [[over, inner], dtype], ...(injected ? [h] : [])],
+            (engine, x, gateUp, down, injection) => mlpBlock(engine, x, gateUp, down, { injection, axis, epsilon: 1e-5 }),
+          ), ['matmul', 'gated'])
+        }
+      }
+    }
+  })
+
+  test(`attention, turned or not, ${dtype}`, async () => {
+    for (const [batch, length, heads, headDim] of shapes([[1, 1, 1, 2], [2, 17, 3, 6], [1, 97, 1, 32]])) {
+      const qkv = [[batch, length, 3 * heads * headDim], dtype] as const
+      const name = `attention ${batch}×${length}, ${heads} heads of ${headDim}`
+      const table = (engine: Engine) => engine.from(ropeTable(length, headDim, 10000), [length, headDim / 2, 2])
+      await check(name, operation([qkv], (engine, x) => attention(engine, x, heads)))
+      await check(`${name}, turned`, operation([qkv], (engine, x) => attention(engine, x, heads, { rope: table(engine) })))
+      await check(`${name}, turned in place`, engine => engine.scope(() => {
+        const x = drawn(engine, 1, ...qkv)
+        const [gradient] = engine.gradients([x], () => [[rope(engine, x, table(engine), heads), drawn(engine, 2, ...qkv)]])
+        return Promise.all([engine.read(x), engine.read(gradient)])
+      }))
+    }
+    await check('one position, one value a head', operation([[[3, 1, 3], dtype]], (engine, x) => attention(engine, x, 1)))
+  })
+
+  test(`norms, gates, sums and look-ups, ${dtype}`, async () => {
+    for (const [batch, length, width] of shapes([[1, 1, 1], [3, 17, 33], [2, 97, 4]])) {
+      const shape = [batch, length, width]
+      const x = [shape, dtype] as const
+      const name = shape.join('×')
+      for (const axis of [-1, -2] as const) {
+        await check(`norm ${name} over axis ${axis}`, operation([x], (engine, x) => rmsnorm(engine, x, { axis })))
+        await check(`norm ${name} over axis ${axis}, residual`, operation([x, x], (engine, x, residual) => rmsnorm(engine, x, { axis, residual })))
+      }
+      await check(`gate ${name}`, operation([[[batch, length, 2 * width], dtype]], (engine, x) => swiglu(engine, x)))
+      await check(`gate of rows ${name}`, operation([[[batch, 2 * length, width], dtype]], (engine, x) => swiglu(engine, x, -2)))
+      await check(`add ${name}`, operation([x, x], add))
+      await check(`bias ${name}`, operation([x, [[width]]], add))
+      await check(`first position ${name}`, operation([x], (engine, x) => firstPosition(engine, x)))
+      await check(`squared error ${name}`, operation([x], (engine, x) => squaredError(engine, x, drawn(engine, 5, shape, dtype))))
+      await check(`look-up ${name}`, operation([[[length, width], dtype]], (engine, table) => gather(engine, table, engine.from(integers(4, batch * 7, length), [batch, 7]))))
+    }
+  })
+}
+
+const BASE: TrmConfig = {
+  ...DEFAULTS, vocabulary: 5, cells: 9, puzzles: 3, hidden: 18, heads: 3, expansion: 1, layers: 2, cycles: 2, latentSteps: 2, supervisionSteps: 2, exploration: 0.5, puzzleWidth: 18, puzzleSlots: 2,
+}
+const MODELS: Record<string, [TrmConfig, TrainerOptions]> = {
+  'attention, two sizes of chunks': [BASE, { batchSize: 5, microBatch: 3, clipNorm: 1e-3 }],
+  'token mixing': [{ ...BASE, hidden: 33, tokenMixing: true, positions: 'none', puzzleWidth: 7, puzzleSlots: 1 }, { batchSize: 3, optimizer: 'adamw', loss: 'softmax' }],
+  'learned positions, no puzzle ids': [{ ...BASE, positions: 'learned', puzzleWidth: 0, puzzleSlots: 0 }, { batchSize: 3, emaRate: 0, recompute: true }],
+  HRM: [{ ...BASE, architecture: 'hrm', layers: 1, highLayers: 1 }, { batchSize: 2 }],
+}
+
+for (const [name, [config, options]] of Object.entries(MODELS)) {
+  for (const dtype of name.startsWith('token') ? dtypes : ['f32'] as const) {
+    test(`training and answers: ${name}, ${dtype}`, async () => {
+      const { train: dataset } = generateSudoku({ size: 4, train: 3, test: 1, clues: 8 })
+      await check(name, async engine => {
+        const trainer = new Trainer(Trm.create(engine, config, { dtype }), { learningRate: 1e-2, warmupSteps: 1, ...options })
+        for (let step = 0; step < 3; step++) trainer.run(puzzles(step, options.batchSize, config))
+        const sums = await trainer.readSums()
+        await trainer.optimizer.firstNotFinite()
+        const { model } = trainer
+        const metadata = { ...dataset.metadata, seqLen: config.cells, vocabSize: config.vocabulary, numPuzzleIdentifiers: config.puzzles }
+        const examples = puzzles(7, 3, config)
+        const answers: number[] = []
+        const told = { onAnswers: ({ predictions, qHaltLogits }: { predictions: Int32Array; qHaltLogits: Float32Array }) => void answers.push(...predictions, ...qHaltLogits) }
+        const test = { ...dataset, metadata, ...examples } as typeof dataset
+        await evaluate(trainer.averaged, test, { batchSize: 2, ...told })
+        await evaluate(trainer.averaged, test, { batchSize: 2, rollouts: 2, noise: 0.1, halt: true, ...told })
+        const flat = await Promise.all([model.parameters.flat, ...(model.puzzleTable ? [model.puzzleTable] : [])].map(tensor => engine.read(tensor)))
+        return [...flat, sums, Float32Array.from(answers)]
+      }, ['matmul', 'gated', 'mlp block', 'attention'])
+    })
+  }
+}
+
+test('every kernel was tried', async () => {
+  const root = await rootFolder()
+  // Subgroup matrices, which software adapters have not, are played in test/kernels.
+  const folders = ['src/kernels', ...(isLavapipe(ordinary.adapter) ? ['src/lavapipe'] : [])]
+  const files = folders.flatMap(folder => readdirSync(join(root, folder)).filter(file => file.endsWith('.ts')).map(file => join(root, folder, file)))
+  const names = files.flatMap(file => [...readFileSync(file, 'utf8').matchAll(/\bname: '(\w+)',?\s*\n?\s*source\b/g)].map(([, name]) => name))
+  assert.ok(names.length > 30, `${names.length}`)
+  assert.equal(names.filter(name => !guards.kernels.has(name)), [])
+})
+
+test.run()

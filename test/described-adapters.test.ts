@@ -1,0 +1,157 @@
+// Every kernel compiles for adapters of many kinds, which Dawn's null backend stands in for: it computes nothing, but its compiler is the real one. Needs Node.
+import { test } from 'uvu'
+import * as assert from 'uvu/assert'
+import { randomPuzzles } from '../bench/cases.js'
+import { attention, type DType, Engine, linear, mix, mlpBlock, rmsnorm, ropeTable, type Tensor } from '../src/engine/index.js'
+import type { Family, Variant } from '../src/engine/variants.js'
+import { openGpu } from '../src/node.js'
+import { offerLavapipe } from '../src/lavapipe/index.js'
+import { offerMatrices } from '../src/matrices/index.js'
+import { DEFAULTS, type TrmConfig } from '../src/trm/config.js'
+import { Trm } from '../src/trm/model.js'
+import { Trainer } from '../src/trm/trainer.js'
+
+offerLavapipe()
+offerMatrices()
+
+const MATRICES = [{ componentType: 'f16', resultComponentType: 'f32', M: 16, N: 16, K: 16 }, { componentType: 'f16', resultComponentType: 'f32', M: 16, N: 8, K: 16 }]
+
+interface Described {
+  without?: readonly string[]
+  isFallbackAdapter?: boolean
+  subgroups?: readonly [least: number, most: number]
+  matrices?: typeof MATRICES
+  workgroupBytes?: number
+  storageBuffers?: number
+}
+
+const F16 = 'shader-f16'
+const SUBGROUPS = ['subgroups', 'subgroup-size-control', 'chromium-experimental-subgroup-matrix']
+
+/** The null backend itself has 16 KB of workgroup memory, 256 threads and 8 storage buffers. */
+const ADAPTERS: Record<string, Described> = {
+  'the least that WebGPU allows': { without: [F16, ...SUBGROUPS] },
+  'float16 and no subgroups': { without: SUBGROUPS },
+  'subgroups of varying size': { subgroups: [8, 32] },
+  'subgroups of 64, no float16': { without: [F16], subgroups: [64, 64], workgroupBytes: 32768 },
+  'matrices, 48 KB, 16 storage buffers': { subgroups: [32, 32], matrices: MATRICES, workgroupBytes: 49152, storageBuffers: 16 },
+  'matrices, 16 KB, 8 storage buffers': { subgroups: [32, 32], matrices: MATRICES },
+  'software, subgroups of 8': { isFallbackAdapter: true, subgroups: [8, 8] },
+  'software, subgroups of 4': { isFallbackAdapter: true, subgroups: [4, 4], without: [F16] },
+}
+
+/** A GPU object whose adapter says of itself what is described. What it lacks is not asked for. */
+async function gpuOf(described: Described): Promise<GPU> {
+  const { gpu } = await openGpu({ adapter: 'null' })
+  return { requestAdapter: async () => adapterOf((await gpu.requestAdapter())!, described) } as unknown as GPU
+}
+
+function adapterOf(adapter: GPUAdapter, { without = [], isFallbackAdapter = false, subgroups = [4, 128], matrices = [], workgroupBytes = 16384, storageBuffers = 8 }: Described) {
+  const raised = { maxComputeWorkgroupStorageSize: workgroupBytes, maxStorageBuffersPerShaderStage: storageBuffers }
+  const limitsOf = ({ limits }: { limits: GPUSupportedLimits }) => new Proxy(limits, { get: (of, name) => Reflect.get(raised, name) ?? Reflect.get(of, name) })
+  const [subgroupMinSize, subgroupMaxSize] = subgroups
+  return {
+    features: new Set([...adapter.features].filter(name => !without.includes(name))),
+    limits: limitsOf(adapter),
+    info: { vendor: '', architecture: '', device: '', description: 'described', isFallbackAdapter, subgroupMinSize, subgroupMaxSize, subgroupMatrixConfigs: matrices },
+    async requestDevice({ requiredFeatures }: GPUDeviceDescriptor) {
+      const device = await adapter.requestDevice({ requiredFeatures })
+      const limits = limitsOf(device)
+      // Objects of Dawn work as themselves only.
+      const real = (value: unknown) => (typeof value === 'function' ? value.bind(device) : value)
+      return new Proxy(device, { get: (of, name) => (name === 'limits' ? limits : real(Reflect.get(of, name))) })
+    },
+  }
+}
+
+type Operation = (engine: Engine, dtype: DType) => [inputs: Tensor[], compute: () => Tensor]
+
+const operations: Operation[] = [
+  ...[4, 16, 32, 64, 128].flatMap(headDim => [false, true].map((turns): Operation => (engine, dtype) => {
+    const qkv = engine.zeros([2, 33, 6 * headDim], dtype)
+    const rope = turns ? engine.from(ropeTable(33, headDim, 10000), [33, headDim / 2, 2]) : undefined
+    return [[qkv], () => attention(engine, qkv, 2, { rope })]
+  })),
+  ...[[96, 128], [2, 256], [64, 33]].flatMap(([out, width]) => [{ product: linear, shape: [300, width] }, { product: mix, shape: [3, width, 64] }].map(({ product, shape }): Operation => (engine, dtype) => {
+    const [x, weight] = [engine.zeros(shape, dtype), engine.zeros([out, width], dtype)]
+    return [[x, weight], () => product(engine, x, weight)]
+  })),
+  ...([[-1, 64], [-2, 17], [-2, 97]] as const).map(([axis, over]): Operation => (engine, dtype) => {
+    const length = axis === -1 ? 17 : over
+    const [h, gateUp, down] = [[2, length, 64], [128, over], [over, 64]].map(shape => engine.zeros(shape, dtype))
+    return [[h, gateUp, down], () => mlpBlock(engine, h, gateUp, down, { axis, epsilon: 1e-5 })]
+  }),
+  ...[[-1, 17], [-1, 512], [-1, 1536], [-2, 64], [-2, 66]].map(([axis, width]): Operation => (engine, dtype) => {
+    const [x, residual] = [0, 1].map(() => engine.zeros([3, 97, width], dtype))
+    return [[x, residual], () => rmsnorm(engine, x, { residual, axis: axis as -1 | -2 })]
+  }),
+]
+
+const sizes: TrmConfig = {
+  ...DEFAULTS, vocabulary: 6, cells: 16, puzzles: 3, hidden: 32, heads: 2, layers: 1, expansion: 1, cycles: 1, latentSteps: 1,
+  supervisionSteps: 2, puzzleWidth: 32, puzzleSlots: 1,
+}
+const models: Partial<TrmConfig>[] = [{ tokenMixing: true, positions: 'none' }, { tokenMixing: false, positions: 'learned', architecture: 'hrm', highLayers: 1 }]
+
+/** What went wrong, but that a kernel asks for workgroup memory that this adapter is said to have and the null backend has not. */
+async function fault(engine: Engine, { workgroupBytes = 16384 }: Described): Promise<string | undefined> {
+  const { message } = await engine.finish().then(() => ({ message: undefined }), error => error as Error)
+  const [, asked] = /workgroup[^.]*?(\d+) bytes[^.]*larger than the maximum allowed \(?16384/i.exec(message ?? '') ?? []
+  return asked && Number(asked) <= workgroupBytes ? undefined : message
+}
+
+for (const [name, described] of Object.entries(ADAPTERS)) {
+  test(name, async () => {
+    const dtypes: DType[] = described.without?.includes(F16) ? ['f32'] : ['f32', 'f16']
+    const gpu = await gpuOf(described)
+    const compiled = new Set<string>()
+    const { adapter } = await Engine.open({ gpu })
+    const compile = async (operation: Operation, dtype: DType, forced?: { family: string; variant: string }) => {
+      const engine = await Engine.open({ gpu })
+      if (forced) engine.variants.force(forced.family, forced.variant)
+      const [inputs, compute] = operation(engine, dtype)
+      engine.scope(() => void compute())
+      assert.is(await fault(engine, described), undefined)
+      engine.scope(() => void engine.gradients(inputs, () => [compute()].map((y): [Tensor, Tensor] => [y, engine.zeros(y.shape, y.dtype)])))
+      assert.is(await fault(engine, described), undefined)
+      const { asked } = engine.variants
+      for (const { key, variant } of asked) compiled.add(`${key.split(' ')[0]} ${variant}`)
+      engine.close()
+      return asked
+    }
+    for (const dtype of dtypes) {
+      for (const operation of operations) {
+        const families = new Map((await compile(operation, dtype)).map(({ family, size }) => [family.name, { family, size }]))
+        // Every variant that this adapter can run, whatever the size.
+        for (const { family, size } of families.values()) {
+          const able = (family as Family<unknown, unknown>).variants.filter((variant: Variant<unknown, unknown>) => variant.available(adapter, size))
+          for (const variant of able) await compile(operation, dtype, { family: family.name, variant: variant.name })
+        }
+      }
+      for (const model of models) {
+        const engine = await Engine.open({ gpu })
+        const trm = Trm.create(engine, { ...sizes, ...model }, { dtype: dtype as 'f32' | 'f16' })
+        new Trainer(trm, { batchSize: 4, clipNorm: 1 }).run(randomPuzzles(trm.config, 4))
+        assert.is(await fault(engine, described), undefined)
+        engine.close()
+      }
+    }
+    console.log(`${name}: ${[...compiled].sort().join(', ')}`)
+    assert.ok(compiled.size > 5)
+  })
+}
+
+test('a kernel that does not compile is found', async () => {
+  const engine = await Engine.open({ gpu: await gpuOf(ADAPTERS['matrices, 48 KB, 16 storage buffers']) })
+  const broken = (text: string) => ({ name: 'broken', source: `${text} @compute @workgroup_size(1) fn main() { x[0] = 1u; }`, bindings: {}, constants: () => ({}), workgroups: () => [1, 1, 1] as const })
+  const found = async (text: string) => {
+    engine.run(broken(text), {}, {})
+    return fault(engine, { workgroupBytes: 49152 })
+  }
+  assert.match((await found(''))!, /unresolved value 'x'/)
+  assert.match((await found('var<workgroup> x: array<u32, 20000>;'))!, /workgroup/)
+  assert.is(await found('var<workgroup> x: array<u32, 6000>;'), undefined)
+  engine.close()
+})
+
+test.run()
