@@ -1,5 +1,7 @@
-// What the norm in registers and its derivative begin with. Tensors are (outer, width, inner) words of 16 bytes (words_*.shared.wgsl), normed over width.
-// LANES threads share a row of words; lane l keeps its words l, l + LANES, …, CHUNKS of them, in registers. Neighbouring threads read neighbouring words.
+// What the norm in registers and its derivative begin with.
+// Tensors are (outer, width, inner) words of 16 bytes (words_*.shared.wgsl), normed over width.
+// LANES threads share a row of words. Lane l keeps CHUNKS words in registers: l, l + LANES, …
+// Neighbouring threads read neighbouring words.
 // ACROSS: each element of a word has a norm of its own. Otherwise (inner is 1) all elements of a row have one.
 struct Parameters { rows: u32, width: u32, inner: u32 }
 const LANES = 32;
@@ -23,7 +25,9 @@ fn place(group: u32, thread: u32) -> Place {
 fn has(chunk: u32, lane: u32) -> bool { return chunk + 1u < CHUNKS || chunk * LANES + lane < p.width; }
 
 // Where the lane's word lies; where the lane has none, another word of the row.
-fn word_at(at: Place, chunk: u32) -> u32 { return at.first + min(chunk * LANES + at.lane, p.width - 1u) * p.inner; }
+fn word_at(at: Place, chunk: u32) -> u32 {
+  return at.first + min(chunk * LANES + at.lane, p.width - 1u) * p.inner;
+}
 
 fn everywhere(x: f32) -> Value { return value_of(vec4f(x), vec4f(x)); }
 

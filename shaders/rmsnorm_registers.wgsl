@@ -17,7 +17,9 @@ fn put_four(at: u32, values: vec4f) {
 }
 
 @compute @workgroup_size(THREADS)
-fn main(@builtin(workgroup_id) group: vec3u, @builtin(num_workgroups) groups: vec3u, @builtin(local_invocation_index) thread: u32) {
+fn main(
+  @builtin(workgroup_id) group: vec3u, @builtin(num_workgroups) groups: vec3u, @builtin(local_invocation_index) thread: u32,
+) {
   let at = place(group.x + group.y * groups.x, thread);
   var s: array<Value, CHUNKS>;
   @diagnostic(off, trm.unroll) for (var c = 0u; c < CHUNKS; c++) {

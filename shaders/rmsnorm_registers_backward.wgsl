@@ -14,7 +14,9 @@ fn factors(row: u32) -> Value {
 }
 
 @compute @workgroup_size(THREADS)
-fn main(@builtin(workgroup_id) group: vec3u, @builtin(num_workgroups) groups: vec3u, @builtin(local_invocation_index) thread: u32) {
+fn main(
+  @builtin(workgroup_id) group: vec3u, @builtin(num_workgroups) groups: vec3u, @builtin(local_invocation_index) thread: u32,
+) {
   let at = place(group.x + group.y * groups.x, thread);
   // As words, which take half the registers of their values where these are float16.
   var values: array<vec4u, CHUNKS>;
@@ -31,6 +33,8 @@ fn main(@builtin(workgroup_id) group: vec3u, @builtin(num_workgroups) groups: ve
   if (at.row >= p.rows) { return; }
   let factor = factors(at.row);
   @diagnostic(off, trm.unroll) for (var c = 0u; c < CHUNKS; c++) {
-    if (has(c, at.lane)) { ds[word_at(at, c)] = packed(times(factor, unpacked(gradients[c]) - times(unpacked(values[c]), mean))); }
+    if (has(c, at.lane)) {
+      ds[word_at(at, c)] = packed(times(factor, unpacked(gradients[c]) - times(unpacked(values[c]), mean)));
+    }
   }
 }

@@ -1,4 +1,5 @@
-// A word of 16 bytes and its elements, where tensors are float32; as words_f16.shared.wgsl for float16. A kernel begins with one of the two.
+// A word of 16 bytes and its elements, where tensors are float32.
+// A kernel begins with this or with words_f16.shared.wgsl.
 alias Value = vec4f;
 const PER_WORD = 4;
 fn unpacked(word: vec4u) -> Value { return bitcast<vec4f>(word); }

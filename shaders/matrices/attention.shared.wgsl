@@ -1,7 +1,7 @@
-// What attention by subgroup matrices and its derivatives begin with: float16 tensors, float32 sums.
+// What attention by subgroup matrices and its derivatives begin with. Tensors are float16, sums float32.
 // Each of SUBGROUPS subgroups owns 16 rows of a head. The workgroup walks over BLOCK_TILES · 16 other rows at a time.
 // Lane l deals with row l / 2 of its subgroup, with the first or the last half of its columns.
-// One dispatch computes 64 columns of the results at most: of wider heads PART, half of them from each half of the head.
+// One dispatch computes at most 64 columns of the results. Of wider heads it computes PART: as many columns of each half.
 // Needs subgroups of exactly 32 threads.
 enable f16;
 enable subgroups;
@@ -55,7 +55,9 @@ fn begin(tile: u32, subgroup: u32) {
 }
 
 // Where the word of a row of qkv lies, and of a row of the result; lse and δ of a query.
-fn qkv_at(rows: u32, position: u32, word: u32) -> u32 { return (((batch * p.length + position) * 3u + rows) * p.heads + head) * WORDS + word; }
+fn qkv_at(rows: u32, position: u32, word: u32) -> u32 {
+  return (((batch * p.length + position) * 3u + rows) * p.heads + head) * WORDS + word;
+}
 fn o_at(position: u32, word: u32) -> u32 { return ((batch * p.length + position) * p.heads + head) * WORDS + word; }
 fn query_at(position: u32) -> u32 { return (batch * p.heads + head) * p.length + min(position, p.length - 1u); }
 
@@ -73,24 +75,40 @@ fn turn(pair: Pair, position: u32, word: u32, direction: f32) -> Pair {
   return Pair(packed(times(low, cosines) - times(high, sines)), packed(times(high, cosines) + times(low, sines)));
 }
 
-// Word `word` of each half of a row; 0 beyond the last row.
+// Word `word` of each half of a row; 0 beyond the last row. Without branches, so that several loads wait together.
 fn load(rows: u32, position: u32, word: u32) -> Pair {
-  if (position >= p.length) { return Pair(); }
-  if (rows == D_O) { return Pair(gradient(o_at(position, word)), gradient(o_at(position, word + WORDS / 2u))); }
-  let pair = Pair(qkv[qkv_at(rows, position, word)], qkv[qkv_at(rows, position, word + WORDS / 2u)]);
-  if (!ROPE || rows == V) { return pair; }
-  return turn(pair, position, word, 1.0);
+  let row = min(position, p.length - 1u);
+  var pair: Pair;
+  if (rows == D_O) {
+    pair = Pair(gradient(o_at(row, word)), gradient(o_at(row, word + WORDS / 2u)));
+  } else {
+    pair = Pair(qkv[qkv_at(rows, row, word)], qkv[qkv_at(rows, row, word + WORDS / 2u)]);
+    if (ROPE && rows != V) { pair = turn(pair, row, word, 1.0); }
+  }
+  let there = position < p.length;
+  return Pair(select(vec4u(), pair.low, there), select(vec4u(), pair.high, there));
 }
 
+// Rows of both kinds from row0 on; a thread loads twice at a time.
 fn stage_others(first: u32, second: u32, row0: u32, thread: u32) {
-  for (var i = thread; i < BLOCK * (WORDS / 2u); i += THREADS) {
-    let row = i / (WORDS / 2u);
-    let word = i % (WORDS / 2u);
-    var pairs: array<Pair, 2>;
-    @diagnostic(off, trm.unroll) for (var w = 0u; w < 2u; w++) { pairs[w] = load(select(first, second, w == 1u), row0 + row, word); }
-    @diagnostic(off, trm.unroll) for (var w = 0u; w < 2u; w++) {
-      others[w][row * STRIDE + word] = pairs[w].low;
-      others[w][row * STRIDE + word + WORDS / 2u] = pairs[w].high;
+  const COUNT = BLOCK * (WORDS / 2u);
+  for (var i = thread; i < COUNT; i += 2u * THREADS) {
+    var pairs: array<array<Pair, 2>, 2>;
+    @diagnostic(off, trm.unroll) for (var j = 0u; j < 2u; j++) {
+      @diagnostic(off, trm.unroll) for (var w = 0u; w < 2u; w++) {
+        let unit = min(i + j * THREADS, COUNT - 1u);
+        pairs[j][w] = load(select(first, second, w == 1u), row0 + unit / (WORDS / 2u), unit % (WORDS / 2u));
+      }
+    }
+    @diagnostic(off, trm.unroll) for (var j = 0u; j < 2u; j++) {
+      @diagnostic(off, trm.unroll) for (var w = 0u; w < 2u; w++) {
+        let unit = i + j * THREADS;
+        let at = unit / (WORDS / 2u) * STRIDE + unit % (WORDS / 2u);
+        if (unit < COUNT) {
+          others[w][at] = pairs[j][w].low;
+          others[w][at + WORDS / 2u] = pairs[j][w].high;
+        }
+      }
     }
   }
 }
@@ -106,9 +124,16 @@ fn stage_own(rows: u32, subgroup: u32, lane: u32) {
 }
 
 // Which of a row's vec4f a lane's share has at i. The two lanes of a row begin in different banks.
-fn column_of(i: u32, share: u32, lane: u32) -> u32 { return lane % 2u * share + (i ^ select(0u, 4u, share == 8u && lane % 2u == 1u)); }
+fn column_of(i: u32, share: u32, lane: u32) -> u32 {
+  return lane % 2u * share + (i ^ select(0u, 4u, share == 8u && lane % 2u == 1u));
+}
 
-fn inside(row0: u32, column: u32) -> vec4<bool> { return vec4u(row0 + column * 4u) + vec4u(0, 1, 2, 3) < vec4u(p.length); }
+// Which of four columns are other rows that exist.
+fn inside(row0: u32, column: u32) -> vec4<bool> {
+  return vec4u(row0 + column * 4u) + vec4u(0, 1, 2, 3) < vec4u(p.length);
+}
 
 // Elements of the subgroup's float32 rows.
-fn floats(subgroup: u32, lane: u32, column: u32) -> vec4f { return bitcast<vec4f>(own[subgroup][lane / 2u * ROW + column]); }
+fn floats(subgroup: u32, lane: u32, column: u32) -> vec4f {
+  return bitcast<vec4f>(own[subgroup][lane / 2u * ROW + column]);
+}

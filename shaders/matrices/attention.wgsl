@@ -1,4 +1,5 @@
-// o = softmax(q · kᵀ / √HEAD_DIM) · v, as attention.wgsl, by subgroup matrices. Owns queries, with a running maximum and sum of each.
+// o = softmax(q · kᵀ / √HEAD_DIM) · v by subgroup matrices, as attention.wgsl.
+// A subgroup owns queries and keeps a running maximum and a running sum of each.
 #import attention.shared.wgsl
 @group(0) @binding(2) var<storage, read_write> o: array<vec4u>;
 @group(0) @binding(3) var<storage, read_write> lse: array<f32>;
@@ -9,14 +10,20 @@ fn gradient(at: u32) -> vec4u { return vec4u(); } // none here
 fn largest(x: vec4f) -> f32 { return max(max(x.x, x.y), max(x.z, x.w)); }
 
 @compute @workgroup_size(THREADS) @subgroup_size(32)
-fn main(@builtin(workgroup_id) group: vec3u, @builtin(num_workgroups) groups: vec3u, @builtin(local_invocation_index) thread: u32, @builtin(subgroup_id) subgroup: u32, @builtin(subgroup_invocation_id) lane: u32) {
+fn main(
+  @builtin(workgroup_id) group: vec3u, @builtin(num_workgroups) groups: vec3u, @builtin(local_invocation_index) thread: u32,
+  @builtin(subgroup_id) subgroup: u32, @builtin(subgroup_invocation_id) lane: u32,
+) {
   let tile = group.x + group.y * groups.x;
   if (tile >= p.groups) { return; }
   begin(tile, subgroup);
+  let root = inverseSqrt(f32(HEAD_TILES * 16));
   stage_own(Q, subgroup, lane);
   workgroupBarrier();
   var queries: array<Left, HEAD_TILES>;
-  @diagnostic(off, trm.unroll) for (var d = 0u; d < HEAD_TILES; d++) { queries[d] = subgroupMatrixLoad<Left, row_major>(&own[subgroup], d * 2u, STRIDE); }
+  @diagnostic(off, trm.unroll) for (var d = 0u; d < HEAD_TILES; d++) {
+    queries[d] = subgroupMatrixLoad<Left, row_major>(&own[subgroup], d * 2u, STRIDE);
+  }
 
   var result: array<vec4f, COLUMN_SHARE>;
   var most = LOWEST;
@@ -32,14 +39,16 @@ fn main(@builtin(workgroup_id) group: vec3u, @builtin(num_workgroups) groups: ve
         scores[t] = subgroupMatrixMultiplyAccumulate(queries[d], keys, scores[t]);
       }
     }
-    @diagnostic(off, trm.unroll) for (var t = 0u; t < BLOCK_TILES; t++) { subgroupMatrixStore<row_major>(&own[subgroup], t * 4u, scores[t], ROW); }
+    @diagnostic(off, trm.unroll) for (var t = 0u; t < BLOCK_TILES; t++) {
+      subgroupMatrixStore<row_major>(&own[subgroup], t * 4u, scores[t], ROW);
+    }
     workgroupBarrier();
 
     var weights: array<vec4f, SHARE>;
     var top = most;
     @diagnostic(off, trm.unroll) for (var i = 0u; i < SHARE; i++) {
       let column = column_of(i, SHARE, lane);
-      weights[i] = select(vec4f(LOWEST), floats(subgroup, lane, column) * inverseSqrt(f32(HEAD_TILES * 16)), inside(key0, column));
+      weights[i] = select(vec4f(LOWEST), floats(subgroup, lane, column) * root, inside(key0, column));
       top = max(top, largest(weights[i]));
     }
     top = max(top, subgroupShuffleXor(top, 1u));
@@ -52,7 +61,8 @@ fn main(@builtin(workgroup_id) group: vec3u, @builtin(num_workgroups) groups: ve
     }
     workgroupBarrier();
     @diagnostic(off, trm.unroll) for (var t = 0u; t < BLOCK_TILES; t++) {
-      own[subgroup][lane / 2u * ROW + column_of(2u * t, SHARE, lane) / 2u] = packed(value_of(weights[2u * t], weights[2u * t + 1u]));
+      let word = column_of(2u * t, SHARE, lane) / 2u;
+      own[subgroup][lane / 2u * ROW + word] = packed(value_of(weights[2u * t], weights[2u * t + 1u]));
     }
     workgroupBarrier();
 
@@ -61,14 +71,19 @@ fn main(@builtin(workgroup_id) group: vec3u, @builtin(num_workgroups) groups: ve
     @diagnostic(off, trm.unroll) for (var t = 0u; t < BLOCK_TILES; t++) {
       let rows = subgroupMatrixLoad<Left, row_major>(&own[subgroup], t * 2u, ROW);
       @diagnostic(off, trm.unroll) for (var c = 0u; c < COLUMN_TILES; c++) {
-        let values = subgroupMatrixLoad<Right, row_major>(&others[1], t * 16u * STRIDE + (PART * (COLUMN_TILES / 2u) + c + c / (COLUMN_TILES / 2u) * APART) * 2u, STRIDE);
+        let values = subgroupMatrixLoad<Right, row_major>(
+          &others[1], t * 16u * STRIDE + (PART * (COLUMN_TILES / 2u) + c + c / (COLUMN_TILES / 2u) * APART) * 2u, STRIDE);
         sums[c] = subgroupMatrixMultiplyAccumulate(rows, values, sums[c]);
       }
     }
     workgroupBarrier();
-    @diagnostic(off, trm.unroll) for (var c = 0u; c < COLUMN_TILES; c++) { subgroupMatrixStore<row_major>(&own[subgroup], c * 4u, sums[c], ROW); }
+    @diagnostic(off, trm.unroll) for (var c = 0u; c < COLUMN_TILES; c++) {
+      subgroupMatrixStore<row_major>(&own[subgroup], c * 4u, sums[c], ROW);
+    }
     workgroupBarrier();
-    @diagnostic(off, trm.unroll) for (var i = 0u; i < COLUMN_SHARE; i++) { result[i] = result[i] * shrink + floats(subgroup, lane, column_of(i, COLUMN_SHARE, lane)); }
+    @diagnostic(off, trm.unroll) for (var i = 0u; i < COLUMN_SHARE; i++) {
+      result[i] = result[i] * shrink + floats(subgroup, lane, column_of(i, COLUMN_SHARE, lane));
+    }
   }
 
   all += subgroupShuffleXor(all, 1u);
@@ -76,7 +91,8 @@ fn main(@builtin(workgroup_id) group: vec3u, @builtin(num_workgroups) groups: ve
   if (query < p.length) {
     @diagnostic(off, trm.unroll) for (var c = 0u; c < COLUMN_TILES; c++) {
       let word = column_of(2u * c, COLUMN_SHARE, lane) / 2u;
-      o[o_at(query, lane % 2u * (WORDS / 2u) + PART * COLUMN_TILES + word % COLUMN_TILES)] = packed(value_of(result[2u * c], result[2u * c + 1u]) * (1.0 / all));
+      let at = o_at(query, lane % 2u * (WORDS / 2u) + PART * COLUMN_TILES + word % COLUMN_TILES);
+      o[at] = packed(value_of(result[2u * c], result[2u * c + 1u]) * (1.0 / all));
     }
     if (lane % 2u == 0u) { lse[query_at(query)] = most + log(all); }
   }

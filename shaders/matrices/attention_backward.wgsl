@@ -1,5 +1,6 @@
-// As attention_tiled_backward_q.wgsl and …_kv.wgsl, by subgroup matrices: p = exp(score − lse),  ds = p · (d_o · vᵀ − δ).
-// Owns queries: dq = ds · k / √HEAD_DIM, and δ = Σ d_o · o is computed here. OF_KEYS: owns keys, dk = dsᵀ · q / √HEAD_DIM,  dv = pᵀ · d_o.
+// p = exp(score − lse),  ds = p · (d_o · vᵀ − δ) by subgroup matrices, as attention_tiled_backward_*.wgsl.
+// A subgroup owns queries: dq = ds · k / √HEAD_DIM, and δ = Σ d_o · o is computed here.
+// OF_KEYS: it owns keys, dk = dsᵀ · q / √HEAD_DIM,  dv = pᵀ · d_o.
 #import attention.shared.wgsl
 const OF_KEYS = false;
 const RESULTS = 1; // 2 where it is OF_KEYS
@@ -25,7 +26,10 @@ fn stage_queries(row0: u32, thread: u32) {
 fn staged(which: u32, column: u32) -> vec4f { return bitcast<vec4f>(others[which][column * 4u * STRIDE + WORDS]); }
 
 @compute @workgroup_size(THREADS) @subgroup_size(32)
-fn main(@builtin(workgroup_id) group: vec3u, @builtin(num_workgroups) groups: vec3u, @builtin(local_invocation_index) thread: u32, @builtin(subgroup_id) subgroup: u32, @builtin(subgroup_invocation_id) lane: u32) {
+fn main(
+  @builtin(workgroup_id) group: vec3u, @builtin(num_workgroups) groups: vec3u, @builtin(local_invocation_index) thread: u32,
+  @builtin(subgroup_id) subgroup: u32, @builtin(subgroup_invocation_id) lane: u32,
+) {
   let tile = group.x + group.y * groups.x;
   if (tile >= p.groups) { return; }
   begin(tile, subgroup);
@@ -35,7 +39,9 @@ fn main(@builtin(workgroup_id) group: vec3u, @builtin(num_workgroups) groups: ve
     workgroupBarrier();
     stage_own(select(select(D_O, V, OF_KEYS), select(Q, K, OF_KEYS), w == 0u), subgroup, lane);
     workgroupBarrier();
-    @diagnostic(off, trm.unroll) for (var d = 0u; d < HEAD_TILES; d++) { rows[w][d] = subgroupMatrixLoad<Left, row_major>(&own[subgroup], d * 2u, STRIDE); }
+    @diagnostic(off, trm.unroll) for (var d = 0u; d < HEAD_TILES; d++) {
+      rows[w][d] = subgroupMatrixLoad<Left, row_major>(&own[subgroup], d * 2u, STRIDE);
+    }
   }
 
   var most: f32;
@@ -68,9 +74,13 @@ fn main(@builtin(workgroup_id) group: vec3u, @builtin(num_workgroups) groups: ve
           products[t] = subgroupMatrixMultiplyAccumulate(rows[w][d], columns, products[t]);
         }
       }
-      @diagnostic(off, trm.unroll) for (var t = 0u; t < BLOCK_TILES; t++) { subgroupMatrixStore<row_major>(&own[subgroup], t * 4u, products[t], ROW); }
+      @diagnostic(off, trm.unroll) for (var t = 0u; t < BLOCK_TILES; t++) {
+        subgroupMatrixStore<row_major>(&own[subgroup], t * 4u, products[t], ROW);
+      }
       workgroupBarrier();
-      @diagnostic(off, trm.unroll) for (var i = 0u; i < SHARE; i++) { values[w][i] = floats(subgroup, lane, column_of(i, SHARE, lane)); }
+      @diagnostic(off, trm.unroll) for (var i = 0u; i < SHARE; i++) {
+        values[w][i] = floats(subgroup, lane, column_of(i, SHARE, lane));
+      }
       workgroupBarrier();
     }
     @diagnostic(off, trm.unroll) for (var i = 0u; i < SHARE; i++) {
@@ -95,7 +105,8 @@ fn main(@builtin(workgroup_id) group: vec3u, @builtin(num_workgroups) groups: ve
       @diagnostic(off, trm.unroll) for (var t = 0u; t < BLOCK_TILES; t++) {
         let left = subgroupMatrixLoad<Left, row_major>(&own[subgroup], w * 8u + t * 2u, ROW);
         @diagnostic(off, trm.unroll) for (var c = 0u; c < COLUMN_TILES; c++) {
-          let columns = subgroupMatrixLoad<Right, row_major>(&others[w], t * 16u * STRIDE + (PART * (COLUMN_TILES / 2u) + c + c / (COLUMN_TILES / 2u) * APART) * 2u, STRIDE);
+          let columns = subgroupMatrixLoad<Right, row_major>(
+            &others[w], t * 16u * STRIDE + (PART * (COLUMN_TILES / 2u) + c + c / (COLUMN_TILES / 2u) * APART) * 2u, STRIDE);
           sums[w][c] = subgroupMatrixMultiplyAccumulate(left, columns, sums[w][c]);
         }
       }
@@ -106,14 +117,17 @@ fn main(@builtin(workgroup_id) group: vec3u, @builtin(num_workgroups) groups: ve
   let position = own0 + lane / 2u;
   @diagnostic(off, trm.unroll) for (var w = 0u; w < RESULTS; w++) {
     workgroupBarrier();
-    @diagnostic(off, trm.unroll) for (var c = 0u; c < COLUMN_TILES; c++) { subgroupMatrixStore<row_major>(&own[subgroup], c * 4u, sums[w][c], ROW); }
+    @diagnostic(off, trm.unroll) for (var c = 0u; c < COLUMN_TILES; c++) {
+      subgroupMatrixStore<row_major>(&own[subgroup], c * 4u, sums[w][c], ROW);
+    }
     workgroupBarrier();
     if (position < p.length) {
       let kind = select(V, select(Q, K, OF_KEYS), w == 0u);
       let scale = select(1.0, root, w == 0u);
       for (var i = lane % 2u; i < COLUMN_TILES; i += 2u) {
         let low = value_of(floats(subgroup, lane, 2u * i), floats(subgroup, lane, 2u * i + 1u)) * scale;
-        let high = value_of(floats(subgroup, lane, COLUMN_SHARE + 2u * i), floats(subgroup, lane, COLUMN_SHARE + 2u * i + 1u)) * scale;
+        let middle = COLUMN_SHARE + 2u * i;
+        let high = value_of(floats(subgroup, lane, middle), floats(subgroup, lane, middle + 1u)) * scale;
         let word = PART * COLUMN_TILES + i;
         var pair = Pair(packed(low), packed(high));
         if (ROPE && kind != V) { pair = turn(pair, position, word, -1.0); }

@@ -57,7 +57,7 @@ const THREADS = 256
 /** Words of 16 bytes that a thread keeps at most. */
 const MOST_CHUNKS = 8
 
-/** The tensor in words of 16 bytes, and the threads that share a row of them. Not integers where the kernel cannot run. */
+/** The tensor in words of 16 bytes, and the threads that share a row of them. Fractions where the kernel cannot run. */
 function inWords({ rows, width, inner, half }: RegistersSize) {
   const perWord = half ? 8 : 4
   const across = inner > 1
@@ -66,13 +66,18 @@ function inWords({ rows, width, inner, half }: RegistersSize) {
   return { size, values: { LANES: lanes, CHUNKS: divideUp(size.width, lanes), ACROSS: across }, groups: THREADS / lanes }
 }
 
-/** Whether rows consist of words of 16 bytes and fit into registers: up to 1024 float32 or 2048 float16 of the last axis, up to 256 of the one before. */
+/**
+ * Whether rows consist of words of 16 bytes and fit into registers.
+ * Of the last axis up to 1024 float32 or 2048 float16 fit, of the one before up to 256.
+ */
 export function fitsRegisters(size: RegistersSize): boolean {
   const { size: { width, inner }, values } = inWords(size)
   return Number.isInteger(width) && Number.isInteger(inner) && values.CHUNKS <= MOST_CHUNKS
 }
 
-const inRegisters = (text: string): Pick<Kernel<RegistersSize>, 'source' | 'parameters' | 'constants' | 'workgroups'> => {
+const inRegisters = (
+  text: string,
+): Pick<Kernel<RegistersSize>, 'source' | 'parameters' | 'constants' | 'workgroups'> => {
   const texts = [words + text, wordsHalf + text]
   return {
     source: size => fill(texts[Number(size.half)], inWords(size).values),

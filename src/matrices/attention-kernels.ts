@@ -25,7 +25,10 @@ export const partsOf = (size: AttentionSize): number => size.headDim / 16 / colu
  * As many subgroups as the memory and the threads of a workgroup allow, and no more than the rows need.
  * Undefined where these kernels cannot run.
  */
-export function shareOf({ length, headDim }: AttentionSize, { workgroupBytes, workgroupThreads }: { workgroupBytes: number; workgroupThreads: number }): Share | undefined {
+export function shareOf(
+  { length, headDim }: AttentionSize,
+  { workgroupBytes, workgroupThreads }: { workgroupBytes: number; workgroupThreads: number },
+): Share | undefined {
   if (![32, 64, 128].includes(headDim)) return undefined
   const rowTiles = divideUp(length, 16)
   const blockTiles = Math.min(4, rowTiles)
@@ -37,7 +40,10 @@ export function shareOf({ length, headDim }: AttentionSize, { workgroupBytes, wo
 const tiles = ({ length, subgroups }: AttentionMatricesSize) => divideUp(length, subgroups * 16)
 const groups = (size: AttentionMatricesSize) => size.batch * size.heads * tiles(size)
 
-const byMatrices = (text: string, more: Record<string, boolean | number> = {}): Pick<Kernel<AttentionMatricesSize>, 'source' | 'parameters' | 'constants' | 'workgroups'> => ({
+const byMatrices = (
+  text: string,
+  more: Record<string, boolean | number> = {},
+): Pick<Kernel<AttentionMatricesSize>, 'source' | 'parameters' | 'constants' | 'workgroups'> => ({
   source: size => fill(text, {
     HEAD_TILES: size.headDim / 16,
     COLUMN_TILES: columnTiles(size),
@@ -54,13 +60,24 @@ const byMatrices = (text: string, more: Record<string, boolean | number> = {}): 
   workgroups: size => grid(groups(size)),
 })
 
-const bindings = { qkv: 'read', table: 'read', o: 'read', lse: 'read', dO: 'read', delta: 'write', dQkv: 'write' } as const
+const given = { qkv: 'read', table: 'read' } as const
+const bindings = { ...given, o: 'read', lse: 'read', dO: 'read', delta: 'write', dQkv: 'write' } as const
 
 /** The kernels with these texts. The table of angles is any tensor where nothing is turned. */
-export const attentionKernels = (texts: { forward: string; backward: string }): Record<'forward' | 'backwardQ' | 'backwardKv', Kernel<AttentionMatricesSize>> => ({
-  forward: { name: 'attention_matrices', bindings: { qkv: 'read', table: 'read', o: 'write', lse: 'write' }, ...byMatrices(texts.forward) },
+export const attentionKernels = (
+  texts: { forward: string; backward: string },
+): Record<'forward' | 'backwardQ' | 'backwardKv', Kernel<AttentionMatricesSize>> => ({
+  forward: { name: 'attention_matrices', bindings: { ...given, o: 'write', lse: 'write' }, ...byMatrices(texts.forward) },
   /** Gradients of the queries, and δ. */
-  backwardQ: { name: 'attention_matrices_backward_q', bindings, ...byMatrices(texts.backward, { OF_KEYS: false, RESULTS: 1 }) },
+  backwardQ: {
+    name: 'attention_matrices_backward_q',
+    bindings,
+    ...byMatrices(texts.backward, { OF_KEYS: false, RESULTS: 1 }),
+  },
   /** Gradients of keys and values, from δ. */
-  backwardKv: { name: 'attention_matrices_backward_kv', bindings, ...byMatrices(texts.backward, { OF_KEYS: true, RESULTS: 2 }) },
+  backwardKv: {
+    name: 'attention_matrices_backward_kv',
+    bindings,
+    ...byMatrices(texts.backward, { OF_KEYS: true, RESULTS: 2 }),
+  },
 })

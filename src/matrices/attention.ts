@@ -7,7 +7,8 @@ import { type AttentionStep, attentionVariant, readable } from '../engine/ops/at
 import type { Kernel } from '../kernels/kernel.js'
 import { attentionKernels, type AttentionMatricesSize, partsOf, shareOf } from './attention-kernels.js'
 
-const isKnown = ({ subgroupMatrices }: AdapterSummary) => subgroupMatrices.some(({ component, m, n, k }) => component === 'f16' && m === 16 && n === 16 && k === 16)
+const hasMatrices = ({ subgroupMatrices }: AdapterSummary) =>
+  subgroupMatrices.some(({ component, m, n, k }) => component === 'f16' && m === 16 && n === 16 && k === 16)
 
 const inParts = (kernel: Kernel<AttentionMatricesSize>, share: typeof shareOf): AttentionStep => (engine, tensors, size) => {
   const shared = share(size, engine.adapter)!
@@ -15,7 +16,10 @@ const inParts = (kernel: Kernel<AttentionMatricesSize>, share: typeof shareOf): 
 }
 
 /** Forward and backward by these kernels. */
-export const attentionSteps = (kernels: ReturnType<typeof attentionKernels>, share = shareOf): Record<'forward' | 'backward', AttentionStep> => ({
+export const attentionSteps = (
+  kernels: ReturnType<typeof attentionKernels>,
+  share = shareOf,
+): Record<'forward' | 'backward', AttentionStep> => ({
   forward: inParts(kernels.forward, share),
   backward(engine, tensors, size) {
     let { dO } = tensors
@@ -30,7 +34,7 @@ export const attentionSteps = (kernels: ReturnType<typeof attentionKernels>, sha
 
 export const attentionMatrices = attentionVariant({
   name: 'matrices',
-  available: (adapter, size) => size.half === true && isKnown(adapter) && shareOf(size, adapter) !== undefined,
+  available: (adapter, size) => size.half === true && hasMatrices(adapter) && shareOf(size, adapter) !== undefined,
   suits: ({ length }) => length >= 16,
   ...attentionSteps(attentionKernels({ forward, backward })),
 })

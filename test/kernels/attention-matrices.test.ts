@@ -1,17 +1,18 @@
 // Attention by subgroup matrices and its derivatives, with these played by plain functions.
 // test/null-backend.test.ts has the compiler check the kernels as they are.
 import { test } from 'uvu'
+import * as assert from 'uvu/assert'
 import forward from '../../shaders/matrices/attention.wgsl'
 import backward from '../../shaders/matrices/attention_backward.wgsl'
 import { attention, type AdapterSummary, type Engine, ropeTable, type Tensor } from '../../src/engine/index.js'
 import { addTo } from '../../src/engine/accumulate.js'
 import { attentionFamily, attentionVariant } from '../../src/engine/ops/attention.js'
-import { offer } from '../../src/engine/variants.js'
+import { offer, Variants } from '../../src/engine/variants.js'
 import { float16ToFloat32, float32ToFloat16 } from '../../src/formats/float16.js'
-import { attentionKernels, type AttentionMatricesSize, shareOf } from '../../src/matrices/attention-kernels.js'
+import { attentionKernels, shareOf } from '../../src/matrices/attention-kernels.js'
 import { attentionSteps } from '../../src/matrices/attention.js'
+import { offerMatrices } from '../../src/matrices/index.js'
 import type { AttentionSize } from '../../src/kernels/attention.js'
-import type { Kernel } from '../../src/kernels/kernel.js'
 import { close, largest, printShares } from '../close.js'
 import { checkGradients } from '../differences.js'
 import { openEngine } from '../engine-under-test.js'
@@ -39,27 +40,14 @@ const fits = (size: AttentionSize, adapter: AdapterSummary) => shareInTest(size,
  * The same loops, not unrolled and of a length that compilers do not know. A software adapter would take minutes to compile them.
  * As to what they compute, the mark says nothing.
  */
-const MARKED = /@diagnostic\(off, trm\.unroll\) (for \(var (\w) = 0u; \2 < )(\w+)/g
-const rolled = (text: string) => text.replace(MARKED, '$1min(u32($3), p.length * 64u)')
-function playedShort(kernel: Kernel<AttentionMatricesSize>): Kernel<AttentionMatricesSize> {
-  const { source, ...rest } = playedKernel(kernel)
-  const texts = new Map<string, string>()
-  return {
-    ...rest,
-    source(size) {
-      const text = (source as (size: AttentionMatricesSize) => string)(size)
-      if (!texts.has(text)) texts.set(text, text.replace(/( < )(\d+u)(; \w+\+\+\))/g, '$1min($2, p.length * 64u)$3'))
-      return texts.get(text)!
-    },
-  }
-}
+const rolled = (text: string) => text.replace(/@diagnostic\(off, trm\.unroll\) (for \(var (\w) = 0u; \2 < )(\w+)/g, '$1min(u32($3), p.length * 64u)')
 const kernels = attentionKernels({ forward: rolled(forward), backward: rolled(backward) })
 
 offer(attentionFamily, attentionVariant({
   name: 'played',
   available: (adapter, size) => size.half === true && fits(size, adapter),
   suits: () => false,
-  ...attentionSteps({ forward: playedShort(kernels.forward), backwardQ: playedShort(kernels.backwardQ), backwardKv: playedShort(kernels.backwardKv) }, shareInTest),
+  ...attentionSteps({ forward: playedKernel(kernels.forward), backwardQ: playedKernel(kernels.backwardQ), backwardKv: playedKernel(kernels.backwardKv) }, shareInTest),
 }))
 engine.variants.force('attention', 'played')
 
@@ -74,15 +62,13 @@ interface Size {
 }
 
 const SIZES: readonly Size[] = [
-  // Some blocks of keys; workgroups; lengths on both sides of a tile.
-  { batch: 1, length: 97, heads: 2, headDim: 64, rope: true },
+  // Some blocks of keys; some workgroups a head; lengths on both sides of a tile.
+  { batch: 1, length: 97, heads: 1, headDim: 64, rope: true },
   { batch: 1, length: 150, heads: 1, headDim: 64, rope: true, scores: 4 },
   { batch: 2, length: 17, heads: 1, headDim: 64, rope: true },
   { batch: 2, length: 1, heads: 2, headDim: 64, rope: true },
   { batch: 1, length: 16, heads: 3, headDim: 32, rope: false },
   { batch: 1, length: 33, heads: 1, headDim: 32, rope: false, scores: 4 },
-  // Heads of two dispatches.
-  { batch: 1, length: 18, heads: 1, headDim: 128, rope: true },
 ]
 
 /** Packed rows, rounded to float16. */
@@ -113,7 +99,7 @@ function widened(on: Engine, x: Tensor): Tensor {
 }
 
 if (canPlay) {
-  for (const size of SIZES.filter(size => fits(size, engine.adapter)).slice(+(process.env.N??0), +(process.env.M??9))) {
+  for (const size of SIZES.filter(size => fits(size, engine.adapter))) {
     const { batch, length, heads, headDim, scores = 1 } = size
     const shape = [batch, length, 3 * heads * headDim]
     const name = `length ${length}, width ${headDim}${size.rope ? ' with rope' : ''}`
@@ -121,9 +107,7 @@ if (canPlay) {
     test(`attention, ${name}`, async () => {
       const { table, turned } = turning(size)
       const qkv = packed(size)
-      const t = process.cpuUsage().user
       const o = await engine.read(engine.scope(() => widened(engine, attention(engine, rounded(engine, engine.from(qkv, shape)), heads, { rope: table }))))
-      console.log('cpu', (process.cpuUsage().user - t) / 1e6)
       const truth = oracle.attention(turned(qkv), size)
       close('attention by matrices', o, truth, { scale: largest(truth), c: ROUNDING * 2 * scores })
     })
@@ -133,13 +117,29 @@ if (canPlay) {
       const inputs = [{ data: packed(size), shape }]
       const truth = (qkv: Float64Array) => oracle.attention(turned(qkv), size)
       const ours = (qkv: Tensor) => attention(engine, rounded(engine, qkv), heads, { rope: table })
-      const t = process.cpuUsage().user
       await checkGradients(engine, 'attention by matrices', { inputs, ours: qkv => widened(engine, ours(qkv)), truth, depth: 1, c: 8 * ROUNDING * scores })
-      console.log('cpu', (process.cpuUsage().user - t) / 1e6)
       // The gradient of the result is float32.
       if (length === 17) await checkGradients(engine, 'attention by matrices', { inputs, ours, truth, depth: 1, c: 8 * ROUNDING * scores })
     })
   }
 }
+
+test('GPUs with matrices of 16 take them where rows are float16, and as many subgroups as their memory holds', () => {
+  const matrices = [{ component: 'f16', m: 16, n: 16, k: 16 }] as const
+  const gpu: AdapterSummary = { ...engine.adapter, isSoftware: false, subgroupMatrices: matrices, workgroupBytes: 49152, workgroupThreads: 1024 }
+  const size = { batch: 96, length: 97, heads: 8, headDim: 64, half: true, recorded: false }
+  offerMatrices()
+  const taken = (more: Partial<typeof size>, adapter = gpu) => new Variants(adapter).pick(attentionFamily, { ...size, ...more }).name
+  for (const length of [16, 97, 916]) for (const headDim of [32, 64, 128]) assert.is(taken({ length, headDim }), 'matrices')
+  assert.is(taken({ length: 8 }), 'thread')
+  assert.is(taken({ headDim: 96 }), 'tiled')
+  assert.is(taken({ half: false }), 'tiled')
+  assert.is(taken({}, { ...gpu, subgroupMatrices: [{ component: 'f16', m: 8, n: 8, k: 8 }] }), 'tiled')
+  assert.is(taken({}, { ...gpu, workgroupBytes: 16384 }), 'tiled')
+  assert.equal(shareOf(size, gpu), { subgroups: 7, blockTiles: 4 })
+  assert.equal(shareOf({ ...size, length: 916 }, gpu), { subgroups: 7, blockTiles: 4 })
+  assert.equal(shareOf(size, { ...gpu, workgroupBytes: 32768 }), { subgroups: 3, blockTiles: 4 })
+  assert.equal(shareOf({ ...size, length: 17 }, gpu), { subgroups: 2, blockTiles: 2 })
+})
 
 test.run()

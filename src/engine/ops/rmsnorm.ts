@@ -50,8 +50,10 @@ const normVariant = ({ forward, backward, ...about }: Omit<NormVariant, 'run'> &
   },
 })
 
-const withLanes = <Size extends NormSize>(engine: Engine, size: Size) => ({ ...size, lanes: kernels.rowLanes(size, engine.adapter.isSoftware) })
-const loopBackward: Steps<AnyTensors, NormSize> = (engine, tensors, size) => engine.run(kernels.rmsnormBackward, tensors, withLanes(engine, size))
+const withLanes = <Size extends NormSize>(engine: Engine, size: Size) =>
+  ({ ...size, lanes: kernels.rowLanes(size, engine.adapter.isSoftware) })
+const loopBackward: Steps<AnyTensors, NormSize> = (engine, tensors, size) =>
+  engine.run(kernels.rmsnormBackward, tensors, withLanes(engine, size))
 
 const loop = normVariant({
   name: 'loop',
