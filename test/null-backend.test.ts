@@ -1,9 +1,12 @@
 // Dawn's null backend takes every command and computes nothing: the tests must not accept it as a GPU.
 import { test } from 'uvu'
 import * as assert from 'uvu/assert'
+import forward from '../shaders/matrices/attention.wgsl'
+import backward from '../shaders/matrices/attention_backward.wgsl'
 import { generateSudoku } from '../src/data/sudoku.js'
 import { Engine, OutOfMemory } from '../src/engine/index.js'
 import type { MatrixKind } from '../src/engine/device.js'
+import { attentionKernels } from '../src/matrices/attention-kernels.js'
 import { matmulMatrix, type MatrixProduct } from '../src/matrices/matmul-kernels.js'
 import { openGpu } from '../src/node.js'
 import { DEFAULTS } from '../src/trm/config.js'
@@ -80,6 +83,30 @@ test('products by subgroup matrices compile, in every kind that adapters list', 
   // The check can fail: an operand of another size than the matrices it is multiplied with.
   const broken = { ...matmulMatrix, source: (size: MatrixProduct) => (matmulMatrix.source as (size: MatrixProduct) => string)(size).replace('subgroup_matrix_left<f16, SIZE_K, SIZE_M>', 'subgroup_matrix_left<f16, SIZE_K, 8>') }
   for (const span of spans) assert.match(await reason(compile(broken, [{ ...whole, span, kind: kinds[0] }])), /subgroup_matrix|subgroupMatrix/)
+  engine.close()
+})
+
+test('attention by subgroup matrices compiles, for every width of heads', async () => {
+  const { gpu } = await openGpu({ adapter: 'null' })
+  const engine = await Engine.open({ gpu })
+  const run = (texts: { forward: string; backward: string }, headDim: number, blockTiles: number, rope: boolean) => {
+    const size = { batch: 1, length: 40, heads: 2, headDim, rope, half: true, subgroups: 1, blockTiles }
+    const half = (width: number) => engine.zeros([size.length, width], 'f16')
+    const qkv = half(6 * headDim)
+    const tensors = {
+      qkv, o: half(2 * headDim), dO: half(2 * headDim), dQkv: half(6 * headDim), lse: engine.zeros([2 * size.length]), delta: engine.zeros([2 * size.length]),
+      table: rope ? engine.zeros([size.length, headDim]) : qkv,
+    }
+    for (const kernel of Object.values(attentionKernels(texts))) {
+      for (let part = 0; part < Math.max(1, headDim / 64); part++) engine.run(kernel, tensors, { ...size, part })
+    }
+    return engine.finish()
+  }
+  // As many other rows at a time as the 16 KB of this backend hold.
+  for (const [headDim, blockTiles] of [[32, 4], [32, 3], [64, 2], [128, 1]]) for (const rope of [false, true]) await run({ forward, backward }, headDim, blockTiles, rope)
+  // The check can fail: an operand of another size than the matrices it is multiplied with.
+  const broken = { forward: forward.replace('subgroupMatrixLoad<Left', 'subgroupMatrixLoad<Right'), backward }
+  assert.match(await reason(Promise.resolve().then(() => run(broken, 32, 4, false))), /subgroup_matrix|subgroupMatrix/)
   engine.close()
 })
 

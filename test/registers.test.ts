@@ -21,7 +21,10 @@ import * as signSgd from '../src/kernels/sign-sgd.js'
 import * as squaredError from '../src/kernels/squared-error.js'
 import * as supervisionLoss from '../src/kernels/supervision-loss.js'
 import * as swiglu from '../src/kernels/swiglu.js'
+import { attentionKernels, partsOf, shareOf } from '../src/matrices/attention-kernels.js'
 import * as matrices from '../src/matrices/matmul-kernels.js'
+import attentionMatrices from '../shaders/matrices/attention.wgsl'
+import attentionMatricesBackward from '../shaders/matrices/attention_backward.wgsl'
 import { rootFolder } from './files.js'
 import { registersByVariable } from './registers.js'
 
@@ -30,7 +33,8 @@ const MODULES = [
   act, adam, add, attention, attentionTiled, columnSums, firstPosition, gather, inputEmbedding, latentNoise, lossScale, matmul, rmsnorm, rope, signSgd, squaredError, supervisionLoss, swiglu, matrices,
 ]
 const isKernel = (value: unknown): value is Kernel<unknown> => typeof value === 'object' && value !== null && 'bindings' in value && 'workgroups' in value
-const kernels = MODULES.flatMap(module => Object.values<unknown>(module).filter(isKernel))
+const byMatrices = attentionKernels({ forward: attentionMatrices, backward: attentionMatricesBackward })
+const kernels = [...MODULES.flatMap(module => Object.values<unknown>(module).filter(isKernel)), ...Object.values(byMatrices) as Kernel<unknown>[]]
 
 /** Every combination of these values. */
 function combinations(values: Record<string, readonly unknown[]>): Record<string, unknown>[] {
@@ -43,6 +47,12 @@ const withWidths = (...widths: number[]) => heads.flatMap(size => widths.map(hea
 // The loops as they are run on software adapters alone.
 const anyWidth = withWidths(1, 2, 3, 5, 8, 16, 32, 48, 64, 96, 128).map(size => ({ ...size, unrolled: true }))
 const tiledWidths = withWidths(8, 16, 24, 32, 64, 96, 128)
+
+const norms = [[8, 1], [97 * 8, 1], [512, 1], [2048, 1], [1, 64], [97, 512], [256, 512]].map(([width, inner]) => ({ rows: 8 * inner, width, inner }))
+const matrixHeads = withWidths(32, 64, 128).flatMap(size => [1, 17, 97, 916].flatMap(length => [16384, 49152].flatMap(workgroupBytes => {
+  const share = shareOf({ ...size, length, batch: 1, heads: 8 } as never, { workgroupBytes, workgroupThreads: 1024 })
+  return share ? Array.from({ length: partsOf({ ...size, length } as never) }, (_, part) => ({ ...size, length, ...share, part })) : []
+})))
 
 /** Sizes of the kernels whose text depends on them, so that every text is among them. */
 const SIZES: Record<string, readonly unknown[]> = {
@@ -57,7 +67,11 @@ const SIZES: Record<string, readonly unknown[]> = {
   attention_tiled_backward_kv: tiledWidths,
   halt: [{}],
   matmul_tiled: [[64, 16], [128, 16], [128, 8]].flatMap(([side, depth]) => combinations({ ...products, side: [side], depth: [depth], splits: [1], gated: [undefined, 'columns', 'rows'] })),
-  matmul_few: Array.from({ length: matmul.MOST_FEW }, (_, i) => ({ m: i + 1, n: 512, k: 64 })),
+  rmsnorm_registers: norms,
+  rmsnorm_registers_backward: norms,
+  attention_matrices: matrixHeads,
+  attention_matrices_backward_q: matrixHeads,
+  attention_matrices_backward_kv: matrixHeads,
   matmul_matrix: [{ component: 'f16', m: 16, n: 16, k: 16 }, { component: 'f16', m: 16, n: 8, k: 8 }].flatMap(kind => combinations({ ...products, kind: [kind], span: [32, 64], splits: [1], gated: [undefined, 'columns', 'rows'] })),
 }
 
@@ -65,7 +79,7 @@ test('every kernel is looked at', async () => {
   const root = await rootFolder()
   const sources = ['src/kernels', 'src/matrices'].flatMap(folder => readdirSync(`${root}/${folder}`).map(file => readFileSync(`${root}/${folder}/${file}`, 'utf8')))
   const written = sources.flatMap(text => [...text.matchAll(/^export const \w+ = defineKernel\b/gm)]).length
-  assert.is(kernels.length, written)
+  assert.is(kernels.length, written + Object.keys(byMatrices).length)
   assert.is(sources.flatMap(text => [...text.matchAll(/(?<!import.*)(?<!function )\bdefineKernel[<(]/g)]).length, written, 'kernels that are not exported')
   assert.is(new Set(kernels.map(({ name }) => name)).size, kernels.length)
   assert.equal(kernels.filter(({ source }) => typeof source === 'function').map(({ name }) => name).sort(), Object.keys(SIZES).sort())

@@ -1,5 +1,4 @@
 // Matrix products of row-major matrices: plain, with either operand transposed, batched, summed over the batch, accumulated.
-import few from '../../shaders/matmul_few.wgsl'
 import tiled from '../../shaders/matmul_tiled.wgsl'
 import vec4 from '../../shaders/matmul_vec4.wgsl'
 import { defineKernel, divideUp, fill, grid } from './kernel.js'
@@ -98,33 +97,3 @@ export const matmulTiled = defineKernel<MatmulSize & { side: number; depth: numb
     return tiles({ m: m / M, n: n / N, k: 1, batch: batch * splits }, side / M, side / N)
   },
 })
-
-/** Lines of the shorter side that `matmulFew` can have at most. */
-export const MOST_FEW = 16
-
-/** For GPUs: products of at most 16 rows of a; or columns of b, which then is the kernel's a. */
-export const matmulFew = defineKernel<MatmulSize>({
-  name: 'matmul_few',
-  source: ({ m, n }) => fill(few, { BLOCKS: divideUp(Math.min(m, n), 4) }),
-  bindings,
-  parameters(size) {
-    const { m, n, k, batch, reduce, row_a, step_a, stride_a, column_b, step_b, stride_b, accumulate } = parameters(size)
-    const [ofA, ofB] = [[row_a, step_a, stride_a], [column_b, step_b, stride_b]]
-    const isRows = hasFewRows(size)
-    const [[line_a, step_few, stride_few], [line_b, step_many, stride_many]] = isRows ? [ofA, ofB] : [ofB, ofA]
-    return {
-      few: Math.min(m, n), many: Math.max(m, n), k, batch, reduce,
-      line_a, step_a: step_few, stride_a: stride_few,
-      line_b, step_b: step_many, stride_b: stride_many,
-      few_c: isRows ? n : 1, many_c: isRows ? 1 : n, accumulate,
-    }
-  },
-  constants: () => ({}),
-  workgroups: size => grid(fewGroups(size)),
-})
-
-/** Whether a is the operand with few lines, and not b. */
-export const hasFewRows = ({ m, n }: MatmulSize) => m <= n
-
-/** Workgroups of `matmulFew`. */
-export const fewGroups = ({ m, n, batch = 1 }: MatmulSize) => divideUp(Math.max(m, n), 8) * batch

@@ -6,6 +6,7 @@ import { attentionFamily } from '../../src/engine/ops/attention.js'
 import { gatedFamily } from '../../src/engine/ops/gated.js'
 import { matmulFamily } from '../../src/engine/ops/matmul.js'
 import { mlpBlockFamily } from '../../src/engine/ops/mlp-block.js'
+import { normFamily } from '../../src/engine/ops/rmsnorm.js'
 import { type Family, offer, type Variant, Variants } from '../../src/engine/variants.js'
 import type { MatmulSize } from '../../src/kernels/matmul.js'
 import { offerLavapipe } from '../../src/lavapipe/index.js'
@@ -67,6 +68,10 @@ test('attention', () => check(attentionFamily, [1, 8, 17, 97, 916].flatMap(lengt
 
 test('SwiGLU blocks', () => check(mlpBlockFamily, ([-1, -2] as const).flatMap(axis => [17, 97].flatMap(length => [64, 512].flatMap(width =>
   flags.flatMap(half => flags.map(recorded => ({ batch: 8, length, width, inner: 128, axis, half, recorded, hasInjection: false, epsilon: 1e-5 })))))))
+)
+
+test('norms', () => check(normFamily, [1, 512].flatMap(inner => [97, 512, 916].flatMap(width => flags.flatMap(half => flags.map(recorded =>
+  ({ rows: 96 * inner, width, inner, half, recorded, epsilon: 1e-5 }))))))
 )
 
 test('what is offered twice is there once; another of the same name is refused', () => {

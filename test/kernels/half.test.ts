@@ -25,17 +25,19 @@ alias Value = vec4f;
 @group(0) @binding(0) var<storage, read> x: array<Value>;
 @group(0) @binding(1) var<storage, read> ids: array<i32>;
 @group(0) @binding(2) var<storage, read_write> y: array<f32>;
+@group(0) @binding(3) var<storage, read> bits: array<vec4u>;
 fn main() {
   y[ids[i]] = x[i].x + f32(y[i] == x[j].y); // y[0] = 1
   y[at[i] + 1u] += x[i].x * 2.0;
   max_y[i] = y[u32(y[0])];
 }`
-  assert.is(storedAsHalf(text, [0, 2]), `enable f16;
+  assert.is(storedAsHalf(text, [0, 2, 3]), `enable f16;
 
 alias Value = vec4f;
 @group(0) @binding(0) var<storage, read> x: array<vec4h>;
 @group(0) @binding(1) var<storage, read> ids: array<i32>;
 @group(0) @binding(2) var<storage, read_write> y: array<f16>;
+@group(0) @binding(3) var<storage, read> bits: array<vec4u>;
 fn main() {
   y[ids[i]] = f16(vec4f(x[i]).x + f32(f32(y[i]) == vec4f(x[j]).y)); 
   y[at[i] + 1u] = f16(f32(y[at[i] + 1u]) + (vec4f(x[i]).x * 2.0));
@@ -109,6 +111,11 @@ if (hasHalf) {
       await check('swiglu', [[rows, 2 * width]], (on, x) => swiglu(on, x))
     }
     await check('rmsnorm', [[2, 9, 5]], (on, x) => rmsnorm(on, x, { axis: -2 }))
+    engine.variants.force('rmsnorm', 'registers')
+    for (const [rows, width] of [[300, 8], [5, 64], [3, 272]]) await check('rmsnorm', [[rows, width], [rows, width]], (on, x, residual) => rmsnorm(on, x, { residual }))
+    for (const [length, width] of [[9, 8], [97, 24]]) await check('rmsnorm', [[2, length, width]], (on, x) => rmsnorm(on, x, { axis: -2 }))
+    assert.is(engine.variants.used['rmsnorm f16 3×272 recorded'], 'registers')
+    engine.variants.force('rmsnorm', undefined)
     const table = engine.from(ropeTable(11, 8, 10000), [11, 4, 2])
     // Tiles of wide heads, as those compile faster on lavapipe.
     for (const [variant, headDim] of [['tiled', 32], ['thread', 8]] as const) {

@@ -1,7 +1,9 @@
-// Root-mean-square norms over either axis, with and without a residual, and their derivatives.
+// Root-mean-square norms over either axis, by every variant, with and without a residual, and their derivatives.
 import { test } from 'uvu'
 import * as assert from 'uvu/assert'
 import { rmsnorm } from '../../src/engine/index.js'
+import { normFamily, type NormSize } from '../../src/engine/ops/rmsnorm.js'
+import { Variants } from '../../src/engine/variants.js'
 import { close, largest, printShares, same } from '../close.js'
 import { checkGradients } from '../differences.js'
 import { openEngine } from '../engine-under-test.js'
@@ -26,11 +28,37 @@ function scales(x: ArrayLike<number>, residual: ArrayLike<number> | undefined, s
   })
 }
 
-for (const axis of [-1, -2] as const) {
-  test(`norms over axis ${axis}`, async () => {
-    for (const [index, width] of WIDTHS.entries()) {
-      const [outer, inner] = axis === -1 ? [[1, 3, 65][index % 3], 1] : [[1, 3][index % 2], [1, 5, 33, 65][index % 4]]
-      const shape = axis === -1 ? [outer, width] : [outer, width, inner]
+/** (outer, width, inner). */
+type Sizes = readonly (readonly [number, number, number])[]
+
+interface Cases {
+  variant: string
+  axis: -1 | -2
+  sizes: Sizes
+  differentiated: Sizes
+}
+
+const CASES: readonly Cases[] = [
+  { variant: 'loop', axis: -1, sizes: WIDTHS.map((width, i) => [[1, 3, 65][i % 3], width, 1]), differentiated: [[1, 1, 1], [3, 7, 1], [5, 65, 1], [9, 31, 1]] },
+  {
+    variant: 'loop',
+    axis: -2,
+    sizes: WIDTHS.map((width, i) => [[1, 3][i % 2], width, [1, 5, 33, 65][i % 4]]),
+    differentiated: [[1, 1, 1], [3, 7, 1], [2, 11, 5], [1, 33, 3], [5, 65, 1], [2, 129, 2], [9, 31, 65]],
+  },
+  // Rows of one unit of eight, of whole and of cut chunks, of as many as a thread keeps; more and fewer rows than a workgroup has.
+  { variant: 'registers', axis: -1, sizes: [[3, 8, 1], [300, 8, 1], [65, 32, 1], [9, 264, 1], [1, 512, 1], [11, 2048, 1]], differentiated: [[3, 8, 1], [65, 32, 1], [9, 264, 1]] },
+  { variant: 'registers', axis: -2, sizes: [[2, 2, 8], [70, 3, 24], [3, 97, 64], [1, 129, 8], [2, 256, 16]], differentiated: [[2, 2, 8], [9, 31, 64], [3, 97, 8]] },
+]
+
+for (const { variant, axis, sizes, differentiated } of CASES) {
+  const shapeOf = ([outer, width, inner]: Sizes[number]) => (axis === -1 ? [outer, width] : [outer, width, inner])
+
+  test(`norms over axis ${axis} by ${variant}`, async () => {
+    engine.variants.force('rmsnorm', variant)
+    for (const size of sizes) {
+      const [outer, width, inner] = size
+      const shape = shapeOf(size)
       for (const magnitude of MAGNITUDES) {
         const [x, residual] = [values(1, outer * width * inner, magnitude), values(2, outer * width * inner, magnitude)]
         for (const added of [undefined, residual]) {
@@ -40,24 +68,40 @@ for (const axis of [-1, -2] as const) {
         }
       }
     }
+    // Widths of one class: none was computed by another variant.
+    assert.equal(Object.entries(engine.variants.used).filter(([key, used]) => sizes.some(([outer, width, inner]) => key === `rmsnorm ${outer}×${width}${inner > 1 ? `×${inner}` : ''}`) && used !== variant), [])
+    engine.variants.force('rmsnorm', undefined)
   })
 
-  test(`gradients over axis ${axis}`, async () => {
-    for (const [outer, width, inner] of [[1, 1, 1], [3, 7, 1], [2, 11, 5], [1, 33, 3], [5, 65, 1], [2, 129, 2], [9, 31, 65]]) {
-      if (axis === -1 && inner > 1 && outer < 9) continue
-      const [rows, side] = axis === -1 ? [outer, 1] : [outer, inner]
-      const shape = axis === -1 ? [rows, width] : [rows, width, side]
-      const size = rows * width * side
-      const inputs = [{ data: values(3, size), shape }, { data: values(4, size), shape }]
-      const truth = (...[x, residual]: Float64Array[]) => oracle.rmsnorm(x, residual, { width, inner: side, epsilon })
+  test(`gradients over axis ${axis} by ${variant}`, async () => {
+    engine.variants.force('rmsnorm', variant)
+    for (const size of differentiated) {
+      const [outer, width, inner] = size
+      const shape = shapeOf(size)
+      const count = outer * width * inner
+      const inputs = [{ data: values(3, count), shape }, { data: values(4, count), shape }]
+      const truth = (...[x, residual]: Float64Array[]) => oracle.rmsnorm(x, residual, { width, inner, epsilon })
       // ds = (dy − y · mean(y · dy)) / rms: in short rows the two terms nearly cancel.
       const least = (...given: Float32Array[]) => largest(truth(...given.map(data => Float64Array.from(data))).map((y, i) => y / given.reduce((sum, data) => sum + data[i], 0)))
       const both = inputs.map(({ data }) => data)
       await checkGradients(engine, 'rmsnorm', { inputs, ours: (x, residual) => rmsnorm(engine, x, { residual, axis, epsilon }), truth, depth: width, least: least(...both), unit: 0.05 })
       await checkGradients(engine, 'rmsnorm', { inputs: [inputs[0]], ours: x => rmsnorm(engine, x, { axis, epsilon }), truth, depth: width, least: least(both[0]), unit: 0.05 })
     }
+    engine.variants.force('rmsnorm', undefined)
   })
 }
+
+test('GPUs keep rows in registers where these consist of units of eight and fit', () => {
+  const variants = new Variants({ ...engine.adapter, isSoftware: false })
+  const taken = (rows: number, width: number, inner = 1, about: Partial<NormSize> = {}) =>
+    variants.pick(normFamily, { rows, width, inner, epsilon, half: false, recorded: false, ...about }).name
+  for (const half of [false, true]) {
+    for (const [rows, width, inner] of [[9312, 512, 1], [96 * 512, 97, 512], [16, 8, 1]] as const) assert.is(taken(rows, width, inner, { half }), 'registers')
+    for (const [rows, width, inner] of [[9, 33, 1], [4, 4096, 1], [96 * 512, 916, 512], [66, 97, 33]] as const) assert.is(taken(rows, width, inner, { half }), 'loop')
+  }
+  assert.is(taken(16, 4), 'loop')
+  assert.is(new Variants({ ...engine.adapter, isSoftware: true }).pick(normFamily, { rows: 9312, width: 512, inner: 1, epsilon, half: false, recorded: false }).name, 'loop')
+})
 
 test('zeros stay zeros', async () => {
   same('rmsnorm, zeros', await engine.read(rmsnorm(engine, engine.zeros([3, 33]))), new Float64Array(99))

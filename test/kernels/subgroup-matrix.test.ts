@@ -147,7 +147,7 @@ test('defaults on a GPU with matrices', () => {
   assert.is(taken({ m: 9312, n: 512, k: 1536, transposeB: true }), 'matrices 128×128 split')
   assert.is(taken({ m: 388, n: 384, k: 128, transposeB: true }), 'matrices 64×64')
   assert.is(taken({ m: 64, n: 64, k: 9312, transposeA: true }), 'matrices 64×64 split')
-  assert.is(taken({ m: 74496, n: 11, k: 512, transposeB: true }), 'few rows')
+  assert.is(taken({ m: 74496, n: 11, k: 512, transposeB: true }), 'tiled 64×64')
   assert.match(taken(forward, { ...described, workgroupBytes: 16384 }), /^matrices 64×64$/)
   assert.match(new Variants(described).pick(matmulFamily, forward).name, /^tiled/)
   assert.match(new Variants(described).pick(matmulFamily, { ...forward, halfA: true }).name, /^tiled/)

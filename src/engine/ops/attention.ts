@@ -71,7 +71,7 @@ const thread = (unrolled: boolean) => attentionVariant({
 })
 
 /** A buffer that is written cannot also stand for a table that is not read. */
-const readable = (tensors: AnyTensors, { rope }: kernels.AttentionSize) => (rope ? tensors : { ...tensors, table: tensors.qkv })
+export const readable = (tensors: AnyTensors, { rope }: kernels.AttentionSize) => (rope ? tensors : { ...tensors, table: tensors.qkv })
 
 const tiled = attentionVariant({
   name: 'tiled',

@@ -1,5 +1,5 @@
 // silu(gate) ⊙ up with [gate | up] = W · x: a layer and its activation, in one product where nothing needs gate and up afterwards.
-import { type Gated, type MatmulSize, matmulTiled, MOST_FEW } from '../../kernels/matmul.js'
+import { type Gated, type MatmulSize, matmulTiled } from '../../kernels/matmul.js'
 import { swiglu as swigluKernel } from '../../kernels/swiglu.js'
 import type { Engine } from '../engine.js'
 import type { Tensor } from '../tensor.js'
@@ -18,8 +18,8 @@ const tiled = (side: number): Variant<MatmulTensors, GatedSize> => ({
   name: `tiled ${side}×${side}`,
   onlyHardware: true,
   available: () => true,
-  // As of the product alone: whole tiles, and enough of them; few rows have a kernel of their own.
-  suits: size => (side === 64 && size.m > MOST_FEW) || (size.m > 64 && size.n > 64 && inSize(size) >= BUSY * 128 ** 2),
+  // As of the product alone: whole tiles, and enough of them.
+  suits: size => (side === 64 && size.m > 16) || (size.m > 64 && size.n > 64 && inSize(size) >= BUSY * 128 ** 2),
   run: (engine, tensors, size) => engine.run(matmulTiled, tensors, { ...size, ...tileOf(engine, side), splits: 1 }),
 })
 

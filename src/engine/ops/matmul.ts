@@ -1,7 +1,7 @@
 // Matrix products, not recorded, by the variant that suits the adapter.
 import { columnSums } from '../../kernels/column-sums.js'
 import { divideUp } from '../../kernels/kernel.js'
-import { fewGroups, hasFewRows, matmulFew, type MatmulSize, matmulTiled, matmulVec4, MOST_FEW, tiledDepth } from '../../kernels/matmul.js'
+import { type MatmulSize, matmulTiled, matmulVec4, tiledDepth } from '../../kernels/matmul.js'
 import type { Engine } from '../engine.js'
 import type { Tensor } from '../tensor.js'
 import type { Family, Variant } from '../variants.js'
@@ -21,15 +21,6 @@ const vec4 = (lanesN: number, lanesM: number, isSoftware: boolean): Variant<Matm
 
 /** Workgroups that keep a GPU busy: some times its compute units. */
 export const BUSY = 256
-
-/** The default on GPUs for few rows or columns, unless so few workgroups would each have so long a sum that it had better be split. */
-const few: Variant<MatmulTensors, MatmulSize> = {
-  name: 'few rows',
-  onlyHardware: true,
-  available: (_, { m, n }) => Math.min(m, n) <= MOST_FEW,
-  suits: size => fewGroups(size) >= BUSY || size.k * (size.reduce ?? 1) <= 2048,
-  run: (engine, { a, b, c }, size) => engine.run(matmulFew, hasFewRows(size) ? { a, b, c } : { a: b, b: a, c }, size),
-}
 
 /** Of a split sum: the terms that a range has at least, and how many workgroups there shall be, by the side of the tile. */
 const rangesOf = (side: number) => (side > 64 ? { terms: 512, groups: 4 * BUSY } : { terms: 256, groups: BUSY })
@@ -53,12 +44,15 @@ function splitsOf(size: MatmulSize, side: number): number {
 /** Whether half of such a tile is filled along both sides. */
 const fills = ({ m, n }: MatmulSize, side: number) => 2 * m > side && 2 * n > side
 
-/** The default on GPUs for products that fill its tiles and that are enough for all of its units. */
+/** The default on GPUs for products that fill its tiles, and that are enough for all of its units or, of small tiles, one of both. */
 export const whole = ({ name, side, available, run }: Tiling): Variant<MatmulTensors, MatmulSize> => ({
   name: `${name} ${side}×${side}`,
   onlyHardware: true,
   available,
-  suits: size => fills(size, side) && (side <= 64 || tilesOf(size, side) >= BUSY),
+  suits(size) {
+    const isMuch = tilesOf(size, side) >= BUSY
+    return side > 64 ? fills(size, side) && isMuch : fills(size, side) || isMuch
+  },
   run: (engine, tensors, size) => run(engine, tensors, { ...size, splits: 1 }),
 })
 
@@ -94,7 +88,7 @@ const tiled = (side: number): Tiling => ({
 
 export const matmulFamily: Family<MatmulTensors, MatmulSize> = {
   name: 'matmul',
-  variants: [few, split(tiled(128)), whole(tiled(128)), split(tiled(64)), whole(tiled(64)), vec4(4, 4, true), vec4(16, 8, false)],
+  variants: [split(tiled(128)), whole(tiled(128)), split(tiled(64)), whole(tiled(64)), vec4(4, 4, true), vec4(16, 8, false)],
   classOf: ({ m, n, k, batch = 1, reduce = 1, transposeA, transposeB, halfA, halfB }) => `${halfA || halfB ? `${halfA ? 'f16' : 'f32'}·${halfB ? 'f16' : 'f32'} ` : ''}${transposeA ? 'T' : 'N'}${transposeB ? 'T' : 'N'} ${m}×${n}×${k}${batch > 1 ? ` batch ${batch}` : ''}${reduce > 1 ? ` reduce ${reduce}` : ''}`,
   sample: (engine, { m, n, k, batch = 1, reduce = 1, sharedA, sharedB, halfA, halfB }) => ({
     a: engine.tensor([m * k * (sharedA ? 1 : batch * reduce)], halfA ? 'f16' : 'f32'),

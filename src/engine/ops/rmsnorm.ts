@@ -2,6 +2,7 @@
 import * as kernels from '../../kernels/rmsnorm.js'
 import type { Engine } from '../engine.js'
 import type { Tensor } from '../tensor.js'
+import type { AnyTensors, Family, Variant } from '../variants.js'
 
 export interface RmsnormOptions {
   /** Added to x before the norm; of the same shape. */
@@ -14,18 +15,75 @@ export interface RmsnormOptions {
   into?: Tensor
 }
 
+export interface NormSize extends kernels.RmsnormSize {
+  epsilon: number
+  /** x is float16. */
+  half: boolean
+  /** The tape records it for its derivative. */
+  recorded: boolean
+}
+
+export interface NormTensors {
+  readonly x: Tensor
+  readonly residual?: Tensor
+  readonly into?: Tensor
+}
+
+type NormVariant = Variant<NormTensors, NormSize, Tensor>
+type Steps<Tensors, Size> = (engine: Engine, tensors: Tensors, size: Size) => void
+
+/** Forward: y and scale from x and residual. Backward: ds from y, scale and dy. */
+const normVariant = ({ forward, backward, ...about }: Omit<NormVariant, 'run'> & {
+  forward: Steps<AnyTensors, NormSize & { hasResidual: boolean }>
+  backward: Steps<AnyTensors, NormSize>
+}): NormVariant => ({
+  ...about,
+  run(engine, { x, residual, into }, size) {
+    const y = into ?? engine.tensor(x.shape, x.dtype)
+    const scale = engine.tensor([size.rows])
+    forward(engine, { x, residual: residual ?? x, y, scale }, { ...size, hasResidual: residual !== undefined })
+    return engine.record(y, residual ? [x, residual] : [x], dy => {
+      const ds = engine.tensor(x.shape, x.dtype)
+      backward(engine, { y, scale, dy, ds }, size)
+      return [ds, ds]
+    })
+  },
+})
+
+const withLanes = <Size extends NormSize>(engine: Engine, size: Size) =>
+  ({ ...size, lanes: kernels.rowLanes(size, engine.adapter.isSoftware) })
+const loop = normVariant({
+  name: 'loop',
+  available: () => true,
+  forward: (engine, tensors, size) => engine.run(kernels.rmsnorm, tensors, withLanes(engine, size)),
+  backward: (engine, tensors, size) => engine.run(kernels.rmsnormBackward, tensors, withLanes(engine, size)),
+})
+
+const registers = normVariant({
+  name: 'registers',
+  onlyHardware: true,
+  available: (_, size) => kernels.fitsRegisters(size),
+  forward: (engine, tensors, size) => engine.run(kernels.rmsnormRegisters, tensors, size),
+  backward: (engine, tensors, size) => engine.run(kernels.rmsnormRegistersBackward, tensors, size),
+})
+
+export const normFamily: Family<NormTensors, NormSize, Tensor> = {
+  name: 'rmsnorm',
+  variants: [registers, loop],
+  classOf: ({ rows, width, inner, half, recorded }) =>
+    `${half ? 'f16 ' : ''}${inner > 1 ? `${rows / inner}×${width}×${inner}` : `${rows}×${width}`}${recorded ? ' recorded' : ''}`,
+  sample(engine, { rows, width, inner, half }) {
+    const tensor = () => engine.tensor([rows / inner, width, inner], half ? 'f16' : 'f32')
+    return { x: tensor(), residual: tensor() }
+  },
+  inputs: ({ x }) => [x],
+}
+
 /** `s / sqrt(mean(s²) + epsilon)` with `s = x + residual`; no learned scale. */
 export function rmsnorm(engine: Engine, x: Tensor, { residual, axis = -1, epsilon = 1e-5, into }: RmsnormOptions = {}): Tensor {
   if (residual && residual.size !== x.size) throw new Error(`rmsnorm: residual of shape [${residual.shape}] does not fit x of shape [${x.shape}]`)
   const inner = axis === -1 ? 1 : x.shape.at(-1)!
   const width = x.shape.at(axis)!
-  const size = { rows: x.size / width, width, inner, lanes: kernels.rowLanes({ width, inner }, engine.adapter.isSoftware) }
-  const y = into ?? engine.tensor(x.shape, x.dtype)
-  const scale = engine.tensor([size.rows])
-  engine.run(kernels.rmsnorm, { x, residual: residual ?? x, y, scale }, { ...size, epsilon, hasResidual: residual !== undefined })
-  return engine.record(y, residual ? [x, residual] : [x], dy => {
-    const ds = engine.tensor(x.shape, x.dtype)
-    engine.run(kernels.rmsnormBackward, { y, scale, dy, ds }, size)
-    return [ds, ds]
-  })
+  const size = { rows: x.size / width, width, inner, epsilon, half: x.dtype === 'f16', recorded: engine.isRecording }
+  return engine.variants.pick(normFamily, size).run(engine, { x, residual, into }, size)
 }
