@@ -1,45 +1,92 @@
-// As rmsnorm.wgsl, for GPUs: each value is read once, 16 bytes at a time.
-#import rmsnorm_registers.shared.wgsl
-override HAS_RESIDUAL: bool;
+// As rmsnorm.wgsl and, BACKWARD, rmsnorm_backward.wgsl, for GPUs: each value is read once and stays in registers.
+// Tensors are (outer, width, inner) words of eight elements, normed over width.
+// LANES threads share a row of words. Lane l has CHUNKS of them: l, l + LANES, … Neighbouring threads read neighbouring words.
+// ACROSS: each element of a word has a norm of its own. Otherwise inner is 1 and all elements of a row have one.
+const LANES = 32;
+const CHUNKS = 2;
+const ACROSS = false;
+const BACKWARD = false;
+const GROUPS = 256u / LANES;
+const APART = select(1u, GROUPS, ACROSS); // threads from lane to lane
 override EPSILON: f32;
+override HAS_RESIDUAL: bool;
 
-@group(0) @binding(0) var<storage, read> x: array<vec4u>;
-@group(0) @binding(1) var<storage, read> residual: array<vec4u>;
-@group(0) @binding(2) var<storage, read_write> y: array<vec4u>;
+struct Parameters { rows: u32, width: u32, inner: u32 }
+
+@group(0) @binding(0) var<storage, read> x: array<mat2x4f>; // y where it is BACKWARD
+@group(0) @binding(1) var<storage, read> residual: array<mat2x4f>; // dy
+@group(0) @binding(2) var<storage, read_write> y: array<mat2x4f>; // ds
 @group(0) @binding(3) var<storage, read_write> scale: array<f32>;
 @group(0) @binding(4) var<uniform> p: Parameters;
 
-fn put_four(at: u32, values: vec4f) {
-  scale[at] = values.x;
-  scale[at + 1u] = values.y;
-  scale[at + 2u] = values.z;
-  scale[at + 3u] = values.w;
+var<workgroup> partial: array<mat2x4f, 256>;
+
+fn times(a: mat2x4f, b: mat2x4f) -> mat2x4f { return mat2x4f(a[0] * b[0], a[1] * b[1]); }
+
+fn load_scale(at: u32) -> vec4f { return vec4f(scale[at], scale[at + 1u], scale[at + 2u], scale[at + 3u]); }
+
+fn store_scale(at: u32, value: vec4f) {
+  scale[at] = value.x;
+  scale[at + 1u] = value.y;
+  scale[at + 2u] = value.z;
+  scale[at + 3u] = value.w;
 }
 
-@compute @workgroup_size(THREADS)
+@compute @workgroup_size(256)
 fn main(
   @builtin(workgroup_id) group: vec3u, @builtin(num_workgroups) groups: vec3u, @builtin(local_invocation_index) thread: u32,
 ) {
-  let at = place(group.x + group.y * groups.x, thread);
-  var s: array<Value, CHUNKS>;
+  let lane = thread / APART % LANES;
+  let row = (group.x + group.y * groups.x) * GROUPS + select(thread / LANES, thread % GROUPS, ACROSS);
+  // Threads beyond the last row, or beyond its end, read what others read.
+  let there = min(row, p.rows - 1u);
+  let first = there / p.inner * p.width * p.inner + there % p.inner;
+  var a: array<mat2x4f, CHUNKS>;
+  var b: array<mat2x4f, CHUNKS>;
+  var sum: mat2x4f;
   @diagnostic(off, trm.unroll) for (var c = 0u; c < CHUNKS; c++) {
-    let word = word_at(at, c);
-    s[c] = unpacked(x[word]);
-    if (HAS_RESIDUAL) { s[c] += unpacked(residual[word]); }
-  }
-  var squares: Value;
-  @diagnostic(off, trm.unroll) for (var c = 0u; c < CHUNKS; c++) {
-    if (has(c, at.lane)) { squares += times(s[c], s[c]); }
-  }
-  let factor = inverse_roots(mean_of(squares, at.lane, thread) + everywhere(EPSILON));
-  if (at.row >= p.rows) { return; }
-  if (at.lane == 0u) {
-    if (ACROSS) {
-      put_four(at.row * PER_WORD, first_of(factor));
-      put_four(at.row * PER_WORD + PER_WORD - 4u, last_of(factor));
-    } else { scale[at.row] = first_of(factor).x; }
+    let at = first + min(c * LANES + lane, p.width - 1u) * p.inner;
+    a[c] = x[at];
+    if (HAS_RESIDUAL) { b[c] = residual[at]; }
   }
   @diagnostic(off, trm.unroll) for (var c = 0u; c < CHUNKS; c++) {
-    if (has(c, at.lane)) { y[word_at(at, c)] = packed(times(s[c], factor)); }
+    if (!BACKWARD) {
+      a[c] += b[c];
+      b[c] = a[c];
+    }
+    // Only the last chunk may be cut off.
+    if (c + 1u < CHUNKS || c * LANES + lane < p.width) { sum += times(a[c], b[c]); }
+  }
+
+  partial[thread] = sum;
+  workgroupBarrier();
+  for (var half = u32(LANES) / 2u; half > 0u; half /= 2u) {
+    if (lane < half) { partial[thread] += partial[thread + half * APART]; }
+    workgroupBarrier();
+  }
+  var mean = partial[thread - lane * APART] * (1.0 / f32(p.width));
+  if (!ACROSS) {
+    let all = vec4f(dot(mean[0] + mean[1], vec4f(0.125)));
+    mean = mat2x4f(all, all);
+  }
+  if (row >= p.rows) { return; }
+
+  var factor: mat2x4f;
+  if (BACKWARD) {
+    let at = row * select(1u, 8u, ACROSS);
+    factor = mat2x4f(vec4f(scale[at]), vec4f(scale[at]));
+    if (ACROSS) { factor = mat2x4f(load_scale(at), load_scale(at + 4u)); }
+  } else {
+    factor = mat2x4f(inverseSqrt(mean[0] + EPSILON), inverseSqrt(mean[1] + EPSILON));
+    if (lane == 0u) {
+      if (ACROSS) {
+        store_scale(row * 8u, factor[0]);
+        store_scale(row * 8u + 4u, factor[1]);
+      } else { scale[row] = factor[0].x; }
+    }
+  }
+  @diagnostic(off, trm.unroll) for (var c = 0u; c < CHUNKS; c++) {
+    if (BACKWARD) { a[c] = b[c] - times(a[c], mean); }
+    if (c + 1u < CHUNKS || c * LANES + lane < p.width) { y[first + (c * LANES + lane) * p.inner] = times(a[c], factor); }
   }
 }

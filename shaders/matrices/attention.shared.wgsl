@@ -7,7 +7,7 @@ enable f16;
 enable subgroups;
 enable subgroup_size_control;
 enable chromium_experimental_subgroup_matrix;
-#import ../words_f16.shared.wgsl
+#import words.shared.wgsl
 alias Left = subgroup_matrix_left<f16, 16, 16>;
 alias Right = subgroup_matrix_right<f16, 16, 16>;
 alias Result = subgroup_matrix_result<f32, 16, 16>;

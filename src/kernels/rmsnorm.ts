@@ -2,9 +2,6 @@
 import forward from '../../shaders/rmsnorm.wgsl'
 import backward from '../../shaders/rmsnorm_backward.wgsl'
 import registers from '../../shaders/rmsnorm_registers.wgsl'
-import registersBackward from '../../shaders/rmsnorm_registers_backward.wgsl'
-import wordsHalf from '../../shaders/words_f16.shared.wgsl'
-import words from '../../shaders/words_f32.shared.wgsl'
 import { defineKernel, divideUp, fill, grid, type Kernel, powerOfTwo } from './kernel.js'
 
 export interface RmsnormSize {
@@ -48,57 +45,43 @@ export const rmsnormBackward = defineKernel<LoopSize>({
   workgroups: size => grid(divideUp(size.rows, threads(size).GROUPS)),
 })
 
-export interface RegistersSize extends RmsnormSize {
-  /** All tensors but the scales are float16; otherwise all are float32. */
-  half: boolean
-}
-
 const THREADS = 256
-/** Words of 16 bytes that a thread keeps at most. */
+/** Elements of a word. */
+const WORD = 8
+/** Words that a thread keeps at most. */
 const MOST_CHUNKS = 8
 
-/** The tensor in words of 16 bytes, and the threads that share a row of them. Fractions where the kernel cannot run. */
-function inWords({ rows, width, inner, half }: RegistersSize) {
-  const perWord = half ? 8 : 4
+/** The tensor in words, and the threads that share a row of them. Fractions where the kernel cannot run. */
+function inWords({ rows, width, inner }: RmsnormSize, backward = false) {
   const across = inner > 1
-  const size = across ? { rows: rows / perWord, width, inner: inner / perWord } : { rows, width: width / perWord, inner }
-  const lanes = powerOfTwo(across ? size.width / MOST_CHUNKS : size.width, 32)
-  return { size, values: { LANES: lanes, CHUNKS: divideUp(size.width, lanes), ACROSS: across }, groups: THREADS / lanes }
+  const size = across ? { rows: rows / WORD, width, inner: inner / WORD } : { rows, width: width / WORD, inner }
+  // The derivative keeps two tensors: fewer words of each.
+  const lanes = powerOfTwo(across ? width / (backward ? MOST_CHUNKS / 2 : MOST_CHUNKS) : size.width, 32)
+  return { size, values: { LANES: lanes, CHUNKS: divideUp(size.width, lanes), ACROSS: across, BACKWARD: backward }, groups: THREADS / lanes }
 }
 
-/**
- * Whether rows consist of words of 16 bytes and fit into registers.
- * Of the last axis up to 1024 float32 or 2048 float16 fit, of the one before up to 256.
- */
-export function fitsRegisters(size: RegistersSize): boolean {
-  const { size: { width, inner }, values } = inWords(size)
+/** Whether rows consist of words and fit into registers: up to 2048 elements of the last axis, up to 256 of the one before. */
+export function fitsRegisters(norm: RmsnormSize): boolean {
+  const { size: { width, inner }, values } = inWords(norm)
   return Number.isInteger(width) && Number.isInteger(inner) && values.CHUNKS <= MOST_CHUNKS
 }
 
-const inRegisters = (
-  text: string,
-): Pick<Kernel<RegistersSize>, 'source' | 'parameters' | 'constants' | 'workgroups'> => {
-  const texts = [words + text, wordsHalf + text]
-  return {
-    source: size => fill(texts[Number(size.half)], inWords(size).values),
-    parameters: size => inWords(size).size,
-    constants: () => ({}),
-    workgroups: size => {
-      const { size: { rows }, groups } = inWords(size)
-      return grid(divideUp(rows, groups))
-    },
-  }
-}
-
-export const rmsnormRegisters = defineKernel<RegistersSize & { epsilon: number; hasResidual: boolean }>({
-  name: 'rmsnorm_registers',
-  bindings: { x: 'read', residual: 'read', y: 'write', scale: 'write' },
-  ...inRegisters(registers),
-  constants: ({ epsilon, hasResidual }) => ({ EPSILON: epsilon, HAS_RESIDUAL: Number(hasResidual) }),
+const inRegisters = (backward: boolean): Pick<Kernel<RmsnormSize>, 'source' | 'parameters' | 'workgroups'> => ({
+  source: size => fill(registers, inWords(size, backward).values),
+  parameters: size => inWords(size).size,
+  workgroups: size => grid(divideUp(inWords(size).size.rows, inWords(size, backward).groups)),
 })
 
-export const rmsnormRegistersBackward = defineKernel<RegistersSize>({
+export const rmsnormRegisters = defineKernel<RmsnormSize & { epsilon: number; hasResidual: boolean }>({
+  name: 'rmsnorm_registers',
+  bindings: { x: 'read', residual: 'read', y: 'write', scale: 'write' },
+  constants: ({ epsilon, hasResidual }) => ({ EPSILON: epsilon, HAS_RESIDUAL: Number(hasResidual) }),
+  ...inRegisters(false),
+})
+
+export const rmsnormRegistersBackward = defineKernel<RmsnormSize>({
   name: 'rmsnorm_registers_backward',
-  bindings: { y: 'read', scale: 'read', dy: 'read', ds: 'write' },
-  ...inRegisters(registersBackward),
+  bindings: { y: 'read', dy: 'read', ds: 'write', scale: 'write' },
+  constants: () => ({ EPSILON: 0, HAS_RESIDUAL: 1 }),
+  ...inRegisters(true),
 })

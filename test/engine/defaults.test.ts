@@ -71,7 +71,7 @@ test('SwiGLU blocks', () => check(mlpBlockFamily, ([-1, -2] as const).flatMap(ax
 )
 
 test('norms', () => check(normFamily, [1, 512].flatMap(inner => [97, 512, 916].flatMap(width => flags.flatMap(half => flags.map(recorded =>
-  ({ rows: 96 * inner, width, inner, half, recorded, mixed: false, epsilon: 1e-5 }))))))
+  ({ rows: 96 * inner, width, inner, half, recorded, epsilon: 1e-5 }))))))
 )
 
 test('what is offered twice is there once; another of the same name is refused', () => {

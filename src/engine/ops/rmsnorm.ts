@@ -15,10 +15,10 @@ export interface RmsnormOptions {
   into?: Tensor
 }
 
-export interface NormSize extends kernels.RegistersSize {
+export interface NormSize extends kernels.RmsnormSize {
   epsilon: number
-  /** Tensors of both types are among x, residual and the result. */
-  mixed: boolean
+  /** x is float16. */
+  half: boolean
   /** The tape records it for its derivative. */
   recorded: boolean
 }
@@ -52,33 +52,26 @@ const normVariant = ({ forward, backward, ...about }: Omit<NormVariant, 'run'> &
 
 const withLanes = <Size extends NormSize>(engine: Engine, size: Size) =>
   ({ ...size, lanes: kernels.rowLanes(size, engine.adapter.isSoftware) })
-const loopBackward: Steps<AnyTensors, NormSize> = (engine, tensors, size) =>
-  engine.run(kernels.rmsnormBackward, tensors, withLanes(engine, size))
-
 const loop = normVariant({
   name: 'loop',
   available: () => true,
   forward: (engine, tensors, size) => engine.run(kernels.rmsnorm, tensors, withLanes(engine, size)),
-  backward: loopBackward,
+  backward: (engine, tensors, size) => engine.run(kernels.rmsnormBackward, tensors, withLanes(engine, size)),
 })
 
 const registers = normVariant({
   name: 'registers',
   onlyHardware: true,
-  available: (_, size) => !size.mixed && kernels.fitsRegisters(size),
+  available: (_, size) => kernels.fitsRegisters(size),
   forward: (engine, tensors, size) => engine.run(kernels.rmsnormRegisters, tensors, size),
-  backward(engine, tensors, size) {
-    // Gradients of what the caller wants are float32.
-    if (tensors.dy.dtype === tensors.y.dtype) engine.run(kernels.rmsnormRegistersBackward, tensors, size)
-    else loopBackward(engine, tensors, size)
-  },
+  backward: (engine, tensors, size) => engine.run(kernels.rmsnormRegistersBackward, tensors, size),
 })
 
 export const normFamily: Family<NormTensors, NormSize, Tensor> = {
   name: 'rmsnorm',
   variants: [registers, loop],
-  classOf: ({ rows, width, inner, half, mixed, recorded }) =>
-    `${mixed ? 'mixed ' : half ? 'f16 ' : ''}${inner > 1 ? `${rows / inner}×${width}×${inner}` : `${rows}×${width}`}${recorded ? ' recorded' : ''}`,
+  classOf: ({ rows, width, inner, half, recorded }) =>
+    `${half ? 'f16 ' : ''}${inner > 1 ? `${rows / inner}×${width}×${inner}` : `${rows}×${width}`}${recorded ? ' recorded' : ''}`,
   sample(engine, { rows, width, inner, half }) {
     const tensor = () => engine.tensor([rows / inner, width, inner], half ? 'f16' : 'f32')
     return { x: tensor(), residual: tensor() }
@@ -91,7 +84,6 @@ export function rmsnorm(engine: Engine, x: Tensor, { residual, axis = -1, epsilo
   if (residual && residual.size !== x.size) throw new Error(`rmsnorm: residual of shape [${residual.shape}] does not fit x of shape [${x.shape}]`)
   const inner = axis === -1 ? 1 : x.shape.at(-1)!
   const width = x.shape.at(axis)!
-  const mixed = [residual, into].some(tensor => tensor && tensor.dtype !== x.dtype)
-  const size = { rows: x.size / width, width, inner, epsilon, half: x.dtype === 'f16', mixed, recorded: engine.isRecording }
+  const size = { rows: x.size / width, width, inner, epsilon, half: x.dtype === 'f16', recorded: engine.isRecording }
   return engine.variants.pick(normFamily, size).run(engine, { x, residual, into }, size)
 }
