@@ -23,15 +23,6 @@ var<workgroup> partial: array<mat2x4f, 256>;
 
 fn times(a: mat2x4f, b: mat2x4f) -> mat2x4f { return mat2x4f(a[0] * b[0], a[1] * b[1]); }
 
-fn load_scale(at: u32) -> vec4f { return vec4f(scale[at], scale[at + 1u], scale[at + 2u], scale[at + 3u]); }
-
-fn store_scale(at: u32, value: vec4f) {
-  scale[at] = value.x;
-  scale[at + 1u] = value.y;
-  scale[at + 2u] = value.z;
-  scale[at + 3u] = value.w;
-}
-
 @compute @workgroup_size(256)
 fn main(
   @builtin(workgroup_id) group: vec3u, @builtin(num_workgroups) groups: vec3u, @builtin(local_invocation_index) thread: u32,
@@ -72,18 +63,11 @@ fn main(
   if (row >= p.rows) { return; }
 
   var factor: mat2x4f;
-  if (BACKWARD) {
-    let at = row * select(1u, 8u, ACROSS);
-    factor = mat2x4f(vec4f(scale[at]), vec4f(scale[at]));
-    if (ACROSS) { factor = mat2x4f(load_scale(at), load_scale(at + 4u)); }
-  } else {
-    factor = mat2x4f(inverseSqrt(mean[0] + EPSILON), inverseSqrt(mean[1] + EPSILON));
-    if (lane == 0u) {
-      if (ACROSS) {
-        store_scale(row * 8u, factor[0]);
-        store_scale(row * 8u + 4u, factor[1]);
-      } else { scale[row] = factor[0].x; }
-    }
+  let at = row * select(1u, 8u, ACROSS);
+  if (!BACKWARD) { factor = mat2x4f(inverseSqrt(mean[0] + EPSILON), inverseSqrt(mean[1] + EPSILON)); }
+  @diagnostic(off, trm.unroll) for (var i = 0u; i < 8u; i++) {
+    if (BACKWARD) { factor[i / 4u][i % 4u] = scale[at + select(0u, i, ACROSS)]; }
+    else if (lane == 0u && (ACROSS || i == 0u)) { scale[at + i] = factor[i / 4u][i % 4u]; }
   }
   @diagnostic(off, trm.unroll) for (var c = 0u; c < CHUNKS; c++) {
     if (BACKWARD) { a[c] = b[c] - times(a[c], mean); }
