@@ -1,5 +1,6 @@
 // Every variant of the operations in the cases, side by side: how far is the fixed default from the best? Knows no Node.
-import { type Engine, tune } from '../src/engine/index.js'
+import type { Engine } from '../src/engine/index.js'
+import { tune } from '../src/engine/tune.js'
 import type { Asked } from '../src/engine/variants.js'
 import { allCases, planner, type Size, SIZES } from './cases.js'
 import { WALL } from './measure.js'

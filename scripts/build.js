@@ -62,7 +62,7 @@ const smallShaders = {
   logOverride: { 'ignored-bare-import': 'silent' },
 }
 
-const library = { index: 'src/index.ts', engine: 'src/engine/index.ts', matrices: 'src/matrices/index.ts', data: 'src/data/index.ts' }
+const library = { index: 'src/index.ts', engine: 'src/engine/index.ts', tune: 'src/engine/tune.ts', matrices: 'src/matrices/index.ts', data: 'src/data/index.ts' }
 
 /** The package: library entries, which browsers use too; the Node door, the command line. */
 export async function buildPackage() {

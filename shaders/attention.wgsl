@@ -23,7 +23,7 @@ fn main(@builtin(workgroup_id) group: vec3u, @builtin(num_workgroups) groups: ve
   let at = (batch * LENGTH + query) * 3u * width + head * HEAD_DIM;
 
   var q: array<f32, HEAD_DIM>;
-  for (var d = 0u; d < HEAD_DIM; d++) { q[d] = qkv[at + d] * inverseSqrt(f32(HEAD_DIM)); }
+  @diagnostic(off, trm.unroll) for (var d = 0u; d < HEAD_DIM; d++) { q[d] = qkv[at + d] * inverseSqrt(f32(HEAD_DIM)); }
 
   var sum: array<f32, HEAD_DIM>;
   var total = 0.0;
@@ -31,15 +31,15 @@ fn main(@builtin(workgroup_id) group: vec3u, @builtin(num_workgroups) groups: ve
   for (var key = 0u; key < LENGTH; key++) {
     let k = (batch * LENGTH + key) * 3u * width + width + head * HEAD_DIM;
     var score = 0.0;
-    for (var d = 0u; d < HEAD_DIM; d++) { score = fma(q[d], qkv[k + d], score); }
+    @diagnostic(off, trm.unroll) for (var d = 0u; d < HEAD_DIM; d++) { score = fma(q[d], qkv[k + d], score); }
     let top = max(most, score);
     let shrink = exp(most - top);
     let weight = exp(score - top);
     most = top;
     total = total * shrink + weight;
-    for (var d = 0u; d < HEAD_DIM; d++) { sum[d] = fma(weight, qkv[k + width + d], sum[d] * shrink); }
+    @diagnostic(off, trm.unroll) for (var d = 0u; d < HEAD_DIM; d++) { sum[d] = fma(weight, qkv[k + width + d], sum[d] * shrink); }
   }
   let out = (batch * LENGTH + query) * width + head * HEAD_DIM;
-  for (var d = 0u; d < HEAD_DIM; d++) { o[out + d] = sum[d] / total; }
+  @diagnostic(off, trm.unroll) for (var d = 0u; d < HEAD_DIM; d++) { o[out + d] = sum[d] / total; }
   lse[index] = most + log(total);
 }

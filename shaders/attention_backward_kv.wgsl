@@ -26,7 +26,7 @@ fn main(@builtin(workgroup_id) group: vec3u, @builtin(num_workgroups) groups: ve
 
   var k: array<f32, HEAD_DIM>;
   var v: array<f32, HEAD_DIM>;
-  for (var d = 0u; d < HEAD_DIM; d++) {
+  @diagnostic(off, trm.unroll) for (var d = 0u; d < HEAD_DIM; d++) {
     k[d] = qkv[at + d] * root;
     v[d] = qkv[at + width + d];
   }
@@ -39,18 +39,18 @@ fn main(@builtin(workgroup_id) group: vec3u, @builtin(num_workgroups) groups: ve
     let line = (batch * HEADS + head) * LENGTH + query;
     var score = -lse[line];
     var dp = -delta[line];
-    for (var d = 0u; d < HEAD_DIM; d++) {
+    @diagnostic(off, trm.unroll) for (var d = 0u; d < HEAD_DIM; d++) {
       score = fma(qkv[q + d], k[d], score);
       dp = fma(d_o[out + d], v[d], dp);
     }
     let p = exp(score);
     let ds = p * dp * root;
-    for (var d = 0u; d < HEAD_DIM; d++) {
+    @diagnostic(off, trm.unroll) for (var d = 0u; d < HEAD_DIM; d++) {
       dk[d] = fma(ds, qkv[q + d], dk[d]);
       dv[d] = fma(p, d_o[out + d], dv[d]);
     }
   }
-  for (var d = 0u; d < HEAD_DIM; d++) {
+  @diagnostic(off, trm.unroll) for (var d = 0u; d < HEAD_DIM; d++) {
     d_qkv[at + d] = dk[d];
     d_qkv[at + width + d] = dv[d];
   }

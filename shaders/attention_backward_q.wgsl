@@ -29,7 +29,7 @@ fn main(@builtin(workgroup_id) group: vec3u, @builtin(num_workgroups) groups: ve
   var q: array<f32, HEAD_DIM>;
   var g: array<f32, HEAD_DIM>;
   var dot = 0.0;
-  for (var d = 0u; d < HEAD_DIM; d++) {
+  @diagnostic(off, trm.unroll) for (var d = 0u; d < HEAD_DIM; d++) {
     q[d] = qkv[at + d] * root;
     g[d] = d_o[out + d];
     dot = fma(g[d], o[out + d], dot);
@@ -42,12 +42,12 @@ fn main(@builtin(workgroup_id) group: vec3u, @builtin(num_workgroups) groups: ve
     let k = (batch * LENGTH + key) * 3u * width + width + head * HEAD_DIM;
     var score = -offset;
     var dp = -dot;
-    for (var d = 0u; d < HEAD_DIM; d++) {
+    @diagnostic(off, trm.unroll) for (var d = 0u; d < HEAD_DIM; d++) {
       score = fma(q[d], qkv[k + d], score);
       dp = fma(g[d], qkv[k + width + d], dp);
     }
     let ds = exp(score) * dp * root;
-    for (var d = 0u; d < HEAD_DIM; d++) { dq[d] = fma(ds, qkv[k + d], dq[d]); }
+    @diagnostic(off, trm.unroll) for (var d = 0u; d < HEAD_DIM; d++) { dq[d] = fma(ds, qkv[k + d], dq[d]); }
   }
-  for (var d = 0u; d < HEAD_DIM; d++) { d_qkv[at + d] = dq[d]; }
+  @diagnostic(off, trm.unroll) for (var d = 0u; d < HEAD_DIM; d++) { d_qkv[at + d] = dq[d]; }
 }

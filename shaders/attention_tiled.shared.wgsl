@@ -1,7 +1,7 @@
 // What attention in tiles and its derivatives begin with, for GPUs: a workgroup of 64 threads owns 32 rows of a head and walks over 32 other rows at a time,
 // in two kinds of products: own rows by other rows, then weights of these by rows again. Thread (x, y), 8 of each, has own rows 4 y … 4 y + 3.
 // Which rows: Q, K, V of qkv, or D_O of the output's gradient. With ROPE q and k are turned as in rope.wgsl as they are loaded.
-// blocks is BLOCKS, tile is TILE, for loops that compilers had better not write out.
+// blocks is BLOCKS, tile is TILE, for loops that compilers should not unroll. Loops that index registers are marked: these are unrolled.
 struct Parameters { length: u32, heads: u32, tiles: u32, groups: u32, blocks: u32, tile: u32 }
 
 const HEAD_DIM = 64; // a multiple of 8 up to 32, of 32 up to 128
@@ -13,7 +13,7 @@ const V = 2u;
 const D_O = 3u;
 const TILE = 32u;
 const BLOCKS = u32(HEAD_DIM) / 4u; // of four columns, in a row
-const PARTS = (HEAD_DIM + 31) / 32; // blocks that a thread owns: x, x + 8, …
+const PARTS = 2; // HEAD_DIM / 32, rounded up: blocks that a thread owns, x, x + 8, …
 const DEPTH = min(BLOCKS, 8u); // blocks of a row that a product of rows stages at a time
 const STRIDE = DEPTH + 1u; // from row to row, so that reads spread over the banks of the memory
 const ROWS = select(32u, 16u, HEAD_DIM > 64); // rows that the other product stages at a time
@@ -76,14 +76,14 @@ fn product(own: u32, own0: u32, other: u32, other0: u32) -> mat4x4f {
 // sum += what of each own row belongs to the other rows, laid out as by `product`, times these rows.
 fn add_weighted(sum: ptr<function, array<mat4x4f, PARTS>>, what: mat4x4f, other: u32, other0: u32) {
   let columns = transpose(what);
-  for (var c = 0u; c < 4u; c++) { weights[(thread % 8u + c * 8u) * 8u + thread / 8u] = columns[c]; }
+  @diagnostic(off, trm.unroll) for (var c = 0u; c < 4u; c++) { weights[(thread % 8u + c * 8u) * 8u + thread / 8u] = columns[c]; }
   for (var row0 = 0u; row0 < p.tile; row0 += ROWS) {
     let first = other0 + row0;
     for (var i = thread; i < ROWS * p.blocks; i += 64u) { staged[i] = load(other, first + i / BLOCKS, i % BLOCKS); }
     workgroupBarrier();
     for (var r = 0u; r < min(ROWS, max(p.length, first) - first); r++) {
       let weight = weights[(row0 + r) * 8u + thread / 8u];
-      for (var c = 0u; c < PARTS; c++) {
+      @diagnostic(off, trm.unroll) for (var c = 0u; c < PARTS; c++) {
         let value = staged[r * BLOCKS + min(c * 8u + thread % 8u, BLOCKS - 1u)];
         (*sum)[c][0] = fma(vec4f(weight.x), value, (*sum)[c][0]);
         (*sum)[c][1] = fma(vec4f(weight.y), value, (*sum)[c][1]);
@@ -100,9 +100,9 @@ fn store_rows(sum: ptr<function, array<mat4x4f, PARTS>>, rows: u32, own0: u32) {
   for (var row0 = 0u; row0 < p.tile; row0 += ROWS) {
     let own = thread / 8u * 4u;
     if (own >= row0 && own < row0 + ROWS) {
-      for (var c = 0u; c < PARTS; c++) {
+      @diagnostic(off, trm.unroll) for (var c = 0u; c < PARTS; c++) {
         let block = c * 8u + thread % 8u;
-        if (block < BLOCKS) { for (var i = 0u; i < 4u; i++) { staged[(own - row0 + i) * BLOCKS + block] = (*sum)[c][i]; } }
+        if (block < BLOCKS) { @diagnostic(off, trm.unroll) for (var i = 0u; i < 4u; i++) { staged[(own - row0 + i) * BLOCKS + block] = (*sum)[c][i]; } }
       }
     }
     workgroupBarrier();

@@ -31,16 +31,16 @@ fn main(@builtin(workgroup_id) group: vec3u, @builtin(num_workgroups) groups: ve
   for (var key0 = 0u; key0 < p.length; key0 += TILE) {
     var score = product(Q, query0, K, key0) * inverseSqrt(f32(HEAD_DIM));
     let there = vec4u(key0 + thread % 8u) + vec4u(0, 8, 16, 24) < vec4u(p.length);
-    for (var i = 0u; i < 4u; i++) { score[i] = select(vec4f(LOWEST), score[i], there); }
+    @diagnostic(off, trm.unroll) for (var i = 0u; i < 4u; i++) { score[i] = select(vec4f(LOWEST), score[i], there); }
     parts[thread] = vec4f(largest(score[0]), largest(score[1]), largest(score[2]), largest(score[3]));
     workgroupBarrier();
     var top = most;
     for (var x = 0u; x < 8u; x++) { top = max(top, parts[thread / 8u * 8u + x]); }
     let shrink = exp(most - top);
     most = top;
-    for (var i = 0u; i < 4u; i++) { score[i] = exp(score[i] - top[i]); }
+    @diagnostic(off, trm.unroll) for (var i = 0u; i < 4u; i++) { score[i] = exp(score[i] - top[i]); }
     total = total * shrink + vec4f(1.0) * score;
-    for (var c = 0u; c < PARTS; c++) { for (var i = 0u; i < 4u; i++) { sum[c][i] *= shrink[i]; } }
+    @diagnostic(off, trm.unroll) for (var c = 0u; c < PARTS; c++) { @diagnostic(off, trm.unroll) for (var i = 0u; i < 4u; i++) { sum[c][i] *= shrink[i]; } }
     add_weighted(&sum, score, V, key0);
   }
 
@@ -48,10 +48,10 @@ fn main(@builtin(workgroup_id) group: vec3u, @builtin(num_workgroups) groups: ve
   workgroupBarrier();
   var all: vec4f;
   for (var x = 0u; x < 8u; x++) { all += parts[thread / 8u * 8u + x]; }
-  for (var c = 0u; c < PARTS; c++) { for (var i = 0u; i < 4u; i++) { sum[c][i] /= all[i]; } }
+  @diagnostic(off, trm.unroll) for (var c = 0u; c < PARTS; c++) { @diagnostic(off, trm.unroll) for (var i = 0u; i < 4u; i++) { sum[c][i] /= all[i]; } }
   store_rows(&sum, V, query0);
   if (thread % 8u == 0u) {
-    for (var i = 0u; i < 4u; i++) {
+    @diagnostic(off, trm.unroll) for (var i = 0u; i < 4u; i++) {
       let query = query0 + thread / 8u * 4u + i;
       if (query < p.length) { lse[(batch * p.heads + head) * p.length + query] = most[i] + log(all[i]); }
     }

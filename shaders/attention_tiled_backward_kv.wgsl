@@ -17,7 +17,7 @@ fn main(@builtin(workgroup_id) group: vec3u, @builtin(num_workgroups) groups: ve
     let most = lse_of(queries);
     let mean = delta_of(queries);
     let there = others < vec4u(p.length);
-    for (var i = 0u; i < 4u; i++) {
+    @diagnostic(off, trm.unroll) for (var i = 0u; i < 4u; i++) {
       weight[i] = select(vec4f(), exp(weight[i] * root - most), there);
       ds[i] = weight[i] * (ds[i] - mean) * root;
     }

@@ -15,7 +15,7 @@ fn main(@builtin(workgroup_id) group: vec3u, @builtin(num_workgroups) groups: ve
     let score = product(Q, query0, K, key0);
     var ds = product(D_O, query0, V, key0);
     let there = vec4u(key0 + thread % 8u) + vec4u(0, 8, 16, 24) < vec4u(p.length);
-    for (var i = 0u; i < 4u; i++) { ds[i] = select(vec4f(), exp(score[i] * root - most[i]) * (ds[i] - mean[i]) * root, there); }
+    @diagnostic(off, trm.unroll) for (var i = 0u; i < 4u; i++) { ds[i] = select(vec4f(), exp(score[i] * root - most[i]) * (ds[i] - mean[i]) * root, there); }
     add_weighted(&sum, ds, K, key0);
   }
   store_rows(&sum, Q, query0);

@@ -57,7 +57,7 @@ fn main(@builtin(local_invocation_index) thread: u32) {
     sums[6] += results[r + 1u];
     sums[7] += results[r + 6u];
   }
-  for (var i = 0u; i < METRICS; i++) { partial[thread * METRICS + i] = sums[i]; }
+  @diagnostic(off, trm.unroll) for (var i = 0u; i < METRICS; i++) { partial[thread * METRICS + i] = sums[i]; }
   workgroupBarrier();
   if (thread >= METRICS) { return; }
   var total = 0.0;

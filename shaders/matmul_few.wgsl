@@ -7,7 +7,7 @@ struct Parameters {
   few_c: u32, many_c: u32, accumulate: u32,
 }
 
-const BLOCKS = 4; // of four of the few lines
+const BLOCKS = 4; // of four of the few lines; loops over them are unrolled, so that sums stay in registers
 
 @group(0) @binding(0) var<storage, read> a: array<f32>;
 @group(0) @binding(1) var<storage, read> b: array<f32>;
@@ -40,20 +40,20 @@ fn main(@builtin(workgroup_id) group: vec3u, @builtin(num_workgroups) groups: ve
     let at_a = pair * p.stride_a;
     let at_b = pair * p.stride_b + min(first + line, p.many - 1u) * p.line_b;
     for (var k0 = 0u; k0 < p.k; k0 += 128u) {
-      for (var i = 0u; i < BLOCKS; i++) {
+      @diagnostic(off, trm.unroll) for (var i = 0u; i < BLOCKS; i++) {
         let k = k0 + thread;
         staged[i * 128u + thread] = vec4f(load(at_a, i * 4u, k), load(at_a, i * 4u + 1u, k), load(at_a, i * 4u + 2u, k), load(at_a, i * 4u + 3u, k));
       }
       workgroupBarrier();
       for (var k = lane; k < min(128u, p.k - k0); k += 16u) {
         let value = b[at_b + (k0 + k) * p.step_b];
-        for (var i = 0u; i < BLOCKS; i++) { sum[i] = fma(vec4f(value), staged[i * 128u + k], sum[i]); }
+        @diagnostic(off, trm.unroll) for (var i = 0u; i < BLOCKS; i++) { sum[i] = fma(vec4f(value), staged[i * 128u + k], sum[i]); }
       }
       workgroupBarrier();
     }
   }
 
-  for (var i = 0u; i < BLOCKS; i++) { staged[i * 128u + lane * 8u + line] = sum[i]; }
+  @diagnostic(off, trm.unroll) for (var i = 0u; i < BLOCKS; i++) { staged[i * 128u + lane * 8u + line] = sum[i]; }
   workgroupBarrier();
   let few = thread / 8u;
   let many = first + thread % 8u;

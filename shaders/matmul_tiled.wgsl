@@ -1,112 +1,141 @@
-// c[m, n] = Σ_k a(m, k) · b(k, n) as matmul_vec4.wgsl, for GPUs: a workgroup keeps tiles of a and b in workgroup memory, DEPTH of k at a time;
-// a thread owns PARTS_M × PARTS_N blocks of 4 × 4 results. Tiles are loaded in blocks of 4 × 4; what lies outside of a matrix is 0.
-// GATED 1: the columns of c' = a · b are [gate | up], c = silu(gate) ⊙ up has half as many; a thread's two parts along n lie in one half each.
-// GATED 2: the same with rows. Neither adds to c nor cuts the sum.
+// c[m, n] = Σ_k a(m, k) · b(k, n) as matmul_vec4.wgsl, for GPUs: 16 × 16 threads own a tile of LINES × LINES results. A thread has RESULTS × RESULTS
+// of them, 16 rows and 16 columns apart. Both operands go through workgroup memory as vec4f along k, BLOCKS of them at a time: load, barrier,
+// compute, barrier. Each sum stays in a register, because constants alone index `sum`: that makes the kernel 15 times faster.
+// Where neighbours in memory lie along k a thread loads them as one vec4f. Else it loads four values of its line, and threads side by side
+// load neighbours. Lines beyond the edge repeat the last one, as their results are not stored; k beyond the edge is 0.
+// With OWN_N half of RESULTS the columns of c' = a · b are [gate | up], and c = silu(gate) ⊙ up has half as many: half of a thread's columns lie
+// in the first, half in the second. OWN_M is the same for rows. Neither adds to c nor cuts the sum.
 #import matmul_tiled.shared.wgsl
-const LANES_M = 16;
-const LANES_N = 16;
-const PARTS_M = 1;
-const PARTS_N = 1;
-const GATED = 0;
+const RESULTS = 8; // 4 or 8
+const GROUPS = 2; // of four columns, of a thread
+const PIECES = 2; // vec4f of each operand that a thread loads at a time
+const OWN_M = 8; // results that a thread stores, along m and n
+const OWN_N = 8;
 
-const DEPTH = 16u;
-const ROWS = LANES_M * PARTS_M * 4u;
-const COLUMNS = LANES_N * PARTS_N * 4u;
-const THREADS = LANES_M * LANES_N;
-// Rows and columns of c in a tile.
-const OWN_ROWS = select(ROWS, ROWS / 2u, GATED == 2);
-const OWN_COLUMNS = select(COLUMNS, COLUMNS / 2u, GATED == 1);
+const THREADS = 256u;
+const LINES = 16u * RESULTS;
+const BLOCKS = PIECES * THREADS / LINES;
+const DEPTH = 4u * BLOCKS;
+const STRIDE = BLOCKS + 1u; // from line to line, so that reads of neighbouring lines meet different banks of the memory
+const GATED = OWN_M + OWN_N < 2 * RESULTS;
 
-// By k, then by blocks of four rows (columns).
-var<workgroup> left: array<vec4f, DEPTH * ROWS / 4u>;
-var<workgroup> right: array<vec4f, DEPTH * COLUMNS / 4u>;
+var<workgroup> left: array<vec4f, LINES * STRIDE>;
+var<workgroup> right: array<vec4f, LINES * STRIDE>;
 
-// A block that begins at `at`, a column for each k; so many rows (columns) and k lie in the matrix, the rest is 0.
-fn block_a(at: u32, m_left: i32, k_left: i32) -> mat4x4f {
-  let k_first = p.step_a == 1u;
-  let line = select(p.step_a, p.row_a, k_first);
-  let lines = select(k_left, m_left, k_first);
-  let inside = vec4i(select(m_left, k_left, k_first)) * select(vec4i(), vec4i(1), vec4i(0, 1, 2, 3) < vec4i(lines));
-  let block = mat4x4f(load_a(at, inside.x), load_a(at + line, inside.y), load_a(at + 2u * line, inside.z), load_a(at + 3u * line, inside.w));
-  if (k_first) { return transpose(block); }
-  return block;
+// Four values along k, of which so many lie in the matrix. vec4f(x).x takes both kinds of A.
+fn load_a(at: u32, inside: u32) -> vec4f {
+  if (VECTOR_A) {
+    if (inside == 0u) { return vec4f(); }
+    return vec4f(a[at / 4u]);
+  }
+  var each = vec4u(0, 1, 2, 3) * p.step_a + at;
+  if (inside >= 4u) { return vec4f(vec4f(a[each.x]).x, vec4f(a[each.y]).x, vec4f(a[each.z]).x, vec4f(a[each.w]).x); }
+  if (inside == 0u) { return vec4f(); }
+  each = min(each, vec4u((inside - 1u) * p.step_a + at));
+  return select(vec4f(), vec4f(vec4f(a[each.x]).x, vec4f(a[each.y]).x, vec4f(a[each.z]).x, 0.0), vec4u(0, 1, 2, 3) < vec4u(inside));
 }
 
-fn block_b(at: u32, n_left: i32, k_left: i32) -> mat4x4f {
-  let k_first = p.step_b == 1u;
-  let line = select(p.step_b, p.column_b, k_first);
-  let lines = select(k_left, n_left, k_first);
-  let inside = vec4i(select(n_left, k_left, k_first)) * select(vec4i(), vec4i(1), vec4i(0, 1, 2, 3) < vec4i(lines));
-  let block = mat4x4f(load_b(at, inside.x), load_b(at + line, inside.y), load_b(at + 2u * line, inside.z), load_b(at + 3u * line, inside.w));
-  if (k_first) { return transpose(block); }
-  return block;
+fn load_b(at: u32, inside: u32) -> vec4f {
+  if (VECTOR_B) {
+    if (inside == 0u) { return vec4f(); }
+    return vec4f(b[at / 4u]);
+  }
+  var each = vec4u(0, 1, 2, 3) * p.step_b + at;
+  if (inside >= 4u) { return vec4f(vec4f(b[each.x]).x, vec4f(b[each.y]).x, vec4f(b[each.z]).x, vec4f(b[each.w]).x); }
+  if (inside == 0u) { return vec4f(); }
+  each = min(each, vec4u((inside - 1u) * p.step_b + at));
+  return select(vec4f(), vec4f(vec4f(b[each.x]).x, vec4f(b[each.y]).x, vec4f(b[each.z]).x, 0.0), vec4u(0, 1, 2, 3) < vec4u(inside));
 }
 
-// The row of a, or column of b, that is number i of a tile from `first` on, and where its half of `all` ends.
-fn place(i: u32, first: u32, own: u32, all: u32) -> vec2u {
-  return vec2u(first + i % own + i / own * all, (i / own + 1u) * all);
+// Which line of a tile, and which of its blocks, is a thread's piece number i.
+fn piece(i: u32, along: bool) -> vec2u {
+  return select(vec2u(i % LINES, i / LINES), vec2u(i / BLOCKS, i % BLOCKS), along);
 }
 
-@compute @workgroup_size(LANES_N, LANES_M)
-fn main(@builtin(workgroup_id) group: vec3u, @builtin(num_workgroups) groups: vec3u, @builtin(local_invocation_id) lane: vec3u, @builtin(local_invocation_index) thread: u32) {
+// The row of a, or column of b, that is number i of a tile from `first` on; of `all`, or of twice as many where gate and up follow each other.
+fn place(i: u32, first: u32, own: u32, all: u32) -> u32 {
+  return min(first + i % own, all - 1u) + i / own * all;
+}
+
+@compute @workgroup_size(THREADS)
+fn main(@builtin(workgroup_id) group: vec3u, @builtin(num_workgroups) groups: vec3u, @builtin(local_invocation_index) thread: u32) {
   // Rows and columns of c.
-  let rows_c = select(p.m, p.m / 2u, GATED == 2);
-  let columns_c = select(p.n, p.n / 2u, GATED == 1);
-  let tiles_n = (columns_c + OWN_COLUMNS - 1u) / OWN_COLUMNS;
-  let tiles_m = (rows_c + OWN_ROWS - 1u) / OWN_ROWS;
+  let rows_c = p.m * OWN_M / RESULTS;
+  let columns_c = p.n * OWN_N / RESULTS;
+  let tiles_n = (columns_c + 16u * OWN_N - 1u) / (16u * OWN_N);
+  let tiles_m = (rows_c + 16u * OWN_M - 1u) / (16u * OWN_M);
   let tile = group.x + group.y * groups.x;
   let result = tile / (tiles_n * tiles_m); // split · batch + batch
   if (result >= p.splits * p.batch) { return; }
-  let m0 = tile / tiles_n % tiles_m * OWN_ROWS;
-  let n0 = tile % tiles_n * OWN_COLUMNS;
+  let m0 = tile / tiles_n % tiles_m * 16u * OWN_M;
+  let n0 = tile % tiles_n * 16u * OWN_N;
   let steps = (p.k + DEPTH - 1u) / DEPTH;
   let range = (p.reduce * steps + p.splits - 1u) / p.splits;
   let first = result / p.batch * range;
 
-  var sum: array<array<vec4f, PARTS_N>, PARTS_M * 4>;
+  // Where a thread's pieces come from, at which k, and where they go.
+  var from_a: array<u32, PIECES>;
+  var from_b: array<u32, PIECES>;
+  var k_a: array<u32, PIECES>;
+  var k_b: array<u32, PIECES>;
+  var to_a: array<u32, PIECES>;
+  var to_b: array<u32, PIECES>;
+  @diagnostic(off, trm.unroll) for (var i = 0u; i < PIECES; i++) {
+    let of_a = piece(thread + i * THREADS, VECTOR_A || p.step_a == 1u);
+    let of_b = piece(thread + i * THREADS, VECTOR_B || p.step_b == 1u);
+    k_a[i] = of_a.y * 4u;
+    k_b[i] = of_b.y * 4u;
+    from_a[i] = place(of_a.x, m0, 16u * OWN_M, rows_c) * p.row_a + k_a[i] * p.step_a;
+    from_b[i] = place(of_b.x, n0, 16u * OWN_N, columns_c) * p.column_b + k_b[i] * p.step_b;
+    to_a[i] = of_a.x * STRIDE + of_a.y;
+    to_b[i] = of_b.x * STRIDE + of_b.y;
+  }
+  // 32 threads in a row share 4 rows and 8 columns, so that they read little; the lowest bits alternate between both, so that more reads coincide.
+  let y = thread % 2u + thread / 16u % 2u * 2u + thread / 64u * 4u;
+  let x = thread / 2u % 8u + thread / 32u % 2u * 8u;
+
+  var sum: array<vec4f, RESULTS * GROUPS>;
+  var pair = result % p.batch * p.reduce + first / steps;
+  var k0 = first % steps * DEPTH;
   for (var step = first; step < min(first + range, p.reduce * steps); step++) {
-    let pair = result % p.batch * p.reduce + step / steps;
-    let k0 = step % steps * DEPTH;
-    for (var i = thread; i < ROWS * DEPTH / 16u; i += THREADS) {
-      let k = select(i / (ROWS / 4u), i % (DEPTH / 4u), p.step_a == 1u);
-      let m = select(i % (ROWS / 4u), i / (DEPTH / 4u), p.step_a == 1u);
-      let row = place(m * 4u, m0, OWN_ROWS, rows_c);
-      let block = block_a(pair * p.stride_a + row.x * p.row_a + (k0 + k * 4u) * p.step_a, i32(row.y) - i32(row.x), i32(p.k) - i32(k0 + k * 4u));
-      for (var q = 0u; q < 4u; q++) { left[(k * 4u + q) * (ROWS / 4u) + m] = block[q]; }
-    }
-    for (var i = thread; i < COLUMNS * DEPTH / 16u; i += THREADS) {
-      let k = select(i / (COLUMNS / 4u), i % (DEPTH / 4u), p.step_b == 1u);
-      let n = select(i % (COLUMNS / 4u), i / (DEPTH / 4u), p.step_b == 1u);
-      let column = place(n * 4u, n0, OWN_COLUMNS, columns_c);
-      let block = block_b(pair * p.stride_b + column.x * p.column_b + (k0 + k * 4u) * p.step_b, i32(column.y) - i32(column.x), i32(p.k) - i32(k0 + k * 4u));
-      for (var q = 0u; q < 4u; q++) { right[(k * 4u + q) * (COLUMNS / 4u) + n] = block[q]; }
+    var next_a: array<vec4f, PIECES>;
+    var next_b: array<vec4f, PIECES>;
+    @diagnostic(off, trm.unroll) for (var i = 0u; i < PIECES; i++) { next_a[i] = load_a(from_a[i] + pair * p.stride_a + k0 * p.step_a, max(p.k, k0 + k_a[i]) - k0 - k_a[i]); }
+    @diagnostic(off, trm.unroll) for (var i = 0u; i < PIECES; i++) { next_b[i] = load_b(from_b[i] + pair * p.stride_b + k0 * p.step_b, max(p.k, k0 + k_b[i]) - k0 - k_b[i]); }
+    @diagnostic(off, trm.unroll) for (var i = 0u; i < PIECES; i++) {
+      left[to_a[i]] = next_a[i];
+      right[to_b[i]] = next_b[i];
     }
     workgroupBarrier();
-    for (var k = 0u; k < DEPTH; k++) {
-      var columns: array<vec4f, PARTS_N>;
-      for (var j = 0u; j < PARTS_N; j++) { columns[j] = right[k * (COLUMNS / 4u) + j * LANES_N + lane.x]; }
-      for (var i = 0u; i < PARTS_M; i++) {
-        let rows = left[k * (ROWS / 4u) + i * LANES_M + lane.y];
-        for (var j = 0u; j < PARTS_N; j++) {
-          sum[i * 4u][j] = fma(vec4f(rows.x), columns[j], sum[i * 4u][j]);
-          sum[i * 4u + 1u][j] = fma(vec4f(rows.y), columns[j], sum[i * 4u + 1u][j]);
-          sum[i * 4u + 2u][j] = fma(vec4f(rows.z), columns[j], sum[i * 4u + 2u][j]);
-          sum[i * 4u + 3u][j] = fma(vec4f(rows.w), columns[j], sum[i * 4u + 3u][j]);
+    for (var q = 0u; q < BLOCKS; q++) {
+      var columns: array<mat4x4f, GROUPS>; // of each k four columns
+      @diagnostic(off, trm.unroll) for (var j = 0u; j < GROUPS; j++) {
+        let at = (x + j * 64u) * STRIDE + q;
+        columns[j] = transpose(mat4x4f(right[at], right[at + 16u * STRIDE], right[at + 32u * STRIDE], right[at + 48u * STRIDE]));
+      }
+      @diagnostic(off, trm.unroll) for (var i = 0u; i < RESULTS; i++) {
+        let row = left[(y + i * 16u) * STRIDE + q];
+        @diagnostic(off, trm.unroll) for (var e = 0u; e < 4u; e++) {
+          @diagnostic(off, trm.unroll) for (var j = 0u; j < GROUPS; j++) { sum[i * GROUPS + j] = fma(vec4f(row[e]), columns[j][e], sum[i * GROUPS + j]); }
         }
       }
     }
     workgroupBarrier();
+    k0 += DEPTH;
+    if (k0 >= p.k) {
+      k0 = 0u;
+      pair++;
+    }
   }
 
-  for (var i = 0u; i < OWN_ROWS / LANES_M; i++) {
-    let m = m0 + (i / 4u * LANES_M + lane.y) * 4u + i % 4u;
-    for (var j = 0u; j < OWN_COLUMNS / LANES_N; j++) {
-      let n = n0 + (j / 4u * LANES_N + lane.x) * 4u + j % 4u;
+  @diagnostic(off, trm.unroll) for (var i = 0u; i < OWN_M; i++) {
+    let m = m0 + y + i * 16u;
+    @diagnostic(off, trm.unroll) for (var j = 0u; j < OWN_N; j++) {
+      let n = n0 + x + j * 16u;
       if (m < rows_c && n < columns_c) {
         let at = (result * rows_c + m) * columns_c + n;
-        var value = sum[i][j / 4u][j % 4u];
-        if (GATED == 1) { value = silu(value) * sum[i][PARTS_N / 2u + j / 4u][j % 4u]; }
-        if (GATED == 2) { value = silu(value) * sum[PARTS_M * 2u + i][j / 4u][j % 4u]; }
+        var value = sum[i * GROUPS + j / 4u][j % 4u];
+        if (GATED) { value = silu(value) * sum[(i + OWN_M) % RESULTS * GROUPS + (j + OWN_N) % RESULTS / 4u][(j + OWN_N) % 4u]; }
         if (p.accumulate != 0u) { value += c[at]; }
         c[at] = value;
       }

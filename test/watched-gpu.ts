@@ -149,7 +149,9 @@ export function indexed(gpu: GPU): Indexed {
   let notes: GPUBuffer | undefined
   const instrument = (label: string, code: string): string => {
     let text = code.replace(/\/\/.*$/gm, '')
-    const bound = [...text.matchAll(/@binding\(\d+\)\s*var<storage, ?\w+> ?(\w+): ?array</g)].map(([, name]) => name)
+    // Some arrays have a length of their own; that of the others is their binding's.
+    const lengths = new Map([...text.matchAll(/@binding\(\d+\)\s*var<storage, ?\w+> ?(\w+): ?array<([^;]+)>;/g)].map(([, name, inner]) => [name, /, ?(\w+)$/.exec(inner)?.[1] ?? `arrayLength(&${name})`]))
+    const bound = [...lengths.keys()]
     const uses = bound.flatMap(name => [...text.matchAll(new RegExp(`(?<![\\w.])${name}\\[`, 'g'))].map(({ index }) => ({ name, index }))).sort((a, b) => b.index - a.index)
     const others = bound.filter(name => new RegExp(`& ?${name}\\b(?!\\[)`).test(text))
     if (others.length) throw new Error(`${label}: ${others.join(', ')} is used by its address, which is not watched`)
@@ -162,7 +164,7 @@ export function indexed(gpu: GPU): Indexed {
         if (depth === 0) break
       }
       arrays.push(`${label}: ${name}[${text.slice(open + 1, end)}]`)
-      text = `${text.slice(0, open)}[watched_index(${arrays.length}u, u32(${text.slice(open + 1, end)}), arrayLength(&${name}))]${text.slice(end + 1)}`
+      text = `${text.slice(0, open)}[watched_index(${arrays.length}u, u32(${text.slice(open + 1, end)}), u32(${lengths.get(name)}))]${text.slice(end + 1)}`
     }
     return `${text}
 @group(0) @binding(${NOTES}) var<storage, read_write> watched_notes: array<atomic<u32>>;

@@ -1,4 +1,4 @@
-// Measures the variants of operations on this adapter, lets the engine take the fastest from now on, and keeps the choices for the next time.
+// The public door of webgpu-trm/tune: measures the variants of operations on this adapter, lets the engine take the fastest from now on, and keeps the choices for the next time.
 import type { Engine } from './engine.js'
 import type { Tensor } from './tensor.js'
 import type { Asked } from './variants.js'

@@ -3,7 +3,7 @@ import targetSource from '../../shaders/continue_target.wgsl'
 import haltSource from '../../shaders/halt.wgsl'
 import resetSource from '../../shaders/reset_state.wgsl'
 import swapSource from '../../shaders/swap_data.wgsl'
-import { defineKernel, divideUp, grid } from './kernel.js'
+import { defineKernel, divideUp, fill, grid } from './kernel.js'
 
 const THREADS = 64
 
@@ -47,7 +47,7 @@ export const continueTarget = defineKernel<{ slots: number; maxSteps: number }>(
 
 export const halt = defineKernel<HaltSize>({
   name: 'halt',
-  source: haltSource,
+  source: () => fill(haltSource, {}),
   bindings: { q: 'read', results: 'read', clock: 'read', numbers: 'read', steps: 'write', halted: 'write', metrics: 'write' },
   constants: ({ slots, maxSteps, exploration, training, aboveContinue }) => ({
     THREADS,

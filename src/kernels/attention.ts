@@ -19,10 +19,16 @@ export interface AttentionSize {
 }
 
 const rows = ({ batch, length, heads }: AttentionSize) => batch * length * heads
-const withWidth = (text: string) => ({ headDim }: AttentionSize) => fill(text, { HEAD_DIM: headDim })
+
+export interface ThreadSize extends AttentionSize {
+  /** Loops over a head are unrolled, so that its rows stay in registers; on software adapters that takes long to compile. */
+  unrolled?: boolean
+}
+
+const withWidth = (text: string) => ({ headDim, unrolled }: ThreadSize) => fill(text, { HEAD_DIM: headDim }, unrolled)
 const workgroups = (size: AttentionSize) => grid(divideUp(rows(size), THREADS))
 
-export const attention = defineKernel<AttentionSize>({
+export const attention = defineKernel<ThreadSize>({
   name: 'attention',
   source: withWidth(forward),
   bindings: { qkv: 'read', o: 'write', lse: 'write' },
@@ -30,7 +36,7 @@ export const attention = defineKernel<AttentionSize>({
   workgroups,
 })
 
-export const attentionBackwardQ = defineKernel<AttentionSize>({
+export const attentionBackwardQ = defineKernel<ThreadSize>({
   name: 'attention_backward_q',
   source: withWidth(backwardQ),
   bindings: { qkv: 'read', o: 'read', lse: 'read', dO: 'read', dQkv: 'write', delta: 'write' },
@@ -38,7 +44,7 @@ export const attentionBackwardQ = defineKernel<AttentionSize>({
   workgroups,
 })
 
-export const attentionBackwardKv = defineKernel<AttentionSize>({
+export const attentionBackwardKv = defineKernel<ThreadSize>({
   name: 'attention_backward_kv',
   source: withWidth(backwardKv),
   bindings: { qkv: 'read', lse: 'read', dO: 'read', delta: 'read', dQkv: 'write' },

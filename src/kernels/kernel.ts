@@ -57,14 +57,14 @@ export function grid(count: number): Workgroups {
 const filled = new Map<string, Map<string, string>>()
 
 /**
- * The text of a shader with the values of its lines `const NAME = 4;` and `alias NAME = f32;`, marked loops unrolled (see unroll.ts).
+ * The text of a shader with the values of its lines `const NAME = 4;` and `alias NAME = f32;`, marked loops `unrolled` (see unroll.ts).
  * WGSL takes no `override` for the length of a register array. What stands in the file is an example. The same values give the same string object.
  * @throws when the text has no such line
  */
-export function fill(text: string, values: Readonly<Record<string, number | string | boolean>>): string {
+export function fill(text: string, values: Readonly<Record<string, number | string | boolean>>, unrolled = true): string {
   let texts = filled.get(text)
   if (!texts) filled.set(text, (texts = new Map()))
-  const key = Object.values(values).join()
+  const key = [unrolled, ...Object.values(values)].join()
   let result = texts.get(key)
   if (result === undefined) {
     result = text
@@ -73,7 +73,7 @@ export function fill(text: string, values: Readonly<Record<string, number | stri
       if (!line.test(result)) throw new Error(`no line "const ${name} = …;" or "alias ${name} = …;" in its shader`)
       result = result.replace(line, `$1 ${name} = ${value};`)
     }
-    texts.set(key, (result = unroll(result)))
+    texts.set(key, (result = unrolled ? unroll(result) : result))
   }
   return result
 }

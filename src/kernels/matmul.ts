@@ -61,14 +61,6 @@ export const matmulVec4 = defineKernel<MatmulSize & { lanesN: number; lanesM: nu
   workgroups: size => tiles(size, size.lanesM * 4, size.lanesN * 4),
 })
 
-/** A workgroup's tile on a GPU: threads along m and n, and blocks of 4 × 4 results of each thread along both. */
-export interface WorkgroupTile {
-  lanesM: number
-  lanesN: number
-  partsM: number
-  partsN: number
-}
-
 /** Where every row in memory is a multiple of four long, four neighbours are one vec4f. */
 export function vectors({ m, n, k, transposeA = false, transposeB = false }: MatmulSize): Record<string, string> {
   const [a, b] = [(transposeA ? m : k) % 4 === 0, (transposeB ? k : n) % 4 === 0]
@@ -78,22 +70,32 @@ export function vectors({ m, n, k, transposeA = false, transposeB = false }: Mat
 /** Along which side of c' = a · b gate and up lie one after the other, where c is silu(gate) ⊙ up. */
 export type Gated = 'columns' | 'rows'
 
-const sizeOfC = (size: MatmulSize, gated?: Gated): MatmulSize => ({ ...size, m: gated === 'rows' ? size.m / 2 : size.m, n: gated === 'columns' ? size.n / 2 : size.n })
+/** Threads of a tile along each side. */
+const LANES = 16
+
+/** The k that a tile of this side stages at a time, so that both operands fit into this much workgroup memory. */
+export const tiledDepth = (side: number, workgroupBytes: number) => (workgroupBytes < 2 * side * 5 * 16 ? 8 : 16)
+
+const halves = (gated?: Gated) => ({ M: gated === 'rows' ? 2 : 1, N: gated === 'columns' ? 2 : 1 })
 
 /**
- * For GPUs: tiles in workgroup memory; see the shader. With `splits` c is (splits, batch, m, n). With `gated` sizes are those of c', c is half of it,
- * and the tile has two parts along that side.
+ * For GPUs: tiles of side × side results, 64 or 128, in workgroup memory, `depth` of k at a time; see the shader. With `splits` c is
+ * (splits, batch, m, n). With `gated` sizes are those of c', c is half of it.
  */
-export const matmulTiled = defineKernel<MatmulSize & { tile: WorkgroupTile; splits: number; gated?: Gated }>({
+export const matmulTiled = defineKernel<MatmulSize & { side: number; depth: number; splits: number; gated?: Gated }>({
   name: 'matmul_tiled',
-  source: ({ tile: { lanesM, lanesN, partsM, partsN }, gated, ...size }) =>
-    fill(tiled, { LANES_M: lanesM, LANES_N: lanesN, PARTS_M: partsM, PARTS_N: partsN, GATED: gated === 'columns' ? 1 : gated === 'rows' ? 2 : 0, ...vectors(sizeOfC(size, gated)) }),
+  source({ side, depth, gated, ...size }) {
+    const { M, N } = halves(gated)
+    const results = side / LANES
+    // Neighbours in memory are one vec4f only along k.
+    return fill(tiled, { RESULTS: results, GROUPS: results / 4, PIECES: (side * depth) / 4 / LANES ** 2, OWN_M: results / M, OWN_N: results / N, ...vectors({ ...size, m: 1, n: 1 }) })
+  },
   bindings,
   parameters: size => ({ ...parameters(size), splits: size.splits }),
   constants: () => ({}),
-  workgroups({ tile: { lanesM, lanesN, partsM, partsN }, gated, splits, ...size }) {
-    const own = sizeOfC({ m: lanesM * partsM * 4, n: lanesN * partsN * 4, k: 1 }, gated)
-    return tiles({ ...sizeOfC(size, gated), batch: (size.batch ?? 1) * splits }, own.m, own.n)
+  workgroups({ m, n, batch = 1, side, splits, gated }) {
+    const { M, N } = halves(gated)
+    return tiles({ m: m / M, n: n / N, k: 1, batch: batch * splits }, side / M, side / N)
   },
 })
 

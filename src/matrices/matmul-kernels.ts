@@ -1,17 +1,77 @@
-// The matrix product by subgroup matrices, for GPUs that offer them.
-import source from '../../shaders/matrices/matmul.wgsl'
+// The kernels of products by subgroup matrices.
+import narrow from '../../shaders/matrices/matmul_narrow.wgsl'
+import wide from '../../shaders/matrices/matmul_wide.wgsl'
+import padding from '../../shaders/matrices/pad_rows.wgsl'
 import type { MatrixKind } from '../engine/device.js'
-import { defineKernel, fill } from '../kernels/kernel.js'
-import { bindings, type MatmulSize, parameters, tiles, vectors } from '../kernels/matmul.js'
+import { defineKernel, divideUp, fill, grid } from '../kernels/kernel.js'
+import { bindings, type Gated, type MatmulSize } from '../kernels/matmul.js'
 
-/** For GPUs with subgroup matrices and subgroups of 32: four subgroups, each with span × span results. With `splits` as `matmulTiled`. */
-export const matmulSubgroupMatrix = defineKernel<MatmulSize & { kind: MatrixKind; span: number; splits: number }>({
-  name: 'matmul_subgroup_matrix',
-  // Tiles of both operands and results within the 16 KiB of workgroup memory that every adapter has.
-  source: ({ kind, span, ...size }) =>
-    fill(source, { SPAN: span, DEPTH: span > 32 || kind.component === 'f32' ? 16 : 32, SIZE_M: kind.m, SIZE_N: kind.n, SIZE_K: kind.k, Element: kind.component, ...vectors(size) }),
+/** Sizes are those of the product; with `gated` c is half of it. */
+export interface MatrixProduct extends MatmulSize {
+  kind: MatrixKind
+  /** Rows and columns of results that each of the four subgroups has: 32 or 64; tiles are twice as high and wide. */
+  span: number
+  /** Ranges that the sum is cut into; with more than one c is (splits, batch, m, n). */
+  splits: number
+  gated?: Gated
+}
+
+/** Length of a row in memory, padded to a multiple of 8. */
+export const padded = (length: number) => divideUp(length, 8) * 8
+
+/** Half as much of k at a time where the last one would be half empty, as of 97 = 6 · 16 + 1; every thread loads something. */
+const depthOf = ({ k, span }: MatrixProduct) => (span < 32 || k > 128 || divideUp(k, 16) % 2 === 0 ? 32 : 16)
+
+/** Rows and columns of c. */
+const sidesOf = ({ m, n, gated }: MatrixProduct) => [gated === 'rows' ? m / 2 : m, gated === 'columns' ? n / 2 : n]
+
+/** Texts by how a, b and c lie in memory: WGSL takes no name for the order of a load. */
+const texts: string[] = []
+
+/** The shader for this size, its lines as in the file. */
+export function textOf(size: MatrixProduct): string {
+  const { transposeA: aByK, transposeB: bByColumn } = size
+  const isWide = sidesOf(size)[1] % 4 === 0
+  return (texts[Number(!!aByK) + 2 * Number(!!bByColumn) + 4 * Number(isWide)] ??= (isWide ? wide : narrow)
+    .replace(/(<Left, ?)row/, aByK ? '$1col' : '$1row').replace(/(<Right, ?)row/, bByColumn ? '$1col' : '$1row'))
+}
+
+/** What the lines of its text are. */
+export function linesOf(size: MatrixProduct): Record<string, number | boolean> {
+  const { k, transposeA = false, transposeB = false, kind, span, gated } = size
+  const depth = depthOf(size)
+  const [countM, countN, parts] = [span / kind.m, span / kind.n, gated === 'rows' ? 2 : 1]
+  return {
+    SPAN: span, DEPTH: depth, SIZE_M: kind.m, SIZE_N: kind.n, SIZE_K: kind.k,
+    A_BY_K: transposeA, B_BY_K: !transposeB, EDGE_K: k % depth !== 0, GATED: gated === 'columns' ? 1 : gated === 'rows' ? 2 : 0,
+    COUNT_M: countM, COUNT_N: countN, COUNT_K: depth / kind.k, LOADS: (span * depth) / 512,
+    PART_M: countM / parts, PART_N: countN / parts, STORES: divideUp(kind.m * span, gated ? 256 : 128),
+  }
+}
+
+/** See the shader. Operands are float16 with rows padded to multiples of 8. */
+export const matmulMatrix = defineKernel<MatrixProduct>({
+  name: 'matmul_matrix',
+  source: size => fill(textOf(size), linesOf(size)),
   bindings,
-  parameters: size => ({ ...parameters(size), splits: size.splits }),
+  parameters({ m, n, k, batch = 1, reduce = 1, splits, accumulate = false, transposeA, transposeB, sharedA, sharedB }) {
+    const [rowA, rowB] = [padded(transposeA ? m : k) / 8, padded(transposeB ? k : n) / 8]
+    return {
+      m, n, k, batch, reduce, splits, accumulate: Number(accumulate),
+      row_a: rowA, stride_a: sharedA ? 0 : (transposeA ? k : m) * rowA, row_b: rowB, stride_b: sharedB ? 0 : (transposeB ? n : k) * rowB,
+    }
+  },
   constants: () => ({}),
-  workgroups: size => tiles({ ...size, batch: (size.batch ?? 1) * size.splits }, 2 * size.span, 2 * size.span),
+  workgroups: ({ m, n, batch = 1, splits, span }) => grid(divideUp(m, 2 * span) * divideUp(n, 2 * span) * batch * splits),
+})
+
+const THREADS = 64
+
+/** y = x with rows of `length` padded by zeros to a multiple of 8; both float16. */
+export const padRows = defineKernel<{ rows: number; length: number }>({
+  name: 'pad_rows',
+  source: padding,
+  bindings: { x: 'read', y: 'write' },
+  constants: ({ rows, length }) => ({ THREADS, COUNT: (rows * padded(length)) / 2, LENGTH: length, PADDED: padded(length) }),
+  workgroups: ({ rows, length }) => grid(divideUp((rows * padded(length)) / 2, THREADS)),
 })

@@ -1,7 +1,8 @@
 // The tuner: measures every variant of what ran, adopts the fastest, and leaves results within tolerance.
 import { test } from 'uvu'
 import * as assert from 'uvu/assert'
-import { type Engine, keepVariants, linear, tune, useMeasuredVariants } from '../../src/engine/index.js'
+import { type Engine, linear } from '../../src/engine/index.js'
+import { keepVariants, tune, useMeasuredVariants } from '../../src/engine/tune.js'
 import { matmul, matmulFamily } from '../../src/engine/ops/matmul.js'
 import { close } from '../close.js'
 import { openEngine } from '../engine-under-test.js'

@@ -39,7 +39,14 @@ function turning({ length, headDim }: (typeof SIZES)[number]) {
 const VARIANTS = attentionFamily.variants.map(({ name }) => name)
 
 /** Each compiles for each width of heads, some for long: those in tiles get the widths of models, the others not the same ones twice. */
-const sizesOf = (variant: string) => SIZES.filter(({ headDim }) => (variant === 'tiled' ? headDim >= 16 : headDim <= 64 && headDim !== (variant === 'textures' ? 16 : 32)))
+const sizesOf = (variant: string) => SIZES.filter(({ headDim }) => {
+  if (variant === 'tiled') return headDim >= 16
+  if (variant === 'thread unrolled') return headDim < 8
+  return headDim <= 64 && headDim !== (variant === 'textures' ? 16 : 32)
+})
+
+/** With and without rotary positions where heads are of even width; in tiles either, as each takes seconds to compile for each width. */
+const turnsOf = (variant: string, headDim: number) => (variant === 'tiled' ? [headDim === 16 || headDim === 64] : headDim % 2 ? [false] : [false, true])
 
 /** All ways of computing it; where the adapter cannot run one, another stands in. */
 function force(variant: string): void {
@@ -52,13 +59,13 @@ for (const variant of VARIANTS) test(`attention by ${variant}`, async () => {
     for (const magnitude of MAGNITUDES) {
       for (const scores of [1e-4, 1, 8]) {
         const qkv = packed(size, scores, magnitude)
-        const o = attention(engine, engine.from(qkv, [size.batch, size.length, width(size)]), size.heads)
-        assert.equal(o.shape, [size.batch, size.length, width(size) / 3])
-        close('attention', await engine.read(o), oracle.attention(qkv, size), { scale: magnitude * spread(size, scores), depth: size.length })
-        if (size.headDim % 2) continue
-        const { rope, turned } = turning(size)
-        const ours = await engine.read(attention(engine, engine.from(qkv, [size.batch, size.length, width(size)]), size.heads, { rope }))
-        close('attention with rope', ours, oracle.attention(turned(qkv, size), size), { scale: magnitude * spread(size, scores), depth: size.length })
+        for (const turns of turnsOf(variant, size.headDim)) {
+          const { rope, turned } = turning(size)
+          const o = attention(engine, engine.from(qkv, [size.batch, size.length, width(size)]), size.heads, turns ? { rope } : {})
+          assert.equal(o.shape, [size.batch, size.length, width(size) / 3])
+          const truth = oracle.attention(turns ? turned(qkv, size) : qkv, size)
+          close(turns ? 'attention with rope' : 'attention', await engine.read(o), truth, { scale: magnitude * spread(size, scores), depth: size.length })
+        }
       }
     }
   }
@@ -82,20 +89,25 @@ for (const variant of VARIANTS) test(`gradients by ${variant}`, async () => {
   for (const size of sizesOf(variant)) {
     for (const scores of [1, 3]) {
       const inputs = [{ data: packed(size, scores, 1), shape: [size.batch, size.length, width(size)] }]
-      const truth = (qkv: Float64Array) => oracle.attention(qkv, size)
-      await checkGradients(engine, 'attention', { inputs, ours: qkv => attention(engine, qkv, size.heads), truth, depth: size.length, c: 4 * spread(size, scores) })
-      if (size.headDim % 2) continue
-      const { rope, turned } = turning(size)
-      await checkGradients(engine, 'attention with rope', { inputs, ours: qkv => attention(engine, qkv, size.heads, { rope }), truth: qkv => truth(turned(qkv, size)), depth: size.length, c: 4 * spread(size, scores) })
+      for (const turns of turnsOf(variant, size.headDim)) {
+        const { rope, turned } = turning(size)
+        await checkGradients(engine, turns ? 'attention with rope' : 'attention', {
+          inputs,
+          ours: qkv => attention(engine, qkv, size.heads, turns ? { rope } : {}),
+          truth: (qkv: Float64Array) => oracle.attention(turns ? turned(qkv, size) : qkv, size),
+          depth: size.length,
+          c: 4 * spread(size, scores),
+        })
+      }
     }
   }
 })
 
 test('what is given stays as it is', async () => {
-  const size = { batch: 1, length: 34, heads: 2, headDim: 64 }
-  const data = packed(size, 1, 1)
-  const qkv = engine.from(data, [size.batch, size.length, width(size)])
   for (const variant of VARIANTS) {
+    const size = { batch: 1, length: 34, heads: 2, headDim: variant === 'thread unrolled' ? 4 : 64 }
+    const data = packed(size, 1, 1)
+    const qkv = engine.from(data, [size.batch, size.length, width(size)])
     force(variant)
     attention(engine, qkv, size.heads, { rope: turning(size).rope })
     assert.equal(await engine.read(qkv), data)

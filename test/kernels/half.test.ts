@@ -140,7 +140,9 @@ if (hasHalf) {
   for (const { name } of matmulFamily.variants.filter(variant => variant.available(engine.adapter, { m: 64, n: 64, k: 64, halfA: true }))) {
     test(`products by variant ${name}, operands and results in either type`, async () => {
       engine.variants.force('matmul', name)
-      for (const [m, n, k, transposeA, transposeB] of [[17, 33, 9, false, true], [68, 36, 20, true, false]] as const) {
+      // Operands by single values, and four of them at once; large tiles take seconds to compile for either.
+      for (const [m, n, k, transposeA, transposeB] of [[17, 33, 9, true, false], [68, 36, 20, false, true]] as const) {
+        if (name.includes('128×128') && k % 4) continue
         const size = { m, n, k, transposeA, transposeB }
         const [a, b] = await Promise.all([[1, m * k], [2, n * k]].map(async ([seed, count]) => engine.read(await stored(values(seed, count), [count], 'f16'))))
         const product = async (...[ta, tb, tc]: readonly DType[]) => {

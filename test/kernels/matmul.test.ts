@@ -2,8 +2,8 @@
 import { test } from 'uvu'
 import * as assert from 'uvu/assert'
 import { linear, mix } from '../../src/engine/index.js'
-import { matmul, matmulFamily } from '../../src/engine/ops/matmul.js'
-import type { MatmulSize } from '../../src/kernels/matmul.js'
+import { matmul, matmulFamily, type MatmulTensors } from '../../src/engine/ops/matmul.js'
+import { type MatmulSize, matmulTiled, tiledDepth } from '../../src/kernels/matmul.js'
 import { Variants } from '../../src/engine/variants.js'
 import { close, printShares } from '../close.js'
 import { checkGradients } from '../differences.js'
@@ -17,13 +17,15 @@ test.after(() => {
   printShares()
 })
 
-async function check(size: MatmulSize, magnitude = 1): Promise<void> {
+type Run = (tensors: MatmulTensors, size: MatmulSize) => void
+
+async function check(size: MatmulSize, magnitude = 1, run: Run = (tensors, size) => matmul(engine, tensors, size)): Promise<void> {
   const { m, n, k, batch = 1, reduce = 1, sharedA, sharedB, accumulate } = size
   const a = values(1, m * k * (sharedA ? 1 : batch * reduce), magnitude)
   const b = values(2, k * n * (sharedB ? 1 : batch * reduce))
   const before = values(3, m * n * batch)
   const tensors = { a: engine.from(a), b: engine.from(b), c: engine.from(before) }
-  matmul(engine, tensors, size)
+  run(tensors, size)
   const ours = await engine.read(tensors.c)
   const truth = oracle.matmul(a, b, size)
   const scale = oracle.matmul(a.map(Math.abs), b.map(Math.abs), size)
@@ -58,18 +60,55 @@ for (const transposeA of [false, true]) {
   }
 }
 
+/** Tiles of 128 × 128 take seconds to compile for each way of loading: with both operands as vec4f along k, or with none, all code runs. */
+const isWorthIt = ({ k, transposeA, transposeB }: MatmulSize) => (!transposeA && k % 4 === 0) === (transposeB === true && k % 4 === 0)
+
 for (const { name } of matmulFamily.variants.filter(variant => variant.available(engine.adapter, { m: 1, n: 1, k: 1 }))) {
   test(`variant ${name}`, async () => {
     engine.variants.force('matmul', name)
+    const isLarge = name.includes('128×128')
+    let count = 0
     for (const transposes of [0, 1, 2, 3]) {
       const [transposeA, transposeB] = [transposes % 2 === 1, transposes > 1]
-      for (const [m, n, k] of PRODUCTS) if (m * n < 20000) await check({ m, n, k, transposeA, transposeB })
-      await check({ m: 33, n: 9, k: 17, transposeA, transposeB, batch: 2, reduce: 3, accumulate: true })
+      const sizes: MatmulSize[] = PRODUCTS.filter(([m, n]) => m * n < 20000).map(([m, n, k]) => ({ m, n, k }))
+      sizes.push({ m: 33, n: 9, k: 17, batch: 2, reduce: 3, accumulate: true }, { m: 9, n: 33, k: 16, batch: 2, reduce: 3, accumulate: true })
+      // Several tiles with edges along both sides, several steps along k; the last one is whole, or not.
+      if (isLarge) for (const k of [36, 37]) sizes.push({ m: 131, n: 260, k }, { m: 260, n: 129, k })
+      for (const size of sizes.map(size => ({ ...size, transposeA, transposeB }))) {
+        if (isLarge && !isWorthIt(size)) continue
+        await check(size)
+        count++
+      }
       await check({ m: 9, n: 33, k: 17, transposeA, transposeB, batch: 3, sharedA: true }, 1e4)
     }
+    assert.ok(count >= 40, `${count} sizes`)
     engine.variants.force('matmul', undefined)
   })
 }
+
+test('large tiles in 16 KB of workgroup memory, half as deep', async () => {
+  assert.equal([[64, 16384], [64, 49152], [128, 16384], [128, 32768]].map(([side, bytes]) => tiledDepth(side, bytes)), [16, 16, 8, 16])
+  const tiled: Run = (tensors, size) => engine.run(matmulTiled, tensors, { ...size, side: 128, depth: 8, splits: 1 })
+  for (const [m, n, k] of [[1, 1, 1], [127, 129, 2], [131, 260, 37], [33, 9, 64]]) {
+    for (const transposeA of [false, true]) await check({ m, n, k, transposeA: transposeA || k % 4 === 0, reduce: 2, accumulate: true }, 1, tiled)
+  }
+})
+
+test('a sum of what is infinite is infinite, although lines and terms beyond the edge are read in its stead', async () => {
+  engine.variants.force('matmul', 'tiled 64×64')
+  for (const transposes of [0, 1, 2, 3]) {
+    const [transposeA, transposeB] = [transposes % 2 === 1, transposes > 1]
+    const [m, n, k] = [5, 6, 7]
+    // The last row of a, and of b the last column, hold infinities at the last k.
+    const a = Float32Array.from({ length: m * k }, (_, i) => (i === m * k - 1 ? Infinity : 1))
+    const b = Float32Array.from({ length: k * n }, (_, i) => (i === k * n - 1 ? Infinity : 1))
+    const c = engine.tensor([m * n])
+    matmul(engine, { a: engine.from(a), b: engine.from(b), c }, { m, n, k, transposeA, transposeB })
+    const expected = Array.from({ length: m * n }, (_, i) => (i % n === n - 1 || Math.floor(i / n) === m - 1 ? Infinity : k))
+    assert.equal([...(await engine.read(c))], expected)
+  }
+  engine.variants.force('matmul', undefined)
+})
 
 test('few rows, few columns, sums that end within a step', async () => {
   engine.variants.force('matmul', 'few rows')
@@ -99,6 +138,13 @@ test('defaults on a GPU, without measuring', () => {
   const variants = new Variants({ ...engine.adapter, isSoftware: false, subgroupSize: 32 })
   const taken = (m: number, n: number, k: number, more: Partial<MatmulSize> = {}) => variants.pick(matmulFamily, { m, n, k, ...more }).name
   assert.is(taken(9312, 3072, 512, { transposeB: true }), 'tiled 128×128')
+  assert.is(taken(9312, 512, 3072), 'tiled 128×128 split')
+  assert.is(taken(9312, 1536, 512), 'tiled 128×128')
+  assert.is(taken(5000, 1000, 512), 'tiled 128×128')
+  assert.is(taken(74496, 512, 3072), 'tiled 128×128')
+  assert.is(taken(3072, 512, 9312, { transposeA: true }), 'tiled 128×128 split')
+  assert.is(taken(512, 1536, 9312, { transposeA: true }), 'tiled 128×128 split')
+  assert.is(taken(1024, 97, 512, { transposeB: true, reduce: 96 }), 'tiled 128×128 split')
   assert.is(taken(194, 512, 1536, { transposeB: true }), 'tiled 64×64 split')
   assert.is(taken(512, 64, 1088, { transposeA: true }), 'tiled 64×64 split')
   assert.is(taken(1088, 512, 64, { transposeB: true }), 'tiled 64×64')

@@ -1,18 +1,22 @@
-// Products by subgroup matrices, with these played by plain functions: everything of the kernel but the hardware's own multiplication.
-// test/null-backend.test.ts has the compiler check the kernel as it is.
+// Products by subgroup matrices, with these played by plain functions: everything of the kernels but the hardware's own multiplication.
+// test/null-backend.test.ts has the compiler check the kernels as they are.
 import { test } from 'uvu'
 import * as assert from 'uvu/assert'
-import { columnSums } from '../../src/kernels/column-sums.js'
-import { fill } from '../../src/kernels/kernel.js'
-import type { MatmulSize } from '../../src/kernels/matmul.js'
 import { type MatrixKind, subgroupMatrices } from '../../src/engine/device.js'
-import { offerMatrices } from '../../src/matrices/index.js'
-import { matmulSubgroupMatrix } from '../../src/matrices/matmul-kernels.js'
+import { gatedFamily } from '../../src/engine/ops/gated.js'
 import { matmulFamily } from '../../src/engine/ops/matmul.js'
+import type { Tensor } from '../../src/engine/tensor.js'
 import { Variants } from '../../src/engine/variants.js'
+import { float16ToFloat32, float32ToFloat16 } from '../../src/formats/float16.js'
+import { fill } from '../../src/kernels/kernel.js'
+import type { Gated, MatmulSize } from '../../src/kernels/matmul.js'
+import { offerMatrices } from '../../src/matrices/index.js'
+import { linesOf, matmulMatrix, type MatrixProduct, textOf } from '../../src/matrices/matmul-kernels.js'
+import { product } from '../../src/matrices/matmul.js'
 import { close, printShares } from '../close.js'
 import { openEngine } from '../engine-under-test.js'
 import * as oracle from '../oracle.js'
+import { playedKernel } from '../played-matrices.js'
 import { values } from '../shapes.js'
 
 offerMatrices()
@@ -21,68 +25,95 @@ test.after(() => {
   engine.close()
   printShares()
 })
+const hasHalf = engine.adapter.features.includes('shader-f16')
+if (!hasHalf) console.log('skipped: results in float16, this adapter has no shader-f16')
 
-/** All threads of a subgroup hold whole matrices and compute the same. */
-const played = `
-fn load_left(at: u32, step: u32) -> Left { var x: Left; for (var i = 0u; i < SIZE_M; i++) { for (var j = 0u; j < SIZE_K; j++) { x[i * SIZE_K + j] = left[at + i * step + j]; } } return x; }
-fn load_right(at: u32, step: u32) -> Right { var x: Right; for (var i = 0u; i < SIZE_K; i++) { for (var j = 0u; j < SIZE_N; j++) { x[i * SIZE_N + j] = right[at + i * step + j]; } } return x; }
-fn multiply_add(a: Left, b: Right, c: Result) -> Result {
-  var x = c;
-  for (var i = 0u; i < SIZE_M; i++) { for (var j = 0u; j < SIZE_N; j++) { for (var k = 0u; k < SIZE_K; k++) { x[i * SIZE_N + j] += a[i * SIZE_K + k] * b[k * SIZE_N + j]; } } }
-  return x;
-}
-fn store_result(at: u32, x: Result, step: u32) { for (var i = 0u; i < SIZE_M; i++) { for (var j = 0u; j < SIZE_N; j++) { out[at + i * step + j] = x[i * SIZE_N + j]; } } }
-`
-const replacements: readonly (readonly [from: RegExp, to: string])[] = [
-  [/^enable .*$/gm, ''],
-  [/@subgroup_size\(32\)/, ''],
-  [/, @builtin\(subgroup_id\) subgroup: u32, @builtin\(subgroup_invocation_id\) lane: u32\) \{/, ') { let subgroup = thread / 32u; let lane = thread % 32u;'],
-  [/subgroupMatrixLoad<Left, row_major>\(&left, /, 'load_left('],
-  [/subgroupMatrixLoad<Right, row_major>\(&right, /, 'load_right('],
-  [/subgroupMatrixMultiplyAccumulate\(/, 'multiply_add('],
-  [/subgroupMatrixStore<row_major>\(&out, /, 'store_result('],
-  [/^@compute/m, `${played}@compute`],
-]
-type Size = MatmulSize & { kind: MatrixKind; span: number; splits: number }
-const playedKernel = {
-  ...matmulSubgroupMatrix,
-  name: 'matmul_subgroup_matrix, played',
-  source: (size: Size) => {
-    const { m, n, k } = size.kind
-    const types = { Left: `array<f32, ${m * k}>`, Right: `array<f32, ${k * n}>`, Result: `array<f32, ${m * n}>` }
-    return fill(replacements.reduce((text, [from, to]) => {
-      assert.match(text, from)
-      return text.replace(from, to)
-    }, (matmulSubgroupMatrix.source as (size: Size) => string)(size)), types)
-  },
+/** As adapters run it, with loops unrolled, and with loops left as they are, which compiles some times faster where matrices are played. */
+const unrolled = playedKernel(matmulMatrix)
+const kernel = playedKernel({ ...matmulMatrix, source: (size: MatrixProduct) => fill(textOf(size).replace(/@diagnostic\(off, trm\.unroll\)/g, ''), linesOf(size)) })
+
+/** The smallest tile; and that of GPUs. */
+const SMALL: Pick<MatrixProduct, 'kind' | 'span'> = { kind: { component: 'f16', m: 8, n: 8, k: 8 }, span: 16 }
+const REAL: Pick<MatrixProduct, 'kind' | 'span'> = { kind: { component: 'f16', m: 16, n: 16, k: 16 }, span: 64 }
+
+/** Values rounded to float16, in pairs, behind them infinities that no result may see. */
+function halves(seed: number, count: number): { data: Float32Array; tensor: Tensor } {
+  const bits = float32ToFloat16(values(seed, count))
+  const words = new Uint32Array(Math.ceil(count / 2))
+  new Uint16Array(words.buffer).fill(0x7c00)
+  new Uint16Array(words.buffer).set(bits)
+  return { data: float16ToFloat32(bits), tensor: engine.from(words) }
 }
 
-async function check(size: MatmulSize, kind: MatrixKind, span: number, splits = 1): Promise<void> {
-  const { m, n, k, batch = 1, reduce = 1, sharedA, sharedB, accumulate = false } = size
-  const a = values(1, m * k * (sharedA ? 1 : batch * reduce))
-  const b = values(2, k * n * (sharedB ? 1 : batch * reduce))
-  const before = values(3, m * n * batch)
-  const c = engine.from(before)
-  const parts = engine.zeros([splits, c.size])
-  engine.run(playedKernel, { a: engine.from(a), b: engine.from(b), c: splits > 1 ? parts : c }, { ...size, kind, span, splits, accumulate: accumulate && splits === 1 })
-  if (splits > 1) engine.run(columnSums, { x: parts, y: c }, { rows: splits, width: c.size, accumulate })
-  const truth = oracle.matmul(a, b, size)
-  const scale = oracle.matmul(a.map(Math.abs), b.map(Math.abs), size)
-  if (accumulate) before.forEach((value, i) => {
-    truth[i] += value
-    scale[i] += Math.abs(value)
-  })
-  close(`matmul by matrices, ${JSON.stringify({ ...size, splits })}`, await engine.read(c), truth, { scale, depth: k * reduce })
-}
+type Case = MatmulSize & { splits?: number; gated?: Gated; isHalf?: boolean; isUnrolled?: boolean; tile?: typeof SMALL }
 
-test('all transpositions, edges, batches, sums, ranges', async () => {
-  const kind: MatrixKind = { component: 'f32', m: 4, n: 8, k: 2 }
-  for (const transposes of [0, 1, 2, 3]) {
-    const [transposeA, transposeB] = [transposes % 2 === 1, transposes > 1]
-    for (const [m, n, k] of [[1, 1, 1], [16, 16, 16], [17, 15, 33], [40, 36, 20]]) await check({ m, n, k, transposeA, transposeB }, kind, 8)
-    await check({ m: 19, n: 9, k: 17, transposeA, transposeB, batch: 2, reduce: 3, accumulate: true }, kind, 8)
-    await check({ m: 9, n: 20, k: 40, transposeA, transposeB, batch: 2, sharedA: true, accumulate: true }, kind, 8, 3)
+async function check({ gated, tile = SMALL, splits = 1, isHalf = false, isUnrolled = false, ...size }: Case): Promise<void> {
+  const { m, n, k, batch = 1, reduce = 1, sharedA, sharedB, accumulate } = size
+  const [a, b] = [halves(1, m * k * (sharedA ? 1 : batch * reduce)), halves(2, k * n * (sharedB ? 1 : batch * reduce))]
+  const count = (m * n * batch) / (gated ? 2 : 1)
+  // What stands in c before, and behind the results, where it must stay.
+  const guard = 0.5
+  const c = engine.lasting([count + 256], isHalf ? 'f16' : 'f32')
+  engine.write(c, new Float32Array(count + 256).fill(guard))
+  product(engine, { a: a.tensor, b: b.tensor, c }, { ...size, gated, splits, ...tile }, isUnrolled ? unrolled : kernel)
+  const sums = oracle.matmul(a.data, b.data, size)
+  const magnitudes = oracle.matmul(a.data.map(Math.abs), b.data.map(Math.abs), size)
+  let [truth, scale] = [sums, magnitudes]
+  if (gated) {
+    truth = oracle.swiglu(sums, gated === 'columns' ? { half: n / 2 } : { half: m / 2, inner: n })
+    const block = gated === 'columns' ? n / 2 : (m / 2) * n
+    // |silu(gate) · up| is at most |gate · up|; the error of both sums goes into it.
+    scale = truth.map((_, i) => {
+      const at = Math.floor(i / block) * 2 * block + (i % block)
+      return 1.1 * magnitudes[at] * magnitudes[at + block]
+    })
   }
+  if (accumulate) truth.forEach((_, i) => {
+    truth[i] += guard
+    scale[i] += guard
+  })
+  const got = await engine.read(c)
+  const depth = k * reduce * (gated ? 2 : 1)
+  // A result in float16 is rounded once more, and once only: 2¹³ units of float32 of itself, of which the law gives 4 · √depth.
+  const rounding = isHalf ? 2 ** 13 / (4 * Math.sqrt(depth)) : 0
+  const name = `${gated ? 'gated' : 'matmul'} by matrices${isHalf ? ' to float16' : ''}, ${JSON.stringify({ ...size, splits, gated, span: tile.span })}`
+  close(name, got.slice(0, count), truth, { scale: scale.map((x, i) => x + 1.01 * rounding * Math.abs(truth[i])), depth })
+  assert.ok(got.slice(count).every(x => x === guard), 'what lies behind the results stays')
+  engine.release(a.tensor, b.tensor, c)
+}
+
+const ORDERS = [0, 1, 2, 3].map(i => ({ transposeA: i % 2 === 1, transposeB: i > 1 }))
+
+for (const order of ORDERS) {
+  // Two texts each, as every one is compiled: k in whole tiles and not, rows of c that vec4f divide and others.
+  test(`${order.transposeA ? 'T' : 'N'}${order.transposeB ? 'T' : 'N'}: edges, batches, sums, ranges`, async () => {
+    for (const [m, n, k] of [[33, 32, 97], [72, 40, 24], [17, 300, 8]]) await check({ m, n, k, ...order })
+    await check({ m: 40, n: 36, k: 97, batch: 2, reduce: 3, accumulate: true, ...order })
+    await check({ m: 9, n: 44, k: 40, batch: 3, sharedA: true, accumulate: true, splits: 3, ...order })
+    for (const [m, n, k] of [[1, 1, 32], [33, 31, 64]]) await check({ m, n, k, accumulate: true, ...order })
+    await check({ m: 24, n: 41, k: 64, batch: 2, reduce: 2, sharedB: true, splits: 5, ...order })
+  })
+}
+
+test('results in float16, in rows that vec4f divide and others', async () => {
+  if (hasHalf) for (const n of [40, 41]) await check({ m: 33, n, k: n, accumulate: n === 41, isHalf: true, ...ORDERS[2] })
+})
+
+test('gate and up, along either side', async () => {
+  for (const [m, n, k] of [[70, 38, 97], [5, 2, 1], [48, 80, 33]]) await check({ m, n, k, gated: 'columns', ...ORDERS[2] })
+  for (const [m, n, k] of [[38, 72, 97], [2, 5, 1], [80, 48, 33]]) await check({ m, n, k, batch: 2, sharedA: true, gated: 'rows', ...ORDERS[0] })
+  // Gate and up in one row in memory.
+  await check({ m: 40, n: 80, k: 33, batch: 2, gated: 'columns', ...ORDERS[0] })
+  await check({ m: 80, n: 40, k: 33, batch: 2, gated: 'rows', ...ORDERS[1] })
+  if (hasHalf) await check({ m: 68, n: 48, k: 64, gated: 'rows', isHalf: true, ...ORDERS[0] })
+})
+
+test('the tiles of a GPU, and loops unrolled', async () => {
+  await check({ m: 130, n: 132, k: 97, batch: 2, ...ORDERS[0], tile: REAL })
+  await check({ m: 144, n: 160, k: 136, gated: 'rows', ...ORDERS[1], tile: REAL })
+  const narrow = { kind: { component: 'f16', m: 16, n: 8, k: 16 }, span: 32 } as const
+  for (const [m, n, k] of [[70, 68, 40], [65, 130, 48]]) await check({ m, n, k, ...ORDERS[3], tile: narrow })
+  await check({ m: 33, n: 36, k: 72, isUnrolled: true, ...ORDERS[1], tile: { ...SMALL, kind: { ...SMALL.kind, k: 16 } } })
 })
 
 test('the kinds that can be used are read off the adapter', () => {
@@ -98,13 +129,32 @@ test('the kinds that can be used are read off the adapter', () => {
   assert.equal(kinds, [{ component: 'f16', m: 16, n: 8, k: 16 }, { component: 'f16', m: 16, n: 16, k: 16 }])
   assert.equal(subgroupMatrices({ features: new Set() } as unknown as GPUDevice, info), [])
   assert.equal(subgroupMatrices({ features } as unknown as GPUDevice, { ...info, subgroupMaxSize: 16 }), [])
-  const variants = new Variants({ ...engine.adapter, isSoftware: false, subgroupSize: 32, subgroupMatrices: kinds })
-  const taken = (size: MatmulSize) => variants.pick(matmulFamily, size).name
-  const forward = { m: 9312, n: 3072, k: 512, transposeB: true }
-  assert.is(taken({ ...forward, halfA: true, halfB: true }), 'matrices 128×128')
-  assert.is(taken({ m: 1024, n: 97, k: 512, transposeB: true, reduce: 96, halfA: true, halfB: true }), 'matrices 64×64 split')
-  assert.is(taken(forward), 'tiled 128×128')
-  assert.is(taken({ ...forward, halfA: true }), 'tiled 128×128')
+})
+
+test('defaults on a GPU with matrices', () => {
+  const kinds: MatrixKind[] = [{ component: 'f16', m: 16, n: 8, k: 16 }, { component: 'f16', m: 16, n: 16, k: 16 }]
+  const described = { ...engine.adapter, isSoftware: false, subgroupSize: 32, subgroupMatrices: kinds, workgroupBytes: 49152 }
+  const half = { halfA: true, halfB: true }
+  const taken = (size: MatmulSize, adapter = described) => new Variants(adapter).pick(matmulFamily, { ...size, ...half }).name
+  // The official network, all 768 puzzles: gate and up, its derivatives; token mixing and its weight's gradient.
+  const forward = { m: 74496, n: 3072, k: 512, transposeB: true }
+  assert.is(taken(forward), 'matrices 128×128')
+  assert.is(taken({ m: 74496, n: 512, k: 3072 }), 'matrices 128×128')
+  assert.is(taken({ m: 3072, n: 512, k: 74496, transposeA: true }), 'matrices 128×128 split')
+  assert.is(taken({ m: 1024, n: 512, k: 97, batch: 768, sharedA: true }), 'matrices 128×128')
+  assert.is(taken({ m: 97, n: 512, k: 512, batch: 768, sharedA: true }), 'matrices 128×128')
+  assert.is(taken({ m: 1024, n: 97, k: 512, transposeB: true, reduce: 768 }), 'matrices 128×128 split')
+  assert.is(taken({ m: 9312, n: 512, k: 1536, transposeB: true }), 'matrices 128×128 split')
+  assert.is(taken({ m: 388, n: 384, k: 128, transposeB: true }), 'matrices 64×64')
+  assert.is(taken({ m: 64, n: 64, k: 9312, transposeA: true }), 'matrices 64×64 split')
+  assert.is(taken({ m: 74496, n: 11, k: 512, transposeB: true }), 'few rows')
+  assert.match(taken(forward, { ...described, workgroupBytes: 16384 }), /^matrices 64×64$/)
+  assert.match(new Variants(described).pick(matmulFamily, forward).name, /^tiled/)
+  assert.match(new Variants(described).pick(matmulFamily, { ...forward, halfA: true }).name, /^tiled/)
+  const gated = (size: MatmulSize, along: Gated) => new Variants(described).pick(gatedFamily, { ...size, ...half, gated: along }).name
+  assert.is(gated(forward, 'columns'), 'matrices 128×128')
+  assert.is(gated({ m: 1024, n: 512, k: 97, batch: 768, sharedA: true }, 'rows'), 'matrices 128×128')
+  assert.is(gated({ m: 97, n: 384, k: 128, transposeB: true }, 'columns'), 'matrices 64×64')
 })
 
 test.run()

@@ -58,13 +58,15 @@ export function turnedBefore(engine: Engine, tensors: AnyTensors, size: kernels.
 }
 
 // A thread walks over all keys: turning each of them for every query would cost more than the dispatch that it saves.
-const thread = attentionVariant({
-  name: 'thread',
-  available: () => true,
-  forward: (engine, tensors, size) => turnedBefore(engine, tensors, size, turned => engine.run(kernels.attention, turned, size)),
+// On GPUs registers must not be indexed by variables, on software adapters unrolled loops take long to compile.
+const thread = (unrolled: boolean) => attentionVariant({
+  name: unrolled ? 'thread unrolled' : 'thread',
+  available: ({ isSoftware }) => unrolled || isSoftware,
+  onlyHardware: unrolled || undefined,
+  forward: (engine, tensors, size) => turnedBefore(engine, tensors, size, turned => engine.run(kernels.attention, turned, { ...size, unrolled })),
   backward: (engine, tensors, size) => turnedBefore(engine, tensors, size, turned => {
-    engine.run(kernels.attentionBackwardQ, turned, size)
-    engine.run(kernels.attentionBackwardKv, turned, size)
+    engine.run(kernels.attentionBackwardQ, turned, { ...size, unrolled })
+    engine.run(kernels.attentionBackwardKv, turned, { ...size, unrolled })
   }),
 })
 
@@ -87,7 +89,7 @@ const tiled = attentionVariant({
 
 export const attentionFamily: Family<AttentionInputs, RecordedSize, Tensor> = {
   name: 'attention',
-  variants: [tiled, thread],
+  variants: [tiled, thread(true), thread(false)],
   classOf: ({ length, headDim, rope, half, recorded }) => `${half ? 'f16 ' : ''}${length}×${headDim}${rope ? ' rope' : ''}${recorded ? ' recorded' : ''}`,
   sample: (engine, { batch, length, heads, headDim, rope, half }) => ({
     qkv: engine.tensor([batch, length, 3 * heads * headDim], half ? 'f16' : 'f32'),

@@ -5,7 +5,7 @@ import type { Engine } from '../engine.js'
 import type { Tensor } from '../tensor.js'
 import type { Family, Variant } from '../variants.js'
 import { linear, mix } from './linear.js'
-import { BUSY, matmul, matmulFamily, type MatmulTensors } from './matmul.js'
+import { BUSY, matmul, matmulFamily, type MatmulTensors, tileOf } from './matmul.js'
 import { swiglu } from './swiglu.js'
 
 export interface GatedSize extends MatmulSize {
@@ -14,13 +14,13 @@ export interface GatedSize extends MatmulSize {
 
 const inSize = ({ m, n, batch = 1 }: MatmulSize) => m * n * batch
 
-const tiled = (lanes: number): Variant<MatmulTensors, GatedSize> => ({
-  name: `tiled ${lanes * 8}×${lanes * 8}`,
+const tiled = (side: number): Variant<MatmulTensors, GatedSize> => ({
+  name: `tiled ${side}×${side}`,
   onlyHardware: true,
   available: () => true,
   // As of the product alone: whole tiles, and enough of them; few rows have a kernel of their own.
-  suits: size => (lanes === 8 && size.m > MOST_FEW) || (size.m > 64 && size.n > 64 && inSize(size) >= BUSY * 128 ** 2),
-  run: (engine, tensors, size) => engine.run(matmulTiled, tensors, { ...size, tile: { lanesM: lanes, lanesN: lanes, partsM: 2, partsN: 2 }, splits: 1 }),
+  suits: size => (side === 64 && size.m > MOST_FEW) || (size.m > 64 && size.n > 64 && inSize(size) >= BUSY * 128 ** 2),
+  run: (engine, tensors, size) => engine.run(matmulTiled, tensors, { ...size, ...tileOf(engine, side), splits: 1 }),
 })
 
 const composed: Variant<MatmulTensors, GatedSize> = {
@@ -38,7 +38,7 @@ const composed: Variant<MatmulTensors, GatedSize> = {
 /** a, b as for the product, c of half its size; the size is that of the product. Not recorded. */
 export const gatedFamily: Family<MatmulTensors, GatedSize> = {
   name: 'gated',
-  variants: [tiled(16), tiled(8), composed],
+  variants: [tiled(128), tiled(64), composed],
   classOf: size => `${size.gated} ${matmulFamily.classOf(size)}`,
   sample(engine, size) {
     const { a, b } = matmulFamily.sample(engine, size)

@@ -1,7 +1,7 @@
 // Matrix products, not recorded, by the variant that suits the adapter.
 import { columnSums } from '../../kernels/column-sums.js'
 import { divideUp } from '../../kernels/kernel.js'
-import { fewGroups, hasFewRows, matmulFew, type MatmulSize, matmulTiled, matmulVec4, MOST_FEW } from '../../kernels/matmul.js'
+import { fewGroups, hasFewRows, matmulFew, type MatmulSize, matmulTiled, matmulVec4, MOST_FEW, tiledDepth } from '../../kernels/matmul.js'
 import type { Engine } from '../engine.js'
 import type { Tensor } from '../tensor.js'
 import type { Family, Variant } from '../variants.js'
@@ -31,8 +31,8 @@ const few: Variant<MatmulTensors, MatmulSize> = {
   run: (engine, { a, b, c }, size) => engine.run(matmulFew, hasFewRows(size) ? { a, b, c } : { a: b, b: a, c }, size),
 }
 
-/** Terms that a range of a split sum has at least. */
-const LEAST_TERMS = 256
+/** Of a split sum: the terms that a range has at least, and how many workgroups there shall be, by the side of the tile. */
+const rangesOf = (side: number) => (side > 64 ? { terms: 512, groups: 4 * BUSY } : { terms: 256, groups: BUSY })
 
 /** A kernel that computes tiles of side × side results, whole or in `splits` ranges of the sum. */
 export interface Tiling {
@@ -46,15 +46,19 @@ const tilesOf = ({ m, n, batch = 1 }: MatmulSize, side: number) => divideUp(m, s
 
 /** Into how many ranges a sum is cut so that there are enough workgroups; depends on the size alone, so that the bits do. */
 function splitsOf(size: MatmulSize, side: number): number {
-  return Math.floor(Math.min(BUSY / tilesOf(size, side), (size.k * (size.reduce ?? 1)) / LEAST_TERMS))
+  const { terms, groups } = rangesOf(side)
+  return Math.floor(Math.min(groups / tilesOf(size, side), (size.k * (size.reduce ?? 1)) / terms))
 }
+
+/** Whether half of such a tile is filled along both sides. */
+const fills = ({ m, n }: MatmulSize, side: number) => 2 * m > side && 2 * n > side
 
 /** The default on GPUs for products that fill its tiles and that are enough for all of its units. */
 export const whole = ({ name, side, available, run }: Tiling): Variant<MatmulTensors, MatmulSize> => ({
   name: `${name} ${side}×${side}`,
   onlyHardware: true,
   available,
-  suits: size => 2 * size.m > side && 2 * size.n > side && (side <= 64 || tilesOf(size, side) >= BUSY),
+  suits: size => fills(size, side) && (side <= 64 || tilesOf(size, side) >= BUSY),
   run: (engine, tensors, size) => run(engine, tensors, { ...size, splits: 1 }),
 })
 
@@ -63,7 +67,11 @@ export const split = ({ name, side, available, run }: Tiling): Variant<MatmulTen
   name: `${name} ${side}×${side} split`,
   onlyHardware: true,
   available,
-  suits: size => splitsOf(size, side) > 1,
+  // Large tiles, one or two for each unit, where those that are left over would keep few units busy; and where there are enough ranges.
+  suits(size) {
+    const [splits, count] = [splitsOf(size, side), tilesOf(size, side)]
+    return splits > 1 && (side <= 64 || (fills(size, side) && count < 2 * BUSY && splits * count >= BUSY))
+  },
   run(engine, { a, b, c }, size) {
     const splits = Math.max(2, splitsOf(size, side))
     const width = size.m * size.n * (size.batch ?? 1)
@@ -74,16 +82,19 @@ export const split = ({ name, side, available, run }: Tiling): Variant<MatmulTen
   },
 })
 
-const tiled = (lanes: number): Tiling => ({
+/** A tile's side and depth, as the adapter's workgroup memory allows. */
+export const tileOf = ({ adapter }: Engine, side: number) => ({ side, depth: tiledDepth(side, adapter.workgroupBytes) })
+
+const tiled = (side: number): Tiling => ({
   name: 'tiled',
-  side: lanes * 8,
+  side,
   available: () => true,
-  run: (engine, tensors, size) => engine.run(matmulTiled, tensors, { ...size, tile: { lanesM: lanes, lanesN: lanes, partsM: 2, partsN: 2 } }),
+  run: (engine, tensors, size) => engine.run(matmulTiled, tensors, { ...size, ...tileOf(engine, side) }),
 })
 
 export const matmulFamily: Family<MatmulTensors, MatmulSize> = {
   name: 'matmul',
-  variants: [few, split(tiled(8)), whole(tiled(16)), whole(tiled(8)), vec4(4, 4, true), vec4(16, 8, false)],
+  variants: [few, split(tiled(128)), whole(tiled(128)), split(tiled(64)), whole(tiled(64)), vec4(4, 4, true), vec4(16, 8, false)],
   classOf: ({ m, n, k, batch = 1, reduce = 1, transposeA, transposeB, halfA, halfB }) => `${halfA || halfB ? `${halfA ? 'f16' : 'f32'}·${halfB ? 'f16' : 'f32'} ` : ''}${transposeA ? 'T' : 'N'}${transposeB ? 'T' : 'N'} ${m}×${n}×${k}${batch > 1 ? ` batch ${batch}` : ''}${reduce > 1 ? ` reduce ${reduce}` : ''}`,
   sample: (engine, { m, n, k, batch = 1, reduce = 1, sharedA, sharedB, halfA, halfB }) => ({
     a: engine.tensor([m * k * (sharedA ? 1 : batch * reduce)], halfA ? 'f16' : 'f32'),
