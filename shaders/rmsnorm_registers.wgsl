@@ -1,50 +1,54 @@
-// As rmsnorm.wgsl, or with BACKWARD as rmsnorm_backward.wgsl, for GPUs: each value is read once and stays in registers.
-// Tensors are (outer, width, inner) units of 8 elements, normed over width. LANES threads share a row of units: lane l has l, l + LANES, …,
-// CHUNKS of them. Neighbouring threads read neighbouring units. ACROSS: each element of a unit has a norm of its own; else (inner is 1) a row has one.
-struct Parameters { rows: u32, width: u32, inner: u32 }
+// As rmsnorm.wgsl and, BACKWARD, rmsnorm_backward.wgsl, for GPUs: each value is read once and stays in registers.
+// Tensors are (outer, width, inner) words of eight elements, normed over width.
+// LANES threads share a row of words. Lane l has CHUNKS of them: l, l + LANES, … Neighbouring threads read neighbouring words.
+// ACROSS: each element of a word has a norm of its own. Otherwise inner is 1 and all elements of a row have one.
 const LANES = 32;
 const CHUNKS = 2;
 const ACROSS = false;
-override BACKWARD: bool;
-override HAS_RESIDUAL: bool;
+const BACKWARD = false;
+const GROUPS = 256u / LANES;
+const APART = select(1u, GROUPS, ACROSS); // threads from lane to lane
 override EPSILON: f32;
+override HAS_RESIDUAL: bool;
 
-@group(0) @binding(0) var<storage, read> a: array<vec4f>; // x; or y
-@group(0) @binding(1) var<storage, read> b: array<vec4f>; // the residual; or dy
-@group(0) @binding(2) var<storage, read_write> c: array<vec4f>; // y; or ds
+struct Parameters { rows: u32, width: u32, inner: u32 }
+
+@group(0) @binding(0) var<storage, read> x: array<mat2x4f>; // y where it is BACKWARD
+@group(0) @binding(1) var<storage, read> residual: array<mat2x4f>; // dy
+@group(0) @binding(2) var<storage, read_write> y: array<mat2x4f>; // ds
 @group(0) @binding(3) var<storage, read_write> scale: array<f32>;
 @group(0) @binding(4) var<uniform> p: Parameters;
 
-const THREADS = 256u;
-const GROUPS = THREADS / LANES;
-const APART = select(1u, GROUPS, ACROSS);
+var<workgroup> partial: array<mat2x4f, 256>;
 
-var<workgroup> partial: array<mat2x4f, THREADS>;
+fn times(a: mat2x4f, b: mat2x4f) -> mat2x4f { return mat2x4f(a[0] * b[0], a[1] * b[1]); }
 
-fn times(x: mat2x4f, y: mat2x4f) -> mat2x4f { return mat2x4f(x[0] * y[0], x[1] * y[1]); }
-
-@compute @workgroup_size(THREADS)
-fn main(@builtin(workgroup_id) group: vec3u, @builtin(num_workgroups) groups: vec3u, @builtin(local_invocation_index) thread: u32) {
-  let lane = select(thread % LANES, thread / GROUPS, ACROSS);
+@compute @workgroup_size(256)
+fn main(
+  @builtin(workgroup_id) group: vec3u, @builtin(num_workgroups) groups: vec3u, @builtin(local_invocation_index) thread: u32,
+) {
+  let lane = thread / APART % LANES;
   let row = (group.x + group.y * groups.x) * GROUPS + select(thread / LANES, thread % GROUPS, ACROSS);
-  let last = min(row, p.rows - 1u); // threads beyond the last row read it
-  let first = last / p.inner * p.width * p.inner + last % p.inner;
-
-  var u: array<mat2x4f, CHUNKS>;
-  var v: array<mat2x4f, CHUNKS>;
-  @diagnostic(off, trm.unroll) for (var i = 0u; i < CHUNKS; i++) {
-    let at = (first + min(i * LANES + lane, p.width - 1u) * p.inner) * 2u;
-    u[i] = mat2x4f(a[at], a[at + 1u]);
-    if (BACKWARD || HAS_RESIDUAL) { v[i] = mat2x4f(b[at], b[at + 1u]); }
-    if (!BACKWARD) {
-      u[i] += v[i];
-      v[i] = u[i];
-    }
-  }
+  // Threads beyond the last row, or beyond its end, read what others read.
+  let there = min(row, p.rows - 1u);
+  let first = there / p.inner * p.width * p.inner + there % p.inner;
+  var a: array<mat2x4f, CHUNKS>;
+  var b: array<mat2x4f, CHUNKS>;
   var sum: mat2x4f;
-  @diagnostic(off, trm.unroll) for (var i = 0u; i < CHUNKS; i++) {
-    if (i * LANES + lane < p.width) { sum += times(u[i], v[i]); }
+  @diagnostic(off, trm.unroll) for (var c = 0u; c < CHUNKS; c++) {
+    let at = first + min(c * LANES + lane, p.width - 1u) * p.inner;
+    a[c] = x[at];
+    if (HAS_RESIDUAL) { b[c] = residual[at]; }
   }
+  @diagnostic(off, trm.unroll) for (var c = 0u; c < CHUNKS; c++) {
+    if (!BACKWARD) {
+      a[c] += b[c];
+      b[c] = a[c];
+    }
+    // Only the last chunk may be cut off.
+    if (c + 1u < CHUNKS || c * LANES + lane < p.width) { sum += times(a[c], b[c]); }
+  }
+
   partial[thread] = sum;
   workgroupBarrier();
   for (var half = u32(LANES) / 2u; half > 0u; half /= 2u) {
@@ -52,33 +56,21 @@ fn main(@builtin(workgroup_id) group: vec3u, @builtin(num_workgroups) groups: ve
     workgroupBarrier();
   }
   var mean = partial[thread - lane * APART] * (1.0 / f32(p.width));
-  if (row >= p.rows) { return; }
-
-  var factor: mat2x4f;
   if (!ACROSS) {
     let all = vec4f(dot(mean[0] + mean[1], vec4f(0.125)));
     mean = mat2x4f(all, all);
   }
-  if (BACKWARD) {
-    if (ACROSS) {
-      let at = row * 8u;
-      factor = mat2x4f(scale[at], scale[at + 1u], scale[at + 2u], scale[at + 3u], scale[at + 4u], scale[at + 5u], scale[at + 6u], scale[at + 7u]);
-    } else { factor = mat2x4f(vec4f(scale[row]), vec4f(scale[row])); }
-  } else {
-    factor = mat2x4f(inverseSqrt(mean[0] + EPSILON), inverseSqrt(mean[1] + EPSILON));
-    if (lane == 0u) {
-      if (ACROSS) {
-        @diagnostic(off, trm.unroll) for (var i = 0u; i < 8u; i++) { scale[row * 8u + i] = factor[i / 4u][i % 4u]; }
-      } else { scale[row] = factor[0].x; }
-    }
+  if (row >= p.rows) { return; }
+
+  var factor: mat2x4f;
+  let at = row * select(1u, 8u, ACROSS);
+  if (!BACKWARD) { factor = mat2x4f(inverseSqrt(mean[0] + EPSILON), inverseSqrt(mean[1] + EPSILON)); }
+  @diagnostic(off, trm.unroll) for (var i = 0u; i < 8u; i++) {
+    if (BACKWARD) { factor[i / 4u][i % 4u] = scale[at + select(0u, i, ACROSS)]; }
+    else if (lane == 0u && (ACROSS || i == 0u)) { scale[at + i] = factor[i / 4u][i % 4u]; }
   }
-  @diagnostic(off, trm.unroll) for (var i = 0u; i < CHUNKS; i++) {
-    if (i * LANES + lane < p.width) {
-      let at = (first + (i * LANES + lane) * p.inner) * 2u;
-      var value = times(u[i], factor);
-      if (BACKWARD) { value = times(factor, v[i] - times(u[i], mean)); }
-      c[at] = value[0];
-      c[at + 1u] = value[1];
-    }
+  @diagnostic(off, trm.unroll) for (var c = 0u; c < CHUNKS; c++) {
+    if (BACKWARD) { a[c] = b[c] - times(a[c], mean); }
+    if (c + 1u < CHUNKS || c * LANES + lane < p.width) { y[first + (c * LANES + lane) * p.inner] = times(a[c], factor); }
   }
 }

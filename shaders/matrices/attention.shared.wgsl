@@ -68,8 +68,8 @@ fn turn(pair: Pair, position: u32, word: u32, direction: f32) -> Pair {
   let b = table[at + 1u];
   let c = table[at + 2u];
   let d = table[at + 3u];
-  let cosines = mat2x4f(vec4f(a.xz, b.xz), vec4f(c.xz, d.xz));
-  let sines = mat2x4f(vec4f(a.yw, b.yw), vec4f(c.yw, d.yw)) * direction;
+  let cosines = value_of(vec4f(a.xz, b.xz), vec4f(c.xz, d.xz));
+  let sines = value_of(vec4f(a.yw, b.yw), vec4f(c.yw, d.yw)) * direction;
   let low = unpacked(pair.low);
   let high = unpacked(pair.high);
   return Pair(packed(times(low, cosines) - times(high, sines)), packed(times(high, cosines) + times(low, sines)));

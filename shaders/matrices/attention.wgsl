@@ -62,7 +62,7 @@ fn main(
     workgroupBarrier();
     @diagnostic(off, trm.unroll) for (var t = 0u; t < BLOCK_TILES; t++) {
       let word = column_of(2u * t, SHARE, lane) / 2u;
-      own[subgroup][lane / 2u * ROW + word] = packed(mat2x4f(weights[2u * t], weights[2u * t + 1u]));
+      own[subgroup][lane / 2u * ROW + word] = packed(value_of(weights[2u * t], weights[2u * t + 1u]));
     }
     workgroupBarrier();
 
@@ -92,7 +92,7 @@ fn main(
     @diagnostic(off, trm.unroll) for (var c = 0u; c < COLUMN_TILES; c++) {
       let word = column_of(2u * c, COLUMN_SHARE, lane) / 2u;
       let at = o_at(query, lane % 2u * (WORDS / 2u) + PART * COLUMN_TILES + word % COLUMN_TILES);
-      o[at] = packed(mat2x4f(result[2u * c], result[2u * c + 1u]) * (1.0 / all));
+      o[at] = packed(value_of(result[2u * c], result[2u * c + 1u]) * (1.0 / all));
     }
     if (lane % 2u == 0u) { lse[query_at(query)] = most + log(all); }
   }

@@ -97,8 +97,8 @@ fn main(
     // Rows of ds, then of p.
     @diagnostic(off, trm.unroll) for (var t = 0u; t < BLOCK_TILES; t++) {
       let at = lane / 2u * ROW + column_of(2u * t, SHARE, lane) / 2u;
-      own[subgroup][at] = packed(mat2x4f(values[1][2u * t], values[1][2u * t + 1u]));
-      if (OF_KEYS) { own[subgroup][at + 8u] = packed(mat2x4f(values[0][2u * t], values[0][2u * t + 1u])); }
+      own[subgroup][at] = packed(value_of(values[1][2u * t], values[1][2u * t + 1u]));
+      if (OF_KEYS) { own[subgroup][at + 8u] = packed(value_of(values[0][2u * t], values[0][2u * t + 1u])); }
     }
     workgroupBarrier();
     @diagnostic(off, trm.unroll) for (var w = 0u; w < RESULTS; w++) {
@@ -125,9 +125,9 @@ fn main(
       let kind = select(V, select(Q, K, OF_KEYS), w == 0u);
       let scale = select(1.0, root, w == 0u);
       for (var i = lane % 2u; i < COLUMN_TILES; i += 2u) {
-        let low = mat2x4f(floats(subgroup, lane, 2u * i), floats(subgroup, lane, 2u * i + 1u)) * scale;
+        let low = value_of(floats(subgroup, lane, 2u * i), floats(subgroup, lane, 2u * i + 1u)) * scale;
         let middle = COLUMN_SHARE + 2u * i;
-        let high = mat2x4f(floats(subgroup, lane, middle), floats(subgroup, lane, middle + 1u)) * scale;
+        let high = value_of(floats(subgroup, lane, middle), floats(subgroup, lane, middle + 1u)) * scale;
         let word = PART * COLUMN_TILES + i;
         var pair = Pair(packed(low), packed(high));
         if (ROPE && kind != V) { pair = turn(pair, position, word, -1.0); }

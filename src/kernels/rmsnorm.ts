@@ -46,42 +46,42 @@ export const rmsnormBackward = defineKernel<LoopSize>({
 })
 
 const THREADS = 256
-/** Units of 8 elements that a thread keeps at most. */
+/** Elements of a word. */
+const WORD = 8
+/** Words that a thread keeps at most. */
 const MOST_CHUNKS = 8
 
-/** The tensor in units of 8 elements, and the threads that share a row of them. Not integers where the kernel cannot run. */
-function inUnits({ rows, width, inner }: RmsnormSize) {
+/** The tensor in words, and the threads that share a row of them. Fractions where the kernel cannot run. */
+function inWords({ rows, width, inner }: RmsnormSize, backward = false) {
   const across = inner > 1
-  const size = across ? { rows: rows / 8, width, inner: inner / 8 } : { rows, width: width / 8, inner }
-  const lanes = powerOfTwo(across ? size.width / 4 : size.width, 32)
-  return { size, values: { LANES: lanes, CHUNKS: divideUp(size.width, lanes), ACROSS: across }, groups: THREADS / lanes }
+  const size = across ? { rows: rows / WORD, width, inner: inner / WORD } : { rows, width: width / WORD, inner }
+  // The derivative keeps two tensors: fewer words of each.
+  const lanes = powerOfTwo(across ? width / (backward ? MOST_CHUNKS / 2 : MOST_CHUNKS) : size.width, 32)
+  return { size, values: { LANES: lanes, CHUNKS: divideUp(size.width, lanes), ACROSS: across, BACKWARD: backward }, groups: THREADS / lanes }
 }
 
-/** Whether rows consist of whole units and fit into registers: up to 2048 elements of the last axis, up to 256 of the one before. */
-export function fitsRegisters(size: RmsnormSize): boolean {
-  const { size: { width, inner }, values } = inUnits(size)
+/** Whether rows consist of words and fit into registers: up to 2048 elements of the last axis, up to 256 of the one before. */
+export function fitsRegisters(norm: RmsnormSize): boolean {
+  const { size: { width, inner }, values } = inWords(norm)
   return Number.isInteger(width) && Number.isInteger(inner) && values.CHUNKS <= MOST_CHUNKS
 }
 
-const inRegisters: Pick<Kernel<RmsnormSize>, 'source' | 'parameters' | 'workgroups'> = {
-  source: size => fill(registers, inUnits(size).values),
-  parameters: size => inUnits(size).size,
-  workgroups: size => {
-    const { size: { rows }, groups } = inUnits(size)
-    return grid(divideUp(rows, groups))
-  },
-}
+const inRegisters = (backward: boolean): Pick<Kernel<RmsnormSize>, 'source' | 'parameters' | 'workgroups'> => ({
+  source: size => fill(registers, inWords(size, backward).values),
+  parameters: size => inWords(size).size,
+  workgroups: size => grid(divideUp(inWords(size).size.rows, inWords(size, backward).groups)),
+})
 
 export const rmsnormRegisters = defineKernel<RmsnormSize & { epsilon: number; hasResidual: boolean }>({
   name: 'rmsnorm_registers',
   bindings: { x: 'read', residual: 'read', y: 'write', scale: 'write' },
-  ...inRegisters,
-  constants: ({ epsilon, hasResidual }) => ({ BACKWARD: 0, HAS_RESIDUAL: Number(hasResidual), EPSILON: epsilon }),
+  constants: ({ epsilon, hasResidual }) => ({ EPSILON: epsilon, HAS_RESIDUAL: Number(hasResidual) }),
+  ...inRegisters(false),
 })
 
 export const rmsnormRegistersBackward = defineKernel<RmsnormSize>({
   name: 'rmsnorm_registers_backward',
   bindings: { y: 'read', dy: 'read', ds: 'write', scale: 'write' },
-  ...inRegisters,
-  constants: () => ({ BACKWARD: 1, HAS_RESIDUAL: 0, EPSILON: 0 }),
+  constants: () => ({ EPSILON: 0, HAS_RESIDUAL: 1 }),
+  ...inRegisters(true),
 })

@@ -43,7 +43,7 @@ fn main() {
   y[at[i] + 1u] = f16(f32(y[at[i] + 1u]) + (vec4f(x[i]).x * 2.0));
   max_y[i] = f32(y[u32(f32(y[0]))]);
 }`)
-  assert.throws(() => storedAsHalf(text, [1]), /^binding 1 is no array of f32, vec2f or vec4f: it cannot be float16$/)
+  assert.throws(() => storedAsHalf(text, [1]), /^binding 1 is no array of f32, vec2f, vec4f or mat2x4f: it cannot be float16$/)
 })
 
 /** A tensor of these values; in float16 rounded. */

@@ -46,8 +46,8 @@ const CASES: readonly Cases[] = [
     sizes: WIDTHS.map((width, i) => [[1, 3][i % 2], width, [1, 5, 33, 65][i % 4]]),
     differentiated: [[1, 1, 1], [3, 7, 1], [2, 11, 5], [1, 33, 3], [5, 65, 1], [2, 129, 2], [9, 31, 65]],
   },
-  // Rows of one unit of eight, of whole and of cut chunks, of as many as a thread keeps; more and fewer rows than a workgroup has.
-  { variant: 'registers', axis: -1, sizes: [[3, 8, 1], [300, 8, 1], [65, 32, 1], [9, 264, 1], [1, 512, 1], [11, 2048, 1]], differentiated: [[3, 8, 1], [65, 32, 1], [9, 264, 1]] },
+  // Rows of one word, of whole and of cut chunks, of as many as a thread keeps; more and fewer rows than a workgroup has.
+  { variant: 'registers', axis: -1, sizes: [[3, 8, 1], [300, 8, 1], [65, 32, 1], [9, 264, 1], [11, 2048, 1]], differentiated: [[3, 8, 1], [65, 32, 1], [9, 264, 1]] },
   { variant: 'registers', axis: -2, sizes: [[2, 2, 8], [70, 3, 24], [3, 97, 64], [1, 129, 8], [2, 256, 16]], differentiated: [[2, 2, 8], [9, 31, 64], [3, 97, 8]] },
 ]
 
@@ -91,7 +91,7 @@ for (const { variant, axis, sizes, differentiated } of CASES) {
   })
 }
 
-test('GPUs keep rows in registers where these consist of units of eight and fit', () => {
+test('GPUs keep rows in registers where these consist of words and fit', () => {
   const variants = new Variants({ ...engine.adapter, isSoftware: false })
   const taken = (rows: number, width: number, inner = 1, about: Partial<NormSize> = {}) =>
     variants.pick(normFamily, { rows, width, inner, epsilon, half: false, recorded: false, ...about }).name
