@@ -4,10 +4,15 @@ import * as assert from 'uvu/assert'
 import { type Engine, linear } from '../../src/engine/index.js'
 import { keepVariants, tune, useMeasuredVariants } from '../../src/engine/tune.js'
 import { matmul, matmulFamily } from '../../src/engine/ops/matmul.js'
+import { offer } from '../../src/engine/variants.js'
 import { close } from '../close.js'
 import { openEngine } from '../engine-under-test.js'
 import * as oracle from '../oracle.js'
 import { values } from '../shapes.js'
+
+// Some adapters can run one variant of the house: two more, of the same kernel.
+const portable = matmulFamily.variants.find(({ name }) => name === 'vec4 16×16')!
+for (const name of ['twin', 'triplet']) offer(matmulFamily, { ...portable, name, available: () => true })
 
 const engine = await openEngine()
 test.after(() => engine.close())
