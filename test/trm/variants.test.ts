@@ -4,6 +4,7 @@ import * as assert from 'uvu/assert'
 import { attentionFamily } from '../../src/engine/ops/attention.js'
 import { gatedFamily } from '../../src/engine/ops/gated.js'
 import { matmulFamily } from '../../src/engine/ops/matmul.js'
+import { normFamily } from '../../src/engine/ops/rmsnorm.js'
 import { verify } from '../../src/trm/verify.js'
 import { openEngine } from '../engine-under-test.js'
 import { golden, inPage } from '../files.js'
@@ -15,12 +16,12 @@ const size = { m: 64, n: 64, k: 64 }
 const available = matmulFamily.variants.filter(variant => [size, { ...size, m: 2 }].some(shape => variant.available(engine.adapter, shape)))
 // SwiftShader takes up to half a minute for each kernel that is written for GPUs; lavapipe, in Node, runs them all.
 const isLeft = ({ onlyHardware }: { onlyHardware?: true }) => Boolean(onlyHardware && inPage && engine.adapter.isSoftware)
-const left = Object.entries({ matmul: available, gated: gatedFamily.variants, attention: attentionFamily.variants }).flatMap(([family, variants]) => variants.filter(isLeft).map(({ name }) => `${family} ${name}`))
+const left = Object.entries({ matmul: available, gated: gatedFamily.variants, attention: attentionFamily.variants, rmsnorm: normFamily.variants }).flatMap(([family, variants]) => variants.filter(isLeft).map(({ name }) => `${family} ${name}`))
 if (left.length) console.log(`skipped: in a page on a software adapter, kernels written for GPUs: ${left.join(', ')}`)
 const matmuls = available.filter(variant => !isLeft(variant)).map(({ name }) => name)
 
-async function passes(file: string): Promise<void> {
-  const { rows } = await verify(engine, await golden(file), { file })
+async function passes(file: string, dtype: 'f32' | 'f16' = 'f32'): Promise<void> {
+  const { rows } = await verify(engine, await golden(file), { file, dtype })
   assert.equal(rows.filter(({ error, allowed }) => !(error <= allowed)), [])
   assert.ok(rows.length > 100)
 }
@@ -35,7 +36,7 @@ for (const name of matmuls) {
   })
 }
 
-for (const { name } of gatedFamily.variants.filter(variant => !isLeft(variant))) {
+for (const { name } of gatedFamily.variants.filter(variant => variant.available(engine.adapter, { ...size, gated: 'columns' }) && !isLeft(variant))) {
   test(`gated: ${name}`, async () => {
     engine.variants.force('mlp block', 'composed')
     engine.variants.force('gated', name)
@@ -54,6 +55,25 @@ for (const { name } of attentionFamily.variants.filter(variant => variant.availa
     engine.variants.force('attention', undefined)
   })
 }
+
+for (const { name } of normFamily.variants.filter(variant => !isLeft(variant))) {
+  test(`rmsnorm: ${name}`, async () => {
+    engine.variants.force('mlp block', 'composed')
+    engine.variants.force('rmsnorm', name)
+    for (const file of ['trm-mlp', 'trm-att-rope']) await passes(file)
+    assert.ok(Object.entries(engine.variants.used).some(([key, used]) => key.startsWith('rmsnorm ') && used === name))
+    for (const family of ['mlp block', 'rmsnorm']) engine.variants.force(family, undefined)
+  })
+}
+
+const GPU = { matmul: 'tiled 64×64', gated: 'tiled 64×64', attention: 'tiled', rmsnorm: 'registers', 'mlp block': 'composed' }
+const hasHalf = engine.adapter.features.includes('shader-f16') && !left.length
+if (!hasHalf) console.log('skipped: kernels of GPUs in float16')
+;(hasHalf ? test : test.skip)('kernels of GPUs, all together, in float16', async () => {
+  for (const [family, variant] of Object.entries(GPU)) engine.variants.force(family, variant)
+  for (const file of ['trm-mlp', 'trm-att-rope']) await passes(file, 'f16')
+  for (const family of Object.keys(GPU)) engine.variants.force(family, undefined)
+})
 
 test('a name that is no variant is refused', () => {
   engine.variants.force('matmul', 'magic')
