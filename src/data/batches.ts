@@ -78,13 +78,20 @@ export class TrainingBatches implements Iterable<Batch> {
     if (!Number.isSafeInteger(epoch) || epoch < 0 || !Number.isSafeInteger(position) || position < 0 || position > (epoch ? total : 0)) {
       throw new Error(`batches: expected epoch and position within ${total} groups, got ${epoch} and ${position} — the state is damaged`)
     }
-    batches.#random = Random.restore(shuffle)
+    const generator = (name: string, given: RandomState) => {
+      try {
+        return Random.restore(given)
+      } catch (error) {
+        throw new Error(`batches: ${name}: ${(error as Error).message} — the state is damaged`)
+      }
+    }
+    batches.#random = generator('shuffle', shuffle)
     batches.#shuffle = batches.#random.state
     if (epoch > 0) batches.#beginEpoch()
     batches.#epoch = epoch
     batches.#position = position
     batches.#dealt = dealt
-    batches.#random = Random.restore(random)
+    batches.#random = generator('random', random)
     return batches
   }
 
