@@ -27,6 +27,14 @@ const watching = (gpu: GPU, watch: (device: GPUDevice) => GPUDevice): GPU => rep
   },
 })
 
+/** How a device compiles, with the kernels' names noted. */
+const noting = (device: GPUDevice, kernels: Set<string>) => ({
+  createComputePipeline(descriptor: GPUComputePipelineDescriptor) {
+    kernels.add(descriptor.label!)
+    return device.createComputePipeline(descriptor)
+  },
+})
+
 type BufferBinding = Required<GPUBufferBinding>
 const isBuffer = (resource: GPUBindingResource): resource is GPUBufferBinding => typeof resource === 'object' && 'buffer' in resource
 
@@ -75,10 +83,7 @@ export function guarded(gpu: GPU): Guarded {
         used.set(buffer, { label, size, used: 0 })
         return buffer
       },
-      createComputePipeline(descriptor: GPUComputePipelineDescriptor) {
-        kernels.add(descriptor.label!)
-        return real.createComputePipeline(descriptor)
-      },
+      ...noting(real, kernels),
       createBindGroup(descriptor: GPUBindGroupDescriptor) {
         const entries = [...descriptor.entries]
         const bound = entries.flatMap(({ resource }) => (isBuffer(resource) && used.has(resource.buffer) ? [resource as BufferBinding] : []))
@@ -135,6 +140,8 @@ const NOTES = 900
 
 export interface Indexed {
   gpu: GPU
+  /** Names of the kernels that were compiled. */
+  kernels: Set<string>
   /** The first index since the last call that lay outside of its binding; undefined where all were inside. */
   outside(): Promise<string | undefined>
 }
@@ -145,6 +152,7 @@ export interface Indexed {
  */
 export function indexed(gpu: GPU): Indexed {
   const arrays: string[] = []
+  const kernels = new Set<string>()
   let device: GPUDevice | undefined
   let notes: GPUBuffer | undefined
   const instrument = (label: string, code: string): string => {
@@ -183,6 +191,7 @@ fn watched_index(place: u32, index: u32, length: u32) -> u32 {
     device = real
     notes = real.createBuffer({ label: 'notes', size: 16, usage: STORAGE | COPY_DST | 0x4 })
     return replacing(real, {
+      ...noting(real, kernels),
       createShaderModule: ({ label = 'kernel', code }: GPUShaderModuleDescriptor) => real.createShaderModule({ label, code: instrument(label, code) }),
       createBindGroupLayout: (descriptor: GPUBindGroupLayoutDescriptor) => real.createBindGroupLayout({ ...descriptor, entries: [...descriptor.entries, { binding: NOTES, visibility: 4, buffer: { type: 'storage' } }] }),
       createBindGroup: (descriptor: GPUBindGroupDescriptor) => real.createBindGroup({ ...descriptor, entries: [...descriptor.entries, { binding: NOTES, resource: { buffer: notes! } }] }),
@@ -190,6 +199,7 @@ fn watched_index(place: u32, index: u32, length: u32) -> u32 {
   }
   return {
     gpu: watching(gpu, watch),
+    kernels,
     async outside() {
       const copy = device!.createBuffer({ size: 16, usage: MAP_READ | COPY_DST })
       const encoder = device!.createCommandEncoder()
