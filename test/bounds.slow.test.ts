@@ -26,9 +26,9 @@ import { guarded, indexed } from './watched-gpu.js'
 
 offerLavapipe()
 offerMatrices()
-const [checked, free] = [await openGpu({ boundsChecks: true }), await openGpu({ boundsChecks: false })]
+const free = await openGpu({ boundsChecks: false })
 const guards = guarded(free.gpu)
-const indices = indexed(checked.gpu)
+const indices = indexed(free.gpu)
 const [between, watched] = await Promise.all([guards.gpu, indices.gpu].map(gpu => Engine.open({ gpu, wait: waitAsleep })))
 const engines = [between, watched]
 const own = watched.adapter

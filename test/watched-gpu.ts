@@ -174,16 +174,21 @@ export function indexed(gpu: GPU): Indexed {
       arrays.push(`${label}: ${name}[${text.slice(open + 1, end)}]`)
       text = `${text.slice(0, open)}[watched_index(${arrays.length}u, u32(${text.slice(open + 1, end)}), u32(${lengths.get(name)}))]${text.slice(end + 1)}`
     }
-    return `${text}
+    // What stands after the kernel's last line runs wherever it returns: it becomes a function of its own.
+    const [entry, attributes, parameters] = /((?:@\w+(?:\([^)]*\))?\s*)+)fn main\(((?:[^()]|\([^()]*\))*)\)/.exec(text)!
+    const names = [...parameters.matchAll(/(\w+) ?:/g)].map(([, name]) => name)
+    return `${text.replace(entry, `fn watched_main(${parameters.replace(/@builtin\(\w+\) ?/g, '')})`)}
 @group(0) @binding(${NOTES}) var<storage, read_write> watched_notes: array<atomic<u32>>;
+var<private> watched_last: vec3u;
 fn watched_index(place: u32, index: u32, length: u32) -> u32 {
-  if (index < length) { return index; }
-  if (atomicAdd(&watched_notes[0], 1u) == 0u) {
-    atomicStore(&watched_notes[1], place);
-    atomicStore(&watched_notes[2], index);
-    atomicStore(&watched_notes[3], length);
+  watched_last = select(watched_last, vec3u(place, index, length), index >= length);
+  return min(index, length - 1u);
+}
+${attributes} fn main(${parameters}) {
+  watched_main(${names});
+  if (watched_last.x != 0u && atomicAdd(&watched_notes[0], 1u) == 0u) {
+    for (var i = 0u; i < 3u; i++) { atomicStore(&watched_notes[i + 1u], watched_last[i]); }
   }
-  return length - 1u;
 }
 `
   }
