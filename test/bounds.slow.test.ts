@@ -193,13 +193,19 @@ for (const [transposeA, transposeB] of [[false, false], [false, true], [true, fa
     await check('batched, b shared, accumulated', product(33, 9, 17, { ...order, batch: 3, sharedB: true, accumulate: true }), { left: [] })
     await check('summed', product(9, 33, 17, { ...order, batch: 2, reduce: 3, accumulate: true }), { left: [] })
     await check('as on a GPU', product(33, 97, 17, order), { left: ['matmul'], asGpu: true })
-    // Both operands in fours, by one order: each is loaded by itself.
-    await check('in fours', product(...FOURS, order), { left: !transposeA && transposeB ? [] : ['matmul tiled'] })
+    // Both operands in fours, by one order: each is loaded by itself. The large tile's are by gates below.
+    await check('in fours', product(...FOURS, order), { left: [`matmul ${!transposeA && transposeB ? LARGE : 'tiled'}`] })
   })
 }
 
-/** Batch, length, width; drivers unroll loops over 8 to 32 elements, which takes long. */
+/** Batch, length, width. Drivers unroll loops over 8 to 32 elements, which takes long. */
 const SHAPES = [[1, 1, 1], [3, 65, 37], [2, 97, 4]] as const
+
+if (isLavapipe(own)) {
+  test('a product that is large enough for the largest tile of textures', async () => {
+    await check('379×380×351', product(379, 380, 351), { left: ['matmul tiled', 'matmul subgroup', 'matmul textures 24', 'matmul textures 32'] })
+  })
+}
 
 for (const dtype of dtypes) {
   const shapes = <T>(all: readonly T[]) => (dtype === 'f16' ? all.slice(1, 2) : all)
@@ -212,7 +218,7 @@ for (const dtype of dtypes) {
     }
     if (dtype === 'f16') await check('product', product(33, 97, 17, { dtype }), { dtype, left: [`matmul ${LARGE}`] })
     for (const gated of dtype === 'f32' ? ['rows', 'columns'] as const : []) {
-      const [m, n, k] = [17, 34, 33]
+      const [m, n, k] = gated === 'columns' ? [17, 34, 36] : [17, 34, 33]
       const size = gated === 'columns' ? { m, n, k, transposeB: true } : { m: n, n: m, k, batch: 3, sharedA: true }
       await check(`gate and up ${m}×${n}×${k} by ${gated}`, engine => engine.scope(() => {
         const { batch = 1 } = size as { batch?: number }
@@ -278,37 +284,35 @@ for (const dtype of dtypes) {
 }
 
 const BASE: TrmConfig = {
-  ...DEFAULTS, vocabulary: 5, cells: 9, puzzles: 3, hidden: 18, heads: 3, expansion: 1, layers: 2, cycles: 2, latentSteps: 2, supervisionSteps: 2, exploration: 0.5, puzzleWidth: 18, puzzleSlots: 2,
+  ...DEFAULTS, vocabulary: 5, cells: 35, puzzles: 3, hidden: 42, heads: 7, expansion: 1, layers: 1, cycles: 2, latentSteps: 1, supervisionSteps: 2, exploration: 0.5, puzzleWidth: 42, puzzleSlots: 2,
 }
-const MODELS: Record<string, [TrmConfig, TrainerOptions]> = {
-  'attention, two sizes of chunks': [BASE, { batchSize: 5, microBatch: 3, clipNorm: 1e-3 }],
-  'token mixing': [{ ...BASE, hidden: 33, tokenMixing: true, positions: 'none', puzzleWidth: 7, puzzleSlots: 1 }, { batchSize: 3, optimizer: 'adamw', loss: 'softmax' }],
-  'learned positions, no puzzle ids': [{ ...BASE, positions: 'learned', puzzleWidth: 0, puzzleSlots: 0 }, { batchSize: 3, emaRate: 0, recompute: true }],
-  HRM: [{ ...BASE, architecture: 'hrm', layers: 1, highLayers: 1 }, { batchSize: 2 }],
+const MODELS: Record<string, [TrmConfig, TrainerOptions, Stored]> = {
+  'attention, two sizes of chunks': [BASE, { batchSize: 5, microBatch: 3, clipNorm: 1e-3 }, 'f32'],
+  'token mixing, learned positions': [
+    { ...BASE, hidden: 33, tokenMixing: true, positions: 'learned', puzzleWidth: 7, puzzleSlots: 1 }, { batchSize: 3, optimizer: 'adamw', loss: 'softmax' }, dtypes.at(-1)!,
+  ],
 }
 
-for (const [name, [config, options]] of Object.entries(MODELS)) {
-  for (const dtype of name.startsWith('token') ? dtypes : ['f32'] as const) {
-    test(`training and answers: ${name}, ${dtype}`, async () => {
-      const { train: dataset } = generateSudoku({ size: 4, train: 3, test: 1, clues: 8 })
-      await check(name, async engine => {
-        const trainer = new Trainer(Trm.create(engine, config, { dtype }), { learningRate: 1e-2, warmupSteps: 1, ...options })
-        for (let step = 0; step < 3; step++) trainer.run(puzzles(step, options.batchSize, config))
-        const sums = await trainer.readSums()
-        await trainer.optimizer.firstNotFinite()
-        const { model } = trainer
-        const metadata = { ...dataset.metadata, seqLen: config.cells, vocabSize: config.vocabulary, numPuzzleIdentifiers: config.puzzles }
-        const examples = puzzles(7, 3, config)
-        const answers: number[] = []
-        const told = { onAnswers: ({ predictions, qHaltLogits }: { predictions: Int32Array; qHaltLogits: Float32Array }) => void answers.push(...predictions, ...qHaltLogits) }
-        const test = { ...dataset, metadata, ...examples } as typeof dataset
-        await evaluate(trainer.averaged, test, { batchSize: 2, ...told })
-        await evaluate(trainer.averaged, test, { batchSize: 2, rollouts: 2, noise: 0.1, halt: true, ...told })
-        const flat = await Promise.all([model.parameters.flat, ...(model.puzzleTable ? [model.puzzleTable] : [])].map(tensor => engine.read(tensor)))
-        return [...flat, sums, Float32Array.from(answers)]
-      }, { left: ['matmul', 'gated', 'mlp block', 'attention'], dtype })
-    })
-  }
+for (const [name, [config, options, dtype]] of Object.entries(MODELS)) {
+  test(`training and answers: ${name}, ${dtype}`, async () => {
+    const { train: dataset } = generateSudoku({ size: 4, train: 3, test: 1, clues: 8 })
+    await check(name, async engine => {
+      const trainer = new Trainer(Trm.create(engine, config, { dtype }), { learningRate: 1e-2, warmupSteps: 1, ...options })
+      for (let step = 0; step < 3; step++) trainer.run(puzzles(step, options.batchSize, config))
+      const sums = await trainer.readSums()
+      await trainer.optimizer.firstNotFinite()
+      const { model } = trainer
+      const metadata = { ...dataset.metadata, seqLen: config.cells, vocabSize: config.vocabulary, numPuzzleIdentifiers: config.puzzles }
+      const examples = puzzles(7, 3, config)
+      const answers: number[] = []
+      const told = { onAnswers: ({ predictions, qHaltLogits }: { predictions: Int32Array; qHaltLogits: Float32Array }) => void answers.push(...predictions, ...qHaltLogits) }
+      const test = { ...dataset, metadata, ...examples } as typeof dataset
+      await evaluate(trainer.averaged, test, { batchSize: 2, ...told })
+      await evaluate(trainer.averaged, test, { batchSize: 2, rollouts: 2, noise: 0.1, halt: true, ...told })
+      const flat = await Promise.all([model.parameters.flat, ...(model.puzzleTable ? [model.puzzleTable] : [])].map(tensor => engine.read(tensor)))
+      return [...flat, sums, Float32Array.from(answers)]
+    }, { left: ['matmul', 'gated', 'mlp block', 'attention'], dtype })
+  })
 }
 
 test('every kernel was tried', async () => {
@@ -319,6 +323,8 @@ test('every kernel was tried', async () => {
   const names = files.flatMap(file => [...readFileSync(file, 'utf8').matchAll(/\bname: '(\w+)',?\s*\n?\s*source\b/g)].map(([, name]) => name))
   assert.ok(names.length > 30, `${names.length}`)
   const tried = [...guards.kernels, ...indices.kernels]
+  const tiles = isLavapipe(own) ? ['24×32', '32×32', '48×64'] : []
+  for (const tile of tiles) assert.ok(tried.some(name => name.startsWith('matmul_textures') && name.endsWith(tile)), tile)
   assert.equal(names.filter(name => !tried.includes(name)), [])
 })
 
