@@ -287,8 +287,8 @@ const BASE: TrmConfig = {
 }
 const MODELS: Record<string, [TrmConfig, TrainerOptions, Stored]> = {
   'attention, two sizes of chunks': [BASE, { batchSize: 5, microBatch: 3, clipNorm: 1e-3 }, 'f32'],
-  'token mixing, learned positions': [
-    { ...BASE, hidden: 33, tokenMixing: true, positions: 'learned', puzzleWidth: 7, puzzleSlots: 1 }, { batchSize: 3, optimizer: 'adamw', loss: 'softmax' }, dtypes.at(-1)!,
+  'HRM of token mixing, learned positions': [
+    { ...BASE, architecture: 'hrm', highLayers: 1, hidden: 33, tokenMixing: true, positions: 'learned', puzzleWidth: 7, puzzleSlots: 1 }, { batchSize: 3, optimizer: 'adamw', loss: 'softmax' }, dtypes.at(-1)!,
   ],
 }
 
