@@ -27,6 +27,14 @@ const watching = (gpu: GPU, watch: (device: GPUDevice) => GPUDevice): GPU => rep
   },
 })
 
+/** How a device compiles, with the kernels' names noted. */
+const noting = (device: GPUDevice, kernels: Set<string>) => ({
+  createComputePipeline(descriptor: GPUComputePipelineDescriptor) {
+    kernels.add(descriptor.label!)
+    return device.createComputePipeline(descriptor)
+  },
+})
+
 type BufferBinding = Required<GPUBufferBinding>
 const isBuffer = (resource: GPUBindingResource): resource is GPUBufferBinding => typeof resource === 'object' && 'buffer' in resource
 
@@ -75,10 +83,7 @@ export function guarded(gpu: GPU): Guarded {
         used.set(buffer, { label, size, used: 0 })
         return buffer
       },
-      createComputePipeline(descriptor: GPUComputePipelineDescriptor) {
-        kernels.add(descriptor.label!)
-        return real.createComputePipeline(descriptor)
-      },
+      ...noting(real, kernels),
       createBindGroup(descriptor: GPUBindGroupDescriptor) {
         const entries = [...descriptor.entries]
         const bound = entries.flatMap(({ resource }) => (isBuffer(resource) && used.has(resource.buffer) ? [resource as BufferBinding] : []))
@@ -135,6 +140,8 @@ const NOTES = 900
 
 export interface Indexed {
   gpu: GPU
+  /** Names of the kernels that were compiled. */
+  kernels: Set<string>
   /** The first index since the last call that lay outside of its binding; undefined where all were inside. */
   outside(): Promise<string | undefined>
 }
@@ -145,6 +152,7 @@ export interface Indexed {
  */
 export function indexed(gpu: GPU): Indexed {
   const arrays: string[] = []
+  const kernels = new Set<string>()
   let device: GPUDevice | undefined
   let notes: GPUBuffer | undefined
   const instrument = (label: string, code: string): string => {
@@ -166,16 +174,21 @@ export function indexed(gpu: GPU): Indexed {
       arrays.push(`${label}: ${name}[${text.slice(open + 1, end)}]`)
       text = `${text.slice(0, open)}[watched_index(${arrays.length}u, u32(${text.slice(open + 1, end)}), u32(${lengths.get(name)}))]${text.slice(end + 1)}`
     }
-    return `${text}
+    // What stands after the kernel's last line runs wherever it returns: it becomes a function of its own.
+    const [entry, attributes, parameters] = /((?:@\w+(?:\([^)]*\))?\s*)+)fn main\(((?:[^()]|\([^()]*\))*)\)/.exec(text)!
+    const names = [...parameters.matchAll(/(\w+) ?:/g)].map(([, name]) => name)
+    return `${text.replace(entry, `fn watched_main(${parameters.replace(/@builtin\(\w+\) ?/g, '')})`)}
 @group(0) @binding(${NOTES}) var<storage, read_write> watched_notes: array<atomic<u32>>;
+var<private> watched_last: vec3u;
 fn watched_index(place: u32, index: u32, length: u32) -> u32 {
-  if (index < length) { return index; }
-  if (atomicAdd(&watched_notes[0], 1u) == 0u) {
-    atomicStore(&watched_notes[1], place);
-    atomicStore(&watched_notes[2], index);
-    atomicStore(&watched_notes[3], length);
+  watched_last = select(watched_last, vec3u(place, index, length), index >= length);
+  return min(index, length - 1u);
+}
+${attributes} fn main(${parameters}) {
+  watched_main(${names});
+  if (watched_last.x != 0u && atomicAdd(&watched_notes[0], 1u) == 0u) {
+    for (var i = 0u; i < 3u; i++) { atomicStore(&watched_notes[i + 1u], watched_last[i]); }
   }
-  return length - 1u;
 }
 `
   }
@@ -183,6 +196,7 @@ fn watched_index(place: u32, index: u32, length: u32) -> u32 {
     device = real
     notes = real.createBuffer({ label: 'notes', size: 16, usage: STORAGE | COPY_DST | 0x4 })
     return replacing(real, {
+      ...noting(real, kernels),
       createShaderModule: ({ label = 'kernel', code }: GPUShaderModuleDescriptor) => real.createShaderModule({ label, code: instrument(label, code) }),
       createBindGroupLayout: (descriptor: GPUBindGroupLayoutDescriptor) => real.createBindGroupLayout({ ...descriptor, entries: [...descriptor.entries, { binding: NOTES, visibility: 4, buffer: { type: 'storage' } }] }),
       createBindGroup: (descriptor: GPUBindGroupDescriptor) => real.createBindGroup({ ...descriptor, entries: [...descriptor.entries, { binding: NOTES, resource: { buffer: notes! } }] }),
@@ -190,6 +204,7 @@ fn watched_index(place: u32, index: u32, length: u32) -> u32 {
   }
   return {
     gpu: watching(gpu, watch),
+    kernels,
     async outside() {
       const copy = device!.createBuffer({ size: 16, usage: MAP_READ | COPY_DST })
       const encoder = device!.createCommandEncoder()

@@ -6,6 +6,7 @@ import { suite } from 'uvu'
 import * as assert from 'uvu/assert'
 import { adapterKind, adapterLine, attemptEnv, attempts, findDrivers, firstAdapter, probe, type Driver } from '../../scripts/adapters.js'
 import { openGpu } from '../../src/adapters.js'
+import { openEngine } from '../../src/node.js'
 
 const test = suite('drivers')
 let root = ''
@@ -131,6 +132,44 @@ test('the null backend opens everywhere and says what it is', async () => {
   assert.is((globals.GPUBufferUsage as { STORAGE: number }).STORAGE, 128)
   assert.ok(await found.requestAdapter())
   release()
+})
+
+/** What is opened while TRM_BOUNDS_CHECKS has this value; undefined removes it. */
+async function withVariable<T>(value: string | undefined, open: () => Promise<T>): Promise<T> {
+  const before = process.env.TRM_BOUNDS_CHECKS
+  const set = (value: string | undefined) => {
+    if (value === undefined) delete process.env.TRM_BOUNDS_CHECKS
+    else process.env.TRM_BOUNDS_CHECKS = value
+  }
+  set(value)
+  try {
+    return await open()
+  } finally {
+    set(before)
+  }
+}
+
+test('bounds checks are on unless the variable says off, and the option comes before the variable', async () => {
+  const checks = async (value: string | undefined, boundsChecks?: boolean) => (await withVariable(value, () => openGpu({ adapter: 'null', boundsChecks }))).boundsChecks
+  assert.is(await checks(undefined), true)
+  assert.is(await checks(''), true)
+  assert.is(await checks('on'), true)
+  assert.is(await checks('off'), false)
+  assert.is(await checks('off', true), true)
+  assert.is(await checks('on', false), false)
+})
+
+test('another value of the variable is refused with the values there are', async () => {
+  const message = await withVariable('no', () => openGpu({ adapter: 'null' })).then(() => 'nothing', error => (error as Error).message)
+  assert.is(message, "openGpu: TRM_BOUNDS_CHECKS is 'no', expected on or off")
+})
+
+test('the adapter line and the engine say when bounds checks are off', async () => {
+  const [on, off] = await withVariable(undefined, () => Promise.all([openGpu(), openGpu({ boundsChecks: false })]))
+  assert.is(off.name, `${on.name}, without bounds checks`)
+  const engine = await openEngine({ boundsChecks: false })
+  assert.is(engine.adapter.boundsChecks, false)
+  engine.close()
 })
 
 test.run()
