@@ -92,6 +92,9 @@ async function main({ parts, homes }) {
   await buildPlayground()
   await buildScripts('examples', '.ts')
   const files = (await buildScripts('test', '.test.ts', ['test/browser/page.ts', 'test/browser/trainings.ts'])).filter(({ file }) => !parts.length || parts.some(part => relative(root, file).includes(part)))
+  // What takes minutes by itself is run where a part names it.
+  const long = files.filter(({ file }) => file.endsWith('.long.test.js') && !parts.length)
+  if (long.length) console.log(`left out: ${long.map(({ file }) => nameOf(file)).join(', ')} — minutes by itself; node scripts/test.js long runs it`)
   if (!files.length) throw new Error(`no test file has ${parts.join(' or ')} in its path`)
   for (const { file, needsNode } of files) {
     const name = nameOf(file)
@@ -103,7 +106,7 @@ async function main({ parts, homes }) {
   const isSlow = ({ file }) => file.endsWith('.slow.test.js')
   const tooSlow = homes.length > 1 ? files.filter(job => isSlow(job) && !job.needsNode) : []
   const inPages = files.filter(job => !job.needsNode && !tooSlow.includes(job))
-  const jobs = homes.flatMap(home => (home === 'node' ? files : inPages).map(({ file }) => ({ file, home })))
+  const jobs = homes.flatMap(home => (home === 'node' ? files : inPages).filter(job => !long.includes(job)).map(({ file }) => ({ file, home })))
   if (tooSlow.length) console.log(`left out: in a page ${tooSlow.map(({ file }) => nameOf(file)).join(', ')} — the slow group takes several times longer there; node scripts/test.js --home browser slow runs it`)
   // Models keep a GPU, and all cores of a software one, busy by themselves.
   const isHeavy = job => isSlow(job) || job.file.startsWith(join(root, 'build/test/trm/'))

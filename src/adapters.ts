@@ -16,7 +16,7 @@ export interface OpenGpuOptions {
   /**
    * Whether Dawn keeps kernels within their tensors; without (its toggle `disable_robustness`) products are up to a fifth faster on GPUs.
    * Then a kernel, one of your own too, that indexes outside of a tensor reads or overwrites whatever lies there, or loses the device.
-   * Default: the environment variable TRM_BOUNDS_CHECKS (on, off), else on, on every adapter: test/bounds.slow.test.ts shows that this
+   * Default: the environment variable TRM_BOUNDS_CHECKS (on, off), else on, on every adapter: test/bounds.long.test.ts shows that this
    * package's kernels stay inside, but not those for subgroup matrices, which no software adapter runs, and nobody has tested yours.
    */
   boundsChecks?: boolean

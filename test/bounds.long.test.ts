@@ -49,6 +49,8 @@ interface CheckOptions {
   /** A software adapter passes for a GPU: with what is the default there. */
   asGpu?: boolean
   dtype?: Stored
+  /** Between guards alone: of whole models every size compiles kernels of its own. */
+  onlyGuards?: boolean
 }
 
 /** @throws naming the first element whose bits differ */
@@ -73,7 +75,7 @@ function plain(adapter: AdapterSummary): Variants {
  * Every variant's result must be the plainest one's within rounding.
  * @throws naming what reached outside
  */
-async function check(name: string, work: Work, { left = ['matmul', 'gated'], asGpu = false, dtype = 'f32' }: CheckOptions = {}): Promise<void> {
+async function check(name: string, work: Work, { left = ['matmul', 'gated'], asGpu = false, dtype = 'f32', onlyGuards = false }: CheckOptions = {}): Promise<void> {
   const adapter = { ...own, isSoftware: own.isSoftware && !asGpu }
   let expected: Float32Array[] | undefined
   const done = new Set<string>()
@@ -82,7 +84,7 @@ async function check(name: string, work: Work, { left = ['matmul', 'gated'], asG
     const what = variant ? `${name}, ${family} by ${variant.name}` : name
     const isSlow = own.isSoftware && variant !== undefined && (variant.onlyHardware || variant.name.startsWith('textures'))
     // With watched indices tiles of attention take half a minute.
-    const used = !isSlow ? engines : family === 'attention' && variant.name === 'tiled' ? [between] : [watched]
+    const used = onlyGuards ? [between] : !isSlow ? engines : family === 'attention' && variant.name === 'tiled' ? [between] : [watched]
     // Side by side: each device compiles in a thread of its own.
     const results = await Promise.all(used.map(async engine => {
       Object.assign(engine, { adapter, variants: plain(adapter) })
@@ -310,7 +312,7 @@ for (const [name, [config, options, dtype]] of Object.entries(MODELS)) {
       await evaluate(trainer.averaged, test, { batchSize: 2, rollouts: 2, noise: 0.1, halt: true, ...told })
       const flat = await Promise.all([model.parameters.flat, ...(model.puzzleTable ? [model.puzzleTable] : [])].map(tensor => engine.read(tensor)))
       return [...flat, sums, Float32Array.from(answers)]
-    }, { left: ['matmul', 'gated', 'mlp block', 'attention'], dtype })
+    }, { left: ['matmul', 'gated', 'mlp block', 'attention'], dtype, onlyGuards: true })
   })
 }
 
