@@ -50,14 +50,14 @@ export const parameters = ({ m, n, k, transposeA = false, transposeB = false, ba
 /** Workgroups that compute rows × columns results each. */
 export const tiles = ({ m, n, batch = 1 }: MatmulSize, rows: number, columns: number) => grid(divideUp(m, rows) * divideUp(n, columns) * batch)
 
-/** Four rows × four columns a thread, without register arrays; runs on every adapter. */
-export const matmulVec4 = defineKernel<MatmulSize & { lanesN: number; lanesM: number }>({
+/** Four rows × four columns a thread, without register arrays. */
+export const matmulVec4 = defineKernel<MatmulSize>({
   name: 'matmul_vec4',
   source: vec4,
   bindings,
   parameters,
-  constants: ({ lanesN, lanesM }) => ({ LANES_N: lanesN, LANES_M: lanesM }),
-  workgroups: size => tiles(size, size.lanesM * 4, size.lanesN * 4),
+  constants: () => ({ LANES_N: 4, LANES_M: 4 }),
+  workgroups: size => tiles(size, 16, 16),
 })
 
 /** Where every row in memory is a multiple of four long, four neighbours are one vec4f. */

@@ -136,7 +136,7 @@ test('defaults on a GPU, without measuring', () => {
   assert.is(taken(1, 3072, 512, { transposeB: true }), 'tiled 64×64 split')
   assert.is(taken(768, 2, 512, { transposeB: true }), 'tiled 64×64 split')
   assert.is(taken(11, 512, 9312, { transposeA: true }), 'tiled 64×64 split')
-  assert.is(taken(9312, 30, 64), 'vec4 32×64')
+  assert.is(taken(9312, 30, 64), 'tiled 64×64')
 })
 
 test('more workgroups than one dimension holds', async () => {

@@ -10,8 +10,14 @@ import { planMemory } from '../../src/trm/memory.js'
 import { Trm } from '../../src/trm/model.js'
 import { fingerprint, readTraining, type TrainingState } from '../../src/trm/resume.js'
 import { train, type TrainOptions } from '../../src/trm/train.js'
+import { matmulFamily } from '../../src/engine/ops/matmul.js'
+import { offer } from '../../src/engine/variants.js'
 import { openEngine } from '../engine-under-test.js'
 import { sha256 } from '../files.js'
+
+// Some adapters can run one variant of the house: another one of the same kernel.
+const portable = matmulFamily.variants.find(({ name }) => name === 'vec4 16×16')!
+offer(matmulFamily, { ...portable, name: 'twin' })
 
 const engine = await openEngine()
 test.after(() => engine.close())

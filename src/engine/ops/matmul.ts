@@ -13,25 +13,18 @@ export interface MatmulTensors {
   readonly c: Tensor
 }
 
-const vec4 = (lanesN: number, lanesM: number, isSoftware: boolean): Variant<MatmulTensors, MatmulSize> => ({
-  name: `vec4 ${lanesM * 4}×${lanesN * 4}`,
-  available: adapter => adapter.isSoftware === isSoftware,
-  run: (engine, tensors, size) => engine.run(matmulVec4, tensors, { ...size, lanesN, lanesM }),
-})
+/** For software adapters: without workgroup memory. */
+const vec4: Variant<MatmulTensors, MatmulSize> = {
+  name: 'vec4 16×16',
+  available: ({ isSoftware }) => isSoftware,
+  run: (engine, tensors, size) => engine.run(matmulVec4, tensors, size),
+}
 
 /** Workgroups that keep a GPU busy: some times its compute units. */
 export const BUSY = 256
 
 /** Of a split sum: the terms that a range has at least, and how many workgroups there shall be, by the side of the tile. */
 const rangesOf = (side: number) => (side > 64 ? { terms: 512, groups: 4 * BUSY } : { terms: 256, groups: BUSY })
-
-/** A kernel that computes tiles of side × side results, whole or in `splits` ranges of the sum. */
-export interface Tiling {
-  name: string
-  side: number
-  available: Variant<MatmulTensors, MatmulSize>['available']
-  run(engine: Engine, tensors: MatmulTensors, size: MatmulSize & { splits: number }): void
-}
 
 const tilesOf = ({ m, n, batch = 1 }: MatmulSize, side: number) => divideUp(m, side) * divideUp(n, side) * batch
 
@@ -44,23 +37,22 @@ function splitsOf(size: MatmulSize, side: number): number {
 /** Whether half of such a tile is filled along both sides. */
 const fills = ({ m, n }: MatmulSize, side: number) => 2 * m > side && 2 * n > side
 
-/** The default on GPUs for products that fill its tiles, and that are enough for all of its units or, of small tiles, one of both. */
-export const whole = ({ name, side, available, run }: Tiling): Variant<MatmulTensors, MatmulSize> => ({
-  name: `${name} ${side}×${side}`,
+/** A tile's side and depth, as the adapter's workgroup memory allows. */
+export const tileOf = ({ adapter }: Engine, side: number) => ({ side, depth: tiledDepth(side, adapter.workgroupBytes) })
+
+/** Large tiles are the default on GPUs for products that fill them and that are enough for all of its units, small ones for all others. */
+const whole = (side: number): Variant<MatmulTensors, MatmulSize> => ({
+  name: `tiled ${side}×${side}`,
   onlyHardware: true,
-  available,
-  suits(size) {
-    const isMuch = tilesOf(size, side) >= BUSY
-    return side > 64 ? fills(size, side) && isMuch : fills(size, side) || isMuch
-  },
-  run: (engine, tensors, size) => run(engine, tensors, { ...size, splits: 1 }),
+  available: () => true,
+  suits: size => side <= 64 || (fills(size, side) && tilesOf(size, side) >= BUSY),
+  run: (engine, tensors, size) => engine.run(matmulTiled, tensors, { ...size, ...tileOf(engine, side), splits: 1 }),
 })
 
 /** The sum cut into ranges that are added in order: for few results of long sums, such as weights' gradients. */
-export const split = ({ name, side, available, run }: Tiling): Variant<MatmulTensors, MatmulSize> => ({
-  name: `${name} ${side}×${side} split`,
-  onlyHardware: true,
-  available,
+const split = (side: number): Variant<MatmulTensors, MatmulSize> => ({
+  ...whole(side),
+  name: `tiled ${side}×${side} split`,
   // Large tiles, one or two for each unit, where those that are left over would keep few units busy; and where there are enough ranges.
   suits(size) {
     const [splits, count] = [splitsOf(size, side), tilesOf(size, side)]
@@ -70,25 +62,15 @@ export const split = ({ name, side, available, run }: Tiling): Variant<MatmulTen
     const splits = Math.max(2, splitsOf(size, side))
     const width = size.m * size.n * (size.batch ?? 1)
     const parts = engine.tensor([splits, width])
-    run(engine, { a, b, c: parts }, { ...size, splits, accumulate: false })
+    engine.run(matmulTiled, { a, b, c: parts }, { ...size, ...tileOf(engine, side), splits, accumulate: false })
     engine.run(columnSums, { x: parts, y: c }, { rows: splits, width, accumulate: size.accumulate ?? false })
     engine.release(parts)
   },
 })
 
-/** A tile's side and depth, as the adapter's workgroup memory allows. */
-export const tileOf = ({ adapter }: Engine, side: number) => ({ side, depth: tiledDepth(side, adapter.workgroupBytes) })
-
-const tiled = (side: number): Tiling => ({
-  name: 'tiled',
-  side,
-  available: () => true,
-  run: (engine, tensors, size) => engine.run(matmulTiled, tensors, { ...size, ...tileOf(engine, side) }),
-})
-
 export const matmulFamily: Family<MatmulTensors, MatmulSize> = {
   name: 'matmul',
-  variants: [split(tiled(128)), whole(tiled(128)), split(tiled(64)), whole(tiled(64)), vec4(4, 4, true), vec4(16, 8, false)],
+  variants: [split(128), whole(128), split(64), whole(64), vec4],
   classOf: ({ m, n, k, batch = 1, reduce = 1, transposeA, transposeB, halfA, halfB }) => `${halfA || halfB ? `${halfA ? 'f16' : 'f32'}·${halfB ? 'f16' : 'f32'} ` : ''}${transposeA ? 'T' : 'N'}${transposeB ? 'T' : 'N'} ${m}×${n}×${k}${batch > 1 ? ` batch ${batch}` : ''}${reduce > 1 ? ` reduce ${reduce}` : ''}`,
   sample: (engine, { m, n, k, batch = 1, reduce = 1, sharedA, sharedB, halfA, halfB }) => ({
     a: engine.tensor([m * k * (sharedA ? 1 : batch * reduce)], halfA ? 'f16' : 'f32'),
