@@ -8,9 +8,6 @@ struct Parameters {
   accumulate: u32,
 }
 
-override LANES_N: u32;
-override LANES_M: u32;
-
 @group(0) @binding(0) var<storage, read> a: array<f32>;
 @group(0) @binding(1) var<storage, read> b: array<f32>;
 @group(0) @binding(2) var<storage, read_write> c: array<f32>;
@@ -30,15 +27,15 @@ fn store(at: u32, n: u32, sum: f32) {
   if (p.accumulate != 0u) { c[at] += sum; } else { c[at] = sum; }
 }
 
-@compute @workgroup_size(LANES_N, LANES_M)
+@compute @workgroup_size(4, 4)
 fn main(@builtin(workgroup_id) group: vec3u, @builtin(num_workgroups) groups: vec3u, @builtin(local_invocation_id) lane: vec3u) {
-  let tiles_n = (p.n + LANES_N * 4u - 1u) / (LANES_N * 4u);
-  let tiles_m = (p.m + LANES_M * 4u - 1u) / (LANES_M * 4u);
+  let tiles_n = (p.n + 15u) / 16u;
+  let tiles_m = (p.m + 15u) / 16u;
   let tile = group.x + group.y * groups.x;
   let batch = tile / (tiles_n * tiles_m);
   if (batch >= p.batch) { return; }
-  let m0 = ((tile / tiles_n) % tiles_m * LANES_M + lane.y) * 4u;
-  let n0 = (tile % tiles_n * LANES_N + lane.x) * 4u;
+  let m0 = ((tile / tiles_n) % tiles_m * 4u + lane.y) * 4u;
+  let n0 = (tile % tiles_n * 4u + lane.x) * 4u;
   let rows = min(vec4u(m0) + vec4u(0, 1, 2, 3), vec4u(p.m - 1u)) * p.row_a + batch * p.reduce * p.stride_a;
   let columns = min(vec4u(n0) + vec4u(0, 1, 2, 3), vec4u(p.n - 1u)) * p.column_b + batch * p.reduce * p.stride_b;
 

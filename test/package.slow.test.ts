@@ -142,7 +142,7 @@ const operations = [
 ]
 const compiled = new Set()
 
-/** On an adapter as it is, or as if it were lavapipe. */
+/** On an adapter as it is, or as if it were lavapipe or had subgroup matrices. */
 async function compile(operation, dtype, like, forced) {
   const engine = await openEngine({ adapter: 'null' })
   Object.assign(engine.adapter, like)
@@ -157,8 +157,9 @@ async function compile(operation, dtype, like, forced) {
   return new Map(asked.map(({ family }) => [family.name, family.variants]))
 }
 
-for (const like of [{}, { isSoftware: true, subgroupSize: 8 }]) {
-  for (const dtype of ['f32', 'f16']) {
+const matrices = { subgroupSize: 32, subgroupMatrices: [{ component: 'f16', m: 16, n: 16, k: 16 }] }
+for (const [like, dtypes] of [[{}, ['f32', 'f16']], [{ isSoftware: true, subgroupSize: 8 }, ['f32', 'f16']], [matrices, ['f16']]]) {
+  for (const dtype of dtypes) {
     for (const operation of operations) {
       for (const [family, variants] of await compile(operation, dtype, like)) for (const { name } of variants) await compile(operation, dtype, like, [family, name])
     }
@@ -175,7 +176,7 @@ test('the shaders of the package compile, in every variant that a compiler witho
   put('compile.js', COMPILING)
   const { compiled, found } = JSON.parse(run(process.execPath, ['compile.js'], project).trim().split('\n').at(-1)!) as { compiled: string[]; found: string }
   console.log(`compiled ${compiled.join(', ')}`)
-  for (const name of ['attention: tiled', 'attention: textures', 'attention: thread', 'matmul: tiled 128×128', 'matmul: textures 32×32', 'matmul: vec4 16×16', 'gated: tiled 64×64', 'mlp block: textures']) assert.ok(compiled.includes(name), name)
+  for (const name of ['attention: tiled', 'attention: textures', 'attention: thread', 'matmul: tiled 128×128', 'matmul: textures 32×32', 'matmul: vec4 16×16', 'gated: tiled 64×64', 'mlp block: textures', 'matmul: matrices 64×64', 'gated: matrices 64×64', 'attention: matrices']) assert.ok(compiled.includes(name), name)
   assert.match(found, /nothing/)
   assert.is.not(found, 'nothing')
 })

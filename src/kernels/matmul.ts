@@ -56,7 +56,7 @@ export const matmulVec4 = defineKernel<MatmulSize>({
   source: vec4,
   bindings,
   parameters,
-  constants: () => ({ LANES_N: 4, LANES_M: 4 }),
+  constants: () => ({}),
   workgroups: size => tiles(size, 16, 16),
 })
 
