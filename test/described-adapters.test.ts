@@ -85,25 +85,31 @@ function adapterOf(adapter: GPUAdapter, { without = [], isFallbackAdapter = fals
 
 type Operation = (engine: Engine, dtype: DType) => [inputs: Tensor[], compute: () => Tensor]
 
-const operations: Operation[] = [
-  ...[4, 16, 32, 64, 128].flatMap(headDim => [false, true].map((turns): Operation => (engine, dtype) => {
-    const qkv = engine.zeros([2, 33, 6 * headDim], dtype)
-    const rope = turns ? engine.from(ropeTable(33, headDim, 10000), [33, headDim / 2, 2]) : undefined
-    return [[qkv], () => attention(engine, qkv, 2, { rope })]
-  })),
-  ...[[96, 128], [2, 256], [64, 33]].flatMap(([out, width]) => [{ product: linear, shape: [300, width] }, { product: mix, shape: [3, width, 64] }].map(({ product, shape }): Operation => (engine, dtype) => {
-    const [x, weight] = [engine.zeros(shape, dtype), engine.zeros([out, width], dtype)]
-    return [[x, weight], () => product(engine, x, weight)]
-  })),
-  ...([[-1, 64], [-2, 17], [-2, 97]] as const).map(([axis, over]): Operation => (engine, dtype) => {
-    const length = axis === -1 ? 17 : over
-    const [h, gateUp, down] = [[2, length, 64], [128, over], [over, 64]].map(shape => engine.zeros(shape, dtype))
-    return [[h, gateUp, down], () => mlpBlock(engine, h, gateUp, down, { axis, epsilon: 1e-5 })]
-  }),
-  ...[[-1, 17], [-1, 512], [-1, 1536], [-2, 64], [-2, 66]].map(([axis, width]): Operation => (engine, dtype) => {
-    const [x, residual] = [0, 1].map(() => engine.zeros([3, 97, width], dtype))
-    return [[x, residual], () => rmsnorm(engine, x, { residual, axis: axis as -1 | -2 })]
-  }),
+const heads = (headDim: number, turns: boolean): Operation => (engine, dtype) => {
+  const qkv = engine.zeros([2, 33, 6 * headDim], dtype)
+  const rope = turns ? engine.from(ropeTable(33, headDim, 10000), [33, headDim / 2, 2]) : undefined
+  return [[qkv], () => attention(engine, qkv, 2, { rope })]
+}
+const layer = (product: typeof linear | typeof mix, out: number, width: number): Operation => (engine, dtype) => {
+  const [x, weight] = [engine.zeros(product === mix ? [3, width, 64] : [300, width], dtype), engine.zeros([out, width], dtype)]
+  return [[x, weight], () => product(engine, x, weight)]
+}
+const block = (axis: -1 | -2, over: number): Operation => (engine, dtype) => {
+  const length = axis === -1 ? 17 : over
+  const [h, gateUp, down] = [[2, length, 64], [128, over], [over, 64]].map(shape => engine.zeros(shape, dtype))
+  return [[h, gateUp, down], () => mlpBlock(engine, h, gateUp, down, { axis, epsilon: 1e-5 })]
+}
+const norm = (axis: -1 | -2, width: number): Operation => (engine, dtype) => {
+  const [x, residual] = [0, 1].map(() => engine.zeros([3, 97, width], dtype))
+  return [[x, residual], () => rmsnorm(engine, x, { residual, axis })]
+}
+
+/** Run by every variant, and by their defaults alone. */
+const withVariants = [heads(16, true), layer(linear, 96, 128), layer(mix, 96, 128), block(-1, 64), block(-2, 17), norm(-1, 512), norm(-2, 64)]
+const byDefault = [
+  ...[heads(4, false), heads(32, false), heads(64, true), heads(128, false)],
+  ...[[2, 256], [64, 33]].flatMap(([out, width]) => [layer(linear, out, width), layer(mix, out, width)]),
+  ...[block(-2, 97), norm(-1, 17), norm(-1, 1536), norm(-2, 66)],
 ]
 
 const sizes: TrmConfig = {
@@ -135,8 +141,9 @@ for (const [name, described] of Object.entries(ADAPTERS)) {
       return asked
     }
     for (const dtype of dtypes) {
-      for (const operation of operations) {
+      for (const operation of [...withVariants, ...byDefault]) {
         const families = new Map((await compile(operation, dtype)).map(({ family, size }) => [family.name, { family, size }]))
+        if (!withVariants.includes(operation)) continue
         // Every variant that this adapter can run, whatever the size.
         for (const { family, size } of families.values()) {
           const able = (family as Family<unknown, unknown>).variants.filter((variant: Variant<unknown, unknown>) => variant.available(adapter, size))
