@@ -1,10 +1,21 @@
 // Opens the engine that the tests run on: Dawn in Node, navigator.gpu in a page. No test is here.
 import { add, Engine, type EngineOptions } from '../src/engine/index.js'
+import { inPage } from './files.js'
 
 /** @throws where the adapter does not compute: Dawn's null backend accepts every command and does none */
 export async function checkComputes(engine: Engine): Promise<void> {
   const sum = await engine.read(add(engine, engine.from(new Float32Array([1, 2])), engine.from(new Float32Array([3, 5]))))
   if (sum[0] !== 4 || sum[1] !== 7) throw new Error(`${engine.adapter.description || 'this adapter'} computes 1 + 3 = ${sum[0]} — the null backend is no GPU, choose another adapter`)
+}
+
+/**
+ * The variants of a family that a test forces: SwiftShader takes up to half a minute for each kernel that is written for GPUs, so in a page
+ * on a software adapter they are left to Node, where lavapipe runs them all. Says so.
+ */
+export function tried<Variant extends { name: string; onlyHardware?: true }>(engine: Engine, family: { name: string; variants: readonly Variant[] }): Variant[] {
+  const left = family.variants.filter(({ onlyHardware }) => onlyHardware && inPage && engine.adapter.isSoftware)
+  if (left.length) console.log(`skipped: in a page on a software adapter, kernels written for GPUs: ${left.map(({ name }) => `${family.name} ${name}`).join(', ')}`)
+  return family.variants.filter(variant => !left.includes(variant))
 }
 
 /** The adapter of TRM_ADAPTER in Node, the page's own in a browser. */

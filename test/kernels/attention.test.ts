@@ -5,7 +5,7 @@ import { attention, ropeTable } from '../../src/engine/index.js'
 import { attentionFamily } from '../../src/engine/ops/attention.js'
 import { close, printShares } from '../close.js'
 import { checkGradients } from '../differences.js'
-import { openEngine } from '../engine-under-test.js'
+import { openEngine, tried } from '../engine-under-test.js'
 import * as oracle from '../oracle.js'
 import { MAGNITUDES, values } from '../shapes.js'
 
@@ -36,7 +36,7 @@ function turning({ length, headDim }: (typeof SIZES)[number]) {
   return { rope: engine.from(table, [length, headDim / 2, 2]), turned: (qkv: ArrayLike<number>, size: (typeof SIZES)[number]) => oracle.rope(qkv, size, angle) }
 }
 
-const VARIANTS = attentionFamily.variants.map(({ name }) => name)
+const VARIANTS = tried(engine, attentionFamily).map(({ name }) => name)
 
 /** Each compiles for each width of heads, some for long: those in tiles get widths of models, the others not the same ones twice. */
 const sizesOf = (variant: string, differentiated = false) => SIZES.filter(({ headDim }) => {

@@ -7,7 +7,7 @@ import { type MatmulSize, matmulTiled, tiledDepth } from '../../src/kernels/matm
 import { Variants } from '../../src/engine/variants.js'
 import { close, printShares } from '../close.js'
 import { checkGradients } from '../differences.js'
-import { openEngine } from '../engine-under-test.js'
+import { openEngine, tried } from '../engine-under-test.js'
 import * as oracle from '../oracle.js'
 import { MAGNITUDES, PRODUCTS, values } from '../shapes.js'
 
@@ -63,7 +63,7 @@ for (const transposeA of [false, true]) {
 /** Tiles of 128 × 128 take seconds to compile for each way of loading: with both operands as vec4f along k, or with none, all code runs. */
 const isWorthIt = ({ k, transposeA, transposeB }: MatmulSize) => (!transposeA && k % 4 === 0) === (transposeB === true && k % 4 === 0)
 
-for (const { name } of matmulFamily.variants.filter(variant => variant.available(engine.adapter, { m: 1, n: 1, k: 1 }))) {
+for (const { name } of tried(engine, matmulFamily).filter(variant => variant.available(engine.adapter, { m: 1, n: 1, k: 1 }))) {
   test(`variant ${name}`, async () => {
     engine.variants.force('matmul', name)
     const isLarge = name.includes('128×128')

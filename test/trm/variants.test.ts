@@ -6,19 +6,14 @@ import { gatedFamily } from '../../src/engine/ops/gated.js'
 import { matmulFamily } from '../../src/engine/ops/matmul.js'
 import { normFamily } from '../../src/engine/ops/rmsnorm.js'
 import { verify } from '../../src/trm/verify.js'
-import { openEngine } from '../engine-under-test.js'
-import { golden, inPage } from '../files.js'
+import { openEngine, tried } from '../engine-under-test.js'
+import { golden } from '../files.js'
 
 const engine = await openEngine()
 test.after(() => engine.close())
 
 const size = { m: 64, n: 64, k: 64 }
-const available = matmulFamily.variants.filter(variant => [size, { ...size, m: 2 }].some(shape => variant.available(engine.adapter, shape)))
-// SwiftShader takes up to half a minute for each kernel that is written for GPUs; lavapipe, in Node, runs them all.
-const isLeft = ({ onlyHardware }: { onlyHardware?: true }) => Boolean(onlyHardware && inPage && engine.adapter.isSoftware)
-const left = Object.entries({ matmul: available, gated: gatedFamily.variants, attention: attentionFamily.variants, rmsnorm: normFamily.variants }).flatMap(([family, variants]) => variants.filter(isLeft).map(({ name }) => `${family} ${name}`))
-if (left.length) console.log(`skipped: in a page on a software adapter, kernels written for GPUs: ${left.join(', ')}`)
-const matmuls = available.filter(variant => !isLeft(variant)).map(({ name }) => name)
+const matmuls = tried(engine, matmulFamily).filter(variant => variant.available(engine.adapter, size)).map(({ name }) => name)
 
 async function passes(file: string, dtype: 'f32' | 'f16' = 'f32'): Promise<void> {
   const { rows } = await verify(engine, await golden(file), { file, dtype })
@@ -36,7 +31,7 @@ for (const name of matmuls) {
   })
 }
 
-for (const { name } of gatedFamily.variants.filter(variant => variant.available(engine.adapter, { ...size, gated: 'columns' }) && !isLeft(variant))) {
+for (const { name } of tried(engine, gatedFamily).filter(variant => variant.available(engine.adapter, { ...size, gated: 'columns' }))) {
   test(`gated: ${name}`, async () => {
     engine.variants.force('mlp block', 'composed')
     engine.variants.force('gated', name)
@@ -47,7 +42,7 @@ for (const { name } of gatedFamily.variants.filter(variant => variant.available(
 }
 
 const heads = { batch: 1, length: 18, heads: 2, headDim: 16, rope: true, half: false, recorded: true }
-for (const { name } of attentionFamily.variants.filter(variant => variant.available(engine.adapter, heads) && !isLeft(variant))) {
+for (const { name } of tried(engine, attentionFamily).filter(variant => variant.available(engine.adapter, heads))) {
   test(`attention: ${name}`, async () => {
     engine.variants.force('attention', name)
     for (const file of ['trm-att-rope', 'hrm', 'transformer']) await passes(file)
@@ -56,7 +51,7 @@ for (const { name } of attentionFamily.variants.filter(variant => variant.availa
   })
 }
 
-for (const { name } of normFamily.variants.filter(variant => !isLeft(variant))) {
+for (const { name } of tried(engine, normFamily)) {
   test(`rmsnorm: ${name}`, async () => {
     engine.variants.force('mlp block', 'composed')
     engine.variants.force('rmsnorm', name)
@@ -67,7 +62,7 @@ for (const { name } of normFamily.variants.filter(variant => !isLeft(variant))) 
 }
 
 const GPU = { matmul: 'tiled 64×64', gated: 'tiled 64×64', rmsnorm: 'registers', 'mlp block': 'composed' }
-const hasHalf = engine.adapter.features.includes('shader-f16') && !left.length
+const hasHalf = engine.adapter.features.includes('shader-f16')
 if (!hasHalf) console.log('skipped: kernels of GPUs in float16')
 ;(hasHalf ? test : test.skip)('kernels of GPUs, all together, in float16', async () => {
   for (const [family, variant] of Object.entries(GPU)) engine.variants.force(family, variant)
