@@ -3,6 +3,7 @@ import { type AdapterSummary, type Engine, OutOfMemory } from '../src/engine/ind
 import { planMemory } from '../src/trm/memory.js'
 import { Trm } from '../src/trm/model.js'
 import { Trainer } from '../src/trm/trainer.js'
+import { withoutChecks } from '../src/words.js'
 import { allCases, type Case, missingCases, planner, randomPuzzles, type Size, SIZES, SMALL } from './cases.js'
 import { type Clock, measure, type MeasureOptions, type Measurement, WALL } from './measure.js'
 import { largerPeak, measurePeak, type Peak, warmer } from './peak.js'
@@ -141,7 +142,7 @@ export async function runSuite(options: SuiteOptions): Promise<SuiteResult> {
     onProgress(total, total, 'done')
     const peak = largerPeak(before, after)
     const rows = measured.map(({ chosen, measurement, peakBytes }) => toRow(chosen, measurement, peakBytes, peak))
-    const name = `${description}${boundsChecks ? '' : ', without bounds checks'}`
+    const name = `${description}${withoutChecks(boundsChecks)}`
     return { adapter: name, features, missing, limitMs, skipped, peak: { ...peak, before, after }, rows }
   } finally {
     first.close()

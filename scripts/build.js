@@ -35,6 +35,7 @@ function wgsl(change) {
         const text = change(readFileSync(path, 'utf8'))
         const [, before, file, after] = /^([^]*?)^#import (\S+)\n?([^]*)$/m.exec(text) ?? []
         if (file === undefined) return { contents: text, loader: 'text' }
+        if (/^#import/m.test(after)) throw new Error(`${path}: two lines #import, expected one — let the imported file import the other`)
         const parts = [before && JSON.stringify(before.trim()), 'imported', JSON.stringify(after)].filter(Boolean)
         const from = JSON.stringify(file.startsWith('.') ? file : `./${file}`)
         return { contents: `import imported from ${from}\nexport default /* @__PURE__ */ [${parts}].join('\\n')`, loader: 'js' }

@@ -5,7 +5,25 @@
 // load neighbours. Lines beyond the edge repeat the last one, as their results are not stored; k beyond the edge is 0.
 // With OWN_N half of RESULTS the columns of c' = a · b are [gate | up], and c = silu(gate) ⊙ up has half as many: half of a thread's columns lie
 // in the first, half in the second. OWN_M is the same for rows. Neither adds to c nor cuts the sum.
-#import matmul_tiled.shared.wgsl
+// Operands are vec4f of four neighbours in memory where VECTOR_A, VECTOR_B. With p.splits > 1 the sum over pairs and k is cut into that many
+// ranges, each with results of its own; column_sums.wgsl adds them in order.
+struct Parameters {
+  m: u32, n: u32, k: u32, batch: u32, reduce: u32,
+  row_a: u32, step_a: u32, stride_a: u32,
+  column_b: u32, step_b: u32, stride_b: u32,
+  accumulate: u32, splits: u32,
+}
+
+const VECTOR_A = false;
+const VECTOR_B = false;
+alias A = f32;
+alias B = f32;
+
+@group(0) @binding(0) var<storage, read> a: array<A>;
+@group(0) @binding(1) var<storage, read> b: array<B>;
+@group(0) @binding(2) var<storage, read_write> c: array<f32>;
+@group(0) @binding(3) var<uniform> p: Parameters;
+
 const RESULTS = 8; // 4 or 8
 const GROUPS = 2; // of four columns, of a thread
 const PIECES = 2; // vec4f of each operand that a thread loads at a time

@@ -6,6 +6,7 @@ import { isMainThread } from 'node:worker_threads'
 import {
   adapterKind, adapterLine, attempts, choices, dawnEntry, dawnFeatures, findDrivers, firstAdapter, preload, type AdapterChoice, type Attempt,
 } from '../scripts/adapters.js'
+import { withoutChecks } from './words.js'
 
 /** What to open: `auto` takes a GPU, else lavapipe, else SwiftShader; `null` computes nothing and only checks kernels. */
 export type Adapter = 'auto' | 'hardware' | 'lavapipe' | 'swiftshader' | 'null'
@@ -184,8 +185,6 @@ function checksByDefault(): boolean {
   if (asked !== '' && !(BOUNDS_CHECKS as readonly string[]).includes(asked)) throw new Error(`openGpu: TRM_BOUNDS_CHECKS is '${asked}', expected ${BOUNDS_CHECKS.join(' or ')}`)
   return asked !== 'off'
 }
-
-const withoutChecks = (boundsChecks: boolean) => (boundsChecks ? '' : ', without bounds checks')
 
 function checkChoice(choice: string): AdapterChoice {
   if ((choices as string[]).includes(choice)) return choice as AdapterChoice

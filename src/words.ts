@@ -1,4 +1,4 @@
-// Numbers as people read them, on the command line and in the page.
+// Numbers and adapters as people read them, on the command line, in benches and in the page.
 
 /** Seconds as 4 s, 3 min 20 s, 2 h 5 min. */
 export function duration(seconds: number): string {
@@ -11,4 +11,9 @@ export function duration(seconds: number): string {
 
 export function percent(share: number): string {
   return `${(100 * share).toFixed(1)} %`
+}
+
+/** What follows an adapter's name where kernels run without bounds checks. */
+export function withoutChecks(boundsChecks: boolean): string {
+  return boundsChecks ? '' : ', without bounds checks'
 }

@@ -2,6 +2,7 @@
 import { type Adapter, BOUNDS_CHECKS, type OpenGpuOptions } from '../adapters.js'
 import type { Engine } from '../engine/index.js'
 import * as node from '../node.js'
+import { withoutChecks } from '../words.js'
 import type { Option } from './arguments.js'
 
 const CHOICES = ['auto', 'hardware', 'lavapipe', 'swiftshader'] as const
@@ -42,4 +43,4 @@ export function openEngine(values: AdapterValues): Promise<Engine> {
 }
 
 /** The adapter in a line. */
-export const adapterName = ({ adapter: { description, boundsChecks } }: Engine): string => `${description}${boundsChecks ? '' : ', without bounds checks'}`
+export const adapterName = ({ adapter: { description, boundsChecks } }: Engine): string => `${description}${withoutChecks(boundsChecks)}`

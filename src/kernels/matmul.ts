@@ -60,12 +60,6 @@ export const matmulVec4 = defineKernel<MatmulSize>({
   workgroups: size => tiles(size, 16, 16),
 })
 
-/** Where every row in memory is a multiple of four long, four neighbours are one vec4f. */
-export function vectors({ m, n, k, transposeA = false, transposeB = false }: MatmulSize): Record<string, string> {
-  const [a, b] = [(transposeA ? m : k) % 4 === 0, (transposeB ? k : n) % 4 === 0]
-  return { VECTOR_A: `${a}`, VECTOR_B: `${b}`, A: a ? 'vec4f' : 'f32', B: b ? 'vec4f' : 'f32' }
-}
-
 /** Along which side of c' = a · b gate and up lie one after the other, where c is silu(gate) ⊙ up. */
 export type Gated = 'columns' | 'rows'
 
@@ -83,11 +77,13 @@ const halves = (gated?: Gated) => ({ M: gated === 'rows' ? 2 : 1, N: gated === '
  */
 export const matmulTiled = defineKernel<MatmulSize & { side: number; depth: number; splits: number; gated?: Gated }>({
   name: 'matmul_tiled',
-  source({ side, depth, gated, ...size }) {
+  source({ k, transposeA = false, transposeB = false, side, depth, gated }) {
     const { M, N } = halves(gated)
     const results = side / LANES
-    // Neighbours in memory are one vec4f only along k.
-    return fill(tiled, { RESULTS: results, GROUPS: results / 4, PIECES: (side * depth) / 4 / LANES ** 2, OWN_M: results / M, OWN_N: results / N, ...vectors({ ...size, m: 1, n: 1 }) })
+    // Where rows along k are a multiple of four long, four neighbours are one vec4f.
+    const [a, b] = [!transposeA && k % 4 === 0, transposeB && k % 4 === 0]
+    const operands = { VECTOR_A: a, VECTOR_B: b, A: a ? 'vec4f' : 'f32', B: b ? 'vec4f' : 'f32' }
+    return fill(tiled, { RESULTS: results, GROUPS: results / 4, PIECES: (side * depth) / 4 / LANES ** 2, OWN_M: results / M, OWN_N: results / N, ...operands })
   },
   bindings,
   parameters: size => ({ ...parameters(size), splits: size.splits }),

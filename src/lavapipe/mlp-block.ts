@@ -26,7 +26,7 @@ const ROWS = 16
 const rowTiles = (size: MlpBlockSize) => divideUp(size.batch * size.length, ROWS)
 
 /** Over the positions, in registers: up to 24 of them, and columns in 32s. */
-const columnsKernel = defineKernel<MlpBlockSize>({
+const columnsKernel = defineKernel<MlpBlockSize & { hasInjection: boolean }>({
   name: 'mlp_block_columns',
   source: size => fill(columns, { EPSILON: size.epsilon, ...lengthLines(size) }),
   bindings: { h: TEXELS, injection: TEXELS, gateUp: TEXELS, down: TEXELS, y: 'write', scale: 'write' },

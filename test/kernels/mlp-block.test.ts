@@ -66,7 +66,7 @@ for (const { name, available } of mlpBlockFamily.variants) {
     for (const shape of shapes) {
       const { h, injection, gateUp, down } = inputsOf(shape)
       for (const added of [undefined, injection]) {
-        if (!available(engine.adapter, { ...shape, hasInjection: added !== undefined, epsilon, recorded: false, half: false })) continue
+        if (!available(engine.adapter, { ...shape, epsilon, recorded: false, half: false })) continue
         const tensors = [h, gateUp, down].map(({ data, shape }) => engine.from(data, shape))
         const y = mlpBlock(engine, tensors[0], tensors[1], tensors[2], { injection: added && engine.from(added.data, added.shape), axis: shape.axis, epsilon })
         const [a, b, c, d] = [h.data, added?.data, gateUp.data, down.data].map(data => data && Float64Array.from(data))
@@ -85,7 +85,7 @@ for (const { name, available } of mlpBlockFamily.variants) {
   test(`gradients after variant ${name}`, async () => {
     engine.variants.force('mlp block', name)
     for (const shape of [{ batch: 2, length: 3, width: 4, inner: 2, axis: -1 }, { batch: 2, length: 3, width: 4, inner: 2, axis: -2 }, { batch: 1, length: 9, width: 32, inner: 32, axis: -1 }, { batch: 2, length: 9, width: 64, inner: 16, axis: -2 }] as const) {
-      if (!available(engine.adapter, { ...shape, hasInjection: false, epsilon, recorded: true, half: false })) continue
+      if (!available(engine.adapter, { ...shape, epsilon, recorded: true, half: false })) continue
       const { h, injection, gateUp, down } = inputsOf(shape)
       await checkGradients(engine, `mlp block ${name}`, {
         inputs: [h, injection, gateUp, down],

@@ -25,7 +25,6 @@ export interface MlpBlockSize {
   /** Inner width of the SwiGLU. */
   inner: number
   axis: -1 | -2
-  hasInjection: boolean
   epsilon: number
   /** The tape records it for its derivative. */
   recorded: boolean
@@ -79,6 +78,6 @@ export function mlpBlock(engine: Engine, h: Tensor, gateUp: Tensor, down: Tensor
   if (h.shape.length !== 3 || gateUp.shape[0] !== 2 * inner || gateUp.shape[1] !== over || down.shape[0] !== over) {
     throw new Error(`mlpBlock: h of shape [${h.shape}] does not fit weights of shapes [${gateUp.shape}] and [${down.shape}] over axis ${axis}, expected (batch, length, width), (2 · inner, ${over}) and (${over}, inner)`)
   }
-  const size = { batch, length, width, inner, axis, hasInjection: injection !== undefined, epsilon, recorded: engine.isRecording, half: h.dtype === 'f16' }
+  const size = { batch, length, width, inner, axis, epsilon, recorded: engine.isRecording, half: h.dtype === 'f16' }
   return engine.variants.pick(mlpBlockFamily, size).run(engine, { h, injection, gateUp, down, into }, size)
 }
