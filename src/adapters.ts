@@ -182,7 +182,7 @@ export const BOUNDS_CHECKS = ['on', 'off'] as const
 
 function checksByDefault(): boolean {
   const { TRM_BOUNDS_CHECKS: asked = '' } = process.env
-  if (asked !== '' && !(BOUNDS_CHECKS as readonly string[]).includes(asked)) throw new Error(`openGpu: TRM_BOUNDS_CHECKS is '${asked}', expected ${BOUNDS_CHECKS.join(' or ')}`)
+  if (asked !== '' && !(BOUNDS_CHECKS as readonly string[]).includes(asked)) throw new Error(`openGpu: TRM_BOUNDS_CHECKS is '${asked}', expected ${BOUNDS_CHECKS.join(' or ')} — mend the variable or unset it`)
   return asked !== 'off'
 }
 

@@ -161,7 +161,7 @@ test('bounds checks are on unless the variable says off, and the option comes be
 
 test('another value of the variable is refused with the values there are', async () => {
   const message = await withVariable('no', () => openGpu({ adapter: 'null' })).then(() => 'nothing', error => (error as Error).message)
-  assert.is(message, "openGpu: TRM_BOUNDS_CHECKS is 'no', expected on or off")
+  assert.is(message, "openGpu: TRM_BOUNDS_CHECKS is 'no', expected on or off — mend the variable or unset it")
 })
 
 test('the adapter line and the engine say when bounds checks are off', async () => {
