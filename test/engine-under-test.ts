@@ -1,5 +1,6 @@
 // Opens the engine that the tests run on: Dawn in Node, navigator.gpu in a page. No test is here.
 import { add, Engine, type EngineOptions } from '../src/engine/index.js'
+import type { Family, Variant } from '../src/engine/variants.js'
 import { inPage } from './files.js'
 
 /** @throws where the adapter does not compute: Dawn's null backend accepts every command and does none */
@@ -9,13 +10,18 @@ export async function checkComputes(engine: Engine): Promise<void> {
 }
 
 /**
- * The variants of a family that a test forces: SwiftShader takes up to half a minute for each kernel that is written for GPUs, so in a page
- * on a software adapter they are left to Node, where lavapipe runs them all. Says so.
+ * The variants of a family that a test forces: those that the adapter can run for one of the sizes, as another one stands in for the rest.
+ * SwiftShader takes up to half a minute for each kernel that is written for GPUs, so in a page on a software adapter
+ * they are left to Node, where lavapipe runs them all. Says so.
  */
-export function tried<Variant extends { name: string; onlyHardware?: true }>(engine: Engine, family: { name: string; variants: readonly Variant[] }): Variant[] {
-  const left = family.variants.filter(({ onlyHardware }) => onlyHardware && inPage && engine.adapter.isSoftware)
-  if (left.length) console.log(`skipped: in a page on a software adapter, kernels written for GPUs: ${left.map(({ name }) => `${family.name} ${name}`).join(', ')}`)
-  return family.variants.filter(variant => !left.includes(variant))
+export function tried<Tensors, Size, Result>(
+  engine: Engine, family: Family<Tensors, Size, Result>, ...sizes: readonly Size[]
+): Variant<Tensors, Size, Result>[] {
+  const able = family.variants.filter(variant => sizes.some(size => variant.available(engine.adapter, size)))
+  const left = able.filter(({ onlyHardware }) => onlyHardware && inPage && engine.adapter.isSoftware)
+  const names = left.map(({ name }) => `${family.name} ${name}`).join(', ')
+  if (names) console.log(`skipped: in a page on a software adapter, kernels written for GPUs: ${names}`)
+  return able.filter(variant => !left.includes(variant))
 }
 
 /** The adapter of TRM_ADAPTER in Node, the page's own in a browser. */

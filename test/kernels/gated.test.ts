@@ -38,8 +38,9 @@ async function check(given: GatedSize, dtype: DType = 'f32', magnitude = 1): Pro
   engine.release(a.tensor, b.tensor, c)
 }
 
-for (const { name } of tried(engine, gatedFamily)) {
-  for (const dtype of ['f32', ...(engine.adapter.features.includes('shader-f16') ? (['f16'] as const) : [])] as const) {
+for (const dtype of ['f32', ...(engine.adapter.features.includes('shader-f16') ? (['f16'] as const) : [])] as const) {
+  const half = dtype === 'f16'
+  for (const { name } of tried(engine, gatedFamily, { m: 64, n: 64, k: 64, gated: 'columns', halfA: half, halfB: half })) {
     test(`variant ${name}, ${dtype}`, async () => {
       engine.variants.force('gated', name)
       // Large tiles take seconds to compile for each way of loading: four values at once where gate and up are columns, else single ones.
