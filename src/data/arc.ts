@@ -1,5 +1,7 @@
 // ARC tasks: from JSON to grids, their augmentations and the names of these, and the dataset in which every augmentation is a puzzle.
+import { parseJson } from '../formats/json.js'
 import { writeNpy } from '../formats/npy.js'
+import { printable } from '../formats/shown.js'
 import { ignoreLabel, writeIdentifiers, type Dataset, type Split } from './dataset.js'
 import { dihedralCount, dihedralInverse, dihedralMap, dihedralTransform, type Grid } from './dihedral.js'
 import { Random, type RandomState } from './random.js'
@@ -475,12 +477,7 @@ export function parseArcGrid(json: unknown, where: string): Grid {
 }
 
 function parseRecord({ bytes, name }: ArcSource, what: string): Record<string, unknown> {
-  let json: unknown
-  try {
-    json = JSON.parse(new TextDecoder('utf-8', { fatal: true }).decode(bytes))
-  } catch (error) {
-    throw new Error(`${name}: expected JSON, got something else — ${(error as Error).message.replace(/\s+/g, ' ')}`)
-  }
+  const json = parseJson(bytes, name)
   if (!isRecord(json)) throw new Error(`${name}: expected an object of ${what}, got ${show(json)}`)
   return json
 }
@@ -490,5 +487,5 @@ function isRecord(value: unknown): value is Record<string, unknown> {
 }
 
 function show(value: unknown): string {
-  return value === undefined ? 'nothing' : JSON.stringify(value).slice(0, 40)
+  return value === undefined ? 'nothing' : printable(JSON.stringify(value), 40)
 }

@@ -1,6 +1,7 @@
 // Files of PyTorch's torch.save as named tensors and back: a zip of raw storages and a pickle that only an allow-list may name.
 import { float32ToFloat16 } from './float16.js'
 import { type Globals, type PickleGlobal, readPickle } from './pickle.js'
+import { foreign, named } from './recognise.js'
 import type { SafetensorsData, SafetensorsDtype, StoredTensor } from './safetensors.js'
 import { readZip, writeZip } from './zip.js'
 
@@ -44,6 +45,9 @@ class View {
   ) {}
 }
 
+const TORCH = 'a file of torch.save (.pt)'
+/** Kinds of zip archives that may be one all the same, damaged or not. */
+const LIKE = `${TORCH}, a zip archive`
 const pickleLimit = 64 * 2 ** 20
 /** Copies of views that are not contiguous may take this much, and four times the file on top. */
 const copyLimit = 64 * 2 ** 20
@@ -60,11 +64,11 @@ export function readTorch(bytes: Uint8Array, name = 'torch'): TorchFile {
   const fail = (message: string): never => {
     throw new Error(`${name}: ${message}`)
   }
-  if (!isZip(bytes)) fail(`expected a file of torch.save, which starts with "PK", got ${foreign(bytes)}`)
-  const entries = readZip(bytes, name)
+  if (!isZip(bytes)) fail(foreign(bytes, TORCH) ?? `expected a file of torch.save, which starts with "PK", got ${bytes.length} other bytes — is this the right file?`)
+  const entries = named(bytes, name, TORCH, () => readZip(bytes, name), LIKE)
   const paths = [...entries.keys()]
   const pickles = paths.filter(path => /^[^/]*\/data\.pkl$/.test(path))
-  if (pickles.length !== 1) fail(`expected one entry FOLDER/data.pkl as torch.save writes it, got ${pickles.length || 'none'} among ${paths.length} — is this another kind of zip?`)
+  if (pickles.length !== 1) fail(foreign(bytes, TORCH, LIKE) ?? `expected one entry FOLDER/data.pkl as torch.save writes it, got ${pickles.length || 'none'} among ${paths.length} — is this another kind of zip?`)
   const folder = pickles[0].slice(0, -'data.pkl'.length)
   if (entries.has(`${folder}constants.pkl`)) fail('it is a TorchScript program, expected tensors — save model.state_dict() with torch.save')
   const order = entries.get(`${folder}byteorder`)
@@ -230,17 +234,6 @@ function findViews(content: unknown, fail: (message: string) => never): [string,
     return fail(`expected one dict of tensors, got them at ${places.join(', ')} — save the one you want by itself`)
   }
   return own.length ? own : inside[0]?.[1] ?? []
-}
-
-/** What a file is that is no zip, as far as its first bytes tell. */
-function foreign(bytes: Uint8Array): string {
-  const starts = (...values: number[]) => values.every((value, i) => bytes[i] === value)
-  if (bytes.length === 0) return 'an empty file'
-  // The pickled magic number of torch.save before version 1.6.
-  if (starts(0x80, 2, 0x8a, 0x0a, 0x6c, 0xfc, 0x9c, 0x46, 0xf9, 0x20)) return 'the legacy format of torch.save before 1.6 — load it with torch.load and save it again without _use_new_zipfile_serialization=False'
-  if (starts(0x80)) return 'a bare pickle — load it in Python and save a state_dict with torch.save'
-  if (bytes[8] === 0x7b) return 'what looks like a safetensors file'
-  return `${bytes.length} other bytes — is this the right file?`
 }
 
 function isContiguous(shape: readonly number[], strides: readonly number[]): boolean {
