@@ -11,8 +11,8 @@ const UNPACK = 'unpack it'
 const TABLE = 'save the table as CSV, e.g. with pandas'
 const RESAVE = 'load it in Python and save a state_dict with torch.save'
 
-/** Patterns of the first bytes, one character each, what such a file is, and the hint: the most telling first. */
-const KINDS: readonly (readonly [pattern: RegExp, what: string, hint?: string])[] = [
+/** Patterns of the first bytes, one character each, what such a file is, and the hint: the most telling first. A function, so that bundles that need none carry none. */
+const kinds = (): readonly (readonly [pattern: RegExp, what: string, hint?: string])[] => [
   // What stands where a file should be.
   [/^$/, 'an empty file', 'copy or download it again'],
   [/^version https?:\S+\/spec\/|^# xet version/, 'a Git LFS pointer', `${FETCH}, e.g. git lfs pull`],
@@ -60,7 +60,7 @@ const KINDS: readonly (readonly [pattern: RegExp, what: string, hint?: string])[
 /** What a file is; undefined where its first bytes do not tell. */
 export function recognise(bytes: Uint8Array): Kind | undefined {
   const start = String.fromCharCode(...bytes.subarray(0, 4096)).replace(/^\xef\xbb\xbf/, '')
-  const found = KINDS.find(([pattern]) => pattern.test(start))
+  const found = kinds().find(([pattern]) => pattern.test(start))
   return found && { what: found[1], hint: found[2] }
 }
 

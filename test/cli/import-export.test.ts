@@ -216,7 +216,7 @@ test('mistakes', async ({ folder }) => {
   await refuses(/ends in .pt or .safetensors/, exportCommand, '--checkpoint', out, '--out', join(folder, 'b.bin'))
   await refuses(/ends in .yaml/, exportCommand, '--checkpoint', out, '--out', join(folder, 'b.pt'), '--config-out', join(folder, 'b.json'))
   await refuses(/expected one of float32, float16, bfloat16/, exportCommand, '--checkpoint', out, '--out', join(folder, 'b.pt'), '--dtype', 'int8')
-  await refuses(/a file of torch.save, expected safetensors — make that with trm import/, exportCommand, '--checkpoint', pt, '--out', join(folder, 'b.pt'))
+  await refuses(/a file of torch.save holds no configuration, expected a checkpoint that "trm train" wrote — make one with trm import/, exportCommand, '--checkpoint', pt, '--out', join(folder, 'b.pt'))
   assert.throws(() => readCheckpointConfig(bytesOf(pt), 'a.pt'), /^a.pt: a file of torch.save holds no configuration/)
   await refuses(/./, exportCommand, '--out', out)
   assert.ok(await exportCommand.run(['--out', out]).catch(error => error instanceof UsageError))
