@@ -3,6 +3,7 @@ import { appendFile, readdir, readFile, rm } from 'node:fs/promises'
 import { join } from 'node:path'
 import YAML from 'yaml'
 import { type Dataset, readDataset } from '../data/dataset.js'
+import { named } from '../formats/recognise.js'
 import { isTorch } from '../formats/torch.js'
 import { type Checkpoint, loadTensors, readCheckpointConfig, saveCheckpoint } from '../trm/checkpoint.js'
 import { evaluate } from '../trm/evaluate.js'
@@ -67,7 +68,7 @@ export const trainCommand = {
     const { data, out, config, resume, from, key, keep, steps, seed, 'eval-limit': evalLimit, 'memory-limit': memoryLimit, json, variants } = parsed.values
     if (from !== undefined && resume) throw new UsageError(`${usage.command}: --from begins a run, --resume goes on with one: expected one of them, got both`)
     const stateFile = join(out, 'training.safetensors')
-    const state = resume ? readTraining(await readBytes(stateFile, 'resume'), stateFile) : undefined
+    const state = resume ? await readState(stateFile) : undefined
     const given = mergeSettings(await readSettings(config ?? (resume ? join(out, 'config.yaml') : 'small'), usage.command), from !== undefined && config === undefined ? await shapeOf(from, key) : {}, overrides(parsed.positionals, usage.command), {
       ...(from === undefined ? {} : { load_checkpoint: from }),
       ...(steps === undefined ? {} : { steps }),
@@ -235,6 +236,11 @@ function spentUpTo(rows: string): { seconds: number; processorSeconds: number } 
 }
 
 const tenth = (seconds: number) => Math.round(10 * seconds) / 10
+
+async function readState(file: string): Promise<TrainingState> {
+  const bytes = await readBytes(file, 'resume')
+  return named(bytes, file, 'a state of a training: a safetensors file', () => readTraining(bytes, file))
+}
 
 /** The settings of a checkpoint's model, without what the data decides; none where the file holds no configuration. */
 async function shapeOf(checkpoint: string, key?: string): Promise<Partial<RunSettings>> {

@@ -18,7 +18,7 @@ const kinds = (): readonly (readonly [pattern: RegExp, what: string, hint?: stri
   [/^version https?:\S+\/spec\/|^# xet version/, 'a Git LFS pointer', `${FETCH}, e.g. git lfs pull`],
   [/^\s*<(!doctype|html|head|body|!--|\?xml|error)/i, 'a web page', `${FETCH}, e.g. by the link "raw" or "download"`],
   [/^\s*\{\s*"(errors?|message|detail|status|statusCode|code)"\s*:/i, 'an error message of a server (JSON)', FETCH],
-  [/^((entry|repository|page|file)? ?not found\b|access to |invalid username|unauthorized|forbidden|too many requests|40\d[ :])/i, 'an error message of a server', FETCH],
+  [/^(\d{3}:? )?((entry|repository|page|file)? ?not found\b|access to |invalid username|unauthorized\b|forbidden\b|bad request\b|too many requests)/i, 'an error message of a server', FETCH],
   [/^\s*\{[^]*"weight_map"\s*:/, 'the index of a checkpoint in several files (shards)', 'join them into one file'],
   [/^\0{64}/, 'a file that begins with zero bytes', 'its copy was interrupted: copy or download it again'],
   // Models and arrays.
@@ -65,8 +65,8 @@ export function recognise(bytes: Uint8Array): Kind | undefined {
 }
 
 /**
- * The message about a file of another kind than expected, e.g. `this is a web page, expected a table (CSV) — fetch the file itself`;
- * undefined where nothing is recognised, or what is expected: `expected`, or `like`, names kinds by their `what`.
+ * The message about a file of another kind than expected, e.g. `this is a web page, expected a table (CSV) — fetch the file itself`.
+ * Undefined where nothing is recognised, or what is expected: `expected`, or `like`, names kinds by their `what`.
  */
 export function foreign(bytes: Uint8Array, expected: string, like = expected): string | undefined {
   const { what, hint } = recognise(bytes) ?? {}

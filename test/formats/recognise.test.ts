@@ -27,6 +27,7 @@ const KINDS: [name: string, bytes: Uint8Array, what: RegExp][] = [
   ['XML of a bucket', latin('<?xml version="1.0"?><Error><Code>AccessDenied</Code>'), /web page/],
   ['JSON error', latin('{"error":"Repository not found"}'), /error message of a server \(JSON\)/],
   ['text error', latin('Entry not found'), /error message of a server/],
+  ['text error', latin('404: Not Found'), /error message of a server/],
   ['text error', latin('Access to model x/y is restricted.'), /error message of a server/],
   ['index of shards', latin('{\n "metadata": {"total_size": 5},\n "weight_map": {"a": "model-00001-of-00002.safetensors"}}'), /several files/],
   ['zeros', new Uint8Array(200), /zero bytes/],
@@ -62,7 +63,7 @@ const KINDS: [name: string, bytes: Uint8Array, what: RegExp][] = [
 
 test('each kind is recognised by its first bytes, and nothing else is', () => {
   for (const [name, bytes, what] of KINDS) assert.match(recognise(bytes)?.what ?? 'nothing', what, name)
-  for (const text of ['source,question,answer,rating\nx,..,12,0\n', 'lr: 1e-4\narch:\n  L_cycles: 6\n', 'hello', '\x01\x02\x03']) assert.is(recognise(latin(text)), undefined, text)
+  for (const text of ['source,question,answer,rating\nx,..,12,0\n', 'lr: 1e-4\narch:\n  L_cycles: 6\n', 'hello', '400 000 805', '\x01\x02\x03']) assert.is(recognise(latin(text)), undefined, text)
 })
 
 /** Every reader, what it takes, and how its errors begin. */
