@@ -1,10 +1,10 @@
 // Files of other codes as one model: .pt, states of trainings that hold several models, other names for the same tensors.
-import { named } from '../formats/recognise.js'
+import { foreign, named } from '../formats/recognise.js'
 import { parseSafetensors, type StoredTensor } from '../formats/safetensors.js'
 import { printable, shown } from '../formats/shown.js'
-import { readTorch as readTensors, type TorchFile } from '../formats/torch.js'
+import { isTorch, readTorch as readTensors, type TorchFile } from '../formats/torch.js'
 import type { TrmConfig } from './config.js'
-import { fromNanoTrm, NANO_TOKENS } from './nano-trm.js'
+import { fromNanoTrm, isNanoTrm, NANO_NAME } from './nano-trm.js'
 import { officialTensor, PUZZLE_TABLE } from './official.js'
 
 type Tensors = Map<string, StoredTensor>
@@ -19,9 +19,12 @@ export interface ForeignModel {
   note: string
 }
 
-/** A model has one of these once, after its prefix. */
-const ANCHORS = [officialTensor('tokens'), NANO_TOKENS]
-/** What torch.compile, loss heads and parallel training put before names. */
+/** What tensors of a model are called, after its prefix. */
+const OFFICIAL_NAME = /inner\.((embed_tokens|embed_pos|lm_head|q_head|puzzle_emb|[HL]_level)\.|[HL]\d?_init$)/
+const MODEL_NAME = new RegExp(`(?<=^|[./])(?:${OFFICIAL_NAME.source}|${NANO_NAME.source})`)
+/** What torch.compile, sharded training and recomputation put into names, wherever a part is wrapped. */
+const HULLS = /(?<=^|[./])(_orig_mod|_fsdp_wrapped_module|_checkpoint_wrapped_module)\./g
+/** What loss heads and parallel training put before names. */
 const WRAPPERS = /(?:(?<=^|[./])(?:_orig_mod|module|model)\.)+$/
 /** What an optimiser remembers bears the names of the model's tensors. */
 const OPTIMIZER = /(^|[./_])(optim|optimizers?|adam\w*|grads?|gradients?|exp_avg(_sq)?|moments?|momentum)([./_]|$)/i
@@ -31,7 +34,7 @@ const AVERAGE = 'training.average.'
 const SETTINGS = 'hyper_parameters/'
 
 /** What is read, for messages about other files; it names the kinds that are. */
-export const CHECKPOINT = 'a checkpoint: a safetensors file or a file of torch.save (.pt)'
+export const CHECKPOINT = 'a checkpoint, which is a safetensors file or a file of torch.save (.pt)'
 
 /**
  * The one model of a file: a .pt, or safetensors that hold several. Where there are several, `key` chooses by what stands before
@@ -40,22 +43,27 @@ export const CHECKPOINT = 'a checkpoint: a safetensors file or a file of torch.s
  */
 export function readTorch(bytes: Uint8Array, name = 'torch', key?: string): ForeignModel {
   const { tensors: stored, values, metadata } = readAnyTensors(bytes, name)
-  const models = modelsOf(stored)
+  const models = modelsOf(withoutHulls(stored))
   if (models.length === 0 && key === undefined) return { tensors: stored, metadata, config: {}, note: '' }
   const model = choose(models, name, key)
   const settings = [...values].filter(([path]) => path.startsWith(SETTINGS))
   const known = new Map(settings.map(([path, value]) => [path.slice(SETTINGS.length), value]))
-  const official = ({ tensors }: Found) => (tensors.has(NANO_TOKENS) ? fromNanoTrm(tensors, known, name) : { tensors, config: {} })
+  const official = ({ tensors }: Found) => (isNanoTrm(tensors) ? fromNanoTrm(tensors, known, name) : { tensors, config: {} })
   const chosen = official(model)
   const others = models.filter(other => other !== model)
-  if (others.length === 0) return { ...chosen, metadata, note: '' }
+  const label = shown(keyOf(model, models))
+  if (others.length === 0) return { ...chosen, metadata, note: model.prefix.includes('/') ? `${name}: the model ${label}` : '' }
   const lent = lend(chosen.tensors, others.map(other => official(other).tensors), name)
-  const note = `${name}: the model ${shown(keyOf(model, models))} of ${models.map(each => shown(keyOf(each, models))).join(', ')}`
+  const note = `${name}: the model ${label} of ${models.map(each => shown(keyOf(each, models))).join(', ')}`
   return { ...chosen, metadata, note: lent.length ? `${note}, with ${lent.join(', ')} of another, as it has none` : note }
 }
 
 function readAnyTensors(bytes: Uint8Array, name: string): TorchFile & Pick<ForeignModel, 'metadata'> {
   const isSafetensors = bytes[8] === 0x7b
+  if (!isSafetensors && !isTorch(bytes)) {
+    const begin = shown(String.fromCharCode(...bytes.subarray(0, 16)))
+    throw new Error(`${name}: ${foreign(bytes, CHECKPOINT) ?? `expected ${CHECKPOINT}, got ${bytes.length} bytes that begin with ${begin}`}`)
+  }
   return named(
     bytes, name, CHECKPOINT,
     () => (isSafetensors ? { values: new Map(), ...parseSafetensors(bytes, name) } : { metadata: {}, ...readTensors(bytes, name) }),
@@ -72,11 +80,16 @@ interface Found {
   tensors: Tensors
 }
 
+/** The same names without hulls, unless the file holds a tensor under both. */
+function withoutHulls(stored: Tensors): Tensors {
+  const bare = new Map([...stored].map(([tensor, value]) => [tensor.replace(HULLS, ''), value]))
+  return bare.size === stored.size ? bare : stored
+}
+
 /** The models of a file, in its order. */
 function modelsOf(stored: ReadonlyMap<string, StoredTensor>): Found[] {
-  const prefixes = [...stored.keys()]
-    .flatMap(tensor => ANCHORS.filter(anchor => tensor.endsWith(anchor)).map(anchor => tensor.slice(0, -anchor.length)))
-    .filter(prefix => /(^|[./])$/.test(prefix))
+  const places = [...stored.keys()].map(tensor => [tensor, MODEL_NAME.exec(tensor)?.index] as const)
+  const prefixes = [...new Set(places.flatMap(([tensor, at]) => (at === undefined ? [] : tensor.slice(0, at))))]
   const longestFirst = [...prefixes].sort((a, b) => b.length - a.length)
   const owned = new Map(prefixes.map(prefix => [prefix, new Map() as Tensors]))
   const rest: [string, StoredTensor][] = []

@@ -3,12 +3,15 @@ import { type StoredTensor, toFloat32 } from '../formats/safetensors.js'
 import { shown } from '../formats/shown.js'
 import type { TrmConfig } from './config.js'
 
-/** A tensor that each of its models has once. */
-export const NANO_TOKENS = 'input_embedding.embedding_weight'
+/** How names begin that no other code has. */
+export const NANO_NAME = /input_embedding\.embedding_weight$|lenet\.layers\.\d|z_[HL]_init$/
+
+/** Whether tensors, by the names that follow their prefix, are a model of it. */
+export const isNanoTrm = (tensors: ReadonlyMap<string, StoredTensor>): boolean => [...tensors.keys()].some(tensor => NANO_NAME.test(tensor))
 
 /** Its names at the beginning, and the official ones. */
 const NAMES: readonly (readonly [theirs: string, official: string])[] = [
-  [NANO_TOKENS, 'inner.embed_tokens.embedding_weight'],
+  ['input_embedding.embedding_weight', 'inner.embed_tokens.embedding_weight'],
   ['lenet.layers.', 'inner.L_level.layers.'],
   ['lm_head.weight', 'inner.lm_head.weight'],
   ['q_head.', 'inner.q_head.'],

@@ -62,6 +62,12 @@ test('the one model of a training state is found, whatever stands beside it', ()
     }
   }
   same(read(torchFile([under('model.', model), optimizer, 3])), model)
+  const compiled = new Map([...model].map(([name, stored]) => [name.replace(/^inner\.|layers\.\d+\./g, '$&_orig_mod.'), stored]))
+  same(read(writeTorch(under('_orig_mod.model.', compiled))), model)
+  // Hardly a model, but what is found is told.
+  const scrap = torchFile({ model_state_dict: under('_orig_mod.model.', new Map([...model].slice(0, 2))), rng_state: generator })
+  refuses(scrap, /^f: tensor "inner\.\w+\.?\w*" is missing/)
+  assert.is(readTorch(scrap, 'f').note, 'f: the model "model_state_dict"')
   same(read(torchFile({ outer: { deep: [{ net: model }] }, step: counter })), model)
 })
 
