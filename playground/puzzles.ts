@@ -3,6 +3,8 @@ import { arcSeqLen, arcSide, arcVocabSize, cropArcGrid, encodeArcGrid, parseArcG
 import { mazeCharacters } from '../src/data/maze.js'
 import { sudokuSizeOf, sudokuViolations } from '../src/data/sudoku.js'
 import { type Task, taskOf, tasks } from '../src/data/tasks.js'
+import { foreign } from '../src/formats/recognise.js'
+import { printable } from '../src/words.js'
 
 export interface Token {
   id: number
@@ -113,6 +115,8 @@ export function needs({ kind, tokens }: Puzzle): [cells: number, vocabulary: num
 export function parsePuzzle(text: string): Puzzle {
   const trimmed = text.trim()
   if (!trimmed) throw new Error('expected a puzzle, got nothing')
+  const stranger = foreign(new TextEncoder().encode(trimmed), 'a puzzle', 'JSON')
+  if (stranger) throw new Error(stranger)
   if (/^[[{]/.test(trimmed)) return parseArc(trimmed)
   if (/[#SG]/.test(text)) {
     // Blanks are floor: only line breaks, and what an editor may put at the end of the last one, go.
@@ -130,7 +134,7 @@ function parseArc(text: string): Puzzle {
   try {
     json = JSON.parse(text)
   } catch (error) {
-    throw new Error(`ARC: expected JSON, got something else — ${(error as Error).message}`)
+    throw new Error(`ARC: expected JSON, got something else — ${printable((error as Error).message)}`)
   }
   const tokens = (grid: unknown, where: string) => [...encodeArcGrid(parseArcGrid(grid, where))]
   if (Array.isArray(json)) return { kind: arc, tokens: tokens(json, 'ARC grid') }

@@ -1,9 +1,11 @@
 // The worker's model: loaded from a file, it answers puzzles step by step; after a loss of the GPU it is loaded again.
 import type { Engine } from '../src/engine/index.js'
 import { readAll } from '../src/formats/source.js'
-import { isTorch, readTorch } from '../src/formats/torch.js'
+import { named } from '../src/formats/recognise.js'
 import { parseSafetensors } from '../src/formats/safetensors.js'
+import { isTorch } from '../src/formats/torch.js'
 import { loadCheckpoint, type CheckpointOptions } from '../src/trm/checkpoint.js'
+import { CHECKPOINT, readTorch } from '../src/trm/foreign.js'
 import { DEFAULTS } from '../src/trm/config.js'
 import type { Trm } from '../src/trm/model.js'
 import { partialFromOfficial } from '../src/trm/official.js'
@@ -34,7 +36,7 @@ export class Solver {
     const isAsked = preset !== undefined || fields !== undefined
     const options: CheckpointOptions = { readTorch, ...(isAsked ? { config: partialFromOfficial({ ...settings, ...fields }), fallback: settings && DEFAULTS } : {}) }
     // What is broken is told before anybody is asked for a configuration.
-    const holdsConfig = isTorch(bytes) ? (readTorch(bytes, name), false) : parseSafetensors(bytes, name).metadata.config !== undefined
+    const holdsConfig = isTorch(bytes) ? (readTorch(bytes, name), false) : named(bytes, name, CHECKPOINT, () => parseSafetensors(bytes, name)).metadata.config !== undefined
     let loaded: Loaded
     try {
       loaded = await this.open(bytes, name, holdsConfig || isAsked ? options : { readTorch, config: {} })

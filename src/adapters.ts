@@ -235,7 +235,8 @@ function osName(): string {
  */
 function muteStderr(): () => void {
   const keep = () => {}
-  if (process.platform !== 'linux' || !isMainThread) return keep
+  // Deno gives no descriptors but ids of its own: a closed one is gone for whoever writes to standard error.
+  if (process.platform !== 'linux' || !isMainThread || 'deno' in process.versions) return keep
   if (process.getActiveResourcesInfo().some(name => /Req/.test(name) && !/^(Close|Write|Shutdown)/.test(name))) return keep
   let again: number
   let spare: number

@@ -12,7 +12,8 @@ export { solve, type SolveOptions, type SolveStep } from './trm/solve.js'
 export {
   inferConfig, loadCheckpoint, readCheckpoint, readCheckpointConfig, saveCheckpoint, writeCheckpoint, type Checkpoint, type CheckpointOptions,
 } from './trm/checkpoint.js'
-export { readTorch, writeTorch, type TorchFile } from './formats/torch.js'
+export { readTorch, type ForeignModel } from './trm/foreign.js'
+export { writeTorch } from './formats/torch.js'
 export { readAll, type ByteSource, type ReadAllOptions } from './formats/source.js'
 export { configFromOfficial, configToOfficial } from './trm/official.js'
 export { mergeSettings, presets, resolveRun, type Run, type RunSettings } from './trm/run.js'

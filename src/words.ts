@@ -1,4 +1,5 @@
 // Numbers and adapters as people read them, on the command line, in benches and in the page.
+export { printable, shown } from './formats/shown.js'
 
 /** Seconds as 4 s, 3 min 20 s, 2 h 5 min. */
 export function duration(seconds: number): string {

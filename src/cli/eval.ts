@@ -2,12 +2,13 @@
 import { existsSync } from 'node:fs'
 import { join } from 'node:path'
 import { readDataset, type Split } from '../data/dataset.js'
-import { loadCheckpoint, readCheckpointConfig } from '../trm/checkpoint.js'
+import { loadCheckpoint } from '../trm/checkpoint.js'
 import type { Precision } from '../trm/model.js'
 import { evaluate } from '../trm/evaluate.js'
 import { adapterOptions, dtypeOption, openEngine } from './adapter.js'
 import { parseArguments, UsageError } from './arguments.js'
-import { datasetFiles, readBytes } from './files.js'
+import { keyOption, openCheckpoint, otherFiles } from './checkpoint.js'
+import { datasetFiles } from './files.js'
 import { gridTaskOfCheckpoint, readGridTask } from './grids.js'
 import { duration, percent, Progress } from './progress.js'
 import { arcTasksPath, openArcScorer, showArcScore, writeArcScore } from './score.js'
@@ -18,6 +19,7 @@ const usage = {
   summary: 'Exact accuracy and cell accuracy of a checkpoint, after each supervision step.',
   options: {
     checkpoint: { type: 'string', required: true, placeholder: 'F', description: 'checkpoint (safetensors)' },
+    key: keyOption,
     data: { type: 'string', required: true, placeholder: 'DIR', description: 'dataset directory' },
     split: { type: 'string', choices: ['test', 'train'], default: 'test', description: 'which examples' },
     limit: { type: 'number', min: 1, description: 'only the first N examples' },
@@ -38,16 +40,16 @@ export const evalCommand = {
   async run(args: string[]): Promise<void> {
     const parsed = parseArguments(args, usage)
     if (!parsed) return
-    const { checkpoint, data, split, limit, 'batch-size': batchSize, out, json, dtype } = parsed.values
+    const { checkpoint, key, data, split, limit, 'batch-size': batchSize, out, json, dtype } = parsed.values
     const scorer = split === 'test' && existsSync(join(data, arcTasksPath)) ? await openArcScorer(data) : undefined
     if (out !== undefined && !scorer) throw new UsageError(`${usage.command}: --out: expected the test split of a directory of "trm data arc" to score, got the ${split} split of ${data}`)
-    const bytes = await readBytes(checkpoint, 'checkpoint')
+    const { bytes, metadata } = await openCheckpoint(checkpoint, key)
     const dataset = await readDataset(datasetFiles(data), split as Split, data)
-    const [learnt, given] = [gridTaskOfCheckpoint(readCheckpointConfig(bytes, checkpoint).metadata, checkpoint), await readGridTask(data)].map(task => task?.alphabet.join(''))
+    const [learnt, given] = [gridTaskOfCheckpoint(metadata, checkpoint), await readGridTask(data)].map(task => task?.alphabet.join(''))
     if (learnt !== given && learnt !== undefined && given !== undefined) throw new Error(`data and model do not fit: the data has the alphabet "${given}", the model "${learnt}" — build the data with --alphabet "${learnt}"`)
     const engine = await openEngine(parsed.values)
     try {
-      const model = loadCheckpoint(engine, bytes, checkpoint, { dtype: dtype as Precision })
+      const model = loadCheckpoint(engine, bytes, checkpoint, { dtype: dtype as Precision, ...otherFiles(key) })
       const progress = new Progress(json ? false : undefined)
       const started = performance.now()
       const thinking = thinkingOf(parsed.values)

@@ -7,7 +7,8 @@ import { readCheckpoint } from '../trm/checkpoint.js'
 import type { TrmConfig } from '../trm/config.js'
 import { configToOfficial } from '../trm/official.js'
 import { parseArguments, UsageError } from './arguments.js'
-import { readBytes, writeWhole } from './files.js'
+import { keyOption, openCheckpoint, otherFiles } from './checkpoint.js'
+import { writeWhole } from './files.js'
 
 const DTYPES = { float32: 'F32', float16: 'F16', bfloat16: 'BF16' } as const
 
@@ -16,6 +17,7 @@ const usage = {
   summary: 'Write a checkpoint for PyTorch (.pt), or in another float type.',
   options: {
     checkpoint: { type: 'string', required: true, placeholder: 'F', description: 'checkpoint (safetensors)' },
+    key: keyOption,
     out: { type: 'string', required: true, placeholder: 'F.pt|F.safetensors', description: 'file to write' },
     prefix: { type: 'string', placeholder: 'TEXT', description: 'what stands before the names of the tensors (default: _orig_mod.model. in .pt, as the published code saves a compiled model; nothing in .safetensors)' },
     dtype: { type: 'string', choices: ['float32', 'float16', 'bfloat16'], default: 'float32', description: 'float type of all tensors; values round to the nearest' },
@@ -29,11 +31,11 @@ export const exportCommand = {
   async run(args: string[]): Promise<void> {
     const parsed = parseArguments(args, usage)
     if (!parsed) return
-    const { checkpoint, out, dtype, 'config-out': configOut } = parsed.values
+    const { checkpoint, key, out, dtype, 'config-out': configOut } = parsed.values
     const torch = out.endsWith('.pt')
     if (!torch && !out.endsWith('.safetensors')) throw new UsageError(`${usage.command}: --out: expected a name that ends in .pt or .safetensors, got ${JSON.stringify(out)}`)
     if (configOut !== undefined && !/\.ya?ml$/.test(configOut)) throw new UsageError(`${usage.command}: --config-out: expected a name that ends in .yaml, got ${JSON.stringify(configOut)}`)
-    const { config, tensors, metadata } = readCheckpoint(await readBytes(checkpoint, 'checkpoint'), checkpoint)
+    const { config, tensors, metadata } = readCheckpoint((await openCheckpoint(checkpoint, key)).bytes, checkpoint, otherFiles(key))
     const prefix = parsed.values.prefix ?? (torch ? '_orig_mod.model.' : '')
     const entries = [...tensors].map(([name, stored]) => [`${prefix}${name}`, fromFloat32(toFloat32(stored), stored.shape, DTYPES[dtype as keyof typeof DTYPES])] as [string, StoredTensor])
     await writeWhole(out, torch ? writeTorch(entries) : writeSafetensors(entries, metadata))

@@ -3,17 +3,18 @@ import { existsSync } from 'node:fs'
 import { join } from 'node:path'
 import { checkGridTask, customTask, gridTaskPath, type GridTask } from '../data/grids.js'
 import type { Task } from '../data/tasks.js'
+import { parseJson } from '../formats/json.js'
 import { readBytes } from './files.js'
 
 /** What the tokens of a directory of "trm data grids" mean; undefined for other directories. */
 export async function readGridTask(directory: string): Promise<GridTask | undefined> {
   const path = join(directory, gridTaskPath)
-  return existsSync(path) ? parseGridTask(new TextDecoder().decode(await readBytes(path, 'dataset')), `dataset ${path}`) : undefined
+  return existsSync(path) ? parseGridTask(await readBytes(path, 'dataset'), `dataset ${path}`) : undefined
 }
 
 /** The same, of a checkpoint with this metadata. */
 export function gridTaskOfCheckpoint({ grids }: Readonly<Record<string, string>>, checkpoint: string): GridTask | undefined {
-  return grids === undefined ? undefined : parseGridTask(grids, `${checkpoint}: its metadata entry "grids"`)
+  return grids === undefined ? undefined : parseGridTask(new TextEncoder().encode(grids), `${checkpoint}: its metadata entry "grids"`)
 }
 
 /** The task that a checkpoint was trained for, where it is one of the user's own. */
@@ -22,12 +23,6 @@ export function customTaskOf(metadata: Readonly<Record<string, string>>, checkpo
   return task && customTask(task)
 }
 
-function parseGridTask(text: string, where: string): GridTask {
-  let json: unknown
-  try {
-    json = JSON.parse(text)
-  } catch {
-    throw new Error(`${where}: expected JSON, got something else`)
-  }
-  return checkGridTask(json, where)
+function parseGridTask(bytes: Uint8Array, where: string): GridTask {
+  return checkGridTask(parseJson(bytes, where), where)
 }

@@ -1,18 +1,19 @@
 // trm import: a checkpoint of the published code (.pt, or safetensors without a configuration) as one that the other commands read.
-import { readTorch } from '../formats/torch.js'
 import { DEFAULTS } from '../trm/config.js'
-import { type Checkpoint, readCheckpoint, writeCheckpoint } from '../trm/checkpoint.js'
+import { type Checkpoint, writeCheckpoint } from '../trm/checkpoint.js'
 import { partialFromOfficial } from '../trm/official.js'
 import { modelFields, presets } from '../trm/run.js'
 import { parseArguments, UsageError } from './arguments.js'
-import { readBytes, writeWhole } from './files.js'
+import { keyOption, readAnyCheckpoint } from './checkpoint.js'
+import { writeWhole } from './files.js'
 import { overrides, presetList, readSettings } from './settings.js'
 
 const usage = {
   command: 'trm import',
   summary: 'Turn a checkpoint of the published PyTorch code into one that "trm eval" and "trm solve" read.',
   options: {
-    from: { type: 'string', required: true, placeholder: 'F.pt', description: 'what torch.save wrote of a state_dict, or safetensors' },
+    from: { type: 'string', required: true, placeholder: 'F.pt', description: 'what torch.save wrote of a state_dict or of a training, or safetensors' },
+    key: keyOption,
     out: { type: 'string', required: true, placeholder: 'F.safetensors', description: 'checkpoint to write, in float32' },
     config: { type: 'string', placeholder: 'PRESET|F.yaml', description: `the configuration that the model was trained with: a preset (${Object.keys(presets).join(', ')}) or a YAML file such as the all_config.yaml beside it` },
   },
@@ -22,7 +23,7 @@ const usage = {
 The shapes of the tensors tell vocab_size, hidden_size, L_layers, mlp_t and more; of seq_len and puzzle_emb_len they tell at most the sum.
 With --config, fields that neither it nor the tensors tell take the published defaults.
 num_puzzle_identifiers=N for another N than the file's refills the puzzle table: every row becomes the mean row.
-Nothing in the file is executed.
+Nothing in the file is executed. Names of the published code and its forks are read, and those of nano-trm (github.com/olivkoch/nano-trm).
 
 ${presetList}`,
 } as const
@@ -33,14 +34,13 @@ export const importCommand = {
   async run(args: string[]): Promise<void> {
     const parsed = parseArguments(args, usage)
     if (!parsed) return
-    const { from, out, config } = parsed.values
+    const { from, out, key, config } = parsed.values
     if (!out.endsWith('.safetensors')) throw new UsageError(`${usage.command}: --out: expected a name that ends in .safetensors, got ${JSON.stringify(out)}`)
     const pairs = modelFields(overrides(parsed.positionals, usage.command))
     if (pairs.rest.length) throw new UsageError(`${usage.command}: "${pairs.rest[0]}" is no field of the model, expected e.g. seq_len=81 or L_cycles=6`)
     const settings = config === undefined ? undefined : modelFields(await readSettings(config, usage.command))
-    const bytes = await readBytes(from, 'checkpoint')
-    const checkpoint = readCheckpoint(bytes, from, {
-      readTorch,
+    const checkpoint = await readAnyCheckpoint(from, {
+      key,
       config: partialFromOfficial({ ...settings?.fields, ...pairs.fields }),
       fallback: settings && DEFAULTS,
     })

@@ -1,5 +1,6 @@
 #!/usr/bin/env node
 // The program `trm`: finds the command, runs it, and turns errors into one line and an exit code (2: wrong usage, 1: anything else).
+import { printable } from '../words.js'
 import { UsageError } from './arguments.js'
 import { benchCommand } from './bench.js'
 import { dataCommand } from './data.js'
@@ -40,7 +41,8 @@ async function main([name, ...args]: string[]): Promise<void> {
 try {
   await main(process.argv.slice(2))
 } catch (error) {
-  console.error(`trm: ${error instanceof Error ? error.message.replace(/\s*\n\s*/g, ' ') : error}`)
+  // Whatever a damaged file put into a message, a terminal sees only what prints.
+  console.error(`trm: ${printable(String(error instanceof Error ? error.message : error).replace(/\s*\n\s*/g, ' '), Infinity)}`)
   if (process.env.TRM_DEBUG && error instanceof Error) console.error(error.stack)
   process.exitCode = error instanceof UsageError ? 2 : 1
 }

@@ -1,5 +1,7 @@
 // Settings from the command line: presets, YAML files with official field names, and KEY=VALUE overrides.
 import YAML from 'yaml'
+import { foreign } from '../formats/recognise.js'
+import { printable } from '../formats/shown.js'
 import { mergeSettings, presets, type RunSettings } from '../trm/run.js'
 import { UsageError } from './arguments.js'
 import { readBytes } from './files.js'
@@ -12,7 +14,10 @@ ${Object.entries(presets).map(([name, { about }]) => `  ${name.padEnd(17)} ${abo
 export async function readSettings(config: string, command: string): Promise<Partial<RunSettings>> {
   if (Object.hasOwn(presets, config)) return presets[config].settings
   if (!/\.ya?ml$/.test(config)) throw new UsageError(`${command}: --config: no preset "${config}", expected ${Object.keys(presets).join(', ')} or a .yaml file`)
-  const text = new TextDecoder().decode(await readBytes(config, 'config'))
+  const bytes = await readBytes(config, 'config')
+  const stranger = foreign(bytes, 'fields in YAML', 'JSON')
+  if (stranger) throw new Error(`config ${config}: ${stranger}`)
+  const text = new TextDecoder().decode(bytes)
   let parsed: unknown
   try {
     // Warnings, e.g. of unknown tags, would go to the console: here they are errors.
@@ -21,7 +26,7 @@ export async function readSettings(config: string, command: string): Promise<Par
     if (trouble) throw trouble
     parsed = document.toJS()
   } catch (error) {
-    throw new Error(`config ${config}: ${(error as Error).message.split('\n')[0]} — expected YAML`)
+    throw new Error(`config ${config}: ${printable((error as Error).message.split('\n')[0])} — expected YAML`)
   }
   if (typeof parsed !== 'object' || parsed === null || Array.isArray(parsed)) throw new Error(`config ${config}: expected fields such as "lr: 1e-4", got ${parsed === null ? 'nothing' : 'something else'}`)
   return parsed as RunSettings

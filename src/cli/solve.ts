@@ -1,11 +1,11 @@
 // trm solve: one puzzle, its answer after each supervision step, and whether the result obeys the rules.
 import { type Task, taskOf, tasks } from '../data/tasks.js'
-import { loadCheckpoint, readCheckpointConfig } from '../trm/checkpoint.js'
+import { loadCheckpoint } from '../trm/checkpoint.js'
 import type { Precision, Trm } from '../trm/model.js'
 import { solve, type SolveOptions } from '../trm/solve.js'
 import { adapterOptions, dtypeOption, openEngine } from './adapter.js'
 import { parseArguments } from './arguments.js'
-import { readBytes } from './files.js'
+import { keyOption, openCheckpoint, otherFiles } from './checkpoint.js'
 import { customTaskOf } from './grids.js'
 import { percent } from './progress.js'
 import { thinkingNotes, thinkingOf, thinkingOptions } from './thinking.js'
@@ -15,6 +15,7 @@ const usage = {
   summary: 'Solve one puzzle and watch the answer form.',
   options: {
     checkpoint: { type: 'string', required: true, placeholder: 'F', description: 'checkpoint (safetensors)' },
+    key: keyOption,
     ...thinkingOptions,
     json: { type: 'boolean', description: 'print one line of JSON per supervision step and one for the result' },
     dtype: dtypeOption,
@@ -34,13 +35,13 @@ export const solveCommand = {
   async run(args: string[]): Promise<void> {
     const parsed = parseArguments(args, usage)
     if (!parsed) return
-    const { checkpoint, json, dtype } = parsed.values
-    const bytes = await readBytes(checkpoint, 'checkpoint')
+    const { checkpoint, key, json, dtype } = parsed.values
+    const { bytes, metadata } = await openCheckpoint(checkpoint, key)
     const text = (parsed.positionals[0] === '-' ? await standardInput() : parsed.positionals[0])
-    const custom = customTaskOf(readCheckpointConfig(bytes, checkpoint).metadata, checkpoint)
+    const custom = customTaskOf(metadata, checkpoint)
     const engine = await openEngine(parsed.values)
     try {
-      const model = loadCheckpoint(engine, bytes, checkpoint, { dtype: dtype as Precision })
+      const model = loadCheckpoint(engine, bytes, checkpoint, { dtype: dtype as Precision, ...otherFiles(key) })
       const { cells, vocabulary } = model.config
       const task = custom ?? taskOf(cells, vocabulary)
       if (!task) throw new Error(`solve: ${checkpoint} is for ${cells} cells and ${vocabulary} tokens, known are ${tasks.map(t => t.name).join(' and ')} — use "trm eval" for other data`)

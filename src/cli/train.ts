@@ -3,8 +3,9 @@ import { appendFile, readdir, readFile, rm } from 'node:fs/promises'
 import { join } from 'node:path'
 import YAML from 'yaml'
 import { type Dataset, readDataset } from '../data/dataset.js'
-import { isTorch, readTorch } from '../formats/torch.js'
-import { type Checkpoint, loadTensors, readCheckpoint, readCheckpointConfig, saveCheckpoint } from '../trm/checkpoint.js'
+import { named } from '../formats/recognise.js'
+import { isTorch } from '../formats/torch.js'
+import { type Checkpoint, loadTensors, readCheckpointConfig, saveCheckpoint } from '../trm/checkpoint.js'
 import { evaluate } from '../trm/evaluate.js'
 import { planMemory } from '../trm/memory.js'
 import { type Precision, precisionOf, Trm } from '../trm/model.js'
@@ -16,6 +17,7 @@ import type { Engine } from '../engine/index.js'
 import { megabytes } from '../engine/memory.js'
 import { adapterName, adapterOptions, openEngine } from './adapter.js'
 import { parseArguments, UsageError } from './arguments.js'
+import { keyOption, openCheckpoint, readAnyCheckpoint } from './checkpoint.js'
 import { datasetFiles, makeDirectory, readBytes, writeWhole } from './files.js'
 import { readGridTask } from './grids.js'
 import { duration, percent, Progress } from './progress.js'
@@ -30,6 +32,7 @@ const usage = {
     out: { type: 'string', required: true, placeholder: 'RUN', description: 'directory for config.yaml, metrics.jsonl, model.safetensors, best.safetensors and training.safetensors' },
     config: { type: 'string', placeholder: 'PRESET|F.yaml', description: `a preset (${Object.keys(presets).join(', ')}) or a YAML file with official field names (default small, with --from shaped like the checkpoint; with --resume that of the run)` },
     from: { type: 'string', placeholder: 'F', description: 'checkpoint whose values to begin with (safetensors or .pt); for another number of puzzle ids its embedding table is refilled with the mean row' },
+    key: keyOption,
     resume: { type: 'boolean', description: 'go on, bit for bit, where the run in --out was left' },
     keep: { type: 'number', min: 0, default: 0, description: 'keep the last N checkpoints besides, as model-STEP.safetensors' },
     steps: { type: 'number', min: 1, description: 'optimiser steps; without it, what the config says' },
@@ -62,11 +65,11 @@ export const trainCommand = {
   async run(args: string[]): Promise<void> {
     const parsed = parseArguments(args, usage)
     if (!parsed) return
-    const { data, out, config, resume, from, keep, steps, seed, 'eval-limit': evalLimit, 'memory-limit': memoryLimit, json, variants } = parsed.values
+    const { data, out, config, resume, from, key, keep, steps, seed, 'eval-limit': evalLimit, 'memory-limit': memoryLimit, json, variants } = parsed.values
     if (from !== undefined && resume) throw new UsageError(`${usage.command}: --from begins a run, --resume goes on with one: expected one of them, got both`)
     const stateFile = join(out, 'training.safetensors')
-    const state = resume ? readTraining(await readBytes(stateFile, 'resume'), stateFile) : undefined
-    const given = mergeSettings(await readSettings(config ?? (resume ? join(out, 'config.yaml') : 'small'), usage.command), from !== undefined && config === undefined ? await shapeOf(from) : {}, overrides(parsed.positionals, usage.command), {
+    const state = resume ? await readState(stateFile) : undefined
+    const given = mergeSettings(await readSettings(config ?? (resume ? join(out, 'config.yaml') : 'small'), usage.command), from !== undefined && config === undefined ? await shapeOf(from, key) : {}, overrides(parsed.positionals, usage.command), {
       ...(from === undefined ? {} : { load_checkpoint: from }),
       ...(steps === undefined ? {} : { steps }),
       ...(seed === undefined ? {} : { seed }),
@@ -77,7 +80,7 @@ export const trainCommand = {
     const test = await readDataset(read, 'test', data)
     const run = resolveRun(given, dataset.metadata)
     const grids = await readGridTask(data)
-    const start = run.from !== undefined && !state ? readCheckpoint(await readBytes(run.from, 'checkpoint'), run.from, { config: run.config, readTorch }) : undefined
+    const start = run.from !== undefined && !state ? await readAnyCheckpoint(run.from, { key, config: run.config }) : undefined
     const takeBack = await makeDirectory(out)
     const engine = await openEngine(parsed.values).catch(async error => {
       await takeBack()
@@ -234,11 +237,16 @@ function spentUpTo(rows: string): { seconds: number; processorSeconds: number } 
 
 const tenth = (seconds: number) => Math.round(10 * seconds) / 10
 
+async function readState(file: string): Promise<TrainingState> {
+  const bytes = await readBytes(file, 'resume')
+  return named(bytes, file, 'a state of a training: a safetensors file', () => readTraining(bytes, file))
+}
+
 /** The settings of a checkpoint's model, without what the data decides; none where the file holds no configuration. */
-async function shapeOf(checkpoint: string): Promise<Partial<RunSettings>> {
+async function shapeOf(checkpoint: string, key?: string): Promise<Partial<RunSettings>> {
   const bytes = await readBytes(checkpoint, 'checkpoint')
   if (isTorch(bytes)) throw new UsageError(`${usage.command}: --from ${checkpoint}: a .pt file holds no configuration, expected --config PRESET|F.yaml with it`)
-  const { vocab_size: _, seq_len: __, num_puzzle_identifiers: ___, ...arch } = configToOfficial(readCheckpointConfig(bytes, checkpoint).config)
+  const { vocab_size: _, seq_len: __, num_puzzle_identifiers: ___, ...arch } = configToOfficial((await openCheckpoint(checkpoint, key)).config)
   return { arch }
 }
 

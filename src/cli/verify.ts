@@ -1,6 +1,8 @@
 // trm verify: recomputes what golden files of the published code hold, on this adapter.
+import { foreign } from '../formats/recognise.js'
 import type { Precision } from '../trm/model.js'
 import { verify, type Verification } from '../trm/verify.js'
+import { printable } from '../words.js'
 import { adapterOptions, dtypeOption, openEngine } from './adapter.js'
 import { parseArguments } from './arguments.js'
 import { readBytes } from './files.js'
@@ -25,7 +27,7 @@ export const verifyCommand = {
     const parsed = parseArguments(args, usage)
     if (!parsed) return
     const { json, 'micro-batch': microBatch, dtype } = parsed.values
-    const files = await Promise.all(parsed.positionals.map(async file => ({ file, bytes: await readBytes(file, 'golden') })))
+    const files = await Promise.all(parsed.positionals.map(readGolden))
     const engine = await openEngine(parsed.values)
     try {
       if (!json) console.log(`adapter: ${engine.adapter.description}`)
@@ -42,6 +44,14 @@ export const verifyCommand = {
   },
 }
 
+/** The bytes of a recording; the error names what else the file is. */
+async function readGolden(file: string): Promise<{ file: string; bytes: Uint8Array }> {
+  const bytes = await readBytes(file, 'golden')
+  const stranger = foreign(bytes, 'a golden: a safetensors file')
+  if (stranger) throw new Error(`${file}: ${stranger}`)
+  return { file, bytes }
+}
+
 /** What a recording can hold: by the first part of its tensors' names. */
 const GROUPS = ['eval', 'grad', 'train', 'final', 'ema', 'adam_m', 'adam_v']
 
@@ -50,7 +60,7 @@ function table({ file, rows, ok }: Verification): string {
   const lines = rows.map(({ name, error, allowed }) => {
     const share = error === 0 ? 0 : error / allowed
     const verdict = error <= allowed ? `${(100 * share).toFixed(0).padStart(4)} %` : 'OVER'
-    return `  ${name.padEnd(width)}  ${error.toExponential(2).padStart(9)}  of ${allowed.toExponential(2)}  ${verdict}`
+    return `  ${printable(name).padEnd(width)}  ${error.toExponential(2).padStart(9)}  of ${allowed.toExponential(2)}  ${verdict}`
   })
   const over = rows.filter(({ error, allowed }) => !(error <= allowed)).length
   const counts = GROUPS.map(group => [group, rows.filter(({ name }) => name.startsWith(`${group}.`)).length] as const)

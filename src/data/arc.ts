@@ -1,5 +1,7 @@
 // ARC tasks: from JSON to grids, their augmentations and the names of these, and the dataset in which every augmentation is a puzzle.
+import { parseJson } from '../formats/json.js'
 import { writeNpy } from '../formats/npy.js'
+import { printable, shown } from '../formats/shown.js'
 import { ignoreLabel, writeIdentifiers, type Dataset, type Split } from './dataset.js'
 import { dihedralCount, dihedralInverse, dihedralMap, dihedralTransform, type Grid } from './dihedral.js'
 import { Random, type RandomState } from './random.js'
@@ -63,7 +65,7 @@ export function parseArcTasks(challenges: ArcSource, solutions?: ArcSource): Arc
   const answers = solutions && parseRecord(solutions, 'lists of grids by task')
   return Object.entries(tasks).map(([name, json]) => {
     if (!solutions || !answers) return taskOf(json, name, `${challenges.name}: task ${JSON.stringify(name)}`)
-    const where = `${solutions.name}: task ${JSON.stringify(name)}`
+    const where = `${solutions.name}: task ${shown(name)}`
     if (!Object.hasOwn(answers, name)) throw new Error(`${where}: expected the outputs of its test pairs, got nothing — do both files belong together?`)
     const outputs = answers[name]
     if (!Array.isArray(outputs)) throw new Error(`${where}: expected a list of grids, got ${show(outputs)}`)
@@ -92,7 +94,7 @@ export function parseArcName(name: string): { task: string; augmentation: ArcAug
   if (parts.length === 1) return { task: name, augmentation: identity }
   const [transform, digits] = parts.slice(-2)
   if (parts.length < 3 || !/^t[0-7]$/.test(transform) || !/^\d{10}$/.test(digits) || new Set(digits).size !== colours) {
-    throw new Error(`arc: expected a name like TASK|||t3|||0537628914, got ${JSON.stringify(name)}`)
+    throw new Error(`arc: expected a name like TASK|||t3|||0537628914, got ${shown(name)}`)
   }
   return { task: parts[0], augmentation: { transform: Number(transform[1]), colours: Uint8Array.from(digits, Number) } }
 }
@@ -405,7 +407,7 @@ function checkOccurrences(subsets: ArcSubset[]): void {
       const other = places.get(name)
       if (other && (other.heldOut || subset.heldOut)) {
         const held = other.heldOut ? other.name : subset.name
-        throw new Error(`arc: expected the tasks of ${held} to occur once, since they are tested on, got ${JSON.stringify(name)} in ${other.name} and ${subset.name} — leave one subset out`)
+        throw new Error(`arc: expected the tasks of ${held} to occur once, since they are tested on, got ${shown(name)} in ${other.name} and ${subset.name} — leave one subset out`)
       }
       places.set(name, subset)
     }
@@ -433,7 +435,7 @@ function jsonBytes(value: unknown): Uint8Array {
 /** `outputs`: what the test pairs have to give, when that is told elsewhere. */
 function taskOf(json: unknown, name: string, where: string, outputs?: Grid[]): ArcTask {
   if (!isRecord(json)) throw new Error(`${where}: expected lists train and test, got ${show(json)}`)
-  if (name === '' || name.includes(separator)) throw new Error(`${where}: expected a task name without "${separator}", got ${JSON.stringify(name)} — augmentations are named with it`)
+  if (name === '' || name.includes(separator)) throw new Error(`${where}: expected a task name without "${separator}", got ${shown(name)} — augmentations are named with it`)
   const parts = Object.keys(json).filter((key): key is Split => key === 'train' || key === 'test')
   for (const part of ['train', 'test'] as const) {
     const pairs = Object.hasOwn(json, part) ? json[part] : undefined
@@ -475,12 +477,7 @@ export function parseArcGrid(json: unknown, where: string): Grid {
 }
 
 function parseRecord({ bytes, name }: ArcSource, what: string): Record<string, unknown> {
-  let json: unknown
-  try {
-    json = JSON.parse(new TextDecoder('utf-8', { fatal: true }).decode(bytes))
-  } catch (error) {
-    throw new Error(`${name}: expected JSON, got something else — ${(error as Error).message.replace(/\s+/g, ' ')}`)
-  }
+  const json = parseJson(bytes, name)
   if (!isRecord(json)) throw new Error(`${name}: expected an object of ${what}, got ${show(json)}`)
   return json
 }
@@ -490,5 +487,5 @@ function isRecord(value: unknown): value is Record<string, unknown> {
 }
 
 function show(value: unknown): string {
-  return value === undefined ? 'nothing' : JSON.stringify(value).slice(0, 40)
+  return value === undefined ? 'nothing' : printable(JSON.stringify(value), 40)
 }

@@ -1,4 +1,5 @@
 // Puzzles as integer arrays, and the official dataset directories they are read from and written to; batches are made elsewhere.
+import { parseJson } from '../formats/json.js'
 import { npyInt32, parseNpy, writeNpy, type NpyArray } from '../formats/npy.js'
 
 /** The label of a cell that is not scored. */
@@ -222,14 +223,6 @@ export function singleExampleDataset({ inputs, labels, seqLen, vocabSize, groupS
 
 function arrayPath(split: Split, name: ArrayName): string {
   return `${split}/all__${name}.npy`
-}
-
-function parseJson(bytes: Uint8Array, where: string): unknown {
-  try {
-    return JSON.parse(new TextDecoder('utf-8', { fatal: true }).decode(bytes))
-  } catch (error) {
-    throw new Error(`${where}: expected JSON, got something else — ${(error as Error).message.replace(/\s+/g, ' ')}`)
-  }
 }
 
 function parseMetadata(json: unknown, puzzles: number, where: string): DatasetMetadata {

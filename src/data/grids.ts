@@ -1,5 +1,7 @@
 // Tasks of one's own: pairs of an input grid and an output grid of the same size, over an alphabet, as tokens.
 import { parseCsv } from '../formats/csv.js'
+import { foreign, named } from '../formats/recognise.js'
+import { printable, shown } from '../formats/shown.js'
 import { type Dataset, ignoreLabel, singleExampleDataset } from './dataset.js'
 import type { Task } from './tasks.js'
 
@@ -39,9 +41,9 @@ export function parseGrids(bytes: Uint8Array, name = 'grids'): GridPair[] {
   try {
     text = new TextDecoder('utf-8', { fatal: true }).decode(bytes)
   } catch {
-    throw new Error(`${name}: expected text in UTF-8, got other bytes`)
+    throw new Error(`${name}: ${foreign(bytes, 'JSON or a table (CSV)') ?? 'expected text in UTF-8, got other bytes'}`)
   }
-  const rows = /^\s*\{/.test(text) ? parseLines(text, name) : parseCsv(text, ['input', 'output'], name)
+  const rows = named(bytes, name, 'JSON or a table (CSV)', () => (/^\s*\{/.test(text) ? parseLines(text, name) : parseCsv(text, ['input', 'output'], name)))
   return rows.map(({ line, input, output }) => {
     const place = `${name}:${line}`
     const pair = { input: gridOf(input, `${place}: input`), output: gridOf(output, `${place}: output`), place }
@@ -58,7 +60,7 @@ function parseLines(text: string, name: string): { line: number; input: unknown;
     try {
       record = JSON.parse(json)
     } catch (error) {
-      throw new Error(`${where}: expected a line of JSON, got something else — ${(error as Error).message.replace(/\s+/g, ' ')}`)
+      throw new Error(`${where}: expected a line of JSON, got something else — ${printable((error as Error).message.replace(/\s+/g, ' '))}`)
     }
     for (const field of ['input', 'output'] as const) if (record?.[field] === undefined) throw new Error(`${where}: expected {"input": …, "output": …}, got no ${field}`)
     return [{ line: i + 1, input: record.input, output: record.output }]
@@ -67,7 +69,7 @@ function parseLines(text: string, name: string): { line: number; input: unknown;
 
 function gridOf(given: unknown, where: string): SymbolGrid {
   const rows = typeof given === 'string' ? given.replace(/\r?\n$/, '').split(/\r?\n/.test(given) ? /\r?\n/ : '/') : given
-  if (!Array.isArray(rows)) throw new Error(`${where}: expected a grid, text or a list of rows, got ${JSON.stringify(given)?.slice(0, 40)}`)
+  if (!Array.isArray(rows)) throw new Error(`${where}: expected a grid, text or a list of rows, got ${shown(given, 40)}`)
   const grid = rows.map((row: unknown, r) => (typeof row === 'string' ? row : Array.isArray(row) ? row.map((cell: unknown, c) => symbolOf(cell, `${where}: row ${r + 1}, column ${c + 1}`)).join('') : ''))
   const width = widthOf(grid)
   const uneven = grid.findIndex(row => [...row].length !== width)
@@ -79,7 +81,7 @@ function gridOf(given: unknown, where: string): SymbolGrid {
 function symbolOf(cell: unknown, where: string): string {
   if (typeof cell === 'string' && [...cell].length === 1) return cell
   if (typeof cell === 'number' && Number.isInteger(cell) && cell >= 0 && cell < 36) return cell.toString(36)
-  throw new Error(`${where}: expected a character or a whole number of 0 … 35, got ${JSON.stringify(cell)?.slice(0, 40)}`)
+  throw new Error(`${where}: expected a character or a whole number of 0 … 35, got ${shown(cell, 40)}`)
 }
 
 const widthOf = (grid: SymbolGrid) => [...(grid[0] ?? '')].length
@@ -104,7 +106,7 @@ export function gridTaskOf(pairs: readonly GridPair[], alphabet?: readonly strin
 export function checkGridTask(given: unknown, where: string): GridTask {
   const { alphabet, rows, columns } = (given ?? {}) as GridTask
   if (!Array.isArray(alphabet) || !alphabet.every(symbol => typeof symbol === 'string' && [...symbol].length === 1) || new Set(alphabet).size < alphabet.length) {
-    throw new Error(`${where}: expected an alphabet of different characters, got ${JSON.stringify(alphabet)?.slice(0, 60)}`)
+    throw new Error(`${where}: expected an alphabet of different characters, got ${shown(alphabet, 60)}`)
   }
   if (alphabet.length < 1 || alphabet.length > mostSymbols) throw new Error(`${where}: expected an alphabet of 1 … ${mostSymbols} characters, got ${alphabet.length}`)
   if (![rows, columns].every(side => Number.isInteger(side) && side >= 1) || rows * columns > mostCells) throw new Error(`${where}: expected grids of at most ${mostCells} cells, got ${rows}×${columns}`)
@@ -118,7 +120,7 @@ export function encodeGrid({ alphabet, rows, columns }: GridTask, grid: SymbolGr
   for (const [r, row] of grid.entries()) {
     for (const [c, symbol] of [...row].entries()) {
       const token = alphabet.indexOf(symbol) + 1
-      if (token === 0) throw new Error(`${where}: row ${r + 1}, column ${c + 1}: expected one of the alphabet "${alphabet.join('')}", got ${JSON.stringify(symbol)}`)
+      if (token === 0) throw new Error(`${where}: row ${r + 1}, column ${c + 1}: expected one of the alphabet ${shown(alphabet.join(''))}, got ${shown(symbol)}`)
       tokens[r * columns + c] = token
     }
   }

@@ -27,6 +27,7 @@ export {
 export { taskOf, tasks, type Task } from './tasks.js'
 export { parsePuzzleCsv, type PuzzleRow } from '../formats/csv.js'
 export { npyInt32, parseNpy, writeNpy, type NpyArray, type NpyData, type NpyDtype } from '../formats/npy.js'
+export { foreign, recognise, type Kind } from '../formats/recognise.js'
 export { readAll, type ByteSource, type ReadAllOptions } from '../formats/source.js'
 export {
   parseSafetensors, toFloat32, writeSafetensors,

@@ -1,5 +1,6 @@
 // Square mazes as tokens: text, shortest paths, datasets from tables with the 8 symmetries, and a generator.
 import type { PuzzleRow } from '../formats/csv.js'
+import { shown } from '../formats/shown.js'
 import { singleExampleDataset, type Dataset } from './dataset.js'
 import { dihedralCount, dihedralMap } from './dihedral.js'
 import { Random } from './random.js'
@@ -20,7 +21,7 @@ export function encodeMaze(text: string): Uint8Array {
   mazeSizeOf(text.length)
   return Uint8Array.from(text, (character, i) => {
     const place = mazeCharacters.indexOf(character)
-    if (place < 0) throw new Error(`maze: expected characters "${mazeCharacters}", got ${JSON.stringify(character)} at character ${i + 1}`)
+    if (place < 0) throw new Error(`maze: expected characters "${mazeCharacters}", got ${shown(character)} at character ${i + 1}`)
     return place + 1
   })
 }

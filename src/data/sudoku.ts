@@ -1,5 +1,6 @@
 // Sudoku of 4×4, 6×6 and 9×9 as tokens: text, rules, datasets from tables, shuffles, exact solver and generator.
 import type { PuzzleRow } from '../formats/csv.js'
+import { shown } from '../formats/shown.js'
 import { singleExampleDataset, type Dataset } from './dataset.js'
 import { Random } from './random.js'
 
@@ -51,7 +52,7 @@ export function encodeSudoku(text: string): Uint8Array {
   const size = sudokuSizeOf(text.length)
   return Uint8Array.from(text, (character, i) => {
     const digit = character === '.' ? 0 : character >= '0' && character <= '9' ? Number(character) : -1
-    if (digit < 0 || digit > size) throw new Error(`sudoku: expected digits 1 … ${size}, '.' or '0', got ${JSON.stringify(character)} at character ${i + 1}`)
+    if (digit < 0 || digit > size) throw new Error(`sudoku: expected digits 1 … ${size}, '.' or '0', got ${shown(character)} at character ${i + 1}`)
     return digit + 1
   })
 }

@@ -1,5 +1,7 @@
 // Tables in CSV with named columns, such as the official ones of puzzles: source, question, answer, rating; what a cell means is not known here.
 import { parse } from 'csv-parse/browser/esm/sync'
+import { foreign } from './recognise.js'
+import { printable, shown } from './shown.js'
 
 /** One row of a puzzle table; `line` is where it ends in the file, the header being line 1. */
 export interface PuzzleRow {
@@ -20,6 +22,7 @@ export function parsePuzzleCsv(input: string | Uint8Array, name = 'csv'): Puzzle
 
 /** The same for a table of any columns. */
 export function parseCsv<Column extends string>(input: string | Uint8Array, columns: readonly Column[], name = 'csv'): (Record<Column, string> & { line: number })[] {
+  const stranger = () => (typeof input === 'string' ? undefined : foreign(input, 'a table (CSV)'))
   let records: { record: string[]; info: { lines: number } }[]
   try {
     const text = typeof input === 'string' ? input : new TextDecoder().decode(input)
@@ -27,14 +30,14 @@ export function parseCsv<Column extends string>(input: string | Uint8Array, colu
     records = parse(text, { info: true, bom: true, skip_empty_lines: true }) as unknown as typeof records
   } catch (error) {
     const { message, lines } = error as Error & { lines?: number }
-    throw new Error(`${name}:${lines ?? 1}: expected ${columns.join(',')} in CSV, got a broken table — ${message.replace(/\s+/g, ' ')}`)
+    throw new Error(`${name}:${lines ?? 1}: ${stranger() ?? `expected ${columns.join(',')} in CSV, got a broken table — ${printable(message.replace(/\s+/g, ' '))}`}`)
   }
   const header = records[0]?.record ?? []
   const places = columns.map(column => {
     const place = header.indexOf(column)
     if (place < 0) {
-      const got = header.length ? JSON.stringify(header.join(',').slice(0, 80)) : 'an empty file'
-      throw new Error(`${name}:1: expected a header line ${columns.join(',')}, got ${got} — column "${column}" is missing`)
+      const got = header.length ? shown(header.join(',')) : 'an empty file'
+      throw new Error(`${name}:1: ${stranger() ?? `expected a header line ${columns.join(',')}, got ${got} — column "${column}" is missing`}`)
     }
     return place
   })

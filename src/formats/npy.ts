@@ -1,4 +1,6 @@
 // NumPy's .npy files as typed arrays and back: little-endian numbers in C order, no objects, no archives (.npz).
+import { foreign } from './recognise.js'
+import { printable, shown } from './shown.js'
 
 /** Element types, by NumPy's short names. `bool` is kept as bytes 0 and 1. */
 export type NpyDtype = keyof typeof arrays
@@ -43,7 +45,7 @@ export function parseNpy(bytes: Uint8Array, name = 'npy'): NpyArray {
     throw new Error(`${name}: ${message}`)
   }
   if (bytes.length < 10 || magic.some((byte, i) => bytes[i] !== byte)) {
-    fail(`expected a .npy file, which starts with \\x93NUMPY, got ${bytes.length} other bytes — is this the right file?`)
+    fail(foreign(bytes, 'a NumPy array (.npy)') ?? `expected a .npy file, which starts with \\x93NUMPY, got ${bytes.length} other bytes — is this the right file?`)
   }
   const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength)
   const version = bytes[6]
@@ -56,8 +58,8 @@ export function parseNpy(bytes: Uint8Array, name = 'npy'): NpyArray {
   if (bytes.length < start) fail(`truncated: the header ends at byte ${start}, the file has ${bytes.length} bytes`)
 
   const header = new TextDecoder().decode(bytes.subarray(prefix, start))
-  const { descr, fortranOrder, shape } = parseHeader(header) ?? fail(`cannot read the header ${JSON.stringify(header.trim().slice(0, 80))} — the file is damaged`)
-  const dtype = dtypeOf(descr) ?? fail(`expected little-endian numbers (${Object.keys(arrays).join(', ')}), got dtype '${descr}' — convert it with numpy.astype`)
+  const { descr, fortranOrder, shape } = parseHeader(header) ?? fail(`cannot read the header ${shown(header.trim())} — the file is damaged`)
+  const dtype = dtypeOf(descr) ?? fail(`expected little-endian numbers (${Object.keys(arrays).join(', ')}), got dtype '${printable(descr, 20)}' — convert it with numpy.astype`)
   if (fortranOrder) fail('expected C order, got fortran_order: True — save numpy.ascontiguousarray(array) instead')
 
   const Type = arrays[dtype]

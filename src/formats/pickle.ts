@@ -1,6 +1,7 @@
-// Python pickles as plain values, for callers that name beforehand every global that may occur; nothing is ever executed.
+// Python pickles as plain values, for callers that say beforehand which globals may occur; nothing is ever executed.
+import { shown } from './shown.js'
 
-/** Python values: None → null, int → number (bigint beyond 2⁵³), tuple and list → array, dict → Map, bytes → Uint8Array, else what `Globals` make. */
+/** Python values: None → null, int → number (bigint beyond 2⁵³), tuple, list and set → array, dict → Map, bytes → Uint8Array, else what `Globals` make, or an `Inert`. */
 export type PickleValue = unknown
 
 /** What may occur as a global, by its full name, e.g. `collections.OrderedDict`. */
@@ -12,10 +13,22 @@ export interface PickleGlobal {
   call?: (args: PickleValue[]) => PickleValue
 }
 
+/** An object of a class that nobody here knows: its class, what it was made from, and its state; never more than that. */
+export class Inert {
+  state: PickleValue
+
+  constructor(
+    readonly type: string,
+    readonly args: readonly PickleValue[],
+  ) {}
+}
+
 export interface PickleOptions {
   /** Begins every error message. */
   name?: string
   globals: Globals
+  /** Which other globals may occur too; what the pickle makes of them becomes `Inert`. By default none. */
+  isHarmless?: (name: string) => boolean
   /** What a persistent id stands for. */
   persistent?: (id: PickleValue) => PickleValue
 }
@@ -33,10 +46,11 @@ const OPCODES: Readonly<Record<number, readonly [name: string, argument: Argumen
   0x54: ['BINSTRING', 'latin4'], 0x55: ['SHORT_BINSTRING', 'latin1'],
   0x42: ['BINBYTES', 'bytes4'], 0x43: ['SHORT_BINBYTES', 'bytes1'], 0x8e: ['BINBYTES8', 'bytes8'],
   0x29: ['EMPTY_TUPLE', 'none'], 0x74: ['TUPLE', 'none'], 0x85: ['TUPLE1', 'none'], 0x86: ['TUPLE2', 'none'], 0x87: ['TUPLE3', 'none'],
+  0x8f: ['EMPTY_SET', 'none'], 0x90: ['ADDITEMS', 'none'], 0x91: ['FROZENSET', 'none'], 0x96: ['BYTEARRAY8', 'bytes8'],
   0x5d: ['EMPTY_LIST', 'none'], 0x6c: ['LIST', 'none'], 0x61: ['APPEND', 'none'], 0x65: ['APPENDS', 'none'],
   0x7d: ['EMPTY_DICT', 'none'], 0x64: ['DICT', 'none'], 0x73: ['SETITEM', 'none'], 0x75: ['SETITEMS', 'none'],
   0x71: ['BINPUT', 'u1'], 0x72: ['LONG_BINPUT', 'u4'], 0x94: ['MEMOIZE', 'none'], 0x68: ['BINGET', 'u1'], 0x6a: ['LONG_BINGET', 'u4'],
-  0x63: ['GLOBAL', 'lines'], 0x93: ['STACK_GLOBAL', 'none'], 0x52: ['REDUCE', 'none'], 0x81: ['NEWOBJ', 'none'], 0x62: ['BUILD', 'none'], 0x51: ['BINPERSID', 'none'],
+  0x63: ['GLOBAL', 'lines'], 0x93: ['STACK_GLOBAL', 'none'], 0x52: ['REDUCE', 'none'], 0x81: ['NEWOBJ', 'none'], 0x92: ['NEWOBJ_EX', 'none'], 0x62: ['BUILD', 'none'], 0x51: ['BINPERSID', 'none'],
   // Only named, so that a refusal can name what it would have called.
   0x69: ['INST', 'lines'], 0x50: ['PERSID', 'line'],
 }
@@ -52,15 +66,18 @@ interface Step {
  * allowed does anything get built, and then only by the functions of `globals` and `persistent`.
  * Throws an Error that begins with `name` for a global that is not allowed, an opcode that is not understood, or damage.
  */
-export function readPickle(bytes: Uint8Array, { name = 'pickle', globals, persistent }: PickleOptions): PickleValue {
+export function readPickle(bytes: Uint8Array, { name = 'pickle', globals, isHarmless = () => false, persistent }: PickleOptions): PickleValue {
   const fail = (message: string): never => {
     throw new Error(`${name}: ${message}`)
   }
   const steps = scan(bytes, fail)
+  const known = new Map(globals)
   for (const global of namedGlobals(steps, fail)) {
-    if (!globals.has(global)) fail(`the pickle names ${JSON.stringify(global)}, which is not allowed — only plain tensors are read, anything else could run code; save a state_dict of dense tensors`)
+    if (known.has(global)) continue
+    if (!isHarmless(global)) fail(`the pickle names ${shown(global)}, which is not allowed — it could run code where it is loaded; save a state_dict of dense tensors`)
+    known.set(global, { name: global, call: args => new Inert(global, args) })
   }
-  return build(steps, globals, persistent, fail)
+  return build(steps, known, persistent, fail)
 }
 
 type Fail = (message: string) => never
@@ -185,6 +202,8 @@ function build(steps: readonly Step[], globals: Globals, persistent: PickleOptio
   }
   const top = <T>(Type: new () => T, what: string): T => {
     const value = stack.at(-1)
+    // A list or dict of a class of its own: what it holds is of no use without the class.
+    if (value instanceof Inert) return new Type()
     return value instanceof Type ? value : damaged(what)
   }
   const set = (map: Map<unknown, unknown>, items: unknown[]): void => {
@@ -196,7 +215,7 @@ function build(steps: readonly Step[], globals: Globals, persistent: PickleOptio
     if (stack.length === 0 || stack.at(-1) === mark) damaged('a value')
     memo.set(index, stack.at(-1))
   }
-  const global = (name: string): PickleGlobal => globals.get(name) ?? fail(`the pickle names ${JSON.stringify(name)}, which is not allowed`)
+  const global = (name: string): PickleGlobal => globals.get(name) ?? fail(`the pickle names ${shown(name)}, which is not allowed`)
   const call = (): unknown => {
     const args = pop()
     const target = pop()
@@ -224,15 +243,15 @@ function build(steps: readonly Step[], globals: Globals, persistent: PickleOptio
       case 'NONE': stack.push(null); break
       case 'NEWTRUE': stack.push(true); break
       case 'NEWFALSE': stack.push(false); break
-      case 'EMPTY_TUPLE': case 'EMPTY_LIST': stack.push([]); break
-      case 'TUPLE': case 'LIST': stack.push(popMark()); break
+      case 'EMPTY_TUPLE': case 'EMPTY_LIST': case 'EMPTY_SET': stack.push([]); break
+      case 'TUPLE': case 'LIST': case 'FROZENSET': stack.push(popMark()); break
       case 'TUPLE1': case 'TUPLE2': case 'TUPLE3': stack.push(popMany(Number(op.at(-1)))); break
       case 'APPEND': {
         const item = pop()
         top<unknown[]>(Array, 'a list').push(item)
         break
       }
-      case 'APPENDS': {
+      case 'APPENDS': case 'ADDITEMS': {
         const items = popMark()
         const list = top<unknown[]>(Array, 'a list')
         for (const item of items) list.push(item)
@@ -266,9 +285,19 @@ function build(steps: readonly Step[], globals: Globals, persistent: PickleOptio
         break
       }
       case 'REDUCE': case 'NEWOBJ': stack.push(call()); break
+      case 'NEWOBJ_EX':
+        // Arguments by name only tell an unknown class how it is made.
+        pop()
+        stack.push(call())
+        break
       case 'BUILD': {
-        // Attributes of a dict, e.g. `_metadata` of a state_dict, say nothing about its entries.
         const state = pop()
+        const built = stack.at(-1)
+        if (built instanceof Inert) {
+          built.state = state
+          break
+        }
+        // Attributes of a dict, e.g. `_metadata` of a state_dict, say nothing about its entries.
         top<Map<unknown, unknown>>(Map, 'a dict')
         if (!(state instanceof Map)) damaged('a dict of attributes')
         break

@@ -1,5 +1,6 @@
 // Safetensors files as named typed arrays and back, checked byte by byte; which names a model wants is not known here.
 import { float16ToFloat32 } from './float16.js'
+import { shown } from './shown.js'
 
 /** Element types of the format that this project reads and writes. */
 export type SafetensorsDtype = keyof typeof arrays
@@ -62,20 +63,20 @@ export function parseSafetensors(bytes: Uint8Array, name = 'safetensors'): Safet
     if (key === '__metadata__') {
       if (!isRecord(entry)) fail('expected __metadata__ to be an object of strings')
       for (const [field, value] of Object.entries(entry as Record<string, unknown>)) {
-        if (typeof value !== 'string') fail(`expected __metadata__ to hold strings, got ${typeof value} for ${JSON.stringify(field)}`)
+        if (typeof value !== 'string') fail(`expected __metadata__ to hold strings, got ${typeof value} for ${shown(field)}`)
         setOwn(metadata, field, value as string)
       }
       continue
     }
-    const where = `tensor ${JSON.stringify(key)}`
-    if (!isRecord(entry)) fail(`${where}: expected dtype, shape and data_offsets, got ${JSON.stringify(entry)}`)
+    const where = `tensor ${shown(key)}`
+    if (!isRecord(entry)) fail(`${where}: expected dtype, shape and data_offsets, got ${shown(entry)}`)
     const { dtype, shape, data_offsets: offsets } = entry as Record<string, unknown>
     if (typeof dtype !== 'string' || !Object.hasOwn(arrays, dtype)) {
-      fail(`${where}: expected dtype ${Object.keys(arrays).join(', ')}, got ${JSON.stringify(dtype)}`)
+      fail(`${where}: expected dtype ${Object.keys(arrays).join(', ')}, got ${shown(dtype)}`)
     }
-    if (!Array.isArray(shape) || !shape.every(isCount)) fail(`${where}: expected a shape of whole numbers, got ${JSON.stringify(shape)}`)
+    if (!Array.isArray(shape) || !shape.every(isCount)) fail(`${where}: expected a shape of whole numbers, got ${shown(shape)}`)
     if (!Array.isArray(offsets) || offsets.length !== 2 || !offsets.every(isCount)) {
-      fail(`${where}: expected data_offsets [begin, end], got ${JSON.stringify(offsets)}`)
+      fail(`${where}: expected data_offsets [begin, end], got ${shown(offsets)}`)
     }
     const [begin, end] = offsets as number[]
     if (begin > end || start + end > bytes.length) {
@@ -99,7 +100,7 @@ export function parseSafetensors(bytes: Uint8Array, name = 'safetensors'): Safet
   spans.sort((a, b) => a.begin - b.begin || a.end - b.end)
   let covered = 0
   for (const { key, begin, end } of spans) {
-    if (begin !== covered) fail(`tensor ${JSON.stringify(key)}: expected data at offset ${covered}, got ${begin} — tensors may not ${begin < covered ? 'overlap' : 'leave holes'}`)
+    if (begin !== covered) fail(`tensor ${shown(key)}: expected data at offset ${covered}, got ${begin} — tensors may not ${begin < covered ? 'overlap' : 'leave holes'}`)
     covered = end
   }
   if (covered !== bytes.length - start) fail(`expected ${covered} bytes of data, got ${bytes.length - start} — bytes after the last tensor belong to none`)
@@ -126,7 +127,7 @@ export function writeSafetensors(
     if (key === '__metadata__' || seen.has(key)) throw new Error(`${where}: expected a new name, got one that is taken`)
     seen.add(key)
     const Type = Object.hasOwn(arrays, dtype) ? arrays[dtype] : undefined
-    if (!Type) throw new Error(`${where}: expected dtype ${Object.keys(arrays).join(', ')}, got ${JSON.stringify(dtype)}`)
+    if (!Type) throw new Error(`${where}: expected dtype ${Object.keys(arrays).join(', ')}, got ${shown(dtype)}`)
     if (!(data instanceof Type)) throw new Error(`${where}: expected ${Type.name} for dtype ${dtype}, got ${(data as object).constructor.name}`)
     const length = shape.reduce((product, size) => product * size, 1)
     if (!shape.every(isCount) || length !== data.length) {

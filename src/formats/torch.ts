@@ -1,12 +1,17 @@
-// Files of PyTorch's torch.save as named tensors and back: a zip of raw storages and a pickle that only an allow-list may name.
+// Files of PyTorch's torch.save as named tensors and back: a zip of raw storages and a pickle, of which nothing is executed.
 import { float32ToFloat16 } from './float16.js'
-import { type Globals, type PickleGlobal, readPickle } from './pickle.js'
+import { isHarmless } from './harmless.js'
+import { type Globals, Inert, type PickleGlobal, readPickle } from './pickle.js'
+import { foreign, named } from './recognise.js'
 import type { SafetensorsData, SafetensorsDtype, StoredTensor } from './safetensors.js'
+import { shown } from './shown.js'
 import { readZip, writeZip } from './zip.js'
 
-/** The tensors of a file, in the order of its state dict. */
+/** The tensors of a file, in the order of its state dict, and the numbers and texts beside them, e.g. those of a training's settings. */
 export interface TorchFile {
   tensors: Map<string, StoredTensor>
+  /** By path, keys and list places joined by "/". */
+  values: Map<string, string | number | boolean | null>
 }
 
 /** PyTorch's storage types, the dtypes here, and their arrays. */
@@ -44,14 +49,18 @@ class View {
   ) {}
 }
 
-const pickleLimit = 64 * 2 ** 20
+const TORCH = 'a file of torch.save (.pt)'
+/** Kinds of zip archives that may be one all the same, damaged or not. */
+const LIKE = 'a file of torch.save (.pt), a zip archive'
+const pickleLimit = 0x4000000
 /** Copies of views that are not contiguous may take this much, and four times the file on top. */
-const copyLimit = 64 * 2 ** 20
+const copyLimit = 0x4000000
 
 /**
- * Reads a file of `torch.save(state_dict)`. The dict of tensors may be the whole content, or stand under a key such as "model" if
- * no other key holds one; entries that are no tensors are left out. Nothing in the file is executed: a pickle that names a
- * global other than the few of tensors is refused before anything is built.
+ * Reads a file of `torch.save`. Where one dict holds all tensors, whether it is the whole content or stands under a key such as "model",
+ * they have its names; else, as in a training's state with several models, they have paths: keys and list places with "/" between.
+ * The moments of optimisers, which stand under numbers, are left out, and so is what is no tensor. Nothing in the file is executed:
+ * objects other than tensors are not made, and a pickle that names what could run code is refused before anything is built.
  * Contiguous tensors share memory with `bytes` where it lies aligned, as torch.save leaves it, and with each other where they did
  * in PyTorch; the others are copied.
  * Throws an Error that begins with `name` for anything else: other formats, damage, types that have no dtype here, big-endian files.
@@ -60,26 +69,27 @@ export function readTorch(bytes: Uint8Array, name = 'torch'): TorchFile {
   const fail = (message: string): never => {
     throw new Error(`${name}: ${message}`)
   }
-  if (!isZip(bytes)) fail(`expected a file of torch.save, which starts with "PK", got ${foreign(bytes)}`)
-  const entries = readZip(bytes, name)
+  if (!isZip(bytes)) fail(foreign(bytes, TORCH) ?? `expected a file of torch.save, which starts with "PK", got ${bytes.length} other bytes — is this the right file?`)
+  const entries = named(bytes, name, TORCH, () => readZip(bytes, name), LIKE)
   const paths = [...entries.keys()]
   const pickles = paths.filter(path => /^[^/]*\/data\.pkl$/.test(path))
-  if (pickles.length !== 1) fail(`expected one entry FOLDER/data.pkl as torch.save writes it, got ${pickles.length || 'none'} among ${paths.length} — is this another kind of zip?`)
+  if (pickles.length !== 1) fail(foreign(bytes, TORCH, LIKE) ?? `expected one entry FOLDER/data.pkl as torch.save writes it, got ${pickles.length || 'none'} among ${paths.length} — is this another kind of zip?`)
   const folder = pickles[0].slice(0, -'data.pkl'.length)
   if (entries.has(`${folder}constants.pkl`)) fail('it is a TorchScript program, expected tensors — save model.state_dict() with torch.save')
   const order = entries.get(`${folder}byteorder`)
-  if (order && new TextDecoder().decode(order).trim() !== 'little') fail(`expected byte order "little", got ${JSON.stringify(new TextDecoder().decode(order.subarray(0, 20)))} — save it again on a little-endian machine`)
+  if (order && new TextDecoder().decode(order).trim() !== 'little') fail(`expected byte order "little", got ${shown(new TextDecoder().decode(order.subarray(0, 20)))} — save it again on a little-endian machine`)
   const pickle = entries.get(pickles[0])!
   if (pickle.length > pickleLimit) fail(`expected a pickle of at most ${pickleLimit} bytes, got ${pickle.length} — save a plain state_dict of tensors`)
 
   const storages = new Map<string, Storage>()
-  const persistent = (id: unknown): Storage => {
+  const persistent = (id: unknown): Storage | Inert => {
     const [kind, type, key, , length] = Array.isArray(id) ? id : []
     const storageName = (type as PickleGlobal | undefined)?.name?.slice('torch.'.length) as StorageName
+    if (kind === 'storage' && storageName && !Object.hasOwn(STORAGES, storageName)) return new Inert(storageName, [])
     if (kind !== 'storage' || !Object.hasOwn(STORAGES, storageName ?? '') || typeof key !== 'string' || !isCount(length)) {
       return fail('expected a storage ("storage", type, key, location, length) in the pickle, got something else — the file is damaged')
     }
-    const where = `storage ${JSON.stringify(key)}`
+    const where = `storage ${shown(key)}`
     const [dtype, Type] = STORAGES[storageName]
     const entry = entries.get(`${folder}data/${key}`) ?? fail(`${where}: the entry ${folder}data/${key} is missing — the file is damaged`)
     const size = length * Type.BYTES_PER_ELEMENT
@@ -94,17 +104,18 @@ export function readTorch(bytes: Uint8Array, name = 'torch'): TorchFile {
     storages.set(`${storageName} ${key}`, storage)
     return storage
   }
-  const content = readPickle(pickle, { name, globals: globalsFor(fail), persistent })
+  const content = readPickle(pickle, { name, globals: globalsFor(fail), isHarmless, persistent })
 
+  const { views, values } = contentOf(content, fail)
   const tensors = new Map<string, StoredTensor>()
   let copied = 0
-  for (const [key, view] of findViews(content, fail)) {
+  for (const [key, view] of views) {
     const { storage, offset, shape, strides } = view
-    const where = `tensor ${JSON.stringify(key)}`
+    const where = `tensor ${shown(key)}`
     const length = shape.reduce((product, size) => product * size, 1)
     const last = length === 0 ? offset - 1 : shape.reduce((sum, size, axis) => sum + (size - 1) * strides[axis], offset)
     if (!Number.isSafeInteger(length) || !(last < storage.data.length) || offset > storage.data.length) {
-      fail(`${where}: expected elements within the ${storage.data.length} of storage ${JSON.stringify(storage.key)}, got shape (${shape.join(', ')}), strides (${strides.join(', ')}) from ${offset} on — the file is damaged`)
+      fail(`${where}: expected elements within the ${storage.data.length} of storage ${shown(storage.key)}, got shape (${shape.join(', ')}), strides (${strides.join(', ')}) from ${offset} on — the file is damaged`)
     }
     let data = storage.data.subarray(offset, offset + length)
     if (!isContiguous(shape, strides)) {
@@ -114,7 +125,7 @@ export function readTorch(bytes: Uint8Array, name = 'torch'): TorchFile {
     }
     tensors.set(key, { dtype: storage.dtype, shape, data })
   }
-  return { tensors }
+  return { tensors, values }
 }
 
 /**
@@ -193,22 +204,28 @@ function bfloat16Bits(bits: number): number {
 /** What a pickle of tensors may name. */
 function globalsFor(fail: (message: string) => never): Globals {
   const bad = (what: string) => fail(`the pickle's ${what} has other arguments than expected — the file is damaged`)
-  const rebuild = (args: unknown[]): View => {
-    const [storage, offset, shape, strides] = args
+  const rebuild = ([storage, offset, shape, strides]: unknown[]): View | Inert => {
+    // Of element types that are not known here.
+    if (storage instanceof Inert) return storage
     const sizes = (value: unknown): value is number[] => Array.isArray(value) && value.length <= 64 && value.every(isCount)
     if (!(storage instanceof Storage) || !isCount(offset) || !sizes(shape) || !sizes(strides) || shape.length !== strides.length) return bad('tensor')
     return new View(storage, offset, shape.slice(), strides.slice())
   }
-  const parameter = ([view]: unknown[]): View => (view instanceof View ? view : bad('parameter'))
+  const parameter = ([view]: unknown[]): View | Inert => (view instanceof View || view instanceof Inert ? view : bad('parameter'))
+  const dict: PickleGlobal['call'] = () => new Map()
   const calls: Record<string, PickleGlobal['call']> = {
     'collections.OrderedDict': ([items = [], ...more]) => {
       if (!Array.isArray(items) || more.length || !items.every(item => Array.isArray(item) && item.length === 2)) return bad('OrderedDict')
       return new Map(items as [unknown, unknown][])
     },
+    'collections.defaultdict': dict,
+    'collections.Counter': dict,
     'torch._utils._rebuild_tensor': rebuild,
     'torch._utils._rebuild_tensor_v2': rebuild,
     'torch._utils._rebuild_parameter': parameter,
     'torch._utils._rebuild_parameter_with_state': parameter,
+    // A tensor with attributes, such as those that nn.Buffer sets.
+    'torch._tensor._rebuild_from_type_v2': ([how, , args]) => ((how as PickleGlobal | undefined)?.call && Array.isArray(args) ? (how as PickleGlobal).call!(args) : bad('tensor')),
     'torch.Size': ([sizes]) => (Array.isArray(sizes) ? sizes : bad('Size')),
   }
   return new Map<string, PickleGlobal>([
@@ -217,30 +234,58 @@ function globalsFor(fail: (message: string) => never): Globals {
   ])
 }
 
-/** The dict of tensors of a file: the content itself, or what stands under the only key that holds one. */
-function findViews(content: unknown, fail: (message: string) => never): [string, View][] {
-  const views = (value: unknown): [string, View][] => (value instanceof Map ? [...value].filter(([key, view]) => typeof key === 'string' && view instanceof View) : [])
-  if (content instanceof View) return fail('it holds a single tensor, expected a dict of tensors by name — save model.state_dict()')
-  if (!(content instanceof Map)) return fail('expected a dict of tensors by name, got something else — save model.state_dict()')
-  const own = views(content)
-  const inside = [...content].map(([key, value]) => [key, views(value)] as const).filter(([, found]) => found.length)
-  if (own.length + inside.length === 0 && content.size > 0) return fail(`expected a dict of tensors by name, found no tensor under ${[...content.keys()].slice(0, 8).map(key => JSON.stringify(String(key))).join(', ')} — save model.state_dict()`)
-  if ((own.length ? 1 : 0) + inside.length > 1) {
-    const places = [...(own.length ? ['the top'] : []), ...inside.map(([key]) => JSON.stringify(String(key)))]
-    return fail(`expected one dict of tensors, got them at ${places.join(', ')} — save the one you want by itself`)
-  }
-  return own.length ? own : inside[0]?.[1] ?? []
+type Module = Inert & { state: Map<string, unknown> }
+
+/** Whether an object is an nn.Module that was saved whole: its class is not needed to find its tensors. */
+function isModule(value: unknown): value is Module {
+  return value instanceof Inert && value.state instanceof Map && value.state.get('_modules') instanceof Map
 }
 
-/** What a file is that is no zip, as far as its first bytes tell. */
-function foreign(bytes: Uint8Array): string {
-  const starts = (...values: number[]) => values.every((value, i) => bytes[i] === value)
-  if (bytes.length === 0) return 'an empty file'
-  // The pickled magic number of torch.save before version 1.6.
-  if (starts(0x80, 2, 0x8a, 0x0a, 0x6c, 0xfc, 0x9c, 0x46, 0xf9, 0x20)) return 'the legacy format of torch.save before 1.6 — load it with torch.load and save it again without _use_new_zipfile_serialization=False'
-  if (starts(0x80)) return 'a bare pickle — load it in Python and save a state_dict with torch.save'
-  if (bytes[8] === 0x7b) return 'what looks like a safetensors file'
-  return `${bytes.length} other bytes — is this the right file?`
+/** The state_dict of a module: its parameters and lasting buffers, then those of its parts; `left` counts down the modules. */
+function stateOf({ state }: Module, prefix = '', left = { modules: 100_000 }): [string, View][] {
+  const entries = (name: string) => (state.get(name) instanceof Map ? [...(state.get(name) as Map<string, unknown>)] : [])
+  const passing = state.get('_non_persistent_buffers_set')
+  const lasting = entries('_buffers').filter(([name]) => !(Array.isArray(passing) && passing.includes(name)))
+  const own = [...entries('_parameters'), ...lasting].filter(([, view]) => view instanceof View).map(([name, view]) => [prefix + name, view] as [string, View])
+  const parts = entries('_modules').filter(([, part]) => isModule(part) && prefix.length < 1000 && left.modules-- > 0)
+  return [...own, ...parts.flatMap(([name, part]) => stateOf(part as Module, `${prefix}${name}.`, left))]
+}
+
+/** Deeper than this no training's state is nested. */
+const depthLimit = 32
+
+/** All tensors of a file by name, or by path where several dicts hold some, and its plain values by path. */
+function contentOf(content: unknown, fail: (message: string) => never): { views: Map<string, View>; values: TorchFile['values'] } {
+  if (content instanceof View) return fail('it holds a single tensor, expected a dict of tensors by name — save model.state_dict()')
+  if (content instanceof Inert && !isModule(content)) return fail(`it holds an object of ${shown(content.type)}, expected a dict of tensors by name — save model.state_dict()`)
+  if (!(content instanceof Map || content instanceof Inert || Array.isArray(content))) return fail('expected a dict of tensors by name, got something else — save model.state_dict()')
+  const dicts = new Map<string, [string, View][]>()
+  const values: TorchFile['values'] = new Map()
+  // What stands in two places, or in itself, counts in the first.
+  const seen = new Set<unknown>()
+  const visit = (value: unknown, path: readonly string[]): void => {
+    if (value instanceof View) {
+      const dict = path.slice(0, -1).join('/')
+      const own = dicts.get(dict) ?? []
+      own.push([path.at(-1)!, value])
+      dicts.set(dict, own)
+    } else if (isModule(value)) {
+      dicts.set(path.join('/'), stateOf(value))
+    } else if (value instanceof Map || Array.isArray(value)) {
+      if (seen.has(value) || path.length > depthLimit) return
+      seen.add(value)
+      // Under numbers stand the parameters' states of an optimiser.
+      for (const [key, entry] of value.entries()) if (Array.isArray(value) || typeof key === 'string') visit(entry, [...path, String(key)])
+    } else if (value === null || typeof value === 'string' || typeof value === 'number' || typeof value === 'boolean') values.set(path.join('/'), value)
+  }
+  visit(content, [])
+  if (dicts.size === 0 && !(content instanceof Map && content.size === 0)) {
+    const keys = [...(content as Map<unknown, unknown> | unknown[]).keys()].slice(0, 8).map(key => shown(String(key)))
+    return fail(`expected a dict of tensors by name, found no tensor under ${keys.join(', ')} — save model.state_dict()`)
+  }
+  const several = dicts.size > 1
+  const views = [...dicts].flatMap(([dict, own]) => own.map(([key, view]) => [several && dict ? `${dict}/${key}` : key, view] as const))
+  return { views: new Map(views), values }
 }
 
 function isContiguous(shape: readonly number[], strides: readonly number[]): boolean {

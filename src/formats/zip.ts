@@ -1,4 +1,5 @@
 // Zip archives of stored (uncompressed) entries as named bytes and back; zip64 is read, checksums are checked.
+import { shown } from './shown.js'
 
 const LOCAL = 0x04034b50
 const CENTRAL = 0x02014b50
@@ -51,7 +52,7 @@ export function readZip(bytes: Uint8Array, name = 'zip'): Map<string, Uint8Array
     const next = extra + extraLength + commentLength
     if (next > limit) fail(`entry ${i + 1} of the archive's directory reaches beyond it — the file is damaged`)
     const entry = new TextDecoder().decode(bytes.subarray(at + 46, extra))
-    const where = `entry ${JSON.stringify(entry)}`
+    const where = `entry ${shown(entry)}`
     if (flags & 1) fail(`${where}: it is encrypted, expected plain bytes`)
     if (method !== 0) fail(`${where}: it is compressed (method ${method}), expected stored bytes as torch.save writes them`)
     let [packed, length, local] = [u32(at + 20), u32(at + 24), u32(at + 42)]

@@ -1,8 +1,10 @@
 // Models as files with the published code's tensor names: safetensors, and PyTorch's .pt.
 import type { Engine } from '../engine/index.js'
 import { parseSafetensors, type StoredTensor, toFloat32, writeSafetensors } from '../formats/safetensors.js'
-import { fromFloat32, isTorch, type readTorch } from '../formats/torch.js'
+import { shown } from '../formats/shown.js'
+import { fromFloat32, isTorch } from '../formats/torch.js'
 import { checkConfig, DEFAULTS, innerWidth, slotCount, type TrmConfig } from './config.js'
+import type { ForeignModel } from './foreign.js'
 import { type AskedPrecision, parameterShapes, Trm } from './model.js'
 import { architectureOfTensors, configFromOfficial, configToOfficial, OFFICIAL_FIELDS, officialStart, officialTensor, PUZZLE_TABLE } from './official.js'
 import { netsOf, scheduleOf } from './schedules.js'
@@ -29,8 +31,10 @@ export interface Checkpoint {
 }
 
 export interface CheckpointOptions {
-  /** What reads .pt files: `readTorch` of 'webgpu-trm'. Asked for, so that programs without such files need not carry it. */
-  readTorch?: typeof readTorch
+  /** What reads .pt files, and files of several models: `readTorch` of 'webgpu-trm'. Asked for, so that programs without such files need not carry it. */
+  readTorch?: (bytes: Uint8Array, name: string, key?: string) => Pick<ForeignModel, 'tensors'> & Partial<ForeignModel>
+  /** Which model, where the file holds several: what stands before its tensors' names. */
+  key?: string
   /**
    * Fields that the file does not hold, as .pt files hold none, or that are to be other than it says. Another number of `puzzles`
    * refills the puzzle table, as the published loader does: every row becomes the mean of the file's rows.
@@ -61,10 +65,15 @@ function noConfig(name: string): string {
  * @throws naming the fields that are missing or contradict the tensors, or the first tensor that is missing, has another shape, or is none of TRM's
  */
 export function readCheckpoint(bytes: Uint8Array, name = 'checkpoint', options: CheckpointOptions = {}): Checkpoint {
-  const { config: given = {}, fallback } = options
+  const { fallback, readTorch, key } = options
   const torch = isTorch(bytes)
-  if (torch && !options.readTorch) throw new Error(`${name}: a file of torch.save, expected safetensors — make that with trm import --from …, or in code give the option readTorch`)
-  const { tensors: stored, metadata } = torch ? { ...options.readTorch!(bytes, name), metadata: {} as Record<string, string> } : parseSafetensors(bytes, name)
+  // What is no safetensors file at all is named by who reads other kinds.
+  const plain = torch || (readTorch && bytes[8] !== 0x7b) ? undefined : parseSafetensors(bytes, name)
+  // A recording holds a model's states and gradients; else each model, and the moments of its optimiser, have these once.
+  const isForeign = !plain || key !== undefined || (!plain.metadata.arch && [...plain.tensors.keys()].filter(tensor => tensor.endsWith(officialTensor('tokens'))).length > 1)
+  if (isForeign && !readTorch) throw new Error(`${name}: a file of ${plain ? 'several models' : 'torch.save'}, expected safetensors${plain ? ' of one' : ''} — make that with trm import --from …, or in code give the option readTorch`)
+  const { tensors: stored, metadata = {}, config: told }: ReturnType<NonNullable<typeof readTorch>> = isForeign ? readTorch!(bytes, name, key) : plain
+  const given = { ...told, ...options.config }
   const known = metadata.config !== undefined
   if (!known && !torch && !options.config && !fallback) throw new Error(noConfig(name))
   const tensors = withoutPrefix(isGolden(stored, metadata) ? trainedOf(stored) : stored, name)
@@ -75,7 +84,7 @@ export function readCheckpoint(bytes: Uint8Array, name = 'checkpoint', options: 
   const wanted = new Map([...shapes].map(([tensor, shape]) => [tensor, find(tensors, tensor, shape, name)]))
   for (const tensor of tensors.keys()) {
     // A file of this project may hold more; in another's, more is another model.
-    if (!known && !shapes.has(tensor)) throw new Error(`${name}: tensor ${JSON.stringify(tensor)} is none of a Tiny Recursive Model's — is it a checkpoint of another model?`)
+    if (!known && !shapes.has(tensor)) throw new Error(`${name}: tensor ${shown(tensor)} is none of a Tiny Recursive Model's — is it a checkpoint of another model?`)
   }
   return { config, tensors: wanted, metadata }
 }
@@ -111,7 +120,7 @@ export function inferConfig(tensors: ReadonlyMap<string, StoredTensor>, { config
   }
   const parameter = (ours: string) => shapeOf(officialTensor(ours))
   const tokens = parameter('tokens')
-  if (!tokens) throw new Error(`${name}: tensor "${officialTensor('tokens')}" is missing, expected a checkpoint of a Tiny Recursive Model — found ${JSON.stringify([...tensors.keys()].slice(0, 4)).slice(1, -1) || 'no tensors'}`)
+  if (!tokens) throw new Error(`${name}: tensor "${officialTensor('tokens')}" is missing, expected a checkpoint of a Tiny Recursive Model — found ${[...tensors.keys()].slice(0, 4).map(tensor => shown(tensor)).join(', ') || 'no tensors'}`)
   const [vocabulary, hidden] = tokens
   const architecture = architectureOfTensors(tensors)
   const nets = netsOf(architecture)
@@ -190,7 +199,7 @@ function withoutPrefix(tensors: ReadonlyMap<string, StoredTensor>, name: string)
   const out = new Map<string, StoredTensor>()
   for (const [key, stored] of tensors) {
     const bare = key.replace(/^(?:(?:_orig_mod|module|model)\.)+/, '')
-    if (out.has(bare)) throw new Error(`${name}: tensor ${JSON.stringify(bare)} occurs twice, with and without a prefix`)
+    if (out.has(bare)) throw new Error(`${name}: tensor ${shown(bare)} occurs twice, with and without a prefix`)
     out.set(bare, stored)
   }
   return out

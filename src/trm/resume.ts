@@ -3,6 +3,7 @@ import { type BatchesState, TrainingBatches } from '../data/batches.js'
 import type { Dataset } from '../data/dataset.js'
 import type { Parameters, Tensor } from '../engine/index.js'
 import { parseSafetensors, type StoredTensor, writeSafetensors } from '../formats/safetensors.js'
+import { shown } from '../formats/shown.js'
 import type { Slots } from './act.js'
 import { loadTensors, readCheckpointConfig, saveCheckpoint } from './checkpoint.js'
 import type { TrmConfig } from './config.js'
@@ -133,7 +134,7 @@ export function restoreTraining(trainer: Trainer, dataset: Dataset, state: Train
   const { engine } = model
   const { name, sampler } = state
   const refuse = (what: string, theirs: unknown, ours: unknown): never => {
-    throw new Error(`${name}: it is of a training with ${what} ${JSON.stringify(theirs)}, this one has ${JSON.stringify(ours)} — resume with the settings that the run began with, or begin a new one`)
+    throw new Error(`${name}: it is of a training with ${what} ${shown(theirs)}, this one has ${shown(ours)} — resume with the settings that the run began with, or begin a new one`)
   }
   const compare = (theirs: object, ours: object, fields: readonly string[]) => {
     for (const field of fields) {

@@ -16,6 +16,7 @@ import type { TrmConfig } from '../../src/trm/config.js'
 import { configFromOfficial } from '../../src/trm/official.js'
 import { openEngine } from '../engine-under-test.js'
 import { golden, repositoryFile } from '../files.js'
+import { torchFile } from '../torch-files.js'
 
 const test = suite('trm import, trm export', { folder: '' })
 test.before.each(context => {
@@ -191,6 +192,24 @@ test('export in other float types and with other prefixes', async ({ folder }) =
   }
 })
 
+test('a training\'s state with two models: refused with their names, --key takes one; other files are named', async ({ folder }) => {
+  const { tensors, fields } = await published('trm-mlp')
+  const [pt, yaml, out] = ['a.pt', 'a.yaml', 'a.safetensors'].map(file => join(folder, file))
+  const ema = new Map([...tensors].map(([name, stored]) => [name, fromFloat32(toFloat32(stored).map(x => x / 2), stored.shape, 'F32')]))
+  writeFileSync(pt, torchFile({ step: 3, model: prefixed('_orig_mod.model.', tensors), ema, rng_state: { dtype: 'U8', shape: [4], data: new Uint8Array(4) } }))
+  writeFileSync(yaml, yamlOf(fields))
+  const from = ['--from', pt, '--out', out, '--config', yaml, 'seq_len=16']
+  await refuses(/it holds 2 models: "model" \(15 tensors, 77,474 values\), "ema" \(15 .* — choose one: on the command line --key model/, importCommand, ...from)
+  assert.not.ok(existsSync(out))
+  for (const [key, expected] of [['model', tensors], ['ema', ema]] as const) {
+    await run(importCommand, ...from, '--key', key)
+    sameTensors(parseSafetensors(bytesOf(out)).tensors, expected)
+  }
+  writeFileSync(pt, 'version https://git-lfs.github.com/spec/v1\noid sha256:4d7a\nsize 28311552\n')
+  await refuses(/a\.pt: this is a Git LFS pointer, expected a checkpoint, .* — fetch the file itself/, importCommand, ...from)
+  await refuses(/a\.pt: this is a Git LFS pointer, expected a checkpoint, .* — fetch the file itself/, exportCommand, '--checkpoint', pt, '--out', join(folder, 'b.pt'))
+})
+
 test('mistakes', async ({ folder }) => {
   const { tensors, fields } = await published('trm-mlp')
   const [pt, yaml, out] = ['a.pt', 'a.yaml', 'a.safetensors'].map(file => join(folder, file))
@@ -201,7 +220,7 @@ test('mistakes', async ({ folder }) => {
   }
   await importOf(new Map([...tensors, ['inner.H_level.layers.0.mlp.down_proj.weight', tensors.get('inner.H_init')!]]), /"inner.H_level.layers.0.mlp.down_proj.weight" is none of a Tiny Recursive Model's/)
   await importOf(new Map([...tensors].filter(([key]) => key !== 'inner.q_head.bias')), /tensor "inner.q_head.bias" is missing/)
-  await importOf(new Map([...tensors, ['model.inner.H_init', tensors.get('inner.H_init')!]]), /"inner.H_init" occurs twice, with and without a prefix/)
+  await importOf(new Map([...tensors, ['model.inner.H_init', tensors.get('inner.H_init')!]]), /it holds 2 models: "." \(15 tensors, .*\), "model" \(1 tensors, /)
   await importOf(new Map([...tensors, ['inner.q_head.bias', { dtype: 'I32', shape: [2], data: new Int32Array(2) }]]), /holds I32, expected floats/)
   await importOf(tensors, /"lr" is no field of the model/, 'lr=3')
   await importOf(tensors, /unknown field "colour"/, 'arch.colour=3')
@@ -216,7 +235,7 @@ test('mistakes', async ({ folder }) => {
   await refuses(/ends in .pt or .safetensors/, exportCommand, '--checkpoint', out, '--out', join(folder, 'b.bin'))
   await refuses(/ends in .yaml/, exportCommand, '--checkpoint', out, '--out', join(folder, 'b.pt'), '--config-out', join(folder, 'b.json'))
   await refuses(/expected one of float32, float16, bfloat16/, exportCommand, '--checkpoint', out, '--out', join(folder, 'b.pt'), '--dtype', 'int8')
-  await refuses(/a file of torch.save, expected safetensors — make that with trm import/, exportCommand, '--checkpoint', pt, '--out', join(folder, 'b.pt'))
+  await refuses(/a file of torch.save holds no configuration, expected a checkpoint that "trm train" wrote — make one with trm import/, exportCommand, '--checkpoint', pt, '--out', join(folder, 'b.pt'))
   assert.throws(() => readCheckpointConfig(bytesOf(pt), 'a.pt'), /^a.pt: a file of torch.save holds no configuration/)
   await refuses(/./, exportCommand, '--out', out)
   assert.ok(await exportCommand.run(['--out', out]).catch(error => error instanceof UsageError))

@@ -55,7 +55,7 @@ test('a mistake is told with its line', () => {
   throws(`${ok}{"input": "ab", "output": "a/b"}`, /^t:2: expected an output of the input's size, 1×2, got 2×1 — fill up/)
   throws('question,output\na,b\n', /^t:1: expected a header line input,output, got "question,output" — column "input" is missing/)
   throws('input,output\na,b\nab,b\n', /^t:3: expected an output of the input's size/)
-  throws('', /^t:1: .*an empty file/)
+  throws('', /^t: this is an empty file, expected JSON or a table \(CSV\)/)
   assert.throws(() => parseGrids(new Uint8Array([0x7b, 0xff]), 't'), /^t: expected text in UTF-8/)
   const pairs = parseGrids(bytes(ok + '{"input": "c", "output": "a"}'), 't')
   assert.throws(() => gridDataset(pairs, gridTaskOf(pairs, ['a', 'b'])), /^t:2: input: row 1, column 1: expected one of the alphabet "ab", got "c"$/)

@@ -54,7 +54,7 @@ test('the official directory: the writer gives the very bytes of NumPy', () => {
 test('what cannot be read is refused with the name and the reason', () => {
   const good = "{'descr': '<i4', 'fortran_order': False, 'shape': (1,), }\n"
   const cases: [Uint8Array, RegExp][] = [
-    [new Uint8Array(0), /^x\.npy: expected a \.npy file/],
+    [new Uint8Array(0), /^x\.npy: this is an empty file, expected a NumPy array \(\.npy\) — copy/],
     [new TextEncoder().encode('PK this is a zip archive'), /expected a \.npy file/],
     [bytesOf(good, [1, 2, 3]), /expected 4 bytes of data for shape \(1\) of i4, got 3/],
     [bytesOf(good, [1, 2, 3, 4, 5]), /got 5/],

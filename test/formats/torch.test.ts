@@ -98,7 +98,8 @@ test('files that PyTorch wrote', async () => {
   assert.equal([...tensors.get('scalar')!.data], [1.5])
 
   const names = ['0.weight', '0.bias', '1.weight', '1.bias', '1.running_mean', '1.running_var', '1.num_batches_tracked']
-  for (const file of ['module', 'training']) assert.equal([...readTorch(await fixture(file)).tensors.keys()], names)
+  // A state_dict, a training's state, and a module that was saved whole.
+  for (const file of ['module', 'training', 'whole-module']) assert.equal([...readTorch(await fixture(file)).tensors.keys()], names)
   for (const file of ['dtypes', 'module', 'training', 'trm-attention']) {
     const { tensors } = readTorch(await fixture(file))
     assert.equal([...readTorch(writeTorch(tensors)).tensors], [...tensors])
@@ -179,8 +180,15 @@ test('a dict of tensors is found at the top or under the only key that holds one
   const inner = (entries: Record<string, string>) => dictOf(entries).slice(2, -1)
   assert.equal(read(dictOf({ a: one, step: int(3), note: string('x'), none: 'N' })), ['a'])
   assert.equal(read(dictOf({ model: inner({ a: one, b: one }), step: int(3), list: '](K\x01K\x02e' })), ['a', 'b'])
-  refuses(fileOf(dictOf({ model: inner({ a: one }), ema: inner({ a: one }) }), { 0: six }), /expected one dict of tensors, got them at "model", "ema"/)
-  refuses(fileOf(dictOf({ x: one, ema: inner({ a: one }) }), { 0: six }), /got them at the top, "ema"/)
+  // Several dicts: every tensor by its path.
+  assert.equal(read(dictOf({ model: inner({ a: one }), ema: inner({ a: one }) })), ['model/a', 'ema/a'])
+  assert.equal(read(dictOf({ x: one, ema: inner({ shadow: inner({ a: one }), decay: int(1) }) })), ['x', 'ema/shadow/a'])
+  assert.equal(read(`\x80\x02](${inner({ a: one })}${inner({ b: one })}e.`), ['0/a', '1/b'])
+  assert.equal(read(dictOf({ model: inner({ a: one }), optimizer: inner({ state: `}K\x00${inner({ exp_avg: one })}s` }) })), ['a'], 'moments of an optimiser are none')
+  const { values } = readTorch(fileOf(dictOf({ model: inner({ a: one }), hyper_parameters: inner({ heads: int(8), rope: string('2d'), off: '\x89' }) }), { 0: six }))
+  assert.equal([...values], [['hyper_parameters/heads', 8], ['hyper_parameters/rope', '2d'], ['hyper_parameters/off', false]])
+  // A dict that stands in two places, and one that holds itself.
+  assert.equal(read('\x80\x02}q\x07(' + string('model') + inner({ a: one }) + 'q\x08' + string('same') + 'h\x08' + string('self') + 'h\x07u.'), ['a'])
   refuses(fileOf(dictOf({ step: int(3) })), /found no tensor under "step"/)
   refuses(fileOf('\x80\x02K\x01.'), /expected a dict of tensors by name, got something else/)
 })
@@ -192,7 +200,7 @@ test('other formats are named', async () => {
   refuses(latin('\x80\x02}.'), /bare pickle/)
   refuses(await fixture('legacy'), /legacy format of torch.save before 1.6/)
   refuses(await fixture('tensor'), /single tensor/)
-  refuses(await fixture('whole-module'), /"torch.nn.modules.container.Sequential", which is not allowed/)
+  refuses(fileOf('\x80\x02cargparse\nNamespace\n)\x81}b.'), /it holds an object of "argparse.Namespace", expected a dict of tensors by name/)
   refuses(fileOf('\x80\x02}.', {}, { 'archive/byteorder': 'big' }), /expected byte order "little", got "big"/)
   refuses(fileOf('\x80\x02}.', {}, { 'archive/constants.pkl': '' }), /TorchScript/)
   refuses(writeZip([['readme.txt', latin('x')]]), /expected one entry FOLDER\/data.pkl/)

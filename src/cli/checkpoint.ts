@@ -1,0 +1,48 @@
+// Checkpoints of the command line: of which code, and which model where a file holds several; what was chosen is told.
+import { named } from '../formats/recognise.js'
+import { type Checkpoint, type CheckpointOptions, readCheckpoint, readCheckpointConfig } from '../trm/checkpoint.js'
+import type { TrmConfig } from '../trm/config.js'
+import { CHECKPOINT, readTorch } from '../trm/foreign.js'
+import type { Option } from './arguments.js'
+import { readBytes } from './files.js'
+
+/** Of every command that reads a checkpoint. */
+export const keyOption = {
+  type: 'string',
+  placeholder: 'NAME',
+  description: 'which model, where the file holds several, e.g. ema_shadow (without it, such a file is refused with a list of them)',
+} as const satisfies Option
+
+/** For whoever takes `CheckpointOptions`: reads files of other codes and of several models, and says on stderr which it chose. */
+export const otherFiles = (key?: string): Pick<CheckpointOptions, 'readTorch' | 'key'> => ({
+  key,
+  readTorch(bytes, name, key) {
+    const model = readTorch(bytes, name, key)
+    if (model.note) console.error(model.note)
+    return model
+  },
+})
+
+interface OpenCheckpoint {
+  bytes: Uint8Array
+  config: TrmConfig
+  metadata: Record<string, string>
+}
+
+/** A checkpoint that names its configuration. Where it may be taken for another model than it is, a line on stderr says so. */
+export async function openCheckpoint(path: string, key?: string): Promise<OpenCheckpoint> {
+  const bytes = await readBytes(path, 'checkpoint')
+  const { config, metadata } = named(bytes, path, CHECKPOINT, () => readCheckpointConfig(bytes, path))
+  if (key === undefined && metadata.training !== undefined) {
+    console.error(`${path}: a state of a training: its values as trained — --key average takes their moving average, if it keeps one`)
+  }
+  if (key === undefined && metadata.arch !== undefined) {
+    console.error(`${path}: a recording of the published code: the model that it ends with — --key init or --key ema takes another`)
+  }
+  return { bytes, config, metadata }
+}
+
+/** A checkpoint of any code, with the configuration that the user gives. */
+export async function readAnyCheckpoint(path: string, { key, ...options }: CheckpointOptions = {}): Promise<Checkpoint> {
+  return readCheckpoint(await readBytes(path, 'checkpoint'), path, { ...options, ...otherFiles(key) })
+}

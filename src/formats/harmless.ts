@@ -1,0 +1,23 @@
+// Which names of Python a pickle may have though nobody here knows them: classes of settings, dates, paths, generators, arrays.
+//   Nothing is executed either way. What could run code where the file is loaded by others is refused, so that nobody passes it on.
+
+/** Modules that no honest checkpoint needs. */
+const MODULES = new Set([
+  'os', 'posix', 'nt', 'sys', 'subprocess', 'commands', 'shutil', 'socket', 'ctypes', 'cffi', 'runpy', 'pty', 'code', 'codeop', 'importlib', 'imp', 'pkgutil', 'pip',
+  'webbrowser', 'pickle', '_pickle', 'cPickle', 'dill', 'cloudpickle', 'marshal', 'operator', '_operator', 'timeit', 'pdb', 'bdb', 'cProfile', 'profile', 'doctest',
+])
+const PARTS_OF_TORCH = /^torch\.(hub|jit|serialization|package|utils\.(cpp_extension|model_zoo))\b/
+const BUILTINS = new Set(['set', 'frozenset', 'dict', 'list', 'tuple', 'complex', 'bytearray', 'bytes', 'slice', 'range', 'int', 'float', 'str', 'bool', 'object'])
+/** Functions of any module that read, run or make code. */
+const FUNCTIONS = /^(loads?|eval|exec\w*|compile|open\w*|system|popen|from_?file|run\w*|_run\w*|call|CodeType|FunctionType|UntypedStorage)$/i
+const DUNDER = /^__\w*__$/
+
+/** Whether a global such as `argparse.Namespace` may occur. */
+export function isHarmless(global: string): boolean {
+  const parts = global.split('.')
+  const [root, name] = [parts[0], parts.at(-1)!]
+  if (parts.length < 2 || !parts.every(part => /^[A-Za-z_]\w*$/.test(part))) return false
+  if (root === 'builtins' || root === '__builtin__') return parts.length === 2 && BUILTINS.has(name)
+  if (parts.some((part, i) => DUNDER.test(part) && !(i === 0 && part === '__main__'))) return false
+  return !MODULES.has(root) && !FUNCTIONS.test(name) && !PARTS_OF_TORCH.test(global)
+}
