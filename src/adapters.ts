@@ -1,11 +1,10 @@
 // Opens Dawn in Node with a Vulkan driver that works, and says what this machine has and lacks; never part of a browser bundle.
-import { closeSync, constants, existsSync, fstatSync, openSync, readFileSync } from 'node:fs'
-import { isatty } from 'node:tty'
+import { existsSync, readFileSync } from 'node:fs'
 import { fileURLToPath } from 'node:url'
-import { isMainThread } from 'node:worker_threads'
 import {
   adapterKind, adapterLine, attempts, choices, dawnEntry, dawnFeatures, findDrivers, firstAdapter, preload, type AdapterChoice, type Attempt,
 } from '../scripts/adapters.js'
+import { muteStderr } from './stderr.js'
 import { withoutChecks } from './words.js'
 
 /** What to open: `auto` takes a GPU, else lavapipe, else SwiftShader; `null` computes nothing and only checks kernels. */
@@ -225,42 +224,5 @@ function osName(): string {
     return /^PRETTY_NAME="?(.*?)"?$/m.exec(readFileSync('/etc/os-release', 'utf8'))?.[1] ?? process.platform
   } catch {
     return process.platform
-  }
-}
-
-/**
- * Points file descriptor 2 at /dev/null until the returned function is called: Dawn and the Vulkan loader write warnings of no use
- * to a user straight there while they list the drivers. Dawn has no switch for its log, and Node no dup2, so descriptor 2 is closed and opened again: done only where nothing else can take its number in between (main thread, no
- * pending file work) and where opening it again gives the same thing (a terminal, a pipe with a reader, a file in append mode).
- */
-function muteStderr(): () => void {
-  const keep = () => {}
-  // Deno gives no descriptors but ids of its own: a closed one is gone for whoever writes to standard error.
-  if (process.platform !== 'linux' || !isMainThread || 'deno' in process.versions) return keep
-  if (process.getActiveResourcesInfo().some(name => /Req/.test(name) && !/^(Close|Write|Shutdown)/.test(name))) return keep
-  let again: number
-  let spare: number
-  try {
-    fstatSync(0)
-    fstatSync(1)
-    const kind = fstatSync(2)
-    const isAppended = () => Boolean(parseInt(/^flags:\s*(\d+)/m.exec(readFileSync('/proc/self/fdinfo/2', 'utf8'))![1]!, 8) & constants.O_APPEND)
-    if (!isatty(2) && !kind.isFIFO() && !(kind.isFile() && isAppended())) return keep
-    // A pipe whose reader has gone would block; without blocking, the open fails instead.
-    again = constants.O_WRONLY | constants.O_APPEND | constants.O_NOCTTY | (kind.isFIFO() ? constants.O_NONBLOCK : 0)
-    spare = openSync('/proc/self/fd/2', again)
-  } catch {
-    return keep
-  }
-  closeSync(2)
-  openSync('/dev/null', 'w')
-  return () => {
-    closeSync(2)
-    try {
-      openSync(`/proc/self/fd/${spare}`, again)
-    } catch {
-      openSync('/dev/null', 'w')
-    }
-    closeSync(spare)
   }
 }

@@ -8,6 +8,7 @@ import { readTorch } from '../../src/trm/foreign.js'
 import { configFromOfficial, officialTensor } from '../../src/trm/official.js'
 import { parameterShapes } from '../../src/trm/model.js'
 import { golden } from '../files.js'
+import { mutations } from '../mutations.js'
 import { type Content, Raw, string, torchFile } from '../torch-files.js'
 
 type Tensors = Map<string, StoredTensor>
@@ -149,6 +150,20 @@ test('nano-trm: its names and settings become the published ones', async () => {
     refused(file({}, new Map([...renamed, ['lenet.layers.0.mlp.dwconv.weight', weight]])), /nano-trm's use_conv_swiglu is /)
     refused(file({}, new Map([...renamed, ['value_head.weight', weight]])), /tensor "value_head.weight" is none of a Tiny Recursive Model's/)
   }
+})
+
+test('300 mutations of a training state with two models: a clear error, or one of them', async () => {
+  const tiny = (scale: number): Tensors => new Map(['inner.H_init', 'inner.lm_head.weight'].map(name => [name, { dtype: 'F32', shape: [2], data: Float32Array.of(scale, 1) }]))
+  const state = torchFile({ model: tiny(1), ema: under('module.', tiny(2)), optimizer, rng_state: generator, ...OBJECTS })
+  const read = (bytes: Uint8Array) => {
+    for (const { shape, data } of readTorch(bytes, 'f', 'ema').tensors.values()) assert.is(data.length, shape.reduce((a, b) => a * b, 1))
+  }
+  await mutations(state, read, /^f: /, { count: 150, seed: 7 })
+  // Without checksums, so that damage reaches the pickle.
+  const unchecked = state.slice()
+  const view = new DataView(unchecked.buffer)
+  for (let at = 0; at + 20 < unchecked.length; at++) if (view.getUint32(at, true) === 0x02014b50) view.setUint32(at + 16, 0, true)
+  await mutations(unchecked, read, /^f: /, { count: 150, seed: 8, within: unchecked.length - 700 })
 })
 
 test.run()
