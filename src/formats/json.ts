@@ -2,8 +2,8 @@
 import { foreign } from './recognise.js'
 import { printable } from './shown.js'
 
-/** An error message of a server, or a pointer, is shorter than this; larger files are asked only when they do not parse. */
-const SHORT = 4096
+/** How JSON begins that stands in a file's place, such as an error message of a server. */
+const SUSPICIOUS = /^(errors?|message|detail|status|statusCode|code|metadata|weight_map|cells|nbformat)$/i
 
 /** The value. Throws an Error of one line that begins with `name` for anything but JSON in UTF-8, and for what stands in a file's place. */
 export function parseJson(bytes: Uint8Array, name: string): unknown {
@@ -14,7 +14,13 @@ export function parseJson(bytes: Uint8Array, name: string): unknown {
   } catch (error) {
     trouble = `expected JSON, got something else — ${printable((error as Error).message.replace(/\s+/g, ' '))}`
   }
-  const message = trouble || bytes.length < SHORT ? foreign(bytes, 'JSON') ?? trouble : ''
+  const isSuspicious = typeof value === 'object' && SUSPICIOUS.test(firstKey(value))
+  const message = trouble || isSuspicious ? foreign(bytes, 'JSON') ?? trouble : ''
   if (message) throw new Error(`${name}: ${message}`)
   return value
+}
+
+function firstKey(value: object | null): string {
+  for (const key in value) return key
+  return ''
 }

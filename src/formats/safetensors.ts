@@ -68,30 +68,30 @@ export function parseSafetensors(bytes: Uint8Array, name = 'safetensors'): Safet
       }
       continue
     }
-    const where = `tensor ${shown(key)}`
-    if (!isRecord(entry)) fail(`${where}: expected dtype, shape and data_offsets, got ${shown(entry)}`)
+    const where = () => `tensor ${shown(key)}`
+    if (!isRecord(entry)) fail(`${where()}: expected dtype, shape and data_offsets, got ${shown(entry)}`)
     const { dtype, shape, data_offsets: offsets } = entry as Record<string, unknown>
     if (typeof dtype !== 'string' || !Object.hasOwn(arrays, dtype)) {
-      fail(`${where}: expected dtype ${Object.keys(arrays).join(', ')}, got ${shown(dtype)}`)
+      fail(`${where()}: expected dtype ${Object.keys(arrays).join(', ')}, got ${shown(dtype)}`)
     }
-    if (!Array.isArray(shape) || !shape.every(isCount)) fail(`${where}: expected a shape of whole numbers, got ${shown(shape)}`)
+    if (!Array.isArray(shape) || !shape.every(isCount)) fail(`${where()}: expected a shape of whole numbers, got ${shown(shape)}`)
     if (!Array.isArray(offsets) || offsets.length !== 2 || !offsets.every(isCount)) {
-      fail(`${where}: expected data_offsets [begin, end], got ${shown(offsets)}`)
+      fail(`${where()}: expected data_offsets [begin, end], got ${shown(offsets)}`)
     }
     const [begin, end] = offsets as number[]
     if (begin > end || start + end > bytes.length) {
-      fail(`${where}: expected data_offsets within ${bytes.length - start} bytes of data, got [${begin}, ${end}] — the file is truncated or damaged`)
+      fail(`${where()}: expected data_offsets within ${bytes.length - start} bytes of data, got [${begin}, ${end}] — the file is truncated or damaged`)
     }
     const Type = arrays[dtype as SafetensorsDtype]
     const length = (shape as number[]).reduce((product, size) => product * size, 1)
     if (length * Type.BYTES_PER_ELEMENT !== end - begin) {
-      fail(`${where}: expected ${length * Type.BYTES_PER_ELEMENT} bytes for shape (${(shape as number[]).join(', ')}) of ${dtype}, got ${end - begin}`)
+      fail(`${where()}: expected ${length * Type.BYTES_PER_ELEMENT} bytes for shape (${(shape as number[]).join(', ')}) of ${dtype}, got ${end - begin}`)
     }
     const offset = bytes.byteOffset + start + begin
     const data = offset % Type.BYTES_PER_ELEMENT === 0
       ? new Type(bytes.buffer as ArrayBuffer, offset, length)
       : new Type(Uint8Array.prototype.slice.call(bytes, start + begin, start + end).buffer, 0, length)
-    if (dtype === 'BOOL' && (data as Uint8Array).some(byte => byte > 1)) fail(`${where}: expected bools as bytes 0 and 1, got another byte`)
+    if (dtype === 'BOOL' && (data as Uint8Array).some(byte => byte > 1)) fail(`${where()}: expected bools as bytes 0 and 1, got another byte`)
     tensors.set(key, { dtype: dtype as SafetensorsDtype, shape: shape as number[], data })
     spans.push({ key, begin, end })
   }
