@@ -89,17 +89,17 @@ export function readTorch(bytes: Uint8Array, name = 'torch'): TorchFile {
     if (kind !== 'storage' || !Object.hasOwn(STORAGES, storageName ?? '') || typeof key !== 'string' || !isCount(length)) {
       return fail('expected a storage ("storage", type, key, location, length) in the pickle, got something else — the file is damaged')
     }
-    const where = () => `storage ${shown(key)}`
+    const where = `storage ${shown(key)}`
     const [dtype, Type] = STORAGES[storageName]
-    const entry = entries.get(`${folder}data/${key}`) ?? fail(`${where()}: the entry ${folder}data/${key} is missing — the file is damaged`)
+    const entry = entries.get(`${folder}data/${key}`) ?? fail(`${where}: the entry ${folder}data/${key} is missing — the file is damaged`)
     const size = length * Type.BYTES_PER_ELEMENT
-    if (entry.length !== size) fail(`${where()}: expected ${size} bytes for ${length} elements of ${storageName}, got ${entry.length} — the file is damaged`)
+    if (entry.length !== size) fail(`${where}: expected ${size} bytes for ${length} elements of ${storageName}, got ${entry.length} — the file is damaged`)
     const known = storages.get(`${storageName} ${key}`)
     if (known) return known
     const data = entry.byteOffset % Type.BYTES_PER_ELEMENT === 0
       ? new Type(entry.buffer as ArrayBuffer, entry.byteOffset, length)
       : new Type(Uint8Array.prototype.slice.call(entry).buffer, 0, length)
-    if (dtype === 'BOOL' && (data as Uint8Array).some(byte => byte > 1)) fail(`${where()}: expected bools as bytes 0 and 1, got another byte`)
+    if (dtype === 'BOOL' && (data as Uint8Array).some(byte => byte > 1)) fail(`${where}: expected bools as bytes 0 and 1, got another byte`)
     const storage = new Storage(key, dtype, data)
     storages.set(`${storageName} ${key}`, storage)
     return storage
@@ -111,16 +111,16 @@ export function readTorch(bytes: Uint8Array, name = 'torch'): TorchFile {
   let copied = 0
   for (const [key, view] of views) {
     const { storage, offset, shape, strides } = view
-    const where = () => `tensor ${shown(key)}`
+    const where = `tensor ${shown(key)}`
     const length = shape.reduce((product, size) => product * size, 1)
     const last = length === 0 ? offset - 1 : shape.reduce((sum, size, axis) => sum + (size - 1) * strides[axis], offset)
     if (!Number.isSafeInteger(length) || !(last < storage.data.length) || offset > storage.data.length) {
-      fail(`${where()}: expected elements within the ${storage.data.length} of storage ${shown(storage.key)}, got shape (${shape.join(', ')}), strides (${strides.join(', ')}) from ${offset} on — the file is damaged`)
+      fail(`${where}: expected elements within the ${storage.data.length} of storage ${shown(storage.key)}, got shape (${shape.join(', ')}), strides (${strides.join(', ')}) from ${offset} on — the file is damaged`)
     }
     let data = storage.data.subarray(offset, offset + length)
     if (!isContiguous(shape, strides)) {
       copied += length * storage.data.BYTES_PER_ELEMENT
-      if (copied > copyLimit + 4 * bytes.length) fail(`${where()}: its views would take ${copied} bytes, the file has ${bytes.length} — save tensors after .contiguous() or .clone()`)
+      if (copied > copyLimit + 4 * bytes.length) fail(`${where}: its views would take ${copied} bytes, the file has ${bytes.length} — save tensors after .contiguous() or .clone()`)
       data = gather(view, length)
     }
     tensors.set(key, { dtype: storage.dtype, shape, data })

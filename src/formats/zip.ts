@@ -52,9 +52,9 @@ export function readZip(bytes: Uint8Array, name = 'zip'): Map<string, Uint8Array
     const next = extra + extraLength + commentLength
     if (next > limit) fail(`entry ${i + 1} of the archive's directory reaches beyond it — the file is damaged`)
     const entry = new TextDecoder().decode(bytes.subarray(at + 46, extra))
-    const where = () => `entry ${shown(entry)}`
-    if (flags & 1) fail(`${where()}: it is encrypted, expected plain bytes`)
-    if (method !== 0) fail(`${where()}: it is compressed (method ${method}), expected stored bytes as torch.save writes them`)
+    const where = `entry ${shown(entry)}`
+    if (flags & 1) fail(`${where}: it is encrypted, expected plain bytes`)
+    if (method !== 0) fail(`${where}: it is compressed (method ${method}), expected stored bytes as torch.save writes them`)
     let [packed, length, local] = [u32(at + 20), u32(at + 24), u32(at + 42)]
     for (let field = extra; field + 4 <= extra + extraLength; field += 4 + u16(field + 2)) {
       if (u16(field) !== ZIP64) continue
@@ -62,21 +62,21 @@ export function readZip(bytes: Uint8Array, name = 'zip'): Map<string, Uint8Array
       const stop = value + u16(field + 2)
       const wide = (old: number) => {
         if (old !== UNKNOWN) return old
-        if (value + 8 > stop || stop > extra + extraLength) fail(`${where()}: its zip64 sizes are missing — the file is damaged`)
+        if (value + 8 > stop || stop > extra + extraLength) fail(`${where}: its zip64 sizes are missing — the file is damaged`)
         value += 8
         return u64(value - 8)
       }
       ;[length, packed, local] = [wide(length), wide(packed), wide(local)]
     }
-    if (packed !== length) fail(`${where()}: expected equal stored and original sizes, got ${packed} and ${length} — the file is damaged`)
-    if (local + 30 > start || u32(local) !== LOCAL) fail(`${where()}: expected its header at byte ${local}, found something else — the file is damaged`)
+    if (packed !== length) fail(`${where}: expected equal stored and original sizes, got ${packed} and ${length} — the file is damaged`)
+    if (local + 30 > start || u32(local) !== LOCAL) fail(`${where}: expected its header at byte ${local}, found something else — the file is damaged`)
     const data = local + 30 + u16(local + 26) + u16(local + 28)
-    if (data + length > start) fail(`${where()}: expected ${length} bytes from byte ${data} on, the entries end at byte ${start} — the file is damaged`)
-    if (entries.has(entry)) fail(`${where()}: expected every name once, got it twice — the file is damaged`)
+    if (data + length > start) fail(`${where}: expected ${length} bytes from byte ${data} on, the entries end at byte ${start} — the file is damaged`)
+    if (entries.has(entry)) fail(`${where}: expected every name once, got it twice — the file is damaged`)
     const content = bytes.subarray(data, data + length)
     if (checksum !== 0) {
       const actual = crc32(content)
-      if (actual !== checksum) fail(`${where()}: expected checksum ${hex(checksum)}, got ${hex(actual)} — the file is damaged; copy or download it again`)
+      if (actual !== checksum) fail(`${where}: expected checksum ${hex(checksum)}, got ${hex(actual)} — the file is damaged; copy or download it again`)
     }
     entries.set(entry, content)
     at = next
