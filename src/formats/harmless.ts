@@ -7,7 +7,10 @@ const MODULES = new Set([
   'webbrowser', 'pickle', '_pickle', 'cPickle', 'dill', 'cloudpickle', 'marshal', 'operator', '_operator', 'timeit', 'pdb', 'bdb', 'cProfile', 'profile', 'doctest',
 ])
 const PARTS_OF_TORCH = /^torch\.(hub|jit|serialization|package|utils\.(cpp_extension|model_zoo))\b/
-const BUILTINS = new Set(['set', 'frozenset', 'dict', 'list', 'tuple', 'complex', 'bytearray', 'bytes', 'slice', 'range', 'int', 'float', 'str', 'bool', 'object'])
+const BUILTINS = new Set([
+  'set', 'frozenset', 'dict', 'list', 'tuple', 'complex', 'bytearray', 'bytes', 'slice', 'range', 'xrange', 'int', 'long', 'float', 'str', 'unicode', 'bool',
+  'object', 'type', 'Ellipsis', 'NotImplemented', 'max', 'min', 'sum', 'len', 'abs', 'round', 'sorted', 'any', 'all', 'zip',
+])
 /** Functions of any module that read, run or make code. */
 const FUNCTIONS = /^(loads?|eval|exec\w*|compile|open\w*|system|popen|from_?file|run\w*|_run\w*|call|CodeType|FunctionType|UntypedStorage)$/i
 const DUNDER = /^__\w*__$/

@@ -147,9 +147,12 @@ function scan(bytes: Uint8Array, fail: Fail): Step[] {
   return fail('the pickle is truncated: it has no end')
 }
 
+/** Bytes of an integer; generators of random numbers have states of some dozens. */
+const longest = 1024
+
 /** A little-endian integer in two's complement. */
 function long(data: Uint8Array, at: number, fail: Fail): number | bigint {
-  if (data.length > 16) fail(`the pickle's integer at byte ${at} has ${data.length} bytes, expected at most 16`)
+  if (data.length > longest) fail(`the pickle's integer at byte ${at} has ${data.length} bytes, expected at most ${longest}`)
   let value = 0n
   for (let i = data.length - 1; i >= 0; i--) value = (value << 8n) | BigInt(data[i])
   value = BigInt.asIntN(8 * data.length, value)

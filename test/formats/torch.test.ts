@@ -261,7 +261,7 @@ test('pickles: numbers, memo and damage', () => {
   const cases: [string, RegExp][] = [
     ['', /truncated: it has no end/], ['K', /needs 1 bytes more, 0 are left/], ['X\xff\xff\xff\xffa.', /needs 4294967295 bytes more/], ['\x8d\0\0\0\0\0\0\0\x80.', /bytes more/], ['N', /has no end/],
     ['.', /expects a value/], ['N0.', /expects a value/], ['h\x01.', /entry 1 of the memo/], ['t.', /a mark/], ['(.', /a value/], ['NN.', /one value at the end/], ['N.N', /expected nothing after it/], ['}Ns.', /expects a/],
-    ['}(Nu.', /pairs/], ['NNa.', /a list/], ['\x80\x06N.', /protocol 6/], ['X\x01\0\0\0\xff.', /not UTF-8/], ['cos', /has no end/], ['NQ.', /outside data/], [`\x8a\x11${'\0'.repeat(17)}.`, /at most 16/],
+    ['}(Nu.', /pairs/], ['NNa.', /a list/], ['\x80\x06N.', /protocol 6/], ['X\x01\0\0\0\xff.', /not UTF-8/], ['cos', /has no end/], ['NQ.', /outside data/], [`\x8b\x01\x04\0\0${'\0'.repeat(1025)}.`, /at most 1024/],
   ]
   for (const [pickle, pattern] of cases) assert.throws(() => read(pickle), (error: Error) => pattern.test(error.message) && error.message.startsWith('pickle: '), pickle)
 })

@@ -43,7 +43,9 @@ const global = (module: string, name: string, args = ')') => new Raw(`c${module}
 const OBJECTS: Record<string, Content> = {
   namespace: new Raw(`cargparse\nNamespace\n)\x81}(${string('lr')}K\x01ub`),
   numpy_rng: ['MT19937', new Raw(`cnumpy.core.multiarray\n_reconstruct\n(cnumpy\nndarray\nK\0\x85${string('b')}tR(K\x01K\x02\x85cnumpy\ndtype\n(${string('u4')}K\0K\x01tR\x89${string('xx')}tb`), 624],
-  generator: new Raw(`cnumpy.random._pickle\n__generator_ctor\n(${string('PCG64')}tR}(${string('state')}K\x01ub`),
+  // Its state has 17 bytes.
+  generator: new Raw(`cnumpy.random._pickle\n__generator_ctor\n(${string('PCG64')}tR}(${string('state')}\x8a\x11${'\xff'.repeat(16)}\0ub`),
+  partial: new Raw(`cfunctools\npartial\nc__builtin__\nmax\n\x85R(c__builtin__\nmax\n(K\x03t}Ntb`),
   omegaconf: new Raw(`comegaconf.dictconfig\nDictConfig\n)\x81}(${string('_content')}}(${string('lr')}K\x01uub`),
   date: global('datetime', 'datetime', `(${string('2025')}t`),
   path: global('pathlib', 'PosixPath', `(${string('runs')}t`),
