@@ -2,6 +2,7 @@
 import { readdir, stat } from 'node:fs/promises'
 import { basename, dirname, join } from 'node:path'
 import { ArcTaskError, parseArcTask, parseArcTasks, type ArcParseOptions, type ArcTask } from '../data/arc-tasks.js'
+import { shown } from '../formats/shown.js'
 import { isHidden, readBytes } from './files.js'
 
 /** Tasks that are not wanted, by NAME or SUBSET/NAME. */
@@ -134,7 +135,7 @@ function hinted<T>(subset: string, parse: () => T): T {
 
 /** A name as a shell takes it. */
 function quoted(name: string): string {
-  return /^[\w.-]+$/.test(name) ? name : JSON.stringify(name)
+  return /^[\w.-]+$/.test(name) ? name : shown(name, 1000)
 }
 
 async function sourceOf(name: string): Promise<{ bytes: Uint8Array; name: string }> {

@@ -5,7 +5,9 @@ import type { ArcPredictions } from '../data/arc-score.js'
 import { arcSeqLen } from '../data/arc-square.js'
 import { float16ToFloat32 } from '../formats/float16.js'
 import type { OpenFile } from '../formats/open-file.js'
+import { foreign } from '../formats/recognise.js'
 import { parseSafetensors, toFloat32, type SafetensorsData, type StoredTensor } from '../formats/safetensors.js'
+import { printable } from '../formats/shown.js'
 import { openTorch, type RowTensor } from '../formats/torch-rows.js'
 import { isTorch } from '../formats/torch.js'
 import { isHidden, readBytes, reason } from './files.js'
@@ -91,15 +93,19 @@ export function* pieces({ count }: PredictionFile): Generator<[from: number, to:
 /** Opens one of either format. Throws one line with its path when it cannot be read, or a tensor is absent or does not fit. */
 export async function openPredictions(path: string): Promise<PredictionFile> {
   const file = await openFile(path)
+  const start = await file.read(0, Math.min(4096, file.size))
   try {
-    const isOfTorch = isTorch(await file.read(0, Math.min(16, file.size)))
-    const tensors = isOfTorch ? await openTorch(file, path) : inMemory(await readBytes(path, 'predictions'), path)
+    const tensors = isTorch(start) ? await openTorch(file, path) : inMemory(await readBytes(path, 'predictions'), path)
     return { path, ...columnsOf(tensors, path), close: () => file.close() }
   } catch (error) {
     await file.close()
-    throw error
+    const message = foreign(start, 'predictions in safetensors or a file of torch.save', KINDS)
+    throw message === undefined ? error : new Error(`${path}: ${message}`, { cause: error })
   }
 }
+
+/** What predictions come in, in the words of `recognise`. */
+const KINDS = 'a safetensors file, a file of torch.save (.pt), the legacy format of torch.save before 1.6'
 
 /** A file by its handle. */
 async function openFile(path: string): Promise<OpenFile & { close(): Promise<void> }> {
@@ -135,7 +141,7 @@ function columnsOf(tensors: ReadonlyMap<string, RowTensor>, path: string): Omit<
   const known = (name: string) => {
     const tensor = tensors.get(name)
     if (tensor) return tensor
-    const stored = [...tensors.keys()].slice(0, 8).join(', ') || 'none'
+    const stored = printable([...tensors.keys()].slice(0, 8).join(', ')) || 'none'
     const expected = 'expected the tensors inputs, preds (or logits), puzzle_identifiers and q_halt_logits'
     return fail(`${expected}, got no ${name} among ${stored} — eval_save_outputs has to name it`)
   }

@@ -193,6 +193,8 @@ test('files that do not fit are refused', async ({ folder, data }) => {
   assert.throws(() => readFileSync(join(folder, 'score/metrics.json')))
   writeFileSync(path, stored(rows).subarray(0, 5000))
   assert.match(await refuse(data, path), /p\.pt: .*the file is truncated/)
+  writeFileSync(path, '<html><body>Not found')
+  assert.match(await refuse(data, path), /p\.pt: this is a web page, expected predictions in safetensors or a file of torch\.save/)
 })
 
 test.run()
