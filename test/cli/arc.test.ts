@@ -99,7 +99,7 @@ test('what is wrong with the input is named, and nothing is left behind', async 
   assert.match(await build(), /^Error: data: no subset "evaluation": found neither .*arc_evaluation_challenges\.json nor a folder .*arc\/evaluation — check the prefix and --subsets/)
   const cases: [unknown, unknown, RegExp][] = [
     ['{"a": [', {}, /arc_evaluation_challenges\.json: expected JSON/],
-    [{ a: asked }, '', /arc_evaluation_solutions\.json: expected JSON/],
+    [{ a: asked }, '', /arc_evaluation_solutions\.json: this is an empty file, expected JSON/],
     [{ a: asked }, {}, /solutions\.json: task "a": expected the outputs of its test pairs, got nothing/],
     [{ a: { ...small, train: [{ input: Array(31).fill([1]), output: [[1]] }] } }, { a: [[[1]]] }, /train 1 input: expected a grid of 1 … 30 rows, got 31/],
     [{ a: { ...small, train: [{ input: [[10]], output: [[1]] }] } }, { a: [[[1]]] }, /row 1 column 1: expected a colour of 0 … 9, got 10/],
