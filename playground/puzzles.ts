@@ -1,5 +1,6 @@
 // The kinds of puzzle that the page shows: their text, their tokens, their rules, and examples of each.
-import { arcSeqLen, arcSide, arcVocabSize, cropArcGrid, encodeArcGrid, parseArcGrid } from '../src/data/arc.js'
+import { arcSeqLen, arcVocabSize, cropArcGrid, encodeArcGrid } from '../src/data/arc-square.js'
+import { arcSide, parseArcGrid } from '../src/data/arc-tasks.js'
 import { mazeCharacters } from '../src/data/maze.js'
 import { sudokuSizeOf, sudokuViolations } from '../src/data/sudoku.js'
 import { type Task, taskOf, tasks } from '../src/data/tasks.js'

@@ -1,12 +1,14 @@
 // The command "trm data": dataset directories from puzzle tables or from the generators, written whole or not at all.
-import { lstat, mkdir, readdir, rename, rm, rmdir, stat, writeFile } from 'node:fs/promises'
+import { lstat, mkdir, readdir, rename, rm, rmdir, writeFile } from 'node:fs/promises'
 import { basename, dirname, join, resolve, sep } from 'node:path'
-import { arcAugmentLimit, arcFiles, parseArcTask, parseArcTasks, planArc, type ArcTask } from '../data/arc.js'
+import { arcFiles, planArc, type ArcSubset } from '../data/arc.js'
+import { arcAugmentLimit } from '../data/arc-augment.js'
 import { datasetPaths, writeDataset, writeIdentifiers, type Dataset } from '../data/dataset.js'
 import { gridDataset, gridTaskOf, gridTaskPath, parseGrids } from '../data/grids.js'
 import { generateMaze, mazeFromRows } from '../data/maze.js'
 import { generateSudoku, sudokuFromRows, type SudokuSize } from '../data/sudoku.js'
 import { parsePuzzleCsv, type PuzzleRow } from '../formats/csv.js'
+import { LeftOut, readArcSubset } from './arc-tasks.js'
 import { helpText, parseArguments, UsageError, type OptionTable, type Usage } from './arguments.js'
 import { readBytes, reason } from './files.js'
 import { Progress } from './progress.js'
@@ -56,13 +58,17 @@ const arcUsage = {
     out,
     subsets: { type: 'string', default: 'training,evaluation,concept', placeholder: 'A,B', description: 'subsets to read' },
     'test-set': { type: 'string', placeholder: 'A,B', description: 'subsets to test on: their demonstrations are training data, their test pairs the test split (default: those of evaluation, evaluation2 that are read)' },
+    without: { type: 'string', placeholder: 'A,B', description: 'tasks to leave out: NAME, or SUBSET/NAME' },
     augment: { type: 'number', default: arcAugmentLimit, min: 0, max: arcAugmentLimit, description: 'distinct augmentations of each task: rotations and reflections with permuted colours' },
     seed,
     force,
   },
-  notes: 'A subset S is read from PREFIX_S_challenges.json and PREFIX_S_solutions.json, or from the folder PREFIX/S with one\n' +
-    'JSON file per task; of several prefixes, from the first that has it.\n' +
-    'ARC-AGI-1 as published: the defaults. ARC-AGI-2: --subsets training2,evaluation2,concept.',
+  notes: 'A subset S is read from PREFIX_S_challenges.json and PREFIX_S_solutions.json (PREFIX may be their folder),\n' +
+    'or from the folder PREFIX/S with one JSON file per task; of several prefixes, from the first that has it.\n' +
+    'Hidden files are no tasks.\n' +
+    'ARC-AGI-1 as published: the defaults. ARC-AGI-2: --subsets training2,evaluation2,concept.\n' +
+    'Kaggle, to answer the test file: --subsets training,evaluation,test --test-set test. Without solutions its test\n' +
+    'inputs are answered but not scored; "trm eval --out" or "trm score arc" writes submission.json.',
 } as const satisfies Usage<OptionTable>
 
 const gridsUsage = {
@@ -118,7 +124,8 @@ export const dataCommand = {
     summary,
     'Usage:\n' + [
       'trm data sudoku|maze --train F.csv --test F.csv --out DIR [--augment N] [--subsample N] [--seed N] [--force]',
-      'trm data arc --train PREFIX --out DIR [--subsets A,B] [--test-set A,B] [--augment N] [--seed N] [--force] [PREFIX…]',
+      'trm data arc --train PREFIX --out DIR [--subsets A,B] [--test-set A,B] [--without A,B] [--augment N] [--seed N] ' +
+        '[--force] [PREFIX…]',
       'trm data grids --train F.jsonl|F.csv --test F --out DIR [--alphabet CHARACTERS] [--force]',
       'trm data generate sudoku --size 4|6|9 --train N --test N --out DIR [--clues N] [--seed N] [--force]',
       'trm data generate maze --size N --train N --test N --out DIR [--seed N] [--force]',
@@ -179,16 +186,29 @@ async function readTable(path: string): Promise<PuzzleRow[]> {
 async function buildArc(args: string[]): Promise<void> {
   const parsed = parseArguments(args, arcUsage)
   if (!parsed) return
-  const { train, subsets, 'test-set': testSet, augment, seed } = parsed.values
+  const { train, subsets, 'test-set': testSet, without, augment, seed } = parsed.values
   const names = listOf('subsets', subsets)
   const tested = testSet === undefined ? ['evaluation', 'evaluation2'].filter(name => names.includes(name)) : listOf('test-set', testSet)
   const unread = tested.find(name => !names.includes(name))
   if (unread !== undefined || tested.length === 0) {
     throw new UsageError(`${arcUsage.command}: --test-set: expected some of the subsets ${names.join(', ')}, got ${unread === undefined ? 'nothing' : JSON.stringify(unread)}`)
   }
+  const leftOut = new LeftOut(without === undefined ? [] : listOf('without', without))
   await saveFiles(parsed.values, async () => {
-    const read = []
-    for (const name of names) read.push({ name, tasks: await readArcSubset([train, ...parsed.positionals], name), heldOut: tested.includes(name) })
+    const read: ArcSubset[] = []
+    for (const name of names) {
+      const heldOut = tested.includes(name)
+      // Who names a subset to test on may want answers that nobody can judge; else a missing file would go unnoticed.
+      const placeholders = heldOut && testSet !== undefined
+      const tasks = await readArcSubset([train, ...parsed.positionals], name, { leftOut, placeholders })
+      read.push({ name, tasks, heldOut })
+    }
+    const [stranger] = leftOut.unmatched
+    if (stranger !== undefined) {
+      const expected = `expected names of tasks in ${names.join(', ')}`
+      throw new UsageError(`${arcUsage.command}: --without: ${expected}, got ${JSON.stringify(stranger)}`)
+    }
+    for (const { name, tasks } of read) tellUnsolved(name, tasks)
     const progress = new Progress()
     progress.glimpse(0, 1, 'drawing augmentations')
     const plan = planArc(read, { augment, seed })
@@ -220,36 +240,12 @@ function listOf(option: string, text: string): string[] {
   return names
 }
 
-/** The tasks of a subset, from the first prefix that has it. */
-async function readArcSubset(prefixes: string[], subset: string): Promise<ArcTask[]> {
-  const source = async (name: string) => ({ bytes: await readBytes(name, 'data: cannot read'), name })
-  for (const prefix of prefixes) {
-    const [challenges, solutions] = ['challenges', 'solutions'].map(kind => `${prefix}_${subset}_${kind}.json`)
-    if (await isThere(challenges)) return parseArcTasks(await source(challenges), await isThere(solutions) ? await source(solutions) : undefined)
-    const folder = join(prefix, subset)
-    if (!(await isThere(folder, 'directory'))) continue
-    const files = (await readdir(folder, { recursive: true })).filter(file => file.endsWith('.json')).sort()
-    if (files.length === 0) throw new Error(`data: expected JSON files of tasks in ${folder}, found none`)
-    const tasks: ArcTask[] = []
-    const paths = new Map<string, string>()
-    for (const path of files.map(file => join(folder, file))) {
-      const name = basename(path, '.json')
-      if (paths.has(name)) throw new Error(`data: expected one file for each task, found ${paths.get(name)} and ${path}`)
-      paths.set(name, path)
-      tasks.push(parseArcTask(await source(path), name))
-    }
-    return tasks
-  }
-  const looked = prefixes.map(prefix => `${prefix}_${subset}_challenges.json nor a folder ${join(prefix, subset)}`)
-  throw new Error(`data: no subset ${JSON.stringify(subset)}: found neither ${looked.join(', nor ')} — check the prefix and --subsets`)
-}
-
-async function isThere(path: string, kind: 'file' | 'directory' = 'file'): Promise<boolean> {
-  try {
-    return (await stat(path)).isDirectory() === (kind === 'directory')
-  } catch {
-    return false
-  }
+/** Says which subset asks what nobody has told the answer to. */
+function tellUnsolved(subset: string, tasks: ArcSubset['tasks']): void {
+  const asked = tasks.flatMap(({ pairs }) => pairs).filter(({ part }) => part === 'test')
+  const unsolved = asked.filter(({ placeholder }) => placeholder).length
+  if (unsolved === 0) return
+  console.log(`${subset}: ${unsolved} of ${asked.length} test inputs have no known output: they are answered, not scored`)
 }
 
 /** Files of a dataset directory by path; a table that is too large for memory comes in pieces. */
@@ -276,7 +272,7 @@ async function saveFiles({ out, force }: { out: string; force: boolean }, build:
 }
 
 /** Whether something stands at `out` that has to be replaced. Throws when it may not be. */
-async function checkPlace(out: string, force: boolean): Promise<'free' | 'empty' | 'dataset'> {
+async function checkPlace(out: string, force: boolean): Promise<'free' | 'empty' | 'taken'> {
   const fail = (message: string): never => {
     throw new Error(`data: ${message}`)
   }
@@ -292,10 +288,16 @@ async function checkPlace(out: string, force: boolean): Promise<'free' | 'empty'
   }
   if (entries.length === 0) return 'empty'
   const ours = new Set([...datasetPaths, 'test_puzzles.json', gridTaskPath, 'train', 'test'])
-  const stranger = entries.find(entry => !ours.has(entry))
+  const wanted = entries.filter(entry => !isLitter(entry))
+  const stranger = wanted.find(entry => !ours.has(entry))
   if (stranger !== undefined) fail(`expected ${out} to be empty or a dataset directory, found ${stranger} in it — choose another --out`)
-  if (!force) fail(`expected ${out} to be empty, found a dataset in it — add --force to replace it`)
-  return 'dataset'
+  if (wanted.length > 0 && !force) fail(`expected ${out} to be empty, found a dataset in it — add --force to replace it`)
+  return 'taken'
+}
+
+/** Whether a file is what file managers leave wherever they look. */
+function isLitter(path: string): boolean {
+  return /(^|\/)(\.DS_Store|\._[^/]*|Thumbs\.db|desktop\.ini)$/i.test(path)
 }
 
 /** Writes all files next to `out`, then renames: a reader sees the old directory or the new one, never a part. */
@@ -313,14 +315,14 @@ async function writeDirectory(out: string, files: Files, force: boolean): Promis
     }
     const place = await checkPlace(out, force)
     if (place === 'empty') await rmdir(target)
-    if (place === 'dataset') await rename(target, old)
+    if (place === 'taken') await rename(target, old)
     try {
       await rename(partial, target)
     } catch (error) {
-      if (place === 'dataset') await rename(old, target)
+      if (place === 'taken') await rename(old, target)
       throw error
     }
-    if (place === 'dataset') await rm(old, { recursive: true, force: true })
+    if (place === 'taken') await rm(old, { recursive: true, force: true })
   } catch (error) {
     await rm(partial, { recursive: true, force: true }).catch(() => {})
     throw (error as NodeJS.ErrnoException).code === undefined ? error : new Error(`data: cannot write ${out}: ${reason(error)}`)

@@ -73,7 +73,7 @@ export const evalCommand = {
       if (halt) console.log(`halting at confidence ${confidence}: mean supervision steps${rollouts > 1 ? ' of a rollout' : ''}: ${result.meanSteps.toFixed(2)} of ${result.steps.length} (${percent(result.savedSteps)} saved)`)
       console.log(`exact accuracy: ${percent(result.exactAccuracy)}`)
       console.log(`cell accuracy: ${percent(result.cellAccuracy)}`)
-      if (score) showArcScore(score, data)
+      if (score) showArcScore(score, data, out)
     } finally {
       engine.close()
     }

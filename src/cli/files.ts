@@ -30,6 +30,11 @@ export async function readBytes(path: string, what: string, atOnce = MOST_AT_ONC
   }
 }
 
+/** Whether a path leads through what systems and notebooks put beside people's files: dot files, `__MACOSX`. */
+export function isHidden(path: string): boolean {
+  return path.split(/[\\/]/).some(name => name.startsWith('.') || name === '__MACOSX')
+}
+
 /** Reads a dataset directory. */
 export function datasetFiles(directory: string): ReadFile {
   return path => readBytes(join(directory, path), 'dataset')

@@ -1,5 +1,7 @@
 // The score of ARC: predictions of all augmentations vote on each test input; pass@K and the two attempts of a submission.
-import { arcGridRows, arcSeqLen, cropArcGrid, parseArcName, undoArcAugmentation, type ArcTask } from './arc.js'
+import { parseArcName, undoArcAugmentation } from './arc-augment.js'
+import { arcSeqLen, cropArcGrid } from './arc-square.js'
+import { arcGridRows, orderedJson, type ArcTask } from './arc-tasks.js'
 import type { Grid } from './dihedral.js'
 
 /** How many of the best answers may hold the right one. */
@@ -15,6 +17,8 @@ export interface ArcPredictions {
   puzzleIdentifiers: ArrayLike<number>
   /** (N); the sigmoid of these breaks ties of votes. */
   qHaltLogits: ArrayLike<number>
+  /** What errors call the first row: 0 unless rows came before. */
+  firstRow?: number
 }
 
 /** One answer to a test input, in Kaggle's form. */
@@ -24,14 +28,26 @@ export interface ArcAttempts {
 }
 
 export interface ArcScore {
-  /** `ARC/pass@K`: mean over the tasks of the share of test inputs whose output is among the K best answers. */
+  /**
+   * `ARC/pass@K`: mean over the tasks of the share of test inputs whose output is among the K best answers. Test inputs
+   * whose output is not known count as neither right nor wrong; NaN when no output is known.
+   */
   metrics: Record<string, number>
   /** The two best answers to each test input of each task; the best one twice when there is no second, [[0]] when there is none. */
   submission: Record<string, ArcAttempts[]>
+  /** The tasks of the submission in the order of their file, which an object does not keep for names like "42918530". */
+  names: string[]
   /** Test inputs in all. */
   testInputs: number
   /** Test inputs without any prediction: they count as not solved. */
   unanswered: number
+  /** Test inputs whose output is not known. */
+  unsolved: number
+  /** Rows that the test split has: one for each test input of each augmentation of a task. */
+  rows: number
+  /** Those of them without a prediction, and predictions for a row that had one already: both change the votes. */
+  missing: number
+  repeated: number
   /** Predictions that are no padding but belong to no test input. */
   strangers: number
 }
@@ -52,17 +68,20 @@ export class ArcScorer {
   /** By task, then by test input, then by answer in the order of first sight. */
   #votes = new Map<string, Map<string, Map<string, Vote>>>()
   #strangers = 0
+  /** Predictions by puzzle identifier. */
+  #seen: Uint32Array
 
   /** `names`: of each puzzle identifier (`identifiers.json`). `tasks`: those to score (`test_puzzles.json`). Throws when there are none. */
   constructor({ names, tasks }: { names: readonly string[]; tasks: readonly ArcTask[] }) {
     if (tasks.length === 0) throw new Error('arc: expected tasks to score, got none')
     this.#names = names
     this.#tasks = tasks
+    this.#seen = new Uint32Array(names.length)
     for (const { name, pairs } of tasks) this.#votes.set(name, new Map(pairs.filter(({ part }) => part === 'test').map(({ input }) => [keyOf(input), new Map()])))
   }
 
   /** Counts the votes of a batch. Throws when sizes disagree, an identifier is unknown or a logit is not a number. */
-  add({ inputs, predictions, puzzleIdentifiers, qHaltLogits }: ArcPredictions): void {
+  add({ inputs, predictions, puzzleIdentifiers, qHaltLogits, firstRow = 0 }: ArcPredictions): void {
     const count = puzzleIdentifiers.length
     for (const [what, { length }, expected] of [['inputs', inputs, count * arcSeqLen], ['predictions', predictions, count * arcSeqLen], ['qHaltLogits', qHaltLogits, count]] as const) {
       if (length !== expected) throw new Error(`arc: expected ${expected} ${what} for ${count} rows, got ${length}`)
@@ -70,10 +89,10 @@ export class ArcScorer {
     for (let row = 0; row < count; row++) {
       const identifier = puzzleIdentifiers[row]
       const name = this.#names[identifier]
-      if (name === undefined) throw new Error(`arc: row ${row}: expected a puzzle identifier of 0 … ${this.#names.length - 1}, got ${identifier} — are these the predictions of another dataset?`)
+      if (name === undefined) throw new Error(`arc: row ${firstRow + row}: expected a puzzle identifier of 0 … ${this.#names.length - 1}, got ${identifier} — are these the predictions of another dataset?`)
       if (name === '<blank>') continue
       const logit = qHaltLogits[row]
-      if (Number.isNaN(logit)) throw new Error(`arc: row ${row}: expected a number as halting logit, got NaN — is the checkpoint damaged?`)
+      if (Number.isNaN(logit)) throw new Error(`arc: row ${firstRow + row}: expected a number as halting logit, got NaN — is the checkpoint damaged?`)
       const { task, augmentation } = parseArcName(name)
       const original = (tokens: ArrayLike<number>) => keyOf(undoArcAugmentation(cropArcGrid(tokens, row * arcSeqLen), augmentation))
       const votes = this.#votes.get(task)?.get(original(inputs))
@@ -81,6 +100,7 @@ export class ArcScorer {
         this.#strangers++
         continue
       }
+      this.#seen[identifier]++
       const answer = original(predictions)
       const vote = votes.get(answer) ?? { votes: 0, confidence: 0 }
       vote.votes++
@@ -93,24 +113,62 @@ export class ArcScorer {
   finish(): ArcScore {
     const solved = arcPasses.map(() => 0)
     const submission: [string, ArcAttempts[]][] = []
-    let [testInputs, unanswered] = [0, 0]
+    let [testInputs, unanswered, unsolved, scoredTasks] = [0, 0, 0, 0]
     for (const { name, pairs } of this.#tasks) {
       const asked = pairs.filter(({ part }) => part === 'test')
       const answers = asked.map(({ input }) => ranked(this.#votes.get(name)!.get(keyOf(input))!))
-      const ranks = asked.map(({ output }, i) => answers[i].indexOf(keyOf(output)))
-      for (const [i, pass] of arcPasses.entries()) solved[i] += ranks.filter(rank => rank >= 0 && rank < pass).length / asked.length
       submission.push([name, answers.map(([first, second = first]) => ({ attempt_1: rowsOf(first), attempt_2: rowsOf(second) }))])
       testInputs += asked.length
       unanswered += answers.filter(({ length }) => length === 0).length
+      const ranks = asked.flatMap(({ output, placeholder }, i) => (placeholder ? [] : [answers[i].indexOf(keyOf(output))]))
+      unsolved += asked.length - ranks.length
+      if (ranks.length === 0) continue
+      scoredTasks++
+      for (const [i, pass] of arcPasses.entries()) {
+        solved[i] += ranks.filter(rank => rank >= 0 && rank < pass).length / ranks.length
+      }
     }
     return {
-      metrics: Object.fromEntries(arcPasses.map((pass, i) => [`ARC/pass@${pass}`, solved[i] / this.#tasks.length])),
+      metrics: Object.fromEntries(arcPasses.map((pass, i) => [`ARC/pass@${pass}`, solved[i] / scoredTasks])),
       submission: Object.fromEntries(submission),
+      names: submission.map(([name]) => name),
       testInputs,
       unanswered,
+      unsolved,
+      ...this.#countRows(),
       strangers: this.#strangers,
     }
   }
+
+  #countRows(): Pick<ArcScore, 'rows' | 'missing' | 'repeated'> {
+    const counts = this.#tasks.map(({ name, pairs }) => [name, pairs.filter(({ part }) => part === 'test').length] as const)
+    const testInputs = new Map(counts)
+    let [rows, missing, repeated] = [0, 0, 0]
+    for (const [identifier, name] of this.#names.entries()) {
+      const expected = name === '<blank>' ? undefined : testInputs.get(parseArcName(name).task)
+      if (expected === undefined) continue
+      rows += expected
+      missing += Math.max(0, expected - this.#seen[identifier])
+      repeated += Math.max(0, this.#seen[identifier] - expected)
+    }
+    return { rows, missing, repeated }
+  }
+}
+
+/**
+ * The text of `submission.json`, every task in the order of its file. Empty grids stay, as in the published evaluator's.
+ * Where an output is not known, and the file is to be handed in, [[0]] stands for them, and `empty` counts them: Kaggle's
+ * grids have cells.
+ */
+export function arcSubmissionJson({ submission, names, unsolved }: ArcScore): { text: string; empty: number } {
+  let empty = 0
+  const gridOf = (rows: number[][]) => {
+    if (rows.length > 0 || unsolved === 0) return rows
+    empty++
+    return [[0]]
+  }
+  const filled = (attempts: ArcAttempts): ArcAttempts => ({ attempt_1: gridOf(attempts.attempt_1), attempt_2: gridOf(attempts.attempt_2) })
+  return { text: orderedJson(names.map(name => [name, submission[name].map(filled)])), empty }
 }
 
 /** Answers by votes, then by mean confidence; what was seen first stays first (the sort is stable). */

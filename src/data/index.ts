@@ -1,10 +1,12 @@
 // The public door of webgpu-trm/data: puzzles as integer arrays, file formats and random numbers, without any GPU.
+export { arcDataset, arcFiles, planArc, type ArcGroup, type ArcOptions, type ArcPlan, type ArcSubset } from './arc.js'
+export { applyArcAugmentation, arcAugmentedName, arcAugmentLimit, parseArcName, undoArcAugmentation, type ArcAugmentation } from './arc-augment.js'
+export { arcPasses, ArcScorer, arcSubmissionJson, type ArcAttempts, type ArcPredictions, type ArcScore } from './arc-score.js'
+export { arcSeqLen, arcVocabSize, cropArcGrid, encodeArcGrid } from './arc-square.js'
 export {
-  applyArcAugmentation, arcAugmentedName, arcAugmentLimit, arcDataset, arcFiles, arcGridRows, arcSeqLen, arcSide, arcVocabSize, cropArcGrid,
-  encodeArcGrid, parseArcGrid, parseArcName, parseArcTask, parseArcTasks, planArc, undoArcAugmentation,
-  type ArcAugmentation, type ArcGroup, type ArcOptions, type ArcPair, type ArcPlan, type ArcSource, type ArcSubset, type ArcTask,
-} from './arc.js'
-export { arcPasses, ArcScorer, type ArcAttempts, type ArcPredictions, type ArcScore } from './arc-score.js'
+  arcGridRows, arcSide, ArcTaskError, parseArcGrid, parseArcTask, parseArcTasks, parseArcTestPuzzles,
+  type ArcPair, type ArcParseOptions, type ArcSource, type ArcTask,
+} from './arc-tasks.js'
 export { TrainingBatches, testBatches, type Batch, type BatchesState, type TrainingOptions } from './batches.js'
 export {
   checkDataset, datasetPaths, exampleCount, ignoreLabel, readDataset, readIdentifiers, singleExampleDataset, writeDataset, writeIdentifiers,

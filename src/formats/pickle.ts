@@ -31,6 +31,8 @@ export interface PickleOptions {
   isHarmless?: (name: string) => boolean
   /** What a persistent id stands for. */
   persistent?: (id: PickleValue) => PickleValue
+  /** Called with the place behind the pickle; without it nothing may come there. */
+  onEnd?: (end: number) => void
 }
 
 /** How an opcode's argument is laid out. */
@@ -66,11 +68,14 @@ interface Step {
  * allowed does anything get built, and then only by the functions of `globals` and `persistent`.
  * Throws an Error that begins with `name` for a global that is not allowed, an opcode that is not understood, or damage.
  */
-export function readPickle(bytes: Uint8Array, { name = 'pickle', globals, isHarmless = () => false, persistent }: PickleOptions): PickleValue {
+export function readPickle(
+  bytes: Uint8Array,
+  { name = 'pickle', globals, isHarmless = () => false, persistent, onEnd }: PickleOptions,
+): PickleValue {
   const fail = (message: string): never => {
     throw new Error(`${name}: ${message}`)
   }
-  const steps = scan(bytes, fail)
+  const steps = scan(bytes, fail, onEnd)
   const known = new Map(globals)
   for (const global of namedGlobals(steps, fail)) {
     if (known.has(global)) continue
@@ -82,8 +87,8 @@ export function readPickle(bytes: Uint8Array, { name = 'pickle', globals, isHarm
 
 type Fail = (message: string) => never
 
-/** Parses the opcodes up to STOP, which must be the last byte. */
-function scan(bytes: Uint8Array, fail: Fail): Step[] {
+/** Parses the opcodes up to STOP, which must be the last byte unless somebody takes the end. */
+function scan(bytes: Uint8Array, fail: Fail, onEnd?: (end: number) => void): Step[] {
   const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength)
   const steps: Step[] = []
   let at = 0
@@ -140,7 +145,8 @@ function scan(bytes: Uint8Array, fail: Fail): Step[] {
     const [op, argument] = OPCODES[bytes[take(1)]] ?? fail(`the pickle's opcode 0x${bytes[from].toString(16)} at byte ${from} is not understood — the file is damaged, or was not written by torch.save`)
     steps.push({ op, argument: parse(argument), at: from })
     if (op === 'STOP') {
-      if (at !== bytes.length) fail(`the pickle ends at byte ${at} of ${bytes.length}, expected nothing after it`)
+      onEnd?.(at)
+      if (!onEnd && at !== bytes.length) fail(`the pickle ends at byte ${at} of ${bytes.length}, expected nothing after it`)
       return steps
     }
   }

@@ -15,7 +15,7 @@ export interface TorchFile {
 }
 
 /** PyTorch's storage types, the dtypes here, and their arrays. */
-const STORAGES = {
+export const STORAGES = {
   DoubleStorage: ['F64', Float64Array],
   FloatStorage: ['F32', Float32Array],
   HalfStorage: ['F16', Uint16Array],
@@ -28,10 +28,10 @@ const STORAGES = {
   BoolStorage: ['BOOL', Uint8Array],
 } as const satisfies Record<string, readonly [SafetensorsDtype, unknown]>
 
-type StorageName = keyof typeof STORAGES
+export type StorageName = keyof typeof STORAGES
 
 /** The elements that tensors are views of. */
-class Storage {
+export class Storage {
   constructor(
     readonly key: string,
     readonly dtype: SafetensorsDtype,
@@ -40,7 +40,7 @@ class Storage {
 }
 
 /** A tensor of the pickle: a view of a storage, element (i, j, …) at offset + i · strides[0] + j · strides[1] + … */
-class View {
+export class View {
   constructor(
     readonly storage: Storage,
     readonly offset: number,
@@ -48,6 +48,8 @@ class View {
     readonly strides: number[],
   ) {}
 }
+
+type Fail = (message: string) => never
 
 const TORCH = 'a file of torch.save (.pt)'
 /** Kinds of zip archives that may be one all the same, damaged or not. */
@@ -72,39 +74,23 @@ export function readTorch(bytes: Uint8Array, name = 'torch'): TorchFile {
   if (!isZip(bytes)) fail(foreign(bytes, TORCH) ?? `expected a file of torch.save, which starts with "PK", got ${bytes.length} other bytes — is this the right file?`)
   const entries = named(bytes, name, TORCH, () => readZip(bytes, name), LIKE)
   const paths = [...entries.keys()]
-  const pickles = paths.filter(path => /^[^/]*\/data\.pkl$/.test(path))
-  if (pickles.length !== 1) fail(foreign(bytes, TORCH, LIKE) ?? `expected one entry FOLDER/data.pkl as torch.save writes it, got ${pickles.length || 'none'} among ${paths.length} — is this another kind of zip?`)
-  const folder = pickles[0].slice(0, -'data.pkl'.length)
-  if (entries.has(`${folder}constants.pkl`)) fail('it is a TorchScript program, expected tensors — save model.state_dict() with torch.save')
-  const order = entries.get(`${folder}byteorder`)
-  if (order && new TextDecoder().decode(order).trim() !== 'little') fail(`expected byte order "little", got ${shown(new TextDecoder().decode(order.subarray(0, 20)))} — save it again on a little-endian machine`)
-  const pickle = entries.get(pickles[0])!
-  if (pickle.length > pickleLimit) fail(`expected a pickle of at most ${pickleLimit} bytes, got ${pickle.length} — save a plain state_dict of tensors`)
-
+  if (!paths.some(isPickle)) fail(foreign(bytes, TORCH, LIKE) ?? noPickle(paths))
+  const folder = folderOf(paths, fail)
   const storages = new Map<string, Storage>()
-  const persistent = (id: unknown): Storage | Inert => {
-    const [kind, type, key, , length] = Array.isArray(id) ? id : []
-    const storageName = (type as PickleGlobal | undefined)?.name?.slice('torch.'.length) as StorageName
-    if (kind === 'storage' && storageName && !Object.hasOwn(STORAGES, storageName)) return new Inert(storageName, [])
-    if (kind !== 'storage' || !Object.hasOwn(STORAGES, storageName ?? '') || typeof key !== 'string' || !isCount(length)) {
-      return fail('expected a storage ("storage", type, key, location, length) in the pickle, got something else — the file is damaged')
-    }
-    const where = `storage ${shown(key)}`
+  const content = readContent(entries.get(`${folder}data.pkl`)!, entries.get(`${folder}byteorder`), name, id => {
+    const { storageName, key, length } = id
     const [dtype, Type] = STORAGES[storageName]
-    const entry = entries.get(`${folder}data/${key}`) ?? fail(`${where}: the entry ${folder}data/${key} is missing — the file is damaged`)
-    const size = length * Type.BYTES_PER_ELEMENT
-    if (entry.length !== size) fail(`${where}: expected ${size} bytes for ${length} elements of ${storageName}, got ${entry.length} — the file is damaged`)
+    const entry = entryOf(id, entries, folder, fail)
     const known = storages.get(`${storageName} ${key}`)
     if (known) return known
     const data = entry.byteOffset % Type.BYTES_PER_ELEMENT === 0
       ? new Type(entry.buffer as ArrayBuffer, entry.byteOffset, length)
       : new Type(Uint8Array.prototype.slice.call(entry).buffer, 0, length)
-    if (dtype === 'BOOL' && (data as Uint8Array).some(byte => byte > 1)) fail(`${where}: expected bools as bytes 0 and 1, got another byte`)
+    if (dtype === 'BOOL' && (data as Uint8Array).some(byte => byte > 1)) fail(`storage ${shown(key)}: expected bools as bytes 0 and 1, got another byte`)
     const storage = new Storage(key, dtype, data)
     storages.set(`${storageName} ${key}`, storage)
     return storage
-  }
-  const content = readPickle(pickle, { name, globals: globalsFor(fail), isHarmless, persistent })
+  })
 
   const { views, values } = contentOf(content, fail)
   const tensors = new Map<string, StoredTensor>()
@@ -112,11 +98,7 @@ export function readTorch(bytes: Uint8Array, name = 'torch'): TorchFile {
   for (const [key, view] of views) {
     const { storage, offset, shape, strides } = view
     const where = `tensor ${shown(key)}`
-    const length = shape.reduce((product, size) => product * size, 1)
-    const last = length === 0 ? offset - 1 : shape.reduce((sum, size, axis) => sum + (size - 1) * strides[axis], offset)
-    if (!Number.isSafeInteger(length) || !(last < storage.data.length) || offset > storage.data.length) {
-      fail(`${where}: expected elements within the ${storage.data.length} of storage ${shown(storage.key)}, got shape (${shape.join(', ')}), strides (${strides.join(', ')}) from ${offset} on — the file is damaged`)
-    }
+    const length = lengthOf(view, storage.data.length, where, fail)
     let data = storage.data.subarray(offset, offset + length)
     if (!isContiguous(shape, strides)) {
       copied += length * storage.data.BYTES_PER_ELEMENT
@@ -126,6 +108,84 @@ export function readTorch(bytes: Uint8Array, name = 'torch'): TorchFile {
     tensors.set(key, { dtype: storage.dtype, shape, data })
   }
   return { tensors, values }
+}
+
+/** The folder of a file's entries. Fails when torch.save did not write them. */
+export function folderOf(paths: readonly string[], fail: Fail): string {
+  const pickles = paths.filter(isPickle)
+  if (pickles.length !== 1) fail(noPickle(paths))
+  const folder = pickles[0].slice(0, -'data.pkl'.length)
+  if (paths.includes(`${folder}constants.pkl`)) fail('it is a TorchScript program, expected tensors — save model.state_dict() with torch.save')
+  return folder
+}
+
+function isPickle(path: string): boolean {
+  return /^[^/]*\/data\.pkl$/.test(path)
+}
+
+function noPickle(paths: readonly string[]): string {
+  const got = paths.filter(isPickle).length || 'none'
+  return `expected one entry FOLDER/data.pkl as torch.save writes it, got ${got} among ${paths.length} — is this another kind of zip?`
+}
+
+/** What a pickle says of a storage. */
+export interface StorageId {
+  storageName: StorageName
+  key: string
+  /** Elements. */
+  length: number
+}
+
+/** The entry of a storage: its bytes, or where they lie. Fails when it is missing or has another size. */
+export function entryOf<T extends { length: number }>(
+  { storageName, key, length }: StorageId,
+  entries: ReadonlyMap<string, T>,
+  folder: string,
+  fail: Fail,
+): T {
+  const where = `storage ${shown(key)}`
+  const entry = entries.get(`${folder}data/${key}`) ?? fail(`${where}: the entry ${folder}data/${key} is missing — the file is damaged`)
+  const size = length * STORAGES[storageName][1].BYTES_PER_ELEMENT
+  if (entry.length !== size) fail(`${where}: expected ${size} bytes for ${length} elements of ${storageName}, got ${entry.length} — the file is damaged`)
+  return entry
+}
+
+/**
+ * What was saved: dicts as Maps, tensors as Views of what `storageOf` gives. `order`: the entry "byteorder" of newer versions.
+ * `onEnd`: see `readPickle`.
+ */
+export function readContent(
+  pickle: Uint8Array,
+  order: Uint8Array | undefined,
+  name: string,
+  storageOf: (id: StorageId) => Storage,
+  onEnd?: (end: number) => void,
+): unknown {
+  const fail = (message: string): never => {
+    throw new Error(`${name}: ${message}`)
+  }
+  if (order && new TextDecoder().decode(order).trim() !== 'little') fail(`expected byte order "little", got ${shown(new TextDecoder().decode(order.subarray(0, 20)))} — save it again on a little-endian machine`)
+  if (pickle.length > pickleLimit) fail(`expected a pickle of at most ${pickleLimit} bytes, got ${pickle.length} — save a plain state_dict of tensors`)
+  const persistent = (id: unknown): Storage | Inert => {
+    const [kind, type, key, , length] = Array.isArray(id) ? id : []
+    const storageName = (type as PickleGlobal | undefined)?.name?.slice('torch.'.length) as StorageName
+    if (kind === 'storage' && storageName && !Object.hasOwn(STORAGES, storageName)) return new Inert(storageName, [])
+    if (kind !== 'storage' || !Object.hasOwn(STORAGES, storageName ?? '') || typeof key !== 'string' || !isCount(length)) {
+      return fail('expected a storage ("storage", type, key, location, length) in the pickle, got something else — the file is damaged')
+    }
+    return storageOf({ storageName, key, length })
+  }
+  return readPickle(pickle, { name, globals: globalsFor(fail), isHarmless, persistent, onEnd })
+}
+
+/** The number of a tensor's elements. Fails when they do not lie within the `stored` elements of its storage. */
+export function lengthOf({ storage, offset, shape, strides }: View, stored: number, where: string, fail: Fail): number {
+  const length = shape.reduce((product, size) => product * size, 1)
+  const last = length === 0 ? offset - 1 : shape.reduce((sum, size, axis) => sum + (size - 1) * strides[axis], offset)
+  if (!Number.isSafeInteger(length) || !(last < stored) || offset > stored) {
+    fail(`${where}: expected elements within the ${stored} of storage ${shown(storage.key)}, got shape (${shape.join(', ')}), strides (${strides.join(', ')}) from ${offset} on — the file is damaged`)
+  }
+  return length
 }
 
 /**
@@ -184,7 +244,7 @@ export function isTorch(bytes: Uint8Array): boolean {
   return isZip(bytes) || (bytes[0] === 0x80 && bytes[8] !== 0x7b)
 }
 
-function isZip(bytes: Uint8Array): boolean {
+export function isZip(bytes: Uint8Array): boolean {
   return bytes[0] === 0x50 && bytes[1] === 0x4b && bytes[2] === 3 && bytes[3] === 4
 }
 
@@ -202,7 +262,7 @@ function bfloat16Bits(bits: number): number {
 }
 
 /** What a pickle of tensors may name. */
-function globalsFor(fail: (message: string) => never): Globals {
+function globalsFor(fail: Fail): Globals {
   const bad = (what: string) => fail(`the pickle's ${what} has other arguments than expected — the file is damaged`)
   const rebuild = ([storage, offset, shape, strides]: unknown[]): View | Inert => {
     // Of element types that are not known here.
@@ -255,7 +315,7 @@ function stateOf({ state }: Module, prefix = '', left = { modules: 100_000 }): [
 const depthLimit = 32
 
 /** All tensors of a file by name, or by path where several dicts hold some, and its plain values by path. */
-function contentOf(content: unknown, fail: (message: string) => never): { views: Map<string, View>; values: TorchFile['values'] } {
+export function contentOf(content: unknown, fail: Fail): { views: Map<string, View>; values: TorchFile['values'] } {
   if (content instanceof View) return fail('it holds a single tensor, expected a dict of tensors by name — save model.state_dict()')
   if (content instanceof Inert && !isModule(content)) return fail(`it holds an object of ${shown(content.type)}, expected a dict of tensors by name — save model.state_dict()`)
   if (!(content instanceof Map || content instanceof Inert || Array.isArray(content))) return fail('expected a dict of tensors by name, got something else — save model.state_dict()')
@@ -288,7 +348,7 @@ function contentOf(content: unknown, fail: (message: string) => never): { views:
   return { views: new Map(views), values }
 }
 
-function isContiguous(shape: readonly number[], strides: readonly number[]): boolean {
+export function isContiguous(shape: readonly number[], strides: readonly number[]): boolean {
   if (shape.includes(0)) return true
   const wanted = contiguousStrides(shape)
   return shape.every((size, axis) => size === 1 || strides[axis] === wanted[axis])

@@ -1,4 +1,5 @@
 // Zip archives of stored (uncompressed) entries as named bytes and back; zip64 is read, checksums are checked.
+import type { OpenFile } from './open-file.js'
 import { shown } from './shown.js'
 
 const LOCAL = 0x04034b50
@@ -12,6 +13,33 @@ const ZIP64 = 1
 const PADDING = 0x4246
 const UNKNOWN = 0xffffffff
 const alignment = 64
+/** Bytes of an entry's header before its name, and those at an archive's end where the directory's place is told. */
+const [HEADER, TAIL] = [30, 0xffff + 22 + 20 + 56]
+
+type Fail = (message: string) => never
+
+/** Where an entry lies in an archive. */
+export interface ZipPlace {
+  /** Its first byte, and how many it has. */
+  start: number
+  length: number
+  /** 0 counts as "not computed": PyTorch can be told to leave checksums out. */
+  checksum: number
+}
+
+/** How many entries the archive's directory lists, and where it lies. */
+interface Directory {
+  count: number
+  size: number
+  start: number
+}
+
+/** An entry as the archive's directory tells it. */
+interface Listed extends Omit<ZipPlace, 'start'> {
+  entry: string
+  /** Where its header begins. */
+  local: number
+}
 
 /**
  * The entries of an archive by name, in the order of its directory, as views of `bytes`.
@@ -20,28 +48,82 @@ const alignment = 64
  * Format: https://pkware.cachefly.net/webdocs/casestudies/APPNOTE.TXT
  */
 export function readZip(bytes: Uint8Array, name = 'zip'): Map<string, Uint8Array> {
-  const fail = (message: string): never => {
-    throw new Error(`${name}: ${message}`)
+  const fail = failing(name)
+  checkStart(bytes, bytes.length, fail)
+  const entries = new Map<string, Uint8Array>()
+  const directory = findDirectory(bytes, 0, fail)
+  for (const listed of listDirectory(bytes, 0, directory, fail)) {
+    const { start, length, checksum } = placeOf(listed, bytes.subarray(listed.local, listed.local + HEADER), directory.start, fail)
+    const content = bytes.subarray(start, start + length)
+    checkChecksum(listed.entry, checksum, () => crc32(content), fail)
+    entries.set(listed.entry, content)
   }
-  const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength)
-  const u16 = (at: number) => view.getUint16(at, true)
-  const u32 = (at: number) => view.getUint32(at, true)
-  const u64 = (at: number) => Number(view.getBigUint64(at, true))
-  if (bytes.length < 4 || u32(0) !== LOCAL) fail(`expected a zip archive, which starts with "PK", got ${bytes.length} other bytes`)
+  return entries
+}
 
-  // The directory's place stands at the end, before a comment of at most 65535 bytes.
-  let end = bytes.length - 22
-  while (end >= 0 && end >= bytes.length - 22 - 0xffff && !(u32(end) === END && end + 22 + u16(end + 20) === bytes.length)) end--
-  if (end < 0 || u32(end) !== END) fail(`expected the archive's directory at the end of its ${bytes.length} bytes, found none — the file is truncated`)
+/**
+ * Where the entries of an archive lie, by name; of the file only the directory and the entries' headers are read.
+ * Rejects as `readZip` throws, but for checksums: see `checkChecksum`.
+ */
+export async function indexZip(file: OpenFile, name = 'zip'): Promise<Map<string, ZipPlace>> {
+  const fail = failing(name)
+  checkStart(await file.read(0, Math.min(4, file.size)), file.size, fail)
+  let before = Math.max(0, file.size - TAIL)
+  let tail = await file.read(before, file.size - before)
+  const directory = findDirectory(tail, before, fail)
+  if (directory.start < before) tail = await file.read(before = directory.start, file.size - before)
+  const places = new Map<string, ZipPlace>()
+  for (const listed of listDirectory(tail, before, directory, fail)) {
+    places.set(listed.entry, placeOf(listed, await file.read(listed.local, HEADER), directory.start, fail))
+  }
+  return places
+}
+
+/** Compares a checksum that the directory tells with that of the bytes, unless none was computed. Throws when they differ. */
+export function checkChecksum(entry: string, expected: number, actual: () => number, fail: Fail): void {
+  if (expected === 0) return
+  const found = actual()
+  if (found !== expected) fail(`entry ${shown(entry)}: expected checksum ${hex(expected)}, got ${hex(found)} — the file is damaged; copy or download it again`)
+}
+
+const failing = (name: string): Fail => message => {
+  throw new Error(`${name}: ${message}`)
+}
+
+function checkStart(start: Uint8Array, size: number, fail: Fail): void {
+  if (start.length < 4 || reader(start).u32(0) !== LOCAL) fail(`expected a zip archive, which starts with "PK", got ${size} other bytes`)
+}
+
+/** Numbers at places of the file whose last bytes, those from byte `before` on, are `tail`. */
+function reader(tail: Uint8Array, before = 0) {
+  const view = new DataView(tail.buffer, tail.byteOffset, tail.byteLength)
+  return {
+    u16: (at: number) => view.getUint16(at - before, true),
+    u32: (at: number) => view.getUint32(at - before, true),
+    u64: (at: number) => Number(view.getBigUint64(at - before, true)),
+  }
+}
+
+/** The directory's place stands at the end, before a comment of at most 65535 bytes. */
+function findDirectory(tail: Uint8Array, before: number, fail: Fail): Directory {
+  const { u16, u32, u64 } = reader(tail, before)
+  const total = before + tail.length
+  let end = total - 22
+  while (end >= before && end >= total - 22 - 0xffff && !(u32(end) === END && end + 22 + u16(end + 20) === total)) end--
+  if (end < before || u32(end) !== END) fail(`expected the archive's directory at the end of its ${total} bytes, found none — the file is truncated`)
   let [count, size, start] = [u16(end + 10), u32(end + 12), u32(end + 16)]
-  if (end >= 20 && u32(end - 20) === LOCATOR64) {
+  if (end - before >= 20 && u32(end - 20) === LOCATOR64) {
     const end64 = u64(end - 12)
-    if (end64 + 56 > end || u32(end64) !== END64) fail('expected the zip64 directory where its locator says, found something else — the file is damaged')
+    if (!(end64 >= before) || end64 + 56 > end || u32(end64) !== END64) fail('expected the zip64 directory where its locator says, found something else — the file is damaged')
     ;[count, size, start] = [u64(end64 + 32), u64(end64 + 40), u64(end64 + 48)]
   }
   if (start + size > end) fail(`expected the archive's directory within ${end} bytes, got bytes ${start} … ${start + size} — the file is damaged`)
+  return { count, size, start }
+}
 
-  const entries = new Map<string, Uint8Array>()
+function* listDirectory(tail: Uint8Array, before: number, { count, size, start }: Directory, fail: Fail): Generator<Listed, void> {
+  const { u16, u32, u64 } = reader(tail, before)
+  const seen = new Set<string>()
   const limit = start + size
   let at = start
   for (let i = 0; i < count; i++) {
@@ -51,7 +133,7 @@ export function readZip(bytes: Uint8Array, name = 'zip'): Map<string, Uint8Array
     const extra = at + 46 + nameLength
     const next = extra + extraLength + commentLength
     if (next > limit) fail(`entry ${i + 1} of the archive's directory reaches beyond it — the file is damaged`)
-    const entry = new TextDecoder().decode(bytes.subarray(at + 46, extra))
+    const entry = new TextDecoder().decode(tail.subarray(at + 46 - before, extra - before))
     const where = `entry ${shown(entry)}`
     if (flags & 1) fail(`${where}: it is encrypted, expected plain bytes`)
     if (method !== 0) fail(`${where}: it is compressed (method ${method}), expected stored bytes as torch.save writes them`)
@@ -69,19 +151,22 @@ export function readZip(bytes: Uint8Array, name = 'zip'): Map<string, Uint8Array
       ;[length, packed, local] = [wide(length), wide(packed), wide(local)]
     }
     if (packed !== length) fail(`${where}: expected equal stored and original sizes, got ${packed} and ${length} — the file is damaged`)
-    if (local + 30 > start || u32(local) !== LOCAL) fail(`${where}: expected its header at byte ${local}, found something else — the file is damaged`)
-    const data = local + 30 + u16(local + 26) + u16(local + 28)
-    if (data + length > start) fail(`${where}: expected ${length} bytes from byte ${data} on, the entries end at byte ${start} — the file is damaged`)
-    if (entries.has(entry)) fail(`${where}: expected every name once, got it twice — the file is damaged`)
-    const content = bytes.subarray(data, data + length)
-    if (checksum !== 0) {
-      const actual = crc32(content)
-      if (actual !== checksum) fail(`${where}: expected checksum ${hex(checksum)}, got ${hex(actual)} — the file is damaged; copy or download it again`)
-    }
-    entries.set(entry, content)
+    if (local + HEADER > start) fail(`${where}: expected its header at byte ${local}, found something else — the file is damaged`)
+    if (seen.has(entry)) fail(`${where}: expected every name once, got it twice — the file is damaged`)
+    seen.add(entry)
+    yield { entry, local, length, checksum }
     at = next
   }
-  return entries
+}
+
+/** `header`: the 30 bytes before an entry's name. `limit`: where the entries end. */
+function placeOf({ entry, local, length, checksum }: Listed, header: Uint8Array, limit: number, fail: Fail): ZipPlace {
+  const { u16, u32 } = reader(header)
+  const where = `entry ${shown(entry)}`
+  if (u32(0) !== LOCAL) fail(`${where}: expected its header at byte ${local}, found something else — the file is damaged`)
+  const start = local + HEADER + u16(26) + u16(28)
+  if (start + length > limit) fail(`${where}: expected ${length} bytes from byte ${start} on, the entries end at byte ${limit} — the file is damaged`)
+  return { start, length, checksum }
 }
 
 /**
@@ -144,10 +229,10 @@ function remainders(): Uint32Array[] {
   return tables
 }
 
-/** The CRC-32 of zip, eight bytes at a time. */
-export function crc32(bytes: Uint8Array): number {
+/** The CRC-32 of zip, eight bytes at a time; `before`: that of the bytes before these. */
+export function crc32(bytes: Uint8Array, before = 0): number {
   const [t0, t1, t2, t3, t4, t5, t6, t7] = tables
-  let crc = -1
+  let crc = before ^ -1
   let i = 0
   for (const whole = bytes.length - (bytes.length % 8); i < whole; i += 8) {
     crc ^= bytes[i] | (bytes[i + 1] << 8) | (bytes[i + 2] << 16) | (bytes[i + 3] << 24)

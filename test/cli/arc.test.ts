@@ -4,11 +4,10 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { suite } from 'uvu'
 import * as assert from 'uvu/assert'
-import { dataCommand } from '../../src/cli/data.js'
-import { scoreCommand } from '../../src/cli/score.js'
 import { exampleCount, readDataset, readIdentifiers, type Split } from '../../src/data/dataset.js'
 import { parseSafetensors, writeSafetensors, type StoredTensor } from '../../src/formats/safetensors.js'
 import { sharedPath } from '../data/shared.js'
+import { refusal, run, type CommandName } from './commands.js'
 import { trm } from './trm.js'
 
 const test = suite('trm data arc, trm score arc', { folder: '' })
@@ -23,33 +22,6 @@ const read = (path: string) => new Uint8Array(readFileSync(path))
 const json = (...path: string[]) => JSON.parse(readFileSync(join(...path), 'utf8'))
 const split = (folder: string, name: Split) => readDataset(async path => read(join(folder, path)), name)
 const names = (folder: string) => readIdentifiers(async path => read(join(folder, path)))
-const commands = { data: dataCommand, score: scoreCommand }
-
-/** Runs a command and gives what it printed. */
-async function run(command: keyof typeof commands, ...args: string[]): Promise<string> {
-  const lines: string[] = []
-  const { log } = console
-  console.log = (...words: unknown[]) => void lines.push(words.join(' '))
-  try {
-    await commands[command].run(args)
-  } finally {
-    console.log = log
-  }
-  return lines.join('\n')
-}
-
-/** The error that a command throws; it must be one line. */
-async function refusal(command: keyof typeof commands, ...args: string[]): Promise<string> {
-  try {
-    await run(command, ...args)
-  } catch (error) {
-    assert.instance(error, Error)
-    assert.not.match((error as Error).message, /\n/)
-    return `${(error as Error).name}: ${(error as Error).message}`
-  }
-  throw new Error(`expected a refusal of ${args.join(' ')}`)
-}
-
 /** Two colours, so that there are 72 ways to colour it. */
 const small = { train: [{ input: [[1]], output: [[2]] }], test: [{ input: [[2]], output: [[1]] }] }
 const asked = { ...small, test: [{ input: [[2]] }] }
@@ -127,7 +99,7 @@ test('what is wrong with the input is named, and nothing is left behind', async 
   assert.match(await build(), /^Error: data: no subset "evaluation": found neither .*arc_evaluation_challenges\.json nor a folder .*arc\/evaluation — check the prefix and --subsets/)
   const cases: [unknown, unknown, RegExp][] = [
     ['{"a": [', {}, /arc_evaluation_challenges\.json: expected JSON/],
-    [{ a: asked }, '', /arc_evaluation_solutions\.json: expected JSON/],
+    [{ a: asked }, '', /arc_evaluation_solutions\.json: this is an empty file, expected JSON/],
     [{ a: asked }, {}, /solutions\.json: task "a": expected the outputs of its test pairs, got nothing/],
     [{ a: { ...small, train: [{ input: Array(31).fill([1]), output: [[1]] }] } }, { a: [[[1]]] }, /train 1 input: expected a grid of 1 … 30 rows, got 31/],
     [{ a: { ...small, train: [{ input: [[10]], output: [[1]] }] } }, { a: [[[1]]] }, /row 1 column 1: expected a colour of 0 … 9, got 10/],
@@ -140,7 +112,7 @@ test('what is wrong with the input is named, and nothing is left behind', async 
   }
   rmSync(join(folder, 'arc_evaluation_solutions.json'))
   writeSubset(folder, 'evaluation', { a: asked }, null)
-  assert.match(await build(), /task "a": test 1: expected an output, got nothing — put the solutions file next to the challenges file/)
+  assert.match(await build(), /task "a": test 1: expected an output, got nothing — put the solutions file next to the challenges file; or name evaluation in --test-set, or leave it out: --without a$/)
   writeSubset(folder, 'evaluation')
   writeFileSync(join(folder, 'taken'), '')
   assert.match(await build('--out', join(folder, 'taken')), /expected .*taken to be free or a directory/)
@@ -156,7 +128,7 @@ test('what is wrong with the input is named, and nothing is left behind', async 
 })
 
 test('mistakes in the command line are usage errors', async ({ folder }) => {
-  const cases: [keyof typeof commands, string[], RegExp][] = [
+  const cases: [CommandName, string[], RegExp][] = [
     ['data', ['arc'], /trm data arc: expected --train PREFIX/],
     ['data', ['arc', '--train', 'x', '--out', folder, '--augment', '1001'], /--augment: expected a whole number, 0 … 1000, got "1001"/],
     ['data', ['arc', '--train', 'x', '--out', folder, '--subsets', 'training,,concept'], /--subsets: expected different names with commas between/],
@@ -165,7 +137,7 @@ test('mistakes in the command line are usage errors', async ({ folder }) => {
     ['data', ['arc', '--train', 'x', '--out', folder, '--test-set', 'mine'], /--test-set: expected some of the subsets training, evaluation, concept, got "mine"/],
     ['score', [], /trm score: expected arc, got nothing/],
     ['score', ['sudoku'], /got "sudoku"/],
-    ['score', ['arc', '--data', 'x'], /expected --predictions F\.safetensors/],
+    ['score', ['arc', '--data', 'x'], /expected --predictions F /],
   ]
   for (const [command, args, pattern] of cases) {
     const message = await refusal(command, ...args)
@@ -196,7 +168,7 @@ test('predictions that do not fit are refused', async ({ folder }) => {
     writeFileSync(path, writeSafetensors(Object.entries(all)))
     return refusal('score', 'arc', '--data', data, '--predictions', path, '--out', out)
   }
-  assert.match(await score(all => delete all.preds), /p\.safetensors: expected the tensors inputs, preds, puzzle_identifiers and q_halt_logits, got no preds/)
+  assert.match(await score(all => delete all.preds), /p\.safetensors: expected the tensors inputs, preds \(or logits\), puzzle_identifiers and q_halt_logits, got no preds/)
   assert.match(await score(all => (all.inputs = { dtype: 'U8', shape: [2, 450], data: new Uint8Array(900) })), /inputs: expected shape \(2, 900\), got \(2, 450\)/)
   assert.match(await score(all => (all.preds = { dtype: 'F32', shape: [2, 900], data: new Float32Array(1800) })), /preds: expected integers, got F32/)
   assert.match(await score(all => (all.q_halt_logits = { dtype: 'I32', shape: [2], data: new Int32Array(2) })), /q_halt_logits: expected floats, got I32/)
@@ -219,10 +191,13 @@ test('predictions that do not fit are refused', async ({ folder }) => {
   assert.equal(json(folder, 'wide/metrics.json'), json(golden, 'expected/metrics.json'))
 })
 
-test('training and evaluation: votes of one evaluation, pass@K and the submission', async ({ folder }) => {
+test('training and evaluation: votes of one evaluation, pass@K and the submission, also of a test file without solutions', async ({ folder }) => {
   writeSubset(folder, 'evaluation')
+  // As text: an object would put the last name first.
+  writeSubset(folder, 'test', `{"d": ${JSON.stringify({ ...asked, test: [{ input: [[3]] }, { input: [[4, 4]] }] })}, "c": ${JSON.stringify(asked)}, "12345678": ${JSON.stringify(asked)}}`, null)
   const data = join(folder, 'data')
-  await run('data', 'arc', '--train', join(folder, 'arc'), '--subsets', 'evaluation', '--augment', '2', '--out', data)
+  const built = await run('data', 'arc', '--train', join(folder, 'arc'), '--subsets', 'evaluation,test', '--test-set', 'evaluation,test', '--augment', '2', '--out', data)
+  assert.match(built, /^test: 4 of 4 test inputs have no known output: they are answered, not scored\n/)
   const checkpoint = join(folder, 'run', 'model.safetensors')
   const trained = await trm('train', '--data', data, '--out', join(folder, 'run'), '--config', 'small-attention', '--steps', '1', 'global_batch_size=2', 'arch.hidden_size=16', 'arch.puzzle_emb_ndim=16', 'arch.halt_max_steps=2', 'arch.H_cycles=1', 'arch.L_cycles=1')
   assert.is(trained.code, 0, trained.stderr)
@@ -231,10 +206,17 @@ test('training and evaluation: votes of one evaluation, pass@K and the submissio
     const { code, stdout, stderr } = await trm('eval', '--checkpoint', checkpoint, '--data', data, '--out', join(folder, out), '--batch-size', '4', ...(out === 'second' ? ['--json'] : []))
     assert.is(code, 0, stderr)
     evaluated.push(stdout)
-    assert.equal(Object.keys(json(folder, out, 'submission.json')).sort(), ['a', 'b'])
+    const text = readFileSync(join(folder, out, 'submission.json'), 'utf8')
+    assert.equal([...text.matchAll(/"(\w+)":\[\{"attempt_1"/g)].map(([, name]) => name).slice(-3), ['d', 'c', '12345678'])
+    const submission = JSON.parse(text)
+    assert.equal(Object.keys(submission).sort(), ['12345678', 'a', 'b', 'c', 'd'])
+    assert.is(submission.d.length, 2)
+    for (const attempt of Object.values<Record<string, number[][]>[]>(submission).flat().flatMap(attempts => [attempts.attempt_1, attempts.attempt_2])) {
+      assert.ok(attempt.length >= 1 && attempt.length <= 30 && attempt.every(row => row.length === attempt[0].length && row.length >= 1 && row.every(colour => colour >= 0 && colour <= 9)), JSON.stringify(attempt))
+    }
     assert.equal(Object.keys(json(folder, out, 'metrics.json')), ['ARC/pass@1', 'ARC/pass@2', 'ARC/pass@5', 'ARC/pass@10', 'ARC/pass@100', 'ARC/pass@1000'])
   }
-  assert.match(evaluated[0], /6 examples in .*\n[^]*ARC\/pass@2: +[\d.]+ %\n[^]*2 tasks, 2 test inputs\n/)
+  assert.match(evaluated[0], /18 examples in .*\n[^]*ARC\/pass@2: +[\d.]+ %\n[^]*5 tasks, 6 test inputs\n4 of 6 test inputs have no known output: they are answered, and count as neither right nor wrong\n/)
   const metrics = json(folder, 'second', 'metrics.json')
   for (const [name, share] of Object.entries(metrics)) assert.is(JSON.parse(evaluated[1])[name], share)
   for (const file of ['metrics.json', 'submission.json']) assert.equal(json(folder, 'first', file), json(folder, 'second', file))

@@ -2,10 +2,10 @@
 import { existsSync, readFileSync } from 'node:fs'
 import { test } from 'uvu'
 import * as assert from 'uvu/assert'
-import {
-  applyArcAugmentation, arcAugmentedName, arcDataset, arcFiles, arcGridRows, arcSeqLen, arcSide, cropArcGrid, encodeArcGrid, parseArcName, parseArcTask, parseArcTasks,
-  planArc, undoArcAugmentation, type ArcPair, type ArcPlan, type ArcTask,
-} from '../../src/data/arc.js'
+import { arcDataset, arcFiles, planArc, type ArcPlan } from '../../src/data/arc.js'
+import { applyArcAugmentation, arcAugmentedName, parseArcName, undoArcAugmentation } from '../../src/data/arc-augment.js'
+import { arcSeqLen, cropArcGrid, encodeArcGrid } from '../../src/data/arc-square.js'
+import { arcGridRows, arcSide, parseArcTask, parseArcTasks, type ArcPair, type ArcTask } from '../../src/data/arc-tasks.js'
 import { checkDataset, exampleCount, readDataset, readIdentifiers, writeDataset, type Dataset, type Split } from '../../src/data/dataset.js'
 import type { Grid } from '../../src/data/dihedral.js'
 import { Random } from '../../src/data/random.js'

@@ -1,7 +1,7 @@
 // What stands in a file's place is named by every reader, whatever its name says; characters that do not print reach no message.
 import { test } from 'uvu'
 import * as assert from 'uvu/assert'
-import { parseArcTasks } from '../../src/data/arc.js'
+import { parseArcTasks } from '../../src/data/arc-tasks.js'
 import { readDataset } from '../../src/data/dataset.js'
 import { parseGrids } from '../../src/data/grids.js'
 import { parsePuzzleCsv } from '../../src/formats/csv.js'

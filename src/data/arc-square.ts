@@ -1,0 +1,53 @@
+// The square of 30 × 30 tokens that an ARC grid is put in, and back.
+import { identity, sourceOf, swapsSides, type ArcAugmentation } from './arc-augment.js'
+import { arcSide } from './arc-tasks.js'
+import type { Grid } from './dihedral.js'
+
+/** Cells of the square. */
+export const arcSeqLen = arcSide * arcSide
+
+/** PAD 0, EOS 1, and the ten colours at 2 … 11. */
+export const arcVocabSize = 12
+
+const [eos, firstColour] = [1, 2]
+
+/** The 900 tokens of a grid at a place in the square: colours + 2, EOS below the last row and right of the last column, else PAD. */
+export function encodeArcGrid(grid: Grid, row = 0, column = 0): Uint8Array {
+  if (row + grid.rows > arcSide || column + grid.columns > arcSide) {
+    throw new Error(`arc: expected a grid within ${arcSide} × ${arcSide}, got ${grid.rows} × ${grid.columns} at row ${row} column ${column}`)
+  }
+  const tokens = new Uint8Array(arcSeqLen)
+  placeArcGrid(grid, identity, row, column, tokens)
+  return tokens
+}
+
+/**
+ * The largest rectangle at the top left that holds colours only, as colours 0 … 9, of the 900 tokens from `start` on; of
+ * several the one with the fewest rows, and 0 × 0 when the first token is no colour. Source: `_crop` of the published evaluator.
+ */
+export function cropArcGrid(tokens: ArrayLike<number>, start = 0): Grid {
+  let [rows, columns] = [0, 0]
+  for (let row = 0, width = arcSide; row < arcSide && width > 0; row++) {
+    for (let column = 0; column < width; column++) {
+      const token = tokens[start + row * arcSide + column]
+      if (!(token >= firstColour && token < arcVocabSize)) width = column
+    }
+    if ((row + 1) * width > rows * columns) [rows, columns] = [row + 1, width]
+  }
+  const cells = new Uint8Array(rows * columns)
+  for (let i = 0; i < cells.length; i++) cells[i] = tokens[start + Math.floor(i / columns) * arcSide + i % columns] - firstColour
+  return { cells, rows, columns }
+}
+
+/** Writes the augmented grid and its EOS lines into 900 tokens of PAD. */
+export function placeArcGrid(grid: Grid, { transform, colours }: ArcAugmentation, row: number, column: number, tokens: Uint8Array): void {
+  const [rows, columns] = swapsSides[transform] ? [grid.columns, grid.rows] : [grid.rows, grid.columns]
+  const source = sourceOf(grid, transform)
+  for (let y = 0, i = 0; y < rows; y++) {
+    const start = (row + y) * arcSide + column
+    for (let x = 0; x < columns; x++, i++) tokens[start + x] = colours[grid.cells[source[i]]] + firstColour
+    if (column + columns < arcSide) tokens[start + columns] = eos
+  }
+  if (row + rows < arcSide) tokens.fill(eos, (row + rows) * arcSide + column, (row + rows) * arcSide + column + columns)
+}
+

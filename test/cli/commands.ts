@@ -1,0 +1,33 @@
+// Runs commands that need no adapter within the test's own process.
+import * as assert from 'uvu/assert'
+import { dataCommand } from '../../src/cli/data.js'
+import { scoreCommand } from '../../src/cli/score.js'
+
+const commands = { data: dataCommand, score: scoreCommand }
+export type CommandName = keyof typeof commands
+
+/** Runs a command and gives what it printed. */
+export async function run(command: CommandName, ...args: string[]): Promise<string> {
+  const lines: string[] = []
+  const { log } = console
+  console.log = (...words: unknown[]) => void lines.push(words.join(' '))
+  try {
+    await commands[command].run(args)
+  } finally {
+    console.log = log
+  }
+  return lines.join('\n')
+}
+
+/** The error that a command throws; it must be one line. */
+export async function refusal(command: CommandName, ...args: string[]): Promise<string> {
+  try {
+    await run(command, ...args)
+  } catch (error) {
+    assert.instance(error, Error)
+    assert.not.match((error as Error).message, /\n/)
+    return `${(error as Error).name}: ${(error as Error).message}`
+  }
+  throw new Error(`expected a refusal of ${args.join(' ')}`)
+}
+
