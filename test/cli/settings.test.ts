@@ -5,7 +5,7 @@ import { join } from 'node:path'
 import { test } from 'uvu'
 import * as assert from 'uvu/assert'
 import YAML from 'yaml'
-import { readSettings } from '../../src/cli/settings.js'
+import { giveSettings } from '../../src/cli/settings.js'
 import { generateSudoku } from '../../src/data/sudoku.js'
 import { presets, resolveRun } from '../../src/trm/run.js'
 import { mutations } from '../mutations.js'
@@ -17,7 +17,8 @@ const file = join(folder, 'config.yaml')
 
 async function resolve(text: string | Uint8Array) {
   writeFileSync(file, text)
-  return resolveRun(await readSettings(file, 'trm train'), metadata)
+  const { settings } = await giveSettings({ command: 'trm train', config: file, pairs: [] })
+  return resolveRun(settings, metadata)
 }
 
 const official = `defaults:
