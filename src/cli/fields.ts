@@ -1,6 +1,6 @@
 // What becomes of each field of a configuration: its text read as its type, and what is left out, with the reason.
-import { printable } from '../formats/shown.js'
-import { DEFAULTS, shown, type TrmConfig } from '../trm/config.js'
+import { printable, shown } from '../formats/shown.js'
+import { DEFAULTS, type TrmConfig } from '../trm/config.js'
 import { isOfficialField, OFFICIAL_FIELDS, officialField } from '../trm/official.js'
 import { isRecord, mergeSettings, RUN_DEFAULTS, type RunSettings, SILENT } from '../trm/run.js'
 

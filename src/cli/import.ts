@@ -19,8 +19,8 @@ const usage = {
     config: { type: 'string', placeholder: 'PRESET|F.yaml', description: `the configuration that the model was trained with: a preset (${Object.keys(presets).join(', ')}) or a YAML file such as the all_config.yaml beside it` },
   },
   positionals: ['[KEY=VALUE…]'],
-  notes: `KEY=VALUE gives a field of the model by its official name, e.g. seq_len=81 L_cycles=6 halt_max_steps=16 num_heads=8;
-arch=NAME the values of a published group: ${Object.keys(GROUPS).join(', ')}.
+  notes: `KEY=VALUE gives a field of the model by its official name, e.g. seq_len=81 L_cycles=6 halt_max_steps=16 num_heads=8,
+and arch=NAME the values of a published group: ${Object.keys(GROUPS).join(', ')}.
 
 The shapes of the tensors tell vocab_size, hidden_size, L_layers, mlp_t and more; of seq_len and puzzle_emb_len they tell at most the sum.
 With --config, fields that neither it nor the tensors tell take the published defaults.

@@ -135,7 +135,7 @@ export function inferConfig(tensors: ReadonlyMap<string, StoredTensor>, { config
   const length = mixing?.[0] ?? learned?.[0]
   const told: Partial<TrmConfig> = { architecture, vocabulary, hidden, ...Object.fromEntries(layers), tokenMixing: mixing !== undefined, puzzleWidth: table?.[1] ?? 0, ...(learned ? { positions: 'learned' } : {}) }
   const contradiction = (field: keyof TrmConfig, tensorsSay: unknown): never => {
-    throw new Error(`${name}: the configuration says ${officialName(field)} is ${given[field]}, the tensors say ${tensorsSay} — leave it out, or take the configuration that belongs to the file`)
+    throw new Error(`${name}: the configuration says ${officialName(field)} is ${given[field]}, the tensors say ${tensorsSay} — leave it out, or take the file's own`)
   }
   for (const [field, value] of Object.entries(told) as [keyof TrmConfig, unknown][]) if (given[field] !== undefined && given[field] !== value) contradiction(field, value)
   if (given.positions === 'learned' && !learned) contradiction('positions', 'rope or none')
@@ -147,7 +147,7 @@ export function inferConfig(tensors: ReadonlyMap<string, StoredTensor>, { config
   if (length !== undefined && config.cells === undefined && config.puzzleSlots !== undefined) config.cells = length - slotCount(config as TrmConfig)
   const all = config.cells !== undefined && config.puzzleSlots !== undefined ? config.cells + slotCount(config as TrmConfig) : undefined
   if (length !== undefined && all !== undefined && (all !== length || config.cells! < 1)) {
-    throw new Error(`${name}: the tensors are for ${length} positions, the configuration has ${slotCount(config as TrmConfig)} puzzle slots and ${config.cells} cells — check ${OFFICIAL_FIELDS.get('puzzleSlots')} and ${OFFICIAL_FIELDS.get('cells')}`)
+    throw new Error(`${name}: the tensors are for ${length} positions, the configuration has ${slotCount(config as TrmConfig)} puzzle slots and ${config.cells} cells — check ${officialName('puzzleSlots')} and ${officialName('cells')}`)
   }
   const inner = parameter(`${nets[0]}.0.mlp.down`)?.[1] ?? 0
   const fits = (expansion: number) => innerWidth(hidden, expansion) === inner && (!mixing || innerWidth(mixing[0], expansion) === mixing[1])

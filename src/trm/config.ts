@@ -1,5 +1,5 @@
 // The model's configuration: its fields, their checks, and the sizes that follow from them.
-import { shown as asText } from '../formats/shown.js'
+import { shown } from '../formats/shown.js'
 import { type Architecture, netsOf, scheduleOf } from './schedules.js'
 
 /** Everything that shapes a Tiny Recursive Model or one of its relatives. In comments: the name in the published code. */
@@ -64,32 +64,28 @@ export const DEFAULTS: Omit<TrmConfig, 'vocabulary' | 'cells' | 'puzzles'> = {
   ropeTheta: 10000,
 }
 
-const RANGES: Partial<Record<keyof TrmConfig, [least: number, most: number, whole: boolean]>> = {
-  vocabulary: [2, 65536, true],
-  cells: [1, 65536, true],
-  puzzles: [1, 2 ** 31 - 1, true],
-  hidden: [1, 8192, true],
-  heads: [1, 256, true],
-  expansion: [0.01, 64, false],
-  layers: [1, 64, true],
-  highLayers: [0, 64, true],
-  cycles: [1, 1000, true],
-  latentSteps: [1, 1000, true],
-  supervisionSteps: [1, 100000, true],
-  exploration: [0, 1, false],
-  puzzleWidth: [0, 65536, true],
-  puzzleSlots: [0, 4096, true],
-  epsilon: [0, 1, false],
-  ropeTheta: [1, 1e9, false],
+/** Least and most; whole numbers where nothing else is said. */
+const RANGES: Partial<Record<keyof TrmConfig, [least: number, most: number, fraction?: true]>> = {
+  vocabulary: [2, 65536],
+  cells: [1, 65536],
+  puzzles: [1, 2 ** 31 - 1],
+  hidden: [1, 8192],
+  heads: [1, 256],
+  expansion: [0.01, 64, true],
+  layers: [1, 64],
+  highLayers: [0, 64],
+  cycles: [1, 1000],
+  latentSteps: [1, 1000],
+  supervisionSteps: [1, 100000],
+  exploration: [0, 1, true],
+  puzzleWidth: [0, 65536],
+  puzzleSlots: [0, 4096],
+  epsilon: [0, 1, true],
+  ropeTheta: [1, 1e9, true],
 }
 
-/** A value as messages show it. */
-export function shown(value: unknown): string {
-  return typeof value === 'number' ? String(value) : asText(value)
-}
-
-export function isNumber(value: unknown, least: number, most: number, whole: boolean): value is number {
-  return typeof value === 'number' && value >= least && value <= most && (!whole || Number.isInteger(value))
+export function isNumber(value: unknown, least: number, most: number, fraction?: boolean): value is number {
+  return typeof value === 'number' && value >= least && value <= most && (fraction || Number.isInteger(value))
 }
 
 /**
@@ -99,29 +95,26 @@ export function isNumber(value: unknown, least: number, most: number, whole: boo
  */
 export function checkConfig(given: TrmConfig, named: (field: keyof TrmConfig) => string = field => field): TrmConfig {
   const config: TrmConfig = { ...given, ...scheduleOf(given.architecture).fixed }
+  const { architecture, hidden, positions, tokenMixing, puzzleWidth } = config
   const refuse = (field: keyof TrmConfig, rule: string) => {
     throw new Error(`config: ${named(field)} is ${shown(config[field])}, ${rule}`)
   }
-  for (const [name, [least, most, whole]] of Object.entries(RANGES)) {
+  for (const [name, [least, most, fraction]] of Object.entries(RANGES)) {
     const field = name as keyof TrmConfig
-    if (!isNumber(config[field], least, most, whole)) refuse(field, `expected a ${whole ? 'whole ' : ''}number of ${least} … ${most}`)
+    if (!isNumber(config[field], least, most, fraction)) refuse(field, `expected a ${fraction ? '' : 'whole '}number of ${least} … ${most}`)
   }
-  const { architecture } = config
   for (const net of netsOf(architecture)) if (config[net] < 1) refuse(net, `${architecture} needs at least 1`)
   if (architecture === 'hier6' && config.latentSteps > 6) refuse('latentSteps', 'hier6 has 6 latents and takes 1 … 6')
-  if (!['rope', 'learned', 'none'].includes(config.positions)) refuse('positions', 'expected rope, learned or none')
-  if (typeof config.tokenMixing !== 'boolean') refuse('tokenMixing', 'expected true or false')
-  if (!config.tokenMixing) {
-    const width = headWidth(config)
-    const even = config.positions === 'rope'
-    if (width < 1 || (even && width % 2)) {
-      const heads = `${config.heads} heads of ${even ? 'an even' : 'any'} width`
-      throw new Error(`config: ${config.hidden} hidden values do not divide into ${heads} — change ${named('heads')}`)
-    }
+  if (!['rope', 'learned', 'none'].includes(positions)) refuse('positions', 'expected rope, learned or none')
+  if (typeof tokenMixing !== 'boolean') refuse('tokenMixing', 'expected true or false')
+  const width = headWidth(config)
+  const even = positions === 'rope'
+  if (!tokenMixing && (width < 1 || (even && width % 2))) {
+    refuse('heads', `${hidden} hidden values do not divide into heads${even ? ' of an even width' : ''}`)
   }
   const slots = slotCount(config)
-  if (config.puzzleWidth > slots * config.hidden) {
-    const misfit = `a puzzle embedding of width ${config.puzzleWidth} does not fit ${slots} slots of ${config.hidden}`
+  if (puzzleWidth > slots * hidden) {
+    const misfit = `a puzzle embedding of width ${puzzleWidth} does not fit ${slots} slots of ${hidden}`
     throw new Error(`config: ${misfit} — raise ${named('puzzleSlots')} or set it to 0`)
   }
   return config

@@ -60,9 +60,10 @@ export class Trm {
     this.starts = kept?.starts ?? this.carryOf(state => engine.zeros([hidden], 'f32', `start of ${state}`))
     this.puzzleTable = kept ? kept.puzzleTable : puzzleWidth > 0 ? engine.zeros([puzzles, puzzleWidth], 'f32', 'puzzle embedding') : undefined
     const turns = !tokenMixing && positions === 'rope'
-    const turned = headWidth(config)
-    const table = () => engine.from(ropeTable(this.length, turned, ropeTheta), [this.length, turned / 2, 2])
-    this.ropeTable = kept ? kept.ropeTable : turns ? table() : undefined
+    const width = headWidth(config)
+    this.ropeTable = kept
+      ? kept.ropeTable
+      : turns ? engine.from(ropeTable(this.length, width, ropeTheta), [this.length, width / 2, 2]) : undefined
   }
 
   /** A model of zeros. @throws on a configuration that cannot be, and for float16 where the adapter does not have it */

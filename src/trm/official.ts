@@ -1,5 +1,6 @@
 // The published code's names for configuration fields and tensors, and their counterparts here. Nothing else knows them.
-import { checkConfig, DEFAULTS, shown, type TrmConfig } from './config.js'
+import { shown } from '../formats/shown.js'
+import { checkConfig, DEFAULTS, type TrmConfig } from './config.js'
 import { type Architecture, type Net, SCHEDULES } from './schedules.js'
 
 /** Configuration fields, official name first. */
@@ -49,7 +50,7 @@ const IGNORED: Record<string, readonly unknown[] | undefined> = {
  */
 export function configFromOfficial(fields: Readonly<Record<string, unknown>>, prefix = ''): TrmConfig {
   const { name: arch, ...rest } = fields
-  const config: Record<string, unknown> = { ...DEFAULTS, ...(arch === undefined ? {} : { architecture: architectureOf(arch) }) }
+  const config: Record<string, unknown> = { ...DEFAULTS, ...(arch !== undefined && { architecture: architectureOf(arch) }) }
   if ('hidden_size' in fields && !('puzzle_emb_ndim' in fields)) config.puzzleWidth = fields.hidden_size
   for (const [name, value] of Object.entries(rest)) {
     const ours = officialField(name)
@@ -57,9 +58,9 @@ export function configFromOfficial(fields: Readonly<Record<string, unknown>>, pr
       // The official YAML writes `${.hidden_size}` for "the same width".
       config[ours] = value === '${.hidden_size}' ? (fields.hidden_size ?? DEFAULTS.hidden) : value
     } else if (!Object.hasOwn(IGNORED, name)) {
-      throw new Error(`config: unknown field ${shown(name)}, expected one of ${FIELDS.map(([official]) => official).join(', ')}`)
+      throw new Error(`config: unknown field ${shown(name)}, expected one of ${[...OFFICIAL_FIELDS.values()].join(', ')}`)
     } else if (IGNORED[name] && !IGNORED[name].includes(value)) {
-      throw new Error(`config: ${prefix}${name} is ${shown(value)}, only ${IGNORED[name].join(' or ')} can be computed here`)
+      throw new Error(`config: ${prefix}${name} is ${shown(value)}, expected ${IGNORED[name].join(' or ')}`)
     }
   }
   return checkConfig(config as unknown as TrmConfig, field => prefix + officialName(field))
@@ -104,7 +105,8 @@ export function configToOfficial(config: TrmConfig): Record<string, unknown> {
  * @throws on any other
  */
 export function architectureOf(name: unknown): Architecture {
-  const module = String(name).replace(/[@:].*/, '').replace(/.*\./, '').replace('hrm_act_v1', 'hrm')
+  // The last part of a path, before the class.
+  const module = /([\w-]+?)(_act_v1)?([@:]|$)/.exec(String(name))?.[1]
   const found = (Object.keys(ARCHITECTURES) as Architecture[]).find(ours => ours === module || ARCHITECTURES[ours][0] === module)
   if (found) return found
   throw new Error(`config: architecture ${shown(name)}, expected ${Object.values(ARCHITECTURES).map(([official]) => official).join(', ')}`)

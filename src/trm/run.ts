@@ -1,6 +1,7 @@
 // The settings of a training run under the published code's names: defaults, presets, overrides, and what they mean here.
 import type { DatasetMetadata } from '../data/dataset.js'
-import { isNumber, shown, type TrmConfig } from './config.js'
+import { shown } from '../formats/shown.js'
+import { isNumber, type TrmConfig } from './config.js'
 import { checkClass, configFromOfficial, officialField } from './official.js'
 import type { AskedPrecision } from './model.js'
 import type { TrainOptions } from './train.js'
@@ -168,10 +169,10 @@ export function resolveRun(given: Partial<RunSettings>, metadata: DatasetMetadat
   const refuse = (name: string, value: unknown, expected: string): never => {
     throw new Error(`config: ${name} is ${shown(value)}, expected ${expected}`)
   }
-  const number = (name: string, least: number, most = Number.MAX_SAFE_INTEGER, whole = true): number => {
+  const number = (name: string, least: number, most = Number.MAX_SAFE_INTEGER, fraction = false): number => {
     const value = settings[name]
     const range = `of at least ${least}${most < Number.MAX_SAFE_INTEGER ? ` and at most ${most}` : ''}`
-    return isNumber(value, least, most, whole) ? value : refuse(name, value, `a ${whole ? 'whole ' : ''}number ${range}`)
+    return isNumber(value, least, most, fraction) ? value : refuse(name, value, `a ${fraction ? '' : 'whole '}number ${range}`)
   }
   /** Null means that it follows from others. */
   const optional = (name: string) => (settings[name] === null ? undefined : number(name, 1))
@@ -220,7 +221,7 @@ export function resolveRun(given: Partial<RunSettings>, metadata: DatasetMetadat
   const stepsOf = (epochs: number) => Math.max(1, Math.floor((epochs * metadata.totalGroups * metadata.meanPuzzleExamples) / batchSize))
   // Each is checked, whether it counts or not.
   const [epochs, asked, interval] = [number('epochs', 1), optional('steps'), optional('eval_interval')]
-  const [ema, emaRate] = [flag('ema'), number('ema_rate', 0, 0.9999999, false)]
+  const [ema, emaRate] = [flag('ema'), number('ema_rate', 0, 0.9999999, true)]
   const steps = asked ?? stepsOf(epochs)
   // The official interval counts epochs; with `steps` it counts steps.
   const evalInterval = interval === undefined ? steps : asked === undefined ? stepsOf(interval) : interval
@@ -233,18 +234,18 @@ export function resolveRun(given: Partial<RunSettings>, metadata: DatasetMetadat
       memoryLimit: settings.memory_limit === null ? undefined : bytesOf(settings.memory_limit),
       recompute: flag('recompute'),
       steps,
-      learningRate: number('lr', 0, 10, false),
-      minLearningRateRatio: number('lr_min_ratio', 0, 1, false),
+      learningRate: number('lr', 0, 10, true),
+      minLearningRateRatio: number('lr_min_ratio', 0, 1, true),
       warmupSteps: number('lr_warmup_steps', 0),
-      beta1: number('beta1', 0, 0.99999, false),
-      beta2: number('beta2', 0, 0.99999, false),
-      weightDecay: number('weight_decay', 0, 100, false),
-      puzzleLearningRate: number('puzzle_emb_lr', 0, 10, false),
-      puzzleWeightDecay: number('puzzle_emb_weight_decay', 0, 100, false),
+      beta1: number('beta1', 0, 0.99999, true),
+      beta2: number('beta2', 0, 0.99999, true),
+      weightDecay: number('weight_decay', 0, 100, true),
+      puzzleLearningRate: number('puzzle_emb_lr', 0, 10, true),
+      puzzleWeightDecay: number('puzzle_emb_weight_decay', 0, 100, true),
       emaRate: ema ? emaRate : 0,
       optimizer,
       loss: lossType === 'stablemax_cross_entropy' ? 'stablemax' : 'softmax',
-      clipNorm: number('gradient_clip', 0, 1e30, false),
+      clipNorm: number('gradient_clip', 0, 1e30, true),
       curriculum,
       freezeNetwork,
       seed: number('seed', 0, 2 ** 32 - 1),

@@ -287,7 +287,7 @@ test('every field is checked for type and range, by the name that was written, w
 
 test('fields that do not fit each other, or the data', async () => {
   assert.match(await refusal(undefined, 'arch.puzzle_emb_ndim=999'), /^1 config: a puzzle embedding of width 999 does not fit 1 slots of 64 — raise arch\.puzzle_emb_len or set it to 0$/)
-  assert.match(await refusal(undefined, 'arch.mlp_t=no', 'arch.pos_encodings=rope', 'arch.num_heads=12'), /64 hidden values do not divide into 12 heads of an even width — change arch\.num_heads/)
+  assert.match(await refusal(undefined, 'arch.mlp_t=no', 'arch.pos_encodings=rope', 'arch.num_heads=12'), /^1 config: arch\.num_heads is 12, 64 hidden values do not divide into heads of an even width$/)
   assert.match(await refusal(undefined, 'arch.name=hrm'), /^1 config: arch\.H_layers is 0, hrm needs at least 1$/)
   assert.match(await refusal(undefined, 'arch.name=trm_hier6', 'arch.L_cycles=7'), /^1 config: arch\.L_cycles is 7, hier6 has 6 latents/)
   assert.match(await refusal(undefined, 'arch.seq_len=81'), /^1 config: arch\.seq_len is 81, expected what the data says, 16 — leave it out$/)
@@ -295,7 +295,7 @@ test('fields that do not fit each other, or the data', async () => {
   assert.match(await refusal(undefined, 'depth_curriculum=[[0.6,1,1],[0.3,1,2]]'), /end at 0\.6, 0\.3 of the steps, expected rising shares/)
   assert.match(await refusal(undefined, 'depth_curriculum=[[0.6,1,5000]]'), /^1 config: depth_curriculum: L_cycles is 5000/)
   assert.match(await refusal(undefined, 'depth_curriculum=[[0.6,2,2]]', 'arch=transformers_baseline'), /this architecture has one depth, 1 × 1/)
-  assert.match(await refusal(undefined, 'arch.no_ACT_continue=False'), /^1 config: arch\.no_ACT_continue is false, only true can be computed here$/)
+  assert.match(await refusal(undefined, 'arch.no_ACT_continue=False'), /^1 config: arch\.no_ACT_continue is false, expected true$/)
   assert.match((await run(undefined, 'arch=hrm', 'arch.puzzle_emb_len=16')).notes.join('\n'), /fields without effect in this architecture: arch\.puzzle_emb_len \(16\)/)
 })
 

@@ -147,7 +147,7 @@ test('what the tensors tell', async () => {
   assert.match(missing({ config: { ...all, hidden: 64 } }), /says hidden_size is 64, the tensors say 32/)
   assert.match(missing({ config: { ...all, tokenMixing: true } }), /says mlp_t is true, the tensors say false/)
   assert.match(missing({ config: { ...all, positions: 'learned' } }), /says pos_encodings is learned, the tensors say rope or none/)
-  assert.match(missing({ config: { ...all, heads: 33 } }), /32 hidden values do not divide into 33 heads of an even width — change num_heads/)
+  assert.match(missing({ config: { ...all, heads: 33 } }), /num_heads is 33, 32 hidden values do not divide into heads of an even width/)
   assert.throws(() => inferConfig(mlp.tensors, { config: { ...rest, cells: 16, puzzleSlots: 3 } }), /for 18 positions, the configuration has 3 puzzle slots and 16 cells/)
   assert.throws(() => inferConfig(mlp.tensors, { config: { ...rest, cells: 20 } }), /18 positions/)
   assert.throws(() => inferConfig(mlp.tensors, { config: { ...rest, puzzleSlots: 18 } }), /18 positions/)

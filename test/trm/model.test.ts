@@ -92,9 +92,9 @@ test('configurations that cannot be are refused, naming the field', () => {
     [{ positions: 'sine' as 'rope' }, /^config: positions is "sine", expected rope, learned or none$/],
     [{ tokenMixing: 'maybe' as unknown as boolean }, /^config: tokenMixing is "maybe", expected true or false$/],
     [{ heads: [1] as unknown as number }, /^config: heads is \[1\], expected a whole number of 1 … 256$/],
-    [{ heads: 3 }, /^config: 16 hidden values do not divide into 3 heads of an even width — change heads$/],
-    [{ heads: 16 }, /^config: 16 hidden values do not divide into 16 heads of an even width — change heads$/],
-    [{ heads: 17, positions: 'learned' }, /^config: 16 hidden values do not divide into 17 heads of any width — change heads$/],
+    [{ heads: 3 }, /^config: heads is 3, 16 hidden values do not divide into heads of an even width$/],
+    [{ heads: 16 }, /^config: heads is 16, 16 hidden values do not divide into heads of an even width$/],
+    [{ heads: 17, positions: 'learned' }, /^config: heads is 17, 16 hidden values do not divide into heads$/],
     [{ puzzleWidth: 100 }, /^config: a puzzle embedding of width 100 does not fit 2 slots of 16 — raise puzzleSlots or set it to 0$/],
   ]
   for (const [change, message] of cases) assert.throws(() => checkConfig({ ...ATTENTION, ...change }), message)
