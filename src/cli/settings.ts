@@ -111,6 +111,9 @@ async function readConfig(config: string, command: string): Promise<Base> {
   }
   const { fields: parsed } = await readFields(config)
   const { defaults, ...settings } = parsed
+  if (!('arch' in settings) && 'name' in settings) {
+    throw new Error(`config ${config}: it has the fields of a group at its top, expected them under arch, as in "arch: {name: …}"`)
+  }
   // An override of one of its fields would make fields of it.
   if ('arch' in settings && !isRecord(settings.arch)) throw new Error(archHint(settings.arch))
   const base: Base = { name: config, settings: settings as RunSettings, layers: [], isFile: true }

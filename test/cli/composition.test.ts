@@ -104,6 +104,7 @@ test('groups and lists that are not known here are refused with what to write', 
   assert.match(await list('[_self_, _self_]'), /_self_ twice/)
   assert.match(await list('{arch: trm}'), /defaults is .*, expected a list/)
   assert.match(await refusal(fileOf('arch: trm\n'), 'arch.hidden_size=16'), /^1 config: arch is "trm", expected fields of the model — a group is chosen by defaults: \[arch: NAME\], or by arch=NAME/)
+  assert.match(await refusal(fileOf(writeYaml(GROUPS.hrm))), /has the fields of a group at its top, expected them under arch/)
   // What only hydra itself looks at.
   assert.is((await run(fileOf('defaults:\n  - arch: hrm\n  - override hydra/job_logging: disabled\n  - _self_\n'), 'hydra.run.dir=x', 'hydra/launcher=basic')).config.architecture, 'hrm')
 })
