@@ -6,7 +6,7 @@ import { Random } from '../src/engine/random.js'
 import { Variants } from '../src/engine/variants.js'
 import type { MatmulSize } from '../src/kernels/matmul.js'
 import { type Puzzles, Slots } from '../src/trm/act.js'
-import { DEFAULTS, innerWidth, lengthOf, type TrmConfig } from '../src/trm/config.js'
+import { DEFAULTS, headWidth, innerWidth, lengthOf, type TrmConfig } from '../src/trm/config.js'
 import { planMemory } from '../src/trm/memory.js'
 import { type Precision, Trm } from '../src/trm/model.js'
 import { Trainer } from '../src/trm/trainer.js'
@@ -272,8 +272,8 @@ function attentionCases(size: Size, shape: AttentionShape, theta?: number): Case
 
 /** A model's own attention. */
 function modelAttention({ size, config, microBatch }: ModelSize): Case[] {
-  const { heads, hidden, ropeTheta } = config
-  return attentionCases(size, { batch: microBatch, length: lengthOf(config), heads, headDim: hidden / heads }, ropeTheta)
+  const { heads, ropeTheta } = config
+  return attentionCases(size, { batch: microBatch, length: lengthOf(config), heads, headDim: headWidth(config) }, ropeTheta)
 }
 
 function optimizerCase(size: Size, millions: number): Case {

@@ -3,7 +3,7 @@
 // Bytes: each operand is read once and each result written once, four bytes a value; what an accumulating result held is
 // read too. Where products or a model store float16, a value counts two bytes, but for the optimiser's.
 import type { MatmulSize } from '../src/kernels/matmul.js'
-import { innerWidth, lengthOf, type TrmConfig } from '../src/trm/config.js'
+import { headWidth, innerWidth, lengthOf, type TrmConfig } from '../src/trm/config.js'
 import { parameterShapes, type Precision } from '../src/trm/model.js'
 
 export interface Work {
@@ -158,11 +158,12 @@ function blockWork(config: TrmConfig, batch: number): { forward: Work; backward:
     product(mixSizes(batch, length, mixInner, hidden))
     norm(batch * hidden, length)
   } else {
-    const shape = { batch, length, heads, headDim: hidden / heads }
-    product(linearSizes(rows, 3 * hidden, hidden))
+    const shape = { batch, length, heads, headDim: headWidth(config) }
+    const seen = heads * shape.headDim
+    product(linearSizes(rows, 3 * seen, hidden))
     forward.push(attentionWork(shape, positions === 'rope'))
     backward.push(attentionBackwardWork(shape, positions === 'rope'))
-    product(linearSizes(rows, hidden, hidden))
+    product(linearSizes(rows, hidden, seen))
     norm(rows, hidden)
   }
   product(linearSizes(rows, 2 * inner, hidden))

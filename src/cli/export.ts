@@ -1,5 +1,4 @@
 // trm export: a checkpoint as the published code loads it (.pt), or as safetensors in another float type.
-import YAML from 'yaml'
 import type { StoredTensor } from '../formats/safetensors.js'
 import { toFloat32, writeSafetensors } from '../formats/safetensors.js'
 import { fromFloat32, writeTorch } from '../formats/torch.js'
@@ -9,6 +8,7 @@ import { configToOfficial } from '../trm/official.js'
 import { parseArguments, UsageError } from './arguments.js'
 import { keyOption, openCheckpoint, otherFiles } from './checkpoint.js'
 import { writeWhole } from './files.js'
+import { writeYaml } from './yaml.js'
 
 const DTYPES = { float32: 'F32', float16: 'F16', bfloat16: 'BF16' } as const
 
@@ -49,7 +49,7 @@ export const exportCommand = {
 /** The configuration as the published code's YAML: it takes the sizes of the data from the dataset, so they stand in a comment. */
 function officialYaml(config: TrmConfig): string {
   const { vocab_size, seq_len, num_puzzle_identifiers, ...arch } = configToOfficial(config)
-  return `# Of the data: vocab_size=${vocab_size} seq_len=${seq_len} num_puzzle_identifiers=${num_puzzle_identifiers}\n${YAML.stringify({
+  return `# Of the data: vocab_size=${vocab_size} seq_len=${seq_len} num_puzzle_identifiers=${num_puzzle_identifiers}\n${writeYaml({
     arch: {
       name: 'recursive_reasoning.trm@TinyRecursiveReasoningModel_ACTV1',
       loss: { name: 'losses@ACTLossHead', loss_type: 'stablemax_cross_entropy' },

@@ -6,7 +6,8 @@ import { modelFields, presets } from '../trm/run.js'
 import { parseArguments, UsageError } from './arguments.js'
 import { keyOption, readAnyCheckpoint } from './checkpoint.js'
 import { writeWhole } from './files.js'
-import { overrides, presetList, readSettings } from './settings.js'
+import { GROUPS } from './groups.js'
+import { giveSettings, presetList } from './settings.js'
 
 const usage = {
   command: 'trm import',
@@ -18,7 +19,8 @@ const usage = {
     config: { type: 'string', placeholder: 'PRESET|F.yaml', description: `the configuration that the model was trained with: a preset (${Object.keys(presets).join(', ')}) or a YAML file such as the all_config.yaml beside it` },
   },
   positionals: ['[KEY=VALUE…]'],
-  notes: `KEY=VALUE gives a field of the model by its official name, e.g. seq_len=81 L_cycles=6 halt_max_steps=16 num_heads=8.
+  notes: `KEY=VALUE gives a field of the model by its official name, e.g. seq_len=81 L_cycles=6 halt_max_steps=16 num_heads=8,
+and arch=NAME the values of a published group: ${Object.keys(GROUPS).join(', ')}.
 
 The shapes of the tensors tell vocab_size, hidden_size, L_layers, mlp_t and more; of seq_len and puzzle_emb_len they tell at most the sum.
 With --config, fields that neither it nor the tensors tell take the published defaults.
@@ -36,14 +38,15 @@ export const importCommand = {
     if (!parsed) return
     const { from, out, key, config } = parsed.values
     if (!out.endsWith('.safetensors')) throw new UsageError(`${usage.command}: --out: expected a name that ends in .safetensors, got ${JSON.stringify(out)}`)
-    const pairs = modelFields(overrides(parsed.positionals, usage.command))
-    if (pairs.rest.length) throw new UsageError(`${usage.command}: "${pairs.rest[0]}" is no field of the model, expected e.g. seq_len=81 or L_cycles=6`)
-    const settings = config === undefined ? undefined : modelFields(await readSettings(config, usage.command))
+    const { settings, typed, notes, isNamed } = await giveSettings({ command: usage.command, config, pairs: parsed.positionals })
+    const [other] = modelFields(typed).rest
+    if (other) throw new UsageError(`${usage.command}: "${other}" is no field of the model, expected e.g. seq_len=81 or L_cycles=6`)
     const checkpoint = await readAnyCheckpoint(from, {
       key,
-      config: partialFromOfficial({ ...settings?.fields, ...pairs.fields }),
-      fallback: settings && DEFAULTS,
+      config: partialFromOfficial(modelFields(settings).fields),
+      fallback: isNamed ? DEFAULTS : undefined,
     })
+    for (const note of notes) console.log(note)
     await writeWhole(out, writeCheckpoint(checkpoint))
     console.log(`${out}: ${describe(checkpoint)}`)
   },

@@ -1,51 +1,216 @@
-// Settings from the command line: presets, YAML files with official field names, and KEY=VALUE overrides.
-import YAML from 'yaml'
+// Settings from the command line: presets, YAML files, published groups and overrides, in hydra's order.
+import { existsSync } from 'node:fs'
+import { dirname, join } from 'node:path'
 import { foreign } from '../formats/recognise.js'
 import { printable } from '../formats/shown.js'
-import { mergeSettings, presets, type RunSettings } from '../trm/run.js'
+import { archHint, isRecord, mergeSettings, presets, type RunSettings, SILENT } from '../trm/run.js'
 import { UsageError } from './arguments.js'
+import { usedFields } from './fields.js'
 import { readBytes } from './files.js'
+import { defaultsList, GROUPS, groupSettings, type Layer } from './groups.js'
+import { fieldAt, resolveReferences } from './interpolation.js'
+import { type Override, parseOverride } from './overrides.js'
+import { parseYaml } from './yaml.js'
 
 /** The presets with a line each, for help texts. */
 export const presetList = `Presets:
 ${Object.entries(presets).map(([name, { about }]) => `  ${name.padEnd(17)} ${about}`).join('\n')}`
 
-/** A preset by name, or a YAML file. @throws a UsageError that begins with `command` when it is neither */
-export async function readSettings(config: string, command: string): Promise<Partial<RunSettings>> {
-  if (Object.hasOwn(presets, config)) return presets[config].settings
-  if (!/\.ya?ml$/.test(config)) throw new UsageError(`${command}: --config: no preset "${config}", expected ${Object.keys(presets).join(', ')} or a .yaml file`)
-  const bytes = await readBytes(config, 'config')
-  const stranger = foreign(bytes, 'fields in YAML', 'JSON')
-  if (stranger) throw new Error(`config ${config}: ${stranger}`)
-  const text = new TextDecoder().decode(bytes)
-  let parsed: unknown
-  try {
-    // Warnings, e.g. of unknown tags, would go to the console: here they are errors.
-    const document = YAML.parseDocument(text)
-    const [trouble] = [...document.errors, ...document.warnings]
-    if (trouble) throw trouble
-    parsed = document.toJS()
-  } catch (error) {
-    throw new Error(`config ${config}: ${printable((error as Error).message.split('\n')[0])} — expected YAML`)
-  }
-  if (typeof parsed !== 'object' || parsed === null || Array.isArray(parsed)) throw new Error(`config ${config}: expected fields such as "lr: 1e-4", got ${parsed === null ? 'nothing' : 'something else'}`)
-  return parsed as RunSettings
+/** How architectures are chosen, for help texts. */
+export const groupList = `arch=NAME takes the values of the published file config/arch/NAME.yaml: ${Object.keys(GROUPS).join(', ')}.
+With a preset they stand in place of its network; without --config the training is the published one too
+(config/cfg_pretrain.yaml). arch.name=NAME changes the architecture alone.`
+
+/** Settings, and what is to be said about them. */
+export interface GivenSettings {
+  settings: RunSettings
+  /** Those that KEY=VALUE gave, without groups. */
+  typed: RunSettings
+  /** Sentences: where the values come from, what has no effect. */
+  notes: string[]
+  /** A preset, a file or a group was named. */
+  isNamed: boolean
 }
 
-/** KEY=VALUE with values as in YAML, dots for nesting. @throws a UsageError that begins with `command` for anything else */
-export function overrides(pairs: readonly string[], command: string): Partial<RunSettings> {
-  return mergeSettings(
-    ...pairs.map(pair => {
-      const [, key, value] = /^\+?([A-Za-z_][\w.]*)=(.*)$/s.exec(pair) ?? []
-      if (!key) throw new UsageError(`${command}: expected KEY=VALUE, got ${JSON.stringify(pair)}`)
-      let parsed: unknown = value
-      try {
-        parsed = YAML.parse(value, { version: '1.1' })
-      } catch {
-        // not YAML: the text as it stands
-      }
-      if (typeof parsed === 'string' && /^[-+]?(\d+\.?\d*|\.\d+)(e[-+]?\d+)?$/i.test(parsed)) parsed = Number(parsed)
-      return key.split('.').reduceRight<unknown>((inner, name) => ({ [name]: inner }), parsed) as Partial<RunSettings>
-    }),
-  )
+export interface SettingsSource {
+  /** The command, with which usage mistakes begin. */
+  command: string
+  /** A preset by name, or a YAML file. */
+  config?: string
+  /** KEY=VALUE, as typed. */
+  pairs: readonly string[]
+  /** The preset that counts where neither a file nor a group is named. */
+  preset?: string
+  /** What a checkpoint says of its model; goes over the preset. */
+  shape?: Partial<RunSettings>
+}
+
+/**
+ * Puts settings together as hydra does: what the defaults list names in its order, then the overrides in theirs.
+ * @throws a UsageError that begins with `command` for what is wrong on the command line, an Error for the rest
+ */
+export async function giveSettings(source: SettingsSource): Promise<GivenSettings> {
+  const { command, config, pairs, preset, shape = {} } = source
+  const usage = (error: unknown): never => {
+    throw new UsageError(`${command}: ${(error as Error).message}`)
+  }
+  const all = attempt(() => pairs.map(parseOverride), usage)
+  const chosen = all.findLast(isGroup)
+  const fields = all.filter(override => !isGroup(override) && !/^hydra[./]/.test(override.key))
+  const assigned = attempt(() => fields.map(fieldOf), usage)
+  const typed = mergeSettings(...assigned)
+  // The published training with a group, a preset's without.
+  const unnamed = chosen && Object.keys(shape).length === 0 ? undefined : preset
+  const base = config === undefined ? basePreset(unnamed) : await readConfig(config, command)
+  const { layers, notes } = await layersOf(base, chosen, usage)
+  const below = mergeSettings(...layers, shape)
+  const counted = countedIn(typed, below)
+  if (!chosen && !base.isFile && isGiven(typed.data_path) && !isGiven(typed.arch.name)) {
+    notes.push(`data_path is what HRM calls its data: arch=hrm_v1 trains HRM, this trains ${base.name}`)
+  }
+  if ('steps' in counted) {
+    notes.push(`epochs=${String(typed.epochs)} counts, not the ${String(below.steps)} steps of ${base.name}`)
+  }
+  const isFresh = ({ sign, key }: Override) => sign === '' && fieldAt(below, key.split('.')) === undefined
+  const fresh = new Set(fields.filter(isFresh).map(({ key }) => key))
+  const used = usedFields(resolveReferences(mergeSettings(below, counted, ...assigned), SILENT), fresh)
+  const isNamed = config !== undefined || chosen !== undefined
+  return { settings: used.settings, typed, notes: [...notes, ...used.notes], isNamed }
+}
+
+/** Whether an override chooses a group of fields, or takes it away, rather than a field. */
+const isGroup = ({ key, value, sign }: Override) =>
+  key === 'arch' && (typeof value === 'string' || (sign === '~' && value === undefined))
+
+/** Epochs that are asked for count, although what is below counts steps; its interval counts steps too. */
+function countedIn({ epochs, steps, eval_interval: interval }: RunSettings, below: RunSettings): Partial<RunSettings> {
+  if (epochs === undefined || steps !== undefined || !isGiven(below.steps)) return {}
+  return { steps: null, ...(interval === undefined ? { eval_interval: null } : {}) }
+}
+
+/** Settings to start from. */
+interface Base {
+  name: string
+  settings: Partial<RunSettings>
+  layers: Layer[]
+  isFile: boolean
+}
+
+const basePreset = (name: string | undefined): Base => ({
+  name: name ?? 'the published training (no --config)',
+  settings: name === undefined ? {} : presets[name].settings,
+  layers: ['self'],
+  isFile: false,
+})
+
+async function readConfig(config: string, command: string): Promise<Base> {
+  if (Object.hasOwn(presets, config)) return basePreset(config)
+  if (!/\.ya?ml$/.test(config)) {
+    const known = Object.keys(presets).join(', ')
+    throw new UsageError(`${command}: --config: no preset "${config}", expected ${known} or a .yaml file`)
+  }
+  const { fields: parsed } = await readFields(config)
+  const { defaults, ...settings } = parsed
+  if (!('arch' in settings) && 'name' in settings) {
+    throw new Error(`config ${config}: it has the fields of a group at its top, expected them under arch, as in "arch: {name: …}"`)
+  }
+  // An override of one of its fields would make fields of it.
+  if ('arch' in settings && !isRecord(settings.arch)) throw new Error(archHint(settings.arch))
+  const base: Base = { name: config, settings: settings as RunSettings, layers: [], isFile: true }
+  return { ...base, layers: attempt(() => defaultsList(defaults), error => failIn(base, error)) }
+}
+
+/** What goes over what, first to last, where the command line may choose or take away the group; and a sentence on it. */
+async function layersOf(
+  base: Base,
+  chosen: Override | undefined,
+  usage: (error: unknown) => never,
+): Promise<{ layers: Partial<RunSettings>[]; notes: string[] }> {
+  const layers: Partial<RunSettings>[] = []
+  const notes: string[] = []
+  const read = (name: string) => groupNamed(name, base).catch(error => {
+    return chosen ? usage(new Error(`${chosen.text}: ${(error as Error).message}`)) : failIn(base, error)
+  })
+  // What cannot be known is said before what cannot be told apart.
+  if (typeof chosen?.value === 'string') await read(chosen.value)
+  for (const layer of arrange(base, chosen, usage)) {
+    if (layer === 'self') layers.push(base.settings)
+    else {
+      const { settings, from } = await read(layer.group)
+      layers.push(settings)
+      const place = base.isFile || !base.settings.arch ? 'with' : 'in place of the network of'
+      notes.push(`arch=${layer.group}: the values of ${from}, ${place} ${base.name}`)
+    }
+  }
+  return { layers, notes }
+}
+
+function arrange(base: Base, chosen: Override | undefined, usage: (error: unknown) => never): Layer[] {
+  const { name, settings, layers, isFile } = base
+  if (!chosen) return layers
+  const listed = layers.some(layer => layer !== 'self')
+  if (chosen.sign === '~') {
+    return listed ? ['self'] : usage(new Error(`${chosen.text}: ${name} chooses no group that could be taken away`))
+  }
+  const group: Layer = { group: chosen.value as string }
+  if (listed) return layers.map(layer => (layer === 'self' ? layer : group))
+  const asks = isFile && chosen.sign === '' && isRecord(settings.arch) && Object.keys(settings.arch).length > 0
+  if (asks) {
+    const over = `+${chosen.text} for the group's values over the file's`
+    const alone = `arch.name=${group.group} for another architecture of the file's sizes`
+    usage(new Error(`${chosen.text}: ${name} has an arch of its own and no defaults list to choose from — write ${over}, or ${alone}`))
+  }
+  return [...layers, group]
+}
+
+/** An override of a field as settings. */
+function fieldOf({ text, sign, key, value }: Override): Partial<RunSettings> {
+  if (sign === '~') {
+    if (SILENT.includes(key)) return { [key]: null }
+    throw new Error(`${text}: a field that the training needs cannot be taken away — write ${key}=VALUE`)
+  }
+  if (key.includes('/')) {
+    throw new Error(`${text}: no group ${key} is known here, expected arch=NAME — fields take dots, e.g. arch.L_cycles=4`)
+  }
+  return key.split('.').reduceRight<unknown>((inner, name) => ({ [name]: inner }), value) as Partial<RunSettings>
+}
+
+const isGiven = (value: unknown) => value !== undefined && value !== null
+
+function attempt<T>(work: () => T, fail: (error: unknown) => never): T {
+  try {
+    return work()
+  } catch (error) {
+    return fail(error)
+  }
+}
+
+function failIn({ name }: Base, error: unknown): never {
+  throw new Error(`config ${name}: ${(error as Error).message}`)
+}
+
+/** A group's fields: of the file arch/NAME.yaml beside the configuration, which hydra would read; else the published ones. */
+async function groupNamed(name: string, { name: config, isFile }: Base): Promise<{ settings: Partial<RunSettings>; from: string }> {
+  const beside = join(dirname(config), 'arch', `${name}.yaml`)
+  if (!isFile || !/^[\w-]+$/.test(name) || !existsSync(beside)) {
+    return { settings: groupSettings(name), from: 'the published group' }
+  }
+  const { text, fields: parsed } = await readFields(beside)
+  if (/^#\s*@package\s/m.test(text) || parsed.defaults !== undefined) {
+    throw new Error(`${beside}: a group with a package or defaults of its own, expected fields alone — copy what they name into it`)
+  }
+  return { settings: { arch: parsed }, from: beside }
+}
+
+/** The fields that a YAML file holds. @throws on what is no YAML, or no fields */
+async function readFields(path: string): Promise<{ text: string; fields: Record<string, unknown> }> {
+  const bytes = await readBytes(path, 'config')
+  const stranger = foreign(bytes, 'fields in YAML', 'JSON')
+  if (stranger) throw new Error(`config ${path}: ${stranger}`)
+  const text = new TextDecoder().decode(bytes)
+  const fields = attempt(() => parseYaml(text), error => {
+    throw new Error(`config ${path}: ${printable((error as Error).message)} — expected YAML`)
+  })
+  if (isRecord(fields)) return { text, fields }
+  throw new Error(`config ${path}: expected fields such as "lr: 1e-4", got ${fields === null ? 'nothing' : 'something else'}`)
 }

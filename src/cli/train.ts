@@ -1,7 +1,6 @@
 // trm train: trains a model on a dataset directory, and leaves config, metrics and a checkpoint.
 import { appendFile, readdir, readFile, rm } from 'node:fs/promises'
 import { join } from 'node:path'
-import YAML from 'yaml'
 import { type Dataset, readDataset } from '../data/dataset.js'
 import { named } from '../formats/recognise.js'
 import { isTorch } from '../formats/torch.js'
@@ -18,11 +17,14 @@ import { megabytes } from '../engine/memory.js'
 import { adapterName, adapterOptions, openEngine } from './adapter.js'
 import { parseArguments, UsageError } from './arguments.js'
 import { keyOption, openCheckpoint, readAnyCheckpoint } from './checkpoint.js'
+import { withoutEffect } from './fields.js'
 import { datasetFiles, makeDirectory, readBytes, writeWhole } from './files.js'
 import { readGridTask } from './grids.js'
 import { duration, percent, Progress } from './progress.js'
-import { overrides, presetList, readSettings } from './settings.js'
+import { checkResumable } from './resumable.js'
+import { giveSettings, groupList, presetList } from './settings.js'
 import { useKeptVariants, variantsOption } from './tuning.js'
+import { writeYaml } from './yaml.js'
 
 const usage = {
   command: 'trm train',
@@ -51,6 +53,8 @@ arch.forward_dtype=float32, float16 (with loss scaling) or bfloat16 says how act
 float16 on GPUs with shader-f16, and float32 elsewhere. The published presets ask for bfloat16. config.yaml names what was used.
 micro_batch=N computes N slots at a time; recompute=True keeps less for the gradients and computes it again: the same bits in less memory and more time.
 
+${groupList}
+
 ${presetList}
 
 model.safetensors is the model as it stands, best.safetensors the one that did best on the test split, training.safetensors all that
@@ -69,9 +73,15 @@ export const trainCommand = {
     if (from !== undefined && resume) throw new UsageError(`${usage.command}: --from begins a run, --resume goes on with one: expected one of them, got both`)
     const stateFile = join(out, 'training.safetensors')
     const state = resume ? await readState(stateFile) : undefined
-    const given = mergeSettings(await readSettings(config ?? (resume ? join(out, 'config.yaml') : 'small'), usage.command), from !== undefined && config === undefined ? await shapeOf(from, key) : {}, overrides(parsed.positionals, usage.command), {
+    const { settings, notes } = await giveSettings({
+      command: usage.command,
+      config: config ?? (resume ? join(out, 'config.yaml') : undefined),
+      pairs: [...parsed.positionals, ...(steps === undefined ? [] : [`steps=${steps}`])],
+      preset: 'small',
+      shape: from !== undefined && config === undefined ? await shapeOf(from, key) : undefined,
+    })
+    const given = mergeSettings(settings, {
       ...(from === undefined ? {} : { load_checkpoint: from }),
-      ...(steps === undefined ? {} : { steps }),
       ...(seed === undefined ? {} : { seed }),
       ...(memoryLimit === undefined ? {} : { memory_limit: memoryLimit }),
     })
@@ -79,8 +89,10 @@ export const trainCommand = {
     const dataset = await readDataset(read, 'train', data)
     const test = await readDataset(read, 'test', data)
     const run = resolveRun(given, dataset.metadata)
+    if (state) checkResumable(state, run)
     const grids = await readGridTask(data)
     const start = run.from !== undefined && !state ? await readAnyCheckpoint(run.from, { key, config: run.config }) : undefined
+    for (const note of [...notes, ...withoutEffect(settings, run.config)]) (json ? console.error : console.log)(note)
     const takeBack = await makeDirectory(out)
     const engine = await openEngine(parsed.values).catch(async error => {
       await takeBack()
@@ -156,7 +168,7 @@ export async function runTraining(engine: Engine, run: Run, data: { train: Datas
   process.on('SIGTERM', stop)
   const [started, processorStart] = [performance.now(), process.cpuUsage()]
   say(`adapter: ${adapterName(engine)}`)
-  say(`model: ${config.tokenMixing ? 'token-mixing MLP' : 'attention'}, hidden ${config.hidden}, ${dtype === 'f16' ? 'float16, ' : ''}${model.parameters.count.toLocaleString('en')} parameters${start ? ` of ${run.from}` : ''}${options.freezeNetwork ? ', frozen: puzzle embeddings alone are trained' : ''}; ${options.steps} steps of ${options.batchSize} slots`)
+  say(`model: ${config.architecture === 'trm' ? '' : `${config.architecture}, `}${config.tokenMixing ? 'token-mixing MLP' : 'attention'}, hidden ${config.hidden}, ${dtype === 'f16' ? 'float16, ' : ''}${model.parameters.count.toLocaleString('en')} parameters${start ? ` of ${run.from}` : ''}${options.freezeNetwork ? ', frozen: puzzle embeddings alone are trained' : ''}; ${options.steps} steps of ${options.batchSize} slots`)
   if (asked === 'bf16') say(`forward_dtype bfloat16: activations are ${dtype === 'f16' ? 'float16, with loss scaling' : 'float32'}${reasonOf(dtype, engine, resume)}`)
   say(`GPU memory: ${megabytes(predicted)} predicted${microBatch < options.batchSize ? `, ${microBatch} slots at a time` : ''}${options.recompute ? ', recomputing' : ''}`)
   if (resume) {
@@ -182,7 +194,7 @@ export async function runTraining(engine: Engine, run: Run, data: { train: Datas
     const begin = async () => {
       if (resume) await writeWhole(metricsFile, await rowsUpTo(metricsFile, resume.step))
       else for (const file of [metricsFile, bestFile, trainingFile]) await rm(file, { force: true })
-      await writeWhole(join(out, 'config.yaml'), YAML.stringify(settings))
+      await writeWhole(join(out, 'config.yaml'), writeYaml(settings))
     }
     let begun = false
     for await (const report of train(model, data.train, { ...options, microBatch, resume, logInterval: stepOf(options.logInterval, evalInterval, checkpointInterval) })) {

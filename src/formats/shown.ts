@@ -9,8 +9,8 @@ export function printable(text: string, limit = 300): string {
   return short.replace(UNPRINTABLE, found => `\\u${found.codePointAt(0)!.toString(16).padStart(4, '0')}`)
 }
 
-/** A value as JSON, so text in quotes, for messages: of what is longer the first `limit` characters. */
+/** A value as JSON, so text in quotes, and numbers as they are, for messages: of what is longer the first `limit` characters. */
 export function shown(value: unknown, limit = 80): string {
-  if (typeof value !== 'string') return printable(JSON.stringify(value) ?? String(value), limit)
+  if (typeof value !== 'string') return printable(typeof value === 'object' ? JSON.stringify(value) : String(value), limit)
   return printable(JSON.stringify(value.length > limit ? `${value.slice(0, limit)}…` : value), Infinity)
 }

@@ -6,7 +6,7 @@ import { fromFloat32, isTorch } from '../formats/torch.js'
 import { checkConfig, DEFAULTS, innerWidth, slotCount, type TrmConfig } from './config.js'
 import type { ForeignModel } from './foreign.js'
 import { type AskedPrecision, parameterShapes, Trm } from './model.js'
-import { architectureOfTensors, configFromOfficial, configToOfficial, OFFICIAL_FIELDS, officialStart, officialTensor, PUZZLE_TABLE } from './official.js'
+import { architectureOfTensors, configFromOfficial, configToOfficial, OFFICIAL_FIELDS, officialName, officialStart, officialTensor, PUZZLE_TABLE } from './official.js'
 import { netsOf, scheduleOf } from './schedules.js'
 
 /**
@@ -77,7 +77,7 @@ export function readCheckpoint(bytes: Uint8Array, name = 'checkpoint', options: 
   const known = metadata.config !== undefined
   if (!known && !torch && !options.config && !fallback) throw new Error(noConfig(name))
   const tensors = withoutPrefix(isGolden(stored, metadata) ? trainedOf(stored) : stored, name)
-  const config = known ? checkConfig({ ...configOf(metadata, name), ...given }) : inferConfig(tensors, { config: given, fallback }, name)
+  const config = known ? checkConfig({ ...configOf(metadata, name), ...given }, officialName) : inferConfig(tensors, { config: given, fallback }, name)
   const table = tensors.get(PUZZLE_TABLE)
   if (table && given.puzzles !== undefined && table.shape[0] !== given.puzzles) tensors.set(PUZZLE_TABLE, refill(table, config.puzzles, name))
   const shapes = tensorShapes(config)
@@ -135,7 +135,7 @@ export function inferConfig(tensors: ReadonlyMap<string, StoredTensor>, { config
   const length = mixing?.[0] ?? learned?.[0]
   const told: Partial<TrmConfig> = { architecture, vocabulary, hidden, ...Object.fromEntries(layers), tokenMixing: mixing !== undefined, puzzleWidth: table?.[1] ?? 0, ...(learned ? { positions: 'learned' } : {}) }
   const contradiction = (field: keyof TrmConfig, tensorsSay: unknown): never => {
-    throw new Error(`${name}: the configuration says ${OFFICIAL_FIELDS.get(field) ?? field} is ${given[field]}, the tensors say ${tensorsSay} — leave it out, or take the configuration that belongs to the file`)
+    throw new Error(`${name}: the configuration says ${officialName(field)} is ${given[field]}, the tensors say ${tensorsSay} — leave it out, or take the file's own`)
   }
   for (const [field, value] of Object.entries(told) as [keyof TrmConfig, unknown][]) if (given[field] !== undefined && given[field] !== value) contradiction(field, value)
   if (given.positions === 'learned' && !learned) contradiction('positions', 'rope or none')
@@ -147,7 +147,7 @@ export function inferConfig(tensors: ReadonlyMap<string, StoredTensor>, { config
   if (length !== undefined && config.cells === undefined && config.puzzleSlots !== undefined) config.cells = length - slotCount(config as TrmConfig)
   const all = config.cells !== undefined && config.puzzleSlots !== undefined ? config.cells + slotCount(config as TrmConfig) : undefined
   if (length !== undefined && all !== undefined && (all !== length || config.cells! < 1)) {
-    throw new Error(`${name}: the tensors are for ${length} positions, the configuration has ${slotCount(config as TrmConfig)} puzzle slots and ${config.cells} cells — check ${OFFICIAL_FIELDS.get('puzzleSlots')} and ${OFFICIAL_FIELDS.get('cells')}`)
+    throw new Error(`${name}: the tensors are for ${length} positions, the configuration has ${slotCount(config as TrmConfig)} puzzle slots and ${config.cells} cells — check ${officialName('puzzleSlots')} and ${officialName('cells')}`)
   }
   const inner = parameter(`${nets[0]}.0.mlp.down`)?.[1] ?? 0
   const fits = (expansion: number) => innerWidth(hidden, expansion) === inner && (!mixing || innerWidth(mixing[0], expansion) === mixing[1])
@@ -159,7 +159,7 @@ export function inferConfig(tensors: ReadonlyMap<string, StoredTensor>, { config
   // Where the sum of slots and cells is known, the slots tell the cells.
   const missing = [...OFFICIAL_FIELDS].filter(([field]) => config[field] === undefined && !(field === 'cells' && length !== undefined)).map(([, official]) => official)
   if (missing.length) throw new Error(`${name}: it holds no configuration, and its tensors do not tell ${missing.join(', ')} — give them, e.g. trm import --from … --config PRESET|F.yaml ${missing[0]}=…`)
-  return checkConfig(config as TrmConfig)
+  return checkConfig(config as TrmConfig, officialName)
 }
 
 function configOf(metadata: Readonly<Record<string, string>>, name: string): TrmConfig {

@@ -1,4 +1,5 @@
 // The model's configuration: its fields, their checks, and the sizes that follow from them.
+import { shown } from '../formats/shown.js'
 import { type Architecture, netsOf, scheduleOf } from './schedules.js'
 
 /** Everything that shapes a Tiny Recursive Model or one of its relatives. In comments: the name in the published code. */
@@ -63,49 +64,65 @@ export const DEFAULTS: Omit<TrmConfig, 'vocabulary' | 'cells' | 'puzzles'> = {
   ropeTheta: 10000,
 }
 
-const RANGES: Partial<Record<keyof TrmConfig, [least: number, most: number, whole: boolean]>> = {
-  vocabulary: [2, 65536, true],
-  cells: [1, 65536, true],
-  puzzles: [1, 2 ** 31 - 1, true],
-  hidden: [1, 8192, true],
-  heads: [1, 256, true],
-  expansion: [0.01, 64, false],
-  layers: [1, 64, true],
-  highLayers: [0, 64, true],
-  cycles: [1, 1000, true],
-  latentSteps: [1, 1000, true],
-  supervisionSteps: [1, 100000, true],
-  exploration: [0, 1, false],
-  puzzleWidth: [0, 65536, true],
-  puzzleSlots: [0, 4096, true],
-  epsilon: [0, 1, false],
-  ropeTheta: [1, 1e9, false],
+/** Least and most; whole numbers where nothing else is said. */
+const RANGES: Partial<Record<keyof TrmConfig, [least: number, most: number, fraction?: true]>> = {
+  vocabulary: [2, 65536],
+  cells: [1, 65536],
+  puzzles: [1, 2 ** 31 - 1],
+  hidden: [1, 8192],
+  heads: [1, 256],
+  expansion: [0.01, 64, true],
+  layers: [1, 64],
+  highLayers: [0, 64],
+  cycles: [1, 1000],
+  latentSteps: [1, 1000],
+  supervisionSteps: [1, 100000],
+  exploration: [0, 1, true],
+  puzzleWidth: [0, 65536],
+  puzzleSlots: [0, 4096],
+  epsilon: [0, 1, true],
+  ropeTheta: [1, 1e9, true],
+}
+
+export function isNumber(value: unknown, least: number, most: number, fraction?: boolean): value is number {
+  return typeof value === 'number' && value >= least && value <= most && (fraction || Number.isInteger(value))
 }
 
 /**
  * The configuration, with fields that its architecture ignores at their fixed values.
- * @throws naming the first field that is out of range or does not fit the others
+ * @param named what messages call a field. Default: its name here
+ * @throws naming the first field that has another type, is out of range or does not fit the others
  */
-export function checkConfig(given: TrmConfig): TrmConfig {
+export function checkConfig(given: TrmConfig, named: (field: keyof TrmConfig) => string = field => field): TrmConfig {
   const config: TrmConfig = { ...given, ...scheduleOf(given.architecture).fixed }
-  for (const [name, [least, most, whole]] of Object.entries(RANGES)) {
-    const value = config[name as keyof TrmConfig]
-    if (typeof value !== 'number' || !(value >= least && value <= most) || (whole && !Number.isInteger(value))) {
-      throw new Error(`config: ${name} is ${value}, expected ${whole ? 'a whole number' : 'a number'} of ${least} … ${most}`)
-    }
+  const { architecture, hidden, positions, tokenMixing, puzzleWidth } = config
+  const refuse = (field: keyof TrmConfig, rule: string) => {
+    throw new Error(`config: ${named(field)} is ${shown(config[field])}, ${rule}`)
   }
-  for (const net of netsOf(config.architecture)) if (config[net] < 1) throw new Error(`config: ${net} is ${config[net]}, ${config.architecture} needs at least 1`)
-  if (config.architecture === 'hier6' && config.latentSteps > 6) throw new Error(`config: latentSteps is ${config.latentSteps}, hier6 has 6 latents and takes 1 … 6`)
-  if (!['rope', 'learned', 'none'].includes(config.positions)) throw new Error(`config: positions is "${config.positions}", expected rope, learned or none`)
-  if (!config.tokenMixing) {
-    const width = config.hidden / config.heads
-    if (!Number.isInteger(width) || (config.positions === 'rope' && width % 2)) {
-      throw new Error(`config: ${config.hidden} hidden values do not divide into ${config.heads} heads of ${config.positions === 'rope' ? 'an even' : 'a whole'} width`)
-    }
+  for (const [name, [least, most, fraction]] of Object.entries(RANGES)) {
+    const field = name as keyof TrmConfig
+    if (!isNumber(config[field], least, most, fraction)) refuse(field, `expected a ${fraction ? '' : 'whole '}number of ${least} … ${most}`)
+  }
+  for (const net of netsOf(architecture)) if (config[net] < 1) refuse(net, `${architecture} needs at least 1`)
+  if (architecture === 'hier6' && config.latentSteps > 6) refuse('latentSteps', 'hier6 has 6 latents and takes 1 … 6')
+  if (!['rope', 'learned', 'none'].includes(positions)) refuse('positions', 'expected rope, learned or none')
+  if (typeof tokenMixing !== 'boolean') refuse('tokenMixing', 'expected true or false')
+  const width = headWidth(config)
+  const even = positions === 'rope'
+  if (!tokenMixing && (width < 1 || (even && width % 2))) {
+    refuse('heads', `${hidden} hidden values do not divide into heads${even ? ' of an even width' : ''}`)
   }
   const slots = slotCount(config)
-  if (config.puzzleWidth > slots * config.hidden) throw new Error(`config: a puzzle embedding of width ${config.puzzleWidth} does not fit ${slots} slots of ${config.hidden} — raise puzzleSlots or set it to 0`)
+  if (puzzleWidth > slots * hidden) {
+    const misfit = `a puzzle embedding of width ${puzzleWidth} does not fit ${slots} slots of ${hidden}`
+    throw new Error(`config: ${misfit} — raise ${named('puzzleSlots')} or set it to 0`)
+  }
   return config
+}
+
+/** Values of an attention head, rounded down as the published code does: all heads together may be narrower than `hidden`. */
+export function headWidth({ hidden, heads }: Pick<TrmConfig, 'hidden' | 'heads'>): number {
+  return Math.floor(hidden / heads)
 }
 
 /** P: positions that the puzzle embedding takes. */

@@ -5,7 +5,7 @@ import { gatherBackward } from '../kernels/gather.js'
 import { columnSums } from '../kernels/column-sums.js'
 import { ropeTable } from '../kernels/rope.js'
 import { add, type AdapterSummary, type DType, type Engine, firstPosition, linear, Parameters, Random, type Shape, type Tensor, truncatedNormal } from '../engine/index.js'
-import { checkConfig, innerWidth, lengthOf, slotCount, type TrmConfig } from './config.js'
+import { checkConfig, headWidth, innerWidth, lengthOf, slotCount, type TrmConfig } from './config.js'
 import { layers, layerShapes, type LayerSizes } from './network.js'
 import { type Net, netsOf, type Schedule, scheduleOf } from './schedules.js'
 
@@ -53,14 +53,17 @@ export class Trm {
     readonly dtype: Precision,
     kept?: Trm,
   ) {
-    const { hidden, heads, puzzles, puzzleWidth, positions, tokenMixing, ropeTheta } = config
+    const { hidden, puzzles, puzzleWidth, positions, tokenMixing, ropeTheta } = config
     this.schedule = scheduleOf(config.architecture)
     this.slots = slotCount(config)
     this.length = lengthOf(config)
     this.starts = kept?.starts ?? this.carryOf(state => engine.zeros([hidden], 'f32', `start of ${state}`))
     this.puzzleTable = kept ? kept.puzzleTable : puzzleWidth > 0 ? engine.zeros([puzzles, puzzleWidth], 'f32', 'puzzle embedding') : undefined
     const turns = !tokenMixing && positions === 'rope'
-    this.ropeTable = kept ? kept.ropeTable : turns ? engine.from(ropeTable(this.length, hidden / heads, ropeTheta), [this.length, hidden / heads / 2, 2]) : undefined
+    const width = headWidth(config)
+    this.ropeTable = kept
+      ? kept.ropeTable
+      : turns ? engine.from(ropeTable(this.length, width, ropeTheta), [this.length, width / 2, 2]) : undefined
   }
 
   /** A model of zeros. @throws on a configuration that cannot be, and for float16 where the adapter does not have it */
@@ -229,5 +232,12 @@ export function parameterShapes(config: TrmConfig): Record<string, Shape> {
 function layerSizes(config: TrmConfig): LayerSizes {
   const { hidden: width, heads, expansion, tokenMixing } = config
   const length = lengthOf(config)
-  return { length, width, heads: tokenMixing ? 0 : heads, inner: innerWidth(width, expansion), mixInner: tokenMixing ? innerWidth(length, expansion) : 0 }
+  return {
+    length,
+    width,
+    heads: tokenMixing ? 0 : heads,
+    seen: heads * headWidth(config),
+    inner: innerWidth(width, expansion),
+    mixInner: tokenMixing ? innerWidth(length, expansion) : 0,
+  }
 }

@@ -6,15 +6,19 @@ export interface LayerSizes {
   width: number
   /** Attention heads; 0 where the layers mix tokens. */
   heads: number
+  /** Values of all heads together; at most `width`. */
+  seen: number
   /** Inner widths of the SwiGLU over a position's values and of that over the positions. */
   inner: number
   mixInner: number
 }
 
 /** Names and shapes of a layer's weights, in the order in which they are drawn. */
-export function layerShapes({ length, width, heads, inner, mixInner }: LayerSizes): Record<string, Shape> {
+export function layerShapes({ length, width, heads, seen, inner, mixInner }: LayerSizes): Record<string, Shape> {
   return {
-    ...(heads ? { 'attention.qkv': [3 * width, width], 'attention.output': [width, width] } : { 'mix.gateUp': [2 * mixInner, length], 'mix.down': [length, mixInner] }),
+    ...(heads
+      ? { 'attention.qkv': [3 * seen, width], 'attention.output': [width, seen] }
+      : { 'mix.gateUp': [2 * mixInner, length], 'mix.down': [length, mixInner] }),
     'mlp.gateUp': [2 * inner, width],
     'mlp.down': [width, inner],
   }

@@ -1,4 +1,5 @@
 // The published code's names for configuration fields and tensors, and their counterparts here. Nothing else knows them.
+import { shown } from '../formats/shown.js'
 import { checkConfig, DEFAULTS, type TrmConfig } from './config.js'
 import { type Architecture, type Net, SCHEDULES } from './schedules.js'
 
@@ -44,24 +45,25 @@ const IGNORED: Record<string, readonly unknown[] | undefined> = {
 
 /**
  * A configuration from official field names; what is missing takes the published defaults.
+ * @param prefix what messages put before the name of a field, e.g. `arch.`
  * @throws on an unknown field, or on a value that this model cannot honour
  */
-export function configFromOfficial(fields: Readonly<Record<string, unknown>>): TrmConfig {
+export function configFromOfficial(fields: Readonly<Record<string, unknown>>, prefix = ''): TrmConfig {
   const { name: arch, ...rest } = fields
-  const config: Record<string, unknown> = { ...DEFAULTS, ...(arch === undefined ? {} : { architecture: architectureOf(arch) }) }
+  const config: Record<string, unknown> = { ...DEFAULTS, ...(arch !== undefined && { architecture: architectureOf(arch) }) }
   if ('hidden_size' in fields && !('puzzle_emb_ndim' in fields)) config.puzzleWidth = fields.hidden_size
   for (const [name, value] of Object.entries(rest)) {
-    const ours = FIELDS.find(([official]) => official === name)?.[1]
+    const ours = officialField(name)
     if (ours) {
       // The official YAML writes `${.hidden_size}` for "the same width".
       config[ours] = value === '${.hidden_size}' ? (fields.hidden_size ?? DEFAULTS.hidden) : value
     } else if (!Object.hasOwn(IGNORED, name)) {
-      throw new Error(`config: unknown field "${name}", expected one of ${FIELDS.map(([official]) => official).join(', ')}`)
+      throw new Error(`config: unknown field ${shown(name)}, expected one of ${[...OFFICIAL_FIELDS.values()].join(', ')}`)
     } else if (IGNORED[name] && !IGNORED[name].includes(value)) {
-      throw new Error(`config: ${name} is ${JSON.stringify(value)}, only ${IGNORED[name].join(' or ')} can be computed here`)
+      throw new Error(`config: ${prefix}${name} is ${shown(value)}, expected ${IGNORED[name].join(' or ')}`)
     }
   }
-  return checkConfig(config as unknown as TrmConfig)
+  return checkConfig(config as unknown as TrmConfig, field => prefix + officialName(field))
 }
 
 /**
@@ -79,8 +81,11 @@ export function partialFromOfficial(fields: Readonly<Record<string, unknown>>): 
     else if (known !== undefined) config[ours] = known
   }
   // Fields that mean nothing here are checked by the published rules, on a model that is valid otherwise.
-  configFromOfficial({ vocab_size: 2, seq_len: 1, num_puzzle_identifiers: 1, ...others })
-  return config
+  const { name, ...rest } = others
+  configFromOfficial({ vocab_size: 2, seq_len: 1, num_puzzle_identifiers: 1, ...rest })
+  if (name === undefined) return config
+  checkClass(name)
+  return { ...config, architecture: architectureOf(name) }
 }
 
 /**
@@ -94,21 +99,40 @@ export function configToOfficial(config: TrmConfig): Record<string, unknown> {
   return { ...(config.architecture === 'trm' ? {} : { name: `recursive_reasoning.${module}@${className}` }), ...Object.fromEntries(fields) }
 }
 
-/** The architecture that an official name such as `recursive_reasoning.hrm@HierarchicalReasoningModel_ACTV1` or `hrm` means. @throws on any other */
+/**
+ * The architecture that an official name means, such as `recursive_reasoning.hrm@HierarchicalReasoningModel_ACTV1`,
+ * `hrm.hrm_act_v1@…` of HRM's own code, or `hrm`. The class is not looked at.
+ * @throws on any other
+ */
 export function architectureOf(name: unknown): Architecture {
-  const module = typeof name === 'string' ? name.replace(/@.*$/, '').replace(/^.*\./, '') : name
-  const found = (Object.keys(ARCHITECTURES) as Architecture[]).find(architecture => architecture === module || ARCHITECTURES[architecture][0] === module)
-  if (!found) throw new Error(`config: architecture ${JSON.stringify(name)}, expected ${Object.values(ARCHITECTURES).map(([official]) => official).join(', ')}`)
-  return found
+  // The last part of a path, before the class.
+  const module = /([\w-]+?)(_act_v1)?([@:]|$)/.exec(String(name))?.[1]
+  const found = (Object.keys(ARCHITECTURES) as Architecture[]).find(ours => ours === module || ARCHITECTURES[ours][0] === module)
+  if (found) return found
+  throw new Error(`config: architecture ${shown(name)}, expected ${Object.values(ARCHITECTURES).map(([official]) => official).join(', ')}`)
+}
+
+/** @throws where a name has a class, and another than the published one: that is another model */
+export function checkClass(name: unknown): void {
+  const [, className] = /[@:](.*)/.exec(String(name)) ?? []
+  const [, expected] = ARCHITECTURES[architectureOf(name)]
+  if (className && className !== expected) throw new Error(`config: architecture ${shown(name)}, expected class ${expected}`)
 }
 
 /** The official name of a field of ours; undefined for the architecture, which is a name of its own. */
 export const OFFICIAL_FIELDS: ReadonlyMap<keyof TrmConfig, string> = new Map(FIELDS.map(([official, ours]) => [ours, official]))
 
+/** What messages call a field that came by its official name. */
+export const officialName = (field: keyof TrmConfig): string => OFFICIAL_FIELDS.get(field) ?? field
+
 /** Name of our parameter field for an official field, e.g. `cycles` for `H_cycles`; undefined where there is none. */
 export function officialField(name: string): keyof TrmConfig | undefined {
   return FIELDS.find(([official]) => official === name)?.[1]
 }
+
+/** Whether a configuration of the published code may have this field under `arch`. */
+export const isOfficialField = (name: string): boolean =>
+  name === 'name' || officialField(name) !== undefined || Object.hasOwn(IGNORED, name)
 
 const TENSORS: readonly (readonly [official: string, ours: string])[] = [
   ['inner.embed_tokens.embedding_weight', 'tokens'],

@@ -1,7 +1,8 @@
 // The settings of a training run under the published code's names: defaults, presets, overrides, and what they mean here.
 import type { DatasetMetadata } from '../data/dataset.js'
-import type { TrmConfig } from './config.js'
-import { configFromOfficial, officialField } from './official.js'
+import { shown } from '../formats/shown.js'
+import { isNumber, type TrmConfig } from './config.js'
+import { checkClass, configFromOfficial, officialField } from './official.js'
 import type { AskedPrecision } from './model.js'
 import type { TrainOptions } from './train.js'
 import type { Stage } from './trainer.js'
@@ -13,7 +14,7 @@ export interface RunSettings {
 }
 
 /** The published defaults (config/cfg_pretrain.yaml), and this project's own fields with theirs (null: follows from others). */
-const DEFAULT_SETTINGS: RunSettings = {
+export const RUN_DEFAULTS: RunSettings = {
   global_batch_size: 768,
   epochs: 100000,
   lr: 1e-4,
@@ -44,7 +45,10 @@ const DEFAULT_SETTINGS: RunSettings = {
 }
 
 /** Official fields that say nothing about the computation. */
-const SILENT = ['defaults', 'hydra', 'data_paths', 'data_paths_test', 'evaluators', 'project_name', 'run_name', 'checkpoint_path', 'checkpoint_every_eval', 'eval_save_outputs', 'min_eval_interval']
+export const SILENT: readonly string[] = [
+  'defaults', 'hydra', 'data_path', 'data_paths', 'data_paths_test', 'evaluators', 'project_name', 'run_name', 'checkpoint_path',
+  'checkpoint_every_eval', 'eval_save_outputs', 'min_eval_interval',
+]
 
 /** Settings to start from, by name. The first five are the published runs. */
 export const presets: Readonly<Record<string, { about: string; settings: RunSettings }>> = /* @__PURE__ */ allPresets()
@@ -107,7 +111,8 @@ function allPresets(): typeof presets {
 /** Precisions by their official names, the values of `forward_dtype`. */
 export const FORWARD_DTYPES = { float32: 'f32', float16: 'f16', bfloat16: 'bf16' } as const satisfies Record<string, AskedPrecision>
 
-const isForwardDtype = (value: unknown): value is keyof typeof FORWARD_DTYPES => typeof value === 'string' && Object.hasOwn(FORWARD_DTYPES, value)
+/** The only loss head, as `arch.loss.name` writes it. */
+const LOSS = 'losses@ACTLossHead'
 
 /** A run's settings made concrete for a dataset. */
 export interface Run {
@@ -141,7 +146,7 @@ export function mergeSettings(...layers: readonly Partial<RunSettings>[]): RunSe
 /** The fields of the model among settings, under `arch` or, as those of the data, at the top; and the names at the top that are others. */
 export function modelFields(settings: Partial<RunSettings>): { fields: Record<string, unknown>; rest: string[] } {
   const { arch, ...top } = mergeSettings(settings)
-  const { loss: _loss, name: _name, ...fields } = arch
+  const { loss: _loss, ...fields } = arch
   const rest: string[] = []
   for (const [name, value] of Object.entries(top)) {
     if (officialField(name)) fields[name] = value
@@ -152,83 +157,120 @@ export function modelFields(settings: Partial<RunSettings>): { fields: Record<st
 
 /**
  * What settings mean for a dataset: the model's configuration and the training options.
- * @throws on an unknown or ill-typed field
+ * @throws on an unknown field, and on one of another type, out of range or unfit for the others, whether it counts or not
  */
 export function resolveRun(given: Partial<RunSettings>, metadata: DatasetMetadata): Run {
-  const settings = mergeSettings(DEFAULT_SETTINGS, given)
+  const settings = mergeSettings(RUN_DEFAULTS, given)
   for (const name of Object.keys(settings)) {
-    if (!Object.hasOwn(DEFAULT_SETTINGS, name) && !SILENT.includes(name)) {
-      throw new Error(`config: unknown field "${name}", expected one of ${Object.keys(DEFAULT_SETTINGS).join(', ')} — fields of the model stand under arch, e.g. arch.L_cycles`)
+    if (!Object.hasOwn(RUN_DEFAULTS, name) && !SILENT.includes(name)) {
+      throw new Error(`config: unknown field ${shown(name)}, expected one of ${Object.keys(RUN_DEFAULTS).join(', ')} — fields of the model stand under arch, e.g. arch.L_cycles`)
     }
   }
-  const number = (name: string, least: number, most = Infinity, whole = true): number => {
+  const refuse = (name: string, value: unknown, expected: string): never => {
+    throw new Error(`config: ${name} is ${shown(value)}, expected ${expected}`)
+  }
+  const number = (name: string, least: number, most = Number.MAX_SAFE_INTEGER, fraction = false): number => {
     const value = settings[name]
-    if (typeof value !== 'number' || !(value >= least && value <= most) || (whole && !Number.isInteger(value))) {
-      throw new Error(`config: ${name} is ${JSON.stringify(value)}, expected ${whole ? 'a whole number' : 'a number'} of at least ${least}${most < Infinity ? ` and at most ${most}` : ''}`)
-    }
-    return value
+    const range = `of at least ${least}${most < Number.MAX_SAFE_INTEGER ? ` and at most ${most}` : ''}`
+    return isNumber(value, least, most, fraction) ? value : refuse(name, value, `a ${fraction ? '' : 'whole '}number ${range}`)
   }
+  /** Null means that it follows from others. */
+  const optional = (name: string) => (settings[name] === null ? undefined : number(name, 1))
   const flag = (name: string): boolean => {
     const value = settings[name]
-    if (typeof value !== 'boolean') throw new Error(`config: ${name} is ${JSON.stringify(value)}, expected true or false`)
-    return value
+    return typeof value === 'boolean' ? value : refuse(name, value, 'true or false')
   }
-  const { load_checkpoint: from } = settings
-  if (from !== null && typeof from !== 'string') throw new Error(`config: load_checkpoint is ${JSON.stringify(from)}, expected the path of a checkpoint`)
-  if (!isRecord(settings.arch)) throw new Error(`config: arch is ${JSON.stringify(settings.arch)}, expected fields of the model`)
+  const one = <T extends string>(name: string, value: unknown, names: readonly T[]): T =>
+    names.find(known => known === value) ?? refuse(name, value, names.join(', '))
+  const { load_checkpoint: path } = settings
+  if (path !== null && typeof path !== 'string') refuse('load_checkpoint', path, 'the path of a checkpoint')
+  const from = (path as string | null) ?? undefined
+  if (!isRecord(settings.arch)) throw new Error(archHint(settings.arch))
   const { loss, forward_dtype: forwardDtype = 'float32', ...arch } = settings.arch
-  if (!isForwardDtype(forwardDtype)) throw new Error(`config: arch.forward_dtype is ${JSON.stringify(forwardDtype)}, expected ${Object.keys(FORWARD_DTYPES).join(', ')}`)
-  const lossType = (loss as Record<string, unknown>)?.loss_type
-  if (lossType !== 'stablemax_cross_entropy' && lossType !== 'softmax_cross_entropy') throw new Error(`config: arch.loss.loss_type is ${JSON.stringify(lossType)}, expected stablemax_cross_entropy or softmax_cross_entropy`)
-  const { optimizer } = settings
-  if (optimizer !== 'atan2' && optimizer !== 'adamw') throw new Error(`config: optimizer is ${JSON.stringify(optimizer)}, expected atan2 or adamw`)
-  const config = configFromOfficial({ ...arch, vocab_size: metadata.vocabSize, seq_len: metadata.seqLen, num_puzzle_identifiers: metadata.numPuzzleIdentifiers })
+  const dtypes = Object.keys(FORWARD_DTYPES) as (keyof typeof FORWARD_DTYPES)[]
+  const dtype = FORWARD_DTYPES[one('arch.forward_dtype', forwardDtype, dtypes)]
+  const { loss_type: lossType, name: lossName = LOSS, ...others } = isRecord(loss) ? loss : {}
+  one('arch.loss.loss_type', lossType, ['stablemax_cross_entropy', 'softmax_cross_entropy'])
+  if (!/^(?:models\.)?losses[@:]ACTLossHead$/.test(String(lossName))) refuse('arch.loss.name', lossName, LOSS)
+  for (const name of Object.keys(others)) refuse(`arch.loss.${name}`, others[name], 'loss_type and name alone under arch.loss')
+  const optimizer = one('optimizer', settings.optimizer, ['atan2', 'adamw'])
+  const { vocabSize, seqLen, numPuzzleIdentifiers } = metadata
+  const data = { vocab_size: vocabSize, seq_len: seqLen, num_puzzle_identifiers: numPuzzleIdentifiers }
+  for (const [name, value] of Object.entries(data)) {
+    if (name in arch && arch[name] !== value) refuse(`arch.${name}`, arch[name], `what the data says, ${value} — leave it out`)
+  }
+  const config = configFromOfficial({ ...arch, ...data }, 'arch.')
+  if (arch.name !== undefined) checkClass(arch.name)
+  const curriculum = curriculumOf(settings.depth_curriculum)
+  for (const { cycles, latentSteps } of curriculum) {
+    const stage = configFromOfficial({ ...arch, ...data, H_cycles: cycles, L_cycles: latentSteps }, 'depth_curriculum: ')
+    const depth = `none, as this architecture has one depth, ${stage.cycles} × ${stage.latentSteps}`
+    if (stage.cycles !== cycles || stage.latentSteps !== latentSteps) refuse('depth_curriculum', settings.depth_curriculum, depth)
+  }
+  const ends = curriculum.map(({ until }) => until)
+  if (ends.some((end, i) => !(end > (ends[i - 1] ?? 0) && end <= 1))) {
+    const stages = `the stages of the curriculum end at ${ends.join(', ')} of the steps`
+    throw new Error(`config: depth_curriculum: ${stages}, expected rising shares of up to 1`)
+  }
+  const freezeNetwork = flag('freeze_weights')
+  if (freezeNetwork && config.puzzleWidth === 0) {
+    const nothing = 'freeze_weights leaves nothing to train in a model without puzzle embeddings'
+    throw new Error(`config: ${nothing} — give it an arch.puzzle_emb_ndim`)
+  }
   const batchSize = number('global_batch_size', 1)
   const stepsOf = (epochs: number) => Math.max(1, Math.floor((epochs * metadata.totalGroups * metadata.meanPuzzleExamples) / batchSize))
-  const asEpochs = settings.steps === null
-  const steps = asEpochs ? stepsOf(number('epochs', 1)) : number('steps', 1)
+  // Each is checked, whether it counts or not.
+  const [epochs, asked, interval] = [number('epochs', 1), optional('steps'), optional('eval_interval')]
+  const [ema, emaRate] = [flag('ema'), number('ema_rate', 0, 0.9999999, true)]
+  const steps = asked ?? stepsOf(epochs)
   // The official interval counts epochs; with `steps` it counts steps.
-  const evalInterval = settings.eval_interval === null ? steps : asEpochs ? stepsOf(number('eval_interval', 1)) : number('eval_interval', 1)
-  const checkpointInterval = settings.checkpoint_interval === null ? evalInterval : number('checkpoint_interval', 1)
+  const evalInterval = interval === undefined ? steps : asked === undefined ? stepsOf(interval) : interval
+  const checkpointInterval = optional('checkpoint_interval') ?? evalInterval
   return {
     config,
     options: {
       batchSize,
-      microBatch: settings.micro_batch === null ? undefined : number('micro_batch', 1),
+      microBatch: optional('micro_batch'),
       memoryLimit: settings.memory_limit === null ? undefined : bytesOf(settings.memory_limit),
       recompute: flag('recompute'),
       steps,
-      learningRate: number('lr', 0, 10, false),
-      minLearningRateRatio: number('lr_min_ratio', 0, 1, false),
+      learningRate: number('lr', 0, 10, true),
+      minLearningRateRatio: number('lr_min_ratio', 0, 1, true),
       warmupSteps: number('lr_warmup_steps', 0),
-      beta1: number('beta1', 0, 0.99999, false),
-      beta2: number('beta2', 0, 0.99999, false),
-      weightDecay: number('weight_decay', 0, 100, false),
-      puzzleLearningRate: number('puzzle_emb_lr', 0, 10, false),
-      puzzleWeightDecay: number('puzzle_emb_weight_decay', 0, 100, false),
-      emaRate: flag('ema') ? number('ema_rate', 0, 0.9999999, false) : 0,
+      beta1: number('beta1', 0, 0.99999, true),
+      beta2: number('beta2', 0, 0.99999, true),
+      weightDecay: number('weight_decay', 0, 100, true),
+      puzzleLearningRate: number('puzzle_emb_lr', 0, 10, true),
+      puzzleWeightDecay: number('puzzle_emb_weight_decay', 0, 100, true),
+      emaRate: ema ? emaRate : 0,
       optimizer,
       loss: lossType === 'stablemax_cross_entropy' ? 'stablemax' : 'softmax',
-      clipNorm: number('gradient_clip', 0, 1e30, false),
-      curriculum: curriculumOf(settings.depth_curriculum),
-      freezeNetwork: flag('freeze_weights'),
+      clipNorm: number('gradient_clip', 0, 1e30, true),
+      curriculum,
+      freezeNetwork,
       seed: number('seed', 0, 2 ** 32 - 1),
       logInterval: number('log_interval', 1),
-      epochsPerPass: asEpochs && settings.eval_interval !== null ? number('eval_interval', 1) : undefined,
+      epochsPerPass: asked === undefined ? interval : undefined,
     },
-    dtype: FORWARD_DTYPES[forwardDtype],
-    from: from ?? undefined,
+    dtype,
+    from,
     evalInterval,
     checkpointInterval,
     settings,
   }
 }
 
+/** What is said where `arch` is not fields. */
+export function archHint(given: unknown): string {
+  const remedy = 'a group is chosen by defaults: [arch: NAME], or by arch=NAME on the command line'
+  return `config: arch is ${shown(given)}, expected fields of the model — ${remedy}`
+}
+
 /** Stages as [share of the steps, H_cycles, L_cycles] each; "cgar" is the paper's. */
 function curriculumOf(given: unknown): Stage[] {
   const rows = given === 'cgar' ? [[0.3, 1, 2], [0.6, 2, 4]] : (given ?? [])
   if (!Array.isArray(rows) || !rows.every(row => Array.isArray(row) && row.length === 3 && row.every(Number.isFinite))) {
-    throw new Error(`config: depth_curriculum is ${JSON.stringify(given)}, expected cgar or a list of [share of the steps, H_cycles, L_cycles], e.g. [[0.3, 1, 2], [0.6, 2, 4]]`)
+    throw new Error(`config: depth_curriculum is ${shown(given)}, expected cgar or a list of [share of the steps, H_cycles, L_cycles], e.g. [[0.3, 1, 2], [0.6, 2, 4]]`)
   }
   return rows.map(([until, cycles, latentSteps]) => ({ until, cycles, latentSteps }))
 }
@@ -237,10 +279,10 @@ function curriculumOf(given: unknown): Stage[] {
 export function bytesOf(given: unknown): number {
   const [, digits, unit] = /^(\d+(?:\.\d+)?) *([kMG]?)B?$/i.exec(String(given)) ?? []
   const bytes = Number(digits) * 1000 ** ['', 'K', 'M', 'G'].indexOf(unit?.toUpperCase())
-  if (!(bytes >= 1)) throw new Error(`config: memory_limit is ${JSON.stringify(given)}, expected bytes as in 2000000000, 500MB or 2GB`)
+  if (!(bytes >= 1)) throw new Error(`config: memory_limit is ${shown(given)}, expected bytes as in 2000000000, 500MB or 2GB`)
   return bytes
 }
 
-function isRecord(value: unknown): value is Record<string, unknown> {
+export function isRecord(value: unknown): value is Record<string, unknown> {
   return typeof value === 'object' && value !== null && !Array.isArray(value)
 }

@@ -79,7 +79,7 @@ test('what cannot be begun or frozen is refused before anything is written', asy
   assert.match(await refusal(2, '--from', model, '--resume'), /--from begins a run, --resume goes on with one/)
   assert.match(await refusal(1, '--from', path('none.safetensors')), /none\.safetensors: no such file/)
   assert.match(await refusal(1, '--from', model, '--config', 'small'), /first.model\.safetensors: tensor ".*" has shape \[.*\], the configuration asks for/)
-  assert.match(await refusal(1, ...tiny, '--config', 'tiny', 'arch.puzzle_emb_ndim=0', 'freeze_weights=True'), /freezeNetwork leaves nothing to train/)
+  assert.match(await refusal(1, ...tiny, '--config', 'tiny', 'arch.puzzle_emb_ndim=0', 'freeze_weights=True'), /freeze_weights leaves nothing to train/)
   assert.match(await refusal(1, ...tiny, 'freeze_weights=maybe'), /freeze_weights is "maybe", expected true or false/)
   assert.match(await refusal(1, ...tiny, 'load_checkpoint=3'), /load_checkpoint is 3, expected the path/)
   assert.match(await refusal(1, ...tiny, 'gradient_clip=-1'), /gradient_clip is -1, expected a number of at least 0/)

@@ -89,8 +89,8 @@ test('configurations that are damaged', async () => {
   const cases: [string, RegExp][] = [
     ['{"hidden_size": 16', /^c: its metadata entry "config" is not JSON/],
     ['{"hidden_size": 16, "colour": 3}', /unknown field "colour", expected one of vocab_size/],
-    ['{"hidden_size": 16}', /vocabulary is undefined/],
-    ['{"vocab_size": "5", "seq_len": 9, "num_puzzle_identifiers": 4}', /vocabulary is 5, expected a whole number/],
+    ['{"hidden_size": 16}', /vocab_size is undefined/],
+    ['{"vocab_size": "5", "seq_len": 9, "num_puzzle_identifiers": 4}', /vocab_size is "5", expected a whole number/],
   ]
   for (const [config, message] of cases) {
     const bytes = await withConfig(config)

@@ -3,8 +3,10 @@ import { test } from 'uvu'
 import * as assert from 'uvu/assert'
 import { checkConfig, innerWidth, lengthOf, slotCount, type TrmConfig } from '../../src/trm/config.js'
 import { parameterShapes, Trm } from '../../src/trm/model.js'
-import { same } from '../close.js'
+import { close, same } from '../close.js'
 import { openEngine } from '../engine-under-test.js'
+import * as oracle from '../oracle.js'
+import { values } from '../shapes.js'
 import { ATTENTION, BARE, LEARNED, OFFICIAL, TOKEN_MIXING } from './samples.js'
 
 const engine = await openEngine()
@@ -20,6 +22,29 @@ test('the official Sudoku networks have as many parameters as published', () => 
 test('sizes that follow from a configuration', () => {
   assert.equal([512, 97, 32, 1].map(width => innerWidth(width, 4)), [1536, 512, 256, 256])
   assert.equal([slotCount(ATTENTION), slotCount(LEARNED), slotCount(BARE), lengthOf(OFFICIAL['TRM-MLP'])], [2, 2, 0, 97])
+})
+
+test('heads are as wide as the width over their number, rounded down, as the published code has them', () => {
+  const of = (hidden: number, heads: number) => parameterShapes({ ...ATTENTION, hidden, heads, puzzleWidth: 0, puzzleSlots: 0 })
+  const shapesOf = (shapes: ReturnType<typeof of>) => [shapes['layers.0.attention.qkv'], shapes['layers.0.attention.output']]
+  assert.equal(shapesOf(of(128, 12)), [[360, 128], [128, 120]])
+  assert.equal(shapesOf(of(512, 12)), [[1512, 512], [512, 504]])
+  assert.equal(shapesOf(of(16, 2)), [[48, 16], [16, 16]])
+})
+
+test('a layer whose heads are together narrower than it is', async () => {
+  const config = { ...ATTENTION, hidden: 32, heads: 3, layers: 1, puzzleWidth: 0, puzzleSlots: 0 }
+  const model = Trm.create(engine, config, { seed: 5 })
+  const weights = await model.parameters.read()
+  const [batch, length, width, headDim, inner] = [2, config.cells, 32, 10, innerWidth(32, 1)]
+  const rows = batch * length
+  const h = values(1, rows * width)
+  const times = (x: ArrayLike<number>, name: string, n: number, k: number) => oracle.matmul(x, weights.get(`layers.0.${name}`)!, { m: rows, n, k, transposeB: true })
+  const heads = { batch, length, heads: 3, headDim }
+  const turned = oracle.rope(times(h, 'attention.qkv', 90, width), heads, (position, i) => oracle.ropeAngle(position, i, headDim, config.ropeTheta))
+  const seen = oracle.rmsnorm(times(oracle.attention(turned, heads), 'attention.output', width, 30), h, { width, epsilon: config.epsilon })
+  const truth = oracle.rmsnorm(times(oracle.swiglu(times(seen, 'mlp.gateUp', 2 * inner, width), { half: inner }), 'mlp.down', width, inner), seen, { width, epsilon: config.epsilon })
+  close('a layer', await engine.read(model.network(engine.from(h, [batch, length, width]))), truth, { scale: 4, depth: 4 * inner })
 })
 
 test('initial deviations: 1 / √in for weights, 1 / √hidden for embeddings, the halting head at −5, start states 1', async () => {
@@ -65,9 +90,12 @@ test('configurations that cannot be are refused, naming the field', () => {
     [{ vocabulary: undefined }, /^config: vocabulary is undefined/],
     [{ exploration: 1.5 }, /^config: exploration is 1.5, expected a number of 0 … 1$/],
     [{ positions: 'sine' as 'rope' }, /^config: positions is "sine", expected rope, learned or none$/],
-    [{ heads: 3 }, /^config: 16 hidden values do not divide into 3 heads of an even width$/],
-    [{ heads: 16 }, /^config: 16 hidden values do not divide into 16 heads of an even width$/],
-    [{ puzzleWidth: 100 }, /^config: a puzzle embedding of width 100 does not fit 2 slots of 16/],
+    [{ tokenMixing: 'maybe' as unknown as boolean }, /^config: tokenMixing is "maybe", expected true or false$/],
+    [{ heads: [1] as unknown as number }, /^config: heads is \[1\], expected a whole number of 1 … 256$/],
+    [{ heads: 3 }, /^config: heads is 3, 16 hidden values do not divide into heads of an even width$/],
+    [{ heads: 16 }, /^config: heads is 16, 16 hidden values do not divide into heads of an even width$/],
+    [{ heads: 17, positions: 'learned' }, /^config: heads is 17, 16 hidden values do not divide into heads$/],
+    [{ puzzleWidth: 100 }, /^config: a puzzle embedding of width 100 does not fit 2 slots of 16 — raise puzzleSlots or set it to 0$/],
   ]
   for (const [change, message] of cases) assert.throws(() => checkConfig({ ...ATTENTION, ...change }), message)
   checkConfig({ ...TOKEN_MIXING, heads: 3 })

@@ -5,7 +5,7 @@ import { parseSafetensors, toFloat32, writeSafetensors } from '../../src/formats
 import { loadCheckpoint, readCheckpoint, saveCheckpoint } from '../../src/trm/checkpoint.js'
 import { type TrmConfig } from '../../src/trm/config.js'
 import { Trm } from '../../src/trm/model.js'
-import { configFromOfficial, configToOfficial } from '../../src/trm/official.js'
+import { checkClass, configFromOfficial, configToOfficial } from '../../src/trm/official.js'
 import { solve } from '../../src/trm/solve.js'
 import { Trainer } from '../../src/trm/trainer.js'
 import { type Verification, verify } from '../../src/trm/verify.js'
@@ -135,9 +135,12 @@ test('configurations: names of the published code, fields that mean nothing, mis
   assert.equal([hrm.architecture, hrm.highLayers, hrm.layers, hrm.puzzleSlots], ['hrm', 4, 3, 0])
   const transformer = of({ name: 'recursive_reasoning.transformers_baseline@Model_ACTV2', H_layers: 8, H_cycles: 3, mlp_t: true })
   assert.equal([transformer.architecture, transformer.highLayers, transformer.cycles, transformer.tokenMixing], ['transformer', 8, 1, false])
+  // HRM's own code, and a class that is another model.
+  assert.equal([of({ name: 'hrm.hrm_act_v1@HierarchicalReasoningModel_ACTV1', H_layers: 1 }).architecture, of({ name: 'models.hrm.hrm_act_v1:HierarchicalReasoningModel_ACTV1', H_layers: 1 }).architecture], ['hrm', 'hrm'])
+  assert.throws(() => checkClass('recursive_reasoning.trm@MyModel'), /^config: architecture "recursive_reasoning.trm@MyModel", expected class TinyRecursiveReasoningModel_ACTV1$/)
   assert.throws(() => of({ name: 'recursive_reasoning.gpt@Model' }), /^config: architecture "recursive_reasoning.gpt@Model", expected trm, trm_singlez, trm_hier6, hrm, transformers_baseline$/)
-  assert.throws(() => of({ name: 'hrm' }), /^config: highLayers is 0, hrm needs at least 1$/)
-  assert.throws(() => of({ name: 'trm_hier6', L_cycles: 7 }), /^config: latentSteps is 7, hier6 has 6 latents and takes 1 … 6$/)
+  assert.throws(() => of({ name: 'hrm' }), /^config: H_layers is 0, hrm needs at least 1$/)
+  assert.throws(() => of({ name: 'trm_hier6', L_cycles: 7 }), /^config: L_cycles is 7, hier6 has 6 latents and takes 1 … 6$/)
 })
 
 test.run()

@@ -1,0 +1,46 @@
+// Whether a run's settings are those that its state was left with, in the words in which settings are written.
+import { configToOfficial } from '../trm/official.js'
+import type { TrainingState } from '../trm/resume.js'
+import { FORWARD_DTYPES, type Run } from '../trm/run.js'
+
+/** Options that a resumed training must share, and the fields that give them. */
+const FIELDS = {
+  batchSize: 'global_batch_size',
+  learningRate: 'lr',
+  minLearningRateRatio: 'lr_min_ratio',
+  warmupSteps: 'lr_warmup_steps',
+  beta1: 'beta1',
+  beta2: 'beta2',
+  weightDecay: 'weight_decay',
+  puzzleLearningRate: 'puzzle_emb_lr',
+  puzzleWeightDecay: 'puzzle_emb_weight_decay',
+  emaRate: 'ema_rate (0 without ema)',
+  optimizer: 'optimizer',
+  loss: 'arch.loss.loss_type',
+  clipNorm: 'gradient_clip',
+  curriculum: 'depth_curriculum',
+  freezeNetwork: 'freeze_weights',
+  seed: 'seed',
+} as const satisfies Partial<Record<keyof Run['options'], string>>
+
+const officialDtype = (dtype: Run['dtype']) => Object.entries(FORWARD_DTYPES).find(([, ours]) => ours === dtype)?.[0]
+
+/** @throws naming the first field that differs */
+export function checkResumable({ name, config, options, dtype = 'f32', sampler }: TrainingState, run: Run): void {
+  const compare = (field: string, was: unknown, is: unknown) => {
+    if (JSON.stringify(was) === JSON.stringify(is)) return
+    const remedy = 'resume with the settings that the run began with, or begin a new one'
+    throw new Error(`${name}: it is of a training with ${field} ${JSON.stringify(was)}, this one has ${JSON.stringify(is)} — ${remedy}`)
+  }
+  const [theirs, ours] = [configToOfficial(config), configToOfficial(run.config)]
+  for (const field of new Set(['name', ...Object.keys(theirs), ...Object.keys(ours)])) {
+    compare(`arch.${field}`, theirs[field], ours[field])
+  }
+  for (const [option, field] of Object.entries(FIELDS)) {
+    const key = option as keyof typeof FIELDS
+    if (options[key] !== undefined) compare(field, options[key], run.options[key])
+  }
+  // What bfloat16 became is the state's.
+  if (run.dtype !== 'bf16') compare('arch.forward_dtype', officialDtype(dtype), officialDtype(run.dtype))
+  compare('eval_interval in epochs (1 where steps are counted)', sampler.epochsPerPass, run.options.epochsPerPass ?? 1)
+}
