@@ -27,5 +27,5 @@ for await (const { step, loss, averaged } of train(model, training, options)) {
   trained = averaged
 }
 const { exactAccuracy, examples } = await evaluate(trained, heldOut)
-console.log(`held-out grids mirrored without a mistake: ${(100 * exactAccuracy).toFixed(1)} % of ${examples}`)
+console.log(`held-out grids mirrored without a mistake: ${(100 * exactAccuracy!).toFixed(1)} % of ${examples}`)
 engine.close()

@@ -45,9 +45,9 @@ export interface TrainingSetup {
 export interface TrainingPoint {
   step: number
   loss: number
-  /** Of the puzzles that ended since the last report; null where none did. */
+  /** Of the puzzles with labels that ended since the last report; null where none did. */
   exact: number | null
-  /** Of held-out puzzles, where the report comes with an evaluation. */
+  /** Of held-out puzzles with labels, where the report comes with an evaluation and there are such. */
   heldOut: number | null
 }
 

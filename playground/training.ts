@@ -156,7 +156,7 @@ export class Training {
     let keptAt = performance.now()
     let evaluatedAt = Math.floor(end.step / evalInterval)
     for await (const said of train(model, lessons.train, { ...options, resume, logSeconds: REPORT_SECONDS })) {
-      const { step, loss, exactAccuracy, count, stepsPerSecond } = said
+      const { step, loss, exactAccuracy: exact, stepsPerSecond } = said
       end.step = step
       onStep(step)
       const isLast = step === options.steps
@@ -165,7 +165,7 @@ export class Training {
         evaluatedAt = Math.floor(step / evalInterval)
         heldOut = (await evaluate(said.averaged, lessons.test, { limit: isLast ? undefined : EVALUATED, loss: options.loss })).exactAccuracy
       }
-      const point = { step, loss, exact: count > 0 ? exactAccuracy : null, heldOut }
+      const point = { step, loss, exact, heldOut }
       session.points.push(point)
       report({ kind: 'report', point, stepsPerSecond })
       if (isLast || this.isPaused || this.isStopped || performance.now() - keptAt >= 1000 * KEEP_SECONDS) {

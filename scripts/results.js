@@ -31,6 +31,7 @@ function summarize(run, { name, title, note, data, commit }) {
   const { config, metadata, tensors } = readCheckpoint(new Uint8Array(read(checkpoint)), checkpoint)
   const last = rows.at(-1)
   if (!last.evaluation || String(last.step) !== metadata.step) throw new ResultError(`${run}: the last row of metrics.jsonl is no evaluation of the checkpoint (step ${metadata.step}) — let the training end, or resume it`)
+  if (last.evaluation.exactAccuracy === null) throw new ResultError(`${run}: none of its held-out puzzles has labels, so there is no accuracy to keep`)
   return {
     rows,
     settings,

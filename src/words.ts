@@ -10,8 +10,9 @@ export function duration(seconds: number): string {
   return `${Math.floor(s / 3600)} h ${Math.floor((s % 3600) / 60)} min`
 }
 
-export function percent(share: number): string {
-  return `${(100 * share).toFixed(1)} %`
+/** A share, or a dash where there is none. */
+export function percent(share: number | null): string {
+  return share === null ? '–' : `${(100 * share).toFixed(1)} %`
 }
 
 /** What follows an adapter's name where kernels run without bounds checks. */

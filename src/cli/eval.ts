@@ -4,7 +4,7 @@ import { join } from 'node:path'
 import { readDataset, type Split } from '../data/dataset.js'
 import { loadCheckpoint } from '../trm/checkpoint.js'
 import type { Precision } from '../trm/model.js'
-import { evaluate } from '../trm/evaluate.js'
+import { evaluate, type Evaluation } from '../trm/evaluate.js'
 import { adapterOptions, dtypeOption, openEngine } from './adapter.js'
 import { parseArguments, UsageError } from './arguments.js'
 import { keyOption, openCheckpoint, otherFiles } from './checkpoint.js'
@@ -68,9 +68,9 @@ export const evalCommand = {
       for (const { step, exactAccuracy, cellAccuracy, qHaltAccuracy } of result.steps) {
         console.log(`${String(step).padStart(4)}  ${[exactAccuracy, cellAccuracy, qHaltAccuracy].map(share => percent(share).padStart(8)).join('  ')}`)
       }
-      console.log(`${split} split, ${result.examples} examples in ${duration(seconds)}`)
+      console.log(`${split} split, ${result.examples} examples in ${duration(seconds)}${labelledOf(result)}`)
       if (noise) console.log(`${rollouts} rollout${rollouts === 1 ? '' : 's'} with noise ${noise} (seed ${seed}), ${vote ? 'the most frequent answer' : 'the answer with the highest q_halt'}`)
-      if (halt) console.log(`halting at confidence ${confidence}: mean supervision steps${rollouts > 1 ? ' of a rollout' : ''}: ${result.meanSteps.toFixed(2)} of ${result.steps.length} (${percent(result.savedSteps)} saved)`)
+      if (halt && result.meanSteps !== null) console.log(`halting at confidence ${confidence}: mean supervision steps${rollouts > 1 ? ' of a rollout' : ''}: ${result.meanSteps.toFixed(2)} of ${result.steps.length} (${percent(result.savedSteps)} saved)`)
       console.log(`exact accuracy: ${percent(result.exactAccuracy)}`)
       console.log(`cell accuracy: ${percent(result.cellAccuracy)}`)
       if (score) showArcScore(score, data, out)
@@ -78,4 +78,10 @@ export const evalCommand = {
       engine.close()
     }
   },
+}
+
+/** Over which examples the means are, where that is not all. */
+function labelledOf({ examples, labelled }: Evaluation): string {
+  if (labelled === examples) return ''
+  return labelled ? `; the means are over the ${labelled} that have labels` : '; none has labels, so there is nothing to be right about'
 }

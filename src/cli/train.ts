@@ -209,10 +209,12 @@ export async function runTraining(engine: Engine, run: Run, data: { train: Datas
       if (!json) progress.show(step, totalSteps, text)
       if (step % evalInterval === 0 || step === totalSteps) {
         const result = await evaluate(averaged, data.test, { ...evaluation, onProgress: (done, total) => json || progress.glimpse(done, total, `evaluating ${done}/${total}`) })
-        await log({ step, evaluation: { examples: result.examples, exactAccuracy: result.exactAccuracy, cellAccuracy: result.cellAccuracy } })
-        say(`step ${step}: held-out exact accuracy ${percent(result.exactAccuracy)}, cells ${percent(result.cellAccuracy)} (${result.examples} puzzles)`)
-        if (result.exactAccuracy > bestAccuracy) {
-          bestAccuracy = result.exactAccuracy
+        const { examples, labelled, exactAccuracy, cellAccuracy } = result
+        await log({ step, evaluation: { examples, ...(labelled < examples ? { labelled } : {}), exactAccuracy, cellAccuracy } })
+        if (exactAccuracy === null) say(`step ${step}: none of ${examples} held-out puzzles has labels: no accuracy, and no best.safetensors`)
+        else say(`step ${step}: held-out exact accuracy ${percent(exactAccuracy)}, cells ${percent(cellAccuracy)} (${labelled} puzzles${labelled < examples ? ` with labels of ${examples}` : ''})`)
+        if (exactAccuracy !== null && exactAccuracy > bestAccuracy) {
+          bestAccuracy = exactAccuracy
           await writeWhole(bestFile, await saveCheckpoint(averaged, { ...described, step: String(step), seed: String(options.seed), adapter: engine.adapter.description, exactAccuracy: String(bestAccuracy) }))
         }
       }

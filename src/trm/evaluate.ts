@@ -29,32 +29,39 @@ export interface Answers {
   qHaltLogits: Float32Array
 }
 
-/** Means over the examples after one supervision step; who halted before counts with its last answer, of rollouts the one that answers. */
+/**
+ * Means over the examples that have labels, as the published losses count them, after one supervision step; null where none has.
+ * Who halted before counts with its last answer, of rollouts the one that answers.
+ */
 export interface StepEvaluation {
   /** 1 … steps. */
   step: number
   /** Share of examples with every labelled cell right. */
-  exactAccuracy: number
+  exactAccuracy: number | null
   /** Mean share of right cells. */
-  cellAccuracy: number
+  cellAccuracy: number | null
   /** Share of examples where "halt" (q ≥ 0) is said exactly of right answers. */
-  qHaltAccuracy: number
-  lmLoss: number
+  qHaltAccuracy: number | null
+  lmLoss: number | null
 }
 
 export interface Evaluation {
   examples: number
-  /** After the last supervision step. */
-  exactAccuracy: number
-  cellAccuracy: number
+  /** Examples with a label: all means are over these. */
+  labelled: number
+  /** After the last supervision step; null where no example has a label. */
+  exactAccuracy: number | null
+  cellAccuracy: number | null
   steps: StepEvaluation[]
-  /** Mean number of supervision steps of a puzzle, or of one rollout of it. */
-  meanSteps: number
+  /** Mean number of supervision steps of a puzzle, or of one rollout of it; null where no example has a label. */
+  meanSteps: number | null
   /** Share of the supervision steps that early halting saved. */
-  savedSteps: number
+  savedSteps: number | null
 }
 
+/** Over the examples with labels. */
 interface Sums {
+  labelled: number
   exact: number
   cells: number
   qHalt: number
@@ -63,8 +70,10 @@ interface Sums {
 
 const at = Object.fromEntries(SLOT_RESULTS.map((name, i) => [name, i])) as Record<(typeof SLOT_RESULTS)[number], number>
 
-/** Adds a slot's results, which begin at `row`. */
+/** Adds a slot's results, which begin at `row`, if it has labels. */
 function addTo(sum: Sums, results: Float32Array, row = 0): void {
+  if (!results[row + at.labelled]) return
+  sum.labelled++
   sum.exact += results[row + at.exact]
   sum.cells += results[row + at.accuracy]
   sum.qHalt += results[row + at.qHaltCorrect]
@@ -72,7 +81,7 @@ function addTo(sum: Sums, results: Float32Array, row = 0): void {
 }
 
 /**
- * Accuracy over the examples. By default every supervision step is done on every example, as published; see `ThinkingOptions` for the rest.
+ * Accuracy over the examples that have labels. By default every supervision step is done on every example, as published; see `ThinkingOptions` for the rest.
  * Rollouts and noise do not depend on the batch size.
  * @throws when model and data do not fit, or on an option that cannot be
  */
@@ -82,26 +91,28 @@ export async function evaluate(model: Trm, dataset: Dataset, options: EvaluateOp
   const thinking = checkThinking(model, options, 'evaluate')
   const { steps, halt, rollouts, noise } = thinking
   const total = Math.min(limit, exampleCount(dataset))
-  const sums = Array.from({ length: steps }, () => ({ exact: 0, cells: 0, qHalt: 0, lmLoss: 0 }))
+  const sums = Array.from({ length: steps }, () => ({ labelled: 0, exact: 0, cells: 0, qHalt: 0, lmLoss: 0 }))
   const inStep = !halt && noise === 0
   const count = Math.min(batchSize, total * (inStep ? 1 : rollouts))
   await compileThinking(model, count, { ...thinking, loss: options.loss })
   const stepsDone = inStep
     ? await evaluateInStep(model, dataset, sums, total, count, options)
     : await evaluateOneByOne(model, dataset, sums, total, count, thinking, options)
+  const [{ labelled }] = sums
+  const mean = (sum: number) => (labelled ? sum / labelled : null)
   const means = sums.map((sum, k) => ({
     step: k + 1,
-    exactAccuracy: sum.exact / total,
-    cellAccuracy: sum.cells / total,
-    qHaltAccuracy: sum.qHalt / total,
-    lmLoss: sum.lmLoss / total,
+    exactAccuracy: mean(sum.exact),
+    cellAccuracy: mean(sum.cells),
+    qHaltAccuracy: mean(sum.qHalt),
+    lmLoss: mean(sum.lmLoss),
   }))
   const { exactAccuracy, cellAccuracy } = means.at(-1)!
-  const meanSteps = stepsDone / (total * rollouts)
-  return { examples: total, exactAccuracy, cellAccuracy, steps: means, meanSteps, savedSteps: 1 - meanSteps / steps }
+  const meanSteps = mean(stepsDone / rollouts)
+  return { examples: total, labelled, exactAccuracy, cellAccuracy, steps: means, meanSteps, savedSteps: meanSteps && 1 - meanSteps / steps }
 }
 
-/** Every supervision step on every example, a batch at a time. Returns the number of steps of all examples. */
+/** Every supervision step on every example, a batch at a time. Returns the number of steps of all with labels. */
 async function evaluateInStep(model: Trm, dataset: Dataset, sums: Sums[], total: number, size: number, { loss = 'stablemax', onAnswers, onProgress }: EvaluateOptions): Promise<number> {
   const { engine, config } = model
   const supervisionSteps = sums.length
@@ -144,16 +155,16 @@ async function evaluateInStep(model: Trm, dataset: Dataset, sums: Sums[], total:
     slots.release()
     engine.release(history)
   }
-  return done * supervisionSteps
+  return sums[0].labelled * supervisionSteps
 }
 
-/** Every rollout of every example in a slot of its own until it halts. Returns the number of steps of all rollouts. */
+/** Every rollout of every example in a slot of its own until it halts. Returns the number of steps of all rollouts with labels. */
 async function evaluateOneByOne(model: Trm, dataset: Dataset, sums: Sums[], total: number, count: number, thinking: Required<ThinkingOptions>, { loss, onAnswers, onProgress }: EvaluateOptions): Promise<number> {
   const { rollouts, vote } = thinking
   const open = new Map<number, Saying[][]>()
   let [stepsDone, done] = [0, 0]
   for await (const { task, said } of thinkThrough(model, tasksOf(dataset, total, rollouts), { ...thinking, count, loss })) {
-    stepsDone += said.length
+    if (said[0].results[at.labelled]) stepsDone += said.length
     const ended = open.get(task.puzzle) ?? []
     open.set(task.puzzle, ended)
     ended[task.rollout] = said

@@ -66,12 +66,12 @@ export const TRAINER_DEFAULTS: Required<Omit<TrainerOptions, 'batchSize' | 'micr
 
 /** Sums over the steps since the last reading, as the published code logs them. */
 export interface TrainingMetrics {
-  /** Puzzles that ended (halted) and have labels; the next four are means over them. */
+  /** Puzzles that ended (halted) and have labels; the next four are means over them, null where there is none. */
   count: number
-  accuracy: number
-  exactAccuracy: number
-  qHaltAccuracy: number
-  steps: number
+  accuracy: number | null
+  exactAccuracy: number | null
+  qHaltAccuracy: number | null
+  steps: number | null
   /** Means per slot and step: loss = lmLoss + 0.5 · (qHaltLoss + qContinueLoss). */
   loss: number
   lmLoss: number
@@ -233,7 +233,7 @@ export class Trainer {
     const sums = Object.fromEntries(METRICS.map((name, i) => [name, i])) as Record<(typeof METRICS)[number], number>
     const values = await this.readSums()
     const count = values[sums.count]
-    const perPuzzle = (name: keyof typeof sums) => values[sums[name]] / Math.max(count, 1)
+    const perPuzzle = (name: keyof typeof sums) => (count ? values[sums[name]] / count : null)
     const perSlot = (name: keyof typeof sums) => values[sums[name]] / (this.options.batchSize * Math.max(steps, 1))
     const [lmLoss, qHaltLoss, qContinueLoss] = [perSlot('lmLoss'), perSlot('qHaltLoss'), perSlot('qContinueLoss')]
     return {

@@ -2,6 +2,7 @@
 import { test } from 'uvu'
 import * as assert from 'uvu/assert'
 import { testBatches } from '../../src/data/batches.js'
+import type { Dataset } from '../../src/data/dataset.js'
 import { generateSudoku } from '../../src/data/sudoku.js'
 import { SLOT_RESULTS } from '../../src/kernels/supervision-loss.js'
 import { Slots } from '../../src/trm/act.js'
@@ -46,7 +47,7 @@ async function haltingFor(of: Trm, share: number): Promise<void> {
 }
 await haltingFor(model, 0.5)
 
-const near = (a: number, b: number) => assert.ok(Math.abs(a - b) < 1e-6, `${a} is not ${b}`)
+const near = (a: number | null, b: number | null) => assert.ok(Math.abs(a! - b!) < 1e-6, `${a} is not ${b}`)
 
 test('without options: every step of every puzzle, as computed by hand', async () => {
   const { supervisionSteps, cycles } = CONFIG
@@ -73,6 +74,33 @@ test('without options: every step of every puzzle, as computed by hand', async (
   assert.equal(result.steps, sums.map((sum, k) => ({ step: k + 1, exactAccuracy: sum[column('exact')] / 13, cellAccuracy: sum[column('accuracy')] / 13, qHaltAccuracy: sum[column('qHaltCorrect')] / 13, lmLoss: sum[column('lmLoss')] / 13 })))
   assert.equal([result.examples, result.meanSteps, result.savedSteps], [13, 3, 0])
   assert.equal([result.exactAccuracy, result.cellAccuracy], [result.steps[2].exactAccuracy, result.steps[2].cellAccuracy])
+})
+
+/** The data with the labels of those rows alone. */
+const labelling = (isLabelled: (row: number) => boolean): Dataset => ({ ...data, labels: data.labels.map((label, i) => (isLabelled(Math.floor(i / cells)) ? label : data.metadata.ignoreLabelId!)) })
+
+test('means are over the rows with labels; where there is none, there is no number', async () => {
+  const ways: ThinkingOptions[] = [{}, { halt: true, steps: 5 }, { rollouts: 2, noise: 0.4 }, { rollouts: 3, noise: 0.4, vote: true, halt: true }]
+  const last = (row: number) => row === 12
+  for (const options of ways) {
+    const [all, head, half, one, none] = [await evaluate(model, data, options), await evaluate(model, data, { ...options, limit: 6 }), await evaluate(model, labelling(row => row < 6), options), await evaluate(model, labelling(last), { ...options, batchSize: 5 }), await evaluate(model, labelling(() => false), options)]
+    assert.equal([all, head, half, one, none].map(({ examples, labelled }) => [examples, labelled]), [[13, 13], [6, 6], [13, 6], [13, 1], [13, 0]])
+    // The rows with labels are the first six, and count as if there were no others.
+    near(half.meanSteps, head.meanSteps)
+    near(half.savedSteps, head.savedSteps)
+    for (const [k, row] of half.steps.entries()) for (const [name, value] of Object.entries(row)) near(value, head.steps[k][name as keyof typeof row])
+    assert.ok([0, 1].includes(one.exactAccuracy!))
+    assert.equal(none.steps.at(-1), { step: none.steps.length, exactAccuracy: null, cellAccuracy: null, qHaltAccuracy: null, lmLoss: null })
+    assert.equal([none.exactAccuracy, none.cellAccuracy, none.meanSteps, none.savedSteps], [null, null, null, null])
+  }
+})
+
+test('a report of a training in which no puzzle with labels ended has no accuracy', async () => {
+  const options = { batchSize: 4, steps: 3, logInterval: 3, warmupSteps: 1 }
+  for await (const { count, accuracy, exactAccuracy, qHaltAccuracy, steps, lmLoss } of train(Trm.create(engine, CONFIG), labelling(() => false), options)) {
+    assert.equal([count, accuracy, exactAccuracy, qHaltAccuracy, steps, lmLoss], [0, null, null, null, null, 0])
+  }
+  for await (const { count, exactAccuracy } of train(Trm.create(engine, CONFIG), data, options)) assert.ok(count > 0 && exactAccuracy! >= 0)
 })
 
 test('more steps begin with the same ones', async () => {
@@ -119,7 +147,7 @@ test('slots never idle while puzzles wait: the number of dispatched steps is wha
     const before = engine.stats.reads
     const { meanSteps } = await evaluate(model, data, { ...options, batchSize: 3 })
     // Three reads per step of the batch.
-    return { steps: (engine.stats.reads - before) / 3, puzzleSteps: Math.round(13 * meanSteps) }
+    return { steps: (engine.stats.reads - before) / 3, puzzleSteps: Math.round(13 * meanSteps!) }
   }
   const { steps, puzzleSteps } = await measured({ steps: 5, halt: true })
   assert.ok(steps >= puzzleSteps / 3 && steps <= puzzleSteps / 3 + 5, `${steps} steps of 3 slots for ${puzzleSteps} steps of puzzles`)
@@ -137,7 +165,7 @@ test('rollouts: the same for any batch size, others for another seed; noise of 0
   assert.not.equal((await evaluate(model, data, { ...options, noise: 0.4 })).steps, base.steps)
   assert.is(base.meanSteps, 4)
   const halting = await evaluate(model, data, { ...options, halt: true })
-  assert.ok(halting.meanSteps < 4 && halting.savedSteps > 0)
+  assert.ok(halting.meanSteps! < 4 && halting.savedSteps! > 0)
   const voted = await evaluate(model, data, { ...options, vote: true })
   assert.is(voted.examples, 13)
 })
@@ -274,7 +302,7 @@ test('the last answers to all examples, each once, without padding', async () =>
       assert.ok(Math.abs(q - last.q) < 1e-4, name)
       exact += Number(labels.every((label, cell) => label < 0 || label === predictions[cell]))
     }
-    assert.ok(Math.abs(exact / examples - exactAccuracy) < 1e-6, name)
+    assert.ok(Math.abs(exact / examples - exactAccuracy!) < 1e-6, name)
   }
 })
 
