@@ -16,17 +16,15 @@ export async function describeGpu(): Promise<GpuReport> {
   return report
 }
 
-/** Verifies the goldens that lie beside the page (the build lists them), each on an engine of its own. */
+/** Verifies the goldens that lie beside the page (the build lists them), one after the other. */
 export async function verifyGoldens(onFile: (progress: Calls['verify']['progress']) => void): Promise<void> {
   const beside = (file: string) => readAll(new URL(`goldens/${file}`, location.href))
   const files = JSON.parse(new TextDecoder().decode(await beside('index.json'))) as string[]
-  for (const file of files) {
-    const engine = await openEngine()
-    try {
-      onFile({ verification: await verify(engine, await beside(file), { file }), total: files.length })
-    } finally {
-      engine.close()
-    }
+  const engine = await openEngine()
+  try {
+    for (const file of files) onFile({ verification: await verify(engine, await beside(file), { file }), total: files.length })
+  } finally {
+    engine.close()
   }
 }
 

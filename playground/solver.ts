@@ -44,7 +44,7 @@ export class Solver {
       if (holdsConfig || isAsked) throw error
       return { needsConfig: (error as Error).message }
     }
-    this.close()
+    this.letGo(loaded.engine)
     this.loaded = loaded
     return summary(loaded.model, name, holdsConfig && !isTorch(bytes) ? parseSafetensors(bytes, name).metadata : {})
   }
@@ -60,6 +60,8 @@ export class Solver {
         }
         return { stopped: false }
       } catch (error) {
+        // Another model took this one's place.
+        if (turn !== this.turn) return { stopped: true }
         // A loss in the middle: once more from the start, on a new device.
         if (attempt > 2 || !(await wasLost(engine))) throw error
       }
@@ -81,21 +83,25 @@ export class Solver {
   }
 
   private async open(bytes: Uint8Array, name: string, options: CheckpointOptions): Promise<Loaded> {
-    const engine = await openEngine(message => this.notice(`${message} — the model is loaded again`))
+    const current = this.loaded?.engine
+    const engine = current && !current.isLost ? current : await openEngine(message => this.notice(`${message} — the model is loaded again`))
+    let model: Trm | undefined
     try {
-      const model = loadCheckpoint(engine, bytes, name, { ...options, readTorch })
+      model = loadCheckpoint(engine, bytes, name, { ...options, readTorch })
       await engine.finish()
       return { engine, model, reload: () => this.open(bytes, name, options) }
     } catch (error) {
-      engine.close()
+      model?.release()
+      if (engine !== current) engine.close()
       throw error
     }
   }
 
-  private close(): void {
+  /** Ends the old model; its engine goes on where the new one is on it too. */
+  private letGo(engine: Engine): void {
     this.stop()
-    this.loaded?.engine.close()
-    this.loaded = undefined
+    if (this.loaded?.engine === engine) this.loaded.model.release()
+    else this.loaded?.engine.close()
   }
 }
 

@@ -8,8 +8,9 @@ import { buildPackage, buildPlayground, buildScripts, root } from './build.js'
 import { findChromium } from './chromium.js'
 import { openPages } from './pages.js'
 
-/** A file that runs longer than this, in milliseconds, hangs; TRM_TEST_LIMIT names other seconds for slow machines. */
+/** A file that runs longer than this, in milliseconds, hangs, a long one ten times as much; TRM_TEST_LIMIT names other seconds for slow machines. */
 const LIMIT = 1000 * Number(process.env.TRM_TEST_LIMIT || 300)
+const limitOf = file => (file.endsWith('.long.test.js') ? 10 * LIMIT : LIMIT)
 
 const sum = { passed: 0, failed: 0, skipped: 0 }
 const adapters = {}
@@ -39,7 +40,7 @@ function judge({ code, signal, hung, output }) {
   const total = name => Number(new RegExp(`^  ${name}: +(\\d+)$`, 'm').exec(output)?.[1] ?? 0)
   const [all, passed, skipped] = [total('Total'), total('Passed'), total('Skipped')]
   let trouble = ''
-  if (hung) trouble = `killed after ${LIMIT / 1000} s`
+  if (hung) trouble = 'killed: it took longer than a file may'
   else if (signal) trouble = `crashed with ${signal}`
   else if (all + skipped === 0) trouble = code === 0 ? 'ran no test: is test.run() missing?' : `crashed with exit code ${code}`
   else if (passed < all && code === 0) trouble = 'a hook failed'
@@ -61,7 +62,7 @@ function report(name, home, result) {
   const shares = [...result.output.matchAll(/share: (.+)$/gm)].map(([, share]) => share)
   const counts = `${passed}${failed ? ` of ${passed + failed}` : ''}${skipped ? ` (+${skipped} skipped)` : ''}`
   console.log(`${failed ? 'FAILED' : '    ok'}  ${`${name}${home === 'browser' ? ' (browser)' : ''}`.padEnd(44)} ${counts.padStart(4)} tests ${result.seconds.toFixed(1).padStart(6)} s${shares.length ? `   ${shares.join(', ')}` : ''}`)
-  for (const line of lines) if (line.includes('skipped: ')) console.log(`        ${line.slice(line.indexOf('skipped: '))}`)
+  for (const line of lines) for (const said of ['skipped: ', 'figure: ']) if (line.includes(said)) console.log(`        ${line.slice(line.indexOf(said))}`)
   if (failed) console.log(`\n${tidy(result.output)}\n${trouble ? `${name}: ${trouble}\n` : ''}`)
 }
 
@@ -80,7 +81,7 @@ async function runAll(jobs, width, pages) {
   const worker = async () => {
     for (let job = queue.shift(); job; job = queue.shift()) {
       const { file, home } = job
-      const result = home === 'node' ? await run(['--enable-source-maps', file]) : await pages.run(file, LIMIT)
+      const result = home === 'node' ? await run(['--enable-source-maps', file], limitOf(file)) : await pages.run(file, limitOf(file))
       report(nameOf(file), home, result)
     }
   }

@@ -38,26 +38,55 @@ export function mutate(bytes: Uint8Array, random: Random, within = bytes.length)
   return Uint8Array.from(changed)
 }
 
+/** What came of the mutations of a file. */
+export interface Mutations {
+  loaded: number
+  refused: number
+  /** Milliseconds that the slowest took. */
+  slowest: number
+}
+
+/** The most that one may take, in milliseconds of all processors where that is known: tests run beside others. */
+const MOST = 2000
+const { cpuUsage } = (globalThis as { process?: { cpuUsage?: () => { user: number; system: number } } }).process ?? {}
+const now = () => {
+  const used = cpuUsage?.()
+  return used ? (used.user + used.system) / 1000 : performance.now()
+}
+
+/** What is wrong with an error of a reader: it is no Error of one line of characters that print, or a slip of the program itself. */
+function flaw(error: unknown, clear: RegExp): string | undefined {
+  if (!(error instanceof Error)) return 'it is no Error'
+  if ([TypeError, RangeError, ReferenceError, SyntaxError].some(kind => error instanceof kind)) return 'it is one of the language'
+  if (/[\p{C}\p{Zl}\p{Zp}]/u.test(error.message)) return 'it has characters that do not print, or line breaks'
+  if (error.message.length > 1000) return 'it is long'
+  return clear.test(error.message) ? undefined : `it is not like ${clear}`
+}
+
 /**
- * Feeds mutations of a file to its reader: it loads, or throws an Error of one line that matches `clear`.
+ * Feeds mutations of a file to its reader: it loads, or throws an Error of one line that matches `clear`, in at most two seconds.
  * @param within changes fall into the first so many bytes
- * @returns how many loaded and how many were refused, of which there must be some
+ * @returns what came of them; some were refused
  */
-export async function mutations(bytes: Uint8Array, read: (mutated: Uint8Array) => unknown, clear: RegExp, { count = 200, seed = 1, within }: { count?: number; seed?: number; within?: number } = {}): Promise<{ loaded: number; refused: number }> {
+export async function mutations(bytes: Uint8Array, read: (mutated: Uint8Array) => unknown, clear: RegExp, { count = 200, seed = 1, within }: { count?: number; seed?: number; within?: number } = {}): Promise<Mutations> {
   const random = new Random(seed)
   await read(bytes)
-  let [loaded, refused] = [0, 0]
+  const all: Mutations = { loaded: 0, refused: 0, slowest: 0 }
   for (let i = 0; i < count; i++) {
     const mutated = mutate(bytes, random, within)
+    const about = () => `mutation ${i}: ${JSON.stringify(new TextDecoder().decode(mutated.subarray(0, 2000)))}`
+    const started = now()
     try {
       await read(mutated)
-      loaded++
+      all.loaded++
     } catch (error) {
-      const { message } = error as Error
-      if (!clear.test(message) || /\n/.test(message)) throw new Error(`mutation ${i}: ${JSON.stringify(new TextDecoder().decode(mutated.subarray(0, 2000)))}: ${(error as Error).stack}`)
-      refused++
+      const wrong = flaw(error, clear)
+      if (wrong) throw new Error(`${about()}: ${wrong}: ${error instanceof Error ? `${JSON.stringify(error.message)} ${error.stack}` : error}`)
+      all.refused++
     }
+    all.slowest = Math.max(all.slowest, now() - started)
+    if (all.slowest > MOST) throw new Error(`${about()} took ${all.slowest} ms`)
   }
-  assert.ok(refused > 0, 'none of the mutations was refused')
-  return { loaded, refused }
+  assert.ok(all.refused > 0, 'none of the mutations was refused')
+  return all
 }

@@ -1,5 +1,5 @@
 // Files of the command line: read with one-line errors, written whole or not at all.
-import { mkdir, open, rename, rm, rmdir } from 'node:fs/promises'
+import { mkdir, open, readdir, rename, rm, rmdir } from 'node:fs/promises'
 import { basename, dirname, join, resolve } from 'node:path'
 import type { ReadFile } from '../data/dataset.js'
 
@@ -40,21 +40,65 @@ export function datasetFiles(directory: string): ReadFile {
   return path => readBytes(join(directory, path), 'dataset')
 }
 
+/** A file could not be written; what stood there before is whole. */
+export class WriteError extends Error {
+  constructor(path: string, error: unknown) {
+    super(`cannot write ${path}: ${reason(error)}`)
+  }
+}
+
 /** Writes next to the file and renames: a reader sees the old content or the new one, never a part. */
 export async function writeWhole(path: string, content: string | Uint8Array): Promise<void> {
-  const partial = join(dirname(path), `.${basename(path)}.partial-${process.pid}`)
+  await writeTogether([[path, content]])
+}
+
+/** Several files that belong together: none is replaced before all are written. */
+export async function writeTogether(files: readonly (readonly [path: string, content: string | Uint8Array])[]): Promise<void> {
+  const written: [partial: string, path: string][] = []
+  let at = ''
   try {
-    const file = await open(partial, 'w')
+    for (const [path, content] of files) {
+      at = path
+      const partial = join(dirname(path), `.${basename(path)}${PARTIAL}${process.pid}`)
+      written.push([partial, path])
+      const file = await open(partial, 'w')
+      try {
+        await file.writeFile(content)
+        await file.sync()
+      } finally {
+        await file.close()
+      }
+    }
+    for (const [partial, path] of written) await rename(partial, (at = path))
+  } catch (error) {
+    for (const [partial] of written) await rm(partial, { force: true }).catch(() => {})
+    throw new WriteError(at, error)
+  }
+}
+
+/** What stands between the name of a file that is being written and the number of the process. */
+const PARTIAL = '.partial-'
+
+/** Removes what a process that was killed while it wrote has left in a directory. */
+export async function removePartials(directory: string): Promise<void> {
+  for (const name of await readdir(directory)) if (name.startsWith('.') && name.includes(PARTIAL)) await rm(join(directory, name), { force: true })
+}
+
+/** Adds lines to the end of a file: all of them, or none. */
+export async function appendWhole(path: string, lines: string): Promise<void> {
+  try {
+    const file = await open(path, 'a')
     try {
-      await file.writeFile(content)
-      await file.sync()
+      const { size } = await file.stat()
+      await file.appendFile(lines).catch(async error => {
+        await file.truncate(size).catch(() => {})
+        throw error
+      })
     } finally {
       await file.close()
     }
-    await rename(partial, path)
   } catch (error) {
-    await rm(partial, { force: true }).catch(() => {})
-    throw new Error(`cannot write ${path}: ${reason(error)}`)
+    throw new WriteError(path, error)
   }
 }
 
@@ -89,6 +133,9 @@ export function reason(error: unknown): string {
     ENOTDIR: 'a part of the path is not a directory',
     EROFS: 'the file system is read-only',
     ENOSPC: 'no space left',
+    EDQUOT: 'no space left for this user',
+    EFBIG: 'it would be larger than is allowed here',
+    EIO: 'the disk or its connection fails',
   }
   return words[code ?? ''] ?? message.split(',')[0]
 }

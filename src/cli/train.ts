@@ -1,5 +1,5 @@
 // trm train: trains a model on a dataset directory, and leaves config, metrics and a checkpoint.
-import { appendFile, readdir, readFile, rm } from 'node:fs/promises'
+import { readdir, readFile, rm } from 'node:fs/promises'
 import { join } from 'node:path'
 import { type Dataset, readDataset } from '../data/dataset.js'
 import { named } from '../formats/recognise.js'
@@ -12,13 +12,13 @@ import { configToOfficial } from '../trm/official.js'
 import { readTraining, type TrainingState } from '../trm/resume.js'
 import { mergeSettings, presets, resolveRun, type Run, type RunSettings } from '../trm/run.js'
 import { train, type TrainingReport } from '../trm/train.js'
-import type { Engine } from '../engine/index.js'
+import { DeviceLost, type Engine } from '../engine/index.js'
 import { megabytes } from '../engine/memory.js'
 import { adapterName, adapterOptions, openEngine } from './adapter.js'
 import { parseArguments, UsageError } from './arguments.js'
 import { keyOption, openCheckpoint, readAnyCheckpoint } from './checkpoint.js'
 import { withoutEffect } from './fields.js'
-import { datasetFiles, makeDirectory, readBytes, writeWhole } from './files.js'
+import { appendWhole, datasetFiles, makeDirectory, readBytes, removePartials, WriteError, writeTogether, writeWhole } from './files.js'
 import { readGridTask } from './grids.js'
 import { duration, percent, Progress } from './progress.js'
 import { checkResumable } from './resumable.js'
@@ -155,7 +155,7 @@ export async function runTraining(engine: Engine, run: Run, data: { train: Datas
   }
   const log = async (row: Record<string, unknown>) => {
     const line = JSON.stringify({ ...row, ...spent() })
-    await appendFile(metricsFile, `${line}\n`)
+    await appendWhole(metricsFile, `${line}\n`)
     if (json) console.log(line)
   }
   let stopped = false
@@ -179,22 +179,22 @@ export async function runTraining(engine: Engine, run: Run, data: { train: Datas
     if (gone) say(`the run began with the kernel "${gone[1]}" for ${gone[0]}, which this adapter or version does not run: from here on its bits may be others`)
     if (resume.step >= options.steps) say('nothing is left to do — --steps N makes the run longer')
   }
+  let saved = resume?.step
   try {
     const save = async ({ step, saveTraining }: TrainingReport) => {
       const bytes = await saveCheckpoint(averaged, { ...described, step: String(step), seed: String(options.seed), adapter: engine.adapter.description })
-      if (keep > 0) {
-        await writeWhole(keptFile(out, step), bytes)
-        kept.push(step)
-        for (const old of kept.splice(0, Math.max(0, kept.length - keep))) await rm(keptFile(out, old), { force: true })
-      }
-      await writeWhole(checkpoint, bytes)
-      await writeWhole(trainingFile, await saveTraining(described))
+      const more = keep > 0 ? [[keptFile(out, step), bytes] as const] : []
+      await writeTogether([...more, [checkpoint, bytes], [trainingFile, await saveTraining(described)]])
+      saved = step
+      if (more.length) kept.push(step)
+      for (const old of more.length ? kept.splice(0, Math.max(0, kept.length - keep)) : []) await rm(keptFile(out, old), { force: true })
     }
     // What stands in the directory changes only after a first report: nothing is lost where settings, data or state do not fit.
     const begin = async () => {
+      await removePartials(out)
       if (resume) await writeWhole(metricsFile, await rowsUpTo(metricsFile, resume.step))
-      else for (const file of [metricsFile, bestFile, trainingFile]) await rm(file, { force: true })
       await writeWhole(join(out, 'config.yaml'), writeYaml(settings))
+      if (!resume) for (const file of [metricsFile, bestFile, trainingFile]) await rm(file, { force: true })
     }
     let begun = false
     for await (const report of train(model, data.train, { ...options, microBatch, resume, logInterval: stepOf(options.logInterval, evalInterval, checkpointInterval) })) {
@@ -229,11 +229,27 @@ export async function runTraining(engine: Engine, run: Run, data: { train: Datas
     say(`GPU memory: ${megabytes(engine.bytes)} used, ${megabytes(predicted)} predicted`)
     if (!stopped) say(`trained in ${duration((performance.now() - started) / 1000)}; checkpoint: ${checkpoint}`)
     return averaged
+  } catch (error) {
+    if (error instanceof WriteError) throw new Error(`${error.message} — ${stands(saved)}`)
+    const lost = await lossOf(engine, error)
+    throw lost ? new Error(`train: ${lost.message.replace(/ — .*/, '')} — ${stands(saved)}`) : error
   } finally {
     progress.end()
     process.off('SIGINT', stop)
     process.off('SIGTERM', stop)
   }
+}
+
+/** What is left to go on from where a training fails. */
+function stands(saved: number | undefined): string {
+  return saved === undefined ? 'no checkpoint was written yet, so begin again' : `the checkpoint of step ${saved} is whole: "trm train --resume" goes on from there`
+}
+
+/** The loss of the device that an error came of. Dawn may tell it a moment after the error. */
+async function lossOf(engine: Engine, error: unknown): Promise<Error | undefined> {
+  if (error instanceof DeviceLost) return error
+  if (!engine.isLost) await Promise.race([engine.device.lost, new Promise(resolve => setTimeout(resolve, 100))])
+  return engine.isLost ? engine.finish().then(() => undefined, lost => lost as Error) : undefined
 }
 
 /** Why bfloat16 became this precision, where that is not plain. */

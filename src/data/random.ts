@@ -29,12 +29,12 @@ export class Random {
 
   /** A generator that goes on where `state` was taken. Throws when it is not four unsigned 32-bit integers. */
   static restore(state: RandomState): Random {
-    const valid = Array.isArray(state) && state.length === 4 && state.every(word => Number.isInteger(word) && word >= 0 && word < 2 ** 32)
-    if (!valid || state.every(word => word === 0)) {
+    const words = Uint32Array.from(Array.isArray(state) ? state : [])
+    if (words.length !== 4 || words.some((word, i) => word !== state[i]) || !words.some(Boolean)) {
       throw new Error(`random: expected a state of four unsigned 32-bit integers, not all 0, got ${JSON.stringify(state)}`)
     }
     const random = new Random(0)
-    random.#state = Uint32Array.from(state)
+    random.#state = words
     return random
   }
 

@@ -5,12 +5,12 @@ import { bytesOf, type Tensor } from './tensor.js'
 import type { Workgroups } from '../kernels/kernel.js'
 
 export class Commands {
-  private encoder: GPUCommandEncoder | undefined
-  private pass: GPUComputePassEncoder | undefined
-  private current: GPUComputePipeline | undefined
-  private sinceSubmit = 0
-  /** Read-back buffers that wait for their next use, by size. */
-  private readonly staging = new Map<number, GPUBuffer[]>()
+  #encoder: GPUCommandEncoder | undefined
+  #pass: GPUComputePassEncoder | undefined
+  #current: GPUComputePipeline | undefined
+  #sinceSubmit = 0
+  /** Read-back buffers that wait for their next use. */
+  readonly #staging: GPUBuffer[] = []
 
   constructor(
     private readonly device: GPUDevice,
@@ -21,16 +21,16 @@ export class Commands {
   ) {}
 
   dispatch(pipeline: GPUComputePipeline, group: GPUBindGroup, workgroups: Workgroups): void {
-    if (!this.pass) {
-      this.encoder ??= this.device.createCommandEncoder()
-      this.pass = this.encoder.beginComputePass()
-      this.current = undefined
+    if (!this.#pass) {
+      this.#encoder ??= this.device.createCommandEncoder()
+      this.#pass = this.#encoder.beginComputePass()
+      this.#current = undefined
     }
-    if (this.current !== pipeline) this.pass.setPipeline((this.current = pipeline))
-    this.pass.setBindGroup(0, group)
-    this.pass.dispatchWorkgroups(...workgroups)
+    if (this.#current !== pipeline) this.#pass.setPipeline((this.#current = pipeline))
+    this.#pass.setBindGroup(0, group)
+    this.#pass.dispatchWorkgroups(...workgroups)
     this.stats.dispatches++
-    if (++this.sinceSubmit >= this.submitAfter) this.submit()
+    if (++this.#sinceSubmit >= this.submitAfter) this.submit()
   }
 
   /** Copies elements of `from` over those of `to` that start at element `at`. */
@@ -50,12 +50,12 @@ export class Commands {
   }
 
   submit(): void {
-    this.pass?.end()
-    this.pass = undefined
-    this.sinceSubmit = 0
-    if (!this.encoder) return
-    this.device.queue.submit([this.encoder.finish()])
-    this.encoder = undefined
+    this.#pass?.end()
+    this.#pass = undefined
+    this.#sinceSubmit = 0
+    if (!this.#encoder) return
+    this.device.queue.submit([this.#encoder.finish()])
+    this.#encoder = undefined
     this.stats.submits++
   }
 
@@ -63,23 +63,27 @@ export class Commands {
   async read(tensor: Tensor): Promise<ArrayBuffer> {
     const bytes = tensor.bytes
     const size = 2 ** Math.ceil(Math.log2(Math.max(bytes, 256)))
-    let waiting = this.staging.get(size)
-    if (!waiting) this.staging.set(size, (waiting = []))
-    const buffer = waiting.pop() ?? this.device.createBuffer({ label: 'read-back', size, usage: BufferUsage.MAP_READ | BufferUsage.COPY_DST })
+    const waiting = this.#staging.findIndex(buffer => buffer.size === size)
+    const buffer = this.#staging.splice(waiting, waiting < 0 ? 0 : 1)[0] ?? this.device.createBuffer({ label: 'read-back', size, usage: BufferUsage.MAP_READ | BufferUsage.COPY_DST })
     this.outsidePass().copyBufferToBuffer(tensor.storage.buffer, tensor.offset, buffer, 0, bytes)
     this.submit()
     this.stats.reads++
     await this.wait(buffer.mapAsync(MAP_READ, 0, bytes))
     const copy = buffer.getMappedRange(0, bytes).slice(0)
     buffer.unmap()
-    waiting.push(buffer)
+    this.#staging.push(buffer)
     return copy
+  }
+
+  /** Destroys the read-back buffers that nobody waits for. */
+  trim(): void {
+    for (const buffer of this.#staging.splice(0)) buffer.destroy()
   }
 
   /** Where copies are recorded, behind the dispatches so far. */
   outsidePass(): GPUCommandEncoder {
-    this.pass?.end()
-    this.pass = undefined
-    return (this.encoder ??= this.device.createCommandEncoder())
+    this.#pass?.end()
+    this.#pass = undefined
+    return (this.#encoder ??= this.device.createCommandEncoder())
   }
 }

@@ -72,11 +72,15 @@ export function subgroupMatrices({ features }: GPUDevice, info: GPUAdapterInfo):
 /** The GPU has no memory left; WebGPU tells only by this how much there is. */
 export class OutOfMemory extends Error {}
 
+/** The GPU is gone: its driver was restarted, or took too long, or somebody destroyed the device. */
+export class DeviceLost extends Error {}
+
 /** Keeps the first uncaptured error and the reason of a loss, so that the next wait can throw them. */
 export class Faults {
   private error: Error | undefined
-  private lost: Error | undefined
-  private closing = false
+  lost: DeviceLost | undefined
+  /** A closed engine's device is lost on purpose. */
+  closing = false
 
   constructor(device: GPUDevice, adapter: string) {
     device.addEventListener('uncapturederror', event => {
@@ -89,17 +93,8 @@ export class Faults {
     })
     void device.lost.then(({ reason, message }) => {
       if (this.closing) return
-      this.lost = new Error(`device lost (${reason ?? 'unknown'}) on ${adapter}: ${oneLine(message)} — reopen the engine and load the last checkpoint; a smaller micro-batch needs less memory`)
+      this.lost = new DeviceLost(`device lost (${reason ?? 'unknown'}) on ${adapter}: ${oneLine(message)} — reopen the engine and load the last checkpoint`)
     })
-  }
-
-  /** A closed engine's device is lost on purpose. */
-  expectLoss(): void {
-    this.closing = true
-  }
-
-  get isLost(): boolean {
-    return this.lost !== undefined
   }
 
   /** Throws what went wrong since the last call, if anything did. */

@@ -110,12 +110,12 @@ export class Engine {
 
   /** An uninitialised tensor of the innermost open scope, or one that lasts where none is open. */
   tensor(shape: Shape, dtype: DType = 'f32', label = 'tensor'): Tensor {
-    return new Tensor(shape, dtype, this.memory.allocate(this.checked(shape, dtype, label), label))
+    return this.make(shape, dtype, label, false)
   }
 
   /** An uninitialised tensor that outlives every scope, until `release` or `close`. */
   lasting(shape: Shape, dtype: DType = 'f32', label = 'tensor'): Tensor {
-    return new Tensor(shape, dtype, this.memory.allocate(this.checked(shape, dtype, label), label, true))
+    return this.make(shape, dtype, label, true)
   }
 
   /** A lasting tensor that holds `data`; the element type follows the array's. */
@@ -246,8 +246,18 @@ export class Engine {
   }
 
   /** Lets the memory of a tensor be reused; no command recorded later may read it. */
-  release(...tensors: readonly Tensor[]): void {
-    for (const { storage } of tensors) this.memory.release(storage)
+  release(...tensors: readonly (Tensor | undefined)[]): void {
+    for (const tensor of tensors) if (tensor) this.memory.release(tensor.storage)
+  }
+
+  /** What else gives memory back in `trim`: wings' textures. */
+  readonly onTrim: (() => void)[] = []
+
+  /** Destroys all memory that no tensor has, whatever earlier work left for later. Using a released tensor is an error from then on. */
+  trim(): void {
+    this.submit()
+    for (const part of [this.memory, this.pipelines, this.commands]) part.trim()
+    for (const give of this.onTrim) give()
   }
 
   /** Tells the tape how to differentiate what was just computed; without an open `gradients` it does nothing. Returns `y`. */
@@ -300,17 +310,17 @@ export class Engine {
     return this.stats.bytes
   }
 
-  /** True once the device is gone; every later wait throws the reason. */
+  /** True once the device is gone; every later call throws the reason, a `DeviceLost`. */
   get isLost(): boolean {
-    return this.faults.isLost
+    return this.faults.lost !== undefined
   }
 
   /** Frees everything. */
   close(): void {
     if (this.closed) return
     this.closed = true
-    this.faults.expectLoss()
-    this.memory.destroy()
+    this.faults.closing = true
+    this.memory.trim(true)
     this.device.destroy()
     this.onClose()
   }
@@ -344,16 +354,16 @@ export class Engine {
     if (dtype === 'f16' && !this.adapter.features.includes('shader-f16')) throw new Error(`${label}: float16 was asked for, but ${this.adapter.description} has no feature shader-f16 — use float32`)
   }
 
-  /** Bytes of such a tensor. */
-  private checked(shape: Shape, dtype: DType, label: string): number {
+  private make(shape: Shape, dtype: DType, label: string, lasting: boolean): Tensor {
     this.alive()
     const n = elements(shape)
     if (!Number.isInteger(n) || n < 1) throw new Error(`${label}: shape [${shape}] has no elements, expected positive integers`)
     this.requireDtype(dtype, label)
-    return bytesOf(n, dtype)
+    return new Tensor(shape, dtype, this.memory.allocate(bytesOf(n, dtype), label, lasting))
   }
 
   private alive(): void {
     if (this.closed) throw new Error('engine: it was closed')
+    if (this.faults.lost) throw this.faults.lost
   }
 }

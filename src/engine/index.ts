@@ -1,6 +1,6 @@
 // The public door of webgpu-trm/engine: tensors, differentiable operations and optimisers; no model.
 export { Engine, type AdapterSummary, type EngineOptions } from './engine.js'
-export { OutOfMemory } from './device.js'
+export { DeviceLost, OutOfMemory } from './device.js'
 export { Tensor, type Bound, type DType, type Resource, type Shape } from './tensor.js'
 export type { Backward, Gradient, Seeds } from './tape.js'
 export type { Stats } from './stats.js'

@@ -42,6 +42,11 @@ export class LossScaler {
     engine.run(lossScale, { found, state, schedule: adam.schedule, puzzleSchedule: sparse?.schedule ?? unused }, { beta1, beta2, interval: this.interval })
   }
 
+  /** Lets its memory be reused. */
+  release(): void {
+    this.engine.release(this.state, this.found, this.unused)
+  }
+
   /** The scale of the coming step, and how many steps were skipped so far. Reads back. */
   async read(): Promise<{ scale: number; skippedSteps: number }> {
     const values = await this.engine.read(this.state)

@@ -6,11 +6,6 @@ import { BufferUsage } from './device.js'
 /** Buffers are made in multiples of this many bytes. */
 const GRANULE = 256
 
-interface SizeClass {
-  /** Free buffers; the last one is handed out next. */
-  free: Storage[]
-}
-
 interface Mark {
   /** The free lists as they stood when the scope opened, of the size classes touched since. */
   before: Map<number, Storage[]>
@@ -32,12 +27,13 @@ interface Watch {
 }
 
 export class Memory {
-  private readonly classes = new Map<number, SizeClass>()
-  private readonly lastingFree = new Map<number, Storage[]>()
-  private readonly marks: Mark[] = []
-  private readonly watches: Watch[] = []
-  private readonly all = new Set<Storage>()
-  private serial = 0
+  /** Free buffers of scopes by size; the last one is handed out next. */
+  readonly #classes = new Map<number, Storage[]>()
+  readonly #lastingFree = new Set<Storage>()
+  readonly #marks: Mark[] = []
+  readonly #watches: Watch[] = []
+  readonly #all = new Set<Storage>()
+  #serial = 0
 
   constructor(
     private readonly device: GPUDevice,
@@ -46,7 +42,7 @@ export class Memory {
 
   /** Depth of open scopes. */
   get depth(): number {
-    return this.marks.length
+    return this.#marks.length
   }
 
   /**
@@ -54,29 +50,30 @@ export class Memory {
    * A `lasting` one outlives the open scopes; outside of scopes all are. Buffers never change from one kind to the other,
    * so that whatever lives between scopes cannot change the order in which these get theirs.
    */
-  allocate(bytes: number, label: string, lasting = false): Storage {
+  allocate(bytes: number, label: string, lasting: boolean): Storage {
     const size = Math.max(GRANULE, Math.ceil(bytes / GRANULE) * GRANULE)
     const { maxBufferSize, maxStorageBufferBindingSize } = this.device.limits
     const most = Math.min(maxBufferSize, maxStorageBufferBindingSize)
-    if (size > most) {
-      throw new TooLarge(label, bytes, most)
-    }
-    const watch = lasting ? undefined : this.watches.at(-1)
-    const storage = this.take(size, label, lasting || this.depth === 0)
+    if (size > most) throw new TooLarge(label, bytes, most)
+    const watch = lasting ? undefined : this.#watches.at(-1)
+    const storage = this.#take(size, label, lasting || this.depth === 0)
     if (watch?.depth === this.depth) watch.born.add(storage)
     return storage
   }
 
-  private take(size: number, label: string, lasting: boolean): Storage {
-    const found = (lasting ? this.lastingFree.get(size) : this.touch(size).free)?.pop()
-    if (found) return found
+  #take(size: number, label: string, lasting: boolean): Storage {
+    const found = lasting ? [...this.#lastingFree].findLast(({ bytes }) => bytes === size) : this.#touch(size).pop()
+    if (found) {
+      this.#lastingFree.delete(found)
+      return found
+    }
     const buffer = this.device.createBuffer({ label, size, usage: BufferUsage.STORAGE | BufferUsage.COPY_SRC | BufferUsage.COPY_DST })
-    const storage: Storage = { id: ++this.serial, buffer, bytes: size, lasting }
-    this.all.add(storage)
+    const storage: Storage = { id: ++this.#serial, buffer, bytes: size, lasting }
+    this.#all.add(storage)
     this.stats.buffers++
     this.stats.bytes += size
     if (!lasting) {
-      const { made } = this.marks.at(-1)!
+      const { made } = this.#marks.at(-1)!
       made.set(size, [...(made.get(size) ?? []), storage])
     }
     return storage
@@ -84,27 +81,36 @@ export class Memory {
 
   /** Gives a buffer back before its scope ends, or a lasting one for good. The caller promises that no later command reads it. */
   release(storage: Storage): void {
-    for (const { born } of this.watches) born.delete(storage)
-    if (!storage.lasting) {
-      this.touch(storage.bytes).free.push(storage)
-      return
+    if (!this.#all.has(storage)) return
+    for (const { born } of this.#watches) born.delete(storage)
+    if (storage.lasting) this.#lastingFree.add(storage)
+    else this.#touch(storage.bytes).push(storage)
+  }
+
+  /** Destroys every buffer that no tensor has; of lasting ones alone while a scope is open; with `every` simply all. */
+  trim(every = false): void {
+    for (const storage of this.#all) {
+      if (!every && (storage.lasting ? !this.#lastingFree.has(storage) : this.depth)) continue
+      storage.buffer.destroy()
+      Object.defineProperty(storage, 'buffer', { get: gone })
+      this.#all.delete(storage)
+      this.stats.bytes -= storage.bytes
     }
-    const free = this.lastingFree.get(storage.bytes)
-    if (free) free.push(storage)
-    else this.lastingFree.set(storage.bytes, [storage])
+    this.#lastingFree.clear()
+    if (!this.depth) this.#classes.clear()
   }
 
   /** Runs `work` and releases what was born in it, except what `isKept`. */
   transient<T>(work: () => T, isKept: (storage: Storage, result: T) => boolean): T {
     const born = new Set<Storage>()
-    this.watches.push({ depth: this.depth, born })
+    this.#watches.push({ depth: this.depth, born })
     let result: T
     try {
       result = work()
     } finally {
-      this.watches.pop()
+      this.#watches.pop()
     }
-    const outer = this.watches.at(-1)
+    const outer = this.#watches.at(-1)
     for (const storage of born) {
       if (!isKept(storage, result)) this.release(storage)
       else if (outer?.depth === this.depth) outer.born.add(storage)
@@ -113,36 +119,32 @@ export class Memory {
   }
 
   mark(): void {
-    this.marks.push({ before: new Map(), made: new Map() })
+    this.#marks.push({ before: new Map(), made: new Map() })
   }
 
   /** Ends the innermost scope: its free lists return to what they were, with the new buffers below them in order of birth. */
   rewind(): void {
-    const mark = this.marks.pop()
+    const mark = this.#marks.pop()
     if (!mark) throw new Error('memory: rewind without a mark')
-    const outer = this.marks.at(-1)
+    const outer = this.#marks.at(-1)
     for (const [size, before] of mark.before) {
       const made = mark.made.get(size) ?? []
-      this.classes.get(size)!.free = [...made.slice().reverse(), ...before]
+      this.#classes.set(size, [...made.slice().reverse(), ...before])
       // The enclosing scope sees them as made in it, free again: its own rewind puts them back too.
       if (outer && made.length) outer.made.set(size, [...(outer.made.get(size) ?? []), ...made])
     }
   }
 
-  /** Destroys every buffer. */
-  destroy(): void {
-    for (const { buffer } of this.all) buffer.destroy()
-    this.all.clear()
-    this.classes.clear()
-    this.lastingFree.clear()
+  #touch(size: number): Storage[] {
+    const free = this.#classes.get(size) ?? []
+    this.#classes.set(size, free)
+    for (const { before } of this.#marks) if (!before.has(size)) before.set(size, free.slice())
+    return free
   }
+}
 
-  private touch(size: number): SizeClass {
-    let list = this.classes.get(size)
-    if (!list) this.classes.set(size, (list = { free: [] }))
-    for (const mark of this.marks) if (!mark.before.has(size)) mark.before.set(size, list.free.slice())
-    return list
-  }
+function gone(): never {
+  throw new Error('tensor: it was released, maybe with its model or trainer — make that again')
 }
 
 export function megabytes(bytes: number): string {

@@ -43,6 +43,8 @@ export class Adam {
   readonly schedule: Tensor
   private readonly broken: Tensor
   private readonly sums: Tensor | undefined
+  /** Something to bind where no average is kept: the shader may not write one buffer under two names. */
+  private readonly unused: Tensor | undefined
   readonly options: Readonly<Required<AdamOptions>>
 
   constructor(
@@ -55,6 +57,7 @@ export class Adam {
     this.m = values.like('first moments')
     this.v = values.like('second moments')
     this.average = emaRate > 0 ? values.like('moving average', true) : values
+    if (this.average === values) this.unused = engine.zeros([64])
     this.schedule = engine.zeros([7])
     this.broken = engine.from(new Uint32Array([NEVER, NEVER, 0]))
     if (clipNorm > 0) this.sums = engine.zeros([partCount(values.flat.size)])
@@ -73,13 +76,13 @@ export class Adam {
   /** Records the update with what stands in `gradients`. */
   step(): void {
     const { algorithm, beta1, beta2, emaRate, clipNorm } = this.options
-    const { engine, gradients, values, m, v, average, schedule, broken, sums } = this
+    const { engine, gradients, values, m, v, average, schedule, broken, sums, unused } = this
     const count = values.flat.size
     if (sums) {
       engine.run(sumSquares, { x: gradients.flat, sums }, { count })
       engine.run(clipGradients, { sums, schedule }, { count, clipNorm })
     }
-    const bound = { schedule, gradients: gradients.flat, values: values.flat, m: m.flat, v: v.flat, average: emaRate > 0 ? average.flat : this.unused, broken }
+    const bound = { schedule, gradients: gradients.flat, values: values.flat, m: m.flat, v: v.flat, average: unused ?? average.flat, broken }
     engine.run(adam, bound, { count, beta1, beta2, emaRate, atan2: algorithm === 'atan2' })
     for (const changed of new Set([values, average])) changed.changed()
   }
@@ -90,11 +93,11 @@ export class Adam {
     return step === NEVER ? undefined : { step, name: this.values.nameAt(at >>> 1), what: at & 1 ? 'value' : 'gradient', count }
   }
 
-  private unusedTensor: Tensor | undefined
-
-  /** Something to bind where no average is kept: the shader may not write one buffer under two names. */
-  private get unused(): Tensor {
-    return (this.unusedTensor ??= this.engine.zeros([64]))
+  /** Lets its memory be reused; the values stay. */
+  release(): void {
+    const { engine, gradients, m, v, average, values, schedule, broken, sums, unused } = this
+    for (const own of [gradients, m, v, average]) if (own !== values) own.release()
+    engine.release(schedule, broken, sums, unused)
   }
 }
 

@@ -6,22 +6,21 @@ import { bytesOf, elements, type Shape, Tensor } from './tensor.js'
 /** Every parameter starts at a multiple of this many elements: WebGPU binds at multiples of 256 bytes, and float16 takes two. */
 const ALIGNMENT = 128
 
-/** Where a parameter lies in the flat tensor. */
+/** Where a parameter lies in the flat tensor, and that part of it. */
 interface Place {
-  readonly shape: Shape
   readonly start: number
+  readonly view: Tensor
 }
 
 /** Tensors of given names and shapes side by side in one flat tensor. */
 export class Parameters {
   readonly flat: Tensor
-  private readonly places = new Map<string, Place>()
-  private readonly views = new Map<string, Tensor>()
+  readonly #places = new Map<string, Place>()
   /** Counts changes of the values. */
-  private version = 0
-  private rounded: Parameters | undefined
+  #version = 0
+  #rounded: Parameters | undefined
   /** Version of the values that were rounded. */
-  private roundedVersion = -1
+  #roundedVersion = -1
 
   constructor(
     private readonly engine: Engine,
@@ -29,17 +28,17 @@ export class Parameters {
     private readonly label = 'parameters',
     dtype: 'f32' | 'f16' = 'f32',
   ) {
-    let size = 0
+    const room = (shape: Shape) => Math.ceil(elements(shape) / ALIGNMENT) * ALIGNMENT
+    this.flat = engine.zeros([Object.values(shapes).reduce((sum, shape) => sum + room(shape), 0)], dtype, label)
+    let start = 0
     for (const [name, shape] of Object.entries(shapes)) {
-      this.places.set(name, { shape, start: size })
-      size += Math.ceil(elements(shape) / ALIGNMENT) * ALIGNMENT
+      this.#places.set(name, { start, view: new Tensor(shape, dtype, this.flat.storage, bytesOf(start, dtype)) })
+      start += room(shape)
     }
-    this.flat = engine.zeros([size], dtype, label)
-    for (const [name, { shape, start }] of this.places) this.views.set(name, new Tensor(shape, dtype, this.flat.storage, bytesOf(start, dtype)))
   }
 
   get names(): string[] {
-    return [...this.places.keys()]
+    return [...this.#places.keys()]
   }
 
   /** Number of trained values, alignment not counted. */
@@ -49,18 +48,18 @@ export class Parameters {
 
   /** @throws when there is no such parameter */
   get(name: string): Tensor {
-    const view = this.views.get(name)
-    if (!view) throw new Error(`parameters: no "${name}", expected one of ${this.names.join(', ')}`)
-    return view
+    const place = this.#places.get(name)
+    if (!place) throw new Error(`parameters: no "${name}", expected one of ${this.names.join(', ')}`)
+    return place.view
   }
 
   all(): Tensor[] {
-    return [...this.views.values()]
+    return [...this.#places.values()].map(({ view }) => view)
   }
 
   /** The parameter that element `i` of the flat tensor belongs to. */
   nameAt(i: number): string {
-    return this.names.findLast(name => this.places.get(name)!.start <= i)!
+    return this.names.findLast(name => this.#places.get(name)!.start <= i)!
   }
 
   /** New tensors of the same names and shapes: zeros, or a copy of the values. */
@@ -73,7 +72,7 @@ export class Parameters {
   /** All values by name. */
   async read(): Promise<Map<string, Float32Array>> {
     const flat = await this.engine.read(this.flat)
-    return new Map([...this.places].map(([name, { shape, start }]) => [name, flat.slice(start, start + elements(shape))]))
+    return new Map([...this.#places].map(([name, { start, view }]) => [name, flat.slice(start, start + view.size)]))
   }
 
   /** Overwrites one parameter. */
@@ -84,16 +83,22 @@ export class Parameters {
     this.changed()
   }
 
+  /** Lets the memory be reused. */
+  release(): void {
+    this.engine.release(this.flat)
+    this.#rounded?.release()
+  }
+
   /** To be called by whoever changes values on the GPU. */
   changed(): void {
-    this.version++
+    this.#version++
   }
 
   /** The same values rounded to float16, as they are now; rounding is recorded when they changed. */
   half(): Parameters {
-    this.rounded ??= new Parameters(this.engine, this.shapes, `${this.label}, float16`, 'f16')
-    if (this.roundedVersion !== this.version) addTo(this.engine, this.rounded.flat, this.flat, false)
-    this.roundedVersion = this.version
-    return this.rounded
+    this.#rounded ??= new Parameters(this.engine, this.shapes, `${this.label}, float16`, 'f16')
+    if (this.#roundedVersion !== this.#version) addTo(this.engine, this.#rounded.flat, this.flat, false)
+    this.#roundedVersion = this.#version
+    return this.#rounded
   }
 }

@@ -22,10 +22,10 @@ export type Pipeline = Entry & { pipeline: GPUComputePipeline }
 
 export class Pipelines {
   /** What each pipeline was made for, in order. */
-  private readonly asked: (readonly [kernel: Kernel<never>, size: never, halves: readonly number[]])[] = []
+  readonly #asked: (readonly [kernel: Kernel<never>, size: never, halves: readonly number[], entry: Entry])[] = []
   /** By kernel, then by text, then by constants: two kernels of one name share nothing. */
-  private readonly made = new Map<Kernel<never>, Map<string, Map<string, Entry>>>()
-  private readonly modules = new Map<string, GPUShaderModule>()
+  readonly #made = new Map<Kernel<never>, Map<string, Map<string, Entry>>>()
+  readonly #modules = new Map<string, GPUShaderModule>()
   private readonly parameters = new Map<string, GPUBuffer>()
 
   constructor(
@@ -35,25 +35,25 @@ export class Pipelines {
 
   /** Compiles unless that is done. @param halves numbers of the bindings that are stored as float16 */
   get<Size>(kernel: Kernel<Size>, size: Size, halves: readonly number[] = []): Pipeline {
-    const entry = this.entry(kernel, size, halves)
+    const entry = this.#entry(kernel, size, halves)
     entry.pipeline ??= this.device.createComputePipeline(entry.descriptor)
     return entry as Pipeline
   }
 
   /** Compiles in parallel all that others were asked for. What fails is left to `get`, which reports it. */
-  compile({ asked }: Pipelines): Promise<unknown> {
-    return Promise.allSettled(asked.map(async needed => {
-      const entry = this.entry(...needed)
+  compile(like: Pipelines): Promise<unknown> {
+    return Promise.allSettled(like.#asked.map(async ([kernel, size, halves]) => {
+      const entry = this.#entry(kernel, size, halves)
       entry.pipeline ??= await this.device.createComputePipelineAsync(entry.descriptor)
     }))
   }
 
-  private entry<Size>(kernel: Kernel<Size>, size: Size, halves: readonly number[]): Entry {
+  #entry<Size>(kernel: Kernel<Size>, size: Size, halves: readonly number[]): Entry {
     const constants = kernel.constants(size)
     const text = textOf(kernel, size)
     const key = `${numbers(constants)} ${halves}`
-    let texts = this.made.get(kernel)
-    if (!texts) this.made.set(kernel, (texts = new Map()))
+    let texts = this.#made.get(kernel)
+    if (!texts) this.#made.set(kernel, (texts = new Map()))
     let pipelines = texts.get(text)
     if (!pipelines) texts.set(text, (pipelines = new Map()))
     const found = pipelines.get(key)
@@ -77,11 +77,11 @@ export class Pipelines {
     const descriptor = {
       label: kernel.name,
       layout: this.device.createPipelineLayout({ bindGroupLayouts: [layout] }),
-      compute: { module: this.module(kernel.name, halves.length ? named(kernel.name, () => storedAsHalf(text, halves)) : text), entryPoint: 'main', constants },
+      compute: { module: this.#module(kernel.name, halves.length ? named(kernel.name, () => storedAsHalf(text, halves)) : text), entryPoint: 'main', constants },
     }
     this.stats.pipelines++
-    this.asked.push([kernel as Kernel<never>, size as never, halves])
     const entry: Entry = { descriptor, layout, names, hasParameters, groups: new Map() }
+    this.#asked.push([kernel as Kernel<never>, size as never, halves, entry])
     pipelines.set(key, entry)
     return entry
   }
@@ -109,7 +109,7 @@ export class Pipelines {
           const given = bound[name]
           return { binding, resource: isTensor(given) ? { buffer: given.storage.buffer, offset: given.offset, size: given.bytes } : given.resource }
         }),
-        ...(values ? [{ binding: entry.names.length, resource: { buffer: this.parameterBuffer(kernel, values) } }] : []),
+        ...(values ? [{ binding: entry.names.length, resource: { buffer: this.#parameterBuffer(kernel, values) } }] : []),
       ],
     })
     this.stats.bindGroups++
@@ -117,8 +117,13 @@ export class Pipelines {
     return group
   }
 
+  /** Forgets all bind groups, which name buffers; the pipelines stay. */
+  trim(): void {
+    for (const [, , , { groups }] of this.#asked) groups.clear()
+  }
+
   /** A small buffer that holds these numbers for good. */
-  private parameterBuffer(label: string, values: Record<string, number>): GPUBuffer {
+  #parameterBuffer(label: string, values: Record<string, number>): GPUBuffer {
     const key = numbers(values)
     let buffer = this.parameters.get(key)
     if (!buffer) {
@@ -131,9 +136,9 @@ export class Pipelines {
     return buffer
   }
 
-  private module(label: string, code: string): GPUShaderModule {
-    let module = this.modules.get(code)
-    if (!module) this.modules.set(code, (module = this.device.createShaderModule({ label, code })))
+  #module(label: string, code: string): GPUShaderModule {
+    let module = this.#modules.get(code)
+    if (!module) this.#modules.set(code, (module = this.device.createShaderModule({ label, code })))
     return module
   }
 }

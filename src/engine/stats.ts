@@ -1,7 +1,7 @@
 // Counters of what the engine made and did, for tests, benches and the curious.
 
 export interface Stats {
-  /** GPU buffers made for tensors, and their bytes. */
+  /** GPU buffers made for tensors, and the bytes of all that `trim` did not give back. */
   buffers: number
   bytes: number
   bindGroups: number

@@ -33,9 +33,9 @@ interface Checkpoint {
 }
 
 export class Tape {
-  private readonly entries: (Entry | Checkpoint)[] = []
+  readonly #entries: (Entry | Checkpoint)[] = []
   /** Tensors that depend on a wanted one. */
-  private readonly reached: Set<Tensor>
+  readonly #reached: Set<Tensor>
   /** Whether what is computed now is recorded: in the objective, and where a checkpoint is computed again. */
   isRecording = false
 
@@ -43,7 +43,7 @@ export class Tape {
     private readonly engine: Engine,
     private readonly wanted: readonly Tensor[],
   ) {
-    this.reached = new Set(wanted)
+    this.#reached = new Set(wanted)
     const twice = wanted.findIndex((tensor, i) => wanted.indexOf(tensor) !== i)
     if (twice > 0) throw new Error(`gradients: wanted tensors ${wanted.indexOf(wanted[twice])} and ${twice} are the same, expected each once`)
   }
@@ -59,17 +59,17 @@ export class Tape {
   }
 
   record(y: Tensor, inputs: readonly Tensor[], backward: Backward): void {
-    if (!this.isRecording || !inputs.some(x => this.reached.has(x))) return
-    this.reached.add(y)
-    this.entries.push({ y, inputs, backward })
+    if (!this.isRecording || !inputs.some(x => this.#reached.has(x))) return
+    this.#reached.add(y)
+    this.#entries.push({ y, inputs, backward })
   }
 
   /** Computes and keeps the result alone; what lies between is computed again when its turn comes on the way back. */
   checkpoint(compute: () => Tensor): Tensor {
-    const first = this.entries.length
+    const first = this.#entries.length
     const y = this.engine.transient(compute, (storage, { storage: kept }) => storage === kept)
-    const given = this.entries.splice(first)
-    if (given.some(entry => entry.y === y)) this.entries.push({ y, again: compute })
+    const given = this.#entries.splice(first)
+    if (given.some(entry => entry.y === y)) this.#entries.push({ y, again: compute })
     return y
   }
 
@@ -82,33 +82,33 @@ export class Tape {
     this.wanted.forEach((tensor, i) => sums.aim(tensor, targets[i], accumulate))
     for (const [tensor, gradient] of seeds) {
       sums.pin(gradient)
-      if (this.reached.has(tensor)) sums.add(tensor, gradient)
+      if (this.#reached.has(tensor)) sums.add(tensor, gradient)
     }
-    this.walk(0, sums)
+    this.#walk(0, sums)
     this.wanted.forEach((tensor, i) => {
       if (!sums.of(tensor)) throw new Error(`gradients: wanted tensor ${i} of shape [${tensor.shape}] received nothing — the objective does not depend on it`)
     })
   }
 
   /** Takes the entries from `first` on off the tape, the last one first. */
-  private walk(first: number, sums: Sums): void {
-    while (this.entries.length > first) {
-      const entry = this.entries.pop()!
+  #walk(first: number, sums: Sums): void {
+    while (this.#entries.length > first) {
+      const entry = this.#entries.pop()!
       const { y } = entry
       const dy = sums.of(y)
       if (!dy) continue
       if ('again' in entry) {
         // The same operations as if they had been kept, so the same bits; then only gradients stay.
-        const inner = this.entries.length
+        const inner = this.#entries.length
         this.engine.transient(() => {
           sums.rename(y, this.recording(entry.again))
-          this.walk(inner, sums)
+          this.#walk(inner, sums)
         }, storage => sums.holds(storage))
         continue
       }
-      const gradients = entry.backward(dy, entry.inputs.map(x => this.reached.has(x)))
+      const gradients = entry.backward(dy, entry.inputs.map(x => this.#reached.has(x)))
       entry.inputs.forEach((x, i) => {
-        if (this.reached.has(x)) sums.add(x, gradients[i])
+        if (this.#reached.has(x)) sums.add(x, gradients[i])
       })
       sums.drop(y)
     }
@@ -117,88 +117,88 @@ export class Tape {
 
 /** The gradient of each tensor so far. One buffer may stand for several tensors; it is added to only when it stands for one. */
 class Sums {
-  private readonly sums = new Map<Tensor, Tensor>()
-  private readonly uses = new Map<Tensor, number>()
-  private readonly targets = new Map<Tensor, { target: Tensor; filled: boolean }>()
-  private readonly received = new Set<Tensor>()
+  readonly #sums = new Map<Tensor, Tensor>()
+  readonly #uses = new Map<Tensor, number>()
+  readonly #targets = new Map<Tensor, { target: Tensor; filled: boolean }>()
+  readonly #received = new Set<Tensor>()
 
   constructor(private readonly engine: Engine) {}
 
   aim(x: Tensor, target: Tensor, filled: boolean): void {
-    this.targets.set(x, { target, filled })
+    this.#targets.set(x, { target, filled })
   }
 
   /** Keeps a tensor of the caller's from being reused or added to. */
   pin(gradient: Tensor): void {
-    this.uses.set(gradient, Infinity)
+    this.#uses.set(gradient, Infinity)
   }
 
   of(x: Tensor): Tensor | undefined {
-    return this.received.has(x) ? (this.targets.get(x)?.target ?? this.sums.get(x)) : undefined
+    return this.#received.has(x) ? (this.#targets.get(x)?.target ?? this.#sums.get(x)) : undefined
   }
 
   /** Whether a gradient lies there that somebody still asks for. */
   holds(storage: Storage): boolean {
-    return [...this.uses.keys()].some(gradient => gradient.storage === storage)
+    return [...this.#uses.keys()].some(gradient => gradient.storage === storage)
   }
 
   /** What was the gradient of `x` is from now on that of `twin`, the same value computed again. */
   rename(x: Tensor, twin: Tensor): void {
-    const sum = this.sums.get(x)!
-    this.sums.delete(x)
-    this.received.delete(x)
-    this.sums.set(twin, sum)
-    this.received.add(twin)
+    const sum = this.#sums.get(x)!
+    this.#sums.delete(x)
+    this.#received.delete(x)
+    this.#sums.set(twin, sum)
+    this.#received.add(twin)
   }
 
   add(x: Tensor, gradient: Gradient): void {
-    this.received.add(x)
-    const aimed = this.targets.get(x)
+    this.#received.add(x)
+    const aimed = this.#targets.get(x)
     if (aimed) {
-      this.write(gradient, aimed.target, aimed.filled)
+      this.#write(gradient, aimed.target, aimed.filled)
       aimed.filled = true
       return
     }
-    const sum = this.sums.get(x)
+    const sum = this.#sums.get(x)
     if (!sum) {
-      if (typeof gradient !== 'function') this.set(x, gradient)
+      if (typeof gradient !== 'function') this.#set(x, gradient)
       else {
         const fresh = this.engine.tensor(x.shape, x.dtype)
         gradient(fresh, false)
-        this.set(x, fresh)
+        this.#set(x, fresh)
       }
-    } else if (this.uses.get(sum) === 1) {
-      this.write(gradient, sum, true)
+    } else if (this.#uses.get(sum) === 1) {
+      this.#write(gradient, sum, true)
     } else {
       const copy = this.engine.tensor(x.shape, x.dtype)
       addTo(this.engine, copy, sum, false)
-      this.write(gradient, copy, true)
+      this.#write(gradient, copy, true)
       this.drop(x)
-      this.received.add(x)
-      this.set(x, copy)
+      this.#received.add(x)
+      this.#set(x, copy)
     }
   }
 
   /** Nobody asks for the gradient of `x` any more; a buffer that stood for it alone serves the next gradient. */
   drop(x: Tensor): void {
-    const sum = this.sums.get(x)
+    const sum = this.#sums.get(x)
     if (!sum) return
-    this.sums.delete(x)
-    this.received.delete(x)
-    const left = this.uses.get(sum)! - 1
-    this.uses.set(sum, left)
+    this.#sums.delete(x)
+    this.#received.delete(x)
+    const left = this.#uses.get(sum)! - 1
+    this.#uses.set(sum, left)
     if (left === 0) {
-      this.uses.delete(sum)
+      this.#uses.delete(sum)
       this.engine.release(sum)
     }
   }
 
-  private set(x: Tensor, gradient: Tensor): void {
-    this.sums.set(x, gradient)
-    this.uses.set(gradient, (this.uses.get(gradient) ?? 0) + 1)
+  #set(x: Tensor, gradient: Tensor): void {
+    this.#sums.set(x, gradient)
+    this.#uses.set(gradient, (this.#uses.get(gradient) ?? 0) + 1)
   }
 
-  private write(gradient: Gradient, into: Tensor, accumulate: boolean): void {
+  #write(gradient: Gradient, into: Tensor, accumulate: boolean): void {
     if (typeof gradient === 'function') gradient(into, accumulate)
     else addTo(this.engine, into, gradient, accumulate)
   }

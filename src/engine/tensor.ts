@@ -5,11 +5,8 @@ export type DType = 'f32' | 'i32' | 'u32' | 'f16'
 
 export type Shape = readonly number[]
 
-let serial = 0
-
-/** Identity of each distinct buffer range, so that caches can compare tensors by number. */
+/** A shape over a range of a buffer. */
 export class Tensor {
-  readonly id = ++serial
   /** @param offset in bytes, a multiple of 256 */
   constructor(
     readonly shape: Shape,

@@ -57,40 +57,40 @@ export interface Asked {
 
 /** Which variant runs, by family and size class. */
 export class Variants {
-  private readonly forced: Map<string, string>
-  private readonly measured: Map<string, string>
-  private readonly taken = new Map<string, { family: AnyFamily; size: unknown; variant: string }>()
+  readonly #forced: Map<string, string>
+  readonly #measured: Map<string, string>
+  readonly #taken = new Map<string, { family: AnyFamily; size: unknown; variant: string }>()
 
   /** @param like choices to begin with */
   constructor(private readonly adapter: AdapterSummary, like?: Variants) {
-    this.forced = new Map(like?.forced)
-    this.measured = new Map(like?.measured)
+    this.#forced = new Map(like && like.#forced)
+    this.#measured = new Map(like && like.#measured)
   }
 
   /** From now on the family runs this variant wherever the adapter can; undefined lifts it. */
   force(family: string, variant: string | undefined): void {
-    if (variant === undefined) this.forced.delete(family)
-    else this.forced.set(family, variant)
+    if (variant === undefined) this.#forced.delete(family)
+    else this.#forced.set(family, variant)
   }
 
   /** Takes over choices that were measured before: "family class" to variant. */
   adopt(choices: Readonly<Record<string, string>>): void {
-    for (const [key, variant] of Object.entries(choices)) this.measured.set(key, variant)
+    for (const [key, variant] of Object.entries(choices)) this.#measured.set(key, variant)
   }
 
   /** Whether a choice was adopted for this "family class". */
   isMeasured(key: string): boolean {
-    return this.measured.has(key)
+    return this.#measured.has(key)
   }
 
   /** What ran so far: "family class" to variant; to be recorded with a run, and adopted when it is resumed. */
   get used(): Record<string, string> {
-    return Object.fromEntries([...this.taken].map(([key, { variant }]) => [key, variant] as const).sort(([a], [b]) => (a < b ? -1 : 1)))
+    return Object.fromEntries([...this.#taken].map(([key, { variant }]) => [key, variant] as const).sort(([a], [b]) => (a < b ? -1 : 1)))
   }
 
   /** Everything that ran so far, with a size of each class. */
   get asked(): Asked[] {
-    return [...this.taken].map(([key, { family, size, variant }]) => ({ key, family, size, variant }))
+    return [...this.#taken].map(([key, { family, size, variant }]) => ({ key, family, size, variant }))
   }
 
   /** What may run without being forced, its default first. */
@@ -105,13 +105,13 @@ export class Variants {
   pick<Tensors, Size, Result>(family: Family<Tensors, Size, Result>, size: Size): Variant<Tensors, Size, Result> {
     const { name, variants } = family
     const key = `${name} ${family.classOf(size)}`
-    const forced = this.forced.get(name)
+    const forced = this.#forced.get(name)
     if (forced !== undefined && !variants.some(variant => variant.name === forced)) throw new Error(`${name}: no variant "${forced}", expected ${variants.map(v => v.name).join(', ')}`)
     const candidates = this.candidates(family, size)
-    const measured = this.measured.get(key)
+    const measured = this.#measured.get(key)
     const picked = variants.find(variant => variant.name === forced && variant.available(this.adapter, size)) ?? candidates.find(variant => variant.name === measured) ?? candidates[0]
     if (!picked) throw new Error(`${name}: this adapter can run none of ${variants.map(v => v.name).join(', ')}`)
-    this.taken.set(key, { family: family as unknown as AnyFamily, size, variant: picked.name })
+    this.#taken.set(key, { family: family as unknown as AnyFamily, size, variant: picked.name })
     return picked
   }
 }

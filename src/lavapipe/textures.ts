@@ -23,10 +23,27 @@ const TextureUsage = { COPY_DST: 0x2, STORAGE_BINDING: 0x8 } as const
 
 interface Scratch extends Resource {
   readonly texture: GPUTexture
+  readonly bytes: number
 }
 
-/** A texture for each name of a binding and each power of two of rows: none is ever replaced, so bind groups stay good. */
+/** A texture for each name of a binding and each power of two of rows: none is replaced before the engine is trimmed, so bind groups stay good. */
 const scratches = new WeakMap<Engine, Map<string, Scratch>>()
+
+/** The engine's textures; it gives them back when it is trimmed. */
+function scratchesOf(engine: Engine): Map<string, Scratch> {
+  const found = scratches.get(engine)
+  if (found) return found
+  const made = new Map<string, Scratch>()
+  scratches.set(engine, made)
+  engine.onTrim.push(() => {
+    for (const { texture, bytes } of made.values()) {
+      texture.destroy()
+      engine.stats.bytes -= bytes
+    }
+    made.clear()
+  })
+  return made
+}
 
 /** A texture for a tensor of `size` values under this name. It holds what its last user left. */
 function scratchFor({ device, stats }: Engine, made: Map<string, Scratch>, name: string, layout: Layout, size: number): Scratch {
@@ -40,9 +57,10 @@ function scratchFor({ device, stats }: Engine, made: Map<string, Scratch>, name:
   if (rows > most) throw new Error(`${name}: ${size} values do not fit a texture of this adapter, which has ${most} rows`)
   const usage = TextureUsage.COPY_DST | TextureUsage.STORAGE_BINDING
   const texture = device.createTexture({ label: name, size: [TEXELS_PER_ROW, rows], format, usage })
-  const scratch: Scratch = { id: made.size + 1, texture, resource: texture.createView() }
+  const bytes = TEXELS_PER_ROW * rows * values * 4
+  const scratch: Scratch = { id: made.size + 1, texture, resource: texture.createView(), bytes }
   stats.buffers++
-  stats.bytes += TEXELS_PER_ROW * rows * values * 4
+  stats.bytes += bytes
   made.set(key, scratch)
   return scratch
 }
@@ -52,8 +70,7 @@ function scratchFor({ device, stats }: Engine, made: Map<string, Scratch>, name:
  * A last texel may reach into the padding behind the tensor.
  */
 export function runByTextures<Size>(engine: Engine, kernel: Kernel<Size>, tensors: Readonly<Record<string, Tensor>>, size: Size): void {
-  let made = scratches.get(engine)
-  if (!made) scratches.set(engine, (made = new Map()))
+  const made = scratchesOf(engine)
   const bound: Record<string, Tensor | Resource> = { ...tensors }
   for (const [name, access] of Object.entries(kernel.bindings)) {
     const layout = LAYOUTS.find(layout => layout === access)

@@ -33,6 +33,7 @@ export class Slots {
   /** The new batch's rows: [inputs | labels | puzzle id]. */
   private readonly offered: Tensor
   private readonly numbers: Tensor
+  private readonly engine: Engine
 
   /** `count` halted slots, numbers `first` … of the whole batch. */
   constructor(
@@ -41,6 +42,7 @@ export class Slots {
     readonly first = 0,
   ) {
     const { engine, config, length } = model
+    this.engine = engine
     this.carry = model.carryOf(state => engine.lasting([count, length, config.hidden], model.dtype, `carry ${state}`))
     this.steps = engine.zeros([count], 'u32')
     this.halted = engine.from(new Uint32Array(count).fill(1))
@@ -127,10 +129,10 @@ export class Slots {
     engine.run(halt, { q, results, clock, numbers, steps, halted, metrics }, size)
   }
 
-  /** Gives the memory back. */
-  release(): void {
+  /** Gives the memory back, and that of more tensors. */
+  release(...more: Tensor[]): void {
     const { carry, steps, halted, inputs, labels, puzzleIds, offered, numbers } = this
-    this.model.engine.release(...Object.values(carry), steps, halted, inputs, labels, puzzleIds, offered, numbers)
+    this.engine.release(...Object.values(carry), steps, halted, inputs, labels, puzzleIds, offered, numbers, ...more)
   }
 }
 

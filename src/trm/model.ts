@@ -45,8 +45,11 @@ export class Trm {
   readonly starts: Readonly<Carry>
   private readonly ropeTable: Tensor | undefined
 
+  /** What it has of its own, shared with its likes of other values or another depth; the engine until it is released. */
+  private readonly own: { engine?: Engine; readonly tensors: readonly (Tensor | undefined)[]; readonly parameters: Parameters }
+
   private constructor(
-    readonly engine: Engine,
+    engine: Engine,
     readonly config: Readonly<TrmConfig>,
     /** What the network computes with; a moving average may stand in for the trained values. */
     readonly parameters: Parameters,
@@ -64,6 +67,27 @@ export class Trm {
     this.ropeTable = kept
       ? kept.ropeTable
       : turns ? engine.from(ropeTable(this.length, width, ropeTheta), [this.length, width / 2, 2]) : undefined
+    this.own = kept?.own ?? { engine, parameters, tensors: [...Object.values(this.starts), this.puzzleTable, this.ropeTable] }
+  }
+
+  /** @throws when the model was released */
+  get engine(): Engine {
+    const { engine } = this.own
+    if (!engine) throw new Error('model: it was released — load or create it again')
+    return engine
+  }
+
+  /**
+   * Lets the model go, with its likes of other values or another depth: the engine has the memory of before it, and using it is an error.
+   * What others made stays theirs, such as a trainer's moving average. Twice does no harm.
+   */
+  release(): void {
+    const { own } = this
+    const { engine, parameters, tensors } = own
+    own.engine = undefined
+    parameters.release()
+    engine?.release(...tensors)
+    engine?.trim()
   }
 
   /** A model of zeros. @throws on a configuration that cannot be, and for float16 where the adapter does not have it */

@@ -159,8 +159,7 @@ export class Thinkers {
   }
 
   release(): void {
-    this.slots.release()
-    this.model.engine.release(this.keys)
+    this.slots.release(this.keys)
   }
 }
 

@@ -35,6 +35,7 @@ export interface TrainingReport extends TrainingMetrics {
   lossScale?: { scale: number; skippedSteps: number }
   /** The model with the moving average of its parameters: what to evaluate and to save. */
   averaged: Trm
+  /** What the training holds on the GPU, until its `release`. */
   trainer: Trainer
   /** The state after this step as a file that `readTraining` reads; only before the generator goes on. `metadata`: further entries. */
   saveTraining(metadata?: Readonly<Record<string, string>>): Promise<Uint8Array<ArrayBuffer>>
@@ -53,9 +54,11 @@ export async function* train(model: Trm, dataset: Dataset, options: TrainOptions
   const settings = { ...rest, totalSteps, microBatch: rest.microBatch ?? resume?.options.microBatch }
   if (resume) engine.variants.adopt(resume.variants)
   const { microBatch, bytes, trainer: planned } = planMemory(engine, model.config, { ...settings, memoryLimit, dtype: model.dtype })
+  /** Until somebody got it in a report. */
+  let unseen: Trainer | undefined
   try {
     await engine.compile(planned.model.engine)
-    const trainer = new Trainer(model, { ...settings, microBatch })
+    const trainer = (unseen = new Trainer(model, { ...settings, microBatch }))
     let data: string | undefined
     const known = resume?.variants
     let batches: TrainingBatches
@@ -84,12 +87,15 @@ export async function* train(model: Trm, dataset: Dataset, options: TrainOptions
       skipped = lossScale?.skippedSteps ?? 0
       const now = performance.now()
       const stepsPerSecond = ((step - sinceStep) * 1000) / (now - since)
+      unseen = undefined
       yield { ...metrics, step, totalSteps: steps, learningRate, cycles, latentSteps, stepsPerSecond, ...(lossScale && { lossScale }), averaged: trainer.averaged, trainer, saveTraining: save }
       ;[since, sinceStep] = [performance.now(), step]
     }
   } catch (error) {
     if (!(error instanceof OutOfMemory)) throw error
     throw new OutOfMemory(`train: out of GPU memory with micro_batch ${microBatch}, which takes ${megabytes(bytes)}, on ${engine.adapter.description} — set a lower memory limit (--memory-limit SIZE, memoryLimit), a smaller micro_batch, or recompute`)
+  } finally {
+    unseen?.release()
   }
 }
 

@@ -1,5 +1,5 @@
 // One optimiser step of deep supervision, recorded without any read-back; micro-batches share it.
-import { Adam, learningRate, LossScaler, SparseSignSgd, type Tensor } from '../engine/index.js'
+import { Adam, type Engine, learningRate, LossScaler, SparseSignSgd, type Tensor } from '../engine/index.js'
 import { METRICS } from '../kernels/act.js'
 import { type LossType, metricsTensor, type Puzzles, Slots } from './act.js'
 import type { Trm } from './model.js'
@@ -94,6 +94,7 @@ export class Trainer {
   private readonly puzzleOptimizer: SparseSignSgd | undefined
   private readonly clock: Tensor
   private readonly metrics: Tensor
+  private readonly engine: Engine
   private readonly stages: readonly { end: number; model: Trm }[]
   private stepsSinceReading = 0
 
@@ -102,6 +103,7 @@ export class Trainer {
     options: TrainerOptions,
   ) {
     const { engine, config, puzzleTable } = model
+    this.engine = engine
     const { batchSize } = options
     if (!Number.isInteger(batchSize) || batchSize < 1) throw new Error(`train: batchSize is ${batchSize}, expected a whole number of at least 1`)
     const { microBatch: asked = batchSize } = options
@@ -216,6 +218,14 @@ export class Trainer {
       engine.copy(rowGradients, this.puzzleGradients!, chunk.first * config.puzzleWidth)
       engine.copy(chunk.puzzleIds, this.puzzleIds!, chunk.first)
     }
+  }
+
+  /** Lets the training go, its moving average too, so that `averaged` is of no use any more; the model stays. Twice does no harm. */
+  release(): void {
+    const { engine, chunks, optimizer, lossScaler, puzzleOptimizer, puzzleGradients, puzzleIds, clock, metrics } = this
+    for (const part of [...chunks, optimizer, lossScaler]) part?.release()
+    engine.release(puzzleOptimizer?.schedule, puzzleGradients, puzzleIds, clock, metrics)
+    engine.trim()
   }
 
   /** Reads and clears the sums of `METRICS` over the steps since the last reading. */

@@ -71,7 +71,8 @@ export async function verify(engine: Engine, bytes: Uint8Array, { file = 'golden
     loadTensors(model, golden.tensors, file, 'init.')
     return model
   }
-  await verifyEvaluation(golden, make())
+  const evaluated = make()
+  await verifyEvaluation(golden, evaluated).finally(() => evaluated.release())
   const trainer = new Trainer(make(), {
     batchSize: fields.batch_size as number,
     microBatch,
@@ -87,7 +88,10 @@ export async function verify(engine: Engine, bytes: Uint8Array, { file = 'golden
     emaRate: train.ema_rate,
     loss: train.loss_type === 'stablemax_cross_entropy' ? 'stablemax' : 'softmax',
   })
-  await verifyTraining(golden, trainer)
+  await verifyTraining(golden, trainer).finally(() => {
+    trainer.release()
+    trainer.model.release()
+  })
   golden.finish()
   return { file, adapter: engine.adapter.description, ok: golden.rows.length > 0 && golden.rows.every(row => row.error <= row.allowed), rows: golden.rows }
 }
@@ -228,28 +232,32 @@ async function verifyEvaluation(golden: Golden, model: Trm): Promise<void> {
   slots.offer(batch)
   const clock = engine.zeros([2], 'u32')
   const metrics = metricsTensor(engine)
-  for (let k = 1; k <= config.supervisionSteps; k++) {
-    engine.clear(metrics)
-    const { logits, q, predictions } = engine.scope(() => {
-      if (k === 1) slots.restart()
-      const rows = slots.puzzleRows()
-      model.think(slots.carry, model.embed(slots.inputs, rows), config.cycles)
-      const heads = model.heads(slots.carry.y)
-      const outcome = slots.loss(heads, golden.train.loss_type === 'stablemax_cross_entropy' ? 'stablemax' : 'softmax', 1)
-      slots.halt(heads.q, outcome.results, clock, metrics, false)
-      return { logits: engine.read(heads.logits), q: engine.read(heads.q), predictions: engine.readInt32(outcome.predictions) }
-    })
-    const log = golden.evalMetrics[k - 1]
-    if (!golden.has(`eval.${k}.logits`) && !log) break
-    const cells = cellsOf(await logits, prefix, length, config.vocabulary)
-    golden.compare(`eval.${k}.logits`, cells, FLOORS.forward)
-    compareQ(golden, `eval.${k}`, await q)
-    golden.predictions(`eval.${k}.preds`, await predictions, `eval.${k}.logits`)
-    for (const [state, values] of Object.entries(slots.carry)) golden.compare(`eval.${k}.${officialState(config.architecture, state)}`, await engine.read(values), FLOORS.forward)
-    if (!log) continue
-    const forward = golden.allowed(`eval.${k}.logits`, FLOORS.forward)
-    const loss = Math.max(golden.allowed(`eval.${k}.logits`, FLOORS.gradient), golden.allowed('loss', FLOORS.gradient))
-    compareMetrics(golden, `eval.${k}`, await engine.read(metrics), log, loss, undecided(golden, cells, [...batch.labels], await q, forward), config)
+  try {
+    for (let k = 1; k <= config.supervisionSteps; k++) {
+      engine.clear(metrics)
+      const { logits, q, predictions } = engine.scope(() => {
+        if (k === 1) slots.restart()
+        const rows = slots.puzzleRows()
+        model.think(slots.carry, model.embed(slots.inputs, rows), config.cycles)
+        const heads = model.heads(slots.carry.y)
+        const outcome = slots.loss(heads, golden.train.loss_type === 'stablemax_cross_entropy' ? 'stablemax' : 'softmax', 1)
+        slots.halt(heads.q, outcome.results, clock, metrics, false)
+        return { logits: engine.read(heads.logits), q: engine.read(heads.q), predictions: engine.readInt32(outcome.predictions) }
+      })
+      const log = golden.evalMetrics[k - 1]
+      if (!golden.has(`eval.${k}.logits`) && !log) break
+      const cells = cellsOf(await logits, prefix, length, config.vocabulary)
+      golden.compare(`eval.${k}.logits`, cells, FLOORS.forward)
+      compareQ(golden, `eval.${k}`, await q)
+      golden.predictions(`eval.${k}.preds`, await predictions, `eval.${k}.logits`)
+      for (const [state, values] of Object.entries(slots.carry)) golden.compare(`eval.${k}.${officialState(config.architecture, state)}`, await engine.read(values), FLOORS.forward)
+      if (!log) continue
+      const forward = golden.allowed(`eval.${k}.logits`, FLOORS.forward)
+      const loss = Math.max(golden.allowed(`eval.${k}.logits`, FLOORS.gradient), golden.allowed('loss', FLOORS.gradient))
+      compareMetrics(golden, `eval.${k}`, await engine.read(metrics), log, loss, undecided(golden, cells, [...batch.labels], await q, forward), config)
+    }
+  } finally {
+    slots.release(clock, metrics)
   }
 }
 
