@@ -232,6 +232,8 @@ export class Trainer {
   async readSums(): Promise<Float32Array> {
     const { engine } = this.model
     const reading = engine.read(this.metrics)
+    // Where the reading fails, clearing does so at once, and says the same.
+    reading.catch(() => {})
     engine.clear(this.metrics)
     this.stepsSinceReading = 0
     return reading

@@ -235,26 +235,26 @@ async function verifyEvaluation(golden: Golden, model: Trm): Promise<void> {
   try {
     for (let k = 1; k <= config.supervisionSteps; k++) {
       engine.clear(metrics)
-      const { logits, q, predictions } = engine.scope(() => {
+      const [logits, q, predictions] = await engine.scope(() => {
         if (k === 1) slots.restart()
         const rows = slots.puzzleRows()
         model.think(slots.carry, model.embed(slots.inputs, rows), config.cycles)
         const heads = model.heads(slots.carry.y)
         const outcome = slots.loss(heads, golden.train.loss_type === 'stablemax_cross_entropy' ? 'stablemax' : 'softmax', 1)
         slots.halt(heads.q, outcome.results, clock, metrics, false)
-        return { logits: engine.read(heads.logits), q: engine.read(heads.q), predictions: engine.readInt32(outcome.predictions) }
+        return Promise.all([engine.read(heads.logits), engine.read(heads.q), engine.readInt32(outcome.predictions)])
       })
       const log = golden.evalMetrics[k - 1]
       if (!golden.has(`eval.${k}.logits`) && !log) break
-      const cells = cellsOf(await logits, prefix, length, config.vocabulary)
+      const cells = cellsOf(logits, prefix, length, config.vocabulary)
       golden.compare(`eval.${k}.logits`, cells, FLOORS.forward)
-      compareQ(golden, `eval.${k}`, await q)
-      golden.predictions(`eval.${k}.preds`, await predictions, `eval.${k}.logits`)
+      compareQ(golden, `eval.${k}`, q)
+      golden.predictions(`eval.${k}.preds`, predictions, `eval.${k}.logits`)
       for (const [state, values] of Object.entries(slots.carry)) golden.compare(`eval.${k}.${officialState(config.architecture, state)}`, await engine.read(values), FLOORS.forward)
       if (!log) continue
       const forward = golden.allowed(`eval.${k}.logits`, FLOORS.forward)
       const loss = Math.max(golden.allowed(`eval.${k}.logits`, FLOORS.gradient), golden.allowed('loss', FLOORS.gradient))
-      compareMetrics(golden, `eval.${k}`, await engine.read(metrics), log, loss, undecided(golden, cells, [...batch.labels], await q, forward), config)
+      compareMetrics(golden, `eval.${k}`, await engine.read(metrics), log, loss, undecided(golden, cells, [...batch.labels], q, forward), config)
     }
   } finally {
     slots.release(clock, metrics)
@@ -275,13 +275,14 @@ async function verifyTraining(golden: Golden, trainer: Trainer): Promise<void> {
     }
     const scale = (await trainer.lossScaler?.read())?.scale ?? 1
     const unscaled = (values: Float32Array) => values.map(x => x / scale)
-    const reads: { logits: Promise<Float32Array>; q: Promise<Float32Array>; labels: Promise<Int32Array> }[] = []
-    trainer.run(batch, (chunk, { logits, q }) => reads.push({ logits: engine.read(logits), q: engine.read(q), labels: engine.readInt32(chunk.labels) }))
-    const logits = cellsOf(concat(await Promise.all(reads.map(r => r.logits))), prefix, length, config.vocabulary)
+    const reads: Promise<[logits: Float32Array, q: Float32Array, labels: Int32Array]>[] = []
+    trainer.run(batch, (chunk, { logits, q }) => reads.push(Promise.all([engine.read(logits), engine.read(q), engine.readInt32(chunk.labels)])))
+    const read = await Promise.all(reads)
+    const logits = cellsOf(concat(read.map(([logits]) => logits)), prefix, length, config.vocabulary)
     golden.compare(`train.${step}.logits`, logits, FLOORS.forward)
-    const q = concat(await Promise.all(reads.map(r => r.q)))
+    const q = concat(read.map(([, q]) => q))
     compareQ(golden, `train.${step}`, q)
-    const labels = (await Promise.all(reads.map(r => r.labels))).flatMap(a => [...a])
+    const labels = read.flatMap(([, , labels]) => [...labels])
     if (step === 0) {
       for (const [name, values] of await optimizer.gradients.read()) golden.compare(`grad.${officialTensor(name)}`, unscaled(values), FLOORS.gradient)
       if (trainer.puzzleGradients) golden.compare('grad.inner.puzzle_emb.local_weights', unscaled(await engine.read(trainer.puzzleGradients)), FLOORS.gradient)

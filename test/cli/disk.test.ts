@@ -1,28 +1,24 @@
-// A disk that fills up while a checkpoint is written: the last one stays whole, nothing half written is left, and the training goes on from it.
-import { execFileSync, spawn } from 'node:child_process'
+// A disk that fills up while files are written: the last checkpoint stays whole, nothing half written is left, and the training goes on from it.
+import { execFileSync } from 'node:child_process'
 import { existsSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, statSync, symlinkSync, writeFileSync } from 'node:fs'
+import fs from 'node:fs/promises'
+import { syncBuiltinESMExports } from 'node:module'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { test } from 'uvu'
 import * as assert from 'uvu/assert'
 import { appendWhole, removePartials, writeTogether } from '../../src/cli/files.js'
-import { trm } from './trm.js'
+import { openEngine } from '../engine-under-test.js'
+import { contents, training } from '../torture/losses.js'
 
 const folder = mkdtempSync(join(tmpdir(), 'trm-disk-'))
-test.after(() => rmSync(folder, { recursive: true, force: true }))
+const engine = await openEngine()
+test.after(() => {
+  engine.close()
+  rmSync(folder, { recursive: true, force: true })
+})
 const path = (...parts: string[]) => join(folder, ...parts)
-const data = path('data')
-const settings = (run: string) => ['train', '--data', data, '--out', run, '--config', 'tiny', '--eval-limit', '4', 'global_batch_size=4', 'log_interval=1', 'checkpoint_interval=2', 'eval_interval=2', 'lr_min_ratio=1']
-const contents = (run: string) => Object.fromEntries(readdirSync(run).filter(name => name !== 'metrics.jsonl').sort().map(name => [name, readFileSync(join(run, name)).toString('base64')]))
-
-/** Runs `trm` where no file may be larger than so many kilobytes. */
-async function within(kilobytes: number, ...args: string[]): Promise<{ code: number | null; stderr: string }> {
-  const child = spawn('bash', ['-c', `ulimit -f ${kilobytes}; exec "$0" dist/cli.js "$@"`, process.execPath, ...args], { stdio: ['ignore', 'ignore', 'pipe'] })
-  let stderr = ''
-  child.stderr.setEncoding('utf8').on('data', text => (stderr += text))
-  const code = await new Promise<number | null>(resolve => child.on('close', resolve))
-  return { code, stderr: stderr.split('\n').filter(line => line && !/artificially reduced|Loader Message/.test(line)).join('\n') }
-}
+const whole = path('whole')
 
 async function refusal(promise: Promise<unknown>): Promise<string> {
   return promise.then(() => 'nothing', error => (error as Error).message)
@@ -46,22 +42,46 @@ test('files that belong together are replaced together', async () => {
   }
 })
 
-test('no file may be as large as the state of the training', async () => {
-  await trm('data', 'generate', 'sudoku', '--size', '4', '--train', '20', '--test', '4', '--clues', '8', '--out', data)
-  const [whole, cut] = [path('whole'), path('cut')]
-  assert.is((await trm(...settings(whole), '--steps', '6')).code, 0)
-  assert.is((await trm(...settings(cut), '--steps', '2')).code, 0)
-  const before = contents(cut)
-  const [model, state] = ['model', 'training'].map(name => statSync(join(cut, `${name}.safetensors`)).size)
-  const kilobytes = Math.floor((model + state) / 2 / 1024)
-  const { code, stderr } = await within(kilobytes, 'train', '--data', data, '--out', cut, '--eval-limit', '4', '--resume', '--steps', '6')
-  assert.is(code, 1)
-  assert.is(stderr, `trm: cannot write ${join(cut, 'training.safetensors')}: it would be larger than is allowed here — the checkpoint of step 2 is whole: "trm train --resume" goes on from there`)
-  // The best model and the settings are of this life, and whole.
-  assert.equal(Object.keys(contents(cut)), Object.keys(before))
-  for (const name of ['model.safetensors', 'training.safetensors']) assert.is(contents(cut)[name], before[name], name)
-  assert.is((await trm('train', '--data', data, '--out', cut, '--eval-limit', '4', '--resume', '--steps', '6')).code, 0)
-  assert.is(contents(cut)['model.safetensors'], contents(whole)['model.safetensors'])
+/** From now on the disk is full after half of each such file. Gives what makes room again. */
+function fill(isMeant: (path: string) => boolean): () => void {
+  const { open } = fs
+  fs.open = async (...args: Parameters<typeof open>) => {
+    const file = await open(...args)
+    const write = file.writeFile.bind(file)
+    const full = async (content: Parameters<typeof write>[0]) => {
+      await write((content as Uint8Array).slice(0, content.toString().length / 2))
+      throw Object.assign(new Error('ENOSPC: no space left on device, write'), { code: 'ENOSPC' })
+    }
+    if (isMeant(String(args[0]))) Object.assign(file, { writeFile: full, appendFile: full })
+    return file
+  }
+  syncBuiltinESMExports()
+  return () => {
+    fs.open = open
+    syncBuiltinESMExports()
+  }
+}
+
+test('the disk is full at one file after the other', async () => {
+  assert.is(await training(engine, whole), '')
+  for (const name of ['training', 'model', 'best']) {
+    const cut = path(name)
+    let seen = 0
+    // The best model is written at steps 3 and maybe 6, the others at 2, 4 and 6.
+    const room = fill(file => file.includes(`${name}.safetensors.partial`) && ++seen === (name === 'best' ? 1 : 2))
+    const message = await training(engine, cut)
+    room()
+    assert.is(message, `cannot write ${join(cut, `${name}.safetensors`)}: no space left — the checkpoint of step 2 is whole: "trm train --resume" goes on from there`)
+    assert.equal(readdirSync(cut).sort(), ['config.yaml', 'metrics.jsonl', 'model.safetensors', 'training.safetensors', ...(name === 'best' ? [] : ['best.safetensors'])].sort())
+    assert.is(await training(engine, cut, { resume: true }), '')
+    assert.equal(contents(cut), contents(whole), name)
+  }
+  // The rows of the metrics too are whole.
+  const cut = path('metrics')
+  const room = fill(file => file.endsWith('metrics.jsonl') && existsSync(file) && readFileSync(file, 'utf8').includes('"step":2'))
+  assert.match(await training(engine, cut), /^cannot write .*metrics\.jsonl: no space left — no checkpoint was written yet|the checkpoint of step 2 is whole/)
+  room()
+  for (const line of readFileSync(join(cut, 'metrics.jsonl'), 'utf8').trim().split('\n')) assert.ok(JSON.parse(line).step <= 2)
 })
 
 test('a file system that is full', async () => {
@@ -74,19 +94,23 @@ test('a file system that is full', async () => {
   }
   try {
     const run = join(disk, 'run')
-    assert.is((await trm(...settings(run), '--steps', '2')).code, 0)
-    const before = contents(run)
-    // All but a little of the room.
-    const [, free] = execFileSync('df', ['-k', '--output=avail', disk], { encoding: 'utf8' }).trim().split('\n').map(Number)
-    writeFileSync(join(disk, 'filler'), new Uint8Array(1024 * (free - Math.floor(statSync(join(run, 'model.safetensors')).size / 1024) - 40)))
-    const { code, stderr } = await trm('train', '--data', data, '--out', run, '--eval-limit', '4', '--resume', '--steps', '6')
-    assert.is(code, 1)
-    assert.match(stderr, /^trm: cannot write .*\.(safetensors|yaml|jsonl): no space left — the checkpoint of step 2 is whole: "trm train --resume" goes on from there\n$/)
-    assert.equal(Object.keys(contents(run)), Object.keys(before))
-    for (const name of ['model.safetensors', 'training.safetensors']) assert.is(contents(run)[name], before[name], name)
+    const size = (name: string) => Math.ceil(statSync(join(whole, `${name}.safetensors`)).size / 1024)
+    let before: Record<string, string> = {}
+    const message = await training(engine, run, {
+      // Behind the first checkpoint there is room for one more model, the best one, and for a part of the training's state.
+      onStep(step) {
+        if (step !== 3) return
+        before = contents(run)
+        const [, free] = execFileSync('df', ['-k', '--output=avail', disk], { encoding: 'utf8' }).trim().split('\n').map(Number)
+        writeFileSync(join(disk, 'filler'), new Uint8Array(1024 * (free - 2 * size('model') - Math.floor(size('training') / 2))))
+      },
+    })
+    assert.is(message, `cannot write ${join(run, 'training.safetensors')}: no space left — the checkpoint of step 2 is whole: "trm train --resume" goes on from there`)
+    for (const name of ['model.safetensors', 'training.safetensors', 'config.yaml']) assert.is(contents(run)[name], before[name], name)
+    assert.equal(readdirSync(run).filter(name => name.includes('partial')), [])
     rmSync(join(disk, 'filler'))
-    assert.is((await trm('train', '--data', data, '--out', run, '--eval-limit', '4', '--resume', '--steps', '6')).code, 0)
-    assert.is(contents(run)['model.safetensors'], contents(path('whole'))['model.safetensors'])
+    assert.is(await training(engine, run, { resume: true }), '')
+    assert.equal(contents(run), contents(whole))
   } finally {
     execFileSync('umount', [disk])
   }

@@ -27,6 +27,7 @@ import { fingerprint, readTraining, restoreTraining } from '../../src/trm/resume
 import { presets, resolveRun } from '../../src/trm/run.js'
 import { train } from '../../src/trm/train.js'
 import { Trainer } from '../../src/trm/trainer.js'
+import { here } from '../cli/here.js'
 import { rootFolder } from '../files.js'
 import { ATTENTION } from '../trm/samples.js'
 
@@ -45,17 +46,6 @@ const text = (...lines: string[]) => new TextEncoder().encode(`${lines.join('\n'
 
 /** Bytes of a safetensors file before its numbers. */
 const headerOf = (file: Uint8Array) => 8 + Number(new DataView(file.buffer, file.byteOffset).getBigUint64(0, true))
-
-/** Runs a command of the command line here, without what it prints. */
-async function quietly(command: { run(args: string[]): Promise<void> }, ...args: string[]): Promise<void> {
-  const { log } = console
-  console.log = () => {}
-  try {
-    await command.run(args)
-  } finally {
-    console.log = log
-  }
-}
 
 /** A directory that commands wrote can be read again. */
 async function checkDirectory(directory: string): Promise<void> {
@@ -86,7 +76,7 @@ export async function openReaders(engine: Engine): Promise<{ readers: Reader[]; 
     async read(bytes) {
       rmSync(out, { recursive: true, force: true })
       const given = put(file, bytes)
-      await quietly(dataCommand, ...args.map(arg => (arg === 'FILE' ? given : arg)), '--out', out)
+      await here(dataCommand, ...args.map(arg => (arg === 'FILE' ? given : arg)), '--out', out)
       await checkDirectory(out)
     },
   })
@@ -101,7 +91,7 @@ export async function openReaders(engine: Engine): Promise<{ readers: Reader[]; 
   writeFileSync(path('arc-agi_training_challenges.json'), JSON.stringify(challenges))
   writeFileSync(path('arc-agi_training_solutions.json'), JSON.stringify(solutions))
   const kaggle = ['arc', '--train', path('arc-agi'), '--subsets', 'training', '--test-set', 'training', '--augment', '1']
-  await quietly(dataCommand, ...kaggle, '--out', arc)
+  await here(dataCommand, ...kaggle, '--out', arc)
   /** `trm data arc` with one of its files changed. */
   const tasking = (name: string, file: string): Reader => {
     const sample = new Uint8Array(readFileSync(path(file)))
@@ -111,7 +101,7 @@ export async function openReaders(engine: Engine): Promise<{ readers: Reader[]; 
         rmSync(out, { recursive: true, force: true })
         put(file, bytes)
         try {
-          await quietly(dataCommand, ...kaggle, '--out', out)
+          await here(dataCommand, ...kaggle, '--out', out)
           await checkDirectory(out)
         } finally {
           put(file, sample)
@@ -123,10 +113,10 @@ export async function openReaders(engine: Engine): Promise<{ readers: Reader[]; 
   const lines = text('{"input": ["#.S", "#.#"], "output": "S.#/#.#"}', '{"input": [[0,1],[2,3]], "output": [[3,2],[1,0]]}')
   const gridTable = text('input,output', '#.S/#.#,S.#/#.#', '"ab', 'cd","ba', 'dc"')
   const goodGrids = put('good.jsonl', lines)
-  await quietly(dataCommand, 'grids', '--train', goodGrids, '--test', goodGrids, '--out', gridData)
+  await here(dataCommand, 'grids', '--train', goodGrids, '--test', goodGrids, '--out', gridData)
 
   const { train: learned } = generateSudoku({ size: 4, train: 20, test: 2, clues: 8 })
-  await quietly(dataCommand, 'generate', 'sudoku', '--size', '4', '--clues', '8', '--train', '6', '--test', '2', '--out', data)
+  await here(dataCommand, 'generate', 'sudoku', '--size', '4', '--clues', '8', '--train', '6', '--test', '2', '--out', data)
   /** A file of a dataset directory, which is read as for training. */
   const directoryOf = (directory: string, file: string): Reader => {
     const sample = new Uint8Array(readFileSync(join(directory, file)))
@@ -152,6 +142,7 @@ export async function openReaders(engine: Engine): Promise<{ readers: Reader[]; 
   const checkpoint = await saveCheckpoint(model, { step: '5' })
   const { tensors } = readCheckpoint(checkpoint, 'FILE')
   const torch = writeTorch(tensors)
+  await here(exportCommand, '--checkpoint', put('good.safetensors', checkpoint), '--out', path('good.pt'), '--config-out', path('arch.yaml'))
   const options = { batchSize: 2, steps: 4, logInterval: 1, warmupSteps: 1 }
   let state: Uint8Array | undefined
   for await (const { saveTraining } of train(model, learned, options)) state = await saveTraining()
@@ -204,16 +195,16 @@ export async function openReaders(engine: Engine): Promise<{ readers: Reader[]; 
     { name: 'npy', sample: writeNpy({ shape: [3, 2], dtype: 'i4', data: Int32Array.of(1, 2, 3, 4, 5, 6) }), clear: /^FILE\b.*: /, read: bytes => parseNpy(bytes, 'FILE') },
     { name: 'safetensors', sample: checkpoint, within: headerOf(checkpoint), clear: /^FILE\b.*: /, read: bytes => parseSafetensors(bytes, 'FILE') },
     { name: 'zip', sample: writeZip([['a/b', text('hello')], ['c', new Uint8Array(40)]]), clear: /^FILE\b.*: /, read: bytes => readZip(bytes, 'FILE') },
-    ...['tensor.pt', 'dtypes.pt', 'legacy.pt', 'module.pt', 'training.pt', 'views.pt', 'whole-module.pt', 'trm-attention.pt'].map((file): Reader => ({ name: `torch, ${file}`, sample: fixture(file), clear: /^FILE\b.*: /, read: bytes => readTorch(bytes, 'FILE') })),
+    ...['dtypes.pt', 'module.pt', 'training.pt', 'views.pt', 'compiled.pt', 'trm-attention.pt'].map((file): Reader => ({ name: `torch, ${file}`, sample: fixture(file), clear: /^FILE\b.*: /, read: bytes => readTorch(bytes, 'FILE') })),
     { name: 'checkpoint, header', sample: checkpoint, within: headerOf(checkpoint), clear: ofModel, read: readsModel },
     { name: 'checkpoint', sample: checkpoint, clear: ofModel, read: readsModel },
     { name: 'recording as checkpoint', sample: golden, within: headerOf(golden), clear: ofModel, read: readsModel },
     { name: 'checkpoint in .pt', sample: torch, clear: ofModel, read: bytes => readCheckpoint(bytes, 'FILE', { config, readTorch }) },
-    { name: 'trm import', sample: torch, clear: /^(.*\/FILE\.pt|config)\b.*: /, read: bytes => quietly(importCommand, '--from', put('FILE.pt', bytes), '--out', path('imported.safetensors'), '--config', 'tiny', 'seq_len=16', 'num_heads=1', 'arch.hidden_size=4') },
-    { name: 'trm export', sample: checkpoint, within: headerOf(checkpoint), clear: /^(.*\/FILE\.safetensors|config)\b.*: /, read: bytes => quietly(exportCommand, '--checkpoint', put('FILE.safetensors', bytes), '--out', path('exported.pt')) },
+    { name: 'trm import', sample: torch, clear: /^(.*\/FILE\.pt|config)\b.*: /, read: bytes => here(importCommand, '--from', put('FILE.pt', bytes), '--out', path('imported.safetensors'), '--config', path('arch.yaml'), 'seq_len=16') },
+    { name: 'trm export', sample: checkpoint, within: headerOf(checkpoint), clear: /^(.*\/FILE\.safetensors|config)\b.*: /, read: bytes => here(exportCommand, '--checkpoint', put('FILE.safetensors', bytes), '--out', path('exported.pt')) },
     { name: 'state of a training, header', sample: state!, within: headerOf(state!), clear: /^(FILE|config|batches)\b.*: /, read: resume },
     { name: 'state of a training', sample: state!, clear: /^(FILE|config|batches)\b.*: /, read: resume },
-    { name: 'stored predictions', sample: predictions, within: headerOf(predictions), clear: /^(.*\/FILE\.safetensors|arc)\b.*: /, read: bytes => quietly(scoreCommand, 'arc', '--data', arc, '--predictions', put('FILE.safetensors', bytes), '--out', path('score')) },
+    { name: 'stored predictions', sample: predictions, within: headerOf(predictions), clear: /^(.*\/FILE\.safetensors|arc)\b.*: /, read: bytes => here(scoreCommand, 'arc', '--data', arc, '--predictions', put('FILE.safetensors', bytes), '--out', path('score')) },
     settings('settings, a preset', YAML.stringify(resolveRun(presets.small.settings, learned.metadata).settings)),
     settings('settings, published', 'defaults:\n  - arch: trm\n  - _self_\ndata_paths: [data/sudoku]\nglobal_batch_size: 768\nepochs: 100000\nlr: 1e-4\nbeta1: 0.9\nema: True\narch:\n  halt_max_steps: 16\n  hidden_size: &width 512\n  puzzle_emb_ndim: ${.hidden_size}\n  num_heads: 8\n  pos_encodings: rope\n  mlp_t: False'),
     ...tasks.map(({ name, encode }): Reader => ({ name: `puzzle on the command line, ${name}`, sample: text(name === 'sudoku' ? '1.3..4...1.2...1' : 'S  # # ###G ## #').slice(0, -1), clear: /^\w+\b.*: /, read: bytes => encode(new TextDecoder().decode(bytes)) })),
