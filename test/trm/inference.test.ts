@@ -2,7 +2,7 @@
 import { test } from 'uvu'
 import * as assert from 'uvu/assert'
 import { testBatches } from '../../src/data/batches.js'
-import type { Dataset } from '../../src/data/dataset.js'
+import { type Dataset, ignoreLabel } from '../../src/data/dataset.js'
 import { generateSudoku } from '../../src/data/sudoku.js'
 import { SLOT_RESULTS } from '../../src/kernels/supervision-loss.js'
 import { Slots } from '../../src/trm/act.js'
@@ -77,7 +77,7 @@ test('without options: every step of every puzzle, as computed by hand', async (
 })
 
 /** The data with the labels of those rows alone. */
-const labelling = (isLabelled: (row: number) => boolean): Dataset => ({ ...data, labels: data.labels.map((label, i) => (isLabelled(Math.floor(i / cells)) ? label : data.metadata.ignoreLabelId!)) })
+const labelling = (isLabelled: (row: number) => boolean): Dataset => ({ ...data, labels: data.labels.map((label, i) => (isLabelled(Math.floor(i / cells)) ? label : ignoreLabel)) })
 
 test('means are over the rows with labels; where there is none, there is no number', async () => {
   const ways: ThinkingOptions[] = [{}, { halt: true, steps: 5 }, { rollouts: 2, noise: 0.4 }, { rollouts: 3, noise: 0.4, vote: true, halt: true }]
