@@ -2,7 +2,6 @@
 import { existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { gzipSync } from 'node:zlib'
 import * as assert from 'uvu/assert'
 import YAML from 'yaml'
 import { dataCommand } from '../../src/cli/data.js'
@@ -184,7 +183,6 @@ export async function openReaders(engine: Engine): Promise<{ readers: Reader[]; 
 
   const readers: Reader[] = [
     building('Sudoku table', 'FILE.csv', sudokus, 'sudoku', '--train', 'FILE', '--test', goodSudokus, '--augment', '1'),
-    building('Sudoku table, gzip', 'FILE.csv.gz', new Uint8Array(gzipSync(sudokus)), 'sudoku', '--train', 'FILE', '--test', goodSudokus),
     building('maze table', 'FILE.csv', mazes, 'maze', '--train', 'FILE', '--test', goodMazes, '--augment', '1'),
     building('grids, JSON Lines', 'FILE.jsonl', lines, 'grids', '--train', 'FILE', '--test', goodGrids),
     building('grids, table', 'FILE.csv', gridTable, 'grids', '--train', 'FILE', '--test', goodGrids),
