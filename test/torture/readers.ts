@@ -17,7 +17,7 @@ import { generateSudoku } from '../../src/data/sudoku.js'
 import { tasks } from '../../src/data/tasks.js'
 import type { Engine } from '../../src/engine/index.js'
 import { parseNpy, writeNpy } from '../../src/formats/npy.js'
-import { parseSafetensors, writeSafetensors } from '../../src/formats/safetensors.js'
+import { parseSafetensors, type StoredTensor, writeSafetensors } from '../../src/formats/safetensors.js'
 import { readTorch, writeTorch } from '../../src/formats/torch.js'
 import { readZip, writeZip } from '../../src/formats/zip.js'
 import { readCheckpoint, saveCheckpoint } from '../../src/trm/checkpoint.js'
@@ -91,6 +91,7 @@ export async function openReaders(engine: Engine): Promise<{ readers: Reader[]; 
   writeFileSync(path('arc-agi_training_solutions.json'), JSON.stringify(solutions))
   const kaggle = ['arc', '--train', path('arc-agi'), '--subsets', 'training', '--test-set', 'training', '--augment', '1']
   await here(dataCommand, ...kaggle, '--out', arc)
+  const puzzles = new Uint8Array(readFileSync(join(arc, 'test_puzzles.json')))
   /** `trm data arc` with one of its files changed. */
   const tasking = (name: string, file: string): Reader => {
     const sample = new Uint8Array(readFileSync(path(file)))
@@ -166,12 +167,18 @@ export async function openReaders(engine: Engine): Promise<{ readers: Reader[]; 
   const fixture = (name: string) => new Uint8Array(readFileSync(join(root, 'test/formats/fixtures', name)))
 
   const count = 3
-  const predictions = writeSafetensors([
+  const stored: [string, StoredTensor][] = [
     ['inputs', { dtype: 'I32', shape: [count, 900], data: new Int32Array(count * 900) }],
     ['preds', { dtype: 'I32', shape: [count, 900], data: new Int32Array(count * 900).fill(3) }],
     ['puzzle_identifiers', { dtype: 'I32', shape: [count], data: Int32Array.of(1, 2, 1) }],
     ['q_halt_logits', { dtype: 'F32', shape: [count], data: Float32Array.of(1, -1, 0.5) }],
-  ])
+  ]
+  const predictions = writeSafetensors(stored)
+  /** `trm score arc`. */
+  const scoring = (name: string, file: string, sample: Uint8Array, within?: number): Reader => ({
+    name, sample, within, clear: /^(.*\/FILE\.\w+|arc)\b.*: /,
+    read: bytes => here(scoreCommand, 'arc', '--data', arc, '--predictions', put(file, bytes), '--out', path('score')),
+  })
 
   const settings = (name: string, sample: string): Reader => ({
     name, sample: text(sample), clear: /^config/,
@@ -202,7 +209,15 @@ export async function openReaders(engine: Engine): Promise<{ readers: Reader[]; 
     { name: 'trm export', sample: checkpoint, within: headerOf(checkpoint), clear: /^(.*\/FILE\.safetensors|config)\b.*: /, read: bytes => here(exportCommand, '--checkpoint', put('FILE.safetensors', bytes), '--out', path('exported.pt')) },
     { name: 'state of a training, header', sample: state!, within: headerOf(state!), clear: /^(FILE|config|batches)\b.*: /, read: resume },
     { name: 'state of a training', sample: state!, clear: /^(FILE|config|batches)\b.*: /, read: resume },
-    { name: 'stored predictions', sample: predictions, within: headerOf(predictions), clear: /^(.*\/FILE\.safetensors|arc)\b.*: /, read: bytes => here(scoreCommand, 'arc', '--data', arc, '--predictions', put('FILE.safetensors', bytes), '--out', path('score')) },
+    scoring('stored predictions', 'FILE.safetensors', predictions, headerOf(predictions)),
+    scoring('stored predictions of torch.save', 'FILE.pt', writeTorch(stored)),
+    {
+      name: 'test_puzzles.json', sample: puzzles, clear: /^(.*test_puzzles\.json|arc)\b.*: /,
+      async read(bytes) {
+        writeFileSync(join(arc, 'test_puzzles.json'), bytes)
+        await here(scoreCommand, 'arc', '--data', arc, '--predictions', put('good-predictions.safetensors', predictions), '--out', path('score')).finally(() => writeFileSync(join(arc, 'test_puzzles.json'), puzzles))
+      },
+    },
     settings('settings, a preset', YAML.stringify(resolveRun(presets.small.settings, learned.metadata).settings)),
     settings('settings, published', 'defaults:\n  - arch: trm\n  - _self_\ndata_paths: [data/sudoku]\nglobal_batch_size: 768\nepochs: 100000\nlr: 1e-4\nbeta1: 0.9\nema: True\narch:\n  halt_max_steps: 16\n  hidden_size: &width 512\n  puzzle_emb_ndim: ${.hidden_size}\n  num_heads: 8\n  pos_encodings: rope\n  mlp_t: False'),
     ...tasks.map(({ name, encode }): Reader => ({ name: `puzzle on the command line, ${name}`, sample: text(name === 'sudoku' ? '1.3..4...1.2...1' : 'S  # # ###G ## #').slice(0, -1), clear: /^\w+\b.*: /, read: bytes => encode(new TextDecoder().decode(bytes)) })),
