@@ -10,7 +10,7 @@ import { datasetFiles } from '../../src/cli/files.js'
 import { readGridTask } from '../../src/cli/grids.js'
 import { importCommand } from '../../src/cli/import.js'
 import { scoreCommand } from '../../src/cli/score.js'
-import { readSettings } from '../../src/cli/settings.js'
+import { giveSettings } from '../../src/cli/settings.js'
 import { testBatches, TrainingBatches } from '../../src/data/batches.js'
 import { exampleCount, readDataset, readIdentifiers } from '../../src/data/dataset.js'
 import { generateSudoku } from '../../src/data/sudoku.js'
@@ -183,7 +183,7 @@ export async function openReaders(engine: Engine): Promise<{ readers: Reader[]; 
   const settings = (name: string, sample: string): Reader => ({
     name, sample: text(sample), clear: /^config/,
     async read(bytes) {
-      const { config, options } = resolveRun(await readSettings(put('config.yaml', bytes), 'trm train'), learned.metadata)
+      const { config, options } = resolveRun((await giveSettings({ command: 'trm train', config: put('config.yaml', bytes), pairs: [] })).settings, learned.metadata)
       assert.ok(Number.isInteger(config.hidden) && options.steps >= 1)
     },
   })
