@@ -31,9 +31,9 @@ export class Slots {
   readonly labels: Tensor
   readonly puzzleIds: Tensor
   /** The new batch's rows: [inputs | labels | puzzle id]. */
-  private readonly offered: Tensor
-  private readonly numbers: Tensor
-  private readonly engine: Engine
+  readonly #offered: Tensor
+  readonly #numbers: Tensor
+  readonly #engine: Engine
 
   /** `count` halted slots, numbers `first` … of the whole batch. */
   constructor(
@@ -42,15 +42,15 @@ export class Slots {
     readonly first = 0,
   ) {
     const { engine, config, length } = model
-    this.engine = engine
+    this.#engine = engine
     this.carry = model.carryOf(state => engine.lasting([count, length, config.hidden], model.dtype, `carry ${state}`))
     this.steps = engine.zeros([count], 'u32')
     this.halted = engine.from(new Uint32Array(count).fill(1))
     this.inputs = engine.zeros([count, config.cells], 'i32')
     this.labels = engine.zeros([count, config.cells], 'i32')
     this.puzzleIds = engine.zeros([count], 'i32')
-    this.offered = engine.zeros([count, 2 * config.cells + 1], 'i32')
-    this.numbers = engine.from(Uint32Array.from({ length: count }, (_, i) => first + i))
+    this.#offered = engine.zeros([count, 2 * config.cells + 1], 'i32')
+    this.#numbers = engine.from(Uint32Array.from({ length: count }, (_, i) => first + i))
   }
 
   /** Sends this chunk's rows of a batch to the GPU, for halted slots to take; a host write. */
@@ -64,7 +64,7 @@ export class Slots {
       rows.set(labels.subarray(slot * cells, (slot + 1) * cells), at + cells)
       rows[at + 2 * cells] = puzzleIdentifiers[slot]
     }
-    this.model.engine.write(this.offered, rows)
+    this.model.engine.write(this.#offered, rows)
   }
 
   /** All slots count as halted: the next restart fills all of them. */
@@ -75,10 +75,10 @@ export class Slots {
   /** Halted slots take the offered puzzle and the start states. */
   restart(): void {
     const { engine, length, config, starts } = this.model
-    const { halted, offered, inputs, labels, puzzleIds, steps, carry, count } = this
+    const { halted, inputs, labels, puzzleIds, steps, carry, count } = this
     const size = { slots: count, length, width: config.hidden }
     for (const [name, state] of Object.entries(carry)) engine.run(resetState, { halted, start: starts[name], state }, size)
-    engine.run(swapData, { halted, offered, inputs, labels, puzzleIds, steps }, { slots: count, cells: config.cells })
+    engine.run(swapData, { halted, offered: this.#offered, inputs, labels, puzzleIds, steps }, { slots: count, cells: config.cells })
   }
 
   /** The slots' rows of the puzzle table, (count, puzzleWidth). */
@@ -124,15 +124,15 @@ export class Slots {
   /** Counts the step, decides who halts, and adds to the metrics. */
   halt(q: Tensor, results: Tensor, clock: Tensor, metrics: Tensor, training: boolean): void {
     const { engine, config, schedule } = this.model
-    const { steps, halted, numbers, count } = this
+    const { steps, halted, count } = this
     const size = { slots: count, maxSteps: config.supervisionSteps, exploration: config.exploration, training, aboveContinue: schedule.haltsAbove === 'continue' }
-    engine.run(halt, { q, results, clock, numbers, steps, halted, metrics }, size)
+    engine.run(halt, { q, results, clock, numbers: this.#numbers, steps, halted, metrics }, size)
   }
 
   /** Gives the memory back, and that of more tensors. */
   release(...more: Tensor[]): void {
-    const { carry, steps, halted, inputs, labels, puzzleIds, offered, numbers } = this
-    this.engine.release(...Object.values(carry), steps, halted, inputs, labels, puzzleIds, offered, numbers, ...more)
+    const { carry, steps, halted, inputs, labels, puzzleIds } = this
+    this.#engine.release(...Object.values(carry), steps, halted, inputs, labels, puzzleIds, this.#offered, this.#numbers, ...more)
   }
 }
 

@@ -46,7 +46,7 @@ export class Trm {
   private readonly ropeTable: Tensor | undefined
 
   /** What it has of its own, shared with its likes of other values or another depth; the engine until it is released. */
-  private readonly own: { engine?: Engine; readonly tensors: readonly (Tensor | undefined)[]; readonly parameters: Parameters }
+  readonly #own: { engine?: Engine; readonly tensors: readonly (Tensor | undefined)[]; readonly parameters: Parameters }
 
   private constructor(
     engine: Engine,
@@ -67,12 +67,12 @@ export class Trm {
     this.ropeTable = kept
       ? kept.ropeTable
       : turns ? engine.from(ropeTable(this.length, width, ropeTheta), [this.length, width / 2, 2]) : undefined
-    this.own = kept?.own ?? { engine, parameters, tensors: [...Object.values(this.starts), this.puzzleTable, this.ropeTable] }
+    this.#own = kept ? kept.#own : { engine, parameters, tensors: [...Object.values(this.starts), this.puzzleTable, this.ropeTable] }
   }
 
   /** @throws when the model was released */
   get engine(): Engine {
-    const { engine } = this.own
+    const { engine } = this.#own
     if (!engine) throw new Error('model: it was released — load or create it again')
     return engine
   }
@@ -82,9 +82,8 @@ export class Trm {
    * What others made stays theirs, such as a trainer's moving average. Twice does no harm.
    */
   release(): void {
-    const { own } = this
-    const { engine, parameters, tensors } = own
-    own.engine = undefined
+    const { engine, parameters, tensors } = this.#own
+    this.#own.engine = undefined
     parameters.release()
     engine?.release(...tensors)
     engine?.trim()
@@ -129,13 +128,13 @@ export class Trm {
   }
 
   /** What the network computes with: the halting head in float32, the others rounded as `dtype` says. */
-  private weight(name: string): Tensor {
+  #weight(name: string): Tensor {
     return (this.dtype === 'f16' && !name.startsWith('haltHead.') ? this.parameters.half() : this.parameters).get(name)
   }
 
   /** The tensors whose gradients train the parameters, in their order. */
   get weights(): Tensor[] {
-    return this.parameters.names.map(name => this.weight(name))
+    return this.parameters.names.map(name => this.#weight(name))
   }
 
   /**
@@ -148,8 +147,8 @@ export class Trm {
     const { engine, length, slots: prefix } = this
     const { hidden, cells, vocabulary, puzzleWidth, positions } = this.config
     const batch = inputs.shape[0]
-    const tokens = this.weight('tokens')
-    const learned = positions === 'learned' ? this.weight('positions') : undefined
+    const tokens = this.#weight('tokens')
+    const learned = positions === 'learned' ? this.#weight('positions') : undefined
     // With learned positions the sum of two embeddings is brought back to unit variance: 1 / sqrt(2), as rounded in the published code.
     const factor = Math.sqrt(hidden) * (learned ? 0.707106781 : 1)
     const size = { batch, length: cells, prefix, width: hidden, vocabulary, puzzleWidth, hasPositions: learned !== undefined, factor }
@@ -172,7 +171,7 @@ export class Trm {
   network(h: Tensor, injection?: Tensor, into?: Tensor, net: Net = 'layers', times = 1): Tensor {
     const { engine, config, ropeTable } = this
     const sizes = { ...layerSizes(config), layers: config[net], epsilon: config.epsilon }
-    const apply = (h: Tensor, into?: Tensor) => layers(engine, h, injection, sizes, (k, name) => this.weight(`${net}.${k}.${name}`), ropeTable, into)
+    const apply = (h: Tensor, into?: Tensor) => layers(engine, h, injection, sizes, (k, name) => this.#weight(`${net}.${k}.${name}`), ropeTable, into)
     if (engine.isRecording) return apply(h, into)
     const y = into ?? engine.tensor(h.shape, h.dtype)
     for (let i = 0; i < times; i++) engine.scope(() => apply(i === 0 ? h : y, y))
@@ -185,29 +184,29 @@ export class Trm {
    */
   cycle(carry: Carry, x: Tensor, recompute = false): Carry {
     const next = { ...carry }
-    this.calls(next, x, this.firstGradientCall(), Infinity, false, recompute)
+    this.#calls(next, x, this.#firstGradientCall(), Infinity, false, recompute)
     return next
   }
 
   /** The part of a supervision step before that, without gradient; the carry's own tensors are overwritten. */
   approach(carry: Carry, x: Tensor): void {
     this.think(carry, x, this.config.cycles - 1)
-    this.calls(carry, x, 0, this.firstGradientCall(), true)
+    this.#calls(carry, x, 0, this.#firstGradientCall(), true)
   }
 
   /** `cycles` whole cycles without gradient; the carry's own tensors are overwritten. */
   think(carry: Carry, x: Tensor, cycles: number): void {
-    for (let c = 0; c < cycles; c++) this.engine.scope(() => this.calls(carry, x, 0, Infinity, true))
+    for (let c = 0; c < cycles; c++) this.engine.scope(() => this.#calls(carry, x, 0, Infinity, true))
   }
 
-  private firstGradientCall(): number {
+  #firstGradientCall(): number {
     const { cycle, gradientCalls = Infinity } = this.schedule
     const all = cycle.reduce((sum, { times }) => sum + (times ? this.config[times] : 1), 0)
     return Math.max(0, all - gradientCalls)
   }
 
   /** Network calls `from` … `to` − 1 of one cycle. They replace the carry's tensors by new ones or, in place, overwrite them and leave nothing behind. */
-  private calls(carry: Carry, x: Tensor, from: number, to: number, inPlace: boolean, recompute = false): void {
+  #calls(carry: Carry, x: Tensor, from: number, to: number, inPlace: boolean, recompute = false): void {
     const { engine, schedule, config } = this
     const within = inPlace ? (work: () => void) => engine.scope(work) : (work: () => void) => work()
     const call = recompute ? (compute: () => Tensor) => engine.checkpoint(compute) : (compute: () => Tensor) => compute()
@@ -235,8 +234,8 @@ export class Trm {
   /** Reads the heads off an answer. */
   heads(y: Tensor): Heads {
     const { engine } = this
-    const logits = linear(engine, y, this.weight('head'), 'f32')
-    const q = add(engine, linear(engine, firstPosition(engine, y, 'f32'), this.weight('haltHead.weight')), this.weight('haltHead.bias'))
+    const logits = linear(engine, y, this.#weight('head'), 'f32')
+    const q = add(engine, linear(engine, firstPosition(engine, y, 'f32'), this.#weight('haltHead.weight')), this.#weight('haltHead.bias'))
     return { logits, q }
   }
 }

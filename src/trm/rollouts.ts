@@ -86,11 +86,11 @@ export async function compileThinking(
 
 /** Slots that take tasks one by one, each with a step count of its own. */
 export class Thinkers {
-  private readonly slots: Slots
-  private readonly keys: Tensor
-  private readonly keysByHost: Uint32Array<ArrayBuffer>
-  private readonly halted: Uint32Array<ArrayBuffer>
-  private readonly offered: { inputs: Int32Array; labels: Int32Array; puzzleIdentifiers: Int32Array }
+  readonly #slots: Slots
+  readonly #keys: Tensor
+  readonly #keysByHost: Uint32Array<ArrayBuffer>
+  readonly #halted: Uint32Array<ArrayBuffer>
+  readonly #offered: { inputs: Int32Array; labels: Int32Array; puzzleIdentifiers: Int32Array }
 
   /** `count` slots; give them back with `release`. */
   constructor(
@@ -99,39 +99,40 @@ export class Thinkers {
     private readonly options: { noise: number; seed: number; confidence: number; loss?: LossType },
   ) {
     const { engine, config } = model
-    this.slots = new Slots(model, count)
-    this.keys = engine.zeros([count, NOISE_KEY.length], 'u32', 'keys of the noise')
-    this.keysByHost = new Uint32Array(count * NOISE_KEY.length)
-    this.halted = new Uint32Array(count).fill(1)
-    this.offered = { inputs: new Int32Array(count * config.cells), labels: new Int32Array(count * config.cells).fill(-100), puzzleIdentifiers: new Int32Array(count) }
+    this.#slots = new Slots(model, count)
+    this.#keys = engine.zeros([count, NOISE_KEY.length], 'u32', 'keys of the noise')
+    this.#keysByHost = new Uint32Array(count * NOISE_KEY.length)
+    this.#halted = new Uint32Array(count).fill(1)
+    this.#offered = { inputs: new Int32Array(count * config.cells), labels: new Int32Array(count * config.cells).fill(-100), puzzleIdentifiers: new Int32Array(count) }
   }
 
   /** Gives a slot a new task, from the start states; it begins with the next step. */
   place(slot: number, { inputs, labels, puzzleId, puzzle, rollout }: Task): void {
     const { cells } = this.model.config
-    this.offered.inputs.set(inputs, slot * cells)
-    this.offered.labels.set(labels, slot * cells)
-    this.offered.puzzleIdentifiers[slot] = puzzleId
-    this.keysByHost.set([this.options.seed, puzzle, rollout, 0], slot * NOISE_KEY.length)
-    this.halted[slot] = 1
+    this.#offered.inputs.set(inputs, slot * cells)
+    this.#offered.labels.set(labels, slot * cells)
+    this.#offered.puzzleIdentifiers[slot] = puzzleId
+    this.#keysByHost.set([this.options.seed, puzzle, rollout, 0], slot * NOISE_KEY.length)
+    this.#halted[slot] = 1
   }
 
   /** One supervision step of all slots. */
   async step(): Promise<Saying[]> {
-    const { model, slots, halted, count, options } = this
+    const { model, count, options } = this
+    const [slots, halted] = [this.#slots, this.#halted]
     const { engine, config, schedule } = model
     const { noise, confidence, loss = 'stablemax' } = options
     const threshold = Math.log(confidence / (1 - confidence))
     if (halted.includes(1)) {
-      slots.offer(this.offered)
+      slots.offer(this.#offered)
       engine.write(slots.halted, halted)
       slots.restart()
       halted.fill(0)
     }
     if (noise > 0) {
-      engine.write(this.keys, this.keysByHost)
-      this.perturb(noise)
-      for (let at = NOISE_KEY.indexOf('step'); at < this.keysByHost.length; at += NOISE_KEY.length) this.keysByHost[at]++
+      engine.write(this.#keys, this.#keysByHost)
+      this.#perturb(noise)
+      for (let at = NOISE_KEY.indexOf('step'); at < this.#keysByHost.length; at += NOISE_KEY.length) this.#keysByHost[at]++
     }
     const readings = engine.scope(() => {
       model.think(slots.carry, model.embed(slots.inputs, slots.puzzleRows()), config.cycles)
@@ -150,16 +151,16 @@ export class Thinkers {
   }
 
   /** Noise goes to the latents; to the answer only where there is no latent. */
-  private perturb(sigma: number): void {
+  #perturb(sigma: number): void {
     const { engine, length, config } = this.model
-    const carry: Record<string, Tensor> = { ...this.slots.carry }
+    const carry: Record<string, Tensor> = { ...this.#slots.carry }
     const names = Object.keys(carry)
     const latents = names.length > 1 ? names.filter(name => name !== 'y') : names
-    for (const [stream, name] of latents.entries()) engine.run(latentNoise, { keys: this.keys, state: carry[name] }, { slots: this.count, perSlot: length * config.hidden, sigma, stream })
+    for (const [stream, name] of latents.entries()) engine.run(latentNoise, { keys: this.#keys, state: carry[name] }, { slots: this.count, perSlot: length * config.hidden, sigma, stream })
   }
 
   release(): void {
-    this.slots.release(this.keys)
+    this.#slots.release(this.#keys)
   }
 }
 

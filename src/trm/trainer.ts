@@ -90,20 +90,20 @@ export class Trainer {
   step = 0
   /** Gradients of the slots' puzzle rows, (batch, puzzleWidth), before equal ids are summed. */
   readonly puzzleGradients: Tensor | undefined
-  private readonly puzzleIds: Tensor | undefined
-  private readonly puzzleOptimizer: SparseSignSgd | undefined
-  private readonly clock: Tensor
-  private readonly metrics: Tensor
-  private readonly engine: Engine
-  private readonly stages: readonly { end: number; model: Trm }[]
-  private stepsSinceReading = 0
+  readonly #puzzleIds: Tensor | undefined
+  readonly #puzzleOptimizer: SparseSignSgd | undefined
+  readonly #clock: Tensor
+  readonly #metrics: Tensor
+  readonly #engine: Engine
+  readonly #stages: readonly { end: number; model: Trm }[]
+  #stepsSinceReading = 0
 
   constructor(
     readonly model: Trm,
     options: TrainerOptions,
   ) {
     const { engine, config, puzzleTable } = model
-    this.engine = engine
+    this.#engine = engine
     const { batchSize } = options
     if (!Number.isInteger(batchSize) || batchSize < 1) throw new Error(`train: batchSize is ${batchSize}, expected a whole number of at least 1`)
     const { microBatch: asked = batchSize } = options
@@ -113,19 +113,19 @@ export class Trainer {
     const { optimizer, beta1, beta2, weightDecay, puzzleWeightDecay, emaRate, clipNorm, curriculum, totalSteps, freezeNetwork } = this.options
     if (freezeNetwork && !puzzleTable) throw new Error('train: freezeNetwork leaves nothing to train in a model without puzzle embeddings — give it a puzzleWidth')
     if (curriculum.some(({ until }, i) => !(until > (curriculum[i - 1]?.until ?? 0) && until <= 1))) throw new Error(`train: the stages of the curriculum end at ${curriculum.map(({ until }) => until).join(', ')} of the steps, expected rising shares of up to 1`)
-    this.stages = curriculum.map(({ until, ...depth }) => ({ end: until * totalSteps, model: model.withDepth(depth) }))
+    this.#stages = curriculum.map(({ until, ...depth }) => ({ end: until * totalSteps, model: model.withDepth(depth) }))
     this.optimizer = new Adam(engine, model.parameters, { algorithm: optimizer, beta1, beta2, weightDecay, emaRate, clipNorm })
     const chunks: Slots[] = []
     for (let first = 0; first < batchSize; first += microBatch) chunks.push(new Slots(model, Math.min(microBatch, batchSize - first), first))
     this.chunks = chunks
     if (puzzleTable) {
       this.puzzleGradients = engine.zeros([batchSize, config.puzzleWidth])
-      this.puzzleIds = engine.zeros([batchSize], 'i32')
-      this.puzzleOptimizer = new SparseSignSgd(engine, puzzleTable, puzzleWeightDecay)
+      this.#puzzleIds = engine.zeros([batchSize], 'i32')
+      this.#puzzleOptimizer = new SparseSignSgd(engine, puzzleTable, puzzleWeightDecay)
     }
-    if (model.dtype === 'f16') this.lossScaler = new LossScaler(engine, this.optimizer, this.puzzleOptimizer)
-    this.clock = engine.zeros([2], 'u32')
-    this.metrics = metricsTensor(engine)
+    if (model.dtype === 'f16') this.lossScaler = new LossScaler(engine, this.optimizer, this.#puzzleOptimizer)
+    this.#clock = engine.zeros([2], 'u32')
+    this.#metrics = metricsTensor(engine)
   }
 
   /** The model with the moving average of its parameters, for evaluation and checkpoints. */
@@ -136,7 +136,7 @@ export class Trainer {
 
   /** The model at the depth of the coming step. */
   get atDepth(): Trm {
-    return this.stages.find(({ end }) => this.step < end)?.model ?? this.model
+    return this.#stages.find(({ end }) => this.step < end)?.model ?? this.model
   }
 
   /** Learning rates of the coming step. */
@@ -153,37 +153,37 @@ export class Trainer {
     const rates = this.rates()
     // Host writes first: each of them submits what was recorded before.
     for (const chunk of this.chunks) chunk.offer(batch)
-    engine.write(this.clock, new Uint32Array([seed, this.step]))
+    engine.write(this.#clock, new Uint32Array([seed, this.step]))
     this.optimizer.prepare(this.step + 1, rates.learningRate)
-    this.puzzleOptimizer?.prepare(rates.puzzleLearningRate)
-    this.record(this.chunks, inspect)
+    this.#puzzleOptimizer?.prepare(rates.puzzleLearningRate)
+    this.#record(this.chunks, inspect)
     this.step++
-    this.stepsSinceReading++
+    this.#stepsSinceReading++
   }
 
   /** Makes every tensor that a step of any depth makes: chunks of the same size share theirs, so that one of each is enough. For dry runs. */
   rehearse(): void {
-    for (const step of [0, ...this.stages.map(({ end }) => Math.ceil(end))]) {
+    for (const step of [0, ...this.#stages.map(({ end }) => Math.ceil(end))]) {
       this.step = step
-      this.record([...new Set([this.chunks[0], this.chunks.at(-1)!])])
+      this.#record([...new Set([this.chunks[0], this.chunks.at(-1)!])])
     }
   }
 
-  private record(chunks: readonly Slots[], inspect?: Parameters<Trainer['run']>[1]): void {
+  #record(chunks: readonly Slots[], inspect?: Parameters<Trainer['run']>[1]): void {
     const { engine } = this.model
     chunks.forEach((chunk, i) => {
       if (i > 0) engine.submit()
-      engine.scope(() => this.runChunk(chunk, i > 0, inspect))
+      engine.scope(() => this.#runChunk(chunk, i > 0, inspect))
     })
     this.lossScaler?.check(...(this.puzzleGradients ? [this.puzzleGradients] : []))
-    if (this.puzzleOptimizer) {
+    if (this.#puzzleOptimizer) {
       const [only] = this.chunks
-      this.puzzleOptimizer.step(this.chunks.length === 1 ? only.puzzleIds : this.puzzleIds!, this.puzzleGradients!)
+      this.#puzzleOptimizer.step(this.chunks.length === 1 ? only.puzzleIds : this.#puzzleIds!, this.puzzleGradients!)
     }
     if (!this.options.freezeNetwork) this.optimizer.step()
   }
 
-  private runChunk(chunk: Slots, accumulate: boolean, inspect: Parameters<Trainer['run']>[1]): void {
+  #runChunk(chunk: Slots, accumulate: boolean, inspect: Parameters<Trainer['run']>[1]): void {
     const { atDepth: model, optimizer } = this
     const { engine, config } = model
     const { batchSize, loss, recompute, freezeNetwork } = this.options
@@ -205,7 +205,7 @@ export class Trainer {
         next = model.cycle(chunk.carry, model.embed(chunk.inputs, rows), recompute)
         const { logits, q } = model.heads(next.y)
         const outcome = chunk.loss({ logits, q }, loss, 1 / batchSize, continueTargets)
-        chunk.halt(q, outcome.results, this.clock, this.metrics, true)
+        chunk.halt(q, outcome.results, this.#clock, this.#metrics, true)
         inspect?.(chunk, { logits, q, ...outcome })
         this.lossScaler?.scale(outcome.dLogits, outcome.dQ)
         return [[logits, outcome.dLogits], [q, outcome.dQ]] as const
@@ -216,32 +216,31 @@ export class Trainer {
     for (const [name, state] of Object.entries(chunk.carry)) if (next[name] !== state) engine.copy(next[name], state)
     if (rowGradients && this.chunks.length > 1) {
       engine.copy(rowGradients, this.puzzleGradients!, chunk.first * config.puzzleWidth)
-      engine.copy(chunk.puzzleIds, this.puzzleIds!, chunk.first)
+      engine.copy(chunk.puzzleIds, this.#puzzleIds!, chunk.first)
     }
   }
 
   /** Lets the training go, its moving average too, so that `averaged` is of no use any more; the model stays. Twice does no harm. */
   release(): void {
-    const { engine, chunks, optimizer, lossScaler, puzzleOptimizer, puzzleGradients, puzzleIds, clock, metrics } = this
-    for (const part of [...chunks, optimizer, lossScaler]) part?.release()
-    engine.release(puzzleOptimizer?.schedule, puzzleGradients, puzzleIds, clock, metrics)
-    engine.trim()
+    for (const part of [...this.chunks, this.optimizer, this.lossScaler]) part?.release()
+    this.#engine.release(this.#puzzleOptimizer?.schedule, this.puzzleGradients, this.#puzzleIds, this.#clock, this.#metrics)
+    this.#engine.trim()
   }
 
   /** Reads and clears the sums of `METRICS` over the steps since the last reading. */
   async readSums(): Promise<Float32Array> {
     const { engine } = this.model
-    const reading = engine.read(this.metrics)
+    const reading = engine.read(this.#metrics)
     // Where the reading fails, clearing does so at once, and says the same.
     reading.catch(() => {})
-    engine.clear(this.metrics)
-    this.stepsSinceReading = 0
+    engine.clear(this.#metrics)
+    this.#stepsSinceReading = 0
     return reading
   }
 
   /** The metrics of the steps since the last reading: the loop's only read-back. */
   async readMetrics(): Promise<TrainingMetrics> {
-    const steps = this.stepsSinceReading
+    const steps = this.#stepsSinceReading
     const sums = Object.fromEntries(METRICS.map((name, i) => [name, i])) as Record<(typeof METRICS)[number], number>
     const values = await this.readSums()
     const count = values[sums.count]
