@@ -53,7 +53,9 @@ const smallShaders = {
     name: 'order',
     setup({ onLoad, onResolve }) {
       onResolve({ filter: /^all shaders$/ }, ({ path }) => ({ path, namespace: 'order' }))
-      const files = readdirSync(join(root, 'shaders'), { recursive: true }).map(String).filter(file => file.endsWith('.wgsl')).sort()
+      // The shortest first: by their lengths those of a kind lie side by side.
+      const sizeOf = file => statSync(join(root, 'shaders', file)).size
+      const files = readdirSync(join(root, 'shaders'), { recursive: true }).map(String).filter(file => file.endsWith('.wgsl')).sort((a, b) => sizeOf(a) - sizeOf(b) || (a < b ? -1 : 1))
       const contents = files.map(file => `import './shaders/${file}'`).join('\n')
       onLoad({ filter: /./, namespace: 'order' }, () => ({ contents, resolveDir: root }))
     },
