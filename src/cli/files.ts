@@ -106,7 +106,7 @@ export async function appendWhole(path: string, lines: string): Promise<void> {
 export async function makeDirectory(path: string): Promise<() => Promise<void>> {
   try {
     const first = await mkdir(path, { recursive: true })
-    const probe = join(path, `.probe-${process.pid}`)
+    const probe = join(path, `.probe${PARTIAL}${process.pid}`)
     await (await open(probe, 'w')).close()
     await rm(probe)
     return async () => {
