@@ -5,7 +5,7 @@ import type { Parameters, Tensor } from '../engine/index.js'
 import { parseSafetensors, type StoredTensor, writeSafetensors } from '../formats/safetensors.js'
 import { shown } from '../formats/shown.js'
 import type { Slots } from './act.js'
-import { loadTensors, readCheckpointConfig, saveCheckpoint } from './checkpoint.js'
+import { checkpointEntries, loadTensors, readCheckpointConfig } from './checkpoint.js'
 import type { TrmConfig } from './config.js'
 import type { Precision } from './model.js'
 import { type Trainer, TRAINER_DEFAULTS, type TrainerOptions } from './trainer.js'
@@ -78,7 +78,7 @@ export async function saveTraining(
     variants: sorted({ ...known, ...engine.variants.used }),
     adapter: engine.adapter.description,
   }
-  const { tensors, metadata: described } = parseSafetensors(await saveCheckpoint(model, { ...metadata, training: JSON.stringify(written) }))
+  const [tensors, described] = await checkpointEntries(model, { ...metadata, training: JSON.stringify(written) })
   for (const [part, values] of Object.entries(optimizerTensors(trainer))) {
     for (const [name, data] of await values.read()) tensors.set(`training.${part}.${name}`, { dtype: 'F32', shape: [...values.shapes[name]], data })
   }
