@@ -2,7 +2,7 @@
 import { existsSync } from 'node:fs'
 import { readdir } from 'node:fs/promises'
 import { join } from 'node:path'
-import { type Dataset, exampleCount, type Split, type StoredDataset } from '../data/dataset.js'
+import { exampleCount, type Examples, type Split } from '../data/dataset.js'
 import { openDataset } from '../data/directory.js'
 import type { GridTask } from '../data/grids.js'
 import type { RunSettings } from '../trm/run.js'
@@ -11,11 +11,11 @@ import { datasetDirectory, readBytes } from './files.js'
 import { readGridTask } from './grids.js'
 
 /** One split of these directories; to be closed. */
-export function openSplit(directories: readonly string[], split: Split): Promise<Dataset | StoredDataset> {
+export function openSplit(directories: readonly string[], split: Split): Promise<Examples> {
   return openDataset(directories.map(datasetDirectory), split)
 }
 
-export async function closeSplit(dataset: Dataset | StoredDataset | undefined): Promise<void> {
+export async function closeSplit(dataset: Examples | undefined): Promise<void> {
   if (dataset && 'close' in dataset) await dataset.close()
 }
 
@@ -30,24 +30,33 @@ export interface TrainingPaths {
  * @param pairs the settings on the command line alone, KEY=VALUE
  * @throws a UsageError that begins with `command` where there are none, or both
  */
-export function trainingPaths(data: readonly string[], settings: Partial<RunSettings>, pairs: readonly string[], command: string): TrainingPaths {
+export function trainingPaths(
+  data: readonly string[],
+  settings: Partial<RunSettings>,
+  pairs: readonly string[],
+  command: string,
+): TrainingPaths {
   const list = (field: string) => {
     const value = settings[field] ?? []
     const paths = Array.isArray(value) ? value : [value]
     const wrong = paths.find(path => typeof path !== 'string' || path === '')
-    if (wrong !== undefined) throw new Error(`config: ${field} is ${JSON.stringify(value)}, expected a list of directories, e.g. [data/a,data/b]`)
-    return paths as string[]
+    if (wrong === undefined) return paths as string[]
+    throw new Error(`config: ${field} is ${JSON.stringify(value)}, expected a list of directories, e.g. [data/a]`)
   }
-  if (data.length && pairs.some(pair => /^\+*data_paths?=/.test(pair))) throw new UsageError(`${command}: expected --data or data_paths, got both`)
+  const isWritten = pairs.some(pair => /^\+*data_paths?=/.test(pair))
+  if (data.length && isWritten) throw new UsageError(`${command}: expected --data or data_paths, got both`)
   // HRM has one directory, under a name of its own.
   const train = data.length ? [...data] : [...list('data_paths'), ...list('data_path')]
-  if (!train.length) throw new UsageError(`${command}: expected --data DIR (dataset directory), or data_paths=[DIR,…], got nothing — see "${command} --help"`)
+  if (!train.length) {
+    const wanted = '--data DIR (dataset directory), or data_paths=[DIR,…]'
+    throw new UsageError(`${command}: expected ${wanted}, got nothing — see "${command} --help"`)
+  }
   const test = list('data_paths_test')
   return { train, test: test.length ? test : undefined }
 }
 
-/** The test split to evaluate a training on, or undefined where there is none; what is to be said about it is added to `notes`. */
-export async function openTestSplit({ train, test }: TrainingPaths, notes: string[]): Promise<Dataset | StoredDataset | undefined> {
+/** The test split to evaluate a training on, undefined where there is none; what is to be said goes to `notes`. */
+export async function openTestSplit({ train, test }: TrainingPaths, notes: string[]): Promise<Examples | undefined> {
   const nothing = 'nothing is evaluated, and no best.safetensors is kept'
   const lacking = test ? [] : await withoutTest(train)
   const those = test ?? train.filter(directory => !lacking.includes(directory))
@@ -57,7 +66,8 @@ export async function openTestSplit({ train, test }: TrainingPaths, notes: strin
   }
   if (lacking.length) notes.push(`${lacking.join(', ')}: no test split: evaluated on that of ${those.join(', ')}`)
   const dataset = await openSplit(those, 'test').catch((error: Error) => {
-    throw test ? new Error(`${error.message} — data_paths_test of the configuration names it; with data_paths_test=[] the test split of the training's own data is used`) : error
+    const hint = "data_paths_test of the configuration names it; data_paths_test=[] means the training's own data"
+    throw test ? new Error(`${error.message} — ${hint}`) : error
   })
   if (exampleCount(dataset) > 0) return dataset
   await closeSplit(dataset)
@@ -65,11 +75,12 @@ export async function openTestSplit({ train, test }: TrainingPaths, notes: strin
   return undefined
 }
 
-/** Those of the directories in which there is no folder of a test split, or nothing in it; hidden files do not count. */
+/** Those of the directories that have no folder of a test split, or nothing in it; hidden files do not count. */
 export async function withoutTest(directories: readonly string[]): Promise<string[]> {
   const isEmpty = await Promise.all(directories.map(async directory => {
     // Where something else than absence is wrong, reading the files tells it.
-    const names = await readdir(join(directory, 'test')).catch((error: NodeJS.ErrnoException) => (error.code === 'ENOENT' ? [] : ['?']))
+    const entries = readdir(join(directory, 'test'))
+    const names = await entries.catch((error: NodeJS.ErrnoException) => (error.code === 'ENOENT' ? [] : ['?']))
     return names.every(name => name.startsWith('.'))
   }))
   return directories.filter((_, i) => isEmpty[i])
@@ -80,17 +91,22 @@ export async function readGridTasks(directories: readonly string[]): Promise<Gri
   const tasks = await Promise.all(directories.map(readGridTask))
   const alphabet = (task: GridTask | undefined) => (task ? `the alphabet "${task.alphabet.join('')}"` : 'no grids.json')
   for (const [i, task] of tasks.entries()) {
-    if (alphabet(task) !== alphabet(tasks[0])) throw new Error(`dataset ${directories[i]}: expected ${alphabet(tasks[0])} as in ${directories[0]}, got ${alphabet(task)} — directories that are used together have to agree`)
+    if (alphabet(task) === alphabet(tasks[0])) continue
+    const expected = `${alphabet(tasks[0])} as in ${directories[0]}`
+    const hint = 'directories that are used together have to agree'
+    throw new Error(`dataset ${directories[i]}: expected ${expected}, got ${alphabet(task)} — ${hint}`)
   }
   return tasks[0]
 }
 
-/** A line about directories whose puzzle identifiers do not mean the same puzzles, which share rows of the embedding table all the same. */
+/** A line about directories whose puzzle identifiers mean different puzzles: they share rows of the embedding table. */
 export async function sharedIdentifiers(directories: readonly string[]): Promise<string[]> {
   const names = await Promise.all(directories.map(async directory => {
     const path = join(directory, 'identifiers.json')
     return existsSync(path) ? Buffer.from(await readBytes(path, 'dataset')).toString('latin1') : undefined
   }))
   const other = names.findIndex(text => text !== names[0])
-  return other < 0 ? [] : [`${directories[0]} and ${directories[other]} have other names for their puzzle identifiers: equal identifiers share a row of puzzle_emb, as in the published code`]
+  if (other < 0) return []
+  const which = `${directories[0]} and ${directories[other]} have other names for their puzzle identifiers`
+  return [`${which}: equal identifiers share a row of puzzle_emb, as in the published code`]
 }

@@ -17,7 +17,10 @@ export async function readBytes(path: string, what: string, atOnce = MOST_AT_ONC
   }
 }
 
-/** Opens a file of any size, to read parts of it. Opening and reading reject with one line that names the file and `what` it should have been. */
+/**
+ * Opens a file of any size, to read parts of it.
+ * Opening and reading reject with one line that names the file and `what` it should have been.
+ */
 export async function openFile(path: string, what: string, atOnce = MOST_AT_ONCE): Promise<OpenFile> {
   const named = <T>(work: Promise<T>) => work.catch(error => {
     throw new Error(`${what} ${path}: ${reason(error)}`)
@@ -31,8 +34,8 @@ export async function openFile(path: string, what: string, atOnce = MOST_AT_ONCE
       const bytes = new Uint8Array(length)
       for (let done = 0; done < length; ) {
         const { bytesRead } = await file.read(bytes, done, Math.min(atOnce, length - done), at + done)
-        if (!bytesRead) throw new Error(`it became shorter while it was read: expected ${size} bytes but found ${at + done}`)
         done += bytesRead
+        if (!bytesRead) throw new Error(`it became shorter while it was read: expected ${size} bytes but found ${at + done}`)
       }
       return bytes
     }

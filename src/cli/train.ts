@@ -1,7 +1,7 @@
 // trm train: trains a model on a dataset directory, and leaves config, metrics and a checkpoint.
 import { appendFile, readdir, readFile, rm } from 'node:fs/promises'
 import { join } from 'node:path'
-import type { Dataset, StoredDataset } from '../data/dataset.js'
+import type { Examples } from '../data/dataset.js'
 import { named } from '../formats/recognise.js'
 import { isTorch } from '../formats/torch.js'
 import { type Checkpoint, loadTensors, readCheckpointConfig, saveCheckpoint } from '../trm/checkpoint.js'
@@ -128,7 +128,7 @@ export interface Output {
 }
 
 /** Trains, evaluates where there is a test split, and keeps the checkpoints up to date; returns the trained model with its averaged parameters. */
-export async function runTraining(engine: Engine, run: Run, data: { train: Dataset | StoredDataset; test?: Dataset | StoredDataset }, { out, evalLimit, json = false, keep = 0, resume, start, described }: Output): Promise<Trm> {
+export async function runTraining(engine: Engine, run: Run, data: { train: Examples; test?: Examples }, { out, evalLimit, json = false, keep = 0, resume, start, described }: Output): Promise<Trm> {
   const { config, options, dtype: asked, evalInterval, checkpointInterval } = run
   const checkpoint = join(out, 'model.safetensors')
   const trainingFile = join(out, 'training.safetensors')

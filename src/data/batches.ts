@@ -1,5 +1,5 @@
 // Which examples a step sees, in the published order, as flat integer arrays; the only randomness is a seeded, resumable one.
-import { exampleCount, ignoreLabel, type Dataset, type StoredDataset } from './dataset.js'
+import { exampleCount, ignoreLabel, type Examples } from './dataset.js'
 import { Random, type RandomState } from './random.js'
 
 /** B rows; rows `count` … B − 1 are padding (pad token, `ignoreLabel`, blank identifier). */
@@ -55,7 +55,7 @@ interface Coming {
  */
 export class TrainingBatches implements AsyncIterable<Batch> {
   readonly batchSize: number
-  #dataset: Dataset | StoredDataset
+  #dataset: Examples
   #epochsPerPass: number
   #random: Random
   #shuffle: RandomState
@@ -69,7 +69,7 @@ export class TrainingBatches implements AsyncIterable<Batch> {
   #given: BatchesState
 
   /** Throws when the batch size is not a whole number from 1, or the dataset is empty. */
-  constructor(dataset: Dataset | StoredDataset, { batchSize, seed, epochsPerPass = 1 }: TrainingOptions) {
+  constructor(dataset: Examples, { batchSize, seed, epochsPerPass = 1 }: TrainingOptions) {
     checkBatchSize(batchSize)
     if (!Number.isSafeInteger(epochsPerPass) || epochsPerPass < 1) throw new Error(`batches: expected epochsPerPass to be a whole number from 1, got ${epochsPerPass}`)
     if (exampleCount(dataset) === 0) throw new Error('batches: expected a dataset with examples, got an empty one — build it with "trm data"')
@@ -82,7 +82,7 @@ export class TrainingBatches implements AsyncIterable<Batch> {
   }
 
   /** Goes on, bit for bit, where `state` was taken. Throws when it belongs to another dataset size or another batch size. */
-  static restore(dataset: Dataset | StoredDataset, state: BatchesState): TrainingBatches {
+  static restore(dataset: Examples, state: BatchesState): TrainingBatches {
     const { batchSize, epochsPerPass, groups, epoch, position, dealt, shuffle, random } = state
     const batches = new TrainingBatches(dataset, { batchSize, epochsPerPass, seed: 0 })
     const total = dataset.metadata.totalGroups
@@ -187,11 +187,16 @@ export class TrainingBatches implements AsyncIterable<Batch> {
 }
 
 /**
- * All examples in order, or the first `limit`, each once; the last batch is padded with the pad token, `ignoreLabel` and the blank identifier.
+ * All examples in order, or the first `limit`, each once; the last batch is padded with the pad token, `ignoreLabel`
+ * and the blank identifier.
  * The rows of the next batch are read while this one is used.
  * Throws when the batch size is not a whole number from 1.
  */
-export async function* testBatches(dataset: Dataset | StoredDataset, batchSize: number, limit = Infinity): AsyncGenerator<Batch, void> {
+export async function* testBatches(
+  dataset: Examples,
+  batchSize: number,
+  limit = Infinity,
+): AsyncGenerator<Batch, void> {
   checkBatchSize(batchSize)
   const total = Math.min(limit, exampleCount(dataset))
   let puzzle = 0
@@ -211,7 +216,12 @@ export async function* testBatches(dataset: Dataset | StoredDataset, batchSize: 
   if (ahead) yield await ahead
 }
 
-async function collate(dataset: Dataset | StoredDataset, examples: Int32Array, puzzles: Int32Array, batchSize: number): Promise<Batch> {
+async function collate(
+  dataset: Examples,
+  examples: Int32Array,
+  puzzles: Int32Array,
+  batchSize: number,
+): Promise<Batch> {
   const { seqLen, padId, blankIdentifierId } = dataset.metadata
   const count = examples.length
   const inputs = new Int32Array(batchSize * seqLen).fill(padId, count * seqLen)

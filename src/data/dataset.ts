@@ -1,4 +1,4 @@
-// Puzzles as integer arrays, their checks, and how the files of the official directories are written; they are read in directory.ts.
+// Puzzles as integer arrays, their checks, and the official files that they are written to; directory.ts reads those.
 import { writeNpy, type NpyArray } from '../formats/npy.js'
 
 /** The label of a cell that is not scored. */
@@ -20,7 +20,7 @@ export interface DatasetMetadata {
   totalGroups: number
   meanPuzzleExamples: number
   totalPuzzles: number
-  /** Names of the sets, which begin the files' names, in the order in which they are gone through. This project writes one, "all". */
+  /** Names of the sets, which begin the files' names, in their order. This project writes one, "all". */
   sets: string[]
 }
 
@@ -36,7 +36,7 @@ export interface DatasetIndex {
   puzzleIndices: Int32Array
   /** Group g holds the puzzles groupIndices[g] … groupIndices[g + 1] − 1 (G + 1 numbers from 0 to P). */
   groupIndices: Int32Array
-  /** Where there are several sets, or several directories: each begins at the group of this number, and G ends the list. */
+  /** Where there are several sets or directories: the first group of each, and G. */
   setGroups?: Int32Array
 }
 
@@ -50,13 +50,19 @@ export interface Dataset extends DatasetIndex {
 
 /** One split whose cells stay in their files, of any size: rows are read, and checked, when they are drawn. */
 export interface StoredDataset extends DatasetIndex {
-  /** Reads the n rows of these numbers into the first n rows of `inputs` and of `labels` (`ignoreLabel` where not scored). Rejects with the file and row. */
+  /**
+   * Reads the n rows of these numbers into the first n rows of `inputs` and of `labels` (`ignoreLabel`: not scored).
+   * Rejects with the file, and with the row where a value is wrong.
+   */
   read(examples: Int32Array, inputs: Int32Array, labels: Int32Array): Promise<void>
   /** Rows at equal distances as a split in memory, for a fingerprint that does not read everything. */
   sample(): Promise<Dataset>
   /** Closes the files. */
   close(): Promise<void>
 }
+
+/** What trainings and evaluations take: one split, in memory or in its files. */
+export type Examples = Dataset | StoredDataset
 
 /** The names of `dataset.json`. */
 export const metadataFields = {
@@ -92,9 +98,11 @@ export function exampleCount({ puzzleIndices }: DatasetIndex): number {
 export function writeDataset(dataset: Dataset, split: Split): Map<string, Uint8Array> {
   checkDataset(dataset)
   const { metadata, inputs, labels } = dataset
-  if (metadata.sets.join() !== 'all') throw new Error(`dataset: expected sets ["all"], got ${JSON.stringify(metadata.sets)}`)
+  const sets = JSON.stringify(metadata.sets)
+  if (sets !== '["all"]') throw new Error(`dataset: expected sets ["all"], got ${sets}`)
   const shape = [exampleCount(dataset), metadata.seqLen]
-  const json = Object.fromEntries(Object.entries(metadataFields).map(([key, name]) => [name, metadata[key as keyof typeof metadataFields]]))
+  const names = Object.entries(metadataFields) as [keyof typeof metadataFields, string][]
+  const json = Object.fromEntries(names.map(([key, name]) => [name, metadata[key]]))
   const vector = (data: Int32Array): NpyArray => ({ shape: [data.length], dtype: 'i4', data })
   const table = (data: ArrayLike<number>): NpyArray => metadata.vocabSize <= 256
     ? { shape, dtype: 'u1', data: Uint8Array.from(data) }
@@ -127,11 +135,13 @@ export function checkDataset(dataset: Dataset, at: (name: ArrayName) => string =
   const { vocabSize, seqLen } = metadata
   const rows = inputs.length / seqLen
   if (!Number.isInteger(rows)) refuse(at('inputs'), `a multiple of ${seqLen} cells`, `${inputs.length}`)
-  checkIndex(dataset, { rows, labelRows: labels.length / seqLen, puzzles: metadata.totalPuzzles, groups: metadata.totalGroups }, at)
+  const { totalPuzzles: puzzles, totalGroups: groups } = metadata
+  checkIndex(dataset, { rows, labelRows: labels.length / seqLen, puzzles, groups }, at)
   for (const [name, values] of [['inputs', inputs], ['labels', labels]] as const) {
     for (let i = 0; i < values.length; i++) {
       const value = values[i]
-      if ((value < 0 || value >= vocabSize) && !(name === 'labels' && value === ignoreLabel)) refuseToken(name, value, metadata, at(name), cellText(i, seqLen))
+      if (value >= 0 && value < vocabSize) continue
+      if (name === 'inputs' || value !== ignoreLabel) refuseToken(name, value, metadata, at(name), cellText(i, seqLen))
     }
   }
 }
@@ -149,19 +159,25 @@ export function checkIndex(
   const { numPuzzleIdentifiers } = metadata
   const runs = (name: ArrayName, indices: Int32Array, count: number, total: number, least: number) => {
     const fail = (expected: string, got: string) => refuse(at(name), expected, got)
-    if (indices.length !== count + 1) fail(`${count + 1} numbers for ${count} ${name === 'group_indices' ? 'groups' : 'puzzles'}`, `${indices.length}`)
+    const counted = name === 'group_indices' ? 'groups' : 'puzzles'
+    if (indices.length !== count + 1) fail(`${count + 1} numbers for ${count} ${counted}`, `${indices.length}`)
     if (indices[0] !== 0) fail('the first number to be 0', `${indices[0]}`)
     for (let i = 0; i < count; i++) {
-      if (indices[i + 1] < indices[i] + least) fail(`numbers that ${least ? 'rise' : 'do not fall'}`, `${indices[i]} then ${indices[i + 1]} at element ${i + 1}`)
+      const got = () => `${indices[i]} then ${indices[i + 1]} at element ${i + 1}`
+      if (indices[i + 1] < indices[i] + least) fail(`numbers that ${least ? 'rise' : 'do not fall'}`, got())
     }
     if (indices[count] !== total) fail(`the last number to be ${total}`, `${indices[count]}`)
   }
   if (labelRows !== rows) refuse(at('labels'), `${rows} rows as in inputs`, `${labelRows}`)
-  if (puzzleIdentifiers.length !== puzzles) refuse(at('puzzle_identifiers'), `${puzzles} puzzles as in dataset.json`, `${puzzleIdentifiers.length}`)
+  const where = at('puzzle_identifiers')
+  const { length } = puzzleIdentifiers
+  if (length !== puzzles) refuse(where, `${puzzles} puzzles as in dataset.json`, `${length}`)
   runs('puzzle_indices', puzzleIndices, puzzles, rows, 0)
   runs('group_indices', groupIndices, groups, puzzles, 1)
   const stranger = puzzleIdentifiers.findIndex(id => id < 0 || id >= numPuzzleIdentifiers)
-  if (stranger >= 0) refuse(at('puzzle_identifiers'), `identifiers of 0 … ${numPuzzleIdentifiers - 1}`, `${puzzleIdentifiers[stranger]} at puzzle ${stranger}`)
+  if (stranger < 0) return
+  const got = `${puzzleIdentifiers[stranger]} at puzzle ${stranger}`
+  refuse(where, `identifiers of 0 … ${numPuzzleIdentifiers - 1}`, got)
 }
 
 /** Throws: `where` is the file, or what else is wrong. */
@@ -170,7 +186,13 @@ export function refuse(where: string, expected: string, got: string): never {
 }
 
 /** Throws for a token or label outside the vocabulary. */
-export function refuseToken(name: 'inputs' | 'labels', value: number, { vocabSize }: DatasetMetadata, where: string, place: string): never {
+export function refuseToken(
+  name: 'inputs' | 'labels',
+  value: number,
+  { vocabSize }: DatasetMetadata,
+  where: string,
+  place: string,
+): never {
   return refuse(where, `${name === 'labels' ? 'labels' : 'tokens'} of 0 … ${vocabSize - 1}`, `${value} at ${place}`)
 }
 

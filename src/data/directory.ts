@@ -1,9 +1,12 @@
-// Dataset directories as the published builders write them: one or several, of one or several sets, in memory or read row by row.
+// Dataset directories as the published builders write them: one or several, each of one or several sets.
 import { parseJson } from '../formats/json.js'
 import { npyInt32, openNpy } from '../formats/npy.js'
 import { type OpenFile, openSource } from '../formats/open-file.js'
 import { printable, shown } from '../formats/shown.js'
-import { type ArrayName, arrayPath, checkIndex, type Dataset, type DatasetIndex, type DatasetMetadata, metadataFields, refuse, type Split, type StoredDataset } from './dataset.js'
+import {
+  type ArrayName, arrayPath, checkIndex, type Dataset, type DatasetIndex, type DatasetMetadata, type Examples,
+  metadataFields, refuse, type Split,
+} from './dataset.js'
 import { RowTable, StoredRows } from './stored-rows.js'
 
 /** Tables of together at most this many bytes in memory are read at once. */
@@ -26,8 +29,9 @@ export function pickedDirectory(files: Iterable<File>): DatasetDirectory {
   const name = [...byPath.keys()][0]?.split('/')[0] ?? ''
   const open = async (path: string) => {
     const file = byPath.get(`${name}/${path}`)
-    if (!file) throw new Error(`dataset ${name}/${path}: it is not among the ${byPath.size} files that were picked — pick a directory with train/dataset.json in it`)
-    return openSource(file)
+    if (file) return openSource(file)
+    const hint = 'pick a directory with train/dataset.json in it'
+    throw new Error(`dataset ${name}/${path}: it is not among the ${byPath.size} files that were picked — ${hint}`)
   }
   return { name, open }
 }
@@ -45,15 +49,19 @@ export async function readDataset(readFile: ReadFile, split: Split, directory = 
 }
 
 /**
- * Opens one split of dataset directories. Tables of up to 256 MB are read into memory; of larger ones rows are read when they are drawn,
- * so that memory does not grow with them: close such a split when it is no longer used.
+ * Opens one split of dataset directories. Tables of up to 256 MB are read into memory; of larger ones rows are read when
+ * they are drawn, so that memory does not grow with them: close such a split when it is no longer used.
  *
- * The sets that `dataset.json` names come one after the other, each from all directories, as the published loader has them: it wants the
- * metadata of directories to agree, takes identifiers as they stand, and gives the embedding table of a training as many rows as all
- * directories together have identifiers.
- * @throws one line that begins with the file's path; of tables that stay in their files, tokens and labels are checked when rows are read
+ * The sets that `dataset.json` names come one after the other, each from all directories, as the published loader has them:
+ * it wants the metadata of directories to agree, takes identifiers as they stand, and gives the embedding table of a training
+ * as many rows as all directories together have identifiers.
+ * @throws one line that begins with the file's path; of tables in files, values are checked when their rows are read
  */
-export async function openDataset(directories: readonly DatasetDirectory[], split: Split, keptBytes = KEPT_BYTES): Promise<Dataset | StoredDataset> {
+export async function openDataset(
+  directories: readonly DatasetDirectory[],
+  split: Split,
+  keptBytes = KEPT_BYTES,
+): Promise<Examples> {
   const files: OpenFile[] = []
   const close = async () => {
     for (const file of files.splice(0)) await file.close?.()
@@ -63,7 +71,9 @@ export async function openDataset(directories: readonly DatasetDirectory[], spli
     for (const directory of directories) heads.push(await readHead(directory, split))
     for (const head of heads) checkAgreement(head, heads[0])
     const parts: Part[] = []
-    for (const set of heads[0].metadata.sets) for (const head of heads) parts.push(await openPart(head, split, set, files))
+    for (const set of heads[0].metadata.sets) {
+      for (const head of heads) parts.push(await openPart(head, split, set, files))
+    }
     const index = joined(parts, { ...heads[0].metadata, ...totals(heads, parts, split) })
     const rows = new StoredRows(index, parts)
     if (parts.reduce((sum, { inputs, labels }) => sum + inputs.bytes + labels.bytes, 0) > keptBytes) {
@@ -85,8 +95,8 @@ export async function openDataset(directories: readonly DatasetDirectory[], spli
 export async function readIdentifiers(readFile: ReadFile, directory = ''): Promise<string[]> {
   const where = `dataset: ${directory && directory + '/'}identifiers.json`
   const names = parseJson(await readFile('identifiers.json'), where)
-  if (!Array.isArray(names) || !names.every(name => typeof name === 'string')) throw new Error(`${where}: expected a list of names, got something else`)
-  return names
+  if (Array.isArray(names) && names.every(name => typeof name === 'string')) return names
+  throw new Error(`${where}: expected a list of names, got something else`)
 }
 
 /** What `dataset.json` of a directory says. */
@@ -101,26 +111,36 @@ interface Head {
 }
 
 async function readHead(directory: DatasetDirectory, split: Split): Promise<Head> {
-  const place = (path: string) => `dataset: ${directory.name && directory.name + '/'}${path}`
+  const { name } = directory
+  const place = (path: string) => `dataset: ${name && name + '/'}${path}`
   const path = `${split}/dataset.json`
+  const where = place(path)
   const file = await directory.open(path).catch(async (error: Error) => {
     const inside = await directory.open('dataset.json').catch(() => undefined)
     await inside?.close?.()
-    throw inside ? new Error(`${error.message} — ${directory.name} is one split, give the directory that holds it`) : error
+    throw inside ? new Error(`${error.message} — ${name} is one split, give the directory that holds it`) : error
   })
   try {
-    return { directory, place, where: place(path), ...parseMetadata(parseJson(await file.read(0, file.size), place(path)), place(path)) }
+    return { directory, place, where, ...parseMetadata(parseJson(await file.read(0, file.size), where), where) }
   } finally {
     await file.close?.()
   }
 }
 
+/** What directories that are used together have to have in common. */
+const SHARED = [
+  'seqLen', 'vocabSize', 'padId', 'ignoreLabelId', 'blankIdentifierId', 'numPuzzleIdentifiers', 'sets',
+] as const
+
 /** @throws when two directories cannot be used together */
 function checkAgreement({ where, metadata }: Head, first: Head): void {
-  for (const field of ['seqLen', 'vocabSize', 'padId', 'ignoreLabelId', 'blankIdentifierId', 'numPuzzleIdentifiers', 'sets'] as const) {
+  for (const field of SHARED) {
     const [is, was] = [metadata, first.metadata].map(({ [field]: value }) => JSON.stringify(value))
+    if (is === was) continue
     const name = field === 'sets' ? field : metadataFields[field]
-    if (is !== was) throw new Error(`${where}: expected ${name} ${printable(was)} as in ${first.where.replace('dataset: ', '')}, got ${printable(is)} — directories that are used together have to agree`)
+    const expected = `${name} ${printable(was)} as in ${first.where.replace('dataset: ', '')}`
+    const hint = 'directories that are used together have to agree'
+    throw new Error(`${where}: expected ${expected}, got ${printable(is)} — ${hint}`)
   }
 }
 
@@ -142,8 +162,9 @@ async function openPart(head: Head, split: Split, set: string, files: OpenFile[]
   }
   const table = async (name: 'inputs' | 'labels') => {
     const npy = await opened(name)
+    const { seqLen } = metadata
     const { shape } = npy.header
-    if (shape.length !== 2 || shape[1] !== metadata.seqLen) refuse(at(name), `shape (N, ${metadata.seqLen})`, `(${shape.join(', ')})`)
+    if (shape.length !== 2 || shape[1] !== seqLen) refuse(at(name), `shape (N, ${seqLen})`, `(${shape.join(', ')})`)
     return new RowTable(name, npy, metadata, at(name))
   }
   const [inputs, labels] = [await table('inputs'), await table('labels')]
@@ -153,7 +174,12 @@ async function openPart(head: Head, split: Split, set: string, files: OpenFile[]
     if (shape.length !== 1) refuse(at(name), 'shape (N)', `(${shape.join(', ')})`)
     return npyInt32({ dtype, data: await read(0, shape[0]) }, at(name))
   }
-  const index = { metadata, puzzleIdentifiers: await flat('puzzle_identifiers'), puzzleIndices: await flat('puzzle_indices'), groupIndices: await flat('group_indices') }
+  const index = {
+    metadata,
+    puzzleIdentifiers: await flat('puzzle_identifiers'),
+    puzzleIndices: await flat('puzzle_indices'),
+    groupIndices: await flat('group_indices'),
+  }
   for (const file of files.splice(kept)) await file.close?.()
   // The totals of dataset.json are those of all sets together.
   const isAlone = metadata.sets.length === 1
@@ -170,17 +196,20 @@ function totals(heads: readonly Head[], parts: readonly Part[], split: Split): P
     const own = parts.filter(part => part.head === head)
     const groups = own.reduce((sum, { groupIndices }) => sum + groupIndices.length - 1, 0)
     const puzzles = own.reduce((sum, { puzzleIdentifiers }) => sum + puzzleIdentifiers.length, 0)
-    const { metadata, where, countsPuzzles } = head
-    if (groups !== metadata.totalGroups) refuse(where, `total_groups to be ${groups}, those of its sets together`, `${metadata.totalGroups}`)
-    if (!countsPuzzles && puzzles !== metadata.totalPuzzles) refuse(where, `total_puzzles to be ${puzzles}, those of its sets together`, `${metadata.totalPuzzles}`)
+    const { metadata } = head
+    const check = (name: string, said: number, found: number) => {
+      if (said !== found) refuse(head.where, `${name} to be ${found}, those of its sets together`, `${said}`)
+    }
+    check('total_groups', metadata.totalGroups, groups)
+    if (!head.countsPuzzles) check('total_puzzles', metadata.totalPuzzles, puzzles)
     totalGroups += groups
     totalPuzzles += puzzles
     examples += metadata.meanPuzzleExamples * puzzles
   }
   if (heads.length === 1) return { totalGroups, totalPuzzles }
-  const { numPuzzleIdentifiers } = heads[0].metadata
   // A test split needs no more rows of the table than its identifiers name.
-  return { totalGroups, totalPuzzles, meanPuzzleExamples: examples / totalPuzzles, numPuzzleIdentifiers: numPuzzleIdentifiers * (split === 'train' ? heads.length : 1) }
+  const numPuzzleIdentifiers = heads[0].metadata.numPuzzleIdentifiers * (split === 'train' ? heads.length : 1)
+  return { totalGroups, totalPuzzles, meanPuzzleExamples: examples / Math.max(totalPuzzles, 1), numPuzzleIdentifiers }
 }
 
 /** The indices of all parts, one after the other. */
@@ -190,7 +219,7 @@ function joined(parts: readonly Part[], metadata: DatasetMetadata): DatasetIndex
     return { metadata, puzzleIdentifiers, puzzleIndices, groupIndices }
   }
   const total = parts.reduce((sum, { rows }) => sum + rows, 0)
-  if (total >= 2 ** 31) throw new Error(`dataset: expected fewer than ${2 ** 31} examples in all sets and directories, got ${total}`)
+  if (total >= 2 ** 31) throw new Error(`dataset: expected fewer than 2³¹ examples in all sets together, got ${total}`)
   const runs = (field: 'puzzleIndices' | 'groupIndices') => {
     const out = new Int32Array(parts.reduce((sum, { [field]: own }) => sum + own.length - 1, 1))
     let at = 0
@@ -209,12 +238,15 @@ function joined(parts: readonly Part[], metadata: DatasetMetadata): DatasetIndex
     puzzle += part.puzzleIdentifiers.length
     setGroups[i + 1] = setGroups[i] + part.groupIndices.length - 1
   }
-  return { metadata, puzzleIdentifiers, puzzleIndices: runs('puzzleIndices'), groupIndices: runs('groupIndices'), setGroups }
+  const [puzzleIndices, groupIndices] = [runs('puzzleIndices'), runs('groupIndices')]
+  return { metadata, puzzleIdentifiers, puzzleIndices, groupIndices, setGroups }
 }
 
 function parseMetadata(json: unknown, where: string): Pick<Head, 'metadata' | 'countsPuzzles'> {
-  const text = (value: unknown) => (value === undefined ? 'nothing' : shown(value, 40))
-  if (typeof json !== 'object' || json === null || Array.isArray(json)) throw new Error(`${where}: expected an object, got ${text(json)}`)
+  const fail = (expected: string, got: unknown, hint = ''): never => {
+    throw new Error(`${where}: expected ${expected}, got ${got === undefined ? 'nothing' : shown(got, 40)}${hint}`)
+  }
+  if (typeof json !== 'object' || json === null || Array.isArray(json)) fail('an object', json)
   const record = json as Record<string, unknown>
   const countsPuzzles = record.total_puzzles === undefined
   const metadata: Record<string, unknown> = {}
@@ -222,26 +254,22 @@ function parseMetadata(json: unknown, where: string): Pick<Head, 'metadata' | 'c
     const value = key === 'totalPuzzles' && countsPuzzles ? 0 : record[name]
     const whole = key !== 'meanPuzzleExamples'
     const least = key === 'vocabSize' || key === 'seqLen' || key === 'numPuzzleIdentifiers' ? 1 : 0
-    const valid = typeof value === 'number' && Number.isFinite(value) && value >= least && (!whole || Number.isSafeInteger(value))
+    const isNumber = typeof value === 'number' && Number.isFinite(value)
+    const valid = isNumber && value >= least && (!whole || Number.isSafeInteger(value))
     // A negative ignore_label_id such as −100 is fine: it can occur in signed label files.
     const ignoring = key === 'ignoreLabelId' && (value === null || Number.isSafeInteger(value))
-    if (!valid && !ignoring) {
-      throw new Error(`${where}: expected ${name} to be a ${whole ? 'whole ' : ''}number from ${least}, got ${text(value)} — rebuild the directory with "trm data"`)
-    }
+    const hint = ' — rebuild the directory with "trm data"'
+    if (!valid && !ignoring) fail(`${name} to be a ${whole ? 'whole ' : ''}number from ${least}`, value, hint)
     metadata[key] = value
   }
-  const { padId, vocabSize, blankIdentifierId, numPuzzleIdentifiers } = metadata as unknown as DatasetMetadata
-  if (padId >= vocabSize) throw new Error(`${where}: expected pad_id below vocab_size ${vocabSize}, got ${padId}`)
-  if (blankIdentifierId >= numPuzzleIdentifiers) throw new Error(`${where}: expected blank_identifier_id below num_puzzle_identifiers ${numPuzzleIdentifiers}, got ${blankIdentifierId}`)
-  return { metadata: { ...metadata, sets: parseSets(record.sets, where) } as unknown as DatasetMetadata, countsPuzzles }
-}
-
-/** Sets by the names that begin their files'. */
-function parseSets(sets: unknown, where: string): string[] {
-  if (!Array.isArray(sets) || sets.length === 0) throw new Error(`${where}: expected sets to be a list of names such as ["all"], got ${sets === undefined ? 'nothing' : shown(sets, 40)}`)
-  for (const set of sets) {
-    if (typeof set !== 'string' || !/^[^/\\\p{C}]+$/u.test(set) || set.startsWith('.')) throw new Error(`${where}: expected the names in sets to begin file names, got ${shown(set, 40)}`)
-  }
-  if (new Set(sets).size < sets.length) throw new Error(`${where}: expected different names in sets, got ${shown(sets, 40)}`)
-  return sets
+  const checked = metadata as unknown as DatasetMetadata
+  const { padId, vocabSize, blankIdentifierId: blank, numPuzzleIdentifiers: identifiers } = checked
+  if (padId >= vocabSize) fail(`pad_id below vocab_size ${vocabSize}`, padId)
+  if (blank >= identifiers) fail(`blank_identifier_id below num_puzzle_identifiers ${identifiers}`, blank)
+  const { sets } = record
+  if (!Array.isArray(sets) || sets.length === 0) return fail('sets to be a list of names such as ["all"]', sets)
+  const wrong = sets.findIndex(set => typeof set !== 'string' || !/^[^./\\\p{C}][^/\\\p{C}]*$/u.test(set))
+  if (wrong >= 0) fail('the names in sets to begin file names', sets[wrong])
+  if (new Set(sets).size < sets.length) fail('different names in sets', sets)
+  return { metadata: { ...checked, sets }, countsPuzzles }
 }

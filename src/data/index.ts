@@ -10,9 +10,11 @@ export {
 export { TrainingBatches, testBatches, type Batch, type BatchesState, type TrainingOptions } from './batches.js'
 export {
   checkDataset, datasetPaths, exampleCount, ignoreLabel, singleExampleDataset, writeDataset, writeIdentifiers,
-  type Dataset, type DatasetIndex, type DatasetMetadata, type Split, type StoredDataset,
+  type Dataset, type DatasetIndex, type DatasetMetadata, type Examples, type Split, type StoredDataset,
 } from './dataset.js'
-export { openDataset, pickedDirectory, readDataset, readIdentifiers, type DatasetDirectory, type ReadFile } from './directory.js'
+export {
+  openDataset, pickedDirectory, readDataset, readIdentifiers, type DatasetDirectory, type ReadFile,
+} from './directory.js'
 export {
   checkGridTask, customTask, encodeGrid, gridDataset, gridTaskOf, gridTaskPath, parseGrids, type GridPair, type GridTask, type SymbolGrid,
 } from './grids.js'

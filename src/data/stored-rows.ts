@@ -1,6 +1,8 @@
-// The cells of a dataset in their files: read as a whole into memory, or row by row; every value is checked when it is read.
+// The cells of a dataset in their files, read as a whole or row by row; every value is checked when it is read.
 import { type NpyData, npyInt32, type OpenNpy } from '../formats/npy.js'
-import { cellText, type Dataset, type DatasetIndex, type DatasetMetadata, exampleCount, ignoreLabel, refuseToken } from './dataset.js'
+import {
+  cellText, type Dataset, type DatasetIndex, type DatasetMetadata, exampleCount, ignoreLabel, refuseToken,
+} from './dataset.js'
 
 /** Bytes that are read at once, of a table that is read as a whole, and of rows that lie close together. */
 const PIECE_BYTES = 2 ** 24
@@ -46,7 +48,10 @@ export class RowTable {
   /** @throws when a row's cells are spread over the file */
   checkRowsLieTogether(): void {
     const { fortranOrder, shape: [rows, cells], width } = this.npy.header
-    if (fortranOrder) throw new Error(`${this.where}: expected C order in a table of ${rows * cells * width} bytes, which is read row by row, got fortran_order: True — save numpy.ascontiguousarray(array) instead`)
+    if (!fortranOrder) return
+    const expected = `C order in a table of ${rows * cells * width} bytes, which is read row by row`
+    const hint = 'save numpy.ascontiguousarray(array) instead'
+    throw new Error(`${this.where}: expected ${expected}, got fortran_order: True — ${hint}`)
   }
 
   /** Reads the whole table into `out` from element `at` on. */
@@ -59,15 +64,19 @@ export class RowTable {
       const count = Math.min(atOnce, lines - first)
       const values = this.integers(await this.npy.read(first * length, count * length), first * length)
       if (!fortranOrder) this.store(values, out, at + first * length, 1, i => first * length + i)
-      else for (let line = 0; line < count; line++) this.store(values.subarray(line * length, (line + 1) * length), out, at + first + line, cells, i => i * cells + first + line)
+      for (let line = 0; fortranOrder && line < count; line++) {
+        const column = values.subarray(line * length, (line + 1) * length)
+        this.store(column, out, at + first + line, cells, i => i * cells + first + line)
+      }
     }
   }
 
-  /** Reads what lies from the first to the last of these rows, which rise, and stores row `rows[i]` in row `to[i]` of `out`. */
+  /** Reads from the first to the last of these rising rows, and stores row `rows[i]` in row `to[i]` of `out`. */
   async readRows(rows: readonly number[], to: readonly number[], out: Int32Array): Promise<void> {
     const { seqLen } = this.metadata
     const first = rows[0]
-    const values = this.integers(await this.npy.read(first * seqLen, (rows.at(-1)! - first + 1) * seqLen), first * seqLen)
+    const count = rows.at(-1)! - first + 1
+    const values = this.integers(await this.npy.read(first * seqLen, count * seqLen), first * seqLen)
     for (const [i, row] of rows.entries()) {
       const from = (row - first) * seqLen
       this.store(values.subarray(from, from + seqLen), out, to[i] * seqLen, 1, cell => row * seqLen + cell)
@@ -81,8 +90,8 @@ export class RowTable {
     return data instanceof Uint8Array ? data : npyInt32({ dtype, data }, this.where, place)
   }
 
-  /** Checks values and stores them at every `step`-th element of `out`; `cell` tells the place of a value in the table. */
-  private store(values: Uint8Array | Int32Array, out: Cells, at: number, step: number, cell: (i: number) => number): void {
+  /** Checks values and stores them at every `step`-th element of `out`; `cell` tells their places in the table. */
+  private store(values: Cells, out: Cells, at: number, step: number, cell: (i: number) => number): void {
     const { name, metadata, where } = this
     const { vocabSize, ignoreLabelId, seqLen } = metadata
     const isLabels = name === 'labels'
@@ -122,7 +131,8 @@ export class StoredRows {
     const runs: number[][] = []
     for (const i of order) {
       const run = runs.at(-1)
-      const isNear = run && (examples[i] - examples[run.at(-1)!] - 1) * rowBytes <= GAP_BYTES && (examples[i] - examples[run[0]]) * rowBytes < RUN_BYTES
+      const bytesSince = (other: number) => (examples[i] - examples[other]) * rowBytes
+      const isNear = run && bytesSince(run.at(-1)!) <= GAP_BYTES + rowBytes && bytesSince(run[0]) < RUN_BYTES
       if (isNear && this.setOf(examples[i]) === this.setOf(examples[run[0]])) run.push(i)
       else runs.push([i])
     }
@@ -150,12 +160,14 @@ export class StoredRows {
     const { seqLen } = index.metadata
     const whole = async (name: 'inputs' | 'labels') => {
       // Sets of different element types lie in the larger one.
-      const Type = sets.map(({ [name]: { Type } }) => Type).reduce((a, b) => (a.BYTES_PER_ELEMENT >= b.BYTES_PER_ELEMENT ? a : b))
+      const types = sets.map(({ [name]: { Type } }) => Type)
+      const Type = types.reduce((a, b) => (a.BYTES_PER_ELEMENT >= b.BYTES_PER_ELEMENT ? a : b))
       const out = new Type(exampleCount(index) * seqLen)
       for (const [i, { [name]: table }] of sets.entries()) await table.readAll(out, this.starts[i] * seqLen)
       return out
     }
-    return { ...index, inputs: (await whole('inputs')) as Dataset['inputs'], labels: (await whole('labels')) as Dataset['labels'] }
+    const [inputs, labels] = [await whole('inputs'), await whole('labels')]
+    return { ...index, inputs, labels } as Dataset
   }
 
   private setOf(example: number): number {

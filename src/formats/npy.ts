@@ -51,9 +51,9 @@ export interface NpyHeader {
 }
 
 /**
- * Reads one .npy file (format version 1, 2 or 3; either byte order; C or Fortran order). The elements are copied: the result does not
- * share memory with `bytes`, and is in C order. Throws an Error that begins with `name` when the file is not a .npy file, is truncated or
- * too long, or holds something other than numbers.
+ * Reads one .npy file (format version 1, 2 or 3; either byte order; C or Fortran order). The elements are copied: the result
+ * does not share memory with `bytes`, and is in C order. Throws an Error that begins with `name` when the file is not a .npy
+ * file, is truncated or too long, or holds something other than numbers.
  * Format: https://numpy.org/doc/stable/reference/generated/numpy.lib.format.html
  */
 export function parseNpy(bytes: Uint8Array, name = 'npy'): NpyArray {
@@ -74,7 +74,10 @@ export interface OpenNpy {
 export async function openNpy(file: OpenFile, name = 'npy'): Promise<OpenNpy> {
   const header = parseNpyHeader(await file.read(0, Math.min(file.size, longestPrefix + headerLimit)), file.size, name)
   const { start, width } = header
-  return { header, read: async (first, count) => npyElements(await file.read(start + first * width, count * width), header, name) }
+  const read = async (first: number, count: number) => {
+    return npyElements(await file.read(start + first * width, count * width), header, name)
+  }
+  return { header, read }
 }
 
 /**
@@ -86,7 +89,8 @@ export function parseNpyHeader(bytes: Uint8Array, size: number, name = 'npy'): N
     throw new Error(`${name}: ${message}`)
   }
   if (bytes.length < 10 || magic.some((byte, i) => bytes[i] !== byte)) {
-    fail(foreign(bytes, 'a NumPy array (.npy)') ?? `expected a .npy file, which starts with \\x93NUMPY, got ${size} other bytes — is this the right file?`)
+    const unknown = `expected a .npy file, which starts with \\x93NUMPY, got ${size} other bytes — is this the right file?`
+    fail(foreign(bytes, 'a NumPy array (.npy)') ?? unknown)
   }
   const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength)
   const version = bytes[6]
@@ -100,22 +104,31 @@ export function parseNpyHeader(bytes: Uint8Array, size: number, name = 'npy'): N
 
   const header = new TextDecoder().decode(bytes.subarray(prefix, start))
   const { descr, fortranOrder, shape } = parseHeader(header) ?? fail(`cannot read the header ${shown(header.trim())} — the file is damaged`)
-  const { dtype, bigEndian } = dtypeOf(descr) ?? fail(`expected numbers (${Object.keys(arrays).join(', ')}), got dtype ${shown(descr, 40)} — convert it with numpy.astype`)
+  const { dtype, bigEndian } = dtypeOf(descr) ?? fail(`expected numbers (${Object.keys(arrays).join(', ')}), got dtype ${
+    shown(descr, 40)} — convert it with numpy.astype`)
   const width = arrays[dtype].BYTES_PER_ELEMENT
   const expected = shape.reduce((product, count) => product * count, width)
   if (size - start !== expected) {
-    fail(`expected ${expected} bytes of data for shape (${shape.join(', ')}) of ${dtype}, got ${size - start} — the file is truncated or damaged`)
+    const what = `bytes of data for shape (${shape.join(', ')}) of ${dtype}`
+    fail(`expected ${expected} ${what}, got ${size - start} — the file is truncated or damaged`)
   }
-  return { shape, dtype, width, bigEndian, fortranOrder: fortranOrder && shape.filter(count => count > 1).length > 1, start }
+  const matters = shape.filter(count => count > 1).length > 1
+  return { shape, dtype, width, bigEndian, fortranOrder: fortranOrder && matters, start }
 }
 
 /** Elements as they lie in a file, copied, in the byte order of this machine. */
 function npyElements(bytes: Uint8Array, { dtype, width, bigEndian }: NpyHeader, name: string): NpyData {
   const copy = Uint8Array.prototype.slice.call(bytes)
-  if (dtype === 'bool' && copy.some(byte => byte > 1)) throw new Error(`${name}: expected bools as bytes 0 and 1, got another byte — the file is damaged`)
+  if (dtype === 'bool' && copy.some(byte => byte > 1)) {
+    throw new Error(`${name}: expected bools as bytes 0 and 1, got another byte — the file is damaged`)
+  }
   if (bigEndian) {
     for (let at = 0; at < copy.length; at += width) {
-      for (let [low, high] = [at, at + width - 1]; low < high; low++, high--) [copy[low], copy[high]] = [copy[high], copy[low]]
+      for (let i = 0; i < width / 2; i++) {
+        const byte = copy[at + i]
+        copy[at + i] = copy[at + width - 1 - i]
+        copy[at + width - 1 - i] = byte
+      }
     }
   }
   return new arrays[dtype](copy.buffer, 0, copy.length / width)
@@ -170,12 +183,17 @@ export function writeNpy({ shape, dtype, data }: NpyArray): Uint8Array {
  * The elements of an integer or bool array as Int32Array (the same memory when they already are).
  * Throws, beginning with `name`, for float arrays and for a value outside −2³¹ … 2³¹ − 1, whose place is told by `place`.
  */
-export function npyInt32({ dtype, data }: Omit<NpyArray, 'shape'> & Partial<NpyArray>, name = 'npy', place = (i: number) => `element ${i}`): Int32Array {
+export function npyInt32(
+  { dtype, data }: Omit<NpyArray, 'shape'> & Partial<NpyArray>,
+  name = 'npy',
+  place = (i: number) => `element ${i}`,
+): Int32Array {
   if (data instanceof Int32Array) return data
   if (dtype === 'f4' || dtype === 'f8') throw new Error(`${name}: expected integers, got dtype ${dtype} — convert it with numpy.astype('int32')`)
   const out = new Int32Array(data.length)
   const tooLarge = (i: number) => {
-    throw new Error(`${name}: expected integers of 32 bits, got ${data[i]} at ${place(i)} — the values are too large for token ids or indices`)
+    const hint = 'the values are too large for token ids or indices'
+    throw new Error(`${name}: expected integers of 32 bits, got ${data[i]} at ${place(i)} — ${hint}`)
   }
   if (data instanceof BigInt64Array || data instanceof BigUint64Array) {
     // Halves are far faster to compare than large integers.

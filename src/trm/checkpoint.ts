@@ -18,7 +18,10 @@ export async function saveCheckpoint(model: Trm, metadata?: Readonly<Record<stri
 }
 
 /** What `saveCheckpoint` writes: the tensors by name, and the metadata. */
-export async function checkpointEntries(model: Trm, metadata: Readonly<Record<string, string>> = {}): Promise<[tensors: Map<string, StoredTensor>, metadata: Record<string, string>]> {
+export async function checkpointEntries(
+  model: Trm,
+  metadata: Readonly<Record<string, string>> = {},
+): Promise<[tensors: Map<string, StoredTensor>, metadata: Record<string, string>]> {
   const { engine, config, parameters, puzzleTable, starts } = model
   const tensors = new Map<string, StoredTensor>()
   const store = (name: string, shape: readonly number[], data: Float32Array) => tensors.set(name, { dtype: 'F32', shape: [...shape], data } as StoredTensor)

@@ -1,6 +1,6 @@
 // How well a model does on a dataset, after each supervision step: all puzzles in step, or each until it halts, or in noisy rollouts.
 import { testBatches } from '../data/batches.js'
-import { type Dataset, exampleCount, type StoredDataset } from '../data/dataset.js'
+import { exampleCount, type Examples } from '../data/dataset.js'
 import { SLOT_RESULTS } from '../kernels/supervision-loss.js'
 import { type LossType, Slots } from './act.js'
 import type { Trm } from './model.js'
@@ -76,7 +76,7 @@ function addTo(sum: Sums, results: Float32Array, row = 0): void {
  * Rollouts and noise do not depend on the batch size.
  * @throws when model and data do not fit, or on an option that cannot be
  */
-export async function evaluate(model: Trm, dataset: Dataset | StoredDataset, options: EvaluateOptions = {}): Promise<Evaluation> {
+export async function evaluate(model: Trm, dataset: Examples, options: EvaluateOptions = {}): Promise<Evaluation> {
   const { batchSize = 64, limit = Infinity } = options
   checkFit(model, dataset)
   const thinking = checkThinking(model, options, 'evaluate')
@@ -102,7 +102,7 @@ export async function evaluate(model: Trm, dataset: Dataset | StoredDataset, opt
 }
 
 /** Every supervision step on every example, a batch at a time. Returns the number of steps of all examples. */
-async function evaluateInStep(model: Trm, dataset: Dataset | StoredDataset, sums: Sums[], total: number, size: number, { loss = 'stablemax', onAnswers, onProgress }: EvaluateOptions): Promise<number> {
+async function evaluateInStep(model: Trm, dataset: Examples, sums: Sums[], total: number, size: number, { loss = 'stablemax', onAnswers, onProgress }: EvaluateOptions): Promise<number> {
   const { engine, config } = model
   const supervisionSteps = sums.length
   const { cycles } = config
@@ -147,7 +147,7 @@ async function evaluateInStep(model: Trm, dataset: Dataset | StoredDataset, sums
 }
 
 /** Every rollout of every example in a slot of its own until it halts. Returns the number of steps of all rollouts. */
-async function evaluateOneByOne(model: Trm, dataset: Dataset | StoredDataset, sums: Sums[], total: number, count: number, thinking: Required<ThinkingOptions>, { loss, onAnswers, onProgress }: EvaluateOptions): Promise<number> {
+async function evaluateOneByOne(model: Trm, dataset: Examples, sums: Sums[], total: number, count: number, thinking: Required<ThinkingOptions>, { loss, onAnswers, onProgress }: EvaluateOptions): Promise<number> {
   const { rollouts, vote } = thinking
   const open = new Map<number, Saying[][]>()
   let [stepsDone, done] = [0, 0]
@@ -171,7 +171,7 @@ async function evaluateOneByOne(model: Trm, dataset: Dataset | StoredDataset, su
 }
 
 /** The rollouts of the first `total` examples, in order. */
-async function* tasksOf(dataset: Dataset | StoredDataset, total: number, rollouts: number): AsyncGenerator<Task, void> {
+async function* tasksOf(dataset: Examples, total: number, rollouts: number): AsyncGenerator<Task, void> {
   let puzzle = 0
   for await (const { inputs, labels, puzzleIdentifiers } of testBatches(dataset, 1, total)) {
     for (let rollout = 0; rollout < rollouts; rollout++) yield { inputs, labels, puzzleId: puzzleIdentifiers[0], puzzle, rollout }

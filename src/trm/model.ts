@@ -76,7 +76,9 @@ export class Trm {
     const { maxTensorBytes: most } = engine.adapter
     const row = 4 * puzzleWidth
     if (puzzles * row > most) {
-      throw new TooLarge(`puzzle_emb (num_puzzle_identifiers ${puzzles} × puzzle_emb_ndim ${puzzleWidth})`, puzzles * row, most, `use data with fewer augmentations, or puzzle_emb_ndim ${Math.floor(most / 4 / puzzles)}`)
+      const name = `puzzle_emb (num_puzzle_identifiers ${puzzles} × puzzle_emb_ndim ${puzzleWidth})`
+      const remedy = `use data with fewer augmentations, or puzzle_emb_ndim ${Math.floor(most / 4 / puzzles)}`
+      throw new TooLarge(name, puzzles * row, most, remedy)
     }
     return new Trm(engine, checked, new Parameters(engine, parameterShapes(checked)), dtype)
   }

@@ -1,6 +1,6 @@
 // The state of a training in one file: everything that the next step depends on, so that a run goes on bit for bit where it was left.
 import { type BatchesState, TrainingBatches } from '../data/batches.js'
-import type { Dataset, StoredDataset } from '../data/dataset.js'
+import type { Examples } from '../data/dataset.js'
 import type { Parameters, Tensor } from '../engine/index.js'
 import { parseSafetensors, type StoredTensor, writeSafetensors } from '../formats/safetensors.js'
 import { shown } from '../formats/shown.js'
@@ -129,7 +129,7 @@ export function readTraining(bytes: Uint8Array, name = 'training state'): Traini
  * @returns the order of the examples from there
  * @throws when the state is of other data, another configuration or other options; nothing is overwritten then
  */
-export function restoreTraining(trainer: Trainer, dataset: Dataset | StoredDataset, state: TrainingState, { data, epochsPerPass = 1 }: { data: string; epochsPerPass?: number }): TrainingBatches {
+export function restoreTraining(trainer: Trainer, dataset: Examples, state: TrainingState, { data, epochsPerPass = 1 }: { data: string; epochsPerPass?: number }): TrainingBatches {
   const { model, chunks, options, lossScaler } = trainer
   const { engine } = model
   const { name, sampler } = state
@@ -174,7 +174,7 @@ export function restoreTraining(trainer: Trainer, dataset: Dataset | StoredDatas
 }
 
 /** A hash of one split, metadata and arrays, of cells in files a sample of the rows: SHA-256 in hexadecimal digits. */
-export async function fingerprint(dataset: Dataset | StoredDataset): Promise<string> {
+export async function fingerprint(dataset: Examples): Promise<string> {
   const { metadata, ...arrays } = 'read' in dataset ? await dataset.sample() : dataset
   const digest = async (bytes: ArrayBufferView) => [...new Uint8Array(await crypto.subtle.digest('SHA-256', bytes as BufferSource))].map(byte => byte.toString(16).padStart(2, '0')).join('')
   const parts = [JSON.stringify(sorted(metadata))]

@@ -1,6 +1,6 @@
 // Training as an asynchronous generator: one loop for command line, page and scripts; `break` stops it.
 import { TrainingBatches } from '../data/batches.js'
-import type { Dataset, DatasetIndex, StoredDataset } from '../data/dataset.js'
+import type { DatasetIndex, Examples } from '../data/dataset.js'
 import { OutOfMemory } from '../engine/index.js'
 import { megabytes } from '../engine/memory.js'
 import { type MemoryOptions, planMemory } from './memory.js'
@@ -45,7 +45,7 @@ export interface TrainingReport extends TrainingMetrics {
  * @throws when model and data do not fit, when the batch does not fit the adapter or its memory, when the state to resume is of another training,
  * or when a gradient, a parameter or the loss is no longer a finite number
  */
-export async function* train(model: Trm, dataset: Dataset | StoredDataset, options: TrainOptions): AsyncGenerator<TrainingReport, void, undefined> {
+export async function* train(model: Trm, dataset: Examples, options: TrainOptions): AsyncGenerator<TrainingReport, void, undefined> {
   const { steps, logInterval = 10, logSeconds, epochsPerPass, resume, memoryLimit, ...rest } = options
   checkFit(model, dataset)
   const { engine } = model
