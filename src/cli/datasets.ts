@@ -27,13 +27,11 @@ export interface TrainingPaths {
 
 /**
  * The directories of a training: those of --data, else those that the settings name by their official fields.
- * @param pairs the settings on the command line alone, KEY=VALUE
  * @throws a UsageError that begins with `command` where there are none, or both
  */
 export function trainingPaths(
   data: readonly string[],
   settings: Partial<RunSettings>,
-  pairs: readonly string[],
   command: string,
 ): TrainingPaths {
   const list = (field: string) => {
@@ -43,10 +41,9 @@ export function trainingPaths(
     if (wrong === undefined) return paths as string[]
     throw new Error(`config: ${field} is ${JSON.stringify(value)}, expected a list of directories, e.g. [data/a]`)
   }
-  const isWritten = pairs.some(pair => /^\+*data_paths?=/.test(pair))
-  if (data.length && isWritten) throw new UsageError(`${command}: expected --data or data_paths, got both`)
+  if (data.length) return { train: [...data], test: undefined }
   // HRM has one directory, under a name of its own.
-  const train = data.length ? [...data] : [...list('data_paths'), ...list('data_path')]
+  const train = [...list('data_paths'), ...list('data_path')]
   if (!train.length) {
     const wanted = '--data DIR (dataset directory), or data_paths=[DIR,…]'
     throw new UsageError(`${command}: expected ${wanted}, got nothing — see "${command} --help"`)

@@ -76,6 +76,7 @@ export const trainCommand = {
     const { settings, notes } = await giveSettings({
       command: usage.command,
       config: config ?? (resume ? join(out, 'config.yaml') : undefined),
+      namesData: data.length > 0,
       pairs: [...parsed.positionals, ...(steps === undefined ? [] : [`steps=${steps}`])],
       preset: 'small',
       shape: from !== undefined && config === undefined ? await shapeOf(from, key) : undefined,
@@ -85,7 +86,7 @@ export const trainCommand = {
       ...(seed === undefined ? {} : { seed }),
       ...(memoryLimit === undefined ? {} : { memory_limit: memoryLimit }),
     })
-    const paths = trainingPaths(data, given, parsed.positionals, usage.command)
+    const paths = trainingPaths(data, given, usage.command)
     const directories = [...paths.train, ...(paths.test ?? [])]
     notes.push(...(await sharedIdentifiers(directories)))
     const dataset = await openSplit(paths.train, 'train')

@@ -31,17 +31,16 @@ const bare = write('bare', writeDataset(train, 'train'))
 const visited = write('visited', [...writeDataset(train, 'train'), ['test/.DS_Store', Uint8Array.of(1)], ['test/._all__inputs.npy', Uint8Array.of(1)]])
 
 test('directories by --data, by data_paths, and by HRM\'s data_path', () => {
-  const of = (data: string[], settings = {}, ...pairs: string[]) => trainingPaths(data, settings, pairs, 'trm train')
+  const of = (data: string[], settings = {}) => trainingPaths(data, settings, 'trm train')
   assert.equal(of(['a', 'b']), { train: ['a', 'b'], test: undefined })
   assert.equal(of([], { data_paths: ['a'], data_paths_test: [] }), { train: ['a'], test: undefined })
-  assert.equal(of([], { data_paths: ['a', 'b'], data_paths_test: ['c'] }, 'data_paths=[a,b]'), { train: ['a', 'b'], test: ['c'] })
-  assert.equal(of(['x'], { data_paths: ['a'], data_paths_test: ['c'] }), { train: ['x'], test: ['c'] })
+  assert.equal(of([], { data_paths: ['a', 'b'], data_paths_test: ['c'] }), { train: ['a', 'b'], test: ['c'] })
+  assert.equal(of(['x'], { data_paths: ['a'], data_paths_test: ['c'] }), { train: ['x'], test: undefined })
   assert.equal(of([], { data_path: 'data/arc' }), { train: ['data/arc'], test: undefined })
   const refused = (pattern: RegExp, ...given: Parameters<typeof of>) => assert.throws(() => of(...given), pattern)
-  refused(/^trm train: expected --data or data_paths, got both$/, ['x'], { data_paths: ['a'] }, 'data_paths=[a]')
   refused(/^trm train: expected --data DIR .*, got nothing/, [])
   refused(/^config: data_paths is \[3\], expected a list of directories/, [], { data_paths: [3] })
-  refused(/^config: data_paths_test is \[""\], expected/, ['x'], { data_paths_test: [''] })
+  refused(/^config: data_paths_test is \[""\], expected/, [], { data_paths: ['x'], data_paths_test: [''] })
 })
 
 test('the test split: where there is one, where there is none, where only hidden files are', async () => {
