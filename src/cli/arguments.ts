@@ -6,10 +6,11 @@ export class UsageError extends Error {
   override name = 'UsageError'
 }
 
-/** One option, `--name`. Numbers must lie in min … max and be whole unless `fraction` is set. */
+/** One option, `--name`. Numbers must lie in min … max and be whole unless `fraction` is set. `strings` may be given several times. */
 export type Option =
   | { type: 'string'; description: string; default?: string; required?: boolean; placeholder?: string; choices?: readonly string[] }
   | { type: 'number'; description: string; default?: number; required?: boolean; placeholder?: string; min?: number; max?: number; fraction?: boolean }
+  | { type: 'strings'; description: string; required?: boolean; placeholder?: string }
   | { type: 'boolean'; description: string }
 
 export type OptionTable = Record<string, Option>
@@ -27,11 +28,11 @@ export interface Usage<T extends OptionTable> {
   notes?: string
 }
 
-type Given<O extends Option> = O extends { type: 'number' } ? number : O extends { type: 'string' } ? string : boolean
+type Given<O extends Option> = O extends { type: 'number' } ? number : O extends { type: 'string' } ? string : O extends { type: 'strings' } ? string[] : boolean
 
-/** The type of the parsed values: options with a default, required ones and flags are always there. */
+/** The type of the parsed values: options with a default, required ones, lists (they may be empty) and flags are always there. */
 export type OptionValues<T extends OptionTable> = {
-  [K in keyof T]: T[K] extends { type: 'boolean' } | { required: true } | { default: string | number } ? Given<T[K]> : Given<T[K]> | undefined
+  [K in keyof T]: T[K] extends { type: 'boolean' | 'strings' } | { required: true } | { default: string | number } ? Given<T[K]> : Given<T[K]> | undefined
 }
 
 export interface ParsedArguments<T extends OptionTable> {
@@ -61,10 +62,10 @@ export function parseArguments<T extends OptionTable>(args: string[], usage: Usa
     console.log(helpText(usage))
     return undefined
   }
-  const values: Record<string, string | number | boolean | undefined> = {}
+  const values: Record<string, string | string[] | number | boolean | undefined> = {}
   for (const name of known) {
     const option = options[name]
-    values[name] = option.type === 'boolean' ? false : option.default
+    values[name] = option.type === 'boolean' ? false : option.type === 'strings' ? [] : option.default
   }
   const positionals: string[] = []
   for (const token of tokens) {
@@ -79,6 +80,8 @@ export function parseArguments<T extends OptionTable>(args: string[], usage: Usa
       values[token.name] = true
     } else if (value === undefined || (!token.inlineValue && value.startsWith('--'))) {
       fail(`${flag}: expected a value (${placeholderOf(option)}), got ${value === undefined ? 'none' : `the option ${value}`}`)
+    } else if (option.type === 'strings') {
+      values[token.name] = [...(values[token.name] as string[]), value!]
     } else {
       values[token.name] = option.type === 'number' ? parseNumber(value!, option, flag, fail) : value!
       if (option.type === 'string' && option.choices && !option.choices.includes(value!)) {
@@ -88,7 +91,7 @@ export function parseArguments<T extends OptionTable>(args: string[], usage: Usa
   }
   for (const name of known) {
     const option = options[name]
-    if (option.type !== 'boolean' && option.required && values[name] === undefined) fail(`expected --${name} ${placeholderOf(option)} (${option.description}), got nothing — see "${command} --help"`)
+    if (option.type !== 'boolean' && option.required && [values[name] ?? []].flat().length === 0) fail(`expected --${name} ${placeholderOf(option)} (${option.description}), got nothing — see "${command} --help"`)
   }
   const many = wanted.at(-1)?.includes('…')
   const least = wanted.filter(name => !name.startsWith('[')).length
@@ -119,15 +122,15 @@ function isRequired(option: Option): boolean {
 
 function placeholderOf(option: Option): string {
   if (option.type === 'boolean') return ''
-  return option.placeholder ?? (option.type === 'number' ? 'N' : option.choices?.join('|') ?? 'TEXT')
+  return option.placeholder ?? (option.type === 'number' ? 'N' : (option.type === 'string' && option.choices?.join('|')) || 'TEXT')
 }
 
 function extra(option: Option): string {
   if (option.type === 'boolean') return ''
-  const notes = []
+  const notes = option.type === 'strings' ? ['may be repeated'] : []
   if (option.type === 'number' && (option.min !== undefined || option.max !== undefined)) notes.push(rangeText(option))
   if (option.required) notes.push('required')
-  else if (option.default !== undefined) notes.push(`default ${option.default}`)
+  else if (option.type !== 'strings' && option.default !== undefined) notes.push(`default ${option.default}`)
   return notes.length ? ` (${notes.join(', ')})` : ''
 }
 

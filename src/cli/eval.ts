@@ -1,15 +1,15 @@
 // trm eval: exact and cell accuracy of a checkpoint on a dataset directory, after each supervision step.
 import { existsSync } from 'node:fs'
 import { join } from 'node:path'
-import { readDataset, type Split } from '../data/dataset.js'
+import type { Split } from '../data/dataset.js'
 import { loadCheckpoint } from '../trm/checkpoint.js'
 import type { Precision } from '../trm/model.js'
 import { evaluate, type Evaluation } from '../trm/evaluate.js'
 import { adapterOptions, dtypeOption, openEngine } from './adapter.js'
 import { parseArguments, UsageError } from './arguments.js'
 import { keyOption, openCheckpoint, otherFiles } from './checkpoint.js'
-import { datasetFiles } from './files.js'
-import { gridTaskOfCheckpoint, readGridTask } from './grids.js'
+import { closeSplit, openSplit, readGridTasks, withoutTest } from './datasets.js'
+import { gridTaskOfCheckpoint } from './grids.js'
 import { duration, percent, Progress } from './progress.js'
 import { arcTasksPath, openArcScorer, showArcScore, writeArcScore } from './score.js'
 import { thinkingNotes, thinkingOf, thinkingOptions } from './thinking.js'
@@ -20,7 +20,7 @@ const usage = {
   options: {
     checkpoint: { type: 'string', required: true, placeholder: 'F', description: 'checkpoint (safetensors)' },
     key: keyOption,
-    data: { type: 'string', required: true, placeholder: 'DIR', description: 'dataset directory' },
+    data: { type: 'strings', required: true, placeholder: 'DIR', description: 'dataset directory' },
     split: { type: 'string', choices: ['test', 'train'], default: 'test', description: 'which examples' },
     limit: { type: 'number', min: 1, description: 'only the first N examples' },
     'batch-size': { type: 'number', min: 1, default: 64, description: 'puzzles, or rollouts of puzzles, computed at a time' },
@@ -41,11 +41,16 @@ export const evalCommand = {
     const parsed = parseArguments(args, usage)
     if (!parsed) return
     const { checkpoint, key, data, split, limit, 'batch-size': batchSize, out, json, dtype } = parsed.values
-    const scorer = split === 'test' && existsSync(join(data, arcTasksPath)) ? await openArcScorer(data) : undefined
-    if (out !== undefined && !scorer) throw new UsageError(`${usage.command}: --out: expected the test split of a directory of "trm data arc" to score, got the ${split} split of ${data}`)
+    const arc = split === 'test' ? data.filter(directory => existsSync(join(directory, arcTasksPath))) : []
+    // Votes and tasks are those of one directory.
+    const scorer = data.length === 1 && arc.length ? await openArcScorer(data[0]) : undefined
+    if (out !== undefined && !scorer) throw new UsageError(`${usage.command}: --out: expected the test split of a directory of "trm data arc" to score, got the ${split} split of ${data.join(', ')}`)
     const { bytes, metadata } = await openCheckpoint(checkpoint, key)
-    const dataset = await readDataset(datasetFiles(data), split as Split, data)
-    const [learnt, given] = [gridTaskOfCheckpoint(metadata, checkpoint), await readGridTask(data)].map(task => task?.alphabet.join(''))
+    const dataset = await openSplit(data, split as Split).catch(async (error: Error) => {
+      const [lacking] = split === 'test' ? (await withoutTest(data)).filter(directory => existsSync(join(directory, 'train'))) : []
+      throw lacking === undefined ? error : new Error(`dataset ${lacking}: it has no test split — evaluate on --split train, or give another --data`)
+    })
+    const [learnt, given] = [gridTaskOfCheckpoint(metadata, checkpoint), await readGridTasks(data)].map(task => task?.alphabet.join(''))
     if (learnt !== given && learnt !== undefined && given !== undefined) throw new Error(`data and model do not fit: the data has the alphabet "${given}", the model "${learnt}" — build the data with --alphabet "${learnt}"`)
     const engine = await openEngine(parsed.values)
     try {
@@ -60,7 +65,7 @@ export const evalCommand = {
       if (score && out !== undefined) await writeArcScore(score, out)
       const seconds = (performance.now() - started) / 1000
       if (json) {
-        console.log(JSON.stringify({ checkpoint, data, split, adapter: engine.adapter.description, seconds, ...(halt ? { confidence } : {}), ...(noise ? { rollouts, noise, seed, vote } : {}), ...result, ...score?.metrics }))
+        console.log(JSON.stringify({ checkpoint, data: data.length === 1 ? data[0] : data, split, adapter: engine.adapter.description, seconds, ...(halt ? { confidence } : {}), ...(noise ? { rollouts, noise, seed, vote } : {}), ...result, ...score?.metrics }))
         return
       }
       console.log(`adapter: ${engine.adapter.description}`)
@@ -73,9 +78,11 @@ export const evalCommand = {
       if (halt && result.meanSteps !== null) console.log(`halting at confidence ${confidence}: mean supervision steps${rollouts > 1 ? ' of a rollout' : ''}: ${result.meanSteps.toFixed(2)} of ${result.steps.length} (${percent(result.savedSteps)} saved)`)
       console.log(`exact accuracy: ${percent(result.exactAccuracy)}`)
       console.log(`cell accuracy: ${percent(result.cellAccuracy)}`)
-      if (score) showArcScore(score, data, out)
+      if (score) showArcScore(score, data[0], out)
+      else if (arc.length) console.log('ARC votes are counted for one directory at a time: none here')
     } finally {
       engine.close()
+      await closeSplit(dataset)
     }
   },
 }

@@ -7,15 +7,19 @@ import { isRecord, mergeSettings, RUN_DEFAULTS, type RunSettings, SILENT } from 
 /** Why official fields of a run have no effect here. */
 const REASONS: Readonly<Record<string, string>> = {
   hydra: 'nothing of hydra runs here',
-  data_path: '--data names the data',
-  data_paths: '--data names the data',
-  data_paths_test: 'the test split of --data is evaluated',
   evaluators: 'trm eval and trm score arc evaluate',
   eval_save_outputs: 'trm eval saves answers',
   checkpoint_path: '--out names the directory',
   min_eval_interval: 'evaluations begin with the first eval_interval',
   project_name: 'nothing is sent to a logger',
   run_name: 'nothing is sent to a logger',
+}
+
+/** The same, of those that name the data, where an option does. */
+const DATA_REASONS: typeof REASONS = {
+  data_path: '--data names the data',
+  data_paths: '--data names the data',
+  data_paths_test: 'the test split of --data is evaluated',
 }
 
 /** Fields of other programs that mean nothing at these values; beside what is off. */
@@ -115,11 +119,13 @@ function refuseField(name: string, value: unknown, { prefix, known }: Place, idl
 /**
  * The fields that are used, each as its type; `notes` say what was left out, in sentences.
  * @param typed names on the command line without a plus, where an unknown one is a slip rather than another program's
+ * @param namesData whether an option names the data, and not the fields
  * @throws on an unknown field that is not off
  */
 export function usedFields(
   settings: RunSettings,
   typed: ReadonlySet<string>,
+  namesData: boolean,
 ): { settings: RunSettings; notes: string[] } {
   const idle: string[] = []
   const sift = (fields: Record<string, unknown>, place: Place) => {
@@ -139,16 +145,16 @@ export function usedFields(
     const arch = sift(used.arch, ARCH)
     used.arch = isRecord(arch.loss) ? { ...arch, loss: sift(arch.loss, LOSS) } : arch
   }
-  const notes = unusedNotes({ hydra, ...used })
+  const notes = unusedNotes({ hydra, ...used }, namesData ? { ...DATA_REASONS, ...REASONS } : REASONS)
   if (idle.length) notes.push(`fields of another program, left out as they are off: ${idle.join(', ')}`)
   return { settings: mergeSettings(used), notes }
 }
 
 /** What is to be said of known fields that have no effect here, those with the same reason together. */
-function unusedNotes(fields: Readonly<Record<string, unknown>>): string[] {
+function unusedNotes(fields: Readonly<Record<string, unknown>>, why: typeof REASONS): string[] {
   const reasons = new Map<string, string[]>()
   for (const [name, value] of Object.entries(fields)) {
-    const reason = Object.hasOwn(REASONS, name) ? REASONS[name] : undefined
+    const reason = Object.hasOwn(why, name) ? why[name] : undefined
     if (reason !== undefined && !isOff(value)) reasons.set(reason, [...(reasons.get(reason) ?? []), name])
   }
   const parts = [...reasons].map(([reason, names]) => `${names.join(', ')} (${reason})`)

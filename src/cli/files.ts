@@ -1,32 +1,48 @@
 // Files of the command line: read with one-line errors, written whole or not at all.
 import { mkdir, open, readdir, rename, rm, rmdir } from 'node:fs/promises'
 import { basename, dirname, join, resolve } from 'node:path'
-import type { ReadFile } from '../data/dataset.js'
+import type { DatasetDirectory, ReadFile } from '../data/directory.js'
+import { type OpenFile, openSource } from '../formats/open-file.js'
 
 /** Node reads at most 2 GiB at once. */
 const MOST_AT_ONCE = 2 ** 30
 
 /** The bytes of a file, of up to 4 GiB. Throws one line that names the file and `what` it should have been. */
 export async function readBytes(path: string, what: string, atOnce = MOST_AT_ONCE): Promise<Uint8Array> {
+  const file = await openFile(path, what, atOnce)
   try {
-    const file = await open(path)
-    try {
-      const { size } = await file.stat()
-      // Pipes and the like tell no size.
-      if (!size) return new Uint8Array(await file.readFile())
-      const bytes = new Uint8Array(size)
-      let at = 0
-      while (at < size) {
-        const { bytesRead } = await file.read(bytes, at, Math.min(atOnce, size - at), at)
-        if (!bytesRead) throw new Error(`it became shorter while it was read: expected ${size} bytes but found ${at}`)
-        at += bytesRead
+    return await file.read(0, file.size)
+  } finally {
+    await file.close?.()
+  }
+}
+
+/**
+ * Opens a file of any size, to read parts of it.
+ * Opening and reading reject with one line that names the file and `what` it should have been.
+ */
+export async function openFile(path: string, what: string, atOnce = MOST_AT_ONCE): Promise<OpenFile> {
+  const named = <T>(work: Promise<T>) => work.catch(error => {
+    throw new Error(`${what} ${path}: ${reason(error)}`)
+  })
+  const file = await named(open(path))
+  try {
+    const { size } = await named(file.stat())
+    // Pipes and the like tell no size.
+    const source = size ? undefined : openSource(new Uint8Array(await named(file.readFile())))
+    const read = async (at: number, length: number) => {
+      const bytes = new Uint8Array(length)
+      for (let done = 0; done < length; ) {
+        const { bytesRead } = await file.read(bytes, done, Math.min(atOnce, length - done), at + done)
+        done += bytesRead
+        if (!bytesRead) throw new Error(`it became shorter while it was read: expected ${size} bytes but found ${at + done}`)
       }
       return bytes
-    } finally {
-      await file.close()
     }
+    return { size, read: (at, length) => named(read(at, length)), ...source, close: () => file.close() }
   } catch (error) {
-    throw new Error(`${what} ${path}: ${reason(error)}`)
+    await file.close()
+    throw error
   }
 }
 
@@ -38,6 +54,11 @@ export function isHidden(path: string): boolean {
 /** Reads a dataset directory. */
 export function datasetFiles(directory: string): ReadFile {
   return path => readBytes(join(directory, path), 'dataset')
+}
+
+/** A dataset directory whose files are opened. */
+export function datasetDirectory(directory: string): DatasetDirectory {
+  return { name: directory, open: path => openFile(join(directory, path), 'dataset') }
 }
 
 /** A file could not be written; what stood there before is whole. */

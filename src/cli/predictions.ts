@@ -1,16 +1,15 @@
 // Stored predictions for ARC, read by rows: our own in safetensors, or the published evaluators', a file of torch.save per rank.
-import { open, readdir, realpath, stat } from 'node:fs/promises'
+import { readdir, realpath, stat } from 'node:fs/promises'
 import { basename, dirname, join } from 'node:path'
 import type { ArcPredictions } from '../data/arc-score.js'
 import { arcSeqLen } from '../data/arc-square.js'
 import { float16ToFloat32 } from '../formats/float16.js'
-import type { OpenFile } from '../formats/open-file.js'
 import { foreign } from '../formats/recognise.js'
 import { parseSafetensors, toFloat32, type SafetensorsData, type StoredTensor } from '../formats/safetensors.js'
 import { printable } from '../formats/shown.js'
 import { openTorch, type RowTensor } from '../formats/torch-rows.js'
 import { isTorch } from '../formats/torch.js'
-import { isHidden, readBytes, reason } from './files.js'
+import { isHidden, openFile, readBytes } from './files.js'
 
 /** Rows at a time: their logits take 11 MB in float32. */
 const piece = 256
@@ -92,13 +91,13 @@ export function* pieces({ count }: PredictionFile): Generator<[from: number, to:
 
 /** Opens one of either format. Throws one line with its path when it cannot be read, or a tensor is absent or does not fit. */
 export async function openPredictions(path: string): Promise<PredictionFile> {
-  const file = await openFile(path)
+  const file = await openFile(path, 'predictions')
   const start = await file.read(0, Math.min(4096, file.size))
   try {
     const tensors = isTorch(start) ? await openTorch(file, path) : inMemory(await readBytes(path, 'predictions'), path)
-    return { path, ...columnsOf(tensors, path), close: () => file.close() }
+    return { path, ...columnsOf(tensors, path), close: async () => file.close?.() }
   } catch (error) {
-    await file.close()
+    await file.close?.()
     const message = foreign(start, 'predictions in safetensors or a file of torch.save', KINDS)
     throw message === undefined ? error : new Error(`${path}: ${message}`, { cause: error })
   }
@@ -106,25 +105,6 @@ export async function openPredictions(path: string): Promise<PredictionFile> {
 
 /** What predictions come in, in the words of `recognise`. */
 const KINDS = 'a safetensors file, a file of torch.save (.pt), the legacy format of torch.save before 1.6'
-
-/** A file by its handle. */
-async function openFile(path: string): Promise<OpenFile & { close(): Promise<void> }> {
-  const fail = (error: unknown): never => {
-    throw new Error(`predictions ${path}: ${reason(error)}`)
-  }
-  const handle = await open(path).catch(fail)
-  const { size } = await handle.stat()
-  const read = async (at: number, length: number) => {
-    const bytes = new Uint8Array(length)
-    for (let done = 0; done < length;) {
-      const { bytesRead } = await handle.read(bytes, done, length - done, at + done).catch(fail)
-      if (bytesRead === 0) fail(new Error(`it became shorter while it was read: expected ${size} bytes, found ${at + done}`))
-      done += bytesRead
-    }
-    return bytes
-  }
-  return { size, read, close: () => handle.close() }
-}
 
 function inMemory(bytes: Uint8Array, path: string): Map<string, RowTensor> {
   const { tensors } = parseSafetensors(bytes, path)

@@ -39,6 +39,8 @@ export interface SettingsSource {
   config?: string
   /** KEY=VALUE, as typed. */
   pairs: readonly string[]
+  /** Whether an option names the data; otherwise the fields that do have an effect. Default true. */
+  namesData?: boolean
   /** The preset that counts where neither a file nor a group is named. */
   preset?: string
   /** What a checkpoint says of its model; goes over the preset. */
@@ -50,7 +52,7 @@ export interface SettingsSource {
  * @throws a UsageError that begins with `command` for what is wrong on the command line, an Error for the rest
  */
 export async function giveSettings(source: SettingsSource): Promise<GivenSettings> {
-  const { command, config, pairs, preset, shape = {} } = source
+  const { command, config, pairs, namesData = true, preset, shape = {} } = source
   const usage = (error: unknown): never => {
     throw new UsageError(`${command}: ${(error as Error).message}`)
   }
@@ -73,7 +75,7 @@ export async function giveSettings(source: SettingsSource): Promise<GivenSetting
   }
   const isFresh = ({ sign, key }: Override) => sign === '' && fieldAt(below, key.split('.')) === undefined
   const fresh = new Set(fields.filter(isFresh).map(({ key }) => key))
-  const used = usedFields(resolveReferences(mergeSettings(below, counted, ...assigned), SILENT), fresh)
+  const used = usedFields(resolveReferences(mergeSettings(below, counted, ...assigned), SILENT), fresh, namesData)
   const isNamed = config !== undefined || chosen !== undefined
   return { settings: used.settings, typed, notes: [...notes, ...used.notes], isNamed }
 }

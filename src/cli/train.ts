@@ -1,7 +1,7 @@
 // trm train: trains a model on a dataset directory, and leaves config, metrics and a checkpoint.
 import { readdir, readFile, rm } from 'node:fs/promises'
 import { join } from 'node:path'
-import { type Dataset, readDataset } from '../data/dataset.js'
+import type { Examples } from '../data/dataset.js'
 import { named } from '../formats/recognise.js'
 import { isTorch } from '../formats/torch.js'
 import { type Checkpoint, loadTensors, readCheckpointConfig, saveCheckpoint } from '../trm/checkpoint.js'
@@ -17,9 +17,9 @@ import { megabytes } from '../engine/memory.js'
 import { adapterName, adapterOptions, openEngine } from './adapter.js'
 import { parseArguments, UsageError } from './arguments.js'
 import { keyOption, openCheckpoint, readAnyCheckpoint } from './checkpoint.js'
+import { closeSplit, openSplit, openTestSplit, readGridTasks, sharedIdentifiers, trainingPaths } from './datasets.js'
 import { withoutEffect } from './fields.js'
-import { appendWhole, datasetFiles, makeDirectory, readBytes, removePartials, WriteError, writeTogether, writeWhole } from './files.js'
-import { readGridTask } from './grids.js'
+import { appendWhole, makeDirectory, readBytes, removePartials, WriteError, writeTogether, writeWhole } from './files.js'
 import { duration, percent, Progress } from './progress.js'
 import { checkResumable } from './resumable.js'
 import { giveSettings, groupList, presetList } from './settings.js'
@@ -30,7 +30,7 @@ const usage = {
   command: 'trm train',
   summary: 'Train a Tiny Recursive Model on a dataset directory.',
   options: {
-    data: { type: 'string', required: true, placeholder: 'DIR', description: 'dataset directory, as "trm data" or the published builders write it' },
+    data: { type: 'strings', placeholder: 'DIR', description: 'dataset directory, as "trm data" or the published builders write it; data_paths=[DIR,…] does the same' },
     out: { type: 'string', required: true, placeholder: 'RUN', description: 'directory for config.yaml, metrics.jsonl, model.safetensors, best.safetensors and training.safetensors' },
     config: { type: 'string', placeholder: 'PRESET|F.yaml', description: `a preset (${Object.keys(presets).join(', ')}) or a YAML file with official field names (default small, with --from shaped like the checkpoint; with --resume that of the run)` },
     from: { type: 'string', placeholder: 'F', description: 'checkpoint whose values to begin with (safetensors or .pt); for another number of puzzle ids its embedding table is refilled with the mean row' },
@@ -76,6 +76,7 @@ export const trainCommand = {
     const { settings, notes } = await giveSettings({
       command: usage.command,
       config: config ?? (resume ? join(out, 'config.yaml') : undefined),
+      namesData: data.length > 0,
       pairs: [...parsed.positionals, ...(steps === undefined ? [] : [`steps=${steps}`])],
       preset: 'small',
       shape: from !== undefined && config === undefined ? await shapeOf(from, key) : undefined,
@@ -85,12 +86,14 @@ export const trainCommand = {
       ...(seed === undefined ? {} : { seed }),
       ...(memoryLimit === undefined ? {} : { memory_limit: memoryLimit }),
     })
-    const read = datasetFiles(data)
-    const dataset = await readDataset(read, 'train', data)
-    const test = await readDataset(read, 'test', data)
+    const paths = trainingPaths(data, given, usage.command)
+    const directories = [...paths.train, ...(paths.test ?? [])]
+    notes.push(...(await sharedIdentifiers(directories)))
+    const dataset = await openSplit(paths.train, 'train')
+    const test = await openTestSplit(paths, notes)
     const run = resolveRun(given, dataset.metadata)
     if (state) checkResumable(state, run)
-    const grids = await readGridTask(data)
+    const grids = await readGridTasks(directories)
     const start = run.from !== undefined && !state ? await readAnyCheckpoint(run.from, { key, config: run.config }) : undefined
     for (const note of [...notes, ...withoutEffect(settings, run.config)]) (json ? console.error : console.log)(note)
     const takeBack = await makeDirectory(out)
@@ -106,6 +109,7 @@ export const trainCommand = {
       engine.close()
       // Nothing stays of a run that was refused.
       await takeBack()
+      for (const split of [dataset, test]) await closeSplit(split)
     }
   },
 }
@@ -124,8 +128,8 @@ export interface Output {
   resume?: TrainingState
 }
 
-/** Trains, evaluates, and keeps the checkpoints up to date; returns the trained model with its averaged parameters. */
-export async function runTraining(engine: Engine, run: Run, data: { train: Dataset; test: Dataset }, { out, evalLimit, json = false, keep = 0, resume, start, described }: Output): Promise<Trm> {
+/** Trains, evaluates where there is a test split, and keeps the checkpoints up to date; returns the trained model with its averaged parameters. */
+export async function runTraining(engine: Engine, run: Run, data: { train: Examples; test?: Examples }, { out, evalLimit, json = false, keep = 0, resume, start, described }: Output): Promise<Trm> {
   const { config, options, dtype: asked, evalInterval, checkpointInterval } = run
   const checkpoint = join(out, 'model.safetensors')
   const trainingFile = join(out, 'training.safetensors')
@@ -141,7 +145,7 @@ export async function runTraining(engine: Engine, run: Run, data: { train: Datas
   const plan = planMemory(engine, config, { ...options, microBatch: options.microBatch ?? resume?.options.microBatch, dtype })
   const { microBatch } = plan
   const evaluation = { limit: evalLimit, batchSize: microBatch, loss: options.loss }
-  await evaluate(plan.trainer.averaged, data.test, { ...evaluation, limit: Math.min(evalLimit, microBatch) })
+  if (data.test) await evaluate(plan.trainer.averaged, data.test, { ...evaluation, limit: Math.min(evalLimit, microBatch) })
   const predicted = plan.trainer.model.engine.bytes
   const model = Trm.create(engine, config, { seed: options.seed, dtype })
   if (start) loadTensors(model, start.tensors, run.from!)
@@ -207,7 +211,7 @@ export async function runTraining(engine: Engine, run: Run, data: { train: Datas
       await log({ step, loss, lmLoss, qHaltLoss, qContinueLoss, count, accuracy, exactAccuracy, qHaltAccuracy, steps, learningRate, ...depth, ...lossScale, stepsPerSecond })
       const text = `step ${step}/${totalSteps}  loss ${loss.toFixed(4)}  exact ${percent(exactAccuracy)}${depth ? `  depth ${cycles}×${latentSteps}` : ''}  ${stepsPerSecond.toFixed(2)} steps/s  ${duration(left)} left`
       if (!json) progress.show(step, totalSteps, text)
-      if (step % evalInterval === 0 || step === totalSteps) {
+      if (data.test && (step % evalInterval === 0 || step === totalSteps)) {
         const result = await evaluate(averaged, data.test, { ...evaluation, onProgress: (done, total) => json || progress.glimpse(done, total, `evaluating ${done}/${total}`) })
         const { examples, labelled, exactAccuracy, cellAccuracy } = result
         await log({ step, evaluation: { examples, ...(labelled < examples ? { labelled } : {}), exactAccuracy, cellAccuracy } })

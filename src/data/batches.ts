@@ -1,5 +1,5 @@
 // Which examples a step sees, in the published order, as flat integer arrays; the only randomness is a seeded, resumable one.
-import { exampleCount, ignoreLabel, type Dataset } from './dataset.js'
+import { exampleCount, ignoreLabel, type Examples } from './dataset.js'
 import { Random, type RandomState } from './random.js'
 
 /** B rows; rows `count` … B − 1 are padding (pad token, `ignoreLabel`, blank identifier). */
@@ -39,16 +39,23 @@ export interface TrainingOptions {
   epochsPerPass?: number
 }
 
+/** A batch on its way, and where the order stands behind it. */
+interface Coming {
+  batch: Promise<Batch>
+  state: BatchesState
+}
+
 /**
  * Training batches without end. Per epoch the groups are shuffled; each gives one random puzzle, and that up to the missing
  * number of its examples without replacement, until the batch is full. The short batch at the end of a pass of
  * `epochsPerPass` epochs is dropped — unless the pass has given no batch at all (fewer examples than `batchSize`): then the
- * batch goes on into the next pass, so every `next()` returns a full batch.
+ * batch goes on into the next pass, so every `next()` gives a full batch. Several sets have passes in turn.
+ * The next batch is drawn, and its rows are read, while this one is used.
  * Source: `_sample_batch` and `_iter_train` of the published loader; the random numbers are this project's own.
  */
-export class TrainingBatches implements Iterable<Batch> {
+export class TrainingBatches implements AsyncIterable<Batch> {
   readonly batchSize: number
-  #dataset: Dataset
+  #dataset: Examples
   #epochsPerPass: number
   #random: Random
   #shuffle: RandomState
@@ -56,9 +63,13 @@ export class TrainingBatches implements Iterable<Batch> {
   #epoch = 0
   #position = 0
   #dealt = false
+  /** What is read ahead. */
+  #ahead: Coming | undefined
+  /** Where the order stands behind the batch that was given last. */
+  #given: BatchesState
 
   /** Throws when the batch size is not a whole number from 1, or the dataset is empty. */
-  constructor(dataset: Dataset, { batchSize, seed, epochsPerPass = 1 }: TrainingOptions) {
+  constructor(dataset: Examples, { batchSize, seed, epochsPerPass = 1 }: TrainingOptions) {
     checkBatchSize(batchSize)
     if (!Number.isSafeInteger(epochsPerPass) || epochsPerPass < 1) throw new Error(`batches: expected epochsPerPass to be a whole number from 1, got ${epochsPerPass}`)
     if (exampleCount(dataset) === 0) throw new Error('batches: expected a dataset with examples, got an empty one — build it with "trm data"')
@@ -67,10 +78,11 @@ export class TrainingBatches implements Iterable<Batch> {
     this.#epochsPerPass = epochsPerPass
     this.#random = new Random(seed)
     this.#shuffle = this.#random.state
+    this.#given = this.#state
   }
 
   /** Goes on, bit for bit, where `state` was taken. Throws when it belongs to another dataset size or another batch size. */
-  static restore(dataset: Dataset, state: BatchesState): TrainingBatches {
+  static restore(dataset: Examples, state: BatchesState): TrainingBatches {
     const { batchSize, epochsPerPass, groups, epoch, position, dealt, shuffle, random } = state
     const batches = new TrainingBatches(dataset, { batchSize, epochsPerPass, seed: 0 })
     const total = dataset.metadata.totalGroups
@@ -87,16 +99,23 @@ export class TrainingBatches implements Iterable<Batch> {
     }
     batches.#random = generator('shuffle', shuffle)
     batches.#shuffle = batches.#random.state
-    if (epoch > 0) batches.#beginEpoch()
-    batches.#epoch = epoch
+    if (epoch > 0) {
+      batches.#epoch = epoch - 1
+      batches.#beginEpoch()
+    }
     batches.#position = position
     batches.#dealt = dealt
     batches.#random = generator('random', random)
+    batches.#given = batches.#state
     return batches
   }
 
-  /** The whole state between two batches; see `restore`. */
+  /** The whole state behind the last batch that `next` was asked for; see `restore`. */
   get state(): BatchesState {
+    return this.#given
+  }
+
+  get #state(): BatchesState {
     return {
       batchSize: this.batchSize,
       groups: this.#dataset.metadata.totalGroups,
@@ -111,17 +130,35 @@ export class TrainingBatches implements Iterable<Batch> {
 
   /** Epochs begun so far. */
   get epoch(): number {
-    return this.#epoch
+    return this.state.epoch
   }
 
-  /** The next full batch, in fresh arrays. */
-  next(): Batch {
+  /** The next full batch, in fresh arrays. Rejects when its rows cannot be read. */
+  async next(): Promise<Batch> {
+    const { batch, state } = this.#ahead ?? this.#fetch()
+    this.#given = state
+    this.#ahead = this.#fetch()
+    return batch
+  }
+
+  async *[Symbol.asyncIterator](): AsyncGenerator<Batch, never> {
+    while (true) yield await this.next()
+  }
+
+  #fetch(): Coming {
+    const batch = this.#draw()
+    // Who asks for this batch is told; nobody has to.
+    batch.catch(() => {})
+    return { batch, state: this.#state }
+  }
+
+  #draw(): Promise<Batch> {
     const { puzzleIndices, groupIndices } = this.#dataset
     const examples = new Int32Array(this.batchSize)
     const puzzles = new Int32Array(this.batchSize)
     let count = 0
     while (count < this.batchSize) {
-      if (this.#position === this.#order.length) {
+      while (this.#position === this.#order.length) {
         const passEnds = this.#epoch % this.#epochsPerPass === 0
         if (passEnds && this.#dealt) count = 0
         if (passEnds) this.#dealt = false
@@ -140,26 +177,30 @@ export class TrainingBatches implements Iterable<Batch> {
     return collate(this.#dataset, examples, puzzles, this.batchSize)
   }
 
-  *[Symbol.iterator](): Generator<Batch, never> {
-    while (true) yield this.next()
-  }
-
   #beginEpoch(): void {
     this.#shuffle = this.#random.state
-    this.#order = this.#random.permutation(this.#dataset.metadata.totalGroups)
-    this.#epoch++
+    const { setGroups: sets = [0, this.#dataset.metadata.totalGroups] } = this.#dataset
+    const set = Math.floor(this.#epoch++ / this.#epochsPerPass) % (sets.length - 1)
+    this.#order = this.#random.permutation(sets[set + 1] - sets[set]).map(group => sets[set] + group)
     this.#position = 0
   }
 }
 
 /**
- * All examples in order, each once; the last batch is padded with the pad token, `ignoreLabel` and the blank identifier.
+ * All examples in order, or the first `limit`, each once; the last batch is padded with the pad token, `ignoreLabel`
+ * and the blank identifier.
+ * The rows of the next batch are read while this one is used.
  * Throws when the batch size is not a whole number from 1.
  */
-export function* testBatches(dataset: Dataset, batchSize: number): Generator<Batch, void> {
+export async function* testBatches(
+  dataset: Examples,
+  batchSize: number,
+  limit = Infinity,
+): AsyncGenerator<Batch, void> {
   checkBatchSize(batchSize)
-  const total = exampleCount(dataset)
+  const total = Math.min(limit, exampleCount(dataset))
   let puzzle = 0
+  let ahead: Promise<Batch> | undefined
   for (let start = 0; start < total; start += batchSize) {
     const count = Math.min(batchSize, total - start)
     const examples = Int32Array.from({ length: count }, (_, i) => start + i)
@@ -167,21 +208,34 @@ export function* testBatches(dataset: Dataset, batchSize: number): Generator<Bat
       while (example >= dataset.puzzleIndices[puzzle + 1]) puzzle++
       return puzzle
     })
-    yield collate(dataset, examples, puzzles, batchSize)
+    const next = collate(dataset, examples, puzzles, batchSize)
+    next.catch(() => {})
+    if (ahead) yield await ahead
+    ahead = next
   }
+  if (ahead) yield await ahead
 }
 
-function collate({ metadata, ...dataset }: Dataset, examples: Int32Array, puzzles: Int32Array, batchSize: number): Batch {
-  const { seqLen, padId, blankIdentifierId } = metadata
+async function collate(
+  dataset: Examples,
+  examples: Int32Array,
+  puzzles: Int32Array,
+  batchSize: number,
+): Promise<Batch> {
+  const { seqLen, padId, blankIdentifierId } = dataset.metadata
   const count = examples.length
   const inputs = new Int32Array(batchSize * seqLen).fill(padId, count * seqLen)
   const labels = new Int32Array(batchSize * seqLen).fill(ignoreLabel, count * seqLen)
   const puzzleIdentifiers = new Int32Array(batchSize).fill(blankIdentifierId, count)
-  for (let row = 0; row < count; row++) {
-    const from = examples[row] * seqLen
-    inputs.set(dataset.inputs.subarray(from, from + seqLen), row * seqLen)
-    labels.set(dataset.labels.subarray(from, from + seqLen), row * seqLen)
-    puzzleIdentifiers[row] = dataset.puzzleIdentifiers[puzzles[row]]
+  for (let row = 0; row < count; row++) puzzleIdentifiers[row] = dataset.puzzleIdentifiers[puzzles[row]]
+  if ('read' in dataset) {
+    await dataset.read(examples, inputs, labels)
+  } else {
+    for (let row = 0; row < count; row++) {
+      const from = examples[row] * seqLen
+      inputs.set(dataset.inputs.subarray(from, from + seqLen), row * seqLen)
+      labels.set(dataset.labels.subarray(from, from + seqLen), row * seqLen)
+    }
   }
   return { inputs, labels, puzzleIdentifiers, count }
 }

@@ -1,6 +1,5 @@
-// Puzzles as integer arrays, and the official dataset directories they are read from and written to; batches are made elsewhere.
-import { parseJson } from '../formats/json.js'
-import { npyInt32, parseNpy, writeNpy, type NpyArray } from '../formats/npy.js'
+// Puzzles as integer arrays, their checks, and the official files that they are written to; directory.ts reads those.
+import { writeNpy, type NpyArray } from '../formats/npy.js'
 
 /** The label of a cell that is not scored. */
 export const ignoreLabel = -100
@@ -21,32 +20,52 @@ export interface DatasetMetadata {
   totalGroups: number
   meanPuzzleExamples: number
   totalPuzzles: number
-  /** Names of the sets in the files' names; this project reads and writes one, "all". */
+  /** Names of the sets, which begin the files' names, in their order. This project writes one, "all". */
   sets: string[]
 }
 
 /**
- * One split in memory: N examples of S cells in P puzzles in G groups.
+ * One split without its cells: N examples of S cells in P puzzles in G groups.
  * A puzzle is a run of examples, a group a run of puzzles (an original and its augmentations).
  */
-export interface Dataset {
+export interface DatasetIndex {
   metadata: DatasetMetadata
-  /** Tokens (N × S), 0 … vocabSize − 1. Uint8Array for vocabularies of up to 256. */
-  inputs: Uint8Array | Int32Array
-  /** Labels (N × S), 0 … vocabSize − 1 or `ignoreLabel`. Int8Array for vocabularies of up to 128. */
-  labels: Int8Array | Int32Array
   /** Identifier of each puzzle (P), 0 … numPuzzleIdentifiers − 1. */
   puzzleIdentifiers: Int32Array
   /** Puzzle p holds the examples puzzleIndices[p] … puzzleIndices[p + 1] − 1 (P + 1 numbers from 0 to N). */
   puzzleIndices: Int32Array
   /** Group g holds the puzzles groupIndices[g] … groupIndices[g + 1] − 1 (G + 1 numbers from 0 to P). */
   groupIndices: Int32Array
+  /** Where there are several sets or directories: the first group of each, and G. */
+  setGroups?: Int32Array
 }
 
-/** Gives the bytes of a file of a dataset directory by its path in it, such as `train/dataset.json`; rejects when it is absent. */
-export type ReadFile = (path: string) => Promise<Uint8Array>
+/** One split in memory. */
+export interface Dataset extends DatasetIndex {
+  /** Tokens (N × S), 0 … vocabSize − 1. Uint8Array for vocabularies of up to 256. */
+  inputs: Uint8Array | Int32Array
+  /** Labels (N × S), 0 … vocabSize − 1 or `ignoreLabel`. Int8Array for vocabularies of up to 128. */
+  labels: Int8Array | Int32Array
+}
 
-const fields = {
+/** One split whose cells stay in their files, of any size: rows are read, and checked, when they are drawn. */
+export interface StoredDataset extends DatasetIndex {
+  /**
+   * Reads the n rows of these numbers into the first n rows of `inputs` and of `labels` (`ignoreLabel`: not scored).
+   * Rejects with the file, and with the row where a value is wrong.
+   */
+  read(examples: Int32Array, inputs: Int32Array, labels: Int32Array): Promise<void>
+  /** Rows at equal distances as a split in memory, for a fingerprint that does not read everything. */
+  sample(): Promise<Dataset>
+  /** Closes the files. */
+  close(): Promise<void>
+}
+
+/** What trainings and evaluations take: one split, in memory or in its files. */
+export type Examples = Dataset | StoredDataset
+
+/** The names of `dataset.json`. */
+export const metadataFields = {
   padId: 'pad_id',
   ignoreLabelId: 'ignore_label_id',
   blankIdentifierId: 'blank_identifier_id',
@@ -59,7 +78,7 @@ const fields = {
 } as const
 
 const arrayNames = ['inputs', 'labels', 'puzzle_identifiers', 'puzzle_indices', 'group_indices'] as const
-type ArrayName = typeof arrayNames[number]
+export type ArrayName = typeof arrayNames[number]
 
 /** The paths in a dataset directory that `writeDataset` and `writeIdentifiers` can make. */
 export const datasetPaths: readonly string[] = [
@@ -68,56 +87,8 @@ export const datasetPaths: readonly string[] = [
 ]
 
 /** The number of examples, N. */
-export function exampleCount({ puzzleIndices }: Dataset): number {
+export function exampleCount({ puzzleIndices }: DatasetIndex): number {
   return puzzleIndices[puzzleIndices.length - 1]
-}
-
-/**
- * Reads one split of an official dataset directory; labels equal to `ignore_label_id` become `ignoreLabel`.
- * Everything is checked (see `checkDataset`). Errors begin with the file's path, after `directory` when it is given.
- */
-export async function readDataset(readFile: ReadFile, split: Split, directory = ''): Promise<Dataset> {
-  const place = (path: string) => `dataset: ${directory && directory + '/'}${path}`
-  const metadataPath = `${split}/dataset.json`
-  const json = parseJson(await readFile(metadataPath), place(metadataPath))
-  const [inputs, labels, identifiers, puzzles, groups] = await Promise.all(arrayNames.map(async name => {
-    const path = arrayPath(split, name)
-    return parseNpy(await readFile(path), place(path))
-  }))
-  const at = (name: ArrayName) => place(arrayPath(split, name))
-  const flat = (array: NpyArray, name: ArrayName) => {
-    if (array.shape.length !== 1) throw new Error(`${at(name)}: expected shape (N), got ${shapeText(array.shape)} — rebuild the directory with "trm data"`)
-    return npyInt32(array, at(name))
-  }
-  const puzzleIndices = flat(puzzles, 'puzzle_indices')
-  // Older builders leave total_puzzles out; the published loader counts them, so does this one.
-  const metadata = parseMetadata(json, puzzleIndices.length - 1, place(metadataPath))
-  const table = (array: NpyArray, name: ArrayName) => {
-    if (array.shape.length !== 2 || array.shape[1] !== metadata.seqLen) {
-      throw new Error(`${at(name)}: expected shape (N, ${metadata.seqLen}), got ${shapeText(array.shape)} — rebuild the directory with "trm data"`)
-    }
-    return array.data instanceof Uint8Array ? array.data : npyInt32(array, at(name))
-  }
-  const dataset: Dataset = {
-    metadata,
-    inputs: narrowInputs(table(inputs, 'inputs'), metadata, at('inputs')),
-    labels: narrowLabels(table(labels, 'labels'), metadata, at('labels')),
-    puzzleIdentifiers: flat(identifiers, 'puzzle_identifiers'),
-    puzzleIndices,
-    groupIndices: flat(groups, 'group_indices'),
-  }
-  checkDataset(dataset, at)
-  return dataset
-}
-
-/**
- * Reads `identifiers.json`: the name of each puzzle identifier, `<blank>` first. Errors begin with the file's path.
- */
-export async function readIdentifiers(readFile: ReadFile, directory = ''): Promise<string[]> {
-  const where = `dataset: ${directory && directory + '/'}identifiers.json`
-  const names = parseJson(await readFile('identifiers.json'), where)
-  if (!Array.isArray(names) || !names.every(name => typeof name === 'string')) throw new Error(`${where}: expected a list of names, got something else`)
-  return names
 }
 
 /**
@@ -127,8 +98,11 @@ export async function readIdentifiers(readFile: ReadFile, directory = ''): Promi
 export function writeDataset(dataset: Dataset, split: Split): Map<string, Uint8Array> {
   checkDataset(dataset)
   const { metadata, inputs, labels } = dataset
+  const sets = JSON.stringify(metadata.sets)
+  if (sets !== '["all"]') throw new Error(`dataset: expected sets ["all"], got ${sets}`)
   const shape = [exampleCount(dataset), metadata.seqLen]
-  const json = Object.fromEntries(Object.entries(fields).map(([key, name]) => [name, metadata[key as keyof typeof fields]]))
+  const names = Object.entries(metadataFields) as [keyof typeof metadataFields, string][]
+  const json = Object.fromEntries(names.map(([key, name]) => [name, metadata[key]]))
   const vector = (data: Int32Array): NpyArray => ({ shape: [data.length], dtype: 'i4', data })
   const table = (data: ArrayLike<number>): NpyArray => metadata.vocabSize <= 256
     ? { shape, dtype: 'u1', data: Uint8Array.from(data) }
@@ -157,31 +131,74 @@ export function writeIdentifiers(names: string[] = ['<blank>']): Map<string, Uin
  * Throws an Error that begins with what `at` makes of the array's official name.
  */
 export function checkDataset(dataset: Dataset, at: (name: ArrayName) => string = name => `dataset: ${name}`): void {
-  const { metadata, inputs, labels, puzzleIdentifiers, puzzleIndices, groupIndices } = dataset
-  const { vocabSize, seqLen, numPuzzleIdentifiers, totalGroups, totalPuzzles } = metadata
-  const fail = (name: ArrayName, expected: string, got: string): never => {
-    throw new Error(`${at(name)}: expected ${expected}, got ${got} — rebuild the directory with "trm data"`)
-  }
-  if (metadata.sets.length !== 1 || metadata.sets[0] !== 'all') throw new Error(`dataset: expected sets ["all"], got ${JSON.stringify(metadata.sets)}`)
-  const runs = (name: ArrayName, indices: Int32Array, count: number, total: number, least: number) => {
-    if (indices.length !== count + 1) fail(name, `${count + 1} numbers for ${count} ${name === 'group_indices' ? 'groups' : 'puzzles'}`, `${indices.length}`)
-    if (indices[0] !== 0) fail(name, 'the first number to be 0', `${indices[0]}`)
-    for (let i = 0; i < count; i++) {
-      if (indices[i + 1] < indices[i] + least) fail(name, `numbers that ${least ? 'rise' : 'do not fall'}`, `${indices[i]} then ${indices[i + 1]} at element ${i + 1}`)
+  const { metadata, inputs, labels } = dataset
+  const { vocabSize, seqLen } = metadata
+  const rows = inputs.length / seqLen
+  if (!Number.isInteger(rows)) refuse(at('inputs'), `a multiple of ${seqLen} cells`, `${inputs.length}`)
+  const { totalPuzzles: puzzles, totalGroups: groups } = metadata
+  checkIndex(dataset, { rows, labelRows: labels.length / seqLen, puzzles, groups }, at)
+  for (const [name, values] of [['inputs', inputs], ['labels', labels]] as const) {
+    for (let i = 0; i < values.length; i++) {
+      const value = values[i]
+      if (value >= 0 && value < vocabSize) continue
+      if (name === 'inputs' || value !== ignoreLabel) refuseToken(name, value, metadata, at(name), cellText(i, seqLen))
     }
-    if (indices[count] !== total) fail(name, `the last number to be ${total}`, `${indices[count]}`)
   }
-  const examples = inputs.length / seqLen
-  if (!Number.isInteger(examples)) fail('inputs', `a multiple of ${seqLen} cells`, `${inputs.length}`)
-  if (labels.length !== inputs.length) fail('labels', `${examples} rows as in inputs`, `${labels.length / seqLen}`)
-  if (puzzleIdentifiers.length !== totalPuzzles) fail('puzzle_identifiers', `${totalPuzzles} puzzles as in dataset.json`, `${puzzleIdentifiers.length}`)
-  runs('puzzle_indices', puzzleIndices, totalPuzzles, examples, 0)
-  runs('group_indices', groupIndices, totalGroups, totalPuzzles, 1)
-  within(inputs, vocabSize, i => fail('inputs', `tokens of 0 … ${vocabSize - 1}`, `${inputs[i]} at ${cellText(i, seqLen)}`))
-  within(labels, vocabSize, i => {
-    if (labels[i] !== ignoreLabel) fail('labels', `labels of 0 … ${vocabSize - 1}`, `${labels[i]} at ${cellText(i, seqLen)}`)
-  })
-  within(puzzleIdentifiers, numPuzzleIdentifiers, i => fail('puzzle_identifiers', `identifiers of 0 … ${numPuzzleIdentifiers - 1}`, `${puzzleIdentifiers[i]} at puzzle ${i}`))
+}
+
+/**
+ * Checks what a split, or one set of it, says besides its cells.
+ * @param expected rows of both tables, and how many puzzles and groups there have to be
+ * @throws an Error that begins with what `at` makes of the array's official name
+ */
+export function checkIndex(
+  { metadata, puzzleIdentifiers, puzzleIndices, groupIndices }: DatasetIndex,
+  { rows, labelRows, puzzles, groups }: { rows: number; labelRows: number; puzzles: number; groups: number },
+  at: (name: ArrayName) => string,
+): void {
+  const { numPuzzleIdentifiers } = metadata
+  const runs = (name: ArrayName, indices: Int32Array, count: number, total: number, least: number) => {
+    const fail = (expected: string, got: string) => refuse(at(name), expected, got)
+    const counted = name === 'group_indices' ? 'groups' : 'puzzles'
+    if (indices.length !== count + 1) fail(`${count + 1} numbers for ${count} ${counted}`, `${indices.length}`)
+    if (indices[0] !== 0) fail('the first number to be 0', `${indices[0]}`)
+    for (let i = 0; i < count; i++) {
+      const got = () => `${indices[i]} then ${indices[i + 1]} at element ${i + 1}`
+      if (indices[i + 1] < indices[i] + least) fail(`numbers that ${least ? 'rise' : 'do not fall'}`, got())
+    }
+    if (indices[count] !== total) fail(`the last number to be ${total}`, `${indices[count]}`)
+  }
+  if (labelRows !== rows) refuse(at('labels'), `${rows} rows as in inputs`, `${labelRows}`)
+  const where = at('puzzle_identifiers')
+  const { length } = puzzleIdentifiers
+  if (length !== puzzles) refuse(where, `${puzzles} puzzles as in dataset.json`, `${length}`)
+  runs('puzzle_indices', puzzleIndices, puzzles, rows, 0)
+  runs('group_indices', groupIndices, groups, puzzles, 1)
+  const stranger = puzzleIdentifiers.findIndex(id => id < 0 || id >= numPuzzleIdentifiers)
+  if (stranger < 0) return
+  const got = `${puzzleIdentifiers[stranger]} at puzzle ${stranger}`
+  refuse(where, `identifiers of 0 … ${numPuzzleIdentifiers - 1}`, got)
+}
+
+/** Throws: `where` is the file, or what else is wrong. */
+export function refuse(where: string, expected: string, got: string): never {
+  throw new Error(`${where}: expected ${expected}, got ${got} — rebuild the directory with "trm data"`)
+}
+
+/** Throws for a token or label outside the vocabulary. */
+export function refuseToken(
+  name: 'inputs' | 'labels',
+  value: number,
+  { vocabSize }: DatasetMetadata,
+  where: string,
+  place: string,
+): never {
+  return refuse(where, `${name === 'labels' ? 'labels' : 'tokens'} of 0 … ${vocabSize - 1}`, `${value} at ${place}`)
+}
+
+/** Where cell `index` of a table lies. */
+export function cellText(index: number, seqLen: number): string {
+  return `row ${Math.floor(index / seqLen)}, cell ${index % seqLen}`
 }
 
 /**
@@ -221,56 +238,9 @@ export function singleExampleDataset({ inputs, labels, seqLen, vocabSize, groupS
   return dataset
 }
 
-function arrayPath(split: Split, name: ArrayName): string {
-  return `${split}/all__${name}.npy`
-}
-
-function parseMetadata(json: unknown, puzzles: number, where: string): DatasetMetadata {
-  if (typeof json !== 'object' || json === null || Array.isArray(json)) throw new Error(`${where}: expected an object, got ${JSON.stringify(json)?.slice(0, 40)}`)
-  const record: Record<string, unknown> = { total_puzzles: puzzles, ...json }
-  const metadata: Record<string, unknown> = {}
-  for (const [key, name] of Object.entries(fields)) {
-    const value = record[name]
-    const whole = key !== 'meanPuzzleExamples'
-    const least = key === 'vocabSize' || key === 'seqLen' || key === 'numPuzzleIdentifiers' ? 1 : 0
-    const valid = typeof value === 'number' && Number.isFinite(value) && value >= least && (!whole || Number.isSafeInteger(value))
-    // A negative ignore_label_id such as −100 is fine: it can occur in signed label files.
-    const ignoring = key === 'ignoreLabelId' && (value === null || Number.isSafeInteger(value))
-    if (!valid && !ignoring) {
-      const got = value === undefined ? 'nothing' : JSON.stringify(value)
-      throw new Error(`${where}: expected ${name} to be a ${whole ? 'whole ' : ''}number from ${least}, got ${got} — rebuild the directory with "trm data"`)
-    }
-    metadata[key] = value
-  }
-  const { sets } = record
-  if (!Array.isArray(sets) || sets.length !== 1 || sets[0] !== 'all') {
-    throw new Error(`${where}: expected sets to be ["all"], got ${JSON.stringify(sets) ?? 'nothing'} — directories of several sets cannot be read`)
-  }
-  const { padId, vocabSize, blankIdentifierId, numPuzzleIdentifiers } = metadata as unknown as DatasetMetadata
-  if (padId >= vocabSize) throw new Error(`${where}: expected pad_id below vocab_size ${vocabSize}, got ${padId}`)
-  if (blankIdentifierId >= numPuzzleIdentifiers) throw new Error(`${where}: expected blank_identifier_id below num_puzzle_identifiers ${numPuzzleIdentifiers}, got ${blankIdentifierId}`)
-  return { ...metadata, sets: ['all'] } as unknown as DatasetMetadata
-}
-
-/** The tokens in the smallest array that holds the vocabulary; tokens outside it are refused before they could wrap. */
-function narrowInputs(stored: Uint8Array | Int32Array, { vocabSize, seqLen }: DatasetMetadata, where: string): Uint8Array | Int32Array {
-  if (stored instanceof Uint8Array || vocabSize > 256) return stored
-  within(stored, vocabSize, i => {
-    throw new Error(`${where}: expected tokens of 0 … ${vocabSize - 1}, got ${stored[i]} at ${cellText(i, seqLen)} — rebuild the directory with "trm data"`)
-  })
-  return Uint8Array.from(stored)
-}
-
-/** The labels with ignored ones as `ignoreLabel`, in the smallest array that holds the vocabulary. */
-function narrowLabels(stored: Uint8Array | Int32Array, { vocabSize, seqLen, ignoreLabelId }: DatasetMetadata, where: string): Int8Array | Int32Array {
-  const labels = vocabSize <= 128 ? new Int8Array(stored.length) : new Int32Array(stored.length)
-  for (let i = 0; i < labels.length; i++) {
-    const label = stored[i]
-    if (label === ignoreLabelId || label === ignoreLabel) labels[i] = ignoreLabel
-    else if (label >= 0 && label < vocabSize) labels[i] = label
-    else throw new Error(`${where}: expected labels of 0 … ${vocabSize - 1}, got ${label} at ${cellText(i, seqLen)} — rebuild the directory with "trm data"`)
-  }
-  return labels
+/** Where an array of a set lies in a directory. */
+export function arrayPath(split: Split, name: ArrayName, set = 'all'): string {
+  return `${split}/${set}__${name}.npy`
 }
 
 function storedLabels(labels: Int8Array | Int32Array, { ignoreLabelId, vocabSize }: DatasetMetadata): Int32Array {
@@ -283,16 +253,4 @@ function storedLabels(labels: Int8Array | Int32Array, { ignoreLabelId, vocabSize
     stored[i] = ignoreLabelId
   }
   return stored
-}
-
-function within(values: ArrayLike<number>, limit: number, report: (index: number) => void): void {
-  for (let i = 0; i < values.length; i++) if (values[i] < 0 || values[i] >= limit) report(i)
-}
-
-function cellText(index: number, seqLen: number): string {
-  return `row ${Math.floor(index / seqLen)}, cell ${index % seqLen}`
-}
-
-function shapeText(shape: number[]): string {
-  return `(${shape.join(', ')})`
 }

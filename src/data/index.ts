@@ -9,9 +9,12 @@ export {
 } from './arc-tasks.js'
 export { TrainingBatches, testBatches, type Batch, type BatchesState, type TrainingOptions } from './batches.js'
 export {
-  checkDataset, datasetPaths, exampleCount, ignoreLabel, readDataset, readIdentifiers, singleExampleDataset, writeDataset, writeIdentifiers,
-  type Dataset, type DatasetMetadata, type ReadFile, type Split,
+  checkDataset, datasetPaths, exampleCount, ignoreLabel, singleExampleDataset, writeDataset, writeIdentifiers,
+  type Dataset, type DatasetIndex, type DatasetMetadata, type Examples, type Split, type StoredDataset,
 } from './dataset.js'
+export {
+  openDataset, pickedDirectory, readDataset, readIdentifiers, type DatasetDirectory, type ReadFile,
+} from './directory.js'
 export {
   checkGridTask, customTask, encodeGrid, gridDataset, gridTaskOf, gridTaskPath, parseGrids, type GridPair, type GridTask, type SymbolGrid,
 } from './grids.js'
@@ -30,6 +33,7 @@ export { taskOf, tasks, type Task } from './tasks.js'
 export { parsePuzzleCsv, type PuzzleRow } from '../formats/csv.js'
 export { npyInt32, parseNpy, writeNpy, type NpyArray, type NpyData, type NpyDtype } from '../formats/npy.js'
 export { foreign, recognise, type Kind } from '../formats/recognise.js'
+export { openSource, type OpenFile } from '../formats/open-file.js'
 export { readAll, type ByteSource, type ReadAllOptions } from '../formats/source.js'
 export {
   parseSafetensors, toFloat32, writeSafetensors,

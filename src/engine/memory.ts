@@ -13,10 +13,10 @@ interface Mark {
   made: Map<number, Storage[]>
 }
 
-/** A tensor larger than what the adapter binds, in bytes. */
+/** A tensor larger than what the adapter binds, in bytes, and what to do. */
 export class TooLarge extends Error {
-  constructor(label: string, readonly needed: number, readonly most: number) {
-    super(`${label}: ${megabytes(needed)} needed, this adapter binds ${megabytes(most)} at most — lower the batch (or micro-batch) size`)
+  constructor(label: string, readonly needed: number, readonly most: number, remedy = 'lower the batch (or micro-batch) size') {
+    super(`${label}: ${megabytes(needed)} needed, this adapter binds ${megabytes(most)} at most — ${remedy}`)
   }
 }
 

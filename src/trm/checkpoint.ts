@@ -13,14 +13,22 @@ import { netsOf, scheduleOf } from './schedules.js'
  * The model as safetensors: float32 tensors with official names, the configuration in the metadata entry `config`.
  * @param metadata further entries, e.g. the number of training steps
  */
-export async function saveCheckpoint(model: Trm, metadata: Readonly<Record<string, string>> = {}): Promise<Uint8Array<ArrayBuffer>> {
+export async function saveCheckpoint(model: Trm, metadata?: Readonly<Record<string, string>>): Promise<Uint8Array<ArrayBuffer>> {
+  return writeSafetensors(...(await checkpointEntries(model, metadata))) as Uint8Array<ArrayBuffer>
+}
+
+/** What `saveCheckpoint` writes: the tensors by name, and the metadata. */
+export async function checkpointEntries(
+  model: Trm,
+  metadata: Readonly<Record<string, string>> = {},
+): Promise<[tensors: Map<string, StoredTensor>, metadata: Record<string, string>]> {
   const { engine, config, parameters, puzzleTable, starts } = model
   const tensors = new Map<string, StoredTensor>()
   const store = (name: string, shape: readonly number[], data: Float32Array) => tensors.set(name, { dtype: 'F32', shape: [...shape], data } as StoredTensor)
   for (const [state, start] of Object.entries(starts)) store(officialStart(config.architecture, state), start.shape, await engine.read(start))
   for (const [name, values] of await parameters.read()) store(officialTensor(name), parameters.shapes[name], values)
   if (puzzleTable) store(PUZZLE_TABLE, puzzleTable.shape, await engine.read(puzzleTable))
-  return writeSafetensors(tensors, { format: 'webgpu-trm', config: JSON.stringify(configToOfficial(config)), ...metadata }) as Uint8Array<ArrayBuffer>
+  return [tensors, { format: 'webgpu-trm', config: JSON.stringify(configToOfficial(config)), ...metadata }]
 }
 
 /** A checkpoint without a model: its configuration, its tensors by official names without any prefix, its other metadata. */

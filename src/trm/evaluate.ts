@@ -1,6 +1,6 @@
 // How well a model does on a dataset, after each supervision step: all puzzles in step, or each until it halts, or in noisy rollouts.
 import { testBatches } from '../data/batches.js'
-import { type Dataset, exampleCount } from '../data/dataset.js'
+import { exampleCount, type Examples } from '../data/dataset.js'
 import { SLOT_RESULTS } from '../kernels/supervision-loss.js'
 import { type LossType, Slots } from './act.js'
 import type { Trm } from './model.js'
@@ -85,7 +85,7 @@ function addTo(sum: Sums, results: Float32Array, row = 0): void {
  * Rollouts and noise do not depend on the batch size.
  * @throws when model and data do not fit, or on an option that cannot be
  */
-export async function evaluate(model: Trm, dataset: Dataset, options: EvaluateOptions = {}): Promise<Evaluation> {
+export async function evaluate(model: Trm, dataset: Examples, options: EvaluateOptions = {}): Promise<Evaluation> {
   const { batchSize = 64, limit = Infinity } = options
   checkFit(model, dataset)
   const thinking = checkThinking(model, options, 'evaluate')
@@ -113,7 +113,7 @@ export async function evaluate(model: Trm, dataset: Dataset, options: EvaluateOp
 }
 
 /** Every supervision step on every example, a batch at a time. Returns the number of steps of all with labels. */
-async function evaluateInStep(model: Trm, dataset: Dataset, sums: Sums[], total: number, size: number, { loss = 'stablemax', onAnswers, onProgress }: EvaluateOptions): Promise<number> {
+async function evaluateInStep(model: Trm, dataset: Examples, sums: Sums[], total: number, size: number, { loss = 'stablemax', onAnswers, onProgress }: EvaluateOptions): Promise<number> {
   const { engine, config } = model
   const supervisionSteps = sums.length
   const { cycles } = config
@@ -122,8 +122,7 @@ async function evaluateInStep(model: Trm, dataset: Dataset, sums: Sums[], total:
   const history = engine.lasting([supervisionSteps, size, columns])
   let done = 0
   try {
-    for (const batch of testBatches(dataset, size)) {
-      if (done >= total) break
+    for await (const batch of testBatches(dataset, size, total)) {
       let answers: Promise<[Int32Array, Float32Array]> | undefined
       slots.offer(batch)
       slots.haltAll()
@@ -140,7 +139,7 @@ async function evaluateInStep(model: Trm, dataset: Dataset, sums: Sums[], total:
         engine.submit()
       }
       const results = await engine.read(history)
-      const real = Math.min(batch.count, total - done)
+      const real = batch.count
       if (answers) {
         const [predictions, q] = await answers
         const cells = real * config.cells
@@ -160,7 +159,7 @@ async function evaluateInStep(model: Trm, dataset: Dataset, sums: Sums[], total:
 }
 
 /** Every rollout of every example in a slot of its own until it halts. Returns the number of steps of all rollouts with labels. */
-async function evaluateOneByOne(model: Trm, dataset: Dataset, sums: Sums[], total: number, count: number, thinking: Required<ThinkingOptions>, { loss, onAnswers, onProgress }: EvaluateOptions): Promise<number> {
+async function evaluateOneByOne(model: Trm, dataset: Examples, sums: Sums[], total: number, count: number, thinking: Required<ThinkingOptions>, { loss, onAnswers, onProgress }: EvaluateOptions): Promise<number> {
   const { rollouts, vote } = thinking
   const open = new Map<number, Saying[][]>()
   let [stepsDone, done] = [0, 0]
@@ -184,10 +183,9 @@ async function evaluateOneByOne(model: Trm, dataset: Dataset, sums: Sums[], tota
 }
 
 /** The rollouts of the first `total` examples, in order. */
-function* tasksOf(dataset: Dataset, total: number, rollouts: number): Generator<Task, void> {
+async function* tasksOf(dataset: Examples, total: number, rollouts: number): AsyncGenerator<Task, void> {
   let puzzle = 0
-  for (const { inputs, labels, puzzleIdentifiers } of testBatches(dataset, 1)) {
-    if (puzzle >= total) return
+  for await (const { inputs, labels, puzzleIdentifiers } of testBatches(dataset, 1, total)) {
     for (let rollout = 0; rollout < rollouts; rollout++) yield { inputs, labels, puzzleId: puzzleIdentifiers[0], puzzle, rollout }
     puzzle++
   }

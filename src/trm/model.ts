@@ -5,6 +5,7 @@ import { gatherBackward } from '../kernels/gather.js'
 import { columnSums } from '../kernels/column-sums.js'
 import { ropeTable } from '../kernels/rope.js'
 import { add, type AdapterSummary, type DType, type Engine, firstPosition, linear, Parameters, Random, type Shape, type Tensor, truncatedNormal } from '../engine/index.js'
+import { TooLarge } from '../engine/memory.js'
 import { checkConfig, headWidth, innerWidth, lengthOf, slotCount, type TrmConfig } from './config.js'
 import { layers, layerShapes, type LayerSizes } from './network.js'
 import { type Net, netsOf, type Schedule, scheduleOf } from './schedules.js'
@@ -89,11 +90,19 @@ export class Trm {
     engine?.trim()
   }
 
-  /** A model of zeros. @throws on a configuration that cannot be, and for float16 where the adapter does not have it */
+  /** A model of zeros. @throws on a configuration that cannot be, for float16 where the adapter does not have it, and for more puzzle embeddings than it binds */
   static empty(engine: Engine, config: TrmConfig, asked: AskedPrecision = 'f32'): Trm {
     const checked = checkConfig(config)
     const dtype = precisionOf(engine, asked)
     engine.requireDtype(dtype, 'model')
+    const { puzzles, puzzleWidth } = checked
+    const { maxTensorBytes: most } = engine.adapter
+    const row = 4 * puzzleWidth
+    if (puzzles * row > most) {
+      const name = `puzzle_emb (num_puzzle_identifiers ${puzzles} × puzzle_emb_ndim ${puzzleWidth})`
+      const remedy = `use data with fewer augmentations, or puzzle_emb_ndim ${Math.floor(most / 4 / puzzles)}`
+      throw new TooLarge(name, puzzles * row, most, remedy)
+    }
     return new Trm(engine, checked, new Parameters(engine, parameterShapes(checked)), dtype)
   }
 

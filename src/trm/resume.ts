@@ -1,11 +1,11 @@
 // The state of a training in one file: everything that the next step depends on, so that a run goes on bit for bit where it was left.
 import { type BatchesState, TrainingBatches } from '../data/batches.js'
-import type { Dataset } from '../data/dataset.js'
+import type { Examples } from '../data/dataset.js'
 import type { Parameters, Tensor } from '../engine/index.js'
 import { parseSafetensors, type StoredTensor, writeSafetensors } from '../formats/safetensors.js'
 import { shown } from '../formats/shown.js'
 import type { Slots } from './act.js'
-import { loadTensors, readCheckpointConfig, saveCheckpoint } from './checkpoint.js'
+import { checkpointEntries, loadTensors, readCheckpointConfig } from './checkpoint.js'
 import type { TrmConfig } from './config.js'
 import type { Precision } from './model.js'
 import { type Trainer, TRAINER_DEFAULTS, type TrainerOptions } from './trainer.js'
@@ -78,7 +78,7 @@ export async function saveTraining(
     variants: sorted({ ...known, ...engine.variants.used }),
     adapter: engine.adapter.description,
   }
-  const { tensors, metadata: described } = parseSafetensors(await saveCheckpoint(model, { ...metadata, training: JSON.stringify(written) }))
+  const [tensors, described] = await checkpointEntries(model, { ...metadata, training: JSON.stringify(written) })
   for (const [part, values] of Object.entries(optimizerTensors(trainer))) {
     for (const [name, data] of await values.read()) tensors.set(`training.${part}.${name}`, { dtype: 'F32', shape: [...values.shapes[name]], data })
   }
@@ -129,7 +129,7 @@ export function readTraining(bytes: Uint8Array, name = 'training state'): Traini
  * @returns the order of the examples from there
  * @throws when the state is of other data, another configuration or other options; nothing is overwritten then
  */
-export function restoreTraining(trainer: Trainer, dataset: Dataset, state: TrainingState, { data, epochsPerPass = 1 }: { data: string; epochsPerPass?: number }): TrainingBatches {
+export function restoreTraining(trainer: Trainer, dataset: Examples, state: TrainingState, { data, epochsPerPass = 1 }: { data: string; epochsPerPass?: number }): TrainingBatches {
   const { model, chunks, options, lossScaler } = trainer
   const { engine } = model
   const { name, sampler } = state
@@ -173,8 +173,9 @@ export function restoreTraining(trainer: Trainer, dataset: Dataset, state: Train
   return batches
 }
 
-/** A hash of one split, metadata and arrays: SHA-256 in hexadecimal digits. */
-export async function fingerprint({ metadata, ...arrays }: Dataset): Promise<string> {
+/** A hash of one split, metadata and arrays, of cells in files a sample of the rows: SHA-256 in hexadecimal digits. */
+export async function fingerprint(dataset: Examples): Promise<string> {
+  const { metadata, ...arrays } = 'read' in dataset ? await dataset.sample() : dataset
   const digest = async (bytes: ArrayBufferView) => [...new Uint8Array(await crypto.subtle.digest('SHA-256', bytes as BufferSource))].map(byte => byte.toString(16).padStart(2, '0')).join('')
   const parts = [JSON.stringify(sorted(metadata))]
   for (const [name, array] of Object.entries(sorted(arrays))) parts.push(`${name} ${array.length} ${await digest(array)}`)

@@ -185,17 +185,17 @@ export function countVotes(sayings: readonly Saying[]): number[] {
  */
 export async function* thinkThrough<T extends Task>(
   model: Trm,
-  tasks: Iterable<T>,
+  tasks: AsyncIterable<T>,
   { count, steps, halt, ...options }: { count: number; steps: number; halt: boolean; noise: number; seed: number; confidence: number; loss?: LossType },
 ): AsyncGenerator<{ task: T; said: Saying[] }, void, undefined> {
   const thinkers = new Thinkers(model, count, options)
-  const coming = tasks[Symbol.iterator]()
+  const coming = tasks[Symbol.asyncIterator]()
   const held: ({ task: T; said: Saying[] } | undefined)[] = new Array(count).fill(undefined)
   try {
     while (true) {
       for (let slot = 0; slot < count; slot++) {
         if (held[slot]) continue
-        const { value, done } = coming.next()
+        const { value, done } = await coming.next()
         if (done) break
         held[slot] = { task: value, said: [] }
         thinkers.place(slot, value)

@@ -1,6 +1,6 @@
 // Training as an asynchronous generator: one loop for command line, page and scripts; `break` stops it.
 import { TrainingBatches } from '../data/batches.js'
-import type { Dataset } from '../data/dataset.js'
+import type { DatasetIndex, Examples } from '../data/dataset.js'
 import { OutOfMemory } from '../engine/index.js'
 import { megabytes } from '../engine/memory.js'
 import { type MemoryOptions, planMemory } from './memory.js'
@@ -46,7 +46,7 @@ export interface TrainingReport extends TrainingMetrics {
  * @throws when model and data do not fit, when the batch does not fit the adapter or its memory, when the state to resume is of another training,
  * or when a gradient, a parameter or the loss is no longer a finite number
  */
-export async function* train(model: Trm, dataset: Dataset, options: TrainOptions): AsyncGenerator<TrainingReport, void, undefined> {
+export async function* train(model: Trm, dataset: Examples, options: TrainOptions): AsyncGenerator<TrainingReport, void, undefined> {
   const { steps, logInterval = 10, logSeconds, epochsPerPass, resume, memoryLimit, ...rest } = options
   checkFit(model, dataset)
   const { engine } = model
@@ -74,7 +74,7 @@ export async function* train(model: Trm, dataset: Dataset, options: TrainOptions
     while (trainer.step < steps) {
       const { learningRate } = trainer.rates()
       const { cycles, latentSteps } = trainer.atDepth.config
-      trainer.run(batches.next())
+      trainer.run(await batches.next())
       await engine.pace()
       const { step } = trainer
       const isDue = logSeconds === undefined ? step % logInterval === 0 : performance.now() - since >= 1000 * logSeconds
@@ -100,7 +100,7 @@ export async function* train(model: Trm, dataset: Dataset, options: TrainOptions
 }
 
 /** @throws when the dataset is not for this model */
-export function checkFit({ config }: Trm, { metadata }: Dataset): void {
+export function checkFit({ config }: Trm, { metadata }: DatasetIndex): void {
   const pairs = [
     ['cells per puzzle', metadata.seqLen, config.cells, metadata.seqLen === config.cells],
     ['token ids', metadata.vocabSize, config.vocabulary, metadata.vocabSize === config.vocabulary],

@@ -6,7 +6,7 @@ import { applyArcAugmentation, parseArcName } from '../../src/data/arc-augment.j
 import { arcSeqLen, encodeArcGrid } from '../../src/data/arc-square.js'
 import { parseArcTasks, type ArcTask } from '../../src/data/arc-tasks.js'
 import { ArcScorer, type ArcPredictions } from '../../src/data/arc-score.js'
-import { readIdentifiers } from '../../src/data/dataset.js'
+import { readIdentifiers } from '../../src/data/directory.js'
 import type { Grid } from '../../src/data/dihedral.js'
 import { parseSafetensors } from '../../src/formats/safetensors.js'
 import { sharedPath } from './shared.js'

@@ -2,7 +2,8 @@
 import { existsSync, readFileSync } from 'node:fs'
 import { test } from 'uvu'
 import * as assert from 'uvu/assert'
-import { datasetPaths, exampleCount, ignoreLabel, readDataset, readIdentifiers, writeDataset, writeIdentifiers, type Dataset } from '../../src/data/dataset.js'
+import { datasetPaths, exampleCount, ignoreLabel, writeDataset, writeIdentifiers, type Dataset } from '../../src/data/dataset.js'
+import { readDataset, readIdentifiers } from '../../src/data/directory.js'
 import { Random } from '../../src/data/random.js'
 import { parseNpy, writeNpy, type NpyArray } from '../../src/formats/npy.js'
 import { sharedPath } from './shared.js'
@@ -119,7 +120,11 @@ test('every disagreement is named with the file', async () => {
     await refuse('dataset.json', meta({ [field]: '3' }), new RegExp(`expected ${field} .* got "3"`))
   }
   await refuse('dataset.json', meta({ seq_len: 0 }), /expected seq_len/)
-  await refuse('dataset.json', meta({ sets: ['a', 'b'] }), /expected sets/)
+  for (const sets of [undefined, [], 'all']) await refuse('dataset.json', meta({ sets }), /expected sets to be a list of names such as \["all"\], got /)
+  for (const set of ['../all', '', '.all', 'a\u001b', 3]) await refuse('dataset.json', meta({ sets: ['all', set] }), /expected the names in sets to begin file names, got (["3])/)
+  await refuse('dataset.json', meta({ sets: ['all', 'all'] }), /expected different names in sets, got \["all","all"\]/)
+  await refuse('dataset.json', meta({ pad_id: '\u009b\u202e' }), /got "\\u009b\\u202e"/)
+  await refuse('dataset.json', files => files.set('train/dataset.json', new TextEncoder().encode('\u001b[2J')), /expected JSON, got something else — [ -~]*$/)
   await refuse('dataset.json', meta({ pad_id: 6 }), /pad_id below vocab_size 6, got 6/)
   await refuse('dataset.json', meta({ blank_identifier_id: 4 }), /blank_identifier_id below/)
   await refuse('all__inputs.npy', meta({ seq_len: 5 }), /expected shape \(N, 5\), got \(5, 3\) — rebuild the directory with "trm data"/)

@@ -1,7 +1,8 @@
 // Tasks of one's own: what is read from JSON Lines and CSV, its tokens, and the line of every mistake.
 import { test } from 'uvu'
 import * as assert from 'uvu/assert'
-import { exampleCount, readDataset, writeDataset } from '../../src/data/dataset.js'
+import { exampleCount, writeDataset } from '../../src/data/dataset.js'
+import { readDataset } from '../../src/data/directory.js'
 import { checkGridTask, customTask, encodeGrid, gridDataset, gridTaskOf, parseGrids } from '../../src/data/grids.js'
 import { mutations } from '../mutations.js'
 

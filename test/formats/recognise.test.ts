@@ -2,7 +2,7 @@
 import { test } from 'uvu'
 import * as assert from 'uvu/assert'
 import { parseArcTasks } from '../../src/data/arc-tasks.js'
-import { readDataset } from '../../src/data/dataset.js'
+import { readDataset } from '../../src/data/directory.js'
 import { parseGrids } from '../../src/data/grids.js'
 import { parsePuzzleCsv } from '../../src/formats/csv.js'
 import { parseNpy, writeNpy } from '../../src/formats/npy.js'

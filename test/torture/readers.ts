@@ -6,13 +6,14 @@ import * as assert from 'uvu/assert'
 import YAML from 'yaml'
 import { dataCommand } from '../../src/cli/data.js'
 import { exportCommand } from '../../src/cli/export.js'
-import { datasetFiles } from '../../src/cli/files.js'
+import { datasetDirectory, datasetFiles } from '../../src/cli/files.js'
 import { readGridTask } from '../../src/cli/grids.js'
 import { importCommand } from '../../src/cli/import.js'
 import { scoreCommand } from '../../src/cli/score.js'
 import { giveSettings } from '../../src/cli/settings.js'
 import { testBatches, TrainingBatches } from '../../src/data/batches.js'
-import { exampleCount, readDataset, readIdentifiers } from '../../src/data/dataset.js'
+import { exampleCount } from '../../src/data/dataset.js'
+import { openDataset, readDataset, readIdentifiers } from '../../src/data/directory.js'
 import { generateSudoku } from '../../src/data/sudoku.js'
 import { tasks } from '../../src/data/tasks.js'
 import type { Engine } from '../../src/engine/index.js'
@@ -51,7 +52,7 @@ async function checkDirectory(directory: string): Promise<void> {
   for (const split of ['train', 'test'] as const) {
     const dataset = await readDataset(datasetFiles(directory), split, directory)
     assert.ok(exampleCount(dataset) > 0)
-    for (const { inputs } of testBatches(dataset, 4)) assert.ok(inputs.every(token => token >= 0 && token < dataset.metadata.vocabSize))
+    for await (const { inputs } of testBatches(dataset, 4)) assert.ok(inputs.every(token => token >= 0 && token < dataset.metadata.vocabSize))
   }
 }
 
@@ -128,8 +129,13 @@ export async function openReaders(engine: Engine): Promise<{ readers: Reader[]; 
           await readIdentifiers(datasetFiles(directory), directory)
           await readGridTask(directory)
           await checkDirectory(directory)
-          const dataset = await readDataset(datasetFiles(directory), 'train', directory)
-          assert.is(new TrainingBatches(dataset, { batchSize: 3, seed: 1 }).next().count, 3)
+          // Tables in memory, and rows that are read when they are drawn.
+          for (const keptBytes of [undefined, 0]) {
+            const dataset = await openDataset([datasetDirectory(directory)], 'train', keptBytes)
+            const { count } = await new TrainingBatches(dataset, { batchSize: 3, seed: 1 }).next()
+            assert.is(count, 3)
+            if ('close' in dataset) await dataset.close()
+          }
         } finally {
           writeFileSync(join(directory, file), sample)
         }

@@ -1,7 +1,7 @@
 // Inference past the paper: more steps, early halting that refills its slots, and noisy rollouts that no batch size changes.
 import { test } from 'uvu'
 import * as assert from 'uvu/assert'
-import { testBatches } from '../../src/data/batches.js'
+import { type Batch, testBatches } from '../../src/data/batches.js'
 import { type Dataset, ignoreLabel } from '../../src/data/dataset.js'
 import { generateSudoku } from '../../src/data/sudoku.js'
 import { SLOT_RESULTS } from '../../src/kernels/supervision-loss.js'
@@ -29,11 +29,17 @@ async function learner(config = CONFIG): Promise<Trm> {
 }
 const model = await learner()
 
+/** Each example of the data as a batch of its own. */
+const rows: Batch[] = []
+for await (const batch of testBatches(data, 1)) rows.push(batch)
+
 /** All that is said of each puzzle of the data in `steps` steps by one train of thought without noise. */
 async function sayings(of: Trm, steps: number): Promise<Saying[][]> {
-  const tasks = [...testBatches(data, 1)].map(({ inputs, labels, puzzleIdentifiers }, puzzle) => ({ inputs, labels, puzzleId: puzzleIdentifiers[0], puzzle, rollout: 0 }))
+  async function* tasks() {
+    for (const [puzzle, { inputs, labels, puzzleIdentifiers }] of rows.entries()) yield { inputs, labels, puzzleId: puzzleIdentifiers[0], puzzle, rollout: 0 }
+  }
   const all: Saying[][] = []
-  for await (const { task, said } of thinkThrough(of, tasks, { count: 13, steps, halt: false, confidence: 0.5, noise: 0, seed: 0 })) all[task.puzzle] = said
+  for await (const { task, said } of thinkThrough(of, tasks(), { count: 13, steps, halt: false, confidence: 0.5, noise: 0, seed: 0 })) all[task.puzzle] = said
   return all
 }
 
@@ -54,7 +60,7 @@ test('without options: every step of every puzzle, as computed by hand', async (
   const result = await evaluate(model, data, { batchSize: 5 })
   const sums = Array.from({ length: supervisionSteps }, () => new Array<number>(SLOT_RESULTS.length).fill(0))
   const slots = new Slots(model, 5)
-  for (const batch of testBatches(data, 5)) {
+  for await (const batch of testBatches(data, 5)) {
     slots.offer(batch)
     slots.haltAll()
     slots.restart()
@@ -278,7 +284,6 @@ test('nothing is left behind, whatever ends the thinking', async () => {
 
 test('the last answers to all examples, each once, without padding', async () => {
   const expected = await sayings(model, 3)
-  const rows = [...testBatches(data, 1)]
   const ways: [string, Parameters<typeof evaluate>[2]][] = [['in step', { batchSize: 5 }], ['one by one', { batchSize: 5, halt: true, confidence: 1 - 1e-9 }], ['some', { batchSize: 5, limit: 7 }]]
   for (const [name, options] of ways) {
     const seen = new Map<string, { predictions: Int32Array; q: number; id: number }>()

@@ -85,6 +85,16 @@ test('a micro-batch that does not fit is refused, with the ones that do, and not
   assert.equal(engine.stats, before)
 })
 
+test('puzzle embeddings above one binding are refused with what helps', () => {
+  const before = { ...engine.stats }
+  const { maxTensorBytes } = engine.adapter
+  const puzzles = Math.ceil((maxTensorBytes + 4) / (4 * 512))
+  const config = { ...ATTENTION, hidden: 512, heads: 8, puzzleWidth: 512, puzzles }
+  assert.throws(() => planMemory(engine, config, { batchSize: 1 }), new RegExp(`^puzzle_emb \\(num_puzzle_identifiers ${puzzles} × puzzle_emb_ndim 512\\): .*B needed, this adapter binds .*B at most — use data with fewer augmentations, or puzzle_emb_ndim 511$`))
+  planMemory(engine, { ...config, puzzleWidth: 511 }, { batchSize: 1 })
+  assert.equal(engine.stats, before)
+})
+
 test('the published networks in their whole batch: the micro-batch of this adapter, soon found', () => {
   for (const [name, config] of Object.entries(OFFICIAL)) {
     const started = performance.now()

@@ -44,7 +44,7 @@ test('states of a training: 200 mutations of the header, 50 of the whole', async
   const read = async (bytes: Uint8Array) => {
     try {
       const batches = restoreTraining(trainer, data, readTraining(bytes, 'file'), { data: print })
-      for (let i = 0; i < 3; i++) assert.is(batches.next().inputs.length, 2 * config.cells)
+      for (let i = 0; i < 3; i++) assert.is((await batches.next()).inputs.length, 2 * config.cells)
       before = await saveCheckpoint(trainer.model)
     } catch (error) {
       assert.equal(await saveCheckpoint(trainer.model), before, 'nothing is overwritten')

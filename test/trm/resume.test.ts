@@ -172,7 +172,7 @@ test('the fingerprint sees every array and the metadata, and no order of fields'
   const changed = await Promise.all([
     fingerprint({ ...data, metadata: { ...metadata, padId: 1 } }),
     ...(Object.keys(arrays) as (keyof typeof arrays)[]).map(name => {
-      const array = arrays[name].slice()
+      const array = arrays[name]!.slice()
       array[array.length - 1]++
       return fingerprint({ ...data, [name]: array })
     }),
