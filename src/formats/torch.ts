@@ -4,7 +4,7 @@ import { isHarmless } from './harmless.js'
 import { type Globals, Inert, type PickleGlobal, readPickle } from './pickle.js'
 import { foreign, named } from './recognise.js'
 import type { SafetensorsData, SafetensorsDtype, StoredTensor } from './safetensors.js'
-import { shown } from './shown.js'
+import { printable, shown } from './shown.js'
 import { readZip, writeZip } from './zip.js'
 
 /** The tensors of a file, in the order of its state dict, and the numbers and texts beside them, e.g. those of a training's settings. */
@@ -144,7 +144,7 @@ export function entryOf<T extends { length: number }>(
   fail: Fail,
 ): T {
   const where = `storage ${shown(key)}`
-  const entry = entries.get(`${folder}data/${key}`) ?? fail(`${where}: the entry ${folder}data/${key} is missing — the file is damaged`)
+  const entry = entries.get(`${folder}data/${key}`) ?? fail(`${where}: the entry ${printable(`${folder}data/${key}`)} is missing — the file is damaged`)
   const size = length * STORAGES[storageName][1].BYTES_PER_ELEMENT
   if (entry.length !== size) fail(`${where}: expected ${size} bytes for ${length} elements of ${storageName}, got ${entry.length} — the file is damaged`)
   return entry
