@@ -163,13 +163,13 @@ export function inferConfig(tensors: ReadonlyMap<string, StoredTensor>, { config
 }
 
 function configOf(metadata: Readonly<Record<string, string>>, name: string): TrmConfig {
-  let fields: Record<string, unknown>
+  let fields: Record<string, unknown> | undefined
   try {
     fields = JSON.parse(metadata.config)
   } catch {
-    throw new Error(`${name}: its metadata entry "config" is not JSON — the file is damaged or from another program`)
+    // told below
   }
-  if (typeof fields !== 'object' || fields === null || Array.isArray(fields)) throw new Error(`${name}: its metadata entry "config" is not an object of fields — the file is damaged or from another program`)
+  if (typeof fields !== 'object' || !fields || Array.isArray(fields)) throw new Error(`${name}: its metadata entry "config" is not JSON of fields — the file is damaged or from another program`)
   return configFromOfficial(metadata.arch === undefined ? fields : { ...fields, name: metadata.arch })
 }
 
