@@ -35,8 +35,10 @@ export class Solver {
     const settings = preset === undefined ? undefined : modelFields(presets[preset].settings).fields
     const isAsked = preset !== undefined || fields !== undefined
     const options: CheckpointOptions = { readTorch, ...(isAsked ? { config: partialFromOfficial({ ...settings, ...fields }), fallback: settings && DEFAULTS } : {}) }
-    // What is broken is told before anybody is asked for a configuration.
-    const holdsConfig = isTorch(bytes) ? (readTorch(bytes, name), false) : named(bytes, name, CHECKPOINT, () => parseSafetensors(bytes, name)).metadata.config !== undefined
+    const metadata: Record<string, string> = isTorch(bytes) ? {} : named(bytes, name, CHECKPOINT, () => parseSafetensors(bytes, name)).metadata
+    const holdsConfig = metadata.config !== undefined
+    // What is broken, or several models, is told before anybody is asked for a configuration.
+    if (!holdsConfig) readTorch(bytes, name)
     let loaded: Loaded
     try {
       loaded = await this.open(bytes, name, holdsConfig || isAsked ? options : { readTorch, config: {} })
@@ -46,7 +48,7 @@ export class Solver {
     }
     this.letGo(loaded.engine)
     this.loaded = loaded
-    return summary(loaded.model, name, holdsConfig && !isTorch(bytes) ? parseSafetensors(bytes, name).metadata : {})
+    return summary(loaded.model, name, holdsConfig ? metadata : {})
   }
 
   async solve({ puzzle, options }: Calls['solve']['argument'], onStep: (step: Calls['solve']['progress']) => void): Promise<Calls['solve']['result']> {

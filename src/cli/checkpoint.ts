@@ -33,16 +33,24 @@ interface OpenCheckpoint {
 export async function openCheckpoint(path: string, key?: string): Promise<OpenCheckpoint> {
   const bytes = await readBytes(path, 'checkpoint')
   const { config, metadata } = named(bytes, path, CHECKPOINT, () => readCheckpointConfig(bytes, path))
-  if (key === undefined && metadata.training !== undefined) {
+  tellStates(path, metadata, key)
+  return { bytes, config, metadata }
+}
+
+/** Which of its states a file of a training or a recording is taken for. */
+function tellStates(path: string, metadata: Readonly<Record<string, string>>, key?: string): void {
+  if (key !== undefined) return
+  if (metadata.training !== undefined) {
     console.error(`${path}: a state of a training: its values as trained — --key average takes their moving average, if it keeps one`)
   }
-  if (key === undefined && metadata.arch !== undefined) {
-    console.error(`${path}: a recording of the published code: the model that it ends with — --key init or --key ema takes another`)
+  if (metadata.arch !== undefined) {
+    console.error(`${path}: a recording of the published code: the model that it ends with — --key init takes the one that it begins with`)
   }
-  return { bytes, config, metadata }
 }
 
 /** A checkpoint of any code, with the configuration that the user gives. */
 export async function readAnyCheckpoint(path: string, { key, ...options }: CheckpointOptions = {}): Promise<Checkpoint> {
-  return readCheckpoint(await readBytes(path, 'checkpoint'), path, { ...options, ...otherFiles(key) })
+  const checkpoint = readCheckpoint(await readBytes(path, 'checkpoint'), path, { ...options, ...otherFiles(key) })
+  tellStates(path, checkpoint.metadata, key)
+  return checkpoint
 }

@@ -51,7 +51,7 @@ export function parseSafetensors(bytes: Uint8Array, name = 'safetensors'): Safet
   if (bytes.length < 8) fail(`expected at least 8 bytes, got ${bytes.length} — the file is truncated`)
   const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength)
   const headerLength = Number(view.getBigUint64(0, true))
-  if (headerLength > headerLimit) fail(`expected a header of at most ${headerLimit} bytes, got ${headerLength} — this is not a safetensors file`)
+  if (headerLength > headerLimit) fail(`it begins with ${shown(String.fromCharCode(...bytes.subarray(0, 40)))}: this is not a safetensors file`)
   const start = 8 + headerLength
   if (start > bytes.length) fail(`truncated: the header ends at byte ${start}, the file has ${bytes.length} bytes`)
 

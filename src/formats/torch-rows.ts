@@ -78,7 +78,7 @@ interface Origin {
 
 function rowsOf(file: OpenFile, view: View, { entry, place, id, where, fail }: Origin): RowTensor {
   const { storage, offset, shape, strides } = view
-  const length = lengthOf(view, id.length, where, fail)
+  const length = lengthOf(view, id.length, () => where, fail)
   const [, Type] = STORAGES[id.storageName]
   const { BYTES_PER_ELEMENT: width } = Type
   const row = shape.slice(1).reduce((product, size) => product * size, 1)

@@ -4,7 +4,7 @@ import { isHarmless } from './harmless.js'
 import { type Globals, Inert, type PickleGlobal, readPickle } from './pickle.js'
 import { foreign, named } from './recognise.js'
 import type { SafetensorsData, SafetensorsDtype, StoredTensor } from './safetensors.js'
-import { shown } from './shown.js'
+import { printable, shown } from './shown.js'
 import { readZip, writeZip } from './zip.js'
 
 /** The tensors of a file, in the order of its state dict, and the numbers and texts beside them, e.g. those of a training's settings. */
@@ -97,12 +97,12 @@ export function readTorch(bytes: Uint8Array, name = 'torch'): TorchFile {
   let copied = 0
   for (const [key, view] of views) {
     const { storage, offset, shape, strides } = view
-    const where = `tensor ${shown(key)}`
+    const where = () => `tensor ${shown(key)}`
     const length = lengthOf(view, storage.data.length, where, fail)
     let data = storage.data.subarray(offset, offset + length)
     if (!isContiguous(shape, strides)) {
       copied += length * storage.data.BYTES_PER_ELEMENT
-      if (copied > copyLimit + 4 * bytes.length) fail(`${where}: its views would take ${copied} bytes, the file has ${bytes.length} — save tensors after .contiguous() or .clone()`)
+      if (copied > copyLimit + 4 * bytes.length) fail(`${where()}: its views would take ${copied} bytes, the file has ${bytes.length} — save tensors after .contiguous() or .clone()`)
       data = gather(view, length)
     }
     tensors.set(key, { dtype: storage.dtype, shape, data })
@@ -143,10 +143,10 @@ export function entryOf<T extends { length: number }>(
   folder: string,
   fail: Fail,
 ): T {
-  const where = `storage ${shown(key)}`
-  const entry = entries.get(`${folder}data/${key}`) ?? fail(`${where}: the entry ${folder}data/${key} is missing — the file is damaged`)
+  const where = () => `storage ${shown(key)}`
+  const entry = entries.get(`${folder}data/${key}`) ?? fail(`${where()}: the entry ${printable(`${folder}data/${key}`)} is missing — the file is damaged`)
   const size = length * STORAGES[storageName][1].BYTES_PER_ELEMENT
-  if (entry.length !== size) fail(`${where}: expected ${size} bytes for ${length} elements of ${storageName}, got ${entry.length} — the file is damaged`)
+  if (entry.length !== size) fail(`${where()}: expected ${size} bytes for ${length} elements of ${storageName}, got ${entry.length} — the file is damaged`)
   return entry
 }
 
@@ -179,11 +179,11 @@ export function readContent(
 }
 
 /** The number of a tensor's elements. Fails when they do not lie within the `stored` elements of its storage. */
-export function lengthOf({ storage, offset, shape, strides }: View, stored: number, where: string, fail: Fail): number {
+export function lengthOf({ storage, offset, shape, strides }: View, stored: number, where: () => string, fail: Fail): number {
   const length = shape.reduce((product, size) => product * size, 1)
   const last = length === 0 ? offset - 1 : shape.reduce((sum, size, axis) => sum + (size - 1) * strides[axis], offset)
   if (!Number.isSafeInteger(length) || !(last < stored) || offset > stored) {
-    fail(`${where}: expected elements within the ${stored} of storage ${shown(storage.key)}, got shape (${shape.join(', ')}), strides (${strides.join(', ')}) from ${offset} on — the file is damaged`)
+    fail(`${where()}: expected elements within the ${stored} of storage ${shown(storage.key)}, got shape (${shape.join(', ')}), strides (${strides.join(', ')}) from ${offset} on — the file is damaged`)
   }
   return length
 }

@@ -134,9 +134,9 @@ function* listDirectory(tail: Uint8Array, before: number, { count, size, start }
     const next = extra + extraLength + commentLength
     if (next > limit) fail(`entry ${i + 1} of the archive's directory reaches beyond it — the file is damaged`)
     const entry = new TextDecoder().decode(tail.subarray(at + 46 - before, extra - before))
-    const where = `entry ${shown(entry)}`
-    if (flags & 1) fail(`${where}: it is encrypted, expected plain bytes`)
-    if (method !== 0) fail(`${where}: it is compressed (method ${method}), expected stored bytes as torch.save writes them`)
+    const where = () => `entry ${shown(entry)}`
+    if (flags & 1) fail(`${where()}: it is encrypted, expected plain bytes`)
+    if (method !== 0) fail(`${where()}: it is compressed (method ${method}), expected stored bytes as torch.save writes them`)
     let [packed, length, local] = [u32(at + 20), u32(at + 24), u32(at + 42)]
     for (let field = extra; field + 4 <= extra + extraLength; field += 4 + u16(field + 2)) {
       if (u16(field) !== ZIP64) continue
@@ -144,15 +144,15 @@ function* listDirectory(tail: Uint8Array, before: number, { count, size, start }
       const stop = value + u16(field + 2)
       const wide = (old: number) => {
         if (old !== UNKNOWN) return old
-        if (value + 8 > stop || stop > extra + extraLength) fail(`${where}: its zip64 sizes are missing — the file is damaged`)
+        if (value + 8 > stop || stop > extra + extraLength) fail(`${where()}: its zip64 sizes are missing — the file is damaged`)
         value += 8
         return u64(value - 8)
       }
       ;[length, packed, local] = [wide(length), wide(packed), wide(local)]
     }
-    if (packed !== length) fail(`${where}: expected equal stored and original sizes, got ${packed} and ${length} — the file is damaged`)
-    if (local + HEADER > start) fail(`${where}: expected its header at byte ${local}, found something else — the file is damaged`)
-    if (seen.has(entry)) fail(`${where}: expected every name once, got it twice — the file is damaged`)
+    if (packed !== length) fail(`${where()}: expected equal stored and original sizes, got ${packed} and ${length} — the file is damaged`)
+    if (local + HEADER > start) fail(`${where()}: expected its header at byte ${local}, found something else — the file is damaged`)
+    if (seen.has(entry)) fail(`${where()}: expected every name once, got it twice — the file is damaged`)
     seen.add(entry)
     yield { entry, local, length, checksum }
     at = next
@@ -162,10 +162,10 @@ function* listDirectory(tail: Uint8Array, before: number, { count, size, start }
 /** `header`: the 30 bytes before an entry's name. `limit`: where the entries end. */
 function placeOf({ entry, local, length, checksum }: Listed, header: Uint8Array, limit: number, fail: Fail): ZipPlace {
   const { u16, u32 } = reader(header)
-  const where = `entry ${shown(entry)}`
-  if (u32(0) !== LOCAL) fail(`${where}: expected its header at byte ${local}, found something else — the file is damaged`)
+  const where = () => `entry ${shown(entry)}`
+  if (u32(0) !== LOCAL) fail(`${where()}: expected its header at byte ${local}, found something else — the file is damaged`)
   const start = local + HEADER + u16(26) + u16(28)
-  if (start + length > limit) fail(`${where}: expected ${length} bytes from byte ${start} on, the entries end at byte ${limit} — the file is damaged`)
+  if (start + length > limit) fail(`${where()}: expected ${length} bytes from byte ${start} on, the entries end at byte ${limit} — the file is damaged`)
   return { start, length, checksum }
 }
 

@@ -62,6 +62,9 @@ export function readCheckpointConfig(bytes: Uint8Array, name = 'checkpoint'): { 
   return { config: configOf(metadata, name), metadata }
 }
 
+/** Every model has it. */
+const TOKENS = /* @__PURE__ */ officialTensor('tokens')
+
 function noConfig(name: string): string {
   return `${name}: no "config" in its metadata, expected a checkpoint that "trm train" wrote — weights without a configuration cannot be run; trm import --from … adds one`
 }
@@ -78,13 +81,14 @@ export function readCheckpoint(bytes: Uint8Array, name = 'checkpoint', options: 
   // What is no safetensors file at all is named by who reads other kinds.
   const plain = torch || (readTorch && bytes[8] !== 0x7b) ? undefined : parseSafetensors(bytes, name)
   // A recording holds a model's states and gradients; else each model, and the moments of its optimiser, have these once.
-  const isForeign = !plain || key !== undefined || (!plain.metadata.arch && [...plain.tensors.keys()].filter(tensor => tensor.endsWith(officialTensor('tokens'))).length > 1)
+  const isForeign = !plain || key !== undefined || (!plain.metadata.arch && [...plain.tensors.keys()].filter(tensor => tensor.endsWith(TOKENS)).length > 1)
   if (isForeign && !readTorch) throw new Error(`${name}: a file of ${plain ? 'several models' : 'torch.save'}, expected safetensors${plain ? ' of one' : ''} — make that with trm import --from …, or in code give the option readTorch`)
   const { tensors: stored, metadata = {}, config: told }: ReturnType<NonNullable<typeof readTorch>> = isForeign ? readTorch!(bytes, name, key) : plain
   const given = { ...told, ...options.config }
   const known = metadata.config !== undefined
   if (!known && !torch && !options.config && !fallback) throw new Error(noConfig(name))
-  const tensors = withoutPrefix(isGolden(stored, metadata) ? trainedOf(stored) : stored, name)
+  // What a recording, as `verify` reads, calls the model after its last training step.
+  const tensors = withoutPrefix(stored, name, metadata.arch && stored.has(`final.${TOKENS}`) ? 'final.' : '')
   const config = known ? checkConfig({ ...configOf(metadata, name), ...given }, officialName) : inferConfig(tensors, { config: given, fallback }, name)
   const table = tensors.get(PUZZLE_TABLE)
   if (table && given.puzzles !== undefined && table.shape[0] !== given.puzzles) tensors.set(PUZZLE_TABLE, refill(table, config.puzzles, name))
@@ -128,7 +132,7 @@ export function inferConfig(tensors: ReadonlyMap<string, StoredTensor>, { config
   }
   const parameter = (ours: string) => shapeOf(officialTensor(ours))
   const tokens = parameter('tokens')
-  if (!tokens) throw new Error(`${name}: tensor "${officialTensor('tokens')}" is missing, expected a checkpoint of a Tiny Recursive Model — found ${[...tensors.keys()].slice(0, 4).map(tensor => shown(tensor)).join(', ') || 'no tensors'}`)
+  if (!tokens) throw new Error(`${name}: tensor "${TOKENS}" is missing, expected a checkpoint of a Tiny Recursive Model — found ${[...tensors.keys()].slice(0, 4).map(tensor => shown(tensor)).join(', ') || 'no tensors'}`)
   const [vocabulary, hidden] = tokens
   const architecture = architectureOfTensors(tensors)
   const nets = netsOf(architecture)
@@ -171,13 +175,13 @@ export function inferConfig(tensors: ReadonlyMap<string, StoredTensor>, { config
 }
 
 function configOf(metadata: Readonly<Record<string, string>>, name: string): TrmConfig {
-  let fields: Record<string, unknown>
+  let fields: Record<string, unknown> | undefined
   try {
     fields = JSON.parse(metadata.config)
   } catch {
-    throw new Error(`${name}: its metadata entry "config" is not JSON — the file is damaged or from another program`)
+    // told below
   }
-  if (typeof fields !== 'object' || fields === null || Array.isArray(fields)) throw new Error(`${name}: its metadata entry "config" is not an object of fields — the file is damaged or from another program`)
+  if (typeof fields !== 'object' || !fields || Array.isArray(fields)) throw new Error(`${name}: its metadata entry "config" is not JSON of fields — the file is damaged or from another program`)
   return configFromOfficial(metadata.arch === undefined ? fields : { ...fields, name: metadata.arch })
 }
 
@@ -189,24 +193,12 @@ function tensorShapes(config: TrmConfig): Map<string, readonly number[]> {
   return shapes
 }
 
-/** Whether a file is a recording of the published code, as `verify` reads. */
-function isGolden(tensors: ReadonlyMap<string, StoredTensor>, metadata: Readonly<Record<string, string>>): boolean {
-  return metadata.arch !== undefined && tensors.has(`${TRAINED}${officialTensor('tokens')}`)
-}
-
-/** What a recording calls the model after its last training step. */
-const TRAINED = 'final.'
-
-/** The model that a recording ends with. */
-function trainedOf(tensors: ReadonlyMap<string, StoredTensor>): Map<string, StoredTensor> {
-  return new Map([...tensors].filter(([key]) => key.startsWith(TRAINED)).map(([key, stored]) => [key.slice(TRAINED.length), stored]))
-}
-
-/** Tensors without what torch.compile, loss heads and parallel training put before their names. */
-function withoutPrefix(tensors: ReadonlyMap<string, StoredTensor>, name: string): Map<string, StoredTensor> {
+/** The tensors of a prefix, without it and without what torch.compile, loss heads and parallel training put before their names. */
+function withoutPrefix(tensors: ReadonlyMap<string, StoredTensor>, name: string, prefix: string): Map<string, StoredTensor> {
   const out = new Map<string, StoredTensor>()
   for (const [key, stored] of tensors) {
-    const bare = key.replace(/^(?:(?:_orig_mod|module|model)\.)+/, '')
+    if (!key.startsWith(prefix)) continue
+    const bare = key.slice(prefix.length).replace(/^(?:(?:_orig_mod|module|model)\.)+/, '')
     if (out.has(bare)) throw new Error(`${name}: tensor ${shown(bare)} occurs twice, with and without a prefix`)
     out.set(bare, stored)
   }

@@ -55,7 +55,9 @@ export function readTorch(bytes: Uint8Array, name = 'torch', key?: string): Fore
   if (others.length === 0) return { ...chosen, metadata, note: model.prefix.includes('/') ? `${name}: the model ${label}` : '' }
   const lent = lend(chosen.tensors, others.map(other => official(other).tensors), name)
   const note = `${name}: the model ${label} of ${models.map(each => shown(keyOf(each, models))).join(', ')}`
-  return { ...chosen, metadata, note: lent.length ? `${note}, with ${lent.join(', ')} of another, as it has none` : note }
+  // One model of a state of a training here cannot be resumed.
+  const { training: _, ...described } = metadata
+  return { ...chosen, metadata: described, note: lent.length ? `${note}, with ${lent.join(', ')} of another, as it has none` : note }
 }
 
 function readAnyTensors(bytes: Uint8Array, name: string): TorchFile & Pick<ForeignModel, 'metadata'> {

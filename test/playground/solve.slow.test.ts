@@ -80,6 +80,7 @@ browserTest('broken files are refused in words, and the model before them stays'
   for (const [name, bytes, pattern] of [
     ['torn.safetensors', whole.subarray(0, 5000), /^torn\.safetensors: .*(truncated|header)/],
     ['noise.safetensors', whole.subarray(50_000, 60_000), /^noise\.safetensors: .*not a safetensors file/],
+    ['pointer.safetensors', new TextEncoder().encode('version https://git-lfs.github.com/spec/v1\noid sha256:1\n'), /^pointer\.safetensors: this is a Git LFS pointer, expected a checkpoint/],
     ['broken.pt', Uint8Array.from([0x50, 0x4b, 3, 4, 9, 9, 9, 9]), /^broken\.pt: /],
   ] as const) {
     await drop(page, '#model-drop', name, bytes)

@@ -114,6 +114,7 @@ test('the moving average of a state of a training here', () => {
   const file = writeSafetensors([...model, ...own], { config: JSON.stringify(fields), training: '{}' })
   same(read(file), model)
   same(read(file, { key: 'average' }), new Map([...model, ...average]))
+  assert.not.ok('training' in readTorch(file, 'f', 'average').metadata)
 })
 
 /** The names of nano-trm. */
