@@ -10,9 +10,10 @@ export { evaluate, type Answers, type EvaluateOptions, type Evaluation, type Ste
 export { type ThinkingOptions } from './trm/rollouts.js'
 export { solve, type SolveOptions, type SolveStep } from './trm/solve.js'
 export {
-  inferConfig, loadCheckpoint, readCheckpoint, readCheckpointConfig, saveCheckpoint, writeCheckpoint, type Checkpoint, type CheckpointOptions,
+  loadCheckpoint, readCheckpoint, readCheckpointConfig, saveCheckpoint, writeCheckpoint, type Checkpoint, type CheckpointOptions,
 } from './trm/checkpoint.js'
 export { readTorch, type ForeignModel } from './trm/foreign.js'
+export { inferConfig } from './trm/infer-config.js'
 export { writeTorch } from './formats/torch.js'
 export { readAll, type ByteSource, type ReadAllOptions } from './formats/source.js'
 export { configFromOfficial, configToOfficial } from './trm/official.js'

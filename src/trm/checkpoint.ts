@@ -3,11 +3,11 @@ import type { Engine } from '../engine/index.js'
 import { parseSafetensors, type StoredTensor, toFloat32, writeSafetensors } from '../formats/safetensors.js'
 import { shown } from '../formats/shown.js'
 import { fromFloat32, isTorch } from '../formats/torch.js'
-import { checkConfig, DEFAULTS, innerWidth, slotCount, type TrmConfig } from './config.js'
+import { checkConfig, type TrmConfig } from './config.js'
 import type { ForeignModel } from './foreign.js'
 import { type AskedPrecision, parameterShapes, Trm } from './model.js'
-import { architectureOfTensors, configFromOfficial, configToOfficial, OFFICIAL_FIELDS, officialName, officialStart, officialTensor, PUZZLE_TABLE } from './official.js'
-import { netsOf, scheduleOf } from './schedules.js'
+import { configFromOfficial, configToOfficial, officialName, officialStart, officialTensor, PUZZLE_TABLE } from './official.js'
+import { scheduleOf } from './schedules.js'
 
 /**
  * The model as safetensors: float32 tensors with official names, the configuration in the metadata entry `config`.
@@ -39,8 +39,11 @@ export interface Checkpoint {
 }
 
 export interface CheckpointOptions {
-  /** What reads .pt files, and files of several models: `readTorch` of 'webgpu-trm'. Asked for, so that programs without such files need not carry it. */
-  readTorch?: (bytes: Uint8Array, name: string, key?: string) => Pick<ForeignModel, 'tensors'> & Partial<ForeignModel>
+  /**
+   * What reads files of other codes, which are .pt, hold several models or name no configuration: `readTorch` of 'webgpu-trm'.
+   * Asked for, so that programs without such files need not carry it.
+   */
+  readTorch?: (bytes: Uint8Array, name: string, key?: string) => ForeignModel
   /** Which model, where the file holds several: what stands before its tensors' names. */
   key?: string
   /**
@@ -70,9 +73,9 @@ function noConfig(name: string): string {
 }
 
 /**
- * Reads a checkpoint: safetensors of this project, or safetensors or, with `readTorch`, .pt of the published code, whose prefixes
- * ("_orig_mod.model.", "model.") are taken off. A recording that `verify` reads counts as the model that it ends with. Without a configuration in the file, what the shapes of its tensors do not tell
- * must come from `config` or `fallback`.
+ * Reads a checkpoint: safetensors of this project or, with `readTorch`, a file of the published code, whose prefixes
+ * ("_orig_mod.model.", "model.") are taken off. A recording that `verify` reads counts as the model that it ends with.
+ * Without a configuration in the file, what the shapes of its tensors do not tell must come from `config` or `fallback`.
  * @throws naming the fields that are missing or contradict the tensors, or the first tensor that is missing, has another shape, or is none of TRM's
  */
 export function readCheckpoint(bytes: Uint8Array, name = 'checkpoint', options: CheckpointOptions = {}): Checkpoint {
@@ -81,15 +84,20 @@ export function readCheckpoint(bytes: Uint8Array, name = 'checkpoint', options: 
   // What is no safetensors file at all is named by who reads other kinds.
   const plain = torch || (readTorch && bytes[8] !== 0x7b) ? undefined : parseSafetensors(bytes, name)
   // A recording holds a model's states and gradients; else each model, and the moments of its optimiser, have these once.
-  const isForeign = !plain || key !== undefined || (!plain.metadata.arch && [...plain.tensors.keys()].filter(tensor => tensor.endsWith(TOKENS)).length > 1)
-  if (isForeign && !readTorch) throw new Error(`${name}: a file of ${plain ? 'several models' : 'torch.save'}, expected safetensors${plain ? ' of one' : ''} — make that with trm import --from …, or in code give the option readTorch`)
-  const { tensors: stored, metadata = {}, config: told }: ReturnType<NonNullable<typeof readTorch>> = isForeign ? readTorch!(bytes, name, key) : plain
-  const given = { ...told, ...options.config }
+  const hasSeveral = plain && !plain.metadata.arch && [...plain.tensors.keys()].filter(tensor => tensor.endsWith(TOKENS)).length > 1
+  if (plain && !plain.metadata.config && !options.config && !fallback) throw new Error(noConfig(name))
+  const isForeign = !plain || key !== undefined || hasSeveral || !plain.metadata.config
+  if (isForeign && !readTorch) {
+    const what = !plain ? 'torch.save' : hasSeveral || key !== undefined ? 'several models' : 'a model without a configuration'
+    throw new Error(`${name}: a file of ${what}, expected a checkpoint that "trm train" wrote — make that with trm import --from …, or in code give the option readTorch`)
+  }
+  const foreign = isForeign ? readTorch!(bytes, name, key) : undefined
+  const { tensors: stored, metadata } = foreign ?? plain!
+  const given = { ...foreign?.config, ...options.config }
   const known = metadata.config !== undefined
-  if (!known && !torch && !options.config && !fallback) throw new Error(noConfig(name))
   // What a recording, as `verify` reads, calls the model after its last training step.
   const tensors = withoutPrefix(stored, name, metadata.arch && stored.has(`final.${TOKENS}`) ? 'final.' : '')
-  const config = known ? checkConfig({ ...configOf(metadata, name), ...given }, officialName) : inferConfig(tensors, { config: given, fallback }, name)
+  const config = known ? checkConfig({ ...configOf(metadata, name), ...given }, officialName) : foreign!.inferConfig(tensors, { config: given, fallback }, name)
   const table = tensors.get(PUZZLE_TABLE)
   if (table && given.puzzles !== undefined && table.shape[0] !== given.puzzles) tensors.set(PUZZLE_TABLE, refill(table, config.puzzles, name))
   const shapes = tensorShapes(config)
@@ -116,62 +124,6 @@ export function loadCheckpoint(engine: Engine, bytes: Uint8Array, name = 'checkp
   const model = Trm.empty(engine, config, options.dtype)
   loadTensors(model, tensors, name)
   return model
-}
-
-/**
- * The configuration that tensors of official names belong to. Their names and shapes tell the architecture, the widths, the layers, the kind of mixing, the puzzle
- * table, learned positions and an expansion that gives the same widths; with token mixing or learned positions also the length
- * P + S, so that of puzzle slots and cells one is enough. The rest must come from `config` or `fallback`.
- * @throws naming all fields that are missing, or the first that contradicts the tensors
- */
-export function inferConfig(tensors: ReadonlyMap<string, StoredTensor>, { config: given = {}, fallback = {} }: CheckpointOptions = {}, name = 'checkpoint'): TrmConfig {
-  const shapeOf = (tensor: string): readonly number[] | undefined => {
-    const shape = tensors.get(tensor)?.shape
-    if (shape && shape.length !== 2) throw new Error(`${name}: tensor "${tensor}" has shape [${shape}], expected two axes`)
-    return shape
-  }
-  const parameter = (ours: string) => shapeOf(officialTensor(ours))
-  const tokens = parameter('tokens')
-  if (!tokens) throw new Error(`${name}: tensor "${TOKENS}" is missing, expected a checkpoint of a Tiny Recursive Model — found ${[...tensors.keys()].slice(0, 4).map(tensor => shown(tensor)).join(', ') || 'no tensors'}`)
-  const [vocabulary, hidden] = tokens
-  const architecture = architectureOfTensors(tensors)
-  const nets = netsOf(architecture)
-  const layers = nets.map(net => {
-    let count = 0
-    while (parameter(`${net}.${count}.mlp.down`)) count++
-    return [net, count] as const
-  })
-  const mixing = parameter(`${nets[0]}.0.mix.down`)
-  const learned = parameter('positions')
-  const table = shapeOf(PUZZLE_TABLE)
-  const length = mixing?.[0] ?? learned?.[0]
-  const told: Partial<TrmConfig> = { architecture, vocabulary, hidden, ...Object.fromEntries(layers), tokenMixing: mixing !== undefined, puzzleWidth: table?.[1] ?? 0, ...(learned ? { positions: 'learned' } : {}) }
-  const contradiction = (field: keyof TrmConfig, tensorsSay: unknown): never => {
-    throw new Error(`${name}: the configuration says ${officialName(field)} is ${given[field]}, the tensors say ${tensorsSay} — leave it out, or take the file's own`)
-  }
-  for (const [field, value] of Object.entries(told) as [keyof TrmConfig, unknown][]) if (given[field] !== undefined && given[field] !== value) contradiction(field, value)
-  if (given.positions === 'learned' && !learned) contradiction('positions', 'rope or none')
-
-  const config: Partial<TrmConfig> = { ...fallback, ...given, ...told, ...scheduleOf(architecture).fixed, puzzles: given.puzzles ?? table?.[0] ?? fallback.puzzles ?? 1 }
-  if (mixing) config.positions ??= 'none'
-  else if (config.positions === 'learned' && !learned) delete config.positions
-  if (length !== undefined && given.cells !== undefined && given.puzzleSlots === undefined && !('puzzleSlots' in scheduleOf(architecture).fixed)) config.puzzleSlots = length - given.cells
-  if (length !== undefined && config.cells === undefined && config.puzzleSlots !== undefined) config.cells = length - slotCount(config as TrmConfig)
-  const all = config.cells !== undefined && config.puzzleSlots !== undefined ? config.cells + slotCount(config as TrmConfig) : undefined
-  if (length !== undefined && all !== undefined && (all !== length || config.cells! < 1)) {
-    throw new Error(`${name}: the tensors are for ${length} positions, the configuration has ${slotCount(config as TrmConfig)} puzzle slots and ${config.cells} cells — check ${officialName('puzzleSlots')} and ${officialName('cells')}`)
-  }
-  const inner = parameter(`${nets[0]}.0.mlp.down`)?.[1] ?? 0
-  const fits = (expansion: number) => innerWidth(hidden, expansion) === inner && (!mixing || innerWidth(mixing[0], expansion) === mixing[1])
-  // Any expansion that gives these widths computes the same: the usual ones first.
-  config.expansion = given.expansion ?? [fallback.expansion, DEFAULTS.expansion, 1, 2, 3, 8, (1.5 * inner) / hidden, mixing && (1.5 * mixing[1]) / mixing[0]].find(e => e !== undefined && fits(e))
-  const { heads, ...rest } = DEFAULTS
-  if (mixing) config.heads ??= heads
-  for (const field of ['exploration', 'epsilon', 'ropeTheta'] as const) config[field] ??= rest[field]
-  // Where the sum of slots and cells is known, the slots tell the cells.
-  const missing = [...OFFICIAL_FIELDS].filter(([field]) => config[field] === undefined && !(field === 'cells' && length !== undefined)).map(([, official]) => official)
-  if (missing.length) throw new Error(`${name}: it holds no configuration, and its tensors do not tell ${missing.join(', ')} — give them, e.g. trm import --from … --config PRESET|F.yaml ${missing[0]}=…`)
-  return checkConfig(config as TrmConfig, officialName)
 }
 
 function configOf(metadata: Readonly<Record<string, string>>, name: string): TrmConfig {

@@ -4,6 +4,7 @@ import { parseSafetensors, type StoredTensor } from '../formats/safetensors.js'
 import { printable, shown } from '../formats/shown.js'
 import { isTorch, readTorch as readTensors, type TorchFile } from '../formats/torch.js'
 import type { TrmConfig } from './config.js'
+import { inferConfig } from './infer-config.js'
 import { fromNanoTrm, isNanoTrm, NANO_NAME } from './nano-trm.js'
 import { officialTensor, PUZZLE_TABLE } from './official.js'
 
@@ -17,6 +18,8 @@ export interface ForeignModel {
   config: Partial<TrmConfig>
   /** What was chosen, and what was taken from elsewhere, for people; empty where there was no choice. */
   note: string
+  /** What tells the fields that neither file nor user does. */
+  inferConfig: typeof inferConfig
 }
 
 /** What tensors of a model are called, after its prefix. */
@@ -42,6 +45,10 @@ export const CHECKPOINT = 'a checkpoint, which is a safetensors file or a file o
  * @throws where the file holds several models and no key chooses one: the message tells all of them
  */
 export function readTorch(bytes: Uint8Array, name = 'torch', key?: string): ForeignModel {
+  return { ...readModel(bytes, name, key), inferConfig }
+}
+
+function readModel(bytes: Uint8Array, name: string, key?: string): Omit<ForeignModel, 'inferConfig'> {
   const { tensors: stored, values, metadata } = readAnyTensors(bytes, name)
   const models = modelsOf(withoutHulls(stored))
   if (models.length === 0 && key === undefined) return { tensors: stored, metadata, config: {}, note: '' }

@@ -10,8 +10,10 @@ import { UsageError } from '../../src/cli/arguments.js'
 import { exportCommand } from '../../src/cli/export.js'
 import { importCommand } from '../../src/cli/import.js'
 import { parseSafetensors, type StoredTensor, toFloat32, writeSafetensors } from '../../src/formats/safetensors.js'
-import { fromFloat32, readTorch, writeTorch } from '../../src/formats/torch.js'
-import { inferConfig, loadCheckpoint, readCheckpoint, readCheckpointConfig, saveCheckpoint } from '../../src/trm/checkpoint.js'
+import { fromFloat32, readTorch as readTensors, writeTorch } from '../../src/formats/torch.js'
+import { readTorch } from '../../src/trm/foreign.js'
+import { inferConfig } from '../../src/trm/infer-config.js'
+import { loadCheckpoint, readCheckpoint, readCheckpointConfig, saveCheckpoint } from '../../src/trm/checkpoint.js'
 import type { TrmConfig } from '../../src/trm/config.js'
 import { configFromOfficial } from '../../src/trm/official.js'
 import { openEngine } from '../engine-under-test.js'
@@ -83,7 +85,7 @@ for (const name of GOLDENS) {
 
     const [back, backYaml, again] = ['b.pt', 'b.yaml', 'b.safetensors'].map(file => join(folder, file))
     await run(exportCommand, '--checkpoint', out, '--out', back, '--config-out', backYaml)
-    sameTensors(readTorch(bytesOf(back)).tensors, prefixed('_orig_mod.model.', tensors))
+    sameTensors(readTensors(bytesOf(back)).tensors, prefixed('_orig_mod.model.', tensors))
     await run(importCommand, '--from', back, '--out', again, '--config', backYaml, 'arch.seq_len=16')
     assert.equal(bytesOf(again), bytesOf(out))
     // A checkpoint of this project is taken as it is.
@@ -120,7 +122,7 @@ test('a file that PyTorch wrote, with bfloat16 and learned positions', async ({ 
   await run(importCommand, '--from', pt, '--out', out, ...fields, 'seq_len=4')
   assert.equal(readCheckpointConfig(bytesOf(out)).config, config)
   const imported = parseSafetensors(bytesOf(out)).tensors
-  for (const [key, stored] of readTorch(bytes!).tensors) {
+  for (const [key, stored] of readTensors(bytes!).tensors) {
     const mine = imported.get(key.slice('_orig_mod.model.'.length))!
     assert.equal([mine.dtype, mine.shape, mine.data], ['F32', stored.shape, toFloat32(stored)])
   }
@@ -168,7 +170,7 @@ test('another number of puzzle ids refills the table with its mean row', async (
     for (let i = 0; i < count; i++) assert.equal(table.data.slice(i * width, (i + 1) * width), mean)
   }
   // Also from a checkpoint that has a configuration; the same number leaves the table alone.
-  const { config, tensors: refilled } = readCheckpoint(bytesOf(out), 'a', { config: { puzzles: 3, supervisionSteps: 7 } })
+  const { config, tensors: refilled } = readCheckpoint(bytesOf(out), 'a', { readTorch, config: { puzzles: 3, supervisionSteps: 7 } })
   assert.equal([config.puzzles, config.supervisionSteps, refilled.get('inner.puzzle_emb.weights')!.shape], [3, 7, [3, width]])
   await run(importCommand, '--from', pt, '--out', out, '--config', yaml, `num_puzzle_identifiers=${rows}`)
   assert.equal(parseSafetensors(bytesOf(out)).tensors.get('inner.puzzle_emb.weights')!.data, data)
@@ -182,7 +184,7 @@ test('export in other float types and with other prefixes', async ({ folder }) =
   for (const [dtype, short] of [['bfloat16', 'BF16'], ['float16', 'F16'], ['float32', 'F32']] as const) {
     const expected = new Map([...tensors].map(([key, stored]) => [key, fromFloat32(toFloat32(stored), stored.shape, short)]))
     await run(exportCommand, '--checkpoint', from, '--out', `${out}.pt`, '--dtype', dtype, '--prefix', 'x.')
-    sameTensors(readTorch(bytesOf(`${out}.pt`)).tensors, prefixed('x.', expected))
+    sameTensors(readTensors(bytesOf(`${out}.pt`)).tensors, prefixed('x.', expected))
     await run(exportCommand, '--checkpoint', from, '--out', `${out}.safetensors`, '--dtype', dtype)
     const exported = parseSafetensors(bytesOf(`${out}.safetensors`))
     sameTensors(exported.tensors, expected)

@@ -19,9 +19,10 @@ import { tasks } from '../../src/data/tasks.js'
 import type { Engine } from '../../src/engine/index.js'
 import { parseNpy, writeNpy } from '../../src/formats/npy.js'
 import { parseSafetensors, type StoredTensor, writeSafetensors } from '../../src/formats/safetensors.js'
-import { readTorch, writeTorch } from '../../src/formats/torch.js'
+import { readTorch as readTensors, writeTorch } from '../../src/formats/torch.js'
 import { readZip, writeZip } from '../../src/formats/zip.js'
 import { readCheckpoint, saveCheckpoint } from '../../src/trm/checkpoint.js'
+import { readTorch } from '../../src/trm/foreign.js'
 import { Trm } from '../../src/trm/model.js'
 import { fingerprint, readTraining, restoreTraining } from '../../src/trm/resume.js'
 import { presets, resolveRun } from '../../src/trm/run.js'
@@ -206,7 +207,7 @@ export async function openReaders(engine: Engine): Promise<{ readers: Reader[]; 
     { name: 'npy', sample: writeNpy({ shape: [3, 2], dtype: 'i4', data: Int32Array.of(1, 2, 3, 4, 5, 6) }), clear: /^FILE\b.*: /, read: bytes => parseNpy(bytes, 'FILE') },
     { name: 'safetensors', sample: checkpoint, within: headerOf(checkpoint), clear: /^FILE\b.*: /, read: bytes => parseSafetensors(bytes, 'FILE') },
     { name: 'zip', sample: writeZip([['a/b', text('hello')], ['c', new Uint8Array(40)]]), clear: /^FILE\b.*: /, read: bytes => readZip(bytes, 'FILE') },
-    ...['dtypes.pt', 'module.pt', 'training.pt', 'views.pt', 'compiled.pt', 'trm-attention.pt'].map((file): Reader => ({ name: `torch, ${file}`, sample: fixture(file), clear: /^FILE\b.*: /, read: bytes => readTorch(bytes, 'FILE') })),
+    ...['dtypes.pt', 'module.pt', 'training.pt', 'views.pt', 'compiled.pt', 'trm-attention.pt'].map((file): Reader => ({ name: `torch, ${file}`, sample: fixture(file), clear: /^FILE\b.*: /, read: bytes => readTensors(bytes, 'FILE') })),
     { name: 'checkpoint, header', sample: checkpoint, within: headerOf(checkpoint), clear: ofModel, read: readsModel },
     { name: 'checkpoint', sample: checkpoint, clear: ofModel, read: readsModel },
     { name: 'recording as checkpoint', sample: golden, within: headerOf(golden), clear: ofModel, read: readsModel },

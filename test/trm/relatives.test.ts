@@ -4,6 +4,7 @@ import * as assert from 'uvu/assert'
 import { parseSafetensors, toFloat32, writeSafetensors } from '../../src/formats/safetensors.js'
 import { loadCheckpoint, readCheckpoint, saveCheckpoint } from '../../src/trm/checkpoint.js'
 import { type TrmConfig } from '../../src/trm/config.js'
+import { readTorch } from '../../src/trm/foreign.js'
 import { Trm } from '../../src/trm/model.js'
 import { checkClass, configFromOfficial, configToOfficial } from '../../src/trm/official.js'
 import { solve } from '../../src/trm/solve.js'
@@ -72,7 +73,7 @@ for (const [name, config] of Object.entries(SMALL)) {
     assert.equal(configFromOfficial(configToOfficial(model.config)), model.config)
     // Without the configuration, names and shapes tell the architecture and its layers.
     const { tensors } = parseSafetensors(bytes)
-    const { config: told } = readCheckpoint(writeSafetensors(tensors), name, { config: { cells: 9, puzzleSlots: model.config.puzzleSlots, heads: 2 }, fallback: model.config })
+    const { config: told } = readCheckpoint(writeSafetensors(tensors), name, { readTorch, config: { cells: 9, puzzleSlots: model.config.puzzleSlots, heads: 2 }, fallback: model.config })
     assert.equal(told, model.config)
     const answers: number[][] = []
     for await (const { answer } of solve(loaded, puzzles(1, 1, config).inputs)) answers.push([...answer])
@@ -100,13 +101,13 @@ test('published weights tell their architecture', async () => {
     const wanted = configFromOfficial({ ...fields, name: metadata.arch })
     const { cells, heads, cycles, latentSteps, supervisionSteps, exploration, positions } = wanted
     const stateDict = new Map([...tensors].filter(([key]) => key.startsWith('init.')).map(([key, stored]) => [key.replace('init.', 'model.'), stored]))
-    const { config } = readCheckpoint(writeSafetensors(stateDict), name, { config: { cells, heads, cycles, latentSteps, supervisionSteps, exploration, positions, puzzleSlots: fields.puzzle_emb_len, highLayers: fields.H_layers, layers: fields.L_layers, expansion: fields.expansion } })
+    const { config } = readCheckpoint(writeSafetensors(stateDict), name, { readTorch, config: { cells, heads, cycles, latentSteps, supervisionSteps, exploration, positions, puzzleSlots: fields.puzzle_emb_len, highLayers: fields.H_layers, layers: fields.L_layers, expansion: fields.expansion } })
     assert.is(config.architecture, expected)
     assert.equal(config, wanted)
   }
   const { tensors } = parseSafetensors(await golden('trm-att-rope'))
   const stateDict = new Map([...tensors].filter(([key]) => key.startsWith('init.')).map(([key, stored]) => [key.replace('init.', ''), stored]))
-  assert.throws(() => readCheckpoint(writeSafetensors(stateDict), 'a', { config: { architecture: 'hrm' } }), /^a: the configuration says architecture is hrm, the tensors say trm/)
+  assert.throws(() => readCheckpoint(writeSafetensors(stateDict), 'a', { readTorch, config: { architecture: 'hrm' } }), /^a: the configuration says architecture is hrm, the tensors say trm/)
 })
 
 test('one supervision step per puzzle: nothing to foretell', async () => {
