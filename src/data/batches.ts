@@ -53,8 +53,10 @@ interface Coming {
  * The next batch is drawn, and its rows are read, while this one is used.
  * Source: `_sample_batch` and `_iter_train` of the published loader; the random numbers are this project's own.
  */
-export class TrainingBatches implements AsyncIterable<Batch> {
+export class TrainingBatches {
   readonly batchSize: number
+  /** The whole state behind the last batch that `next` was asked for; see `restore`. */
+  state: BatchesState
   #dataset: Examples
   #epochsPerPass: number
   #random: Random
@@ -65,8 +67,6 @@ export class TrainingBatches implements AsyncIterable<Batch> {
   #dealt = false
   /** What is read ahead. */
   #ahead: Coming | undefined
-  /** Where the order stands behind the batch that was given last. */
-  #given: BatchesState
 
   /** Throws when the batch size is not a whole number from 1, or the dataset is empty. */
   constructor(dataset: Examples, { batchSize, seed, epochsPerPass = 1 }: TrainingOptions) {
@@ -78,7 +78,7 @@ export class TrainingBatches implements AsyncIterable<Batch> {
     this.#epochsPerPass = epochsPerPass
     this.#random = new Random(seed)
     this.#shuffle = this.#random.state
-    this.#given = this.#state
+    this.state = this.#now()
   }
 
   /** Goes on, bit for bit, where `state` was taken. Throws when it belongs to another dataset size or another batch size. */
@@ -106,16 +106,11 @@ export class TrainingBatches implements AsyncIterable<Batch> {
     batches.#position = position
     batches.#dealt = dealt
     batches.#random = generator('random', random)
-    batches.#given = batches.#state
+    batches.state = batches.#now()
     return batches
   }
 
-  /** The whole state behind the last batch that `next` was asked for; see `restore`. */
-  get state(): BatchesState {
-    return this.#given
-  }
-
-  get #state(): BatchesState {
+  #now(): BatchesState {
     return {
       batchSize: this.batchSize,
       groups: this.#dataset.metadata.totalGroups,
@@ -123,33 +118,24 @@ export class TrainingBatches implements AsyncIterable<Batch> {
       epoch: this.#epoch,
       position: this.#position,
       dealt: this.#dealt,
-      shuffle: [...this.#shuffle],
+      shuffle: this.#shuffle,
       random: this.#random.state,
     }
-  }
-
-  /** Epochs begun so far. */
-  get epoch(): number {
-    return this.state.epoch
   }
 
   /** The next full batch, in fresh arrays. Rejects when its rows cannot be read. */
   async next(): Promise<Batch> {
     const { batch, state } = this.#ahead ?? this.#fetch()
-    this.#given = state
+    this.state = state
     this.#ahead = this.#fetch()
     return batch
-  }
-
-  async *[Symbol.asyncIterator](): AsyncGenerator<Batch, never> {
-    while (true) yield await this.next()
   }
 
   #fetch(): Coming {
     const batch = this.#draw()
     // Who asks for this batch is told; nobody has to.
     batch.catch(() => {})
-    return { batch, state: this.#state }
+    return { batch, state: this.#now() }
   }
 
   #draw(): Promise<Batch> {
@@ -189,7 +175,6 @@ export class TrainingBatches implements AsyncIterable<Batch> {
 /**
  * All examples in order, or the first `limit`, each once; the last batch is padded with the pad token, `ignoreLabel`
  * and the blank identifier.
- * The rows of the next batch are read while this one is used.
  * Throws when the batch size is not a whole number from 1.
  */
 export async function* testBatches(
@@ -200,7 +185,6 @@ export async function* testBatches(
   checkBatchSize(batchSize)
   const total = Math.min(limit, exampleCount(dataset))
   let puzzle = 0
-  let ahead: Promise<Batch> | undefined
   for (let start = 0; start < total; start += batchSize) {
     const count = Math.min(batchSize, total - start)
     const examples = Int32Array.from({ length: count }, (_, i) => start + i)
@@ -208,12 +192,8 @@ export async function* testBatches(
       while (example >= dataset.puzzleIndices[puzzle + 1]) puzzle++
       return puzzle
     })
-    const next = collate(dataset, examples, puzzles, batchSize)
-    next.catch(() => {})
-    if (ahead) yield await ahead
-    ahead = next
+    yield collate(dataset, examples, puzzles, batchSize)
   }
-  if (ahead) yield await ahead
 }
 
 async function collate(

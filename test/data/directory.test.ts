@@ -82,7 +82,7 @@ test('a pass goes over the sets in turn, and drops the short batch of each', asy
     const tens: number[][] = []
     for (let i = 0; i < 5; i++) tens.push([...(await batches.next()).inputs].map(token => Math.floor(token / 20)))
     assert.equal(tens, [[0, 0], [0, 0], [1, 1], [1, 1], [2, 2]])
-    assert.is(batches.epoch, 3 * pass + 3)
+    assert.is(batches.state.epoch, 3 * pass + 3)
     const again = TrainingBatches.restore(dataset, JSON.parse(JSON.stringify(batches.state)))
     assert.equal(again.state, batches.state)
   }
