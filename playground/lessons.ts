@@ -2,7 +2,7 @@
 import { Random, type Dataset } from '../src/data/index.js'
 import { mazeFromRows, generateMaze, mazeCharacters } from '../src/data/maze.js'
 import { generateSudoku, sudokuFromRows } from '../src/data/sudoku.js'
-import { parsePuzzleCsv } from '../src/formats/csv.js'
+import { parsePuzzleCsv } from '../src/data/table.js'
 import type { TrainingSetup } from './protocol.js'
 import type { StoredData } from './storage.js'
 
