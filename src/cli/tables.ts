@@ -3,8 +3,8 @@ import { writeIdentifiers } from '../data/dataset.js'
 import { mazeKind } from '../data/maze.js'
 import { checkLayout, type PuzzleKind, type PuzzleTable, puzzleFiles, type PuzzleTableOptions, readPuzzles } from '../data/pairs.js'
 import { sudokuKind } from '../data/sudoku.js'
-import { type ColumnNames, type TableLayout, TableReader } from '../data/table.js'
-import { type Pieces, textOf } from '../formats/pieces.js'
+import { type ColumnNames, type TableLayout, tableRows } from '../data/table.js'
+import type { Pieces } from '../formats/pieces.js'
 import type { OptionTable, Usage } from './arguments.js'
 import { UsageError } from './arguments.js'
 import { filePieces } from './files.js'
@@ -129,13 +129,8 @@ async function checkColumns(tables: readonly OpenTable[], kind: PuzzleKind, colu
 }
 
 async function peek(pieces: Pieces, { name, columns, hints }: OpenTable['options']): Promise<TableLayout> {
-  const reader = new TableReader(name, columns, hints?.question)
-  for await (const text of textOf(pieces(), name)) {
-    reader.read(text)
-    if (reader.layout) return reader.layout
-  }
-  reader.end()
-  return reader.layout!
+  for await (const { layout } of tableRows(pieces(), name, columns, hints?.question)) return layout
+  throw new Error(`${name}: expected a table, got nothing`)
 }
 
 async function readTable(pieces: Pieces, kind: PuzzleKind, options: OpenTable['options']): Promise<PuzzleTable> {

@@ -31,7 +31,7 @@ export {
   type SudokuViolation,
 } from './sudoku.js'
 export { taskOf, tasks, type FoundPuzzle, type Task } from './tasks.js'
-export { parsePuzzleCsv, TableReader, type ColumnNames, type ColumnRole, type PuzzleRow, type TableLayout } from './table.js'
+export { parsePuzzleCsv, TableReader, tableRows, type ColumnNames, type ColumnRole, type PuzzleRow, type TableLayout } from './table.js'
 export { gatherPuzzles, puzzleDataset, puzzleFiles, readPuzzles, type PuzzleKind, type PuzzlePairs, type PuzzleTable, type PuzzleTableOptions } from './pairs.js'
 export { piecesOf, textOf, unpack, type Pieces } from '../formats/pieces.js'
 export { npyInt32, parseNpy, writeNpy, type NpyArray, type NpyData, type NpyDtype } from '../formats/npy.js'

@@ -45,12 +45,12 @@ export function parseMazes(text: string, cells?: number): { ids: Uint8Array; lin
   if (filled.every(line => line.length === cells)) return lines.flatMap((line, i) => (line.length === cells ? [{ ids: encodeMaze(line), line: i + 1 }] : []))
   const side = cells === undefined ? Math.max(...lines.map(line => line.length)) : mazeSizeOf(cells)
   // A row of floor may have been cut altogether.
-  const rows = lines.length === side ? lines : filled
-  const wide = rows.find(row => row.length > side)
-  if (wide !== undefined || rows.length % side !== 0) throw new Error(`maze: expected ${side} rows of ${side} characters, got ${wide === undefined ? `${rows.length} rows` : `one of ${wide.length}`}`)
+  const rows = [...lines.keys()].filter(i => lines.length === side || lines[i].trim() !== '')
+  const wide = rows.find(i => lines[i].length > side)
+  if (wide !== undefined || rows.length % side !== 0) throw new Error(`maze: expected ${side} rows of ${side} characters, got ${wide === undefined ? `${rows.length} rows` : `${lines[wide].length} in line ${wide + 1}`}`)
   return Array.from({ length: rows.length / side }, (_, maze) => {
     const own = rows.slice(maze * side, (maze + 1) * side)
-    return { ids: encodeMaze(own.map(row => row.padEnd(side)).join('')), line: rows === lines ? lines.length : lines.indexOf(own[side - 1]) + 1 }
+    return { ids: encodeMaze(own.map(i => lines[i].padEnd(side)).join('')), line: own[side - 1] + 1 }
   })
 }
 

@@ -1,10 +1,10 @@
 // Puzzles with their answers as tokens: gathered from tables of any length, drawn, copied by symmetries, given as a dataset or as its files.
 import { npyHeader, writeNpy } from '../formats/npy.js'
-import { type Pieces, textOf } from '../formats/pieces.js'
+import type { Pieces } from '../formats/pieces.js'
 import { shown } from '../formats/shown.js'
 import { type Dataset, metadataJson, singleExampleDataset, singleExampleIndices, type Split } from './dataset.js'
 import { Random } from './random.js'
-import { type ColumnNames, type ColumnRole, type PuzzleRow, type TableLayout, TableReader } from './table.js'
+import { type ColumnNames, type ColumnRole, type PuzzleRow, type TableLayout, tableRows } from './table.js'
 
 /** What a kind of puzzle says about itself. Errors do not tell the place in a table. */
 export interface PuzzleKind {
@@ -215,14 +215,12 @@ export async function readPuzzles(pieces: Pieces, kind: PuzzleKind, options: Puz
   checkOptions(kind, options)
   const { name = kind.name, subsample, columns, hints = {} } = options
   const pass = async (gatherer: Gatherer) => {
-    const reader = new TableReader(name, columns, hints.question)
-    const add = (rows: readonly PuzzleRow[]) => {
-      if (rows.length > 0) checkLayout(reader.layout!, kind, options)
-      for (const row of rows) gatherer.add(row)
+    let layout: TableLayout | undefined
+    for await (const found of tableRows(pieces(), name, columns, hints.question)) {
+      if (!layout) checkLayout((layout = found.layout), kind, options)
+      for (const row of found.rows) gatherer.add(row)
     }
-    for await (const text of textOf(pieces(), name)) add(reader.read(text))
-    add(reader.end())
-    return reader.layout!
+    return layout!
   }
   const first = new Gatherer(kind, options, subsample === undefined ? 'all' : 'none')
   const layout = await pass(first)

@@ -1,6 +1,7 @@
 // Tables of puzzles as people have them: which column is what, tables without a header, lines of puzzles; what a puzzle means is not known here.
 import { checkLength, type CsvRecord, CsvReader } from '../formats/csv.js'
-import { foreign } from '../formats/recognise.js'
+import { textOf } from '../formats/pieces.js'
+import { foreign, named } from '../formats/recognise.js'
 import { shown } from '../formats/shown.js'
 
 /** One row of a puzzle table; `line` is where it ends in the file, the first being 1. Cells that the table does not have are ''. */
@@ -82,7 +83,7 @@ export class TableReader {
   /** The last rows. @throws as `read` */
   end(): PuzzleRow[] {
     const rows = this.csv ? [] : this.begin('', true)
-    if (!this.csv) throw new Error(`${this.name}:1: expected a table of puzzles, got an empty file`)
+    if (!this.csv) throw new Error(`${this.name}: this is an empty file, expected ${table}`)
     return [...rows, ...this.rows(this.csv.end())]
   }
 
@@ -124,8 +125,6 @@ export class TableReader {
   }
 
   private failWithout(text: string, line: number): never {
-    const stranger = foreign(new TextEncoder().encode(this.head.slice(0, 4096)), 'a table (CSV)')
-    if (stranger) throw new Error(`${this.name}: ${stranger}`)
     const [{ first: cells }] = divisionsOf(text)
     const found = cells.length > 1 ? `the columns ${shown(cells.join(','))}` : shown(cells.join(','))
     const wanted = this.asked.question === undefined ? '' : `, not ${shown(this.asked.question)}`
@@ -196,11 +195,35 @@ function byLook(first: readonly string[], question: number, answer: number, fail
 }
 
 /**
+ * The rows of a table that comes in pieces, gzip or not, a piece at a time; `layout` is known with the first.
+ * @throws as `TableReader`, or one line that names what the file is instead
+ */
+export async function* tableRows(pieces: AsyncIterable<Uint8Array>, name: string, asked?: ColumnNames, hint?: string): AsyncGenerator<{ rows: PuzzleRow[]; layout: TableLayout }, void> {
+  const reader = new TableReader(name, asked, hint)
+  let start = new Uint8Array()
+  try {
+    for await (const text of textOf(pieces, name, bytes => (start = bytes))) {
+      const rows = reader.read(text)
+      if (reader.layout) yield { rows, layout: reader.layout }
+    }
+    yield { rows: reader.end(), layout: reader.layout! }
+  } catch (error) {
+    const stranger = start.length > 0 ? foreign(start, table) : undefined
+    throw stranger ? new Error(`${name}: ${stranger}`, { cause: error }) : error
+  }
+}
+
+const table = 'a table (CSV)'
+
+/**
  * Reads a puzzle table that is all there. @throws `name:line: …` when it has no column of puzzles, a row has too many or too few cells, or a
  * quote is broken
  */
 export function parsePuzzleCsv(input: string | Uint8Array, name = 'csv', asked: ColumnNames = {}): PuzzleRow[] {
-  const reader = new TableReader(name, asked)
-  const rows = reader.read(typeof input === 'string' ? input : new TextDecoder().decode(input))
-  return [...rows, ...reader.end()]
+  const bytes = typeof input === 'string' ? new TextEncoder().encode(input.slice(0, 4096)) : input
+  return named(bytes, name, table, () => {
+    const reader = new TableReader(name, asked)
+    const rows = reader.read(typeof input === 'string' ? input : new TextDecoder().decode(input))
+    return [...rows, ...reader.end()]
+  })
 }

@@ -1,5 +1,4 @@
 // Text and bytes that come piece by piece, for files larger than memory; gzip is undone on the way.
-import { foreign } from './recognise.js'
 import { type ByteSource, readAll } from './source.js'
 
 /** Gives the pieces of a source from its beginning, each time it is called. */
@@ -16,14 +15,16 @@ export function piecesOf(source: ByteSource): Pieces {
 
 /**
  * The text of a source, piece by piece. Gzip is known by its first bytes; text is UTF-8, or UTF-16 where a byte-order mark says so.
+ * @param onStart called with the first bytes, unpacked
  * @throws one line that begins with `name` when it is no text, or the gzip is damaged or cut off
  */
-export async function* textOf(pieces: AsyncIterable<Uint8Array>, name: string): AsyncGenerator<string, void> {
+export async function* textOf(pieces: AsyncIterable<Uint8Array>, name: string, onStart?: (bytes: Uint8Array<ArrayBuffer>) => void): AsyncGenerator<string, void> {
   let decoder: TextDecoder | undefined
   for await (const piece of unpacked(pieces, name)) {
     if (!decoder) {
+      onStart?.(piece.slice(0, 4096) as Uint8Array<ArrayBuffer>)
       decoder = new TextDecoder(encodingOf(piece))
-      if (decoder.encoding === 'utf-8' && piece.subarray(0, 4096).includes(0)) throw new Error(`${name}: ${foreign(piece, 'a table') ?? 'expected a table as text, got other bytes — is this the right file?'}`)
+      if (decoder.encoding === 'utf-8' && piece.subarray(0, 4096).includes(0)) throw new Error(`${name}: expected a table as text, got other bytes — is this the right file?`)
     }
     yield decoder.decode(piece, { stream: true })
   }

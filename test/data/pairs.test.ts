@@ -100,6 +100,13 @@ test('questions with other blanks, and as lists', () => {
   same(row.question.replace(/.{6}/g, '$&\n'))
 })
 
+test('files of other kinds are named', async () => {
+  const read = (bytes: Uint8Array) => readPuzzles(async function* () { yield bytes }, sudokuKind, { name: 't' }).then(() => '', (error: Error) => error.message)
+  assert.match(await read(Uint8Array.of(80, 65, 82, 49, 21, 0, 21)), /^t: this is a Parquet file, expected a table \(CSV\)/)
+  assert.match(await read(new TextEncoder().encode('version https://git-lfs.github.com/spec/v1\noid sha256:1\n')), /^t: this is a Git LFS pointer, expected a table/)
+  assert.match(await read(new Uint8Array()), /^t: this is an empty file/)
+})
+
 test('a table that changes while it is read, and one with too many copies', async () => {
   let pass = 0
   const changing = () => pieces(pass++ ? sudokus.split('\n').slice(0, 20).join('\n') : sudokus)()

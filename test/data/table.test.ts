@@ -80,8 +80,8 @@ test('the same rows however the text is cut', () => {
 test('what cannot be used is told with what was found', () => {
   const throws = (text: string, pattern: RegExp, asked?: ColumnNames) =>
     assert.throws(() => parsePuzzleCsv(text, 't.csv', asked), (error: Error) => pattern.test(error.message) && !error.message.includes('\n'))
-  throws('', /^t\.csv:1: expected a table of puzzles, got an empty file$/)
-  throws('# only a comment\n', /^t\.csv:1: expected a table of puzzles/)
+  throws('', /^t\.csv: this is an empty file, expected a table \(CSV\)/)
+  throws('# only a comment\n', /^t\.csv: this is an empty file/)
   throws('a,b\n1,2\n', /^t\.csv:1: expected a header with a column of puzzles \(question, puzzle, .*\) or lines of puzzles, found the columns "a,b"$/)
   throws('a,b\n1,2\n', /found the columns "a,b", not "c"$/, { question: 'c' })
   throws('puzzle,input\n1,2\n', /^t\.csv:1: expected one column of questions, found puzzle, input — which is it\?/)
