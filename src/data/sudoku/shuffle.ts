@@ -28,7 +28,8 @@ export function drawInto(shuffle: { map: Uint8Array; tokens: Uint8Array }, size:
   drawLines(rows, size, boxRows, random)
   drawLines(columns, size, boxColumns, random)
   for (let cell = 0, row = 0; row < size; row++) {
-    for (let column = 0; column < size; column++) map[cell++] = transpose ? columns[column] * size + rows[row] : rows[row] * size + columns[column]
+    const from = transpose ? rows[row] : rows[row] * size
+    for (let column = 0; column < size; column++) map[cell++] = from + (transpose ? columns[column] * size : columns[column])
   }
   tokens[0] = 0
   tokens[1] = 1

@@ -65,8 +65,9 @@ const utf8 = new TextEncoder()
 const characters = new Uint8Array(81)
 /** The tokens of characters, 0 for those that are no digit. */
 const tokens = Uint8Array.from({ length: 256 }, (_, code) => (code === 46 ? 1 : code >= 48 && code <= 57 ? code - 47 : 0))
-/** The digits of columns and boxes, as bits. */
-const units = new Uint16Array(18)
+/** Digits as bits: those of each box of a band, and of the columns below it, side by side. */
+const boxesSeen = new Int32Array(3)
+const columnsSeen = new Int32Array(3)
 
 /** Writes the tokens of plain digits; false when the text is anything else. */
 function writeDigits(text: string, into: Uint8Array, size: number): boolean {
@@ -90,30 +91,29 @@ function answers(answer: Uint8Array, question: Uint8Array): boolean {
 
 /** Whether a row, column or box has a digit twice: `sudokuViolations` says which, and takes far longer. */
 function breaksRule(ids: Uint8Array, size: SudokuSize): boolean {
-  const { boxes } = layoutOf(size)
-  units.fill(0)
-  let [cell, filled, different] = [0, 0, 0]
+  const { boxRows, boxColumns } = layoutOf(size)
+  columnsSeen.fill(0)
+  let cell = 0
   for (let row = 0; row < size; row++) {
-    let bits = 0
-    for (let column = 0; column < size; column++) {
-      const token = ids[cell]
-      const bit = token > 1 ? 1 << token : 0
-      if (token > 1) filled++
-      bits |= bit
-      units[column] |= bit
-      units[9 + boxes[cell++]] |= bit
+    if (row % boxRows === 0) boxesSeen.fill(0)
+    let inRow = 0
+    for (let stack = 0; cell < (row + 1) * size; stack++) {
+      // Digits of the cells that a row and a box share, and the same side by side for the columns.
+      let inBox = 0
+      let apart = 0
+      for (let shift = 0; shift < boxColumns * size; shift += size) {
+        const bit = (1 << ids[cell++]) >> 2
+        if (inBox & bit) return true
+        inBox |= bit
+        apart |= bit << shift
+      }
+      if ((inRow | boxesSeen[stack]) & inBox || columnsSeen[stack] & apart) return true
+      inRow |= inBox
+      boxesSeen[stack] |= inBox
+      columnsSeen[stack] |= apart
     }
-    different += ones(bits)
   }
-  for (let unit = 0; unit < units.length; unit++) different += ones(units[unit])
-  return different !== 3 * filled
-}
-
-/** Ones among 16 bits. */
-function ones(bits: number): number {
-  const pairs = bits - ((bits >> 1) & 0x5555)
-  const fours = (pairs & 0x3333) + ((pairs >> 2) & 0x3333)
-  return (((fours + (fours >> 4)) & 0x0f0f) * 0x0101 >> 8) & 0x1f
+  return false
 }
 
 /** The tokens of a cell that is more than plain digits, or wrong. */
