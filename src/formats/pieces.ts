@@ -77,14 +77,11 @@ async function* gunzip(pieces: AsyncGenerator<Uint8Array, void>, name: string): 
   let trouble: unknown
   const packed = new ReadableStream<Uint8Array<ArrayBuffer>>({
     async pull(controller) {
-      try {
-        const { done, value } = await pieces.next()
-        if (done) controller.close()
-        else controller.enqueue(value as Uint8Array<ArrayBuffer>)
-      } catch (error) {
-        trouble = error
-        controller.error(error)
-      }
+      const { done, value } = await pieces.next().catch(error => {
+        throw (trouble = error)
+      })
+      if (done) controller.close()
+      else controller.enqueue(value as Uint8Array<ArrayBuffer>)
     },
     async cancel() {
       await pieces.return()
