@@ -66,13 +66,10 @@ export class Random {
   /** A whole number, 0 … n − 1, every one equally likely (by rejection). `n`: 1 … 2³². */
   below(n: number): number {
     if (!Number.isInteger(n) || n < 1 || n > 2 ** 32) throw new Error(`random: expected a bound of 1 … 2^32, got ${n}`)
-    if (n === 2 ** 32) return this.uint32()
-    // Whole numbers of 32 bits: the remainder of others takes several times longer.
-    const bound = n >>> 0
-    const last = (2 ** 32 - 1 - ((-bound >>> 0) % bound)) >>> 0
-    let drawn = this.uint32() >>> 0
-    while (drawn > last) drawn = this.uint32() >>> 0
-    return drawn % bound
+    const limit = 2 ** 32 - 2 ** 32 % n
+    let drawn = this.uint32()
+    while (drawn >= limit) drawn = this.uint32()
+    return drawn % n
   }
 
   /** Shuffles in place, every order equally likely (Fisher–Yates), and returns the same array. */
