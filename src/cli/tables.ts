@@ -1,17 +1,23 @@
 // The tables of "trm data sudoku" and "trm data maze": their options, how they are read and what is said about them.
 import { writeIdentifiers } from '../data/dataset.js'
 import { mazeKind } from '../data/maze.js'
-import { checkLayout, type PuzzleKind, type PuzzleTable, puzzleFiles, type PuzzleTableOptions, readPuzzles } from '../data/pairs.js'
+import {
+  checkLayout, type PuzzleKind, type PuzzleTable, puzzleFiles, type PuzzleTableOptions, readPuzzles,
+} from '../data/pairs.js'
 import { sudokuKind } from '../data/sudoku.js'
-import { type ColumnNames, type TableLayout, tableRows } from '../data/table.js'
+import { type ColumnNames, type ColumnRole, type TableLayout, tableRows } from '../data/table.js'
 import type { Pieces } from '../formats/pieces.js'
 import type { OptionTable, Usage } from './arguments.js'
 import { UsageError } from './arguments.js'
 import { filePieces } from './files.js'
 import { Progress } from './progress.js'
 
-const csv = (split: string) => ({ type: 'string', required: true, placeholder: 'F.csv', description: `${split} puzzles: source,question,answer,rating` }) as const
-const column = (what: string, example: string) => ({ type: 'string', placeholder: 'NAME', description: `column of ${what}, by name or number, where it is none of ${example}` }) as const
+const csv = (split: string) => ({
+  type: 'string', required: true, placeholder: 'F.csv', description: `${split} puzzles: source,question,answer,rating`,
+}) as const
+const column = (what: string, example: string) => ({
+  type: 'string', placeholder: 'NAME', description: `column of ${what}, by name or number, where it is none of ${example}`,
+}) as const
 
 const shared = {
   out: { type: 'string', required: true, placeholder: 'DIR', description: 'directory to write' },
@@ -81,21 +87,28 @@ export interface TableValues {
 const roles = ['question', 'answer', 'rating'] as const
 
 /** Reads both tables, says what they hold where that is not plain, and gives the files of the dataset directory. */
-export async function tableFiles(name: 'sudoku' | 'maze', values: TableValues): Promise<Map<string, Uint8Array | Iterable<Uint8Array>>> {
+export async function tableFiles(
+  name: 'sudoku' | 'maze',
+  values: TableValues,
+): Promise<Map<string, Uint8Array | Iterable<Uint8Array>>> {
   const kind = name === 'sudoku' ? sudokuKind : mazeKind
   const { augment, subsample, seed } = values
-  const columns: ColumnNames = Object.fromEntries(roles.flatMap(role => (values[`${role}-column`] === undefined ? [] : [[role, values[`${role}-column`]]])))
+  const given = roles.map(role => [role, values[`${role}-column`]] as const).filter(([, column]) => column !== undefined)
+  const columns: ColumnNames = Object.fromEntries(given)
   const hints = {
     ...Object.fromEntries(roles.map(role => [role, ` — --${role}-column NAME says which it is`])),
     unsolved: ' — --skip-unsolved leaves such puzzles out',
   }
   const common = { columns, minRating: values['min-difficulty'], skipUnsolved: values['skip-unsolved'], hints }
-  const [train, test] = (['train', 'test'] as const).map(split => openTable(values[split], { ...common, ...(split === 'train' ? { augment, subsample, seed } : {}) }))
+  const train = openTable(values.train, { ...common, augment, subsample, seed })
+  const test = openTable(values.test, common)
   await checkColumns([train, test], kind, columns)
   const tables: PuzzleTable[] = []
   for (const { pieces, options } of [train, test]) tables.push(await readTable(pieces, kind, options))
   const [cells, others] = tables.map(({ pairs }) => pairs.cells)
-  if (cells !== others) throw new Error(`data: expected puzzles of one size, got ${cells} cells in ${values.train} and ${others} in ${values.test}`)
+  if (cells !== others) {
+    throw new Error(`data: expected puzzles of one size, got ${cells} cells in ${values.train} and ${others} in ${values.test}`)
+  }
   return new Map([...writeIdentifiers(), ...puzzleFiles(tables[0], 'train'), ...puzzleFiles(tables[1], 'test')])
 }
 
@@ -116,7 +129,10 @@ function openTable(path: string, options: PuzzleTableOptions): OpenTable {
   return { pieces, options: { ...options, name: path } }
 }
 
-/** Looks at the first lines, so that a long table is not read in vain. @throws when a column is missing, or an asked one is in no table */
+/**
+ * Looks at the first lines, so that a long table is not read in vain. @throws when a column is missing, or an asked one
+ * is in no table
+ */
 async function checkColumns(tables: readonly OpenTable[], kind: PuzzleKind, columns: ColumnNames): Promise<void> {
   const layouts: TableLayout[] = []
   for (const { pieces, options } of tables) {
@@ -124,8 +140,11 @@ async function checkColumns(tables: readonly OpenTable[], kind: PuzzleKind, colu
     checkLayout(layout, kind, options)
     layouts.push(layout)
   }
+  const names = tables.map(({ options }) => options.name).join(' or ')
   const missing = roles.find(role => columns[role] !== undefined && !layouts.some(({ asked }) => asked.includes(role)))
-  if (missing) throw new UsageError(`trm data ${kind.name}: --${missing}-column: expected a column of ${tables.map(({ options }) => options.name).join(' or ')}, got ${JSON.stringify(columns[missing])}`)
+  if (missing) {
+    throw new UsageError(`trm data ${kind.name}: --${missing}-column: expected a column of ${names}, got ${JSON.stringify(columns[missing])}`)
+  }
 }
 
 async function peek(pieces: Pieces, { name, columns, hints }: OpenTable['options']): Promise<TableLayout> {
@@ -141,14 +160,19 @@ async function readTable(pieces: Pieces, kind: PuzzleKind, options: OpenTable['o
 }
 
 /** What is to be said about a table that is not simply an official one. */
-function remarks({ pairs, counts: { usable, below, solved, unsolved }, layout }: PuzzleTable & { layout: TableLayout }, { minRating }: PuzzleTableOptions): string[] {
+function remarks(
+  { pairs, counts: { usable, below, solved, unsolved }, layout }: PuzzleTable & { layout: TableLayout },
+  { minRating }: PuzzleTableOptions,
+): string[] {
   const { first, hasHeader } = layout
-  const used = roles.filter(role => layout[role] >= 0 && (role !== 'rating' || minRating !== undefined)).filter(role => first[layout[role]] !== role)
+  const isUsed = (role: ColumnRole) => layout[role] >= 0 && (role !== 'rating' || minRating !== undefined)
+  const used = roles.filter(role => isUsed(role) && first[layout[role]] !== role)
+  const few = solved === pairs.length ? `${solved}` : `${solved} of ${pairs.length}`
   const lines = unsolved.length > 5 ? `${unsolved.slice(0, 5).join(', ')}, …` : unsolved.join(', ')
   return [
     ...(hasHeader ? used.map(role => `${role}s from column ${JSON.stringify(first[layout[role]])}`) : ['no header']),
     ...(below ? [`${usable + unsolved.length} of ${usable + unsolved.length + below} puzzles have a rating from ${minRating}`] : []),
-    ...(solved ? [`${solved === pairs.length ? `${solved}` : `${solved} of ${pairs.length}`} puzzles without an answer, solved: each has exactly one solution`] : []),
+    ...(solved ? [`${few} puzzles without an answer, solved: each has exactly one solution`] : []),
     ...(unsolved.length ? [`${unsolved.length} left out without exactly one solution (line${unsolved.length > 1 ? 's' : ''} ${lines})`] : []),
   ]
 }

@@ -1,4 +1,4 @@
-// Puzzles with their answers as tokens: gathered from tables of any length, drawn, copied by symmetries, given as a dataset or as its files.
+// Puzzles with their answers as tokens: gathered from tables, drawn, copied by symmetries, given as a dataset or its files.
 import { npyHeader, writeNpy } from '../formats/npy.js'
 import type { Pieces } from '../formats/pieces.js'
 import { shown } from '../formats/shown.js'
@@ -14,9 +14,15 @@ export interface PuzzleKind {
   cellsOf(question: string): number
   /** Writes the tokens of a row; those of an answer only where the row has one. @throws when the row is wrong */
   encode(row: PuzzleRow, question: Uint8Array, answer: Uint8Array): void
-  /** Finds the answer of a question; gives '' or, where there is not exactly one, what is wrong. With no place for an answer, only what is plain to see. */
+  /**
+   * Finds the answer of a question; gives '' or, where there is not exactly one, what is wrong. With no place for an
+   * answer, only what is plain to see.
+   */
   solve?(question: Uint8Array, answer?: Uint8Array): string
-  /** Draws copies: called for copy 0 (the puzzle itself), 1, … of each puzzle in turn, it gives where cells come from and new tokens, which hold until the next call. */
+  /**
+   * Draws copies: called for copy 0 (the puzzle itself), 1, … of each puzzle in turn, it gives where cells come from
+   * and new tokens, which hold until the next call.
+   */
   copies(cells: number, random: Random): (copy: number) => PuzzleCopy
 }
 
@@ -136,7 +142,11 @@ class Gatherer {
   private answer = new Uint8Array()
 
   /** @param keep which rows are kept; 'none' checks and counts only, drawn ones have been checked before */
-  constructor(private readonly kind: PuzzleKind, private readonly options: PuzzleTableOptions, private readonly keep: 'all' | 'none' | DrawnRows) {}
+  constructor(
+    private readonly kind: PuzzleKind,
+    private readonly options: PuzzleTableOptions,
+    private readonly keep: 'all' | 'none' | DrawnRows,
+  ) {}
 
   add(row: PuzzleRow): void {
     const { minRating, skipUnsolved } = this.options
@@ -152,7 +162,10 @@ class Gatherer {
       return
     }
     const trouble = this.encode(row, place >= 0 || skipUnsolved === true)
-    if (trouble && !skipUnsolved) this.fail(row, `expected a puzzle with exactly one solution, as no answer is given, got one ${trouble}${this.options.hints?.unsolved ?? ''}`)
+    if (trouble && !skipUnsolved) {
+      const hint = this.options.hints?.unsolved ?? ''
+      this.fail(row, `expected a puzzle with exactly one solution, as no answer is given, got one ${trouble}${hint}`)
+    }
     if (trouble) {
       counts.unsolved.push(row.line)
       return
@@ -207,11 +220,15 @@ export function gatherPuzzles(rows: readonly PuzzleRow[], kind: PuzzleKind, opti
 }
 
 /**
- * Puzzles from a table of any length, read piece by piece: with `subsample`, once to check and count the rows and once more for those drawn,
- * so that nothing else is kept. The same rows as `gatherPuzzles` draws.
+ * Puzzles from a table of any length, read piece by piece: with `subsample`, once to check and count the rows and once
+ * more for those drawn, so that nothing else is kept. The same rows as `gatherPuzzles` draws.
  * @throws one line that begins with the name, and mostly the line, when a row is wrong or the table cannot be read
  */
-export async function readPuzzles(pieces: Pieces, kind: PuzzleKind, options: PuzzleTableOptions): Promise<PuzzleTable & { layout: TableLayout }> {
+export async function readPuzzles(
+  pieces: Pieces,
+  kind: PuzzleKind,
+  options: PuzzleTableOptions,
+): Promise<PuzzleTable & { layout: TableLayout }> {
   checkOptions(kind, options)
   const { name = kind.name, subsample, columns, hints = {} } = options
   const pass = async (gatherer: Gatherer) => {
@@ -232,28 +249,48 @@ export async function readPuzzles(pieces: Pieces, kind: PuzzleKind, options: Puz
   const rows = new DrawnRows(drawn, first.counts.unsolved)
   const second = new Gatherer(kind, options, rows)
   await pass(second)
-  if (second.counts.usable !== usable || second.pairs?.cells !== cells || !rows.isComplete) throw new Error(`${name}: it changed while it was read`)
+  if (second.counts.usable !== usable || second.pairs?.cells !== cells || !rows.isComplete) {
+    throw new Error(`${name}: it changed while it was read`)
+  }
   return { ...tableOf(kind, second.pairs, { ...first.counts, solved: second.counts.solved }, options, random), layout }
 }
 
 function checkOptions({ name }: PuzzleKind, { augment = 0, subsample }: PuzzleTableOptions): void {
   for (const [option, value, least] of [['augment', augment, 0], ['subsample', subsample ?? 1, 1]] as const) {
-    if (!Number.isSafeInteger(value) || value < least) throw new Error(`${name}: expected ${option} to be a whole number from ${least}, got ${value}`)
+    if (!Number.isSafeInteger(value) || value < least) {
+      throw new Error(`${name}: expected ${option} to be a whole number from ${least}, got ${value}`)
+    }
   }
 }
 
 /** @throws when the columns are not all that are needed */
-export function checkLayout({ first, hasHeader, answer, rating }: TableLayout, kind: PuzzleKind, { name = kind.name, minRating, hints = {} }: PuzzleTableOptions): void {
+export function checkLayout(
+  { first, hasHeader, answer, rating }: TableLayout,
+  kind: PuzzleKind,
+  { name = kind.name, minRating, hints = {} }: PuzzleTableOptions,
+): void {
   const found = hasHeader ? `the columns ${shown(first.join(','))}` : 'a table without header'
-  if (answer < 0 && !kind.solve) throw new Error(`${name}:1: expected a column of answers (answer, solution, solutions, …), found ${found}${hints.answer ?? ''}`)
-  if (rating < 0 && minRating !== undefined) throw new Error(`${name}:1: expected a column of ratings (rating, difficulty, backtracks), found ${found}${hints.rating ?? ''}`)
+  if (answer < 0 && !kind.solve) {
+    throw new Error(`${name}:1: expected a column of answers (answer, solution, solutions, …), found ${found}${hints.answer ?? ''}`)
+  }
+  if (rating < 0 && minRating !== undefined) {
+    throw new Error(`${name}:1: expected a column of ratings (rating, difficulty, backtracks), found ${found}${hints.rating ?? ''}`)
+  }
 }
 
-function pairsOf({ pairs, counts }: Gatherer, kind: PuzzleKind, { name = kind.name, minRating }: PuzzleTableOptions): PuzzlePairs {
+function pairsOf(
+  { pairs, counts }: Gatherer,
+  kind: PuzzleKind,
+  { name = kind.name, minRating }: PuzzleTableOptions,
+): PuzzlePairs {
   const noun = kind.name === 'maze' ? 'maze' : 'puzzle'
   if (pairs && counts.usable > 0) return pairs
-  if (counts.below > 0) throw new Error(`${name}: expected at least one ${noun} with a rating from ${minRating}, got ${counts.below} below`)
-  if (counts.unsolved.length > 0) throw new Error(`${name}: expected at least one ${noun} with exactly one solution, got ${counts.unsolved.length} without`)
+  if (counts.below > 0) {
+    throw new Error(`${name}: expected at least one ${noun} with a rating from ${minRating}, got ${counts.below} below`)
+  }
+  if (counts.unsolved.length > 0) {
+    throw new Error(`${name}: expected at least one ${noun} with exactly one solution, got ${counts.unsolved.length} without`)
+  }
   throw new Error(`${name}: expected at least one ${noun}, got an empty table`)
 }
 
@@ -262,16 +299,26 @@ function drawRows(rows: number, { subsample }: PuzzleTableOptions, random: Rando
   return subsample !== undefined && subsample < rows ? random.permutation(rows).slice(0, subsample) : undefined
 }
 
-function tableOf(kind: PuzzleKind, pairs: PuzzlePairs, counts: PuzzleCounts, { augment = 0 }: PuzzleTableOptions, random: Random): PuzzleTable {
-  if (pairs.length * (1 + augment) >= 2 ** 31) throw new Error(`${kind.name}: expected fewer than 2^31 examples, got ${pairs.length} × ${1 + augment} — lower augment or subsample`)
+function tableOf(
+  kind: PuzzleKind,
+  pairs: PuzzlePairs,
+  counts: PuzzleCounts,
+  { augment = 0 }: PuzzleTableOptions,
+  random: Random,
+): PuzzleTable {
+  if (pairs.length * (1 + augment) >= 2 ** 31) {
+    throw new Error(`${kind.name}: expected fewer than 2^31 examples, got ${pairs.length} × ${1 + augment} — lower augment or subsample`)
+  }
   return { kind, pairs, counts, augment, random }
 }
 
 /** All puzzles and their copies in memory. */
 export function puzzleDataset({ kind, pairs, augment, random }: Omit<PuzzleTable, 'counts'>): Dataset {
   const { cells, length } = pairs
-  if (length * (1 + augment) * cells > 2 ** 31) throw new Error(`${kind.name}: expected at most 2^31 cells, got ${length} puzzles × ${1 + augment} — lower augment or subsample`)
-  const [inputs, labels] = [new Uint8Array(length * (1 + augment) * cells), new Uint8Array(length * (1 + augment) * cells)]
+  if (length * (1 + augment) * cells > 2 ** 31) {
+    throw new Error(`${kind.name}: expected at most 2^31 cells, got ${length} puzzles × ${1 + augment} — lower augment or subsample`)
+  }
+  const [inputs, labels] = Array.from({ length: 2 }, () => new Uint8Array(length * (1 + augment) * cells))
   const { state } = random
   for (const [table, side] of [[inputs, 'question'], [labels, 'answer']] as const) {
     let offset = 0
@@ -280,14 +327,23 @@ export function puzzleDataset({ kind, pairs, augment, random }: Omit<PuzzleTable
       offset += piece.length
     }
   }
-  return singleExampleDataset({ inputs, labels: new Int8Array(labels.buffer), seqLen: cells, vocabSize: kind.vocabSize(cells), groupSize: 1 + augment })
+  const vocabSize = kind.vocabSize(cells)
+  return singleExampleDataset({ inputs, labels: new Int8Array(labels.buffer), seqLen: cells, vocabSize, groupSize: 1 + augment })
 }
 
-/** The files of a split of a dataset directory by path, as `writeDataset` makes them; the tables come in pieces, so that memory holds the puzzles only. */
-export function puzzleFiles({ kind, pairs, augment, random }: Omit<PuzzleTable, 'counts'>, split: Split): Map<string, Uint8Array | Iterable<Uint8Array>> {
+/**
+ * The files of a split of a dataset directory by path, as `writeDataset` makes them; the tables come in pieces, so that
+ * memory holds the puzzles only.
+ */
+export function puzzleFiles(
+  { kind, pairs, augment, random }: Omit<PuzzleTable, 'counts'>,
+  split: Split,
+): Map<string, Uint8Array | Iterable<Uint8Array>> {
   const [groupSize, count] = [1 + augment, pairs.length * (1 + augment)]
   const { state } = random
-  const { metadata, puzzleIdentifiers, puzzleIndices, groupIndices } = singleExampleIndices({ count, seqLen: pairs.cells, vocabSize: kind.vocabSize(pairs.cells), groupSize })
+  const vocabSize = kind.vocabSize(pairs.cells)
+  const { metadata, puzzleIdentifiers, puzzleIndices, groupIndices } =
+    singleExampleIndices({ count, seqLen: pairs.cells, vocabSize, groupSize })
   const table = function* (side: 'question' | 'answer') {
     yield npyHeader([count, pairs.cells], 'u1')
     yield* copiesOf({ kind, pairs, augment, random: Random.restore(state) }, side)
@@ -304,7 +360,10 @@ export function puzzleFiles({ kind, pairs, augment, random }: Omit<PuzzleTable, 
 }
 
 /** The rows of a table, some at a time: each puzzle, then its copies. Questions and answers draw the same. */
-function* copiesOf({ kind, pairs, augment, random }: Omit<PuzzleTable, 'counts'>, side: 'question' | 'answer'): Generator<Uint8Array, void> {
+function* copiesOf(
+  { kind, pairs, augment, random }: Omit<PuzzleTable, 'counts'>,
+  side: 'question' | 'answer',
+): Generator<Uint8Array, void> {
   const { cells, length } = pairs
   const draw = kind.copies(cells, random)
   const rowsPerPiece = 4096

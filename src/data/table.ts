@@ -4,7 +4,10 @@ import { textOf } from '../formats/pieces.js'
 import { foreign, named } from '../formats/recognise.js'
 import { shown } from '../formats/shown.js'
 
-/** One row of a puzzle table; `line` is where it ends in the file, the first being 1. Cells that the table does not have are ''. */
+/**
+ * One row of a puzzle table; `line` is where it ends in the file, the first being 1. Cells that the table does not have
+ * are ''.
+ */
 export interface PuzzleRow {
   source: string
   question: string
@@ -38,7 +41,10 @@ export interface TableLayout {
 
 /** Names of columns without case, blanks, `_` and `-`, the official ones first. */
 const knownNames: Record<ColumnRole, readonly string[]> = {
-  question: ['question', 'questions', 'puzzle', 'puzzles', 'quiz', 'quizzes', 'problem', 'problems', 'input', 'inputs', 'unsolved', 'sudoku', 'board', 'grid'],
+  question: [
+    'question', 'questions', 'puzzle', 'puzzles', 'quiz', 'quizzes', 'problem', 'problems', 'input', 'inputs', 'unsolved',
+    'sudoku', 'board', 'grid',
+  ],
   answer: ['answer', 'answers', 'solution', 'solutions', 'solved', 'output', 'outputs', 'target', 'label'],
   rating: ['rating', 'ratings', 'difficulty', 'backtracks'],
 }
@@ -47,16 +53,18 @@ const plain = (name: string) => name.toLowerCase().replace(/[\s_-]+/g, '')
 
 /** Whether a cell is a puzzle, by its look: a Sudoku of one of the sizes, or a maze. */
 function isPuzzle(cell: string): boolean {
-  return /^\s*(?:[\d._*?xX-]{16}|[\d._*?xX-]{36}|[\d._*?xX-]{81})\s*$/.test(cell) || (/^[# SGo]{25,}$/.test(cell) && cell.includes('S') && cell.includes('G'))
+  const isSudoku = /^\s*(?:[\d._*?xX-]{16}|[\d._*?xX-]{36}|[\d._*?xX-]{81})\s*$/.test(cell)
+  return isSudoku || (/^[# SGo]{25,}$/.test(cell) && cell.includes('S') && cell.includes('G'))
 }
 
 /** Whether a puzzle is an answer, by its look: a filled Sudoku, a maze with a path. */
 const isAnswer = (cell: string) => /^\s*[1-9]+\s*$/.test(cell) || cell.includes('o')
 
 /**
- * Reads a puzzle table from text that comes in pieces: CSV, also with semicolons or tabs, whose header has a column of puzzles, by one of
- * the names in use or by the one that is asked for. Without a header, the columns that look like puzzles count; blanks may divide a line
- * then, and lines that begin with '#' are comments. Blanks inside of cells are kept.
+ * Reads a puzzle table from text that comes in pieces: CSV, also with semicolons or tabs, whose header has a column of
+ * puzzles, by one of the names in use or by the one that is asked for. Without a header, the columns that look like
+ * puzzles count; blanks may divide a line then, and lines that begin with '#' are comments. Blanks inside of cells are
+ * kept.
  */
 export class TableReader {
   private head = ''
@@ -74,7 +82,10 @@ export class TableReader {
     return this.known
   }
 
-  /** The rows that a further piece completes. @throws `name:line: …` when there is no column of puzzles, or the table is broken */
+  /**
+   * The rows that a further piece completes. @throws `name:line: …` when there is no column of puzzles, or the table is
+   * broken
+   */
   read(piece: string): PuzzleRow[] {
     if (!this.csv) return this.begin(piece, false)
     return this.rows(this.csv.read(piece))
@@ -128,7 +139,8 @@ export class TableReader {
     const [{ first: cells }] = divisionsOf(text)
     const found = cells.length > 1 ? `the columns ${shown(cells.join(','))}` : shown(cells.join(','))
     const wanted = this.asked.question === undefined ? '' : `, not ${shown(this.asked.question)}`
-    return this.fail(line, `expected a header with a column of puzzles (${knownNames.question.filter((_, i) => i % 2 === 0 && i < 8).join(', ')}, …) or lines of puzzles, found ${found}${wanted}${this.hint}`)
+    const message = `expected a header with a column of puzzles (question, puzzle, quiz, problem, …) or lines of puzzles`
+    return this.fail(line, `${message}, found ${found}${wanted}${this.hint}`)
   }
 
   private fail(line: number, message: string): never {
@@ -136,7 +148,10 @@ export class TableReader {
   }
 }
 
-/** The layout of a table with this first line; undefined when the line has neither a known column of puzzles nor a puzzle. */
+/**
+ * The layout of a table with this first line; undefined when the line has neither a known column of puzzles nor a
+ * puzzle.
+ */
 function layoutOf(text: string, asked: ColumnNames, fail: (message: string) => never): TableLayout | undefined {
   for (const { delimiter, first } of [...divisionsOf(text), { delimiter: ' ', first: text.trim().split(/\s+/) }]) {
     const hasHeader = !first.some(isPuzzle)
@@ -147,7 +162,8 @@ function layoutOf(text: string, asked: ColumnNames, fail: (message: string) => n
     if (question < 0) continue
     if (question === answer) fail(`expected puzzles and answers in different columns, got ${shown(first[question])} for both`)
     const source = hasHeader ? first.findIndex(name => plain(name) === 'source') : -1
-    const roles = (['question', 'answer', 'rating'] as const).filter(role => asked[role] !== undefined && askedPlace(first, asked[role], hasHeader) >= 0)
+    const isThere = (role: ColumnRole) => asked[role] !== undefined && askedPlace(first, asked[role], hasHeader) >= 0
+    const roles = (['question', 'answer', 'rating'] as const).filter(isThere)
     return { delimiter, first, hasHeader, question, answer, rating: at('rating'), source, asked: roles }
   }
   return undefined
@@ -172,18 +188,31 @@ function askedPlace(first: readonly string[], asked: string, hasHeader: boolean)
 }
 
 /** By the asked name, by a known name, by the asked number. */
-function placeOf(first: readonly string[], role: ColumnRole, asked: string | undefined, hasHeader: boolean, fail: (message: string) => never): number {
+function placeOf(
+  first: readonly string[],
+  role: ColumnRole,
+  asked: string | undefined,
+  hasHeader: boolean,
+  fail: (message: string) => never,
+): number {
   const place = asked === undefined ? -1 : askedPlace(first, asked, hasHeader)
   if (!hasHeader || (place >= 0 && first[place].trim() === asked!.trim())) return place
   const names = first.map(plain)
   const [official] = knownNames[role]
   const found = knownNames[role].filter(name => names.includes(name))
-  const chosen = found.includes(official) || role === 'rating' ? found[0] : found.length > 1 ? fail(`expected one column of ${role}s, found ${found.join(', ')} — which is it?`) : found[0]
-  return chosen === undefined ? place : names.indexOf(chosen)
+  if (found.length > 1 && !found.includes(official) && role !== 'rating') {
+    fail(`expected one column of ${role}s, found ${found.join(', ')} — which is it?`)
+  }
+  return found.length === 0 ? place : names.indexOf(found[0])
 }
 
 /** The columns of question and answer in a row of a table without header. */
-function byLook(first: readonly string[], question: number, answer: number, fail: (message: string) => never): [question: number, answer: number] {
+function byLook(
+  first: readonly string[],
+  question: number,
+  answer: number,
+  fail: (message: string) => never,
+): [question: number, answer: number] {
   const open = [...first.keys()].filter(place => isPuzzle(first[place]) && place !== question && place !== answer)
   if (question >= 0 && answer >= 0) return [question, answer]
   if (open.length > (question < 0 ? 1 : 0) + (answer < 0 ? 1 : 0)) fail(`expected a puzzle and its answer in a line, found ${open.length} puzzles`)
@@ -198,7 +227,12 @@ function byLook(first: readonly string[], question: number, answer: number, fail
  * The rows of a table that comes in pieces, gzip or not, a piece at a time; `layout` is known with the first.
  * @throws as `TableReader`, or one line that names what the file is instead
  */
-export async function* tableRows(pieces: AsyncIterable<Uint8Array>, name: string, asked?: ColumnNames, hint?: string): AsyncGenerator<{ rows: PuzzleRow[]; layout: TableLayout }, void> {
+export async function* tableRows(
+  pieces: AsyncIterable<Uint8Array>,
+  name: string,
+  asked?: ColumnNames,
+  hint?: string,
+): AsyncGenerator<{ rows: PuzzleRow[]; layout: TableLayout }, void> {
   const reader = new TableReader(name, asked, hint)
   let start = new Uint8Array()
   try {
@@ -216,8 +250,8 @@ export async function* tableRows(pieces: AsyncIterable<Uint8Array>, name: string
 const table = 'a table (CSV)'
 
 /**
- * Reads a puzzle table that is all there. @throws `name:line: …` when it has no column of puzzles, a row has too many or too few cells, or a
- * quote is broken
+ * Reads a puzzle table that is all there. @throws `name:line: …` when it has no column of puzzles, a row has too many
+ * or too few cells, or a quote is broken
  */
 export function parsePuzzleCsv(input: string | Uint8Array, name = 'csv', asked: ColumnNames = {}): PuzzleRow[] {
   const bytes = typeof input === 'string' ? new TextEncoder().encode(input.slice(0, 4096)) : input

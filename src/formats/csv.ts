@@ -13,8 +13,9 @@ const longestRecord = 2 ** 22
 const quote = 34
 
 /**
- * Splits text that comes in pieces into records (RFC 4180: cells may be quoted, a quote in them is doubled). Lines may end in any way,
- * empty ones are left out, a quote inside a cell that does not begin with one counts as itself. Cells keep their blanks.
+ * Splits text that comes in pieces into records (RFC 4180: cells may be quoted, a quote in them is doubled). Lines may
+ * end in any way, empty ones are left out, a quote inside a cell that does not begin with one counts as itself. Cells
+ * keep their blanks.
  */
 export class CsvReader {
   /** What is not a whole record yet. */
@@ -26,14 +27,19 @@ export class CsvReader {
    */
   constructor(private readonly name: string, private readonly delimiter = ',', private line = 1) {}
 
-  /** The records that a further piece completes. @throws `name:line: …` where a quoted cell is followed by text or does not end */
+  /**
+   * The records that a further piece completes. @throws `name:line: …` where a quoted cell is followed by text or does
+   * not end
+   */
   read(piece: string): CsvRecord[] {
     const text = this.rest + piece
     // A line end may be cut in two.
     const end = text.endsWith('\r') ? text.length - 1 : text.length
     const records = this.split(unixLines(text.slice(0, end)), false)
     this.rest += text.slice(end)
-    if (this.rest.length > longestRecord) this.fail(`expected rows of at most ${longestRecord} characters, got a longer one — is there a quote that is not closed?`)
+    if (this.rest.length > longestRecord) {
+      this.fail(`expected rows of at most ${longestRecord} characters, got a longer one — is there a quote that is not closed?`)
+    }
     return records
   }
 
@@ -55,7 +61,9 @@ export class CsvReader {
         let to: number
         if (text.charCodeAt(at) === quote) {
           const close = closingQuote(text, at)
-          if (close < 0 && isEnd) this.fail('expected a closing quote, got none until the end of the table: it is a broken table')
+          if (close < 0 && isEnd) {
+            this.fail('expected a closing quote, got none until the end of the table: it is a broken table')
+          }
           // The next character may show that the quote is a doubled one.
           if (close < 0 || (close + 1 === text.length && !isEnd)) break
           const cell = text.slice(at + 1, close)
@@ -73,7 +81,9 @@ export class CsvReader {
         isOpen = text[to] === this.delimiter
         isWhole = !isOpen
         at = to + 1
-        if (isWhole && to < text.length && text[to] !== '\n') this.fail('expected a delimiter after a closing quote, got text: it is a broken table')
+        if (isWhole && to < text.length && text[to] !== '\n') {
+          this.fail('expected a delimiter after a closing quote, got text: it is a broken table')
+        }
       }
       if (!isWhole) break
       if (cells.length > 1 || at - start > 1) records.push({ cells, line })
@@ -104,21 +114,31 @@ function closingQuote(text: string, from: number): number {
  * Reads a table whose header names these columns, in any order; more columns are ignored.
  * @throws `name:line: …` for a missing column, a row with too many or too few cells, or a broken quote
  */
-export function parseCsv<Column extends string>(text: string, columns: readonly Column[], name = 'csv'): (Record<Column, string> & { line: number })[] {
+export function parseCsv<Column extends string>(
+  text: string,
+  columns: readonly Column[],
+  name = 'csv',
+): (Record<Column, string> & { line: number })[] {
   const reader = new CsvReader(name)
   const [header, ...records] = [...reader.read(text.replace(/^\ufeff/, '')), ...reader.end()]
   const places = columns.map(column => {
     const place = header?.cells.indexOf(column) ?? -1
-    if (place < 0) throw new Error(`${name}:1: expected a header line ${columns.join(',')}, got ${header ? shown(header.cells.join(',')) : 'an empty file'} — column "${column}" is missing`)
+    if (place < 0) {
+      const got = header ? shown(header.cells.join(',')) : 'an empty file'
+      throw new Error(`${name}:1: expected a header line ${columns.join(',')}, got ${got} — column "${column}" is missing`)
+    }
     return place
   })
   return records.map(record => {
     checkLength(record, header.cells.length, name)
-    return { ...(Object.fromEntries(columns.map((column, i) => [column, record.cells[places[i]]])) as Record<Column, string>), line: record.line }
+    const cells = Object.fromEntries(columns.map((column, i) => [column, record.cells[places[i]]])) as Record<Column, string>
+    return { ...cells, line: record.line }
   })
 }
 
 /** @throws when a row has another number of cells than the table has columns */
 export function checkLength({ cells, line }: CsvRecord, columns: number, name: string): void {
-  if (cells.length !== columns) throw new Error(`${name}:${line}: expected ${columns} cells as in the first line, got ${cells.length}: it is a broken table`)
+  if (cells.length !== columns) {
+    throw new Error(`${name}:${line}: expected ${columns} cells as in the first line, got ${cells.length}: it is a broken table`)
+  }
 }

@@ -4,7 +4,10 @@ import { type ByteSource, readAll } from './source.js'
 /** Gives the pieces of a source from its beginning, each time it is called. */
 export type Pieces = () => AsyncIterable<Uint8Array>
 
-/** The pieces of whatever a page or a program has. A `Blob` is read anew each time, what can be read only once is kept in memory. */
+/**
+ * The pieces of whatever a page or a program has. A `Blob` is read anew each time, what can be read only once is kept
+ * in memory.
+ */
 export function piecesOf(source: ByteSource): Pieces {
   if (source instanceof Blob) return () => streamed(source.stream())
   let bytes: Promise<Uint8Array> | undefined
@@ -14,17 +17,24 @@ export function piecesOf(source: ByteSource): Pieces {
 }
 
 /**
- * The text of a source, piece by piece. Gzip is known by its first bytes; text is UTF-8, or UTF-16 where a byte-order mark says so.
+ * The text of a source, piece by piece. Gzip is known by its first bytes; text is UTF-8, or UTF-16 where a byte-order
+ * mark says so.
  * @param onStart called with the first bytes, unpacked
  * @throws one line that begins with `name` when it is no text, or the gzip is damaged or cut off
  */
-export async function* textOf(pieces: AsyncIterable<Uint8Array>, name: string, onStart?: (bytes: Uint8Array<ArrayBuffer>) => void): AsyncGenerator<string, void> {
+export async function* textOf(
+  pieces: AsyncIterable<Uint8Array>,
+  name: string,
+  onStart?: (bytes: Uint8Array<ArrayBuffer>) => void,
+): AsyncGenerator<string, void> {
   let decoder: TextDecoder | undefined
   for await (const piece of unpacked(pieces, name)) {
     if (!decoder) {
       onStart?.(piece.slice(0, 4096) as Uint8Array<ArrayBuffer>)
       decoder = new TextDecoder(encodingOf(piece))
-      if (decoder.encoding === 'utf-8' && piece.subarray(0, 4096).includes(0)) throw new Error(`${name}: expected a table as text, got other bytes — is this the right file?`)
+      if (decoder.encoding === 'utf-8' && piece.subarray(0, 4096).includes(0)) {
+        throw new Error(`${name}: expected a table as text, got other bytes — is this the right file?`)
+      }
     }
     yield decoder.decode(piece, { stream: true })
   }

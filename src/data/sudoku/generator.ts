@@ -19,9 +19,9 @@ export interface GenerateSudokuOptions {
 }
 
 /**
- * New puzzles with exactly one solution, all distinct, in two splits that share no solution grid. In 4×4, which has only
- * 288 grids, 15 % of the grids are kept for the test split and many puzzles share a grid; otherwise each puzzle has its own.
- * Throws when the sizes ask for more distinct puzzles, or fewer clues, than can be found.
+ * New puzzles with exactly one solution, all distinct, in two splits that share no solution grid. In 4×4, which has
+ * only 288 grids, 15 % of the grids are kept for the test split and many puzzles share a grid; otherwise each puzzle
+ * has its own. Throws when the sizes ask for more distinct puzzles, or fewer clues, than can be found.
  */
 export function generateSudoku({ size, train, test, clues, seed = 0 }: GenerateSudokuOptions): { train: Dataset; test: Dataset } {
   const { cells } = layoutOf(size)
@@ -97,7 +97,9 @@ function removeGivens(answer: Uint8Array, size: SudokuSize, random: Random, clue
 }
 
 function checkCount(name: string, value: number, least: number): void {
-  if (!Number.isSafeInteger(value) || value < least) throw new Error(`sudoku: expected ${name} to be a whole number from ${least}, got ${value}`)
+  if (!Number.isSafeInteger(value) || value < least) {
+    throw new Error(`sudoku: expected ${name} to be a whole number from ${least}, got ${value}`)
+  }
 }
 
 /** Fewest givens a puzzle with one solution can have, by size. */

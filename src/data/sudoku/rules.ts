@@ -46,7 +46,9 @@ export function encodeSudoku(text: string): Uint8Array {
   const size = sudokuSizeOf(text.length)
   return Uint8Array.from(text, (character, i) => {
     const digit = character === '.' ? 0 : character >= '0' && character <= '9' ? Number(character) : -1
-    if (digit < 0 || digit > size) throw new Error(`sudoku: expected digits 1 … ${size}, '.' or '0', got ${shown(character)} at character ${i + 1}`)
+    if (digit < 0 || digit > size) {
+      throw new Error(`sudoku: expected digits 1 … ${size}, '.' or '0', got ${shown(character)} at character ${i + 1}`)
+    }
     return digit + 1
   })
 }
@@ -57,11 +59,15 @@ export function decodeSudoku(ids: ArrayLike<number>): string {
 }
 
 /**
- * The rules that a grid of tokens breaks, [] for a grid that can still be right: a digit twice in a row, column or box, a
- * cell with PAD or a digit too large, and, when `question` is given, a given that was changed. Blanks break no rule.
+ * The rules that a grid of tokens breaks, [] for a grid that can still be right: a digit twice in a row, column or box,
+ * a cell with PAD or a digit too large, and, when `question` is given, a given that was changed. Blanks break no rule.
  * Throws when the number of cells does not fit the size.
  */
-export function sudokuViolations(ids: ArrayLike<number>, size: SudokuSize, question?: ArrayLike<number>): SudokuViolation[] {
+export function sudokuViolations(
+  ids: ArrayLike<number>,
+  size: SudokuSize,
+  question?: ArrayLike<number>,
+): SudokuViolation[] {
   const { cells, boxes } = layoutOf(size)
   for (const grid of question ? [ids, question] : [ids]) {
     if (grid.length !== cells) throw new Error(`sudoku: expected ${cells} cells for size ${size}, got ${grid.length}`)
@@ -70,7 +76,9 @@ export function sudokuViolations(ids: ArrayLike<number>, size: SudokuSize, quest
   const places = new Map<string, SudokuViolation>()
   for (let cell = 0; cell < cells; cell++) {
     const digit = ids[cell] - 1
-    if (question && question[cell] > 1 && question[cell] !== ids[cell]) violations.push({ unit: 'given', index: cell, digit: question[cell] - 1, cells: [cell] })
+    if (question && question[cell] > 1 && question[cell] !== ids[cell]) {
+      violations.push({ unit: 'given', index: cell, digit: question[cell] - 1, cells: [cell] })
+    }
     if (digit === 0) continue
     if (!(digit >= 1 && digit <= size)) {
       violations.push({ unit: 'cell', index: cell, digit: 0, cells: [cell] })
@@ -96,7 +104,10 @@ export function describeSudokuViolation({ unit, index, digit, cells }: SudokuVio
   return `${cells.length} times ${digit} in ${unit} ${index + 1}`
 }
 
-/** What contradicts itself in a grid, in words, with the places of the digit that stands there twice; '' when nothing does. */
+/**
+ * What contradicts itself in a grid, in words, with the places of the digit that stands there twice; '' when nothing
+ * does.
+ */
 export function sudokuContradiction(ids: ArrayLike<number>, size: SudokuSize): string {
   const [violation] = sudokuViolations(ids, size)
   if (!violation) return ''

@@ -11,16 +11,20 @@ export interface SudokuShuffle {
 }
 
 /**
- * A random shuffle: digits relabelled; bands, rows within bands, stacks, columns within stacks permuted; transposed with
- * probability ½ where boxes are square (a transposed 2×3 box would be 3×2).
- * Source: `shuffle_sudoku` of the published builder, for any box shape.
+ * A random shuffle: digits relabelled; bands, rows within bands, stacks, columns within stacks permuted; transposed
+ * with probability ½ where boxes are square (a transposed 2×3 box would be 3×2). Source: `shuffle_sudoku` of the
+ * published builder, for any box shape.
  */
 export function drawSudokuShuffle(size: SudokuSize, random: Random): SudokuShuffle {
   return drawInto({ map: new Uint8Array(size * size), tokens: new Uint8Array(size + 2) }, size, random)
 }
 
 /** The same into a shuffle that is there, as making arrays takes longer than filling them. */
-export function drawInto(shuffle: { map: Uint8Array; tokens: Uint8Array }, size: SudokuSize, random: Random): SudokuShuffle {
+export function drawInto(
+  shuffle: { map: Uint8Array; tokens: Uint8Array },
+  size: SudokuSize,
+  random: Random,
+): SudokuShuffle {
   const { boxRows, boxColumns } = layoutOf(size)
   const { map, tokens } = shuffle
   drawOrder(digits, size, random)

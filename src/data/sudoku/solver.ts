@@ -3,8 +3,8 @@ import type { Random } from '../random.js'
 import { layoutOf, sudokuViolations, type SudokuSize } from './rules.js'
 
 /**
- * The solutions of a grid of tokens (blanks are 1), at most `limit` of them, in the order of the search. [] when there is
- * none or the grid already breaks a rule. Exact: depth first, always the cell with the fewest candidates.
+ * The solutions of a grid of tokens (blanks are 1), at most `limit` of them, in the order of the search. [] when there
+ * is none or the grid already breaks a rule. Exact: depth first, always the cell with the fewest candidates.
  */
 export function solveSudoku(ids: ArrayLike<number>, size: SudokuSize, limit = 2): Uint8Array[] {
   if (sudokuViolations(ids, size).length > 0) return []
@@ -20,10 +20,15 @@ export type SudokuVerdict = 'one' | 'none' | 'several' | 'unknown'
  * Whether a grid of tokens has exactly one solution, and that or the first of several.
  * @param effort places that are tried at most, a few million in a second
  */
-export function judgeSudoku(ids: ArrayLike<number>, size: SudokuSize, effort = 5_000_000): { verdict: SudokuVerdict; solution?: Uint8Array } {
+export function judgeSudoku(
+  ids: ArrayLike<number>,
+  size: SudokuSize,
+  effort = 5_000_000,
+): { verdict: SudokuVerdict; solution?: Uint8Array } {
   if (sudokuViolations(ids, size).length > 0) return { verdict: 'none' }
   let solution: Uint8Array | undefined
-  const found = search(Uint8Array.from(ids, id => id - 1), size, { limit: 2, effort, byUnits: true, each: grid => void (solution ??= grid.map(digit => digit + 1)) })
+  const each = (grid: Uint8Array) => void (solution ??= grid.map(digit => digit + 1))
+  const found = search(Uint8Array.from(ids, id => id - 1), size, { limit: 2, effort, byUnits: true, each })
   return { verdict: found === undefined ? 'unknown' : (['none', 'one', 'several'] as const)[found], solution }
 }
 
@@ -41,10 +46,17 @@ interface SearchOptions {
   byUnits?: boolean
 }
 
-/** Counts the solutions of a grid of digits without contradictions (0 is blank), up to `limit`; undefined when `effort` was too little. */
+/**
+ * Counts the solutions of a grid of digits without contradictions (0 is blank), up to `limit`; undefined when `effort`
+ * was too little.
+ */
 export function search(start: Uint8Array, size: SudokuSize, options: SearchOptions & { effort: number }): number | undefined
 export function search(start: Uint8Array, size: SudokuSize, options: SearchOptions): number
-export function search(start: Uint8Array, size: SudokuSize, { each, limit = Infinity, random, except, effort = Infinity, byUnits = false }: SearchOptions): number | undefined {
+export function search(
+  start: Uint8Array,
+  size: SudokuSize,
+  { each, limit = Infinity, random, except, effort = Infinity, byUnits = false }: SearchOptions,
+): number | undefined {
   const { cells, boxes } = layoutOf(size)
   const full = 2 ** size - 1
   const digits = start.slice()
@@ -81,13 +93,16 @@ export function search(start: Uint8Array, size: SudokuSize, { each, limit = Infi
       }
     }
     for (let i = 0; i < size; i++) {
-      if ((rows[i] | some[i]) !== full || (columns[i] | some[size + i]) !== full || (boxed[i] | some[2 * size + i]) !== full) return { place: -1, bit: 0 }
+      if ((rows[i] | some[i]) !== full || (columns[i] | some[size + i]) !== full || (boxed[i] | some[2 * size + i]) !== full) {
+        return { place: -1, bit: 0 }
+      }
     }
     for (let i = depth; i < depthTotal; i++) {
       const cell = open[i]
       const [row, column, box] = [(cell / size) | 0, cell % size, boxes[cell]]
       const mask = full & ~(rows[row] | columns[column] | boxed[box])
-      const bit = mask & ((some[row] & ~several[row]) | (some[size + column] & ~several[size + column]) | (some[2 * size + box] & ~several[2 * size + box]))
+      const alone = (unit: number) => some[unit] & ~several[unit]
+      const bit = mask & (alone(row) | alone(size + column) | alone(2 * size + box))
       if (bit) return { place: i, bit: bit & -bit }
     }
     return undefined

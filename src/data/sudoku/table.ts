@@ -2,7 +2,9 @@
 import type { Dataset } from '../dataset.js'
 import { gatherPuzzles, type PuzzleKind, type PuzzleTableOptions, puzzleDataset } from '../pairs.js'
 import type { PuzzleRow } from '../table.js'
-import { describeSudokuViolation, encodeSudoku, layoutOf, sudokuSizeOf, sudokuViolations, sudokuVocabSize, type SudokuSize } from './rules.js'
+import {
+  describeSudokuViolation, encodeSudoku, layoutOf, sudokuSizeOf, sudokuViolations, sudokuVocabSize, type SudokuSize,
+} from './rules.js'
 import { drawInto } from './shuffle.js'
 import { judgeSudoku } from './solver.js'
 import { parseSudokus } from './text.js'
@@ -10,9 +12,9 @@ import { parseSudokus } from './text.js'
 export type SudokuTableOptions = Pick<PuzzleTableOptions, 'name' | 'augment' | 'subsample' | 'seed' | 'minRating' | 'skipUnsolved'>
 
 /**
- * A dataset from the rows of a puzzle table; copies are shuffles (see `drawSudokuShuffle`). The first row tells the size. Puzzles without an
- * answer are solved. Throws `name:line: …` when a row has another length, a wrong character, an answer that changes a given, is not filled or
- * breaks a rule, or no answer and not exactly one solution.
+ * A dataset from the rows of a puzzle table; copies are shuffles (see `drawSudokuShuffle`). The first row tells the
+ * size. Puzzles without an answer are solved. Throws `name:line: …` when a row has another length, a wrong character,
+ * an answer that changes a given, is not filled or breaks a rule, or no answer and not exactly one solution.
  */
 export function sudokuFromRows(rows: PuzzleRow[], options: SudokuTableOptions = {}): Dataset {
   return puzzleDataset(gatherPuzzles(rows, sudokuKind, options))
@@ -42,10 +44,14 @@ export const sudokuKind: PuzzleKind = {
   },
   solve(question, answer) {
     const size = sizeOf(question)
-    if (breaksRule(question, size)) return `without a solution, with ${describeSudokuViolation(sudokuViolations(question, size)[0], size)}`
+    if (breaksRule(question, size)) {
+      return `without a solution, with ${describeSudokuViolation(sudokuViolations(question, size)[0], size)}`
+    }
     if (!answer) return ''
     const { verdict, solution } = judgeSudoku(question, size)
-    if (verdict !== 'one') return { none: 'without a solution', several: 'with several solutions', unknown: 'that takes too long to solve' }[verdict]
+    if (verdict !== 'one') {
+      return { none: 'without a solution', several: 'with several solutions', unknown: 'that takes too long to solve' }[verdict]
+    }
     answer.set(solution!)
     return ''
   },
@@ -57,7 +63,9 @@ export const sudokuKind: PuzzleKind = {
   },
 }
 
-/** The size of a grid whose number of cells is known to be one; a whole number, as the loops below are slow with others. */
+/**
+ * The size of a grid whose number of cells is known to be one; a whole number, as the loops below are slow with others.
+ */
 const sizeOf = ({ length }: Uint8Array): SudokuSize => (length === 81 ? 9 : length === 36 ? 6 : 4)
 
 // Tables have millions of rows: the loops of those that are right make no objects.
@@ -85,7 +93,9 @@ function writeDigits(text: string, into: Uint8Array, size: number): boolean {
 
 /** Whether a grid has no blank and the givens of a question. */
 function answers(answer: Uint8Array, question: Uint8Array): boolean {
-  for (let i = 0; i < answer.length; i++) if (answer[i] <= 1 || (question[i] > 1 && question[i] !== answer[i])) return false
+  for (let i = 0; i < answer.length; i++) if (answer[i] <= 1 || (question[i] > 1 && question[i] !== answer[i])) {
+    return false
+  }
   return true
 }
 
@@ -126,7 +136,9 @@ function encodeCell(cell: string, what: string, cells: number): Uint8Array {
     // What is wrong is said below, as of a row of digits.
   }
   if (found?.length === cells) return found
-  if (text.length !== cells) throw new Error(`expected ${cells} characters in the ${what}, as in the first puzzle, got ${text.length}`)
+  if (text.length !== cells) {
+    throw new Error(`expected ${cells} characters in the ${what}, as in the first puzzle, got ${text.length}`)
+  }
   try {
     return encodeSudoku(text)
   } catch (error) {

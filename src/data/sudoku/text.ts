@@ -28,9 +28,10 @@ const blankSigns = '.0*_-?xX'
 const unclearSigns = ['-', '_', '*']
 
 /**
- * The Sudokus of a text, at least one: digits row by row in any layout, with '.', '0', '*', '_', '-', '?' or 'x' for blanks; drawn boxes,
- * lists (JSON, Python, C), cells between bars, commas or tabs, where nothing is a blank too. What follows a '#' is a comment, lines of words
- * are headings. What can be read in two ways, such as "---", is read in the one that gives whole grids.
+ * The Sudokus of a text, at least one: digits row by row in any layout, with '.', '0', '*', '_', '-', '?' or 'x' for
+ * blanks; drawn boxes, lists (JSON, Python, C), cells between bars, commas or tabs, where nothing is a blank too. What
+ * follows a '#' is a comment, lines of words are headings. What can be read in two ways, such as "---", is read in the
+ * one that gives whole grids.
  * @throws one line that says what was found instead, or that there are two ways to read it
  */
 export function parseSudokus(text: string): FoundSudoku[] {
@@ -43,13 +44,17 @@ export function parseSudokus(text: string): FoundSudoku[] {
     for (const read of readings) {
       try {
         const sudokus = blocksOf(lines).flatMap(block => assemble(block.flatMap(i => read(lines[i]!, i + 1) ?? [])))
-        if (sudokus.length === 0) throw new Error('sudoku: expected a puzzle, digits row by row with "." for blanks, found none')
+        if (sudokus.length === 0) {
+          throw new Error('sudoku: expected a puzzle, digits row by row with "." for blanks, found none')
+        }
         found.set(sudokus.map(({ ids }) => ids.join('')).join(), sudokus)
       } catch (error) {
         trouble ??= error
       }
     }
-    if (found.size > 1) throw new Error('sudoku: the text can be read in two ways, with "-", "_" or "*" as blanks or as drawn lines — write blanks as "."')
+    if (found.size > 1) {
+      throw new Error('sudoku: the text can be read in two ways, with "-", "_" or "*" as blanks or drawn — write blanks as "."')
+    }
     for (const sudokus of found.values()) return sudokus
   }
   throw trouble
@@ -94,18 +99,26 @@ const isCells = (part: string) => [...part].every(sign => (sign >= '1' && sign <
 
 type Reading = (line: string, number: number) => Row | undefined
 
+/** When a line of one sign draws a frame. */
+interface Choice {
+  sign: string
+  isDrawing: (line: string) => boolean
+}
+
 /**
- * Readings in which a blank has a sign. A line of one of the unclear signs is drawn, or is a row of blanks, or is such a row where it is as
- * long as others.
+ * Readings in which a blank has a sign. A line of one of the unclear signs is drawn, or is a row of blanks, or is such
+ * a row where it is as long as others.
  */
 function signReadings(lines: readonly Line[]): Reading[] {
   const unclear = unclearSigns.filter(sign => lines.some(line => line && isLineOf(line, sign)))
   const lengths = lines.flatMap(line => (line && /[1-9]/.test(line) ? [signsOf(line).length] : []))
   const usual = lengths.sort((a, b) => a - b)[Math.floor(lengths.length / 2)]
   const ways = [() => true, () => false, (line: string) => signsOf(line).length !== usual]
-  const choices = unclear.reduce<[string, (line: string) => boolean][][]>((sets, sign) => ways.flatMap(way => sets.map(set => [...set, [sign, way] as [string, (line: string) => boolean]])), [[]])
+  const choices = unclear.reduce<Choice[][]>(
+    (sets, sign) => ways.flatMap(isDrawing => sets.map(set => [...set, { sign, isDrawing }])), [[]],
+  )
   return choices.map(choice => (line, number) => {
-    if (isDrawn(line) || choice.some(([sign, isDrawing]) => isLineOf(line, sign) && isDrawing(line))) return undefined
+    if (isDrawn(line) || choice.some(({ sign, isDrawing }) => isLineOf(line, sign) && isDrawing(line))) return undefined
     const signs = signsOf(line)
     return signs.length > 0 ? rowOf(signs, number) : undefined
   })
@@ -114,7 +127,8 @@ function signReadings(lines: readonly Line[]): Reading[] {
 const signsOf = (line: string) => [...line].filter(sign => !/[\s|,;:!()[\]{}"'`]/.test(sign))
 
 /** Whether a line consists of one sign, but for spaces and bars. */
-const isLineOf = (line: string, sign: string) => line.includes(sign) && [...line].every(one => one === sign || one === ' ' || one === '|')
+const isLineOf = (line: string, sign: string) =>
+  line.includes(sign) && [...line].every(one => one === sign || one === ' ' || one === '|')
 
 /** Whether a line draws a frame for certain: without digits, with corners or signs that stand for no blank. */
 function isDrawn(line: string): boolean {
@@ -127,18 +141,24 @@ function rowOf(signs: readonly string[], line: number): Row {
   let blanks = ''
   const cells = signs.map(sign => {
     if (sign >= '1' && sign <= '9') return Number(sign)
-    if (!blankSigns.includes(sign) && sign !== ' ') throw new Error(`sudoku: expected digits, and "." for blanks, got ${shown(sign)} in line ${line}`)
+    if (!blankSigns.includes(sign) && sign !== ' ') {
+      throw new Error(`sudoku: expected digits, and "." for blanks, got ${shown(sign)} in line ${line}`)
+    }
     blanks += sign
     return 0
   })
   return { cells, line, blanks }
 }
 
-/** Readings in which a blank is a place where nothing stands: between bars, commas or tabs, or in a column of characters. */
+/**
+ * Readings in which a blank is a place where nothing stands: between bars, commas or tabs, or in a column of
+ * characters.
+ */
 function placeReadings(lines: readonly Line[]): Reading[] {
   const used = [...lines.keys()].filter(i => lines[i]?.trim())
   const longest = Math.max(0, ...used.map(i => lines[i]!.trimEnd().length))
-  const between = ['|', ',', ';', '\t'].filter(sign => lines.some(line => line?.includes(sign))).map((sign): Reading => {
+  const dividers = ['|', ',', ';', '\t'].filter(sign => lines.some(line => line?.includes(sign)))
+  const between = dividers.map((sign): Reading => {
     const most = Math.max(...used.map(i => lines[i]!.split(sign).length))
     return (line, number) => {
       if (isFrame(line)) return undefined
@@ -163,13 +183,16 @@ function placeReadings(lines: readonly Line[]): Reading[] {
       return places && fieldRow(places, number, [size])
     }
   }))
-  const inOneLine: Reading = (line, number) => (wholes.includes(line.length) ? fieldRow([...line], number, wholes) : undefined)
+  const inOneLine: Reading = (line, number) =>
+    wholes.includes(line.length) ? fieldRow([...line], number, wholes) : undefined
   return [...between, ...inBoxes, ...inColumns, inOneLine]
 }
 
 const isFrame = (line: string) => isDrawn(line) || unclearSigns.some(sign => isLineOf(line, sign))
 
-/** The cells of a part between two bars: characters side by side, or with a space between them and perhaps around them. */
+/**
+ * The cells of a part between two bars: characters side by side, or with a space between them and perhaps around them.
+ */
 function boxCells(part: string, columns: number): string[] | undefined {
   if (part.length === columns) return [...part]
   if (part.length === 2 * columns - 1) return evenly(part, 2)
@@ -188,7 +211,9 @@ function fieldRow(fields: readonly string[], line: number, counts: readonly numb
   return counts.includes(signs.length) && signs.every(sign => sign.length === 1) ? rowOf(signs, line) : undefined
 }
 
-/** Sudokus from rows: a whole one in a row, or as many rows as it has columns; else all cells together have to be one. */
+/**
+ * Sudokus from rows: a whole one in a row, or as many rows as it has columns; else all cells together have to be one.
+ */
 function assemble(rows: readonly Row[]): FoundSudoku[] {
   if (rows.length === 0) return []
   const found: FoundSudoku[] = []
@@ -209,12 +234,18 @@ function assemble(rows: readonly Row[]): FoundSudoku[] {
 
 function sudokuOf(rows: readonly Row[]): FoundSudoku {
   const cells = rows.flatMap(row => row.cells)
-  if (!wholes.includes(cells.length)) throw new Error(`sudoku: expected 16, 36 or 81 cells, got ${cells.length}${uneven(rows)}`)
+  if (!wholes.includes(cells.length)) {
+    throw new Error(`sudoku: expected 16, 36 or 81 cells, got ${cells.length}${uneven(rows)}`)
+  }
   const size = sudokuSizeOf(cells.length)
   const large = rows.find(row => row.cells.some(digit => digit > size))
-  if (large) throw new Error(`sudoku: expected digits 1 … ${size}, got ${large.cells.find(digit => digit > size)} in line ${large.line}`)
+  if (large) {
+    throw new Error(`sudoku: expected digits 1 … ${size}, got ${large.cells.find(digit => digit > size)} in line ${large.line}`)
+  }
   const signs = [...new Set(rows.map(row => row.blanks).join('').toLowerCase().replaceAll('0', '.'))]
-  if (signs.length > 1) throw new Error(`sudoku: expected one sign for blanks, got ${signs.map(sign => JSON.stringify(sign)).join(' and ')} — write them as "."`)
+  if (signs.length > 1) {
+    throw new Error(`sudoku: expected one sign for blanks, got ${signs.map(sign => shown(sign)).join(' and ')} — write them as "."`)
+  }
   return { ids: Uint8Array.from(cells, digit => digit + 1), line: rows[rows.length - 1].line }
 }
 
@@ -242,17 +273,22 @@ function fromJson(text: string): FoundSudoku[] {
 }
 
 function inside(value: unknown, line: number): FoundSudoku[] {
-  if (typeof value === 'string') return isCells(value) && wholes.includes(value.length) ? [sudokuOf([rowOf([...value], line)])] : []
+  if (typeof value === 'string') {
+    return isCells(value) && wholes.includes(value.length) ? [sudokuOf([rowOf([...value], line)])] : []
+  }
   if (!Array.isArray(value)) {
     const entries = Object.entries(value ?? {})
     const asked = entries.filter(([name]) => questionNames.test(name))
-    return (asked.length > 0 ? asked : entries.filter(([name]) => !answerNames.test(name))).flatMap(([, one]) => inside(one, line))
+    const used = asked.length > 0 ? asked : entries.filter(([name]) => !answerNames.test(name))
+    return used.flatMap(([, one]) => inside(one, line))
   }
   const { length } = value
   const whole = wholes.includes(length) && jsonRow(value)
   if (whole) return [sudokuOf([rowOf(whole, line)])]
   const rows = value.map(jsonRow)
-  if (sizes.some(size => size === length) && rows.every(row => row?.length === length)) return [sudokuOf(rows.map(row => rowOf(row!, line)))]
+  if (sizes.some(size => size === length) && rows.every(row => row?.length === length)) {
+    return [sudokuOf(rows.map(row => rowOf(row!, line)))]
+  }
   return value.flatMap(one => inside(one, line))
 }
 
@@ -260,6 +296,9 @@ function inside(value: unknown, line: number): FoundSudoku[] {
 function jsonRow(row: unknown): string[] | undefined {
   if (typeof row === 'string') return row.length > 1 ? [...row] : undefined
   if (!Array.isArray(row)) return undefined
-  const signs = row.map(cell => (cell === null || cell === '' || cell === ' ' ? '.' : typeof cell === 'number' || typeof cell === 'string' ? String(cell) : ''))
+  const signs = row.map((cell: unknown) => {
+    if (cell === null || cell === '' || cell === ' ') return '.'
+    return typeof cell === 'number' || typeof cell === 'string' ? String(cell) : ''
+  })
   return signs.every(sign => sign.length === 1) ? signs : undefined
 }
