@@ -1,8 +1,8 @@
 // What a training in the page learns from: generated puzzles or a table, always with puzzles held out.
 import { Random, type Dataset } from '../src/data/index.js'
-import { mazeFromRows, generateMaze, mazeCharacters } from '../src/data/maze.js'
+import { mazeFromRows, generateMaze } from '../src/data/maze.js'
 import { generateSudoku, sudokuFromRows } from '../src/data/sudoku.js'
-import { parsePuzzleCsv } from '../src/formats/csv.js'
+import { parsePuzzleCsv } from '../src/data/table.js'
 import type { TrainingSetup } from './protocol.js'
 import type { StoredData } from './storage.js'
 
@@ -34,7 +34,7 @@ export function lessonsOf({ data, seed }: TrainingSetup, table?: StoredData): Le
 function lessonsOfTable({ bytes, name }: StoredData, seed: number): Lessons {
   const rows = parsePuzzleCsv(bytes, name)
   if (rows.length < 10) throw new Error(`${name}: expected at least 10 puzzles, got ${rows.length} — some are held out to measure with`)
-  const isMaze = [...rows[0].question].some(character => mazeCharacters.includes(character))
+  const isMaze = /[SG]/.test(rows[0].question)
   const order = new Random(seed).permutation(rows.length)
   const heldOut = Math.min(HELD_OUT, Math.floor(rows.length * SHARE))
   const split = (from: number, to?: number) => {

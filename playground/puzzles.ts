@@ -110,7 +110,7 @@ export function needs({ kind, tokens }: Puzzle): [cells: number, vocabulary: num
 }
 
 /**
- * A puzzle from what somebody typed, pasted or picked: Sudoku digits in any layout, maze rows, an ARC grid or task as JSON.
+ * A puzzle from what somebody typed, pasted or picked: a Sudoku in any layout, maze rows, an ARC grid or task as JSON.
  * @throws one line that says what was expected
  */
 export function parsePuzzle(text: string): Puzzle {
@@ -118,16 +118,12 @@ export function parsePuzzle(text: string): Puzzle {
   if (!trimmed) throw new Error('expected a puzzle, got nothing')
   const stranger = foreign(new TextEncoder().encode(trimmed), 'a puzzle', 'JSON')
   if (stranger) throw new Error(stranger)
-  if (/^[[{]/.test(trimmed)) return parseArc(trimmed)
-  if (/[#SG]/.test(text)) {
-    // Blanks are floor: only line breaks, and what an editor may put at the end of the last one, go.
-    const lines = text.replace(/\r/g, '').split('\n').filter(line => line.trim())
-    const width = Math.max(...lines.map(line => line.length))
-    const joined = lines.length > 1 ? lines.map(line => line.padEnd(width)).join('') : lines[0]
-    return { kind: maze, tokens: [...mazeTask.encode(joined)] }
-  }
-  const digits = trimmed.replace(/[\s|+\-_]/g, match => (match === '_' ? '.' : ''))
-  return { kind: sudoku, tokens: [...sudokuTask.encode(digits)] }
+  // A flat list is a Sudoku, a list of rows is an ARC grid.
+  if (/^[[{]/.test(trimmed) && !/^\[\s*["'\d]/.test(trimmed)) return parseArc(trimmed)
+  const kind = /[#SG]/.test(text) ? maze : sudoku
+  const found = (kind === maze ? mazeTask : sudokuTask).parse(text)
+  if (found.length > 1) throw new Error(`expected one puzzle, got ${found.length}`)
+  return { kind, tokens: [...found[0].ids] }
 }
 
 function parseArc(text: string): Puzzle {

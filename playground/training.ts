@@ -1,5 +1,6 @@
 // The worker's training: it runs, pauses and stops when told, keeps its state in the browser, and goes on from there after a reload or a loss of the GPU.
 import type { Engine } from '../src/engine/index.js'
+import { unpack } from '../src/formats/pieces.js'
 import { readAll } from '../src/formats/source.js'
 import { saveCheckpoint } from '../src/trm/checkpoint.js'
 import { evaluate } from '../src/trm/evaluate.js'
@@ -46,7 +47,7 @@ export class Training {
 
   async start(setup: TrainingSetup, file: File | undefined, report: Session['report']): Promise<TrainingEnd> {
     return this.alone(async () => {
-      const table = file && { name: file.name, bytes: await readAll(file) }
+      const table = file && { name: file.name, bytes: await unpack(await readAll(file), file.name) }
       const session = open(setup, table, [], report)
       return this.go({ ...session, data: table ?? 'none' }, undefined)
     })

@@ -5,49 +5,19 @@ import { arcFiles, planArc, type ArcSubset } from '../data/arc.js'
 import { arcAugmentLimit } from '../data/arc-augment.js'
 import { datasetPaths, writeDataset, writeIdentifiers, type Dataset } from '../data/dataset.js'
 import { gridDataset, gridTaskOf, gridTaskPath, parseGrids } from '../data/grids.js'
-import { generateMaze, mazeFromRows } from '../data/maze.js'
-import { generateSudoku, sudokuFromRows, type SudokuSize } from '../data/sudoku.js'
-import { parsePuzzleCsv, type PuzzleRow } from '../formats/csv.js'
+import { generateMaze } from '../data/maze.js'
+import { generateSudoku, type SudokuSize } from '../data/sudoku.js'
 import { LeftOut, readArcSubset } from './arc-tasks.js'
 import { helpText, parseArguments, UsageError, type OptionTable, type Usage } from './arguments.js'
 import { readBytes, reason } from './files.js'
 import { Progress } from './progress.js'
+import { mazeUsage, sudokuUsage, tableFiles, type TableValues } from './tables.js'
 
 const out = { type: 'string', required: true, placeholder: 'DIR', description: 'directory to write' } as const
 const seed = { type: 'number', default: 0, min: 0, description: 'seed of everything random' } as const
 const force = { type: 'boolean', description: 'replace DIR if it is a dataset directory' } as const
 const examples = (split: string) => ({ type: 'string', required: true, placeholder: 'F', description: `${split} examples: JSON Lines or CSV (see below)` }) as const
-const csv = (split: string) => ({ type: 'string', required: true, placeholder: 'F.csv', description: `${split} puzzles: source,question,answer,rating` }) as const
-const subsample = { type: 'number', min: 1, description: 'keep only N training puzzles, drawn at random' } as const
 const count = (split: string) => ({ type: 'number', required: true, min: 1, description: `${split} puzzles to make` }) as const
-
-const sudokuUsage = {
-  command: 'trm data sudoku',
-  summary: 'Builds a dataset directory from Sudoku tables (4×4, 6×6 or 9×9).',
-  options: {
-    train: csv('training'),
-    test: csv('test'),
-    out,
-    augment: { type: 'number', default: 0, min: 0, description: 'shuffled copies added to each training puzzle' },
-    subsample,
-    seed,
-    force,
-  },
-} as const satisfies Usage<OptionTable>
-
-const mazeUsage = {
-  command: 'trm data maze',
-  summary: 'Builds a dataset directory from maze tables (characters "# SGo").',
-  options: {
-    train: csv('training'),
-    test: csv('test'),
-    out,
-    augment: { type: 'number', default: 0, min: 0, max: 7, description: 'turned and mirrored copies added to each training maze' },
-    subsample,
-    seed,
-    force,
-  },
-} as const satisfies Usage<OptionTable>
 
 const arcUsage = {
   command: 'trm data arc',
@@ -138,8 +108,8 @@ export const dataCommand = {
 /** Runs one sub-command. Throws a UsageError for a wrong command line, an Error when reading, building or writing fails. */
 async function runData(args: string[]): Promise<void> {
   const [name, ...rest] = args
-  if (name === 'sudoku') return buildFromTables(rest, sudokuUsage, sudokuFromRows)
-  if (name === 'maze') return buildFromTables(rest, mazeUsage, mazeFromRows)
+  if (name === 'sudoku') return buildFromTables(name, parseArguments(rest, sudokuUsage)?.values)
+  if (name === 'maze') return buildFromTables(name, parseArguments(rest, mazeUsage)?.values)
   if (name === 'arc') return buildArc(rest)
   if (name === 'grids') return buildGrids(rest)
   if (name === 'generate') return generate(rest)
@@ -163,24 +133,8 @@ async function generate([name, ...rest]: string[]): Promise<void> {
   throw new UsageError(`trm data generate: expected sudoku or maze, got ${name === undefined ? 'nothing' : JSON.stringify(name)} — see "trm data generate --help"`)
 }
 
-type Build = (rows: PuzzleRow[], options: { name: string; augment?: number; subsample?: number; seed?: number }) => Dataset
-
-async function buildFromTables(args: string[], usage: typeof sudokuUsage | typeof mazeUsage, build: Build): Promise<void> {
-  const values = parseArguments(args, usage as typeof sudokuUsage)?.values
-  if (!values) return
-  const { augment, subsample, seed } = values
-  await save(values, async () => {
-    const train = build(await readTable(values.train), { name: values.train, augment, subsample, seed })
-    const test = build(await readTable(values.test), { name: values.test })
-    if (train.metadata.seqLen !== test.metadata.seqLen) {
-      throw new Error(`data: expected puzzles of one size, got ${train.metadata.seqLen} cells in ${values.train} and ${test.metadata.seqLen} in ${values.test}`)
-    }
-    return { train, test }
-  })
-}
-
-async function readTable(path: string): Promise<PuzzleRow[]> {
-  return parsePuzzleCsv(await readBytes(path, 'data: cannot read'), path)
+async function buildFromTables(name: 'sudoku' | 'maze', values: (TableValues & { out: string; force: boolean }) | undefined): Promise<void> {
+  if (values) await saveFiles(values, () => tableFiles(name, values))
 }
 
 async function buildArc(args: string[]): Promise<void> {

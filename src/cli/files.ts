@@ -1,8 +1,10 @@
 // Files of the command line: read with one-line errors, written whole or not at all.
-import { mkdir, open, readdir, rename, rm, rmdir } from 'node:fs/promises'
+import { createReadStream } from 'node:fs'
+import { mkdir, open, readdir, rename, rm, rmdir, stat } from 'node:fs/promises'
 import { basename, dirname, join, resolve } from 'node:path'
 import type { DatasetDirectory, ReadFile } from '../data/directory.js'
 import { type OpenFile, openSource } from '../formats/open-file.js'
+import type { Pieces } from '../formats/pieces.js'
 
 /** Node reads at most 2 GiB at once. */
 const MOST_AT_ONCE = 2 ** 30
@@ -49,6 +51,31 @@ export async function openFile(path: string, what: string, atOnce = MOST_AT_ONCE
 /** Whether a path leads through what systems and notebooks put beside people's files: dot files, `__MACOSX`. */
 export function isHidden(path: string): boolean {
   return path.split(/[\\/]/).some(name => name.startsWith('.') || name === '__MACOSX')
+}
+
+/**
+ * The bytes of a file piece by piece, from the beginning each time they are asked for; what can be read only once, such as a pipe, is kept in
+ * memory. Errors as of `readBytes`.
+ * @param onProgress called with the share that has been read, 0 … 1
+ */
+export function filePieces(path: string, what: string, onProgress?: (share: number) => void): Pieces {
+  let kept: Promise<Uint8Array> | undefined
+  return async function* () {
+    const size = await stat(path).then(found => (found.isFile() ? found.size : 0), () => 0)
+    if (size === 0) {
+      yield await (kept ??= readBytes(path, what))
+      return
+    }
+    let done = 0
+    try {
+      for await (const piece of createReadStream(path, { highWaterMark: 2 ** 20 })) {
+        yield piece
+        onProgress?.((done += piece.length) / size)
+      }
+    } catch (error) {
+      throw new Error(`${what} ${path}: ${reason(error)}`)
+    }
+  }
 }
 
 /** Reads a dataset directory. */

@@ -1,11 +1,14 @@
-// trm solve: one puzzle, its answer after each supervision step, and whether the result obeys the rules.
-import { type Task, taskOf, tasks } from '../data/tasks.js'
+// trm solve: puzzles, each one's answer after each supervision step, and whether the result obeys the rules.
+import { existsSync } from 'node:fs'
+import { type FoundPuzzle, type Task, taskOf, tasks } from '../data/tasks.js'
+import { foreign } from '../formats/recognise.js'
 import { loadCheckpoint } from '../trm/checkpoint.js'
 import type { Precision, Trm } from '../trm/model.js'
 import { solve, type SolveOptions } from '../trm/solve.js'
 import { adapterOptions, dtypeOption, openEngine } from './adapter.js'
 import { parseArguments } from './arguments.js'
 import { keyOption, openCheckpoint, otherFiles } from './checkpoint.js'
+import { readBytes } from './files.js'
 import { customTaskOf } from './grids.js'
 import { percent } from './progress.js'
 import { thinkingNotes, thinkingOf, thinkingOptions } from './thinking.js'
@@ -22,9 +25,10 @@ const usage = {
     ...adapterOptions,
   },
   positionals: ['PUZZLE'],
-  notes: `PUZZLE is a line of text, or - to read it from standard input (line breaks are ignored, but for grids):
+  notes: `PUZZLE is text, the path of a file with text, or - to read it from standard input; Sudokus and mazes may be several, one after the other:
 ${tasks.map(({ name, form }) => `  ${name.padEnd(8)}${form}`).join('\n')}
   grids   for a model trained on data of "trm data grids": its characters, with "/" or a line break between rows
+A Sudoku may be drawn with bars and lines, or be a list; what follows "#" in a line is a comment. Nothing is solved when a puzzle contradicts itself.
 The answer is the model's: it is checked against the rules, never repaired. Exit code 1 when it breaks one.
 ${thinkingNotes}`,
 } as const
@@ -37,7 +41,7 @@ export const solveCommand = {
     if (!parsed) return
     const { checkpoint, key, json, dtype } = parsed.values
     const { bytes, metadata } = await openCheckpoint(checkpoint, key)
-    const text = (parsed.positionals[0] === '-' ? await standardInput() : parsed.positionals[0])
+    const text = await givenText(parsed.positionals[0])
     const custom = customTaskOf(metadata, checkpoint)
     const engine = await openEngine(parsed.values)
     try {
@@ -45,18 +49,39 @@ export const solveCommand = {
       const { cells, vocabulary } = model.config
       const task = custom ?? taskOf(cells, vocabulary)
       if (!task) throw new Error(`solve: ${checkpoint} is for ${cells} cells and ${vocabulary} tokens, known are ${tasks.map(t => t.name).join(' and ')} — use "trm eval" for other data`)
-      const puzzle = custom ? text : text.replace(/[\r\n]+/g, '')
-      if (!custom && puzzle.length !== cells) throw new Error(`solve: the puzzle has ${puzzle.length} characters, the model takes ${cells} (${task.name} ${task.side(cells)}×${task.side(cells)}) — ${task.form}`)
-      const { violations } = await showSolution(model, task, task.encode(puzzle), { json, ...thinkingOf(parsed.values) })
-      if (violations.length) process.exitCode = 1
+      const puzzles = puzzlesOf(text, task, cells)
+      const options = { json, ...thinkingOf(parsed.values) }
+      let solved = 0
+      for (const [i, { ids, line }] of puzzles.entries()) {
+        const isOne = puzzles.length === 1
+        if (!isOne && !json) console.log(`${i ? '\n' : ''}── puzzle ${i + 1} of ${puzzles.length}, to line ${line} ──`)
+        const doubt = task.doubt(ids)
+        if (doubt) console.error(`trm: ${isOne ? 'the puzzle' : `puzzle ${i + 1}`} ${doubt}`)
+        const { violations } = await showSolution(model, task, ids, { ...options, puzzle: isOne ? undefined : i + 1 })
+        if (!violations.length) solved++
+      }
+      if (puzzles.length > 1 && !json && !task.isUnchecked) console.log(`\n${solved} of ${puzzles.length} puzzles solved`)
+      if (solved < puzzles.length) process.exitCode = 1
     } finally {
       engine.close()
     }
   },
 }
 
-/** Prints the answer after each supervision step and a verdict. */
-export async function showSolution(model: Trm, task: Task, puzzle: Uint8Array, { json = false, ...options }: SolveOptions & { json?: boolean } = {}): Promise<{ answer: Int32Array; violations: string[] }> {
+/** The puzzles of a text. @throws one line when there is none, one does not fit the model, or one contradicts itself */
+function puzzlesOf(text: string, task: Task, cells: number): FoundPuzzle[] {
+  const puzzles = task.parse(text, cells)
+  for (const [i, { ids, line }] of puzzles.entries()) {
+    const which = puzzles.length === 1 ? 'the puzzle' : `puzzle ${i + 1} (line ${line})`
+    if (ids.length !== cells) throw new Error(`solve: ${which} has ${ids.length} cells, the model takes ${cells} (${task.name} ${task.side(cells)}×${task.side(cells)}) — ${task.form}`)
+    const contradiction = task.contradiction(ids)
+    if (contradiction) throw new Error(`solve: ${which} contradicts itself: ${contradiction}${puzzles.length > 1 ? ' — nothing was solved' : ''}`)
+  }
+  return puzzles
+}
+
+/** Prints the answer after each supervision step and a verdict; `puzzle` is its number where there are several. */
+export async function showSolution(model: Trm, task: Task, puzzle: Uint8Array, { json = false, puzzle: number, ...options }: SolveOptions & { json?: boolean; puzzle?: number } = {}): Promise<{ answer: Int32Array; violations: string[] }> {
   const side = task.side(puzzle.length)
   if (!json) console.log(grid(task.decode(puzzle), side))
   let answer: Int32Array = Int32Array.from(puzzle)
@@ -68,7 +93,7 @@ export async function showSolution(model: Trm, task: Task, puzzle: Uint8Array, {
     const changed = changedCells.filter(isAsked)
     const broken = task.violations(puzzle, answer)
     if (json) {
-      console.log(JSON.stringify({ step, answer: task.decode(answer), changed, halt, ...(rollouts > 1 ? { rollout, votes } : {}), ...(options.halt ? { running } : {}), violations: broken }))
+      console.log(JSON.stringify({ puzzle: number, step, answer: task.decode(answer), changed, halt, ...(rollouts > 1 ? { rollout, votes } : {}), ...(options.halt ? { running } : {}), violations: broken }))
       continue
     }
     const rules = task.isUnchecked ? '' : broken.length ? `, ${broken.length} rule${broken.length === 1 ? '' : 's'} broken` : ', obeys the rules'
@@ -78,7 +103,7 @@ export async function showSolution(model: Trm, task: Task, puzzle: Uint8Array, {
     if (changed.length || step === 1) console.log(grid(task.decode(answer), side, new Set(changed)))
   }
   const violations = task.violations(puzzle, answer)
-  if (json) console.log(JSON.stringify({ result: task.decode(answer), solved: task.isUnchecked ? null : violations.length === 0, violations }))
+  if (json) console.log(JSON.stringify({ puzzle: number, result: task.decode(answer), solved: task.isUnchecked ? null : violations.length === 0, violations }))
   else if (task.isUnchecked) console.log('\nthe rules of this task are not known: the answer is not checked')
   else if (violations.length) console.log(`\nnot solved: ${violations.slice(0, 3).join('; ')}${violations.length > 3 ? `; and ${violations.length - 3} more` : ''}`)
   else console.log('\nsolved: the answer obeys the rules')
@@ -91,6 +116,15 @@ function grid(text: string, side: number, changed: ReadonlySet<number> = new Set
   const bright = (character: string, cell: number) => (process.stdout.isTTY && changed.has(cell) ? `\x1b[1;32m${character}\x1b[0m` : character)
   const cells = [...text]
   return Array.from({ length: cells.length / side }, (_, row) => `  ${cells.slice(row * side, (row + 1) * side).map((character, column) => bright(character, row * side + column)).join(space)}`).join('\n')
+}
+
+async function givenText(given: string): Promise<string> {
+  if (given === '-') return standardInput()
+  if (given.length > 1000 || !existsSync(given)) return given
+  const bytes = await readBytes(given, 'puzzle')
+  const stranger = foreign(bytes, 'puzzles as text', 'JSON')
+  if (stranger) throw new Error(`${given}: ${stranger}`)
+  return new TextDecoder().decode(bytes)
 }
 
 async function standardInput(): Promise<string> {

@@ -101,8 +101,6 @@ export function writeDataset(dataset: Dataset, split: Split): Map<string, Uint8A
   const sets = JSON.stringify(metadata.sets)
   if (sets !== '["all"]') throw new Error(`dataset: expected sets ["all"], got ${sets}`)
   const shape = [exampleCount(dataset), metadata.seqLen]
-  const names = Object.entries(metadataFields) as [keyof typeof metadataFields, string][]
-  const json = Object.fromEntries(names.map(([key, name]) => [name, metadata[key]]))
   const vector = (data: Int32Array): NpyArray => ({ shape: [data.length], dtype: 'i4', data })
   const table = (data: ArrayLike<number>): NpyArray => metadata.vocabSize <= 256
     ? { shape, dtype: 'u1', data: Uint8Array.from(data) }
@@ -115,9 +113,16 @@ export function writeDataset(dataset: Dataset, split: Split): Map<string, Uint8A
     group_indices: vector(dataset.groupIndices),
   }
   return new Map([
-    [`${split}/dataset.json`, new TextEncoder().encode(JSON.stringify({ ...json, sets: metadata.sets }))],
+    [`${split}/dataset.json`, metadataJson(metadata)],
     ...arrayNames.map((name): [string, Uint8Array] => [arrayPath(split, name), writeNpy(contents[name])]),
   ])
+}
+
+/** `dataset.json` as bytes. */
+export function metadataJson(metadata: DatasetMetadata): Uint8Array {
+  const names = Object.entries(metadataFields) as [keyof typeof metadataFields, string][]
+  const json = Object.fromEntries(names.map(([key, name]) => [name, metadata[key]]))
+  return new TextEncoder().encode(JSON.stringify({ ...json, sets: metadata.sets }))
 }
 
 /** `identifiers.json` as bytes by path; `names[id]` is the name of a puzzle identifier. */
@@ -213,9 +218,20 @@ export function singleExampleDataset({ inputs, labels, seqLen, vocabSize, groupS
   vocabSize: number
   groupSize: number
 }): Dataset {
-  const count = inputs.length / seqLen
+  const dataset: Dataset = { ...singleExampleIndices({ count: inputs.length / seqLen, seqLen, vocabSize, groupSize }), inputs, labels }
+  checkDataset(dataset)
+  return dataset
+}
+
+/** All of such a dataset of `count` examples but its tables. */
+export function singleExampleIndices({ count, seqLen, vocabSize, groupSize }: {
+  count: number
+  seqLen: number
+  vocabSize: number
+  groupSize: number
+}): Omit<Dataset, 'inputs' | 'labels'> {
   const groups = count / groupSize
-  const dataset: Dataset = {
+  return {
     metadata: {
       padId: 0,
       ignoreLabelId: 0,
@@ -228,14 +244,10 @@ export function singleExampleDataset({ inputs, labels, seqLen, vocabSize, groupS
       totalPuzzles: count,
       sets: ['all'],
     },
-    inputs,
-    labels,
     puzzleIdentifiers: new Int32Array(count),
     puzzleIndices: Int32Array.from({ length: count + 1 }, (_, i) => i),
     groupIndices: Int32Array.from({ length: groups + 1 }, (_, i) => i * groupSize),
   }
-  checkDataset(dataset)
-  return dataset
 }
 
 /** Where an array of a set lies in a directory. */

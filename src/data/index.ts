@@ -20,17 +20,20 @@ export {
 } from './grids.js'
 export { dihedralCount, dihedralInverse, dihedralMap, dihedralTransform, type Grid } from './dihedral.js'
 export {
-  decodeMaze, encodeMaze, generateMaze, mazeCharacters, mazeFromRows, mazeSizeOf, mazeViolations, mazeVocabSize, shortestMazePath,
+  decodeMaze, encodeMaze, generateMaze, mazeCharacters, mazeFromRows, mazeKind, mazeSizeOf, mazeViolations, mazeVocabSize, parseMazes, shortestMazePath,
   type GenerateMazeOptions, type MazeTableOptions,
 } from './maze.js'
 export { Random, type RandomState } from './random.js'
 export {
   applySudokuShuffle, decodeSudoku, describeSudokuViolation, drawSudokuShuffle, encodeSudoku, generateSudoku, invertSudokuShuffle,
-  isSudokuSolved, solveSudoku, sudokuFromRows, sudokuSizeOf, sudokuViolations, sudokuVocabSize,
-  type GenerateSudokuOptions, type SudokuShuffle, type SudokuSize, type SudokuTableOptions, type SudokuViolation,
+  isSudokuSolved, judgeSudoku, parseSudokus, solveSudoku, sudokuContradiction, sudokuFromRows, sudokuKind, sudokuSizeOf, sudokuViolations,
+  sudokuVocabSize, type GenerateSudokuOptions, type SudokuShuffle, type SudokuSize, type SudokuTableOptions, type SudokuVerdict,
+  type SudokuViolation,
 } from './sudoku.js'
-export { taskOf, tasks, type Task } from './tasks.js'
-export { parsePuzzleCsv, type PuzzleRow } from '../formats/csv.js'
+export { taskOf, tasks, type FoundPuzzle, type Task } from './tasks.js'
+export { parsePuzzleCsv, TableReader, tableRows, type ColumnNames, type ColumnRole, type PuzzleRow, type TableLayout } from './table.js'
+export { gatherPuzzles, puzzleDataset, puzzleFiles, readPuzzles, type PuzzleKind, type PuzzlePairs, type PuzzleTable, type PuzzleTableOptions } from './pairs.js'
+export { piecesOf, textOf, unpack, type Pieces } from '../formats/pieces.js'
 export { npyInt32, parseNpy, writeNpy, type NpyArray, type NpyData, type NpyDtype } from '../formats/npy.js'
 export { foreign, recognise, type Kind } from '../formats/recognise.js'
 export { openSource, type OpenFile } from '../formats/open-file.js'

@@ -1,9 +1,10 @@
 // Square mazes as tokens: text, shortest paths, datasets from tables with the 8 symmetries, and a generator.
-import type { PuzzleRow } from '../formats/csv.js'
 import { shown } from '../formats/shown.js'
-import { singleExampleDataset, type Dataset } from './dataset.js'
+import type { Dataset } from './dataset.js'
 import { dihedralCount, dihedralMap } from './dihedral.js'
+import { gatherPuzzles, type PuzzleKind, PuzzlePairs, puzzleDataset, type PuzzleTableOptions } from './pairs.js'
 import { Random } from './random.js'
+import type { PuzzleRow } from './table.js'
 
 /** Characters of a maze; id = place + 1 (0 is PAD): wall 1, floor 2, start 3, goal 4, path 5. */
 export const mazeCharacters = '# SGo'
@@ -29,6 +30,38 @@ export function encodeMaze(text: string): Uint8Array {
 /** Tokens to text; '?' for PAD or anything else that is no maze token. */
 export function decodeMaze(ids: ArrayLike<number>): string {
   return Array.from(ids, id => mazeCharacters[id - 1] ?? '?').join('')
+}
+
+/**
+ * The mazes of a text, at least one: as many rows as a maze has columns, of which an editor may have cut the floor at the end, or each in a line.
+ * @param cells of each maze; without it the text is one maze, as wide as its longest row
+ * @throws one line when the rows are not that many, or a character is not one of `# SGo`
+ */
+export function parseMazes(text: string, cells?: number): { ids: Uint8Array; line: number }[] {
+  const lines = text.replace(/\r/g, '').replace(/\n$/, '').split('\n')
+  const filled = lines.filter(line => line.trim() !== '')
+  const joined = lines.join('')
+  if (joined.length === cells || filled.length < 2) return [{ ids: encodeMaze(filled.length < 2 && joined.length !== cells ? (filled[0] ?? '') : joined), line: lines.length }]
+  if (filled.every(line => line.length === cells)) return lines.flatMap((line, i) => (line.length === cells ? [{ ids: encodeMaze(line), line: i + 1 }] : []))
+  const side = cells === undefined ? Math.max(...lines.map(line => line.length)) : mazeSizeOf(cells)
+  // A row of floor may have been cut altogether.
+  const rows = [...lines.keys()].filter(i => lines.length === side || lines[i].trim() !== '')
+  const wide = rows.find(i => lines[i].length > side)
+  if (wide !== undefined || rows.length % side !== 0) throw new Error(`maze: expected ${side} rows of ${side} characters, got ${wide === undefined ? `${rows.length} rows` : `${lines[wide].length} in line ${wide + 1}`}`)
+  return Array.from({ length: rows.length / side }, (_, maze) => {
+    const own = rows.slice(maze * side, (maze + 1) * side)
+    return { ids: encodeMaze(own.map(i => lines[i].padEnd(side)).join('')), line: own[side - 1] + 1 }
+  })
+}
+
+/** Why a question is no maze with a way to find, in words; '' when it is one. */
+export function mazeTrouble(question: ArrayLike<number>): string {
+  try {
+    ends(question)
+  } catch (error) {
+    return (error as Error).message.replace(/^maze: /, '')
+  }
+  return ''
 }
 
 /** Side of a maze of that many cells. Throws when it is not a square of a whole number from 2. */
@@ -73,31 +106,48 @@ export function mazeViolations(question: ArrayLike<number>, answer: ArrayLike<nu
   return violations
 }
 
-export interface MazeTableOptions {
-  /** Name of the table in error messages. */
-  name?: string
-  /** Transformed copies added to each maze, 0 … 7: dihedral ids 1 … augment. Default 0; 7 gives all eight symmetries. */
-  augment?: number
-  /** Keep only so many mazes, drawn at random without replacement. Default all. */
-  subsample?: number
-  /** Seed of the draw. Default 0. */
-  seed?: number
-}
+export type MazeTableOptions = Pick<PuzzleTableOptions, 'name' | 'augment' | 'subsample' | 'seed'>
 
 /**
- * A dataset from the rows of a puzzle table; a group is a maze and its transformed copies. The first row tells the size.
- * Throws `name:line: …` when a row has another length, a wrong character, or an answer that is not a shortest path.
+ * A dataset from the rows of a puzzle table; a group is a maze and its transformed copies, `augment` 0 … 7: dihedral ids 1 … augment.
+ * The first row tells the size. Throws `name:line: …` when a row has another length, a wrong character, or an answer that is not a shortest path.
  */
-export function mazeFromRows(rows: PuzzleRow[], { name = 'maze', augment = 0, subsample, seed = 0 }: MazeTableOptions = {}): Dataset {
-  if (rows.length === 0) throw new Error(`${name}: expected at least one maze, got an empty table`)
-  if (!Number.isInteger(augment) || augment < 0 || augment >= dihedralCount) throw new Error(`maze: expected augment to be 0 … 7, got ${augment} — a square has 8 symmetries`)
-  if (subsample !== undefined) checkCount('subsample', subsample, 1)
-  const cells = rows[0].question.length
-  const pairs = rows.map(row => parseRow(row, cells, name))
-  const chosen = subsample !== undefined && subsample < pairs.length
-    ? Array.from(new Random(seed).permutation(pairs.length).subarray(0, subsample), i => pairs[i])
-    : pairs
-  return mazeDataset(chosen, augment)
+export function mazeFromRows(rows: PuzzleRow[], options: MazeTableOptions = {}): Dataset {
+  const { augment = 0 } = options
+  if (!(augment < dihedralCount)) throw new Error(`maze: expected augment to be 0 … 7, got ${augment} — a square has 8 symmetries`)
+  return puzzleDataset(gatherPuzzles(rows, mazeKind, options))
+}
+
+/** Mazes for the readers of puzzle tables. */
+export const mazeKind: PuzzleKind = {
+  name: 'maze',
+  vocabSize: () => mazeVocabSize,
+  cellsOf(question) {
+    try {
+      return encodeMaze(question).length
+    } catch (error) {
+      throw new Error(`question: ${(error as Error).message}`)
+    }
+  },
+  encode(row, question, answer) {
+    for (const [what, ids] of [['question', question], ['answer', answer]] as const) {
+      if (what === 'answer' && row.answer === '') return
+      if (row[what].length !== ids.length) throw new Error(`expected ${ids.length} characters in the ${what}, as in the first maze, got ${row[what].length}`)
+      try {
+        ids.set(encodeMaze(row[what]))
+      } catch (error) {
+        throw new Error(`${what}: ${(error as Error).message}`)
+      }
+    }
+    if (question.includes(path)) throw new Error("expected a question without a marked path, got 'o'")
+    const [violation] = mazeViolations(question, answer)
+    if (violation) throw new Error(`expected an answer that marks a shortest path, got one that does not: ${violation}`)
+  },
+  copies(cells) {
+    const size = mazeSizeOf(cells)
+    const maps = Array.from({ length: dihedralCount }, (_, id) => dihedralMap(size, size, id))
+    return copy => ({ map: maps[copy] })
+  },
 }
 
 export interface GenerateMazeOptions {
@@ -123,37 +173,32 @@ export function generateMaze({ size, rooms = false, train, test, seed = 0 }: Gen
   const maps = Array.from({ length: dihedralCount }, (_, id) => dihedralMap(size, size, id))
   const seen = new Set<string>()
   const draw = (split: string, count: number) => {
-    const pairs: MazePair[] = []
+    const pairs = new PuzzlePairs(size * size)
     const patience = 1000
     let misses = 0
     while (pairs.length < count) {
-      const pair = drawMaze(size, rooms, random)
+      const { question, answer } = drawMaze(size, rooms, random)
       // The smallest of the eight texts stands for the maze.
-      const key = maps.map(map => String.fromCharCode(...map.map(cell => pair.question[cell]))).sort()[0]
+      const key = maps.map(map => String.fromCharCode(...map.map(cell => question[cell]))).sort()[0]
       if (!seen.has(key)) {
         seen.add(key)
-        pairs.push(pair)
+        pairs.put(pairs.length, question, answer)
         misses = 0
       } else if (++misses > patience) {
         throw new Error(`maze: expected ${count} distinct ${split} mazes of size ${size}, found ${pairs.length} and then none in ${patience} tries — ask for fewer or larger mazes`)
       }
     }
-    return mazeDataset(pairs, 0)
+    return puzzleDataset({ kind: mazeKind, pairs, augment: 0, random })
   }
   const testSplit = draw('test', test)
   return { train: draw('train', train), test: testSplit }
-}
-
-interface MazePair {
-  question: Uint8Array
-  answer: Uint8Array
 }
 
 /**
  * Carves a tree. Without rooms a wall may open when exactly one of its neighbours is open, so no loop can close, whatever the size.
  * With them a room is joined to one that is not open yet, through the wall between.
  */
-function drawMaze(size: number, rooms: boolean, random: Random): MazePair {
+function drawMaze(size: number, rooms: boolean, random: Random): { question: Uint8Array; answer: Uint8Array } {
   const question = new Uint8Array(size * size).fill(wall)
   const odd = () => 1 + 2 * random.below((size - 1) / 2)
   const first = rooms ? odd() * size + odd() : random.below(question.length)
@@ -196,49 +241,6 @@ function drawMaze(size: number, rooms: boolean, random: Random): MazePair {
 function isRoom(cell: number, size: number): boolean {
   const [row, column] = [Math.floor(cell / size), cell % size]
   return row > 0 && row < size - 1 && column % 2 === 1 && row % 2 === 1
-}
-
-function parseRow({ question, answer, line }: PuzzleRow, cells: number, name: string): MazePair {
-  const fail = (message: string): never => {
-    throw new Error(`${name}:${line}: ${message}`)
-  }
-  const encode = (text: string, what: string): Uint8Array => {
-    if (text.length !== cells) fail(`expected ${cells} characters in the ${what}, as in the first maze, got ${text.length}`)
-    try {
-      return encodeMaze(text)
-    } catch (error) {
-      return fail(`${what}: ${(error as Error).message}`)
-    }
-  }
-  const pair = { question: encode(question, 'question'), answer: encode(answer, 'answer') }
-  if (pair.question.includes(path)) fail("expected a question without a marked path, got 'o'")
-  let violations: string[] = []
-  try {
-    violations = mazeViolations(pair.question, pair.answer)
-  } catch (error) {
-    fail((error as Error).message)
-  }
-  if (violations.length > 0) fail(`expected an answer that marks a shortest path, got one that does not: ${violations[0]}`)
-  return pair
-}
-
-function mazeDataset(pairs: MazePair[], augment: number): Dataset {
-  const cells = pairs[0].question.length
-  const size = mazeSizeOf(cells)
-  const groupSize = 1 + augment
-  const maps = Array.from({ length: groupSize }, (_, id) => dihedralMap(size, size, id))
-  const inputs = new Uint8Array(pairs.length * groupSize * cells)
-  const labels = new Int8Array(inputs.length)
-  let offset = 0
-  for (const { question, answer } of pairs) {
-    for (const map of maps) {
-      for (const from of map) {
-        inputs[offset] = question[from]
-        labels[offset++] = answer[from]
-      }
-    }
-  }
-  return singleExampleDataset({ inputs, labels, seqLen: cells, vocabSize: mazeVocabSize, groupSize })
 }
 
 function ends(ids: ArrayLike<number>): { from: number; to: number } {

@@ -1,6 +1,17 @@
-// The kinds of puzzles that can be typed, shown and checked against their rules; a further kind is a further entry.
-import { decodeMaze, encodeMaze, mazeCharacters, mazeViolations, mazeVocabSize } from './maze.js'
-import { decodeSudoku, describeSudokuViolation, encodeSudoku, sudokuSizeOf, sudokuViolations, sudokuVocabSize } from './sudoku.js'
+// The kinds of puzzles that can be typed, pasted, shown and checked against their rules; a further kind is a further entry.
+import { decodeMaze, encodeMaze, mazeCharacters, mazeTrouble, mazeViolations, mazeVocabSize, parseMazes, shortestMazePath } from './maze.js'
+import {
+  decodeSudoku, describeSudokuViolation, encodeSudoku, judgeSudoku, parseSudokus, sudokuContradiction, sudokuSizeOf, sudokuViolations,
+  sudokuVocabSize,
+} from './sudoku.js'
+
+/** A puzzle that was found in a text. */
+export interface FoundPuzzle {
+  /** Tokens, (cells). */
+  ids: Uint8Array
+  /** Line of the text in which it ends, from 1. */
+  line: number
+}
 
 export interface Task {
   name: string
@@ -10,6 +21,12 @@ export interface Task {
   form: string
   /** Text to tokens. Throws when the text is no such puzzle. */
   encode(text: string): Uint8Array
+  /** The puzzles of a text as people write and paste it, at least one; `cells` is how many each is to have. Throws one line when there is none. */
+  parse(text: string, cells?: number): FoundPuzzle[]
+  /** How a puzzle contradicts itself, in words; '' when it does not. */
+  contradiction(question: ArrayLike<number>): string
+  /** Why no answer, or not only one, can be right, in words; '' when one can, or that takes long to find out. */
+  doubt(question: ArrayLike<number>): string
   /** Tokens to text, '?' for what is no token of the task. */
   decode(ids: ArrayLike<number>): string
   /** What is wrong with an answer, in words; [] when it obeys the rules and keeps the question. */
@@ -24,8 +41,14 @@ export const tasks: readonly Task[] = [
   {
     name: 'sudoku',
     fits: (cells, vocabulary) => [16, 36, 81].includes(cells) && vocabulary === sudokuVocabSize(sudokuSizeOf(cells)),
-    form: "digits row by row, '.' or '0' for a blank",
+    form: "digits row by row in any layout, '.', '0', '*', '_', '-', '?' or 'x' for a blank",
     encode: encodeSudoku,
+    parse: parseSudokus,
+    contradiction: question => sudokuContradiction(question, sudokuSizeOf(question.length)),
+    doubt(question) {
+      const { verdict } = judgeSudoku(question, sudokuSizeOf(question.length), 30_000)
+      return verdict === 'none' ? 'has no solution' : verdict === 'several' ? 'has several solutions, each of which counts as right' : ''
+    },
     decode: decodeSudoku,
     violations(question, answer) {
       const size = sudokuSizeOf(question.length)
@@ -40,6 +63,9 @@ export const tasks: readonly Task[] = [
     fits: (cells, vocabulary) => Number.isInteger(Math.sqrt(cells)) && vocabulary === mazeVocabSize,
     form: `characters "${mazeCharacters}" row by row: wall, floor, start, goal, path`,
     encode: encodeMaze,
+    parse: parseMazes,
+    contradiction: mazeTrouble,
+    doubt: question => (Number.isFinite(shortestMazePath(question)) ? '' : 'has no path from S to G'),
     decode: decodeMaze,
     violations: mazeViolations,
     side: cells => Math.sqrt(cells),

@@ -162,20 +162,29 @@ export function writeNpy({ shape, dtype, data }: NpyArray): Uint8Array {
   if (length !== data.length || shape.some(size => !Number.isSafeInteger(size) || size < 0)) {
     throw new Error(`npy: expected ${length} elements for shape (${shape.join(', ')}), got ${data.length}`)
   }
-  const descr = dtype === 'bool' ? '|b1' : `${Type.BYTES_PER_ELEMENT === 1 ? '|' : '<'}${dtype}`
+  const header = npyHeader(shape, dtype)
+  const out = new Uint8Array(header.length + data.byteLength)
+  out.set(header)
+  out.set(new Uint8Array(data.buffer, data.byteOffset, data.byteLength), header.length)
+  return out
+}
+
+/** What stands before the elements in such a file. */
+export function npyHeader(shape: readonly number[], dtype: NpyDtype): Uint8Array {
+  const size = arrays[dtype].BYTES_PER_ELEMENT
+  const descr = dtype === 'bool' ? '|b1' : `${size === 1 ? '|' : '<'}${dtype}`
   const tuple = shape.length === 1 ? `(${shape[0]},)` : `(${shape.join(', ')})`
   const text = `{'descr': '${descr}', 'fortran_order': False, 'shape': ${tuple}, }`
   const version = text.length + 1 + alignment > 0xffff ? 2 : 1
   const prefix = version === 1 ? 10 : 12
   const start = Math.ceil((prefix + text.length + 1) / alignment) * alignment
-  const out = new Uint8Array(start + data.byteLength)
+  const out = new Uint8Array(start)
   out.set(magic)
   out[6] = version
   const view = new DataView(out.buffer)
   if (version === 1) view.setUint16(8, start - prefix, true)
   else view.setUint32(8, start - prefix, true)
   out.set(new TextEncoder().encode(text.padEnd(start - prefix - 1) + '\n'), prefix)
-  out.set(new Uint8Array(data.buffer, data.byteOffset, data.byteLength), start)
   return out
 }
 

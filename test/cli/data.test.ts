@@ -2,6 +2,7 @@
 import { chmodSync, existsSync, mkdirSync, mkdtempSync, readFileSync, readdirSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
+import { gzipSync } from 'node:zlib'
 import { suite } from 'uvu'
 import * as assert from 'uvu/assert'
 import { helpText, parseArguments, UsageError } from '../../src/cli/arguments.js'
@@ -64,6 +65,49 @@ test('a directory from tables', async ({ folder }) => {
   assert.equal(readdirSync(join(folder, 'deep')), ['out'])
 })
 
+test('tables of the field: other names, lines, gzip, ratings, columns on demand', async ({ folder }) => {
+  const put = (name: string, content: string | Uint8Array) => {
+    writeFileSync(join(folder, name), content)
+    return join(folder, name)
+  }
+  const questions = [`..${solved.slice(2)}`, `${solved.slice(0, 14)}..`, solved, `....${solved.slice(4)}`]
+  const official = put('official.csv', table(...questions))
+  const tables = {
+    quizzes: put('quizzes.csv', `quizzes,solutions\r\n${questions.map(question => `${question.replaceAll('.', '0')},${solved}\r\n`).join('')}`),
+    backtracks: put('backtracks.csv', `question;answer;backtracks\n${questions.map((question, i) => `${question};${solved};${i}\n`).join('')}`),
+    lines: put('lines.txt', `# one a line\n${questions.map(question => `${question}\n`).join('')}`),
+    packed: put('packed.csv', gzipSync(readFileSync(official))),
+    other: put('other.csv', `n,a,b\n${questions.map((question, i) => `${i},${question},${solved}\n`).join('')}`),
+  }
+  const columns = ['--question-column', 'a', '--answer-column', 'b']
+  const build = (train: string, ...more: string[]) => run('sudoku', '--train', train, '--test', official, '--out', join(folder, 'out'), '--force', '--augment', '2', '--subsample', '3', ...more)
+  const inputs = async () => (await read(join(folder, 'out'), 'train')).inputs
+  await build(official)
+  const expected = await inputs()
+  for (const [name, path] of Object.entries(tables)) {
+    const printed = await build(path, ...(name === 'other' ? columns : []))
+    assert.equal(await inputs(), expected, name)
+    if (name === 'quizzes') assert.match(printed, /quizzes\.csv: questions from column "quizzes"; answers from column "solutions"\n/)
+    if (name === 'lines') assert.match(printed, /lines\.txt: no header; 3 puzzles without an answer, solved: each has exactly one solution\n/)
+    if (name === 'packed') assert.match(printed, /^.*out\/train: 9 examples/)
+    if (name === 'other') assert.match(printed, /other\.csv: questions from column "a"; answers from column "b"\n/)
+  }
+  const rated = put('rated.csv', table(...questions).replace('1\n', '2\n'))
+  assert.match(await build(rated, '--min-difficulty', '1'), /out\/test: 4 examples/)
+  const hard = ['sudoku', '--train', tables.backtracks, '--out', join(folder, 'out'), '--force', '--min-difficulty', '2']
+  assert.match(await run(...hard, '--test', tables.backtracks), /backtracks\.csv: ratings from column "backtracks"; 2 of 4 puzzles have a rating from 2\n[^]*train: 2 examples[^]*test: 2 examples/)
+  assert.match(await refusal(...hard, '--test', official), /official\.csv: expected at least one puzzle with a rating from 2, got 4 below$/)
+  assert.match(await refusal(...hard, '--test', tables.quizzes), /quizzes\.csv:1: expected a column of ratings .*found the columns "quizzes,solutions" — --rating-column NAME says which it is$/)
+  assert.match(await refusal('sudoku', '--train', official, '--test', official, '--out', join(folder, 'x'), '--answer-column', 'nope'), /^UsageError: .*--answer-column: expected a column of .*official\.csv.*, got "nope"$/)
+  const vague = put('vague.txt', `${questions[0]}\n${'.'.repeat(16)}\n`)
+  assert.match(await refusal('sudoku', '--train', vague, '--test', official, '--out', join(folder, 'x')), /vague\.txt:2: expected a puzzle with exactly one solution, .* got one with several solutions — --skip-unsolved leaves such puzzles out$/)
+  assert.match(await run('sudoku', '--train', vague, '--test', official, '--out', join(folder, 'x'), '--skip-unsolved'), /1 puzzles without an answer, solved: .*; 1 left out without exactly one solution \(line 2\)\n/)
+  for (const content of [gzipSync(readFileSync(official)).subarray(0, 40), '<!doctype html>', 'PAR1\0\0\0']) {
+    assert.match(await refusal('sudoku', '--train', put('bad', content), '--test', official, '--out', join(folder, 'y')), /bad: (expected a gzip file, got one that is damaged or cut off|this is a (web page|Parquet file), expected a table)/)
+  }
+  assert.not.ok(existsSync(join(folder, 'y')))
+})
+
 test('generated directories', async ({ folder }) => {
   assert.match(await run('generate', 'sudoku', '--size', '4', '--train', '20', '--test', '5', '--clues', '6', '--out', join(folder, 's')), /20 examples/)
   const { inputs } = await read(join(folder, 's'), 'train')
@@ -105,8 +149,10 @@ test('what cannot be read or written is named, and nothing is left behind', asyn
   assert.match(await refusal(...args(join(folder, 'out'))), /^Error: data: cannot read .*train\.csv: no such file or directory$/)
   writeFileSync(train, table(`2${solved.slice(1)}`))
   assert.match(await refusal(...args(join(folder, 'out'))), /train\.csv:2: expected an answer that solves the question, .* the given 2 at row 1 column 1 was changed/)
+  writeFileSync(train, 'a,b\n')
+  assert.match(await refusal(...args(join(folder, 'out'))), /train\.csv:1: expected a header with a column of puzzles .* found the columns "a,b" — --question-column NAME says which it is$/)
   writeFileSync(train, 'question\n')
-  assert.match(await refusal(...args(join(folder, 'out'))), /train\.csv:1: .*column "source" is missing/)
+  assert.match(await refusal(...args(join(folder, 'out'))), /train\.csv: expected at least one puzzle, got an empty table/)
   writeFileSync(train, table(solved))
   assert.match(await refusal(...args(train)), /expected .*train\.csv to be free or a directory/)
   assert.match(await refusal(...args(join(train, 'below'))), /cannot write .*below: a part of the path is not a directory/)
@@ -130,7 +176,7 @@ test('mistakes in the command line are usage errors', async ({ folder }) => {
     [['chess'], /got "chess"/],
     [['generate'], /trm data generate: expected sudoku or maze, got nothing/],
     [['sudoku'], /trm data sudoku: expected --train F\.csv .*, got nothing/],
-    [['sudoku', '--trian', 'x'], /unknown option --trian — known are --train, --test, --out, --augment, --subsample, --seed, --force, --help/],
+    [['sudoku', '--trian', 'x'], /unknown option --trian — known are --train, --test, --out, --augment, --subsample, --seed, --force, --min-difficulty, --skip-unsolved, --question-column, --answer-column, --rating-column, --help/],
     [['sudoku', '-x'], /unknown option -x/],
     [['sudoku', '--train'], /--train: expected a value \(F\.csv\), got none/],
     [['sudoku', '--train', '--test', 'x'], /--train: expected a value \(F\.csv\), got the option --test/],

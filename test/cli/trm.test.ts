@@ -62,6 +62,15 @@ test('data, train, eval and solve', async () => {
   const { child, finished } = start('solve', '--checkpoint', checkpoint, '-')
   child.stdin!.end('12..\n....\n3.1.\n..4.\n')
   assert.match((await finished).stdout, /step 4: /)
+
+  // Several puzzles, pasted, one of them with more than one solution.
+  writeFileSync(path('puzzles.txt'), '+-----+-----+\n| 1 2 | . . |\n| . . | . . |\n+-----+-----+\n| 3 . | 1 . |\n| . . | 4 . |\n+-----+-----+\n\n12..............\n')
+  const several = await trm('solve', '--checkpoint', checkpoint, '--json', path('puzzles.txt'))
+  assert.equal(several.stdout.trim().split('\n').map(line => JSON.parse(line).puzzle), [1, 1, 1, 1, 1, 2, 2, 2, 2, 2])
+  assert.is(several.stderr.trim(), 'trm: puzzle 2 has several solutions, each of which counts as right')
+  const contradiction = await trm('solve', '--checkpoint', checkpoint, '12..............\n1...1...........')
+  assert.equal([contradiction.code, contradiction.stdout], [1, ''])
+  assert.is(contradiction.stderr.trim(), 'trm: solve: puzzle 2 (line 2) contradicts itself: 2 times 1 in column 1, at row 1 column 1 and row 2 column 1 — nothing was solved')
 })
 
 test('a config file that trm wrote, and official fields, give the same run', async () => {
@@ -128,7 +137,7 @@ test('data and checkpoint that do not fit, token ids out of range, a puzzle of a
   const other = path('six')
   await trm('data', 'generate', 'sudoku', '--size', '6', '--train', '20', '--test', '5', '--out', other)
   assert.match(await refusal(1, 'eval', '--checkpoint', checkpoint, '--data', other), /data and model do not fit: the data has 36 cells per puzzle, the model 16/)
-  assert.match(await refusal(1, 'solve', '--checkpoint', checkpoint, '1'.repeat(36)), /36 characters, the model takes 16/)
+  assert.match(await refusal(1, 'solve', '--checkpoint', checkpoint, '1'.repeat(36)), /36 cells, the model takes 16/)
   assert.match(await refusal(1, 'solve', '--checkpoint', checkpoint, 'abcdefghijklmnop'), /expected|digit/)
   mkdirSync(path('range'))
   for (const file of readdirSync(data, { recursive: true }).map(String)) {

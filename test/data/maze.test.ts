@@ -4,7 +4,7 @@ import { test } from 'uvu'
 import * as assert from 'uvu/assert'
 import { dihedralInverse, dihedralTransform } from '../../src/data/dihedral.js'
 import { decodeMaze, encodeMaze, generateMaze, mazeFromRows, mazeViolations, shortestMazePath } from '../../src/data/maze.js'
-import { parsePuzzleCsv } from '../../src/formats/csv.js'
+import { parsePuzzleCsv } from '../../src/data/table.js'
 import { sharedPath } from './shared.js'
 
 const question = 'S  ##' + '# #  ' + '    #' + ' ## G' + '     '

@@ -8,7 +8,7 @@ import {
   applySudokuShuffle, decodeSudoku, describeSudokuViolation, drawSudokuShuffle, encodeSudoku, generateSudoku, invertSudokuShuffle,
   isSudokuSolved, solveSudoku, sudokuFromRows, sudokuSizeOf, sudokuViolations, sudokuVocabSize, type SudokuSize,
 } from '../../src/data/sudoku.js'
-import { parsePuzzleCsv } from '../../src/formats/csv.js'
+import { parsePuzzleCsv } from '../../src/data/table.js'
 import { sharedPath } from './shared.js'
 
 const sizes: SudokuSize[] = [4, 6, 9]

@@ -165,9 +165,9 @@ browserTest('a table of one\'s own is learned, and a broken one is refused in wo
   const { page } = here
   const table = (rows: string[]) => new TextEncoder().encode(rows.join('\n'))
   await page.click('#tab-train')
-  await drop(page, '#panel-train', 'broken.csv', table(['question,answer', '1,2']))
+  await drop(page, '#panel-train', 'broken.csv', table(['a,b', '1,2']))
   await page.click('#train-start')
-  await awaitText(page, 'train-error', /^broken\.csv:1: expected a header line source,question,answer,rating/)
+  await awaitText(page, 'train-error', /^broken\.csv:1: expected a header with a column of puzzles/)
   const { train } = generateSudoku({ size: 4, train: 20, test: 1, seed: 5 })
   const row = (i: number) => `x,${decodeSudoku(train.inputs.subarray(16 * i, 16 * i + 16))},${decodeSudoku(train.labels.subarray(16 * i, 16 * i + 16))},0`
   await drop(page, '#panel-train', 'own.csv', table(['source,question,answer,rating', ...Array.from({ length: 20 }, (_, i) => row(i))]))
