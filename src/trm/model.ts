@@ -46,8 +46,8 @@ export class Trm {
   readonly starts: Readonly<Carry>
   private readonly ropeTable: Tensor | undefined
 
-  /** What it has of its own, shared with its likes of other values or another depth; the engine until it is released. */
-  readonly #own: { engine?: Engine; readonly tensors: readonly (Tensor | undefined)[]; readonly parameters: Parameters }
+  /** The engine until it is released, and the values it was made with; shared with its likes of other values or another depth. */
+  readonly #own: { engine?: Engine; readonly parameters: Parameters }
 
   private constructor(
     engine: Engine,
@@ -68,7 +68,7 @@ export class Trm {
     this.ropeTable = kept
       ? kept.ropeTable
       : turns ? engine.from(ropeTable(this.length, width, ropeTheta), [this.length, width / 2, 2]) : undefined
-    this.#own = kept ? kept.#own : { engine, parameters, tensors: [...Object.values(this.starts), this.puzzleTable, this.ropeTable] }
+    this.#own = kept ? kept.#own : { engine, parameters }
   }
 
   /** @throws when the model was released */
@@ -83,10 +83,10 @@ export class Trm {
    * What others made stays theirs, such as a trainer's moving average. Twice does no harm.
    */
   release(): void {
-    const { engine, parameters, tensors } = this.#own
+    const { engine, parameters } = this.#own
     this.#own.engine = undefined
     parameters.release()
-    engine?.release(...tensors)
+    engine?.release(...Object.values(this.starts), this.puzzleTable, this.ropeTable)
     engine?.trim()
   }
 
