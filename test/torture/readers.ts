@@ -2,6 +2,7 @@
 import { existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
+import { gzipSync } from 'node:zlib'
 import * as assert from 'uvu/assert'
 import YAML from 'yaml'
 import { dataCommand } from '../../src/cli/data.js'
@@ -84,6 +85,9 @@ export async function openReaders(engine: Engine): Promise<{ readers: Reader[]; 
 
   const sudokus = text('source,question,answer,rating', ...['1234341221434321', '3412123443212143'].map((answer, i) => `"s, ${i}",${answer.replace(/[12]/g, i ? '.' : '0')},${answer},${3 * i}`))
   const mazes = text('source,question,answer,rating', 'a,S ## ##G#,So##o##G#,3', 'b,G ## ##S#,Go##o##S#,3')
+  // With 17 clues each.
+  const clues = text('000000010400000000020000000000050407008000300001090000300400200050100000000806000', '000000012000035000000600070700000300000400800100000000000120000080000040050000600', '# a remark')
+  const goodClues = put('sudokus.txt', clues)
   const [goodSudokus, goodMazes] = [put('sudoku.csv', sudokus), put('maze.csv', mazes)]
 
   const tasksJson = { aaaa1111: { train: [{ input: [[1, 2], [3, 4]], output: [[4, 3], [2, 1]] }], test: [{ input: [[5, 6]], output: [[6, 5]] }] }, bbbb2222: { train: [{ input: [[0]], output: [[9]] }, { input: [[7, 7, 7]], output: [[8], [8], [8]] }], test: [{ input: [[1]], output: [[2]] }, { input: [[2]], output: [[3]] }] } }
@@ -197,6 +201,8 @@ export async function openReaders(engine: Engine): Promise<{ readers: Reader[]; 
 
   const readers: Reader[] = [
     building('Sudoku table', 'FILE.csv', sudokus, 'sudoku', '--train', 'FILE', '--test', goodSudokus, '--augment', '1'),
+    building('Sudoku table, gzip', 'FILE.csv.gz', new Uint8Array(gzipSync(sudokus)), 'sudoku', '--train', 'FILE', '--test', goodSudokus),
+    building('lines of Sudokus without answers', 'FILE.txt', clues, 'sudoku', '--train', 'FILE', '--test', goodClues),
     building('maze table', 'FILE.csv', mazes, 'maze', '--train', 'FILE', '--test', goodMazes, '--augment', '1'),
     building('grids, JSON Lines', 'FILE.jsonl', lines, 'grids', '--train', 'FILE', '--test', goodGrids),
     building('grids, table', 'FILE.csv', gridTable, 'grids', '--train', 'FILE', '--test', goodGrids),
