@@ -109,13 +109,11 @@ async function main({ parts, homes }) {
   const inPages = files.filter(job => !job.needsNode && !tooSlow.includes(job))
   const jobs = homes.flatMap(home => (home === 'node' ? files : inPages).filter(job => !long.includes(job)).map(({ file }) => ({ file, home })))
   if (tooSlow.length) console.log(`left out: in a page ${tooSlow.map(({ file }) => nameOf(file)).join(', ')} — the slow group takes several times longer there; node scripts/test.js --home browser slow runs it`)
-  // Models keep a GPU, and all cores of a software one, busy by themselves.
-  const isHeavy = job => isSlow(job) || job.file.startsWith(join(root, 'build/test/trm/'))
   const pages = homes.includes('browser') ? await openPages({ root, shared: process.env.TRM_SHARED ?? join(root, '../shared') }) : undefined
   try {
     await checkTypes()
-    await runAll(jobs.filter(job => !isHeavy(job)), 2, pages)
-    await runAll(jobs.filter(job => isHeavy(job) && !isSlow(job)), 1, pages)
+    await runAll(jobs.filter(job => !isSlow(job)), 2, pages)
+    // What drives a page or watches the clock has the machine to itself.
     await runAll(jobs.filter(isSlow), 1, pages)
   } finally {
     await pages?.close()

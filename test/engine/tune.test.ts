@@ -44,6 +44,12 @@ test('choices from elsewhere are taken over; a forced one wins', () => {
   engine.variants.force('matmul', undefined)
 })
 
+test('a name that is no variant is refused', () => {
+  engine.variants.force('matmul', 'magic')
+  assert.throws(() => engine.variants.pick(matmulFamily, { m: 64, n: 64, k: 64 }), /^matmul: no variant "magic", expected .*tiled 64×64, /)
+  engine.variants.force('matmul', undefined)
+})
+
 /** A place as a page's localStorage is. */
 function pageStorage(text: string | null = null) {
   const place = { text, async read() { return place.text }, async write(text: string) { place.text = text } }

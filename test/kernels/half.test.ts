@@ -117,13 +117,12 @@ if (hasHalf) {
     assert.is(engine.variants.used['rmsnorm f16 3×272 recorded'], 'registers')
     engine.variants.force('rmsnorm', undefined)
     const table = engine.from(ropeTable(11, 8, 10000), [11, 4, 2])
-    // Tiles of wide heads, as those compile faster on lavapipe.
-    for (const [variant, headDim] of [['tiled', 32], ['thread', 4]] as const) {
+    // Tiles of wide heads and threads of narrow ones compile fastest on lavapipe, which converts float16 bit by bit.
+    for (const [variant, headDim] of [['tiled', 32], ['thread', 2]] as const) {
       engine.variants.force('attention', variant)
       const angles = engine.from(ropeTable(11, headDim, 10000), [11, headDim / 2, 2])
       await check('attention with rope', [[2, 11, 6 * headDim]], (on, qkv) => attention(on, qkv, 2, { rope: angles }), 2)
     }
-    await check('attention', [[2, 11, 6 * 5]], (on, qkv) => attention(on, qkv, 2), 2)
     await check('rope', [[2, 11, 3 * 16]], (on, qkv) => rope(on, add(on, qkv, qkv), table, 2), 2)
     await check('first position', [[2, 3, 5]], (on, x) => firstPosition(on, x))
     const ids = engine.from(integers(1, 6, 4))

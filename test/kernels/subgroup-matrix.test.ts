@@ -15,6 +15,7 @@ import { linesOf, matmulMatrix, type MatrixProduct, textOf } from '../../src/mat
 import { product } from '../../src/matrices/matmul.js'
 import { close, printShares } from '../close.js'
 import { openEngine } from '../engine-under-test.js'
+import { inPage } from '../files.js'
 import * as oracle from '../oracle.js'
 import { playedKernel } from '../played-matrices.js'
 import { values } from '../shapes.js'
@@ -82,11 +83,16 @@ async function check({ gated, tile = SMALL, splits = 1, isHalf = false, isUnroll
   engine.release(a.tensor, b.tensor, c)
 }
 
+// SwiftShader takes seconds to compile each: in a page on a software adapter they are left to Node.
+const isPlayed = !(inPage && engine.adapter.isSoftware)
+if (!isPlayed) console.log('skipped: products by matrices, in a page on a software adapter')
+const played = isPlayed ? test : test.skip
+
 const ORDERS = [0, 1, 2, 3].map(i => ({ transposeA: i % 2 === 1, transposeB: i > 1 }))
 
 for (const order of ORDERS) {
   // Two texts each, as every one is compiled: k in whole tiles and not, rows of c that vec4f divide and others.
-  test(`${order.transposeA ? 'T' : 'N'}${order.transposeB ? 'T' : 'N'}: edges, batches, sums, ranges`, async () => {
+  played(`${order.transposeA ? 'T' : 'N'}${order.transposeB ? 'T' : 'N'}: edges, batches, sums, ranges`, async () => {
     for (const [m, n, k] of [[33, 32, 97], [72, 40, 24], [17, 300, 8]]) await check({ m, n, k, ...order })
     await check({ m: 40, n: 36, k: 97, batch: 2, reduce: 3, accumulate: true, ...order })
     await check({ m: 9, n: 44, k: 40, batch: 3, sharedA: true, accumulate: true, splits: 3, ...order })
@@ -95,11 +101,11 @@ for (const order of ORDERS) {
   })
 }
 
-test('results in float16, in rows that vec4f divide and others', async () => {
+played('results in float16, in rows that vec4f divide and others', async () => {
   if (hasHalf) for (const n of [40, 41]) await check({ m: 33, n, k: n, accumulate: n === 41, isHalf: true, ...ORDERS[2] })
 })
 
-test('gate and up, along either side', async () => {
+played('gate and up, along either side', async () => {
   for (const [m, n, k] of [[70, 38, 97], [5, 2, 1], [48, 80, 33]]) await check({ m, n, k, gated: 'columns', ...ORDERS[2] })
   for (const [m, n, k] of [[38, 72, 97], [2, 5, 1], [80, 48, 33]]) await check({ m, n, k, batch: 2, sharedA: true, gated: 'rows', ...ORDERS[0] })
   // Gate and up in one row in memory.
@@ -108,7 +114,7 @@ test('gate and up, along either side', async () => {
   if (hasHalf) await check({ m: 68, n: 48, k: 64, gated: 'rows', isHalf: true, ...ORDERS[0] })
 })
 
-test('the tiles of a GPU, and loops unrolled', async () => {
+played('the tiles of a GPU, and loops unrolled', async () => {
   await check({ m: 130, n: 132, k: 97, batch: 2, ...ORDERS[0], tile: REAL })
   await check({ m: 144, n: 160, k: 136, gated: 'rows', ...ORDERS[1], tile: REAL })
   const narrow = { kind: { component: 'f16', m: 16, n: 8, k: 16 }, span: 32 } as const
