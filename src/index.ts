@@ -14,7 +14,7 @@ export {
 } from './trm/checkpoint.js'
 export { readTorch, type ForeignModel } from './trm/foreign.js'
 export { inferConfig } from './trm/infer-config.js'
-export { writeTorch } from './formats/torch.js'
+export { writeTorch } from './formats/torch-write.js'
 export { readAll, type ByteSource, type ReadAllOptions } from './formats/source.js'
 export { configFromOfficial, configToOfficial } from './trm/official.js'
 export { mergeSettings, presets, resolveRun, type Run, type RunSettings } from './trm/run.js'

@@ -1,7 +1,8 @@
 // trm export: a checkpoint as the published code loads it (.pt), or as safetensors in another float type.
 import type { StoredTensor } from '../formats/safetensors.js'
 import { toFloat32, writeSafetensors } from '../formats/safetensors.js'
-import { fromFloat32, writeTorch } from '../formats/torch.js'
+import { fromFloat32 } from '../formats/torch.js'
+import { writeTorch } from '../formats/torch-write.js'
 import { readCheckpoint } from '../trm/checkpoint.js'
 import type { TrmConfig } from '../trm/config.js'
 import { configToOfficial } from '../trm/official.js'

@@ -2,6 +2,7 @@
 import type { OpenFile } from './open-file.js'
 import { foreign } from './recognise.js'
 import { shown } from './shown.js'
+import { gatherStrided } from './strided.js'
 
 /** Element types, by NumPy's short names. `bool` is kept as bytes 0 and 1. */
 export type NpyDtype = keyof typeof arrays
@@ -136,19 +137,8 @@ function npyElements(bytes: Uint8Array, { dtype, width, bigEndian }: NpyHeader, 
 
 /** The elements of an array that lies in Fortran order, in C order. */
 function inCOrder(data: NpyData, shape: readonly number[]): NpyData {
-  const out = data.slice()
-  const steps = shape.map((_, axis) => shape.slice(0, axis).reduce((a, b) => a * b, 1))
-  const place = shape.map(() => 0)
-  for (let i = 0, from = 0; i < out.length; i++) {
-    out[i] = data[from]
-    for (let axis = shape.length - 1; axis >= 0; axis--) {
-      from += steps[axis]
-      if (++place[axis] < shape[axis]) break
-      from -= place[axis] * steps[axis]
-      place[axis] = 0
-    }
-  }
-  return out
+  const strides = shape.map((_, axis) => shape.slice(0, axis).reduce((a, b) => a * b, 1))
+  return gatherStrided(data, data.slice(), shape, strides)
 }
 
 /**

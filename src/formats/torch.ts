@@ -1,11 +1,12 @@
-// Files of PyTorch's torch.save as named tensors and back: a zip of raw storages and a pickle, of which nothing is executed.
+// Files of PyTorch's torch.save as named tensors: a zip of raw storages and a pickle, of which nothing is executed.
 import { float32ToFloat16 } from './float16.js'
 import { isHarmless } from './harmless.js'
 import { type Globals, Inert, type PickleGlobal, readPickle } from './pickle.js'
 import { foreign, named } from './recognise.js'
 import type { SafetensorsData, SafetensorsDtype, StoredTensor } from './safetensors.js'
 import { printable, shown } from './shown.js'
-import { readZip, writeZip } from './zip.js'
+import { gatherStrided } from './strided.js'
+import { readZip } from './zip.js'
 
 /** The tensors of a file, in the order of its state dict, and the numbers and texts beside them, e.g. those of a training's settings. */
 export interface TorchFile {
@@ -188,56 +189,6 @@ export function lengthOf({ storage, offset, shape, strides }: View, stored: numb
   return length
 }
 
-/**
- * Writes a file that torch.load reads, also with weights_only=True: an OrderedDict of contiguous tensors, each with its own storage.
- * The same input always gives the same bytes.
- * Throws when `data` is not the typed array of its dtype, its length is not the product of its shape, or the file would pass 4 GiB.
- */
-export function writeTorch(tensors: Map<string, StoredTensor> | Iterable<readonly [string, StoredTensor]>): Uint8Array<ArrayBuffer> {
-  const storages: Uint8Array[] = []
-  const out = new Opcodes()
-  out.bytes(0x80, 2)
-  out.emptyDict()
-  out.op('(')
-  const seen = new Set<string>()
-  for (const [name, { dtype, shape, data }] of tensors) {
-    const where = `torch: tensor "${name}"`
-    if (seen.has(name)) throw new Error(`${where}: expected a new name, got one that is taken`)
-    seen.add(name)
-    const found = Object.entries(STORAGES).find(([, [known]]) => known === dtype)
-    if (!found) throw new Error(`${where}: expected dtype ${Object.values(STORAGES).map(([known]) => known).join(', ')}, got ${JSON.stringify(dtype)}`)
-    const [storageName, [, Type]] = found
-    if (!(data instanceof Type)) throw new Error(`${where}: expected ${Type.name} for dtype ${dtype}, got ${(data as object).constructor.name}`)
-    const length = shape.reduce((product, size) => product * size, 1)
-    if (!shape.every(isCount) || length !== data.length) throw new Error(`${where}: expected ${length} elements for shape (${shape.join(', ')}), got ${data.length}`)
-    // name: torch._utils._rebuild_tensor_v2(storage, offset, shape, strides, requires_grad, hooks)
-    out.text(name)
-    out.global('torch._utils', '_rebuild_tensor_v2')
-    out.op('((')
-    out.text('storage')
-    out.global('torch', storageName)
-    out.text(String(storages.length))
-    out.text('cpu')
-    out.integer(length)
-    out.op('tQ')
-    out.integer(0)
-    out.integers(shape)
-    out.integers(contiguousStrides(shape))
-    out.bytes(0x89)
-    out.emptyDict()
-    out.op('tR')
-    storages.push(new Uint8Array(data.buffer, data.byteOffset, data.byteLength))
-  }
-  out.op('u.')
-  const text = (value: string) => new TextEncoder().encode(value)
-  return writeZip([
-    ['archive/data.pkl', out.finish()],
-    ['archive/byteorder', text('little')],
-    ...storages.map((storage, key) => [`archive/data/${key}`, storage] as const),
-    ['archive/version', text('3\n')],
-  ])
-}
-
 /** Whether bytes begin as files of torch.save do: as a zip archive, or, in formats that are not read here, as a bare pickle. */
 export function isTorch(bytes: Uint8Array): boolean {
   // A safetensors file may begin with the same byte as a pickle, but has its header's brace after eight.
@@ -354,7 +305,7 @@ export function isContiguous(shape: readonly number[], strides: readonly number[
   return shape.every((size, axis) => size === 1 || strides[axis] === wanted[axis])
 }
 
-function contiguousStrides(shape: readonly number[]): number[] {
+export function contiguousStrides(shape: readonly number[]): number[] {
   const strides = shape.map(() => 1)
   for (let axis = shape.length - 2; axis >= 0; axis--) strides[axis] = strides[axis + 1] * Math.max(1, shape[axis + 1])
   return strides
@@ -364,71 +315,9 @@ function contiguousStrides(shape: readonly number[]): number[] {
 function gather({ storage, offset, shape, strides }: View, length: number): SafetensorsData {
   const source = storage.data
   const out = new (source.constructor as new (length: number) => SafetensorsData)(length)
-  const index = shape.map(() => 0)
-  let place = offset
-  for (let i = 0; i < length; i++) {
-    out[i] = source[place]
-    for (let axis = shape.length - 1; axis >= 0; axis--) {
-      place += strides[axis]
-      if (++index[axis] < shape[axis]) break
-      place -= shape[axis] * strides[axis]
-      index[axis] = 0
-    }
-  }
-  return out
+  return gatherStrided(source, out, shape, strides, offset)
 }
 
-/** A pickle of protocol 2 in the making. */
-class Opcodes {
-  private readonly parts: number[] = []
-  private readonly encoder = new TextEncoder()
-
-  bytes(...values: number[]): void {
-    this.parts.push(...values)
-  }
-
-  op(codes: string): void {
-    for (let i = 0; i < codes.length; i++) this.parts.push(codes.charCodeAt(i))
-  }
-
-  text(value: string): void {
-    const data = this.encoder.encode(value)
-    this.op('X')
-    this.bytes(...littleEndian(data.length, 4))
-    for (const byte of data) this.parts.push(byte)
-  }
-
-  global(module: string, name: string): void {
-    this.op(`c${module}\n${name}\n`)
-  }
-
-  emptyDict(): void {
-    this.global('collections', 'OrderedDict')
-    this.op(')R')
-  }
-
-  integer(value: number): void {
-    if (value < 256) this.bytes(0x4b, value)
-    else if (value < 2 ** 31) this.bytes(0x4a, ...littleEndian(value, 4))
-    else this.bytes(0x8a, 8, ...littleEndian(value, 8))
-  }
-
-  /** A tuple. */
-  integers(values: readonly number[]): void {
-    this.op('(')
-    for (const value of values) this.integer(value)
-    this.op('t')
-  }
-
-  finish(): Uint8Array {
-    return Uint8Array.from(this.parts)
-  }
-}
-
-function littleEndian(value: number, width: number): number[] {
-  return Array.from({ length: width }, (_, i) => Math.floor(value / 256 ** i) % 256)
-}
-
-function isCount(value: unknown): value is number {
+export function isCount(value: unknown): value is number {
   return typeof value === 'number' && Number.isSafeInteger(value) && value >= 0
 }

@@ -7,7 +7,8 @@ import * as assert from 'uvu/assert'
 import { applyArcAugmentation, parseArcName } from '../../src/data/arc-augment.js'
 import { encodeArcGrid } from '../../src/data/arc-square.js'
 import type { StoredTensor } from '../../src/formats/safetensors.js'
-import { fromFloat32, writeTorch } from '../../src/formats/torch.js'
+import { fromFloat32 } from '../../src/formats/torch.js'
+import { writeTorch } from '../../src/formats/torch-write.js'
 import { refusal, run } from './commands.js'
 
 const test = suite('stored predictions', { folder: '', data: '' })

@@ -2,21 +2,14 @@
 import * as assert from 'uvu/assert'
 import { dataCommand } from '../../src/cli/data.js'
 import { scoreCommand } from '../../src/cli/score.js'
+import { here } from './here.js'
 
 const commands = { data: dataCommand, score: scoreCommand }
 export type CommandName = keyof typeof commands
 
 /** Runs a command and gives what it printed. */
 export async function run(command: CommandName, ...args: string[]): Promise<string> {
-  const lines: string[] = []
-  const { log } = console
-  console.log = (...words: unknown[]) => void lines.push(words.join(' '))
-  try {
-    await commands[command].run(args)
-  } finally {
-    console.log = log
-  }
-  return lines.join('\n')
+  return (await here(commands[command], ...args)).slice(0, -1)
 }
 
 /** The error that a command throws; it must be one line. */

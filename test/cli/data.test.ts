@@ -11,6 +11,7 @@ import { exampleCount, type Split } from '../../src/data/dataset.js'
 import { readDataset, readIdentifiers } from '../../src/data/directory.js'
 import { decodeSudoku } from '../../src/data/sudoku.js'
 import { sharedPath } from '../data/shared.js'
+import { here } from './here.js'
 
 const test = suite('trm data', { folder: '' })
 test.before.each(context => {
@@ -24,15 +25,7 @@ const read = (folder: string, split: Split) => readDataset(async path => new Uin
 
 /** Runs the command and gives what it printed. */
 async function run(...args: string[]): Promise<string> {
-  const lines: string[] = []
-  const { log } = console
-  console.log = (...words: unknown[]) => void lines.push(words.join(' '))
-  try {
-    await dataCommand.run(args)
-  } finally {
-    console.log = log
-  }
-  return lines.join('\n')
+  return (await here(dataCommand, ...args)).slice(0, -1)
 }
 
 /** The message of the error that the command throws; it must be one line. */

@@ -10,7 +10,8 @@ import { UsageError } from '../../src/cli/arguments.js'
 import { exportCommand } from '../../src/cli/export.js'
 import { importCommand } from '../../src/cli/import.js'
 import { parseSafetensors, type StoredTensor, toFloat32, writeSafetensors } from '../../src/formats/safetensors.js'
-import { fromFloat32, readTorch as readTensors, writeTorch } from '../../src/formats/torch.js'
+import { fromFloat32, readTorch as readTensors } from '../../src/formats/torch.js'
+import { writeTorch } from '../../src/formats/torch-write.js'
 import { readTorch } from '../../src/trm/foreign.js'
 import { inferConfig } from '../../src/trm/infer-config.js'
 import { loadCheckpoint, readCheckpoint, readCheckpointConfig, saveCheckpoint } from '../../src/trm/checkpoint.js'
@@ -19,6 +20,7 @@ import { configFromOfficial } from '../../src/trm/official.js'
 import { openEngine } from '../engine-under-test.js'
 import { golden, repositoryFile } from '../files.js'
 import { torchFile } from '../torch-files.js'
+import { here } from './here.js'
 
 const test = suite('trm import, trm export', { folder: '' })
 test.before.each(context => {
@@ -28,15 +30,7 @@ test.after.each(({ folder }) => rmSync(folder, { recursive: true, force: true })
 
 /** Runs a command and gives what it printed. */
 async function run(command: typeof importCommand, ...args: string[]): Promise<string> {
-  const lines: string[] = []
-  const { log } = console
-  console.log = (...words: unknown[]) => void lines.push(words.join(' '))
-  try {
-    await command.run(args)
-  } finally {
-    console.log = log
-  }
-  return lines.join('\n')
+  return (await here(command, ...args)).slice(0, -1)
 }
 
 async function refuses(pattern: RegExp, command: typeof importCommand, ...args: string[]): Promise<void> {

@@ -9,7 +9,8 @@ import { parseNpy, writeNpy } from '../../src/formats/npy.js'
 import { named, recognise } from '../../src/formats/recognise.js'
 import { parseSafetensors, writeSafetensors } from '../../src/formats/safetensors.js'
 import { printable, shown } from '../../src/formats/shown.js'
-import { readTorch, writeTorch } from '../../src/formats/torch.js'
+import { readTorch } from '../../src/formats/torch.js'
+import { writeTorch } from '../../src/formats/torch-write.js'
 import { writeZip } from '../../src/formats/zip.js'
 
 /** One byte for each character. */

@@ -2,7 +2,7 @@
 import { test } from 'uvu'
 import * as assert from 'uvu/assert'
 import { parseSafetensors, type StoredTensor, toFloat32, writeSafetensors } from '../../src/formats/safetensors.js'
-import { writeTorch } from '../../src/formats/torch.js'
+import { writeTorch } from '../../src/formats/torch-write.js'
 import { type CheckpointOptions, readCheckpoint } from '../../src/trm/checkpoint.js'
 import { readTorch } from '../../src/trm/foreign.js'
 import { configFromOfficial, officialTensor } from '../../src/trm/official.js'

@@ -2,7 +2,7 @@
 import { test } from 'uvu'
 import * as assert from 'uvu/assert'
 import { generateSudoku } from '../../src/data/sudoku.js'
-import { writeTorch } from '../../src/formats/torch.js'
+import { writeTorch } from '../../src/formats/torch-write.js'
 import { readTorch } from '../../src/trm/foreign.js'
 import { readCheckpoint, saveCheckpoint } from '../../src/trm/checkpoint.js'
 import { Trm } from '../../src/trm/model.js'
