@@ -1,5 +1,16 @@
 // What is measured: the engine's operations and the model's steps at the sizes of three Tiny Recursive Models, as tables.
-import { Adam, type AdapterSummary, attention, type Engine, Parameters, rmsnorm, ropeTable, type Shape, swiglu, type Tensor } from '../src/engine/index.js'
+import {
+  Adam,
+  type AdapterSummary,
+  attention,
+  type Engine,
+  Parameters,
+  rmsnorm,
+  ropeTable,
+  type Shape,
+  swiglu,
+  type Tensor,
+} from '../src/engine/index.js'
 import { add } from '../src/engine/ops/add.js'
 import { matmul } from '../src/engine/ops/matmul.js'
 import { Random } from '../src/engine/random.js'
@@ -11,8 +22,25 @@ import { planMemory } from '../src/trm/memory.js'
 import { type Precision, Trm } from '../src/trm/model.js'
 import { Trainer } from '../src/trm/trainer.js'
 import {
-  addWork, attentionBackwardWork, type AttentionShape, attentionWork, embeddingBackwardWork, embeddingWork, inferenceWork, linearSizes, lossWork, matmulWork, mixSizes, networkWork,
-  optimizerWork, rmsnormBackwardWork, rmsnormWork, swigluBackwardWork, swigluWork, trainingWork, type Work,
+  addWork,
+  attentionBackwardWork,
+  type AttentionShape,
+  attentionWork,
+  embeddingBackwardWork,
+  embeddingWork,
+  inferenceWork,
+  linearSizes,
+  lossWork,
+  matmulWork,
+  mixSizes,
+  networkWork,
+  optimizerWork,
+  rmsnormBackwardWork,
+  rmsnormWork,
+  swigluBackwardWork,
+  swigluWork,
+  trainingWork,
+  type Work,
 } from './work.js'
 
 export const SIZES = ['small', 'middle', 'official', 'large'] as const
@@ -41,10 +69,32 @@ export interface ModelSize {
 }
 
 export const SMALL: TrmConfig = {
-  ...DEFAULTS, vocabulary: 6, cells: 16, puzzles: 1, hidden: 64, heads: 2, expansion: 1, cycles: 2, latentSteps: 2, supervisionSteps: 4, positions: 'none', tokenMixing: true, puzzleWidth: 64, puzzleSlots: 1,
+  ...DEFAULTS,
+  vocabulary: 6,
+  cells: 16,
+  puzzles: 1,
+  hidden: 64,
+  heads: 2,
+  expansion: 1,
+  cycles: 2,
+  latentSteps: 2,
+  supervisionSteps: 4,
+  positions: 'none',
+  tokenMixing: true,
+  puzzleWidth: 64,
+  puzzleSlots: 1,
 }
 
-export const MIDDLE: TrmConfig = { ...DEFAULTS, vocabulary: 11, cells: 81, puzzles: 1, hidden: 128, heads: 4, puzzleWidth: 0, puzzleSlots: 0 }
+export const MIDDLE: TrmConfig = {
+  ...DEFAULTS,
+  vocabulary: 11,
+  cells: 81,
+  puzzles: 1,
+  hidden: 128,
+  heads: 4,
+  puzzleWidth: 0,
+  puzzleSlots: 0,
+}
 
 /** The published networks for Sudoku-Extreme. */
 export const OFFICIAL_ATTENTION: TrmConfig = { ...DEFAULTS, vocabulary: 11, cells: 81, puzzles: 1 }
@@ -54,7 +104,10 @@ export const OFFICIAL_MLP: TrmConfig = { ...OFFICIAL_ATTENTION, tokenMixing: tru
 export type Planner = (config: TrmConfig, batchSize: number, dtype: Precision) => number
 
 /** Micro-batches as a training takes them on this engine; nothing is computed. */
-export const planner = (engine: Engine, memoryLimit?: number): Planner => (config, batchSize, dtype) => planMemory(engine, config, { batchSize, dtype, memoryLimit }).microBatch
+export const planner =
+  (engine: Engine, memoryLimit?: number): Planner =>
+  (config, batchSize, dtype) =>
+    planMemory(engine, config, { batchSize, dtype, memoryLimit }).microBatch
 
 /** The models of an adapter, with the micro-batches that fit it. */
 export function modelSizes(isSoftware: boolean, dtype: Precision, plan: Planner): readonly ModelSize[] {
@@ -66,7 +119,13 @@ export function modelSizes(isSoftware: boolean, dtype: Precision, plan: Planner)
     ['official', 'attention ', OFFICIAL_ATTENTION, officialBatch],
   ]
   // Small batches fit every adapter.
-  return sizes.map(([size, label, config, batch]) => ({ size, label, config, batch, microBatch: batch > 64 ? plan(config, batch, dtype) : batch }))
+  return sizes.map(([size, label, config, batch]) => ({
+    size,
+    label,
+    config,
+    batch,
+    microBatch: batch > 64 ? plan(config, batch, dtype) : batch,
+  }))
 }
 
 /** Sequences of the official length whose products and attention are measured one by one on a GPU. */
@@ -113,7 +172,10 @@ const ATTENTION: readonly (readonly [size: Size, shape: AttentionShape])[] = [
 ]
 const GPU_ATTENTION: typeof ATTENTION = [['large', { batch: GPU_SEQUENCES, length: 97, heads: 8, headDim: 64 }]]
 
-const OPTIMIZED: readonly (readonly [size: Size, millions: number])[] = [['middle', 1], ['official', 5]]
+const OPTIMIZED: readonly (readonly [size: Size, millions: number])[] = [
+  ['middle', 1],
+  ['official', 5],
+]
 
 /** What decides which cases an adapter gets. */
 export type BenchAdapter = Pick<AdapterSummary, 'isSoftware' | 'features' | 'subgroupMatrices'>
@@ -129,10 +191,17 @@ const PLAIN: Mode = { dtype: 'f32', matrices: true }
 /** The modes that a GPU has besides the plain one, and in a line each what it lacks for others. */
 function otherModes({ isSoftware, features, subgroupMatrices }: BenchAdapter): { modes: Mode[]; missing: string[] } {
   if (isSoftware) return { modes: [], missing: [] }
-  if (!features.includes('shader-f16')) return { modes: [], missing: ['skipped: cases in float16, this adapter has no shader-f16'] }
+  if (!features.includes('shader-f16'))
+    return { modes: [], missing: ['skipped: cases in float16, this adapter has no shader-f16'] }
   const half: Mode = { dtype: 'f16', matrices: true }
-  if (subgroupMatrices.some(({ component }) => component === 'f16')) return { modes: [half, { ...half, matrices: false }], missing: [] }
-  return { modes: [half], missing: ['skipped: subgroup matrices on and off, this adapter lists none of float16 with sums in float32 (feature chromium-experimental-subgroup-matrix)'] }
+  if (subgroupMatrices.some(({ component }) => component === 'f16'))
+    return { modes: [half, { ...half, matrices: false }], missing: [] }
+  return {
+    modes: [half],
+    missing: [
+      'skipped: subgroup matrices on and off, this adapter lists none of float16 with sums in float32 (feature chromium-experimental-subgroup-matrix)',
+    ],
+  }
 }
 
 /** Lines that say which cases an adapter does not get for want of a feature. */
@@ -157,8 +226,12 @@ export function allCases(adapter: BenchAdapter, plan: Planner = (_, batchSize) =
   const models = modelSizes(isSoftware, 'f32', plan)
   return [
     dispatchCase(),
-    ...[...LINEAR, ...gpu(GPU_LINEAR)].flatMap(([size, rows, out, width]) => products(size, '', linearSizes(rows, out, width))),
-    ...[...MIX, ...gpu(GPU_MIX)].flatMap(([size, batch, out, length, width]) => products(size, ' mix', mixSizes(batch, out, length, width))),
+    ...[...LINEAR, ...gpu(GPU_LINEAR)].flatMap(([size, rows, out, width]) =>
+      products(size, '', linearSizes(rows, out, width)),
+    ),
+    ...[...MIX, ...gpu(GPU_MIX)].flatMap(([size, batch, out, length, width]) =>
+      products(size, ' mix', mixSizes(batch, out, length, width)),
+    ),
     ...models.filter(({ config }, i) => i < 2 || config.tokenMixing).flatMap(elementwise),
     ...[...ATTENTION, ...gpu(GPU_ATTENTION)].flatMap(([size, shape]) => attentionCases(size, shape)),
     ...models.filter(({ config }) => !config.tokenMixing).flatMap(modelAttention),
@@ -167,8 +240,12 @@ export function allCases(adapter: BenchAdapter, plan: Planner = (_, batchSize) =
     ...models.flatMap(model => modelCases(model)),
     ...modes.flatMap(mode => [
       ...GPU_LINEAR.flatMap(([size, rows, out, width]) => products(size, '', linearSizes(rows, out, width), mode)),
-      ...GPU_MIX.flatMap(([size, batch, out, length, width]) => products(size, ' mix', mixSizes(batch, out, length, width), mode)),
-      ...modelSizes(isSoftware, mode.dtype, plan).filter(({ size }) => size === 'official').flatMap(model => modelCases(model, mode)),
+      ...GPU_MIX.flatMap(([size, batch, out, length, width]) =>
+        products(size, ' mix', mixSizes(batch, out, length, width), mode),
+      ),
+      ...modelSizes(isSoftware, mode.dtype, plan)
+        .filter(({ size }) => size === 'official')
+        .flatMap(model => modelCases(model, mode)),
     ]),
   ]
 }
@@ -187,7 +264,9 @@ function dispatchCase(): Case {
 }
 
 function products(size: Size, kind: string, sizes: ReturnType<typeof linearSizes>, mode = PLAIN): Case[] {
-  return Object.entries(sizes).map(([part, product]) => matmulCase(size, `matmul${modeName(mode)}${kind} ${part}`, product, mode))
+  return Object.entries(sizes).map(([part, product]) =>
+    matmulCase(size, `matmul${modeName(mode)}${kind} ${part}`, product, mode),
+  )
 }
 
 function matmulCase(size: Size, name: string, product: MatmulSize, mode: Mode): Case {
@@ -213,7 +292,13 @@ function matmulCase(size: Size, name: string, product: MatmulSize, mode: Mode): 
  * An operation and its derivative as two cases.
  * @param make makes the operands; what it returns computes from them, on the engine it is given
  */
-function both(size: Size, name: string, make: (engine: Engine) => (engine: Engine) => Tensor, forward: Work, backward: Work): Case[] {
+function both(
+  size: Size,
+  name: string,
+  make: (engine: Engine) => (engine: Engine) => Tensor,
+  forward: Work,
+  backward: Work,
+): Case[] {
   return [
     {
       name,
@@ -235,16 +320,17 @@ function elementwise({ size, config, microBatch: batch }: ModelSize): Case[] {
   const rows = batch * length
   const inner = innerWidth(hidden, expansion)
   const shape = [batch, length, hidden]
-  const norm = (axis: -1 | -2, normed: number, width: number) => both(
-    size,
-    `rmsnorm axis ${axis} ${batch}×${length}×${hidden}`,
-    engine => {
-      const [x, residual] = [random(engine, shape), random(engine, shape)]
-      return on => rmsnorm(on, x, { residual, axis })
-    },
-    rmsnormWork(normed, width),
-    rmsnormBackwardWork(normed, width),
-  )
+  const norm = (axis: -1 | -2, normed: number, width: number) =>
+    both(
+      size,
+      `rmsnorm axis ${axis} ${batch}×${length}×${hidden}`,
+      engine => {
+        const [x, residual] = [random(engine, shape), random(engine, shape)]
+        return on => rmsnorm(on, x, { residual, axis })
+      },
+      rmsnormWork(normed, width),
+      rmsnormBackwardWork(normed, width),
+    )
   const gate = (engine: Engine) => {
     const gateUp = random(engine, [rows, 2 * inner])
     return (on: Engine) => swiglu(on, gateUp)
@@ -256,24 +342,38 @@ function elementwise({ size, config, microBatch: batch }: ModelSize): Case[] {
   ]
 }
 
-const shapeName = ({ batch, length, heads, headDim }: AttentionShape) => `${batch}×${length}, ${heads} heads of ${headDim}`
+const shapeName = ({ batch, length, heads, headDim }: AttentionShape) =>
+  `${batch}×${length}, ${heads} heads of ${headDim}`
 const packed = ({ batch, length, heads, headDim }: AttentionShape) => [batch, length, 3 * heads * headDim]
 
 /** @param theta of the rotary positions, where there are some */
 function attentionCases(size: Size, shape: AttentionShape, theta?: number): Case[] {
   const make = (engine: Engine) => {
     const qkv = random(engine, packed(shape))
-    const rope = theta === undefined ? undefined : engine.from(ropeTable(shape.length, shape.headDim, theta), [shape.length, shape.headDim / 2, 2])
+    const rope =
+      theta === undefined
+        ? undefined
+        : engine.from(ropeTable(shape.length, shape.headDim, theta), [shape.length, shape.headDim / 2, 2])
     return (on: Engine) => attention(on, qkv, shape.heads, { rope })
   }
   const turns = theta !== undefined
-  return both(size, `attention ${turns ? 'with rope ' : ''}${shapeName(shape)}`, make, attentionWork(shape, turns), attentionBackwardWork(shape, turns))
+  return both(
+    size,
+    `attention ${turns ? 'with rope ' : ''}${shapeName(shape)}`,
+    make,
+    attentionWork(shape, turns),
+    attentionBackwardWork(shape, turns),
+  )
 }
 
 /** A model's own attention. */
 function modelAttention({ size, config, microBatch }: ModelSize): Case[] {
   const { heads, ropeTheta } = config
-  return attentionCases(size, { batch: microBatch, length: lengthOf(config), heads, headDim: headWidth(config) }, ropeTheta)
+  return attentionCases(
+    size,
+    { batch: microBatch, length: lengthOf(config), heads, headDim: headWidth(config) },
+    ropeTheta,
+  )
 }
 
 function optimizerCase(size: Size, millions: number): Case {
@@ -318,7 +418,16 @@ function endsOfTheModel({ size, config, microBatch: batch }: ModelSize): Case[] 
       return () => engine.scope(() => void slots.loss({ logits, q }, 'stablemax', 1 / batch))
     },
   }
-  return [...both(size, `input embedding ${batch}×${lengthOf(config)}×${config.hidden}`, embedding, embeddingWork(config, batch), embeddingBackwardWork(config, batch)), loss]
+  return [
+    ...both(
+      size,
+      `input embedding ${batch}×${lengthOf(config)}×${config.hidden}`,
+      embedding,
+      embeddingWork(config, batch),
+      embeddingBackwardWork(config, batch),
+    ),
+    loss,
+  ]
 }
 
 /** The steps of the model. */
@@ -348,10 +457,11 @@ function modelCases({ size, label: model, config, batch, microBatch }: ModelSize
       prepare(plain) {
         const engine = inMode(plain, mode)
         const { model, slots } = filledSlots(engine, config, microBatch, dtype)
-        return () => engine.scope(() => {
-          model.think(slots.carry, model.embed(slots.inputs, slots.puzzleRows()), config.cycles)
-          model.heads(slots.carry.y)
-        })
+        return () =>
+          engine.scope(() => {
+            model.think(slots.carry, model.embed(slots.inputs, slots.puzzleRows()), config.cycles)
+            model.heads(slots.carry.y)
+          })
       },
     },
     ...(mode === PLAIN ? [false, true] : [false]).map((recompute): Case => ({
@@ -360,7 +470,11 @@ function modelCases({ size, label: model, config, batch, microBatch }: ModelSize
       work: trainingWork(config, batch, microBatch, dtype),
       usesMatrices,
       prepare(engine) {
-        const trainer = new Trainer(Trm.create(inMode(engine, mode), config, { dtype }), { batchSize: batch, microBatch, recompute })
+        const trainer = new Trainer(Trm.create(inMode(engine, mode), config, { dtype }), {
+          batchSize: batch,
+          microBatch,
+          recompute,
+        })
         const puzzles = randomPuzzles(config, batch)
         return () => trainer.run(puzzles)
       },
@@ -372,7 +486,12 @@ function modelCases({ size, label: model, config, batch, microBatch }: ModelSize
 export const TRAINING_STEP = 'training step'
 
 /** Slots that hold random puzzles. */
-function filledSlots(engine: Engine, config: TrmConfig, batch: number, dtype?: Precision): { model: Trm; slots: Slots } {
+function filledSlots(
+  engine: Engine,
+  config: TrmConfig,
+  batch: number,
+  dtype?: Precision,
+): { model: Trm; slots: Slots } {
   const model = Trm.create(engine, config, { dtype })
   const slots = new Slots(model, batch)
   slots.offer(randomPuzzles(config, batch))
@@ -392,11 +511,15 @@ function derivative(engine: Engine, compute: (engine: Engine) => Tensor): () => 
   compute(watching)
   const { dy, inputs, backward } = taken!
   const targets = inputs.map(({ shape }) => engine.lasting(shape))
-  return () => engine.scope(() => {
-    backward(dy, inputs.map(() => true)).forEach((gradient, i) => {
-      if (typeof gradient === 'function') gradient(targets[i], false)
+  return () =>
+    engine.scope(() => {
+      backward(
+        dy,
+        inputs.map(() => true),
+      ).forEach((gradient, i) => {
+        if (typeof gradient === 'function') gradient(targets[i], false)
+      })
     })
-  })
 }
 
 type RecordArguments = Engine['record'] extends (...given: infer Given) => unknown ? Given : never

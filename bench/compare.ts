@@ -42,18 +42,30 @@ const limits = ({ a, b }: Pair) =>
 /** The comparison as text. */
 export function compareResults(a: Result, b: Result): string {
   const { pairs, onlyA, onlyB } = pairRows(a.rows, b.rows)
-  if (!pairs.length) throw new Error('bench compare: the two results have no case in common, expected results of the same cases')
+  if (!pairs.length)
+    throw new Error('bench compare: the two results have no case in common, expected results of the same cases')
   const hasCpu = pairs.some(({ ratioCpu }) => ratioCpu !== undefined)
   const hasMatrices = pairs.some(pair => pair.a.percentOfMatrixPeak ?? pair.b.percentOfMatrixPeak)
   // Older results lack the peak of matrices, and what it is the measure of.
   const withoutMatrices = hasMatrices ? Object.entries({ A: a, B: b }).filter(([, { peak }]) => !peak.matrixGflops) : []
   const percent = (value: number | undefined) => (value === undefined ? '–' : digits(value))
-  const about = (name: string, { adapter, commit, date, load, peak }: Result) => [`${name}  ${adapter}, commit ${commit ?? 'unknown'}, ${date}, load ${digits(load.before)} … ${digits(load.after)}`, `   peak ${peakLine(peak)}`]
+  const about = (name: string, { adapter, commit, date, load, peak }: Result) => [
+    `${name}  ${adapter}, commit ${commit ?? 'unknown'}, ${date}, load ${digits(load.before)} … ${digits(load.after)}`,
+    `   peak ${peakLine(peak)}`,
+  ]
   const verdict = ({ ratio, ratioCpu, isUnclear }: Pair) =>
     isUnclear ? 'quartiles overlap' : (ratioCpu ?? ratio) > 1 ? 'B faster' : 'B slower'
   const head = [
-    'size', 'case', 'A ms', 'B ms', 'A / B', ...(hasCpu ? ['by cpu'] : []), 'A % peak', 'B % peak',
-    ...(hasMatrices ? ['A % matrices', 'B % matrices'] : []), '',
+    'size',
+    'case',
+    'A ms',
+    'B ms',
+    'A / B',
+    ...(hasCpu ? ['by cpu'] : []),
+    'A % peak',
+    'B % peak',
+    ...(hasMatrices ? ['A % matrices', 'B % matrices'] : []),
+    '',
   ]
   const lines = pairs.map(pair => [
     pair.a.size,
@@ -67,9 +79,11 @@ export function compareResults(a: Result, b: Result): string {
     ...(hasMatrices ? [percent(pair.a.percentOfMatrixPeak), percent(pair.b.percentOfMatrixPeak)] : []),
     [verdict(pair), ...limits(pair)].join('; '),
   ])
-  const mean = (ratios: readonly number[]) => Math.exp(ratios.reduce((total, ratio) => total + Math.log(ratio), 0) / ratios.length)
+  const mean = (ratios: readonly number[]) =>
+    Math.exp(ratios.reduce((total, ratio) => total + Math.log(ratio), 0) / ratios.length)
   const ratiosCpu = pairs.flatMap(({ ratioCpu }) => (ratioCpu === undefined ? [] : [ratioCpu]))
-  const names = (all: readonly string[]) => all.slice(0, 5).join('; ') + (all.length > 5 ? ` and ${all.length - 5} more` : '')
+  const names = (all: readonly string[]) =>
+    all.slice(0, 5).join('; ') + (all.length > 5 ? ` and ${all.length - 5} more` : '')
   return [
     ...about('A', a),
     ...about('B', b),
@@ -82,7 +96,8 @@ export function compareResults(a: Result, b: Result): string {
     ...(onlyA.length ? [`only in A: ${names(onlyA)}`] : []),
     ...(onlyB.length ? [`only in B: ${names(onlyB)}`] : []),
     ...Object.entries({ A: a, B: b }).flatMap(([name, { skipped = [] }]) =>
-      skipped.length ? [`skipped in ${name}: ${names(skipped.map(key))}`] : []),
+      skipped.length ? [`skipped in ${name}: ${names(skipped.map(key))}`] : [],
+    ),
   ].join('\n')
 }
 
@@ -94,6 +109,7 @@ export function parseResult(text: string, file: string): Result {
   } catch {
     throw new Error(`bench result ${file}: not JSON, expected a file that "trm bench --json" wrote`)
   }
-  if (!value || !Array.isArray(value.rows) || typeof value.peak?.gflops !== 'number') throw new Error(`bench result ${file}: no rows or no peak in it, expected a file that "trm bench --json" wrote`)
+  if (!value || !Array.isArray(value.rows) || typeof value.peak?.gflops !== 'number')
+    throw new Error(`bench result ${file}: no rows or no peak in it, expected a file that "trm bench --json" wrote`)
   return value as Result
 }

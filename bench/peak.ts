@@ -111,7 +111,9 @@ export async function measurePeak(open: () => Promise<Engine>, options: MeasureO
       gflops: arithmetic.gflops,
       gbs: bytes / moved.leastMs / 1e6,
       ...(matrixGflops ? { matrixGflops } : {}),
-      ...(arithmetic.gflopsCpu && moved.leastCpuMs ? { gflopsCpu: arithmetic.gflopsCpu, gbsCpu: bytes / moved.leastCpuMs / 1e6 } : {}),
+      ...(arithmetic.gflopsCpu && moved.leastCpuMs
+        ? { gflopsCpu: arithmetic.gflopsCpu, gbsCpu: bytes / moved.leastCpuMs / 1e6 }
+        : {}),
     }
   } finally {
     engine.close()
@@ -122,7 +124,9 @@ export async function measurePeak(open: () => Promise<Engine>, options: MeasureO
 function checkSum({ adapter }: Engine, found: number, expected: number): void {
   if (Math.abs(found - expected) <= 1e-3 * Math.max(1, Math.abs(expected))) return
   const name = adapter.description || 'this adapter'
-  throw new Error(`bench: ${name} computes ${found} instead of ${expected} — the null backend is no GPU, choose another adapter`)
+  throw new Error(
+    `bench: ${name} computes ${found} instead of ${expected} — the null backend is no GPU, choose another adapter`,
+  )
 }
 
 /** The best of several numbers of chains. @throws where the adapter computes something else, as the null backend does */
@@ -142,7 +146,10 @@ export async function measureMultiplyAdds(
     const { leastMs, leastCpuMs } = await measure(engine, work, { repeats: 7, ...options })
     // All chains run towards 1/2.
     checkSum(engine, (await engine.read(y))[0], chains / 2)
-    best = { gflops: Math.max(best.gflops, flop / leastMs / 1e6), gflopsCpu: Math.max(best.gflopsCpu, leastCpuMs ? flop / leastCpuMs / 1e6 : 0) }
+    best = {
+      gflops: Math.max(best.gflops, flop / leastMs / 1e6),
+      gflopsCpu: Math.max(best.gflopsCpu, leastCpuMs ? flop / leastCpuMs / 1e6 : 0),
+    }
   }
   engine.release(constants, y)
   return { gflops: best.gflops, ...(best.gflopsCpu ? { gflopsCpu: best.gflopsCpu } : {}) }

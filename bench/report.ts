@@ -26,7 +26,14 @@ export interface ProcessStart extends ColdStart {
 /** Columns aligned: the first `left` ones to the left, the others to the right. */
 export function alignTable(rows: readonly (readonly string[])[], left = 1): string {
   const widths = rows[0].map((_, column) => Math.max(...rows.map(row => row[column].length)))
-  return rows.map(row => row.map((cell, i) => (i < left ? cell.padEnd(widths[i]) : cell.padStart(widths[i]))).join('  ').trimEnd()).join('\n')
+  return rows
+    .map(row =>
+      row
+        .map((cell, i) => (i < left ? cell.padEnd(widths[i]) : cell.padStart(widths[i])))
+        .join('  ')
+        .trimEnd(),
+    )
+    .join('\n')
 }
 
 /** Three significant digits, no exponent. */
@@ -54,8 +61,17 @@ export function rowsTable(rows: readonly Row[]): string {
   const hasLimited = rows.some(row => row.limited)
   const percent = (value: number | undefined) => (value === undefined ? '–' : digits(value))
   const head = [
-    'size', 'case', 'ms', 'quartiles', 'GFLOP/s', 'GB/s', '% peak',
-    ...(hasMatrices ? ['% matrices'] : []), ...(hasCpu ? ['% cpu'] : []), 'memory', ...(hasLimited ? [''] : []),
+    'size',
+    'case',
+    'ms',
+    'quartiles',
+    'GFLOP/s',
+    'GB/s',
+    '% peak',
+    ...(hasMatrices ? ['% matrices'] : []),
+    ...(hasCpu ? ['% cpu'] : []),
+    'memory',
+    ...(hasLimited ? [''] : []),
   ]
   const lines = rows.map(row => [
     row.size,
@@ -87,18 +103,26 @@ export function skipText({ estimatedMs }: Skip, limitMs: number): string {
 
 /** What the host does: for cases of many dispatches, and for the smallest one. */
 export function hostTable(rows: readonly Row[]): string {
-  const shown = rows.filter(row => row.dispatches > 3 || row.case.startsWith('dispatch') || row.case.includes(TRAINING_STEP))
+  const shown = rows.filter(
+    row => row.dispatches > 3 || row.case.startsWith('dispatch') || row.case.includes(TRAINING_STEP),
+  )
   if (!shown.length) return ''
   const head = ['size', 'case', 'dispatches', 'submits', 'host ms', 'host µs each', '% of the time']
-  return alignTable([head, ...shown.map(row => [
-    row.size,
-    row.case,
-    digits(row.dispatches),
-    row.submits < 0.5 ? '< 1' : digits(row.submits),
-    digits(row.hostMs),
-    digits((1000 * row.hostMs) / row.dispatches),
-    digits((100 * row.hostMs) / row.medianMs),
-  ])], 2)
+  return alignTable(
+    [
+      head,
+      ...shown.map(row => [
+        row.size,
+        row.case,
+        digits(row.dispatches),
+        row.submits < 0.5 ? '< 1' : digits(row.submits),
+        digits(row.hostMs),
+        digits((1000 * row.hostMs) / row.dispatches),
+        digits((100 * row.hostMs) / row.medianMs),
+      ]),
+    ],
+    2,
+  )
 }
 
 export function peakLine({ gflops, gbs, matrixGflops, gflopsCpu, gbsCpu }: Peak): string {
@@ -113,8 +137,10 @@ export function report(result: Result): string {
   const { missing = [], limitMs = Infinity, skipped = [] } = result
   const host = hostTable(rows)
   const start = (name: string, starts: readonly ProcessStart[]) =>
-    starts.map(({ totalMs, openMs, modelMs, recordMs, finishMs, processMs, cpuMs, pipelines }) =>
-      `cold start, ${name}: ${digits(totalMs)} ms = open ${digits(openMs)} + model ${digits(modelMs)} + record ${digits(recordMs)} + finish ${digits(finishMs)}; ${pipelines} pipelines; ${digits(processMs)} ms since the process began, ${digits(cpuMs)} ms of processor time`)
+    starts.map(
+      ({ totalMs, openMs, modelMs, recordMs, finishMs, processMs, cpuMs, pipelines }) =>
+        `cold start, ${name}: ${digits(totalMs)} ms = open ${digits(openMs)} + model ${digits(modelMs)} + record ${digits(recordMs)} + finish ${digits(finishMs)}; ${pipelines} pipelines; ${digits(processMs)} ms since the process began, ${digits(cpuMs)} ms of processor time`,
+    )
   return [
     `adapter: ${adapter}`,
     `commit ${commit ?? 'unknown'}, ${date}, Node ${node}, load ${digits(load.before)} before and ${digits(load.after)} after, on ${load.cores} cores`,
@@ -126,12 +152,17 @@ export function report(result: Result): string {
     ...missing,
     ...skipped.map(skip => `${skip.size} ${skip.case} ${skipText(skip, limitMs)}`),
     ...(host ? ['', host] : []),
-    ...(coldStarts ? ['', ...start('shader cache warm', coldStarts.warm), ...start('shader cache off', coldStarts.cold)] : []),
+    ...(coldStarts
+      ? ['', ...start('shader cache warm', coldStarts.warm), ...start('shader cache off', coldStarts.cold)]
+      : []),
   ].join('\n')
 }
 
 /** Name of a result's file: adapter and day. */
 export function resultName({ adapter, date }: Pick<Result, 'adapter' | 'date'>): string {
-  const words = adapter.toLowerCase().replace(/[^a-z0-9]+/g, '-').replace(/^-|-$/g, '')
+  const words = adapter
+    .toLowerCase()
+    .replace(/[^a-z0-9]+/g, '-')
+    .replace(/^-|-$/g, '')
   return `${words.slice(0, 48).replace(/-$/, '')}-${date.slice(0, 10)}.json`
 }

@@ -99,7 +99,16 @@ export async function keepWarm(engine: Engine, clock = WALL): Promise<MeasureOpt
 
 /** @throws when no case is left by `only` and `sizes` */
 export async function runSuite(options: SuiteOptions): Promise<SuiteResult> {
-  const { open, only = [], sizes = SIZES, repeats, minimumMs, memoryLimit, mayBeEmpty = false, onProgress = () => {} } = options
+  const {
+    open,
+    only = [],
+    sizes = SIZES,
+    repeats,
+    minimumMs,
+    memoryLimit,
+    mayBeEmpty = false,
+    onProgress = () => {},
+  } = options
   const first = await open()
   try {
     const { adapter } = first
@@ -134,7 +143,9 @@ export async function runSuite(options: SuiteOptions): Promise<SuiteResult> {
         measured.push({ chosen, measurement, peakBytes })
       } catch (error) {
         if (!((error as Error).cause instanceof OutOfMemory)) throw error
-        missing.push(`skipped: ${size} ${name}, the GPU has too little memory for it — --memory-limit SIZE makes micro-batches fit`)
+        missing.push(
+          `skipped: ${size} ${name}, the GPU has too little memory for it — --memory-limit SIZE makes micro-batches fit`,
+        )
       }
     }
     onProgress(total - 1, total, 'peak')
@@ -152,7 +163,10 @@ export async function runSuite(options: SuiteOptions): Promise<SuiteResult> {
 /** The cases that these filters leave. */
 export function chooseCases(cases: readonly Case[], only: readonly string[], sizes: readonly Size[]): Case[] {
   const parts = only.map(part => part.toLowerCase())
-  return cases.filter(({ name, size }) => sizes.includes(size) && (!parts.length || parts.some(part => `${size} ${name}`.toLowerCase().includes(part))))
+  return cases.filter(
+    ({ name, size }) =>
+      sizes.includes(size) && (!parts.length || parts.some(part => `${size} ${name}`.toLowerCase().includes(part))),
+  )
 }
 
 /** Measures one case on an engine of its own. */
@@ -168,7 +182,9 @@ export async function runCase(
     const measurement = await measure(engine, work, { ...options, limitMs: limitMs - (now() - start) })
     return { measurement, peakBytes: engine.stats.bytes }
   } catch (error) {
-    throw new Error(`bench: ${chosen.size} ${chosen.name}: ${error instanceof Error ? error.message : error}`, { cause: error })
+    throw new Error(`bench: ${chosen.size} ${chosen.name}: ${error instanceof Error ? error.message : error}`, {
+      cause: error,
+    })
   } finally {
     engine.close()
   }
@@ -261,11 +277,15 @@ export interface ColdStart {
 }
 
 /** To be called first in a fresh process or page. Leaves no engine behind. */
-export async function coldStart(open: () => Promise<Engine>, now: () => number = () => performance.now()): Promise<ColdStart> {
+export async function coldStart(
+  open: () => Promise<Engine>,
+  now: () => number = () => performance.now(),
+): Promise<ColdStart> {
   const times = [now()]
   const engine = await open()
   times.push(now())
-  if (!engine.adapter.isSoftware) await engine.compile(planMemory(engine, SMALL, { batchSize: 64 }).trainer.model.engine)
+  if (!engine.adapter.isSoftware)
+    await engine.compile(planMemory(engine, SMALL, { batchSize: 64 }).trainer.model.engine)
   const trainer = new Trainer(Trm.create(engine, SMALL), { batchSize: 64 })
   const puzzles = randomPuzzles(SMALL, 64)
   times.push(now())
@@ -283,6 +303,14 @@ export async function coldStart(open: () => Promise<Engine>, now: () => number =
 export function coldStartRow(name: string, starts: readonly ColdStart[], peak: Peak): Row {
   const [{ dispatches, submits, bytes }] = starts
   const hostMs = summarize(starts.map(({ recordMs }) => recordMs)).median
-  const measurement = { ...summarize(starts.map(({ totalMs }) => totalMs)), hostMs, dispatches, submits, repeats: starts.length, runs: 1, leastMs: Math.min(...starts.map(({ totalMs }) => totalMs)) }
+  const measurement = {
+    ...summarize(starts.map(({ totalMs }) => totalMs)),
+    hostMs,
+    dispatches,
+    submits,
+    repeats: starts.length,
+    runs: 1,
+    leastMs: Math.min(...starts.map(({ totalMs }) => totalMs)),
+  }
   return toRow({ name, size: 'small', work: trainingWork(SMALL, 64) }, measurement, bytes, peak)
 }

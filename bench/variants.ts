@@ -29,7 +29,14 @@ export const VARIANT_CASES = ['matmul', 'attention', 'recursion step', 'inferenc
  * Times all variants of what the chosen cases run. By processor time where the clock knows it, else by wall time.
  * @throws when no case is left, or when none of the cases has an operation with variants
  */
-export async function compareVariants({ open, only = VARIANT_CASES, sizes = SIZES, repeats = 5, clock: clockOf, onProgress = () => {} }: SuiteOptions): Promise<VariantRow[]> {
+export async function compareVariants({
+  open,
+  only = VARIANT_CASES,
+  sizes = SIZES,
+  repeats = 5,
+  clock: clockOf,
+  onProgress = () => {},
+}: SuiteOptions): Promise<VariantRow[]> {
   const rows: VariantRow[] = []
   const known = new Set<string>()
   const first = await open()
@@ -50,7 +57,11 @@ export async function compareVariants({ open, only = VARIANT_CASES, sizes = SIZE
         // As `tune` does: inner operations come first.
         for (const asked of fresh.reverse()) {
           await warm?.()
-          for (const { key, milliseconds } of await tune(engine, { asked: [asked], repeats, now: clock.cpu ?? clock.now })) {
+          for (const { key, milliseconds } of await tune(engine, {
+            asked: [asked],
+            repeats,
+            now: clock.cpu ?? clock.now,
+          })) {
             const [best, least] = Object.entries(milliseconds).reduce((a, b) => (b[1] < a[1] ? b : a))
             const standard = asked.variant
             rows.push({ size, case: name, key, standard, best, ratio: milliseconds[standard] / least, milliseconds })
@@ -65,7 +76,10 @@ export async function compareVariants({ open, only = VARIANT_CASES, sizes = SIZE
   } finally {
     first.close()
   }
-  if (!rows.length) throw new Error(`bench variants: no case of size ${sizes.join(' or ')} with "${only.join('" or "')}" in its name has an operation with several kernels — try matmul or attention`)
+  if (!rows.length)
+    throw new Error(
+      `bench variants: no case of size ${sizes.join(' or ')} with "${only.join('" or "')}" in its name has an operation with several kernels — try matmul or attention`,
+    )
   return rows
 }
 
@@ -92,6 +106,9 @@ export function variantsTable(rows: readonly VariantRow[]): string {
     digits(ratio),
     String(Object.keys(milliseconds).length),
   ])
-  const table = alignTable([['size', 'operation', 'default', 'best', 'default ms', 'best ms', 'ratio', 'kernels'], ...lines], 4)
+  const table = alignTable(
+    [['size', 'operation', 'default', 'best', 'default ms', 'best ms', 'ratio', 'kernels'], ...lines],
+    4,
+  )
   return `${table}\n\ndefault within 10 % of the best: ${rows.filter(({ ratio }) => ratio <= 1.1).length} of ${rows.length}`
 }

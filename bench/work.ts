@@ -16,7 +16,10 @@ export interface Work {
 export const NOTHING: Work = { flop: 0, bytes: 0, products: 0 }
 
 export function sum(...parts: readonly Work[]): Work {
-  return parts.reduce((a, b) => ({ flop: a.flop + b.flop, bytes: a.bytes + b.bytes, products: a.products + b.products }), NOTHING)
+  return parts.reduce(
+    (a, b) => ({ flop: a.flop + b.flop, bytes: a.bytes + b.bytes, products: a.products + b.products }),
+    NOTHING,
+  )
 }
 
 export function times(n: number, { flop, bytes, products }: Work): Work {
@@ -48,7 +51,12 @@ export function linearSizes(rows: number, out: number, width: number): Record<'f
 }
 
 /** The three products of a layer over the next-to-last axis: weight (out, length) times x (batch, length, width). */
-export function mixSizes(batch: number, out: number, length: number, width: number): Record<'forward' | 'dX' | 'dW', MatmulSize> {
+export function mixSizes(
+  batch: number,
+  out: number,
+  length: number,
+  width: number,
+): Record<'forward' | 'dX' | 'dW', MatmulSize> {
   return {
     forward: { m: out, n: width, k: length, batch, sharedA: true },
     dX: { m: length, n: width, k: out, transposeA: true, batch, sharedA: true },
@@ -94,13 +102,19 @@ export interface AttentionShape {
  */
 export function attentionWork({ batch, length, heads, headDim }: AttentionShape, rope = false): Work {
   const values = batch * length * heads * headDim
-  return plain(4 * length * values + (rope ? 6 * values : 0), 4 * values + batch * heads * length + (rope ? length * headDim : 0))
+  return plain(
+    4 * length * values + (rope ? 6 * values : 0),
+    4 * values + batch * heads * length + (rope ? length * headDim : 0),
+  )
 }
 
 /** Five products: the scores again, dP, dV, dQ, dK. Reads qkv, o, dO and the row sums, writes dQkv. With `rope` the gradients are turned back. */
 export function attentionBackwardWork({ batch, length, heads, headDim }: AttentionShape, rope = false): Work {
   const values = batch * length * heads * headDim
-  return plain(10 * length * values + (rope ? 6 * values : 0), 8 * values + batch * heads * length + (rope ? length * headDim : 0))
+  return plain(
+    10 * length * values + (rope ? 6 * values : 0),
+    8 * values + batch * heads * length + (rope ? length * headDim : 0),
+  )
 }
 
 /** Table rows by number, puzzle rows in front, scaled: one multiplication a value, two with learned positions. */
@@ -108,7 +122,10 @@ export function embeddingWork(config: TrmConfig, batch: number): Work {
   const { hidden, cells, vocabulary, puzzleWidth, positions } = config
   const values = batch * lengthOf(config) * hidden
   const learned = positions === 'learned' ? 1 : 0
-  return plain((1 + learned) * values, values + vocabulary * hidden + batch * (cells + puzzleWidth) + learned * lengthOf(config) * hidden)
+  return plain(
+    (1 + learned) * values,
+    values + vocabulary * hidden + batch * (cells + puzzleWidth) + learned * lengthOf(config) * hidden,
+  )
 }
 
 /** Every token's gradient is added to its table row, puzzle rows and rows of the table are scaled. */
@@ -116,7 +133,10 @@ export function embeddingBackwardWork(config: TrmConfig, batch: number): Work {
   const { hidden, cells, vocabulary, puzzleWidth, positions } = config
   const tokens = batch * cells * hidden
   const learned = positions === 'learned' ? lengthOf(config) * hidden : 0
-  return plain(tokens + vocabulary * hidden + batch * puzzleWidth + (batch + 1) * learned, tokens + vocabulary * hidden + batch * (cells + 2 * puzzleWidth) + (batch + 1) * learned)
+  return plain(
+    tokens + vocabulary * hidden + batch * puzzleWidth + (batch + 1) * learned,
+    tokens + vocabulary * hidden + batch * (cells + 2 * puzzleWidth) + (batch + 1) * learned,
+  )
 }
 
 /** Stablemax cross-entropy and its gradient: ten FLOP a logit of a cell; predictions and gradients are written, the prefix's too. */
@@ -130,7 +150,10 @@ export function optimizerWork(count: number): Work {
   return plain(17 * count, 9 * count)
 }
 
-const channels = (config: TrmConfig, batch: number) => ({ rows: batch * lengthOf(config), inner: innerWidth(config.hidden, config.expansion) })
+const channels = (config: TrmConfig, batch: number) => ({
+  rows: batch * lengthOf(config),
+  inner: innerWidth(config.hidden, config.expansion),
+})
 
 /** Layers of the network as pairs of forward and backward work. */
 function blockWork(config: TrmConfig, batch: number): { forward: Work; backward: Work } {
@@ -186,7 +209,10 @@ export function networkBackwardWork(config: TrmConfig, batch: number): Work {
 
 /** n latent steps and the answer. */
 function cycleWork(config: TrmConfig, batch: number): Work {
-  return sum(addWork(batch * lengthOf(config) * config.hidden), times(config.latentSteps + 1, networkWork(config, batch)))
+  return sum(
+    addWork(batch * lengthOf(config) * config.hidden),
+    times(config.latentSteps + 1, networkWork(config, batch)),
+  )
 }
 
 function headSizes(config: TrmConfig, batch: number): ReturnType<typeof linearSizes>[] {
@@ -204,14 +230,15 @@ export function inferenceWork(config: TrmConfig, batch: number, dtype: Precision
  * Restarting halted slots is not counted, as it depends on their number.
  */
 export function trainingWork(config: TrmConfig, batch: number, microBatch = batch, dtype: Precision = 'f32'): Work {
-  const chunk = (slots: number) => sum(
-    inferenceWork(config, slots),
-    embeddingWork(config, slots),
-    times(config.latentSteps + 1, networkBackwardWork(config, slots)),
-    ...headSizes(config, slots).flatMap(({ dX, dW }) => [matmulWork(dX), matmulWork(dW)]),
-    embeddingBackwardWork(config, slots),
-    lossWork(config, slots),
-  )
+  const chunk = (slots: number) =>
+    sum(
+      inferenceWork(config, slots),
+      embeddingWork(config, slots),
+      times(config.latentSteps + 1, networkBackwardWork(config, slots)),
+      ...headSizes(config, slots).flatMap(({ dX, dW }) => [matmulWork(dX), matmulWork(dW)]),
+      embeddingBackwardWork(config, slots),
+      lossWork(config, slots),
+    )
   const whole = Math.floor(batch / microBatch)
   const rest = batch % microBatch
   const chunks = sum(times(whole, chunk(microBatch)), rest ? chunk(rest) : NOTHING)

@@ -11,14 +11,22 @@ const optimizer = new Adam(engine, weights, { algorithm: 'adamw', weightDecay: 0
 
 // 256 points; the second input is 1, so that the first layer has a bias.
 const xs = Float32Array.from({ length: 256 }, (_, i) => (i / 255) * 6 - 3)
-const x = engine.from(Float32Array.from({ length: 512 }, (_, i) => (i % 2 ? 1 : xs[i >> 1])), [256, 2])
+const x = engine.from(
+  Float32Array.from({ length: 512 }, (_, i) => (i % 2 ? 1 : xs[i >> 1])),
+  [256, 2],
+)
 const target = engine.from(xs.map(Math.sin), [256, 1])
 
 for (let step = 1; step <= 500; step++) {
   optimizer.prepare(step, 0.01)
   const shares = engine.scope(() => {
     let error = target
-    const objective = () => (error = squaredError(engine, linear(engine, swiglu(engine, linear(engine, x, weights.get('gateUp'))), weights.get('down')), target))
+    const objective = () =>
+      (error = squaredError(
+        engine,
+        linear(engine, swiglu(engine, linear(engine, x, weights.get('gateUp'))), weights.get('down')),
+        target,
+      ))
     engine.gradients(weights.all(), objective, { into: optimizer.gradients.all() })
     optimizer.step()
     return step % 100 === 0 ? engine.read(error) : undefined

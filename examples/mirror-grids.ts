@@ -17,11 +17,31 @@ const [training, heldOut] = [gridDataset(pairs.slice(0, 2000), task), gridDatase
 const engine = await openEngine()
 const { vocabSize: vocabulary, seqLen: cells } = training.metadata
 const model = Trm.create(engine, {
-  ...DEFAULTS, vocabulary, cells, puzzles: 1, hidden: 32, heads: 2, expansion: 1, cycles: 1, latentSteps: 2, supervisionSteps: 2,
-  positions: 'none', tokenMixing: true, puzzleWidth: 0, puzzleSlots: 0,
+  ...DEFAULTS,
+  vocabulary,
+  cells,
+  puzzles: 1,
+  hidden: 32,
+  heads: 2,
+  expansion: 1,
+  cycles: 1,
+  latentSteps: 2,
+  supervisionSteps: 2,
+  positions: 'none',
+  tokenMixing: true,
+  puzzleWidth: 0,
+  puzzleSlots: 0,
 })
 let trained = model
-const options = { batchSize: 32, steps: 200, logInterval: 40, learningRate: 4e-3, warmupSteps: 20, weightDecay: 0.1, emaRate: 0.95 }
+const options = {
+  batchSize: 32,
+  steps: 200,
+  logInterval: 40,
+  learningRate: 4e-3,
+  warmupSteps: 20,
+  weightDecay: 0.1,
+  emaRate: 0.95,
+}
 for await (const { step, loss, averaged } of train(model, training, options)) {
   console.log(`step ${step}: loss ${loss.toFixed(4)}`)
   trained = averaged

@@ -31,10 +31,18 @@ export class Connection {
     }
   }
 
-  call<Name extends CallName>(call: Name, argument: Calls[Name]['argument'], onProgress: (progress: Calls[Name]['progress']) => void = () => {}): Promise<Calls[Name]['result']> {
+  call<Name extends CallName>(
+    call: Name,
+    argument: Calls[Name]['argument'],
+    onProgress: (progress: Calls[Name]['progress']) => void = () => {},
+  ): Promise<Calls[Name]['result']> {
     return new Promise((resolve, reject) => {
       const id = ++this.last
-      this.pending.set(id, { resolve: resolve as Pending['resolve'], reject, onProgress: onProgress as Pending['onProgress'] })
+      this.pending.set(id, {
+        resolve: resolve as Pending['resolve'],
+        reject,
+        onProgress: onProgress as Pending['onProgress'],
+      })
       const request: Request<Name> = { id, call, argument }
       this.worker.postMessage(request)
     })

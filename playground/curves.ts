@@ -43,7 +43,12 @@ export class Curves {
   private data(): uPlot.AlignedData {
     const stride = Math.ceil(this.points.length / MOST_POINTS)
     const points = this.points.filter((point, i) => i % stride === 0 || point.heldOut !== null)
-    return [points.map(({ step }) => step), points.map(({ loss }) => loss), points.map(({ exact }) => exact), points.map(({ heldOut }) => heldOut)]
+    return [
+      points.map(({ step }) => step),
+      points.map(({ loss }) => loss),
+      points.map(({ exact }) => exact),
+      points.map(({ heldOut }) => heldOut),
+    ]
   }
 
   private size(): { width: number; height: number } {
@@ -64,11 +69,22 @@ export class Curves {
     return new uPlot(
       {
         ...this.size(),
-        scales: { x: { time: false }, loss: { range: (_, _least, most) => [0, most * 1.05 || 1] }, share: { range: [0, 1] } },
+        scales: {
+          x: { time: false },
+          loss: { range: (_, _least, most) => [0, most * 1.05 || 1] },
+          share: { range: [0, 1] },
+        },
         axes: [
           { ...axis, label: undefined },
           { ...axis, scale: 'loss', size: 44 },
-          { ...axis, scale: 'share', side: 1, size: 48, grid: { show: false }, values: (_, ticks) => ticks.map(tick => `${Math.round(100 * tick)} %`) },
+          {
+            ...axis,
+            scale: 'share',
+            side: 1,
+            size: 48,
+            grid: { show: false },
+            values: (_, ticks) => ticks.map(tick => `${Math.round(100 * tick)} %`),
+          },
         ],
         series: [
           {},

@@ -10,7 +10,11 @@ export function byId<Type extends HTMLElement = HTMLElement>(id: string): Type {
 type Attribute = string | number | boolean | undefined | ((event: Event) => void)
 
 /** A new element. Functions become listeners, `true` an attribute without value; `false` and undefined leave it out. */
-export function element<Tag extends keyof HTMLElementTagNameMap>(tag: Tag, attributes: Record<string, Attribute> = {}, ...children: (Node | string)[]): HTMLElementTagNameMap[Tag] {
+export function element<Tag extends keyof HTMLElementTagNameMap>(
+  tag: Tag,
+  attributes: Record<string, Attribute> = {},
+  ...children: (Node | string)[]
+): HTMLElementTagNameMap[Tag] {
   const made = document.createElement(tag)
   for (const [name, value] of Object.entries(attributes)) {
     if (typeof value === 'function') made.addEventListener(name, value)

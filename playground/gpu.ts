@@ -8,7 +8,10 @@ const SUBMIT_AFTER = 64
 export async function openEngine(onLost?: (message: string) => void): Promise<Engine> {
   const engine = await Engine.open({ submitAfter: SUBMIT_AFTER })
   void engine.device.lost.then(({ reason, message }) => {
-    if (engine.isLost) onLost?.(`the GPU was lost${reason === 'destroyed' ? ' (destroyed on purpose)' : ''}: ${message.replace(/\s+/g, ' ').slice(0, 200) || 'the browser gives no reason'}`)
+    if (engine.isLost)
+      onLost?.(
+        `the GPU was lost${reason === 'destroyed' ? ' (destroyed on purpose)' : ''}: ${message.replace(/\s+/g, ' ').slice(0, 200) || 'the browser gives no reason'}`,
+      )
   })
   return engine
 }

@@ -23,7 +23,10 @@ export class Grid {
   private shape = ''
 
   /** @param onWrite somebody puts a token into a cell */
-  constructor(private readonly root: HTMLElement, private readonly onWrite: (cell: number, token: Token) => void) {
+  constructor(
+    private readonly root: HTMLElement,
+    private readonly onWrite: (cell: number, token: Token) => void,
+  ) {
     root.addEventListener('keydown', event => this.onKey(event))
   }
 
@@ -39,7 +42,12 @@ export class Grid {
       const { text, look, name } = appearance(puzzle, id, tokens.get(id))
       if (node.textContent !== text) node.textContent = text
       node.className = `cell ${look}${given ? ' given' : ''}${changed.has(cell) ? ' changed' : ''}${wrong.has(cell) ? ' wrong' : ''}`
-      const words = [`row ${Math.floor(place / this.columns) + 1} column ${(place % this.columns) + 1}: ${name}`, given ? 'given' : '', changed.has(cell) ? 'changed' : '', wrong.has(cell) ? 'breaks a rule' : '']
+      const words = [
+        `row ${Math.floor(place / this.columns) + 1} column ${(place % this.columns) + 1}: ${name}`,
+        given ? 'given' : '',
+        changed.has(cell) ? 'changed' : '',
+        wrong.has(cell) ? 'breaks a rule' : '',
+      ]
       node.setAttribute('aria-label', words.filter(Boolean).join(', '))
     })
     this.root.classList.toggle('editable', editable)
@@ -62,8 +70,19 @@ export class Grid {
     this.shape = shape
     this.columns = columns
     this.at = 0
-    this.shown = Array.from({ length: rows * columns }, (_, place) => Math.floor(place / columns) * side + (place % columns))
-    this.cells = this.shown.map((_, place) => element('div', { role: 'gridcell', class: 'cell', tabindex: place === 0 ? 0 : -1, click: () => this.focus(place), focus: () => this.choose(place) }))
+    this.shown = Array.from(
+      { length: rows * columns },
+      (_, place) => Math.floor(place / columns) * side + (place % columns),
+    )
+    this.cells = this.shown.map((_, place) =>
+      element('div', {
+        role: 'gridcell',
+        class: 'cell',
+        tabindex: place === 0 ? 0 : -1,
+        click: () => this.focus(place),
+        focus: () => this.choose(place),
+      }),
+    )
     const boxes = kind.name === 'sudoku' ? boxShape(side) : undefined
     this.cells.forEach((cell, place) => {
       const [row, column] = [Math.floor(place / columns), place % columns]
@@ -75,7 +94,11 @@ export class Grid {
     this.root.dataset.kind = kind.name
     this.root.setAttribute('aria-rowcount', String(rows))
     this.root.setAttribute('aria-colcount', String(columns))
-    this.root.replaceChildren(...Array.from({ length: rows }, (_, row) => element('div', { role: 'row', class: 'grid-row' }, ...this.cells.slice(row * columns, (row + 1) * columns))))
+    this.root.replaceChildren(
+      ...Array.from({ length: rows }, (_, row) =>
+        element('div', { role: 'row', class: 'grid-row' }, ...this.cells.slice(row * columns, (row + 1) * columns)),
+      ),
+    )
   }
 
   private focus(place: number): void {
@@ -91,7 +114,14 @@ export class Grid {
   private onKey(event: KeyboardEvent): void {
     const { view, columns } = this
     if (!view || event.ctrlKey || event.metaKey || event.altKey) return
-    const moves: Record<string, number> = { ArrowLeft: -1, ArrowRight: 1, ArrowUp: -columns, ArrowDown: columns, Home: -(this.at % columns), End: columns - 1 - (this.at % columns) }
+    const moves: Record<string, number> = {
+      ArrowLeft: -1,
+      ArrowRight: 1,
+      ArrowUp: -columns,
+      ArrowDown: columns,
+      Home: -(this.at % columns),
+      End: columns - 1 - (this.at % columns),
+    }
     const move = moves[event.key]
     if (move !== undefined) {
       event.preventDefault()
@@ -101,7 +131,11 @@ export class Grid {
       return
     }
     const tokens = view.puzzle.kind.tokens(view.puzzle.tokens.length)
-    const key = ['Backspace', 'Delete'].includes(event.key) ? tokens[0].key : event.key === '0' && view.puzzle.kind.name === 'sudoku' ? '.' : event.key
+    const key = ['Backspace', 'Delete'].includes(event.key)
+      ? tokens[0].key
+      : event.key === '0' && view.puzzle.kind.name === 'sudoku'
+        ? '.'
+        : event.key
     const token = tokens.find(candidate => candidate.key.toLowerCase() === key.toLowerCase())
     if (!token) return
     event.preventDefault()
@@ -122,13 +156,22 @@ function isGiven({ kind, tokens }: Puzzle, cell: number): boolean {
 }
 
 /** Text, class and name of a token. */
-function appearance({ kind }: Puzzle, id: number, token: Token | undefined): { text: string; look: string; name: string } {
-  if (kind.name === 'sudoku') return { text: id === 1 ? '' : (token?.name ?? '?'), look: 'digit', name: token?.name ?? 'no digit' }
+function appearance(
+  { kind }: Puzzle,
+  id: number,
+  token: Token | undefined,
+): { text: string; look: string; name: string } {
+  if (kind.name === 'sudoku')
+    return { text: id === 1 ? '' : (token?.name ?? '?'), look: 'digit', name: token?.name ?? 'no digit' }
   if (kind.name === 'maze') {
     const look = ['none', 'wall', 'floor', 'start', 'goal', 'path'][id] ?? 'none'
     return { text: look === 'start' ? 'S' : look === 'goal' ? 'G' : look === 'none' ? '?' : '', look, name: look }
   }
-  return { text: '', look: token ? `colour-${id - 2}` : id === 1 ? 'edge' : 'none', name: token?.name ?? (id === 1 ? 'edge' : 'outside') }
+  return {
+    text: '',
+    look: token ? `colour-${id - 2}` : id === 1 ? 'edge' : 'none',
+    name: token?.name ?? (id === 1 ? 'edge' : 'outside'),
+  }
 }
 
 /** Rows and columns that any of these grids of tokens uses. */

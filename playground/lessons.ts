@@ -13,7 +13,11 @@ export interface Lessons {
 
 /** Puzzles to generate: to learn from, held out, and clues where there are any. */
 const COUNTS: Record<'sudoku' | 'maze', (size: number) => { train: number; test: number; clues?: number }> = {
-  sudoku: size => ({ 4: { train: 3000, test: 500, clues: 5 }, 6: { train: 5000, test: 500, clues: 14 } })[size] ?? { train: 1000, test: 100 },
+  sudoku: size =>
+    ({ 4: { train: 3000, test: 500, clues: 5 }, 6: { train: 5000, test: 500, clues: 14 } })[size] ?? {
+      train: 1000,
+      test: 100,
+    },
   maze: () => ({ train: 2000, test: 200 }),
 }
 
@@ -24,7 +28,9 @@ const [HELD_OUT, SHARE] = [500, 0.1]
 export function lessonsOf({ data, seed }: TrainingSetup, table?: StoredData): Lessons {
   if ('task' in data) {
     const { task, size } = data
-    return task === 'sudoku' ? generateSudoku({ size: size as 4 | 6 | 9, ...COUNTS.sudoku(size), seed }) : generateMaze({ size, ...COUNTS.maze(size), seed })
+    return task === 'sudoku'
+      ? generateSudoku({ size: size as 4 | 6 | 9, ...COUNTS.sudoku(size), seed })
+      : generateMaze({ size, ...COUNTS.maze(size), seed })
   }
   if (!table) throw new Error(`train: the table ${data.file} is not here — open it again`)
   return lessonsOfTable(table, seed)
@@ -33,7 +39,8 @@ export function lessonsOf({ data, seed }: TrainingSetup, table?: StoredData): Le
 /** Splits a table: a tenth of its rows, 500 at most, drawn at random, is held out. */
 function lessonsOfTable({ bytes, name }: StoredData, seed: number): Lessons {
   const rows = parsePuzzleCsv(bytes, name)
-  if (rows.length < 10) throw new Error(`${name}: expected at least 10 puzzles, got ${rows.length} — some are held out to measure with`)
+  if (rows.length < 10)
+    throw new Error(`${name}: expected at least 10 puzzles, got ${rows.length} — some are held out to measure with`)
   const isMaze = /[SG]/.test(rows[0].question)
   const order = new Random(seed).permutation(rows.length)
   const heldOut = Math.min(HELD_OUT, Math.floor(rows.length * SHARE))
@@ -46,6 +53,9 @@ function lessonsOfTable({ bytes, name }: StoredData, seed: number): Lessons {
 
 /** One new puzzle. */
 export function newPuzzle(task: 'sudoku' | 'maze', size: number, seed: number): number[] {
-  const { test } = task === 'sudoku' ? generateSudoku({ size: size as 4 | 6 | 9, train: 1, test: 1, clues: COUNTS.sudoku(size).clues, seed }) : generateMaze({ size, train: 1, test: 1, seed })
+  const { test } =
+    task === 'sudoku'
+      ? generateSudoku({ size: size as 4 | 6 | 9, train: 1, test: 1, clues: COUNTS.sudoku(size).clues, seed })
+      : generateMaze({ size, train: 1, test: 1, seed })
   return Array.from(test.inputs)
 }

@@ -49,15 +49,34 @@ export class MeasureTab {
   /** Offers what can be measured on this adapter. */
   async begin(): Promise<void> {
     this.cases = await this.connection.call('benchCases', undefined)
-    const choice = (name: string, value: string, isOn: boolean) => element('label', { class: 'chip' }, element('input', { type: 'checkbox', value, checked: isOn, change: () => this.count() }), name)
-    byId('bench-sizes').append(...SIZES.filter(size => this.cases.some(one => one.size === size)).map(size => choice(size, size, size === 'small')))
-    byId('bench-parts').append(...PARTS.filter(({ parts }) => this.cases.some(({ name }) => parts.some(part => name.includes(part)))).map(({ title }) => choice(title, title, title !== 'norms and gates')))
+    const choice = (name: string, value: string, isOn: boolean) =>
+      element(
+        'label',
+        { class: 'chip' },
+        element('input', { type: 'checkbox', value, checked: isOn, change: () => this.count() }),
+        name,
+      )
+    byId('bench-sizes').append(
+      ...SIZES.filter(size => this.cases.some(one => one.size === size)).map(size =>
+        choice(size, size, size === 'small'),
+      ),
+    )
+    byId('bench-parts').append(
+      ...PARTS.filter(({ parts }) => this.cases.some(({ name }) => parts.some(part => name.includes(part)))).map(
+        ({ title }) => choice(title, title, title !== 'norms and gates'),
+      ),
+    )
     for (const id of ['verify', 'bench']) byId<HTMLButtonElement>(id).disabled = false
     this.count()
   }
 
   private async verify(): Promise<void> {
-    const [button, verdict, progress, rows] = [byId<HTMLButtonElement>('verify'), byId('verify-verdict'), byId('verify-progress'), byId('verify-rows')]
+    const [button, verdict, progress, rows] = [
+      byId<HTMLButtonElement>('verify'),
+      byId('verify-verdict'),
+      byId('verify-progress'),
+      byId('verify-rows'),
+    ]
     const done: Verification[] = []
     button.disabled = true
     verdict.className = 'verdict busy'
@@ -73,7 +92,9 @@ export class MeasureTab {
       const wrong = done.filter(({ ok }) => !ok)
       const quantities = done.reduce((sum, { rows }) => sum + rows.length, 0)
       verdict.className = `verdict ${wrong.length ? 'bad' : 'good'}`
-      verdict.textContent = wrong.length ? `no: ${wrong.length} of ${done.length} recordings differ` : `yes: all ${number(quantities)} quantities agree`
+      verdict.textContent = wrong.length
+        ? `no: ${wrong.length} of ${done.length} recordings differ`
+        : `yes: all ${number(quantities)} quantities agree`
     } catch (error) {
       verdict.className = 'verdict bad'
       verdict.textContent = 'could not be checked'
@@ -84,13 +105,19 @@ export class MeasureTab {
   }
 
   private chosen(): { only: string[]; sizes: Size[] } {
-    const checked = (id: string) => [...byId(id).querySelectorAll<HTMLInputElement>('input:checked')].map(({ value }) => value)
-    return { only: PARTS.filter(({ title }) => checked('bench-parts').includes(title)).flatMap(({ parts }) => parts), sizes: checked('bench-sizes') as Size[] }
+    const checked = (id: string) =>
+      [...byId(id).querySelectorAll<HTMLInputElement>('input:checked')].map(({ value }) => value)
+    return {
+      only: PARTS.filter(({ title }) => checked('bench-parts').includes(title)).flatMap(({ parts }) => parts),
+      sizes: checked('bench-sizes') as Size[],
+    }
   }
 
   private count(): void {
     const { only, sizes } = this.chosen()
-    const count = this.cases.filter(({ name, size }) => sizes.includes(size) && only.some(part => `${size} ${name}`.includes(part))).length
+    const count = this.cases.filter(
+      ({ name, size }) => sizes.includes(size) && only.some(part => `${size} ${name}`.includes(part)),
+    ).length
     byId('bench-count').textContent = `${count} ${count === 1 ? 'case' : 'cases'}`
     byId<HTMLButtonElement>('bench').disabled = count === 0
   }
@@ -110,7 +137,9 @@ export class MeasureTab {
         bar.value = done / total
         state.textContent = text
       })
-      state.textContent = result ? `peak ${digits(result.peak.gflops)} GFLOP/s, ${digits(result.peak.gbs)} GB/s` : 'stopped'
+      state.textContent = result
+        ? `peak ${digits(result.peak.gflops)} GFLOP/s, ${digits(result.peak.gbs)} GB/s`
+        : 'stopped'
       if (result) this.showBench(result)
     } catch (error) {
       state.textContent = 'failed'
@@ -124,8 +153,14 @@ export class MeasureTab {
     this.result = result
     byId<HTMLButtonElement>('bench-export').disabled = false
     const head = ['size', 'case', 'ms', 'GFLOP/s', 'GB/s', 'of peak']
-    const rows = result.rows.map(({ size, case: name, medianMs, gflops, gbs, percentOfPeak }) =>
-      [size, name, digits(medianMs), digits(gflops), digits(gbs), `${digits(percentOfPeak)} %`])
+    const rows = result.rows.map(({ size, case: name, medianMs, gflops, gbs, percentOfPeak }) => [
+      size,
+      name,
+      digits(medianMs),
+      digits(gflops),
+      digits(gbs),
+      `${digits(percentOfPeak)} %`,
+    ])
     const { skipped = [], limitMs = Infinity } = result
     const skips = skipped.map(skip => [skip.size, `${skip.case} (${skipText(skip, limitMs)})`, '–', '–', '–', '–'])
     byId('bench-rows').replaceChildren(table(head, [...rows, ...skips], 2))
@@ -133,21 +168,60 @@ export class MeasureTab {
 
   private export(): void {
     const date = new Date().toISOString()
-    download(`webgpu-trm-bench-${date.slice(0, 10)}.json`, JSON.stringify({ ...this.result, date, browser: navigator.userAgent, cores: navigator.hardwareConcurrency }, null, 2), 'application/json')
+    download(
+      `webgpu-trm-bench-${date.slice(0, 10)}.json`,
+      JSON.stringify(
+        { ...this.result, date, browser: navigator.userAgent, cores: navigator.hardwareConcurrency },
+        null,
+        2,
+      ),
+      'application/json',
+    )
   }
 }
 
-const pairs = (facts: readonly (readonly [string, string])[]) => facts.flatMap(([name, value]) => [element('dt', {}, name), element('dd', {}, value)])
+const pairs = (facts: readonly (readonly [string, string])[]) =>
+  facts.flatMap(([name, value]) => [element('dt', {}, name), element('dd', {}, value)])
 
 function table(head: readonly string[], rows: readonly (readonly string[])[], left: number): HTMLTableElement {
-  const cells = (tag: 'th' | 'td', row: readonly string[]) => element('tr', {}, ...row.map((text, i) => element(tag, { class: i < left ? 'left' : '', ...(tag === 'th' ? { scope: 'col' } : {}) }, text)))
-  return element('table', {}, element('thead', {}, cells('th', head)), element('tbody', {}, ...rows.map(row => cells('td', row))))
+  const cells = (tag: 'th' | 'td', row: readonly string[]) =>
+    element(
+      'tr',
+      {},
+      ...row.map((text, i) =>
+        element(tag, { class: i < left ? 'left' : '', ...(tag === 'th' ? { scope: 'col' } : {}) }, text),
+      ),
+    )
+  return element(
+    'table',
+    {},
+    element('thead', {}, cells('th', head)),
+    element('tbody', {}, ...rows.map(row => cells('td', row))),
+  )
 }
 
 /** One recording: a line, and all its quantities when it is opened. */
 function recording({ file, ok, rows }: Verification): HTMLElement {
   const shareOf = ({ error, allowed }: Verification['rows'][number]) => (error === 0 ? 0 : error / allowed)
   const worst = rows.reduce((most, row) => Math.max(most, shareOf(row)), 0)
-  const summary = element('summary', { class: ok ? 'good' : 'bad' }, `${ok ? '✓' : '✗'} ${file}: ${rows.length} quantities, at most ${digits(100 * worst)} % of the allowed error`)
-  return element('details', {}, summary, table(['quantity', 'error', 'allowed', 'share'], rows.map(row => [row.name, row.error.toExponential(2), row.allowed.toExponential(2), `${digits(100 * shareOf(row))} %`]), 1))
+  const summary = element(
+    'summary',
+    { class: ok ? 'good' : 'bad' },
+    `${ok ? '✓' : '✗'} ${file}: ${rows.length} quantities, at most ${digits(100 * worst)} % of the allowed error`,
+  )
+  return element(
+    'details',
+    {},
+    summary,
+    table(
+      ['quantity', 'error', 'allowed', 'share'],
+      rows.map(row => [
+        row.name,
+        row.error.toExponential(2),
+        row.allowed.toExponential(2),
+        `${digits(100 * shareOf(row))} %`,
+      ]),
+      1,
+    ),
+  )
 }

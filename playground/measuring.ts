@@ -11,7 +11,12 @@ export async function describeGpu(): Promise<GpuReport> {
   const engine = await openEngine()
   const { limits } = engine.device
   const names = Object.keys(Object.getPrototypeOf(limits)).sort() as (keyof GPUSupportedLimits)[]
-  const report = { adapter: { ...engine.adapter }, limits: Object.fromEntries(names.map(name => [name, limits[name]]).filter(([, value]) => typeof value === 'number')) as Record<string, number> }
+  const report = {
+    adapter: { ...engine.adapter },
+    limits: Object.fromEntries(
+      names.map(name => [name, limits[name]]).filter(([, value]) => typeof value === 'number'),
+    ) as Record<string, number>,
+  }
   engine.close()
   return report
 }
@@ -22,7 +27,8 @@ export async function verifyGoldens(onFile: (progress: Calls['verify']['progress
   const files = JSON.parse(new TextDecoder().decode(await beside('index.json'))) as string[]
   const engine = await openEngine()
   try {
-    for (const file of files) onFile({ verification: await verify(engine, await beside(file), { file }), total: files.length })
+    for (const file of files)
+      onFile({ verification: await verify(engine, await beside(file), { file }), total: files.length })
   } finally {
     engine.close()
   }
@@ -39,7 +45,10 @@ export class Bench {
   private isStopped = false
 
   /** Undefined when it was stopped. */
-  async run({ only, sizes }: Calls['bench']['argument'], onProgress: (progress: Calls['bench']['progress']) => void): Promise<Calls['bench']['result']> {
+  async run(
+    { only, sizes }: Calls['bench']['argument'],
+    onProgress: (progress: Calls['bench']['progress']) => void,
+  ): Promise<Calls['bench']['result']> {
     this.isStopped = false
     const stopped = new Error('bench: stopped')
     try {

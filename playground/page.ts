@@ -42,7 +42,13 @@ function wireTabs(): void {
 }
 
 function notify(text: string, isTrouble: boolean): void {
-  const notice = element('p', { class: `notice ${isTrouble ? 'bad' : ''}` }, text, ' ', element('button', { class: 'quiet', 'aria-label': 'Dismiss', click: () => notice.remove() }, '×'))
+  const notice = element(
+    'p',
+    { class: `notice ${isTrouble ? 'bad' : ''}` },
+    text,
+    ' ',
+    element('button', { class: 'quiet', 'aria-label': 'Dismiss', click: () => notice.remove() }, '×'),
+  )
   byId('notices').append(notice)
   setTimeout(() => notice.remove(), 1000 * NOTICE_SECONDS)
 }
@@ -59,7 +65,12 @@ async function start(): Promise<void> {
   wireTabs()
   // A file dropped beside every drop area must not replace the page.
   for (const name of ['dragover', 'drop']) addEventListener(name, event => event.preventDefault())
-  if (!navigator.gpu) return noGpu(isSecureContext ? 'This browser does not offer WebGPU to the page.' : 'Browsers offer WebGPU to secure pages only, and this address is not secure.')
+  if (!navigator.gpu)
+    return noGpu(
+      isSecureContext
+        ? 'This browser does not offer WebGPU to the page.'
+        : 'Browsers offer WebGPU to secure pages only, and this address is not secure.',
+    )
   const connection = new Connection(notify)
   const solveTab = new SolveTab(connection)
   const trainTab = new TrainTab(connection, async request => {
@@ -71,13 +82,16 @@ async function start(): Promise<void> {
     const report = await connection.call('open', undefined)
     const { description, isSoftware } = report.adapter
     byId('gpu').textContent = isSoftware ? `${description}, on the processor` : description
-    byId('gpu').title = isSoftware ? 'There is no GPU here, or the browser does not use it: a software adapter computes, slowly.' : description
+    byId('gpu').title = isSoftware
+      ? 'There is no GPU here, or the browser does not use it: a software adapter computes, slowly.'
+      : description
     measureTab.show(report)
     await solveTab.loadBundled()
     await trainTab.begin()
     await measureTab.begin()
   } catch (error) {
-    if (/no WebGPU|no adapter/.test(messageOf(error))) noGpu('The browser has WebGPU, but found no adapter that it would use.')
+    if (/no WebGPU|no adapter/.test(messageOf(error)))
+      noGpu('The browser has WebGPU, but found no adapter that it would use.')
     else notify(messageOf(error), true)
   }
 }

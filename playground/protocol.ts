@@ -53,7 +53,14 @@ export interface TrainingPoint {
 
 export type TrainingProgress =
   /** The training begins or goes on after `points`, whatever was reported before. */
-  | { kind: 'began'; setup: TrainingSetup; parameters: number; totalSteps: number; step: number; points: TrainingPoint[] }
+  | {
+      kind: 'began'
+      setup: TrainingSetup
+      parameters: number
+      totalSteps: number
+      step: number
+      points: TrainingPoint[]
+    }
   | { kind: 'report'; point: TrainingPoint; stepsPerSecond: number }
   | { kind: 'kept'; step: number }
   | { kind: 'state'; state: 'running' | 'paused' }
@@ -82,7 +89,11 @@ export interface BenchRequest {
 /** Everything that can be asked: argument, progress while it runs, result. */
 export interface Calls {
   open: { argument: undefined; progress: never; result: GpuReport }
-  load: { argument: ModelRequest; progress: { received: number; total: number | undefined }; result: ModelSummary | { needsConfig: string } }
+  load: {
+    argument: ModelRequest
+    progress: { received: number; total: number | undefined }
+    result: ModelSummary | { needsConfig: string }
+  }
   solve: { argument: { puzzle: number[]; options: SolveOptions }; progress: SolveStep; result: { stopped: boolean } }
   stopSolving: { argument: undefined; progress: never; result: void }
   newPuzzle: { argument: { task: 'sudoku' | 'maze'; size: number; seed: number }; progress: never; result: number[] }
@@ -96,7 +107,11 @@ export interface Calls {
   deleteStored: { argument: undefined; progress: never; result: void }
   verify: { argument: undefined; progress: { verification: Verification; total: number }; result: void }
   benchCases: { argument: undefined; progress: never; result: { name: string; size: Size }[] }
-  bench: { argument: BenchRequest; progress: { done: number; total: number; text: string }; result: SuiteResult | undefined }
+  bench: {
+    argument: BenchRequest
+    progress: { done: number; total: number; text: string }
+    result: SuiteResult | undefined
+  }
   stopBench: { argument: undefined; progress: never; result: void }
   /** Destroys the devices of model and training. */
   lose: { argument: undefined; progress: never; result: void }

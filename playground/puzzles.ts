@@ -45,11 +45,15 @@ const sudoku: Kind = {
   title: cells => `Sudoku ${sudokuSizeOf(cells)}×${sudokuSizeOf(cells)}`,
   fits: (cells, vocabulary) => taskOf(cells, vocabulary) === sudokuTask,
   side: sudokuSizeOf,
-  tokens: cells => [{ id: 1, key: '.', name: 'blank' }, ...Array.from({ length: sudokuSizeOf(cells) }, (_, i) => ({ id: i + 2, key: String(i + 1), name: String(i + 1) }))],
+  tokens: cells => [
+    { id: 1, key: '.', name: 'blank' },
+    ...Array.from({ length: sudokuSizeOf(cells) }, (_, i) => ({ id: i + 2, key: String(i + 1), name: String(i + 1) })),
+  ],
   text: tokens => rows(sudokuTask.decode(tokens), sudokuSizeOf(tokens.length)),
   blank: cells => new Array<number>(cells).fill(1),
   violations: ({ tokens }, answer) => sudokuTask.violations(tokens, answer),
-  wrongCells: ({ tokens }, answer) => sudokuViolations(answer, sudokuSizeOf(tokens.length), tokens).flatMap(({ cells }) => cells),
+  wrongCells: ({ tokens }, answer) =>
+    sudokuViolations(answer, sudokuSizeOf(tokens.length), tokens).flatMap(({ cells }) => cells),
 }
 
 const MAZE_NAMES = ['wall', 'floor', 'start', 'goal', 'path']
@@ -70,7 +74,8 @@ const maze: Kind = {
       return [(error as Error).message.replace(/^maze: /, '')]
     }
   },
-  wrongCells: ({ tokens }, answer) => tokens.flatMap((id, cell) => (answer[cell] === id || (id === 2 && answer[cell] === 5) ? [] : [cell])),
+  wrongCells: ({ tokens }, answer) =>
+    tokens.flatMap((id, cell) => (answer[cell] === id || (id === 2 && answer[cell] === 5) ? [] : [cell])),
 }
 
 const COLOURS = ['black', 'blue', 'red', 'green', 'yellow', 'grey', 'pink', 'orange', 'light blue', 'brown']
@@ -95,7 +100,8 @@ const arc: Kind = {
   wrongCells: ({ expected }, answer) => (expected ? differing(expected, answer) : []),
 }
 
-const differing = (expected: readonly number[], answer: ArrayLike<number>) => expected.flatMap((id, cell) => (id === answer[cell] ? [] : [cell]))
+const differing = (expected: readonly number[], answer: ArrayLike<number>) =>
+  expected.flatMap((id, cell) => (id === answer[cell] ? [] : [cell]))
 
 export const kinds: readonly Kind[] = [sudoku, maze, arc]
 
@@ -106,7 +112,10 @@ export function kindOf(cells: number, vocabulary: number): Kind | undefined {
 
 /** What a puzzle's model has to have: cells and tokens. */
 export function needs({ kind, tokens }: Puzzle): [cells: number, vocabulary: number] {
-  return [tokens.length, kind === sudoku ? sudokuSizeOf(tokens.length) + 2 : kind === maze ? mazeCharacters.length + 1 : arcVocabSize]
+  return [
+    tokens.length,
+    kind === sudoku ? sudokuSizeOf(tokens.length) + 2 : kind === maze ? mazeCharacters.length + 1 : arcVocabSize,
+  ]
 }
 
 /**
@@ -135,9 +144,16 @@ function parseArc(text: string): Puzzle {
   }
   const tokens = (grid: unknown, where: string) => [...encodeArcGrid(parseArcGrid(grid, where))]
   if (Array.isArray(json)) return { kind: arc, tokens: tokens(json, 'ARC grid') }
-  const [pair] = ((json as { test?: { input?: unknown; output?: unknown }[] }).test ?? []) as { input?: unknown; output?: unknown }[]
+  const [pair] = ((json as { test?: { input?: unknown; output?: unknown }[] }).test ?? []) as {
+    input?: unknown
+    output?: unknown
+  }[]
   if (!pair) throw new Error('ARC: expected a grid [[…], …] or a task with a "test" pair')
-  return { kind: arc, tokens: tokens(pair.input, 'ARC test input'), ...(pair.output === undefined ? {} : { expected: tokens(pair.output, 'ARC test output') }) }
+  return {
+    kind: arc,
+    tokens: tokens(pair.input, 'ARC test input'),
+    ...(pair.output === undefined ? {} : { expected: tokens(pair.output, 'ARC test output') }),
+  }
 }
 
 /** Puzzles to pick, of every kind. */
@@ -146,7 +162,16 @@ export const examples: readonly { title: string; text: string }[] = [
   { title: 'Sudoku 4×4, b', text: '2...\n....\n.4.2\n.2.1' },
   { title: 'Sudoku 4×4, c', text: '..14\n....\n21..\n.3..' },
   { title: 'Sudoku 6×6', text: '3.5.4.\n2.6...\n.3...5\n5.21..\n..13.2\n....5.' },
-  { title: 'Sudoku 9×9', text: '53..7....\n6..195...\n.98....6.\n8...6...3\n4..8.3..1\n7...2...6\n.6....28.\n...419..5\n....8..79' },
-  { title: 'Maze 9×9', text: '  S # #  \n ## #   #\n   # ##  \n# #  # # \n  # ##   \n# #   G# \n   ## #  \n #    # #\n  ## #   ' },
-  { title: 'ARC', text: '{"train":[{"input":[[0,0,3],[0,3,0],[3,0,0]],"output":[[3,0,0],[0,3,0],[0,0,3]]}],\n "test":[{"input":[[2,0,0,0],[0,2,0,0],[0,0,2,5],[0,0,0,2]],"output":[[0,0,0,2],[0,0,2,0],[5,2,0,0],[2,0,0,0]]}]}' },
+  {
+    title: 'Sudoku 9×9',
+    text: '53..7....\n6..195...\n.98....6.\n8...6...3\n4..8.3..1\n7...2...6\n.6....28.\n...419..5\n....8..79',
+  },
+  {
+    title: 'Maze 9×9',
+    text: '  S # #  \n ## #   #\n   # ##  \n# #  # # \n  # ##   \n# #   G# \n   ## #  \n #    # #\n  ## #   ',
+  },
+  {
+    title: 'ARC',
+    text: '{"train":[{"input":[[0,0,3],[0,3,0],[3,0,0]],"output":[[3,0,0],[0,3,0],[0,0,3]]}],\n "test":[{"input":[[2,0,0,0],[0,2,0,0],[0,0,2,5],[0,0,0,2]],"output":[[0,0,0,2],[0,0,2,0],[5,2,0,0],[2,0,0,0]]}]}',
+  },
 ]

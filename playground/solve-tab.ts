@@ -70,7 +70,9 @@ export class SolveTab {
     const kind = kindOf(config.cells, config.vocabulary)
     byId('model-name').textContent = name
     const facts = [
-      kind ? `for ${kind.title(config.cells)}` : `for ${config.cells} cells and ${config.vocabulary} tokens: no puzzle that this page knows`,
+      kind
+        ? `for ${kind.title(config.cells)}`
+        : `for ${config.cells} cells and ${config.vocabulary} tokens: no puzzle that this page knows`,
       config.architecture === 'trm' ? (config.tokenMixing ? 'token-mixing MLP' : 'attention') : config.architecture,
       `${number(parameters)} parameters`,
       `${config.cycles} ${config.cycles === 1 ? 'cycle' : 'cycles'} of ${config.latentSteps} latent steps`,
@@ -83,7 +85,8 @@ export class SolveTab {
     byId<HTMLInputElement>('puzzle-id').value = '0'
     byId<HTMLButtonElement>('new-puzzle').disabled = !kind || kind.name === 'arc'
     // A puzzle that the new model cannot take gives way to one that it can.
-    if (kind && !this.fits(this.puzzle)) this.setPuzzle(this.exampleFor(config) ?? { kind, tokens: kind.blank(config.cells) })
+    if (kind && !this.fits(this.puzzle))
+      this.setPuzzle(this.exampleFor(config) ?? { kind, tokens: kind.blank(config.cells) })
     else this.forget()
     this.showExamples()
   }
@@ -94,7 +97,9 @@ export class SolveTab {
   }
 
   private exampleFor({ cells, vocabulary }: ModelSummary['config']): Puzzle | undefined {
-    return examples.map(({ text }) => parsePuzzle(text)).find(puzzle => needs(puzzle).join() === [cells, vocabulary].join())
+    return examples
+      .map(({ text }) => parsePuzzle(text))
+      .find(puzzle => needs(puzzle).join() === [cells, vocabulary].join())
   }
 
   private askConfig(request: ModelRequest, reason: string): void {
@@ -110,24 +115,47 @@ export class SolveTab {
     takePicks(byId('model-button'), byId<HTMLInputElement>('model-file'), open)
     takeDrops(byId('model-drop'), open)
     // Anywhere else the name tells what it is.
-    takeDrops(byId('panel-solve'), file => (/\.(safetensors|pt|pth|bin)$/i.test(file.name) ? open(file) : this.openPuzzle(file)))
+    takeDrops(byId('panel-solve'), file =>
+      /\.(safetensors|pt|pth|bin)$/i.test(file.name) ? open(file) : this.openPuzzle(file),
+    )
     byId('bundled').addEventListener('click', () => void this.loadBundled())
-    byId('model-preset').append(...Object.entries(presets).map(([name, { about }]) => element('option', { value: name }, `${name}: ${about}`)), element('option', { value: '' }, 'other: all fields below'))
+    byId('model-preset').append(
+      ...Object.entries(presets).map(([name, { about }]) => element('option', { value: name }, `${name}: ${about}`)),
+      element('option', { value: '' }, 'other: all fields below'),
+    )
     byId('model-config').addEventListener('submit', event => {
       event.preventDefault()
       const preset = byId<HTMLSelectElement>('model-preset').value || undefined
-      const pairs = byId<HTMLInputElement>('model-fields').value.split(/[\s,]+/).filter(Boolean).map(pair => pair.split('='))
-      const fields = Object.fromEntries(pairs.map(([name, value = '']) => [name, /^(true|false)$/i.test(value) ? /true/i.test(value) : value !== '' && Number.isFinite(Number(value)) ? Number(value) : value]))
+      const pairs = byId<HTMLInputElement>('model-fields')
+        .value.split(/[\s,]+/)
+        .filter(Boolean)
+        .map(pair => pair.split('='))
+      const fields = Object.fromEntries(
+        pairs.map(([name, value = '']) => [
+          name,
+          /^(true|false)$/i.test(value)
+            ? /true/i.test(value)
+            : value !== '' && Number.isFinite(Number(value))
+              ? Number(value)
+              : value,
+        ]),
+      )
       void this.load({ ...this.waiting!, preset, fields })
     })
   }
 
   private wirePuzzle(): void {
-    byId('examples').replaceChildren(...examples.map(({ title, text }) => element('button', { type: 'button', class: 'chip', click: () => this.setPuzzle(parsePuzzle(text)) }, title)))
+    byId('examples').replaceChildren(
+      ...examples.map(({ title, text }) =>
+        element('button', { type: 'button', class: 'chip', click: () => this.setPuzzle(parsePuzzle(text)) }, title),
+      ),
+    )
     const text = byId<HTMLTextAreaElement>('puzzle-text')
     text.addEventListener('input', () => this.read(text.value))
     takePicks(byId('puzzle-file-button'), byId<HTMLInputElement>('puzzle-file'), file => this.openPuzzle(file))
-    byId('clear-puzzle').addEventListener('click', () => this.setPuzzle({ kind: this.puzzle.kind, tokens: this.puzzle.kind.blank(this.puzzle.tokens.length) }))
+    byId('clear-puzzle').addEventListener('click', () =>
+      this.setPuzzle({ kind: this.puzzle.kind, tokens: this.puzzle.kind.blank(this.puzzle.tokens.length) }),
+    )
     byId('new-puzzle').addEventListener('click', () => void this.makePuzzle())
   }
 
@@ -143,7 +171,11 @@ export class SolveTab {
 
   private openPuzzle(file: File): void {
     // Puzzles are small; a large file is something else.
-    if (file.size > 1e6) return say(byId('puzzle-error'), `${file.name}: expected a puzzle as text or JSON, got ${number(file.size)} bytes — checkpoints end in .safetensors or .pt`)
+    if (file.size > 1e6)
+      return say(
+        byId('puzzle-error'),
+        `${file.name}: expected a puzzle as text or JSON, got ${number(file.size)} bytes — checkpoints end in .safetensors or .pt`,
+      )
     void file.text().then(text => this.read(text, file.name))
   }
 
@@ -160,7 +192,14 @@ export class SolveTab {
     const { kind, tokens } = this.exampleShape()
     const task = kind.name === 'maze' ? 'maze' : 'sudoku'
     try {
-      this.setPuzzle({ kind, tokens: await this.connection.call('newPuzzle', { task, size: kind.side(tokens), seed: crypto.getRandomValues(new Uint32Array(1))[0] }) })
+      this.setPuzzle({
+        kind,
+        tokens: await this.connection.call('newPuzzle', {
+          task,
+          size: kind.side(tokens),
+          seed: crypto.getRandomValues(new Uint32Array(1))[0],
+        }),
+      })
     } catch (error) {
       say(byId('puzzle-error'), messageOf(error))
     }
@@ -183,8 +222,23 @@ export class SolveTab {
     const { kind, tokens } = (this.puzzle = puzzle)
     if (!isTyped) byId<HTMLTextAreaElement>('puzzle-text').value = kind.text(tokens)
     byId('puzzle-title').textContent = kind.title(tokens.length)
-    byId('palette').replaceChildren(...kind.tokens(tokens.length).map(token =>
-      element('button', { type: 'button', class: `token ${kind.name === 'arc' ? `colour-${token.id - 2}` : ''}`, 'aria-label': token.name, title: token.name, click: () => this.grid.write(token) }, kind.name === 'sudoku' ? (token.id === 1 ? '⌫' : token.key) : kind.name === 'maze' ? token.name : '')))
+    byId('palette').replaceChildren(
+      ...kind
+        .tokens(tokens.length)
+        .map(token =>
+          element(
+            'button',
+            {
+              type: 'button',
+              class: `token ${kind.name === 'arc' ? `colour-${token.id - 2}` : ''}`,
+              'aria-label': token.name,
+              title: token.name,
+              click: () => this.grid.write(token),
+            },
+            kind.name === 'sudoku' ? (token.id === 1 ? '⌫' : token.key) : kind.name === 'maze' ? token.name : '',
+          ),
+        ),
+    )
     this.forget()
     this.showExamples()
   }
@@ -201,7 +255,12 @@ export class SolveTab {
     const fits = this.fits(puzzle)
     byId<HTMLButtonElement>('solve').disabled = !fits
     const [cells, vocabulary] = needs(puzzle)
-    say(byId('puzzle-error'), model && !fits ? `The loaded model does not fit this puzzle: ${puzzle.kind.title(cells)} needs one for ${cells} cells and ${vocabulary} tokens, this one is for ${model.config.cells} and ${model.config.vocabulary}. Open a checkpoint for it, or train one.` : undefined)
+    say(
+      byId('puzzle-error'),
+      model && !fits
+        ? `The loaded model does not fit this puzzle: ${puzzle.kind.title(cells)} needs one for ${cells} cells and ${vocabulary} tokens, this one is for ${model.config.cells} and ${model.config.vocabulary}. Open a checkpoint for it, or train one.`
+        : undefined,
+    )
   }
 
   /** Drops an answer that is none of this puzzle's. */
@@ -223,13 +282,17 @@ export class SolveTab {
     this.forget()
     this.setSolving(true)
     try {
-      await this.connection.call('solve', { puzzle: puzzle.tokens, options: { steps, rollouts, noise, puzzleId } }, step => {
-        if (puzzle !== this.puzzle) return
-        // After a lost device the answer begins again.
-        this.steps.length = step.step - 1
-        this.steps.push(step)
-        this.show(step.step)
-      })
+      await this.connection.call(
+        'solve',
+        { puzzle: puzzle.tokens, options: { steps, rollouts, noise, puzzleId } },
+        step => {
+          if (puzzle !== this.puzzle) return
+          // After a lost device the answer begins again.
+          this.steps.length = step.step - 1
+          this.steps.push(step)
+          this.show(step.step)
+        },
+      )
     } catch (error) {
       say(byId('puzzle-error'), messageOf(error))
     } finally {
@@ -249,12 +312,23 @@ export class SolveTab {
     const { puzzle, steps, shown } = this
     const step = steps[shown - 1]
     const answer = step?.answer ?? puzzle.tokens
-    const violations = step || puzzle.kind.name === 'sudoku' ? puzzle.kind.violations(puzzle, answer).filter(text => step || !/blank/.test(text)) : []
-    this.grid.show({ puzzle, answer, changed: new Set(step?.changed), wrong: new Set(violations.length ? puzzle.kind.wrongCells(puzzle, answer) : []), editable: shown === 0 })
+    const violations =
+      step || puzzle.kind.name === 'sudoku'
+        ? puzzle.kind.violations(puzzle, answer).filter(text => step || !/blank/.test(text))
+        : []
+    this.grid.show({
+      puzzle,
+      answer,
+      changed: new Set(step?.changed),
+      wrong: new Set(violations.length ? puzzle.kind.wrongCells(puzzle, answer) : []),
+      editable: shown === 0,
+    })
     const scrub = byId<HTMLInputElement>('scrub')
     ;[scrub.max, scrub.value, scrub.disabled] = [String(steps.length), String(shown), steps.length === 0]
     byId<HTMLButtonElement>('play').disabled = steps.length === 0 || this.isSolving
-    const words = step ? `step ${shown} of ${steps.length}: ${step.changed.length} ${step.changed.length === 1 ? 'cell' : 'cells'} changed, ${percent(step.halt)} sure` : 'the puzzle as given'
+    const words = step
+      ? `step ${shown} of ${steps.length}: ${step.changed.length} ${step.changed.length === 1 ? 'cell' : 'cells'} changed, ${percent(step.halt)} sure`
+      : 'the puzzle as given'
     scrub.setAttribute('aria-valuetext', words)
     byId('step-text').textContent = words
     byId('palette').classList.toggle('resting', shown > 0)
@@ -263,18 +337,51 @@ export class SolveTab {
   }
 
   private showConfidence(): void {
-    byId('confidence').replaceChildren(...this.steps.map(({ step, halt, changed }) =>
-      element('div', { class: `bar${step === this.shown ? ' here' : ''}`, style: `--share: ${halt.toFixed(4)}`, title: `step ${step}: ${percent(halt)} sure, ${changed.length} changed`, click: () => this.show(step) }, element('span', {}, `${Math.round(100 * halt)}`))))
+    byId('confidence').replaceChildren(
+      ...this.steps.map(({ step, halt, changed }) =>
+        element(
+          'div',
+          {
+            class: `bar${step === this.shown ? ' here' : ''}`,
+            style: `--share: ${halt.toFixed(4)}`,
+            title: `step ${step}: ${percent(halt)} sure, ${changed.length} changed`,
+            click: () => this.show(step),
+          },
+          element('span', {}, `${Math.round(100 * halt)}`),
+        ),
+      ),
+    )
   }
 
   private showRules(violations: string[], isAnswer: boolean): void {
     const verdict = byId('verdict')
-        const isBroken = violations.length > 0
+    const isBroken = violations.length > 0
     verdict.className = `verdict ${isBroken ? 'bad' : isAnswer && !this.isSolving ? 'good' : ''}`
-    verdict.textContent = this.isSolving && isAnswer ? 'thinking …' : !isAnswer ? (isBroken ? 'the puzzle breaks a rule' : '') : isBroken ? `not solved: ${violations.length} ${violations.length === 1 ? 'rule' : 'rules'} broken` : this.puzzle.kind.name === 'arc' && !this.puzzle.expected ? 'answered' : 'solved'
-    const good = this.puzzle.kind.name === 'arc' ? (this.puzzle.expected ? 'The answer is the expected output.' : 'No expected output was given, so nothing can be checked.') : 'The answer obeys every rule and keeps the givens.'
-    const lines = isBroken ? violations : [isAnswer ? good : 'Press Solve, or write into the cells: arrow keys move, keys write.']
-    byId('rules').replaceChildren(...lines.slice(0, 8).map(text => element('li', { class: isBroken ? 'bad' : isAnswer ? 'good' : '' }, text)), ...(lines.length > 8 ? [element('li', {}, `and ${lines.length - 8} more`)] : []))
+    verdict.textContent =
+      this.isSolving && isAnswer
+        ? 'thinking …'
+        : !isAnswer
+          ? isBroken
+            ? 'the puzzle breaks a rule'
+            : ''
+          : isBroken
+            ? `not solved: ${violations.length} ${violations.length === 1 ? 'rule' : 'rules'} broken`
+            : this.puzzle.kind.name === 'arc' && !this.puzzle.expected
+              ? 'answered'
+              : 'solved'
+    const good =
+      this.puzzle.kind.name === 'arc'
+        ? this.puzzle.expected
+          ? 'The answer is the expected output.'
+          : 'No expected output was given, so nothing can be checked.'
+        : 'The answer obeys every rule and keeps the givens.'
+    const lines = isBroken
+      ? violations
+      : [isAnswer ? good : 'Press Solve, or write into the cells: arrow keys move, keys write.']
+    byId('rules').replaceChildren(
+      ...lines.slice(0, 8).map(text => element('li', { class: isBroken ? 'bad' : isAnswer ? 'good' : '' }, text)),
+      ...(lines.length > 8 ? [element('li', {}, `and ${lines.length - 8} more`)] : []),
+    )
   }
 
   private play(): void {

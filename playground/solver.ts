@@ -29,13 +29,21 @@ export class Solver {
   constructor(private readonly notice: (text: string) => void) {}
 
   /** Replaces the model; the old one stays when the file is refused. */
-  async load(request: ModelRequest, onProgress: (progress: Calls['load']['progress']) => void): Promise<Calls['load']['result']> {
+  async load(
+    request: ModelRequest,
+    onProgress: (progress: Calls['load']['progress']) => void,
+  ): Promise<Calls['load']['result']> {
     const { file, name, preset, fields } = request
     const bytes = await readAll(file, { name, onProgress: (received, total) => onProgress({ received, total }) })
     const settings = preset === undefined ? undefined : modelFields(presets[preset].settings).fields
     const isAsked = preset !== undefined || fields !== undefined
-    const options: CheckpointOptions = { readTorch, ...(isAsked ? { config: partialFromOfficial({ ...settings, ...fields }), fallback: settings && DEFAULTS } : {}) }
-    const metadata: Record<string, string> = isTorch(bytes) ? {} : named(bytes, name, CHECKPOINT, () => parseSafetensors(bytes, name)).metadata
+    const options: CheckpointOptions = {
+      readTorch,
+      ...(isAsked ? { config: partialFromOfficial({ ...settings, ...fields }), fallback: settings && DEFAULTS } : {}),
+    }
+    const metadata: Record<string, string> = isTorch(bytes)
+      ? {}
+      : named(bytes, name, CHECKPOINT, () => parseSafetensors(bytes, name)).metadata
     const holdsConfig = metadata.config !== undefined
     // What is broken, or several models, is told before anybody is asked for a configuration.
     if (!holdsConfig) readTorch(bytes, name)
@@ -51,7 +59,10 @@ export class Solver {
     return summary(loaded.model, name, holdsConfig ? metadata : {})
   }
 
-  async solve({ puzzle, options }: Calls['solve']['argument'], onStep: (step: Calls['solve']['progress']) => void): Promise<Calls['solve']['result']> {
+  async solve(
+    { puzzle, options }: Calls['solve']['argument'],
+    onStep: (step: Calls['solve']['progress']) => void,
+  ): Promise<Calls['solve']['result']> {
     const turn = ++this.turn
     for (let attempt = 1; ; attempt++) {
       const { engine, model } = await this.current()
@@ -86,7 +97,10 @@ export class Solver {
 
   private async open(bytes: Uint8Array, name: string, options: CheckpointOptions): Promise<Loaded> {
     const current = this.loaded?.engine
-    const engine = current && !current.isLost ? current : await openEngine(message => this.notice(`${message} — the model is loaded again`))
+    const engine =
+      current && !current.isLost
+        ? current
+        : await openEngine(message => this.notice(`${message} — the model is loaded again`))
     let model: Trm | undefined
     try {
       model = loadCheckpoint(engine, bytes, name, { ...options, readTorch })

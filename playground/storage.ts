@@ -38,7 +38,10 @@ export async function forgetTraining(): Promise<void> {
 }
 
 /** Resolves with what the request gave when the transaction is complete. */
-async function transact<T>(mode: IDBTransactionMode, work: (store: IDBObjectStore) => IDBRequest<T> | void): Promise<T> {
+async function transact<T>(
+  mode: IDBTransactionMode,
+  work: (store: IDBObjectStore) => IDBRequest<T> | void,
+): Promise<T> {
   const database = await open()
   try {
     return await new Promise<T>((resolve, reject) => {
@@ -62,5 +65,9 @@ async function open(): Promise<IDBDatabase> {
 }
 
 function failure(error: DOMException | null): Error {
-  return new Error(error?.name === 'QuotaExceededError' ? 'storage: the browser gives this page no more room — free some, or download the checkpoint' : `storage: ${error?.message ?? 'it failed'}`)
+  return new Error(
+    error?.name === 'QuotaExceededError'
+      ? 'storage: the browser gives this page no more room — free some, or download the checkpoint'
+      : `storage: ${error?.message ?? 'it failed'}`,
+  )
 }

@@ -4,15 +4,53 @@ import { duration, percent } from '../src/words.js'
 import type { Connection } from './connection.js'
 import { Curves } from './curves.js'
 import { byId, download, element, messageOf, number, say, takeDrops, takePicks } from './element.js'
-import { KEEP_SECONDS, type ModelRequest, type StoredSummary, type TrainingEnd, type TrainingPoint, type TrainingProgress, type TrainingSetup } from './protocol.js'
+import {
+  KEEP_SECONDS,
+  type ModelRequest,
+  type StoredSummary,
+  type TrainingEnd,
+  type TrainingPoint,
+  type TrainingProgress,
+  type TrainingSetup,
+} from './protocol.js'
 
 /** What can be learned at once: a title, the puzzles, the network that suits them, and its steps where others than the preset's are meant. */
-const TASKS: readonly { title: string; data?: { task: 'sudoku' | 'maze'; size: number }; preset: string; text: string; steps?: number }[] = [
-  { title: 'Sudoku 4×4', data: { task: 'sudoku', size: 4 }, preset: 'tiny', text: '3000 puzzles with 5 clues, 500 held out. Minutes on a laptop.' },
-  { title: 'Sudoku 6×6', data: { task: 'sudoku', size: 6 }, preset: 'small', text: '5000 puzzles with 14 clues, 500 held out.' },
-  { title: 'Maze 7×7', data: { task: 'maze', size: 7 }, preset: 'small-attention', text: '2000 mazes with one shortest path each, 200 held out.' },
-  { title: 'Maze 11×11', data: { task: 'maze', size: 11 }, preset: 'small-attention', text: '2000 mazes with one shortest path each, 200 held out. Longer.' },
-  { title: 'Your own table', preset: 'small', text: 'Sudokus or mazes; a tenth of the rows, 500 at most, is held out.' },
+const TASKS: readonly {
+  title: string
+  data?: { task: 'sudoku' | 'maze'; size: number }
+  preset: string
+  text: string
+  steps?: number
+}[] = [
+  {
+    title: 'Sudoku 4×4',
+    data: { task: 'sudoku', size: 4 },
+    preset: 'tiny',
+    text: '3000 puzzles with 5 clues, 500 held out. Minutes on a laptop.',
+  },
+  {
+    title: 'Sudoku 6×6',
+    data: { task: 'sudoku', size: 6 },
+    preset: 'small',
+    text: '5000 puzzles with 14 clues, 500 held out.',
+  },
+  {
+    title: 'Maze 7×7',
+    data: { task: 'maze', size: 7 },
+    preset: 'small-attention',
+    text: '2000 mazes with one shortest path each, 200 held out.',
+  },
+  {
+    title: 'Maze 11×11',
+    data: { task: 'maze', size: 11 },
+    preset: 'small-attention',
+    text: '2000 mazes with one shortest path each, 200 held out. Longer.',
+  },
+  {
+    title: 'Your own table',
+    preset: 'small',
+    text: 'Sudokus or mazes; a tenth of the rows, 500 at most, is held out.',
+  },
 ]
 
 type State = 'idle' | 'starting' | 'running' | 'pausing' | 'paused' | 'stopping'
@@ -38,13 +76,20 @@ export class TrainTab {
     on('train-start', () => this.start())
     on('train-pause', () => this.pause())
     on('train-stop', () => this.stop())
-    on('train-download', async () => download(`${this.fileName()}.safetensors`, await this.connection.call('checkpoint', undefined)))
+    on('train-download', async () =>
+      download(`${this.fileName()}.safetensors`, await this.connection.call('checkpoint', undefined)),
+    )
     on('train-solve', async () => {
       const bytes = await this.connection.call('checkpoint', undefined)
-      await this.solveWith({ file: new Blob([bytes]), name: `${(this.setup ?? this.stored?.setup)?.title ?? 'model'}, trained here` })
+      await this.solveWith({
+        file: new Blob([bytes]),
+        name: `${(this.setup ?? this.stored?.setup)?.title ?? 'model'}, trained here`,
+      })
     })
     on('stored-resume', () => this.run('resumeTraining', undefined))
-    on('stored-download', async () => download('training.safetensors', await this.connection.call('checkpoint', undefined)))
+    on('stored-download', async () =>
+      download('training.safetensors', await this.connection.call('checkpoint', undefined)),
+    )
     on('stored-delete', async () => {
       await this.connection.call('deleteStored', undefined)
       this.hasCheckpoint = false
@@ -61,7 +106,11 @@ export class TrainTab {
   private wireForm(): void {
     const [task, network] = [byId<HTMLSelectElement>('task'), byId<HTMLSelectElement>('network')]
     task.append(...TASKS.map(({ title }, i) => element('option', { value: i }, title)))
-    network.append(...Object.entries(presets).filter(([name]) => !name.startsWith('arc')).map(([name, { about }]) => element('option', { value: name }, `${name}: ${about}`)))
+    network.append(
+      ...Object.entries(presets)
+        .filter(([name]) => !name.startsWith('arc'))
+        .map(([name, { about }]) => element('option', { value: name }, `${name}: ${about}`)),
+    )
     const showPreset = () => {
       const { steps, global_batch_size: batch, lr } = presets[network.value].settings
       byId<HTMLInputElement>('train-steps').value = String(steps ?? 50000)
@@ -71,7 +120,8 @@ export class TrainTab {
     const showTask = () => {
       const { data, preset, text } = TASKS[Number(task.value)]
       byId('data-drop').hidden = data !== undefined
-      byId('data-text').textContent = data || !this.file ? text : `${this.file.name}, ${number(this.file.size)} bytes. ${text}`
+      byId('data-text').textContent =
+        data || !this.file ? text : `${this.file.name}, ${number(this.file.size)} bytes. ${text}`
       network.value = preset
       showPreset()
     }
@@ -110,7 +160,12 @@ export class TrainTab {
       data: data ?? { file: file!.name },
       preset,
       // Held-out puzzles are looked at some ten times, not oftener than the preset says.
-      settings: { steps, global_batch_size: value('batch'), lr: value('rate'), eval_interval: Math.max(25, Math.round(steps / 10)) },
+      settings: {
+        steps,
+        global_batch_size: value('batch'),
+        lr: value('rate'),
+        eval_interval: Math.max(25, Math.round(steps / 10)),
+      },
       seed: value('seed'),
     }
     await this.run('train', { setup, ...(data ? {} : { file }) })
@@ -118,12 +173,17 @@ export class TrainTab {
 
   private async run(call: 'train', argument: { setup: TrainingSetup; file?: File }): Promise<void>
   private async run(call: 'resumeTraining', argument: undefined): Promise<void>
-  private async run(call: 'train' | 'resumeTraining', argument: { setup: TrainingSetup; file?: File } | undefined): Promise<void> {
+  private async run(
+    call: 'train' | 'resumeTraining',
+    argument: { setup: TrainingSetup; file?: File } | undefined,
+  ): Promise<void> {
     this.setState('starting', 'making the puzzles …')
     let words = 'not started'
     try {
       const onProgress = (progress: TrainingProgress) => this.onProgress(progress)
-      const end: TrainingEnd = await (call === 'train' ? this.connection.call(call, argument!, onProgress) : this.connection.call(call, undefined, onProgress))
+      const end: TrainingEnd = await (call === 'train'
+        ? this.connection.call(call, argument!, onProgress)
+        : this.connection.call(call, undefined, onProgress))
       words = end.step >= end.totalSteps ? `done: ${number(end.step)} steps` : `stopped at step ${number(end.step)}`
     } catch (error) {
       words = 'failed'
@@ -140,7 +200,10 @@ export class TrainTab {
       ;[this.setup, this.totalSteps, this.points] = [setup, totalSteps, points.slice()]
       this.hasCheckpoint = step > 0
       this.showPoints()
-      this.setState('running', `learning ${setup.title}${step ? ` from step ${number(step)}` : ''}, ${number(parameters)} parameters`)
+      this.setState(
+        'running',
+        `learning ${setup.title}${step ? ` from step ${number(step)}` : ''}, ${number(parameters)} parameters`,
+      )
     } else if (progress.kind === 'report') {
       this.points.push(progress.point)
       this.hasCheckpoint = true
@@ -148,7 +211,10 @@ export class TrainTab {
       this.showFigures(progress.point, progress.stepsPerSecond)
       this.showButtons()
     } else if (progress.kind === 'state') {
-      this.setState(progress.state, progress.state === 'paused' ? 'paused, and kept in this browser' : `learning ${this.setup?.title}`)
+      this.setState(
+        progress.state,
+        progress.state === 'paused' ? 'paused, and kept in this browser' : `learning ${this.setup?.title}`,
+      )
     } else {
       byId('train-state').title = `kept at step ${progress.step}`
       byId('panel-train').dataset.kept = String(progress.step)
@@ -212,7 +278,8 @@ export class TrainTab {
     if (stored) {
       const { setup, step, totalSteps, savedAt, points } = stored
       const isDone = step >= totalSteps
-      byId('stored-text').textContent = `${setup.title}, step ${number(step)} of ${number(totalSteps)}, kept ${new Date(savedAt).toLocaleString()}${isDone ? ': done' : ''}`
+      byId('stored-text').textContent =
+        `${setup.title}, step ${number(step)} of ${number(totalSteps)}, kept ${new Date(savedAt).toLocaleString()}${isDone ? ': done' : ''}`
       byId('stored-resume').hidden = isDone
       this.hasCheckpoint = true
       if (!this.points.length) {

@@ -10,8 +10,22 @@ import { mergeSettings, presets, resolveRun, type Run } from '../src/trm/run.js'
 import { train, type TrainingReport } from '../src/trm/train.js'
 import { openEngine, wasLost } from './gpu.js'
 import { type Lessons, lessonsOf } from './lessons.js'
-import { KEEP_SECONDS, type StoredSummary, type TrainingEnd, type TrainingPoint, type TrainingProgress, type TrainingSetup } from './protocol.js'
-import { forgetTraining, keepTraining, keptData, keptTraining, type StoredData, type StoredTraining } from './storage.js'
+import {
+  KEEP_SECONDS,
+  type StoredSummary,
+  type TrainingEnd,
+  type TrainingPoint,
+  type TrainingProgress,
+  type TrainingSetup,
+} from './protocol.js'
+import {
+  forgetTraining,
+  keepTraining,
+  keptData,
+  keptTraining,
+  type StoredData,
+  type StoredTraining,
+} from './storage.js'
 
 /** Seconds between two reports. */
 const REPORT_SECONDS = 0.5
@@ -113,7 +127,8 @@ export class Training {
   /** One training at a time, in this page and in all tabs with it: they share the storage. */
   private async alone(work: () => Promise<TrainingEnd>): Promise<TrainingEnd> {
     return navigator.locks.request('training', { ifAvailable: true }, async lock => {
-      if (!lock || this.isRunning) throw new Error('train: a training is running already, here or in another tab of this page')
+      if (!lock || this.isRunning)
+        throw new Error('train: a training is running already, here or in another tab of this page')
       ;[this.isRunning, this.isPaused, this.isStopped] = [true, false, false]
       try {
         return await work()
@@ -131,7 +146,9 @@ export class Training {
     let losses = 0
     let reached = -1
     for (;;) {
-      const engine = (this.engine = await openEngine(message => this.notice(`${message} — the training goes on from its last kept state`)))
+      const engine = (this.engine = await openEngine(message =>
+        this.notice(`${message} — the training goes on from its last kept state`),
+      ))
       try {
         return await this.learn(engine, session, kept, step => {
           if (step > reached) losses = 0
@@ -147,12 +164,24 @@ export class Training {
     }
   }
 
-  private async learn(engine: Engine, session: Session, kept: StoredTraining | undefined, onStep: (step: number) => void): Promise<TrainingEnd> {
+  private async learn(
+    engine: Engine,
+    session: Session,
+    kept: StoredTraining | undefined,
+    onStep: (step: number) => void,
+  ): Promise<TrainingEnd> {
     const { setup, run, lessons, report } = session
     const { config, options, dtype, evalInterval } = run
     const resume = kept && readTraining(kept.state, 'kept training')
     const model = Trm.create(engine, config, { seed: options.seed, dtype: resume?.dtype ?? dtype })
-    report({ kind: 'began', setup, parameters: model.parameters.count, totalSteps: options.steps, step: resume?.step ?? 0, points: session.points })
+    report({
+      kind: 'began',
+      setup,
+      parameters: model.parameters.count,
+      totalSteps: options.steps,
+      step: resume?.step ?? 0,
+      points: session.points,
+    })
     const end: TrainingEnd = { step: resume?.step ?? 0, totalSteps: options.steps }
     let keptAt = performance.now()
     let evaluatedAt = Math.floor(end.step / evalInterval)
@@ -164,7 +193,9 @@ export class Training {
       let heldOut: number | null = null
       if (Math.floor(step / evalInterval) > evaluatedAt || isLast) {
         evaluatedAt = Math.floor(step / evalInterval)
-        heldOut = (await evaluate(said.averaged, lessons.test, { limit: isLast ? undefined : EVALUATED, loss: options.loss })).exactAccuracy
+        heldOut = (
+          await evaluate(said.averaged, lessons.test, { limit: isLast ? undefined : EVALUATED, loss: options.loss })
+        ).exactAccuracy
       }
       const point = { step, loss, exact, heldOut }
       session.points.push(point)
@@ -215,12 +246,28 @@ export class Training {
 }
 
 /** Makes data and settings concrete. @throws one line when they do not fit */
-function open(setup: TrainingSetup, table: StoredData | undefined, points: TrainingPoint[], report: Session['report']): Omit<Session, 'data'> {
+function open(
+  setup: TrainingSetup,
+  table: StoredData | undefined,
+  points: TrainingPoint[],
+  report: Session['report'],
+): Omit<Session, 'data'> {
   const lessons = lessonsOf(setup, table)
-  const run = resolveRun(mergeSettings(presets[setup.preset].settings, setup.settings, { seed: setup.seed }), lessons.train.metadata)
+  const run = resolveRun(
+    mergeSettings(presets[setup.preset].settings, setup.settings, { seed: setup.seed }),
+    lessons.train.metadata,
+  )
   return { setup, run, lessons, points: [...points], report }
 }
 
-async function checkpointOf({ averaged, step }: TrainingReport, { title, seed }: TrainingSetup): Promise<Uint8Array<ArrayBuffer>> {
-  return saveCheckpoint(averaged, { step: String(step), seed: String(seed), task: title, adapter: averaged.engine.adapter.description })
+async function checkpointOf(
+  { averaged, step }: TrainingReport,
+  { title, seed }: TrainingSetup,
+): Promise<Uint8Array<ArrayBuffer>> {
+  return saveCheckpoint(averaged, {
+    step: String(step),
+    seed: String(seed),
+    task: title,
+    adapter: averaged.engine.adapter.description,
+  })
 }

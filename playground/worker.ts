@@ -5,13 +5,21 @@ import type { CallName, Calls, Reply, Request } from './protocol.js'
 import { Solver } from './solver.js'
 import { Training } from './training.js'
 
-const scope = self as unknown as { postMessage(reply: Reply): void; onmessage: ((event: MessageEvent<Request>) => void) | null }
+const scope = self as unknown as {
+  postMessage(reply: Reply): void
+  onmessage: ((event: MessageEvent<Request>) => void) | null
+}
 const trouble = (notice: string) => scope.postMessage({ notice, isTrouble: true })
 const solver = new Solver(trouble)
 const training = new Training(trouble)
 const bench = new Bench()
 
-type Handlers = { [Name in CallName]: (argument: Calls[Name]['argument'], onProgress: (progress: Calls[Name]['progress']) => void) => Calls[Name]['result'] | Promise<Calls[Name]['result']> }
+type Handlers = {
+  [Name in CallName]: (
+    argument: Calls[Name]['argument'],
+    onProgress: (progress: Calls[Name]['progress']) => void,
+  ) => Calls[Name]['result'] | Promise<Calls[Name]['result']>
+}
 
 const handlers: Handlers = {
   open: () => describeGpu(),
@@ -29,7 +37,8 @@ const handlers: Handlers = {
   verify: (_, onFile) => verifyGoldens(onFile),
   benchCases: () => benchCases(),
   bench: (request, onProgress) => {
-    if (training.isBusy) throw new Error('bench: a training is running, pause it first — it would slow the measurements down')
+    if (training.isBusy)
+      throw new Error('bench: a training is running, pause it first — it would slow the measurements down')
     return bench.run(request, onProgress)
   },
   stopBench: () => bench.stop(),

@@ -54,9 +54,16 @@ export function findDrivers({ root = '/', env = process.env, arch = process.arch
   }
   for (const folder of driverFolders(env).map(at)) {
     if (!existsSync(folder)) continue
-    for (const name of readdirSync(folder).sort()) if (name.endsWith('.json') && suits(name, arch)) add(join(folder, name))
+    for (const name of readdirSync(folder).sort())
+      if (name.endsWith('.json') && suits(name, arch)) add(join(folder, name))
   }
-  for (const folder of [cacheFolder(env), '/usr/lib/chromium', '/usr/lib64/chromium-browser', '/usr/lib/chromium-browser', '/opt/google/chrome']) {
+  for (const folder of [
+    cacheFolder(env),
+    '/usr/lib/chromium',
+    '/usr/lib64/chromium-browser',
+    '/usr/lib/chromium-browser',
+    '/opt/google/chrome',
+  ]) {
     const file = at(join(folder, 'vk_swiftshader_icd.json'))
     if (existsSync(file) && existsSync(join(dirname(file), 'libvk_swiftshader.so'))) add(file)
   }
@@ -74,14 +81,25 @@ function suits(name, arch) {
  * `files` go into VK_DRIVER_FILES; without them the Vulkan loader sees all drivers of the system.
  * `kind`, where given, is what the adapter must turn out to be.
  */
-export function attempts(choice = 'auto', { drivers = findDrivers(), env = process.env, platform = process.platform, gpuNodes = hasGpuNodes() } = {}) {
+export function attempts(
+  choice = 'auto',
+  { drivers = findDrivers(), env = process.env, platform = process.platform, gpuNodes = hasGpuNodes() } = {},
+) {
   if (choice === 'null') return [{ label: 'null backend', backend: 'null' }]
   const bundled = drivers.find(driver => driver.loader)?.loader
   const named = env.VK_DRIVER_FILES || env.VK_ICD_FILENAMES
   const of = kind => drivers.filter(driver => driver.kind === kind)
-  const swiftshader = of('swiftshader').map(({ file, loader }) => ({ label: `SwiftShader ${file}`, kind: 'swiftshader', files: [file], ...(loader && { loader }) }))
+  const swiftshader = of('swiftshader').map(({ file, loader }) => ({
+    label: `SwiftShader ${file}`,
+    kind: 'swiftshader',
+    files: [file],
+    ...(loader && { loader }),
+  }))
   // The second of each pair serves systems with a driver but no Vulkan loader.
-  const system = attempt => [attempt, ...(bundled ? [{ ...attempt, label: `${attempt.label}, bundled loader`, loader: bundled }] : [])]
+  const system = attempt => [
+    attempt,
+    ...(bundled ? [{ ...attempt, label: `${attempt.label}, bundled loader`, loader: bundled }] : []),
+  ]
   switch (choice) {
     case 'auto':
       if (platform !== 'linux') return [{ label: 'system' }]
@@ -95,13 +113,19 @@ export function attempts(choice = 'auto', { drivers = findDrivers(), env = proce
     case 'hardware':
       if (platform !== 'linux') return [{ label: 'system', kind: 'hardware' }]
       if (named) return system({ label: `drivers named in the environment (${named})`, kind: 'hardware' })
-      return of('hardware').length ? system({ label: 'hardware drivers', kind: 'hardware', files: of('hardware').map(driver => driver.file) }) : []
+      return of('hardware').length
+        ? system({ label: 'hardware drivers', kind: 'hardware', files: of('hardware').map(driver => driver.file) })
+        : []
     case 'lavapipe':
-      return of('lavapipe').flatMap(({ file }) => system({ label: `lavapipe ${file}`, kind: 'lavapipe', files: [file] }))
+      return of('lavapipe').flatMap(({ file }) =>
+        system({ label: `lavapipe ${file}`, kind: 'lavapipe', files: [file] }),
+      )
     case 'swiftshader':
       return swiftshader
     default:
-      throw new Error(`openGpu: adapter '${choice}' is not known, expected one of ${choices.join(', ')} — check TRM_ADAPTER`)
+      throw new Error(
+        `openGpu: adapter '${choice}' is not known, expected one of ${choices.join(', ')} — check TRM_ADAPTER`,
+      )
   }
 }
 
@@ -129,15 +153,24 @@ export function adapterKind(info) {
 /** One line on an adapter: `llvmpipe: Mesa 25.0.7 (LLVM 19.1.7) — lavapipe, software, Vulkan`. */
 export function adapterLine(info, platform = process.platform) {
   const kind = adapterKind(info)
-  const name = (info.description || info.device || info.vendor || 'unnamed').replace(/(\d)-\S+/g, '$1').replace(/ 0\.0\.1$/, '')
+  const name = (info.description || info.device || info.vendor || 'unnamed')
+    .replace(/(\d)-\S+/g, '$1')
+    .replace(/ 0\.0\.1$/, '')
   const api = { darwin: 'Metal', win32: 'Direct3D 12' }[platform] ?? 'Vulkan'
-  const words = { hardware: 'hardware', lavapipe: 'lavapipe, software', swiftshader: 'SwiftShader, software', software: 'software' }
+  const words = {
+    hardware: 'hardware',
+    lavapipe: 'lavapipe, software',
+    swiftshader: 'SwiftShader, software',
+    software: 'software',
+  }
   return `${name} — ${words[kind]}, ${api}`
 }
 
 /** The environment for a child process (or this one) that follows an attempt. */
 export function attemptEnv(attempt, env = process.env) {
-  return attempt.files ? { ...env, VK_DRIVER_FILES: attempt.files.join(':'), VK_ICD_FILENAMES: attempt.files.join(':') } : env
+  return attempt.files
+    ? { ...env, VK_DRIVER_FILES: attempt.files.join(':'), VK_ICD_FILENAMES: attempt.files.join(':') }
+    : env
 }
 
 // Runs in the child: opens the adapter, and lets it add two numbers, since a driver may list itself and then fail.
@@ -187,20 +220,37 @@ if (adapter) {
  */
 export function probe(attempt, { entry, env = process.env, timeout = 20_000 }) {
   const flags = attempt.backend ? [`backend=${attempt.backend}`] : [`enable-dawn-features=${dawnFeatures.join(',')}`]
-  const args = ['--input-type=module', '-e', probeSource, entry, JSON.stringify(flags), ...(attempt.loader ? [attempt.loader] : [])]
+  const args = [
+    '--input-type=module',
+    '-e',
+    probeSource,
+    entry,
+    JSON.stringify(flags),
+    ...(attempt.loader ? [attempt.loader] : []),
+  ]
   const { NODE_OPTIONS: _options, ...childEnv } = attemptEnv(attempt, env)
   return new Promise(settle => {
-    execFile(process.execPath, args, { env: childEnv, timeout, killSignal: 'SIGKILL', maxBuffer: 2 ** 24 }, (failure, stdout, stderr) => {
-      if (failure) {
-        const why = failure.killed ? `no answer in ${timeout / 1000} s` : failure.signal ? `crashed (${failure.signal})` : errorLine(stderr) || failure.message
-        return settle({ error: why })
-      }
-      if (!stdout) return settle({ error: errorLine(stderr) || 'no adapter' })
-      const adapter = JSON.parse(stdout)
-      const kind = adapterKind(adapter.info)
-      if (attempt.kind && attempt.kind !== kind) return settle({ error: `the adapter is ${kind}, not ${attempt.kind}` })
-      settle({ adapter: { kind, ...adapter } })
-    })
+    execFile(
+      process.execPath,
+      args,
+      { env: childEnv, timeout, killSignal: 'SIGKILL', maxBuffer: 2 ** 24 },
+      (failure, stdout, stderr) => {
+        if (failure) {
+          const why = failure.killed
+            ? `no answer in ${timeout / 1000} s`
+            : failure.signal
+              ? `crashed (${failure.signal})`
+              : errorLine(stderr) || failure.message
+          return settle({ error: why })
+        }
+        if (!stdout) return settle({ error: errorLine(stderr) || 'no adapter' })
+        const adapter = JSON.parse(stdout)
+        const kind = adapterKind(adapter.info)
+        if (attempt.kind && attempt.kind !== kind)
+          return settle({ error: `the adapter is ${kind}, not ${attempt.kind}` })
+        settle({ adapter: { kind, ...adapter } })
+      },
+    )
   })
 }
 

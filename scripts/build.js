@@ -35,10 +35,14 @@ function wgsl(change) {
         const text = change(readFileSync(path, 'utf8'))
         const [, before, file, after] = /^([^]*?)^#import (\S+)\n?([^]*)$/m.exec(text) ?? []
         if (file === undefined) return { contents: text, loader: 'text' }
-        if (/^#import/m.test(after)) throw new Error(`${path}: two lines #import, expected one — let the imported file import the other`)
+        if (/^#import/m.test(after))
+          throw new Error(`${path}: two lines #import, expected one — let the imported file import the other`)
         const parts = [before && JSON.stringify(before.trim()), 'imported', JSON.stringify(after)].filter(Boolean)
         const from = JSON.stringify(file.startsWith('.') ? file : `./${file}`)
-        return { contents: `import imported from ${from}\nexport default /* @__PURE__ */ [${parts}].join('\\n')`, loader: 'js' }
+        return {
+          contents: `import imported from ${from}\nexport default /* @__PURE__ */ [${parts}].join('\\n')`,
+          loader: 'js',
+        }
       })
     },
   }
@@ -49,28 +53,46 @@ function wgsl(change) {
  * then lies within the 32 KB that gzip looks back.
  */
 const smallShaders = {
-  plugins: [wgsl(minifyWgsl), {
-    name: 'order',
-    setup({ onLoad, onResolve }) {
-      onResolve({ filter: /^all shaders$/ }, ({ path }) => ({ path, namespace: 'order' }))
-      // The shortest first: by their lengths those of a kind lie side by side.
-      const sizeOf = file => statSync(join(root, 'shaders', file)).size
-      const files = readdirSync(join(root, 'shaders'), { recursive: true }).map(String).filter(file => file.endsWith('.wgsl')).sort((a, b) => sizeOf(a) - sizeOf(b) || (a < b ? -1 : 1))
-      const contents = files.map(file => `import './shaders/${file}'`).join('\n')
-      onLoad({ filter: /./, namespace: 'order' }, () => ({ contents, resolveDir: root }))
+  plugins: [
+    wgsl(minifyWgsl),
+    {
+      name: 'order',
+      setup({ onLoad, onResolve }) {
+        onResolve({ filter: /^all shaders$/ }, ({ path }) => ({ path, namespace: 'order' }))
+        // The shortest first: by their lengths those of a kind lie side by side.
+        const sizeOf = file => statSync(join(root, 'shaders', file)).size
+        const files = readdirSync(join(root, 'shaders'), { recursive: true })
+          .map(String)
+          .filter(file => file.endsWith('.wgsl'))
+          .sort((a, b) => sizeOf(a) - sizeOf(b) || (a < b ? -1 : 1))
+        const contents = files.map(file => `import './shaders/${file}'`).join('\n')
+        onLoad({ filter: /./, namespace: 'order' }, () => ({ contents, resolveDir: root }))
+      },
     },
-  }],
+  ],
   // Imported by every entry first, for the order alone: shaders that nothing uses are left out as before.
   inject: ['all shaders'],
   logOverride: { 'ignored-bare-import': 'silent' },
 }
 
-const library = { index: 'src/index.ts', engine: 'src/engine/index.ts', tune: 'src/engine/tune.ts', matrices: 'src/matrices/index.ts', data: 'src/data/index.ts' }
+const library = {
+  index: 'src/index.ts',
+  engine: 'src/engine/index.ts',
+  tune: 'src/engine/tune.ts',
+  matrices: 'src/matrices/index.ts',
+  data: 'src/data/index.ts',
+}
 
 /** The package: library entries, which browsers use too; the Node door, the command line. */
 export async function buildPackage() {
   rmSync(join(root, 'dist'), { recursive: true, force: true })
-  const options = { ...shared, ...smallShaders, chunkNames: 'chunks/[name]-[hash]', mainFields: ['module', 'main'], conditions: ['import', 'browser'] }
+  const options = {
+    ...shared,
+    ...smallShaders,
+    chunkNames: 'chunks/[name]-[hash]',
+    mainFields: ['module', 'main'],
+    conditions: ['import', 'browser'],
+  }
   await build({ ...options, outdir: 'dist', entryPoints: { ...library, node: 'src/node.ts', cli: 'src/cli/main.ts' } })
 }
 
@@ -95,7 +117,10 @@ export async function buildScripts(folder, suffix, more = []) {
     mainFields: ['module', 'main'],
     conditions: ['import', 'browser'],
   })
-  return entries.map(entry => ({ file: join(root, 'build', entry.replace(/\.ts$/, '.js')), needsNode: needsNode(entry, metafile.inputs) }))
+  return entries.map(entry => ({
+    file: join(root, 'build', entry.replace(/\.ts$/, '.js')),
+    needsNode: needsNode(entry, metafile.inputs),
+  }))
 }
 
 /** The first import of something of Node's that `entry` reaches: 'node:fs in test/cli/trm.ts'; undefined where there is none. */
@@ -129,9 +154,12 @@ export async function buildPlayground() {
     mainFields: ['module', 'main'],
     conditions: ['import', 'browser'],
   })
-  for (const file of ['index.html', 'sudoku-4x4.safetensors']) copyFileSync(join(root, 'playground', file), join(out, file))
+  for (const file of ['index.html', 'sudoku-4x4.safetensors'])
+    copyFileSync(join(root, 'playground', file), join(out, file))
   const goldens = join(root, 'test/goldens')
-  const chosen = readdirSync(goldens).filter(file => statSync(join(goldens, file)).size <= GOLDEN_BYTES || LARGER_GOLDENS.includes(file)).sort()
+  const chosen = readdirSync(goldens)
+    .filter(file => statSync(join(goldens, file)).size <= GOLDEN_BYTES || LARGER_GOLDENS.includes(file))
+    .sort()
   mkdirSync(join(out, 'goldens'))
   for (const file of chosen) copyFileSync(join(goldens, file), join(out, 'goldens', file))
   writeFileSync(join(out, 'goldens/index.json'), JSON.stringify(chosen))
@@ -139,7 +167,10 @@ export async function buildPlayground() {
 }
 
 export function buildTypes() {
-  execFileSync(process.execPath, [join(root, 'node_modules/typescript/bin/tsc'), '-p', 'tsconfig.build.json'], { cwd: root, stdio: 'inherit' })
+  execFileSync(process.execPath, [join(root, 'node_modules/typescript/bin/tsc'), '-p', 'tsconfig.build.json'], {
+    cwd: root,
+    stdio: 'inherit',
+  })
 }
 
 if (process.argv[1] && import.meta.url === pathToFileURL(process.argv[1]).href) {

@@ -4,9 +4,22 @@ import { existsSync, realpathSync } from 'node:fs'
 import { dirname, join } from 'node:path'
 
 const PLACES = {
-  linux: ['/usr/bin/chromium', '/usr/bin/chromium-browser', '/usr/bin/google-chrome-stable', '/usr/bin/google-chrome', '/opt/google/chrome/chrome', '/snap/bin/chromium'],
-  darwin: ['/Applications/Chromium.app/Contents/MacOS/Chromium', '/Applications/Google Chrome.app/Contents/MacOS/Google Chrome'],
-  win32: ['C:/Program Files/Google/Chrome/Application/chrome.exe', 'C:/Program Files (x86)/Google/Chrome/Application/chrome.exe'],
+  linux: [
+    '/usr/bin/chromium',
+    '/usr/bin/chromium-browser',
+    '/usr/bin/google-chrome-stable',
+    '/usr/bin/google-chrome',
+    '/opt/google/chrome/chrome',
+    '/snap/bin/chromium',
+  ],
+  darwin: [
+    '/Applications/Chromium.app/Contents/MacOS/Chromium',
+    '/Applications/Google Chrome.app/Contents/MacOS/Google Chrome',
+  ],
+  win32: [
+    'C:/Program Files/Google/Chrome/Application/chrome.exe',
+    'C:/Program Files (x86)/Google/Chrome/Application/chrome.exe',
+  ],
 }
 
 /** The program: TRM_CHROMIUM where that is set ('none' for no browser), else where it is usually installed. Undefined where there is none. */
@@ -25,9 +38,16 @@ export function chromiumDriver(program = findChromium()) {
 }
 
 const FLAGS = [
-  '--no-sandbox', '--enable-unsafe-webgpu', '--disable-quic', '--no-first-run', '--disable-background-networking', '--disable-component-update', '--disable-sync',
+  '--no-sandbox',
+  '--enable-unsafe-webgpu',
+  '--disable-quic',
+  '--no-first-run',
+  '--disable-background-networking',
+  '--disable-component-update',
+  '--disable-sync',
   // One file of tests that loses the GPU process must not forbid WebGPU to the next.
-  '--disable-gpu-process-crash-limit', '--disable-domain-blocking-for-3d-apis',
+  '--disable-gpu-process-crash-limit',
+  '--disable-domain-blocking-for-3d-apis',
 ]
 
 /**
@@ -37,7 +57,10 @@ const FLAGS = [
  * @returns {Promise<{ browser: import('playwright-core').Browser, kill: () => Promise<void> }>}
  */
 export async function openChromium({ program = findChromium(), flags = [] } = {}) {
-  if (!program) throw new Error('openChromium: no Chromium on this machine — install Debian\'s package chromium, or name the program in TRM_CHROMIUM')
+  if (!program)
+    throw new Error(
+      "openChromium: no Chromium on this machine — install Debian's package chromium, or name the program in TRM_CHROMIUM",
+    )
   const { chromium } = await import('playwright-core')
   const server = await chromium.launchServer({ executablePath: program, headless: true, args: [...FLAGS, ...flags] })
   const browser = await chromium.connect(server.wsEndpoint())

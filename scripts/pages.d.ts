@@ -12,4 +12,7 @@ export interface PageResult {
   browser?: string
 }
 /** `run` takes a built file and a limit in milliseconds. */
-export function openPages(folders: { root: string, shared: string }): Promise<{ run: (file: string, limit: number) => Promise<PageResult>, close: () => Promise<void> }>
+export function openPages(folders: {
+  root: string
+  shared: string
+}): Promise<{ run: (file: string, limit: number) => Promise<PageResult>; close: () => Promise<void> }>

@@ -34,8 +34,14 @@ export async function openPages({ root, shared }) {
       })
       const crash = new Promise(resolve => page.on('crash', () => resolve('crash')))
       const time = new Promise(resolve => (timer = setTimeout(resolve, limit, 'hung')))
-      const tests = page.goto(`${server.url}test/browser/page.html`)
-        .then(() => page.evaluate(async ([runner, url]) => (await import(runner)).runFile(url), [`${server.url}build/test/browser/page.js`, server.url + relative(root, file)]))
+      const tests = page
+        .goto(`${server.url}test/browser/page.html`)
+        .then(() =>
+          page.evaluate(
+            async ([runner, url]) => (await import(runner)).runFile(url),
+            [`${server.url}build/test/browser/page.js`, server.url + relative(root, file)],
+          ),
+        )
         .catch(error => {
           if (result.hung || result.signal) return
           print(error.message)
@@ -77,8 +83,12 @@ function plain(text, root, url) {
     if (!path.startsWith(url)) return place
     try {
       const file = join(root, path.slice(url.length))
-      const { originalSource, originalLine, originalColumn } = new SourceMap(JSON.parse(readFileSync(`${file}.map`, 'utf8'))).findEntry(line - 1, column - 1)
-      return originalSource ? `${relative(root, join(file, '..', originalSource))}:${originalLine + 1}:${originalColumn + 1}` : place
+      const { originalSource, originalLine, originalColumn } = new SourceMap(
+        JSON.parse(readFileSync(`${file}.map`, 'utf8')),
+      ).findEntry(line - 1, column - 1)
+      return originalSource
+        ? `${relative(root, join(file, '..', originalSource))}:${originalLine + 1}:${originalColumn + 1}`
+        : place
     } catch {
       return place
     }

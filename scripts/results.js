@@ -10,7 +10,8 @@ import YAML from 'yaml'
 import { readCheckpoint } from '../dist/index.js'
 
 const root = fileURLToPath(new URL('..', import.meta.url))
-const usage = 'npm run results -- RUN --data "ARGUMENTS OF trm data generate" [--name NAME] [--title TEXT] [--note TEXT] [--commit HASH] [--out DIR]'
+const usage =
+  'npm run results -- RUN --data "ARGUMENTS OF trm data generate" [--name NAME] [--title TEXT] [--note TEXT] [--commit HASH] [--out DIR]'
 
 /** Training rows that a result keeps; evaluations are all kept. */
 const MOST_ROWS = 200
@@ -19,19 +20,27 @@ const MOST_ROWS = 200
 class ResultError extends Error {}
 
 function read(path, encoding) {
-  if (!existsSync(path)) throw new ResultError(`${path}: no such file — expected the directory of a finished "trm train"`)
+  if (!existsSync(path))
+    throw new ResultError(`${path}: no such file — expected the directory of a finished "trm train"`)
   return readFileSync(path, encoding)
 }
 
 /** All that the table says of a run. @throws when the run did not reach its last step, or was not evaluated there */
 function summarize(run, { name, title, note, data, commit }) {
-  const rows = read(join(run, 'metrics.jsonl'), 'utf8').trim().split('\n').map(line => JSON.parse(line))
+  const rows = read(join(run, 'metrics.jsonl'), 'utf8')
+    .trim()
+    .split('\n')
+    .map(line => JSON.parse(line))
   const settings = YAML.parse(read(join(run, 'config.yaml'), 'utf8'))
   const checkpoint = join(run, 'model.safetensors')
   const { config, metadata, tensors } = readCheckpoint(new Uint8Array(read(checkpoint)), checkpoint)
   const last = rows.at(-1)
-  if (!last.evaluation || String(last.step) !== metadata.step) throw new ResultError(`${run}: the last row of metrics.jsonl is no evaluation of the checkpoint (step ${metadata.step}) — let the training end, or resume it`)
-  if (last.evaluation.exactAccuracy === null) throw new ResultError(`${run}: none of its held-out puzzles has labels, so there is no accuracy to keep`)
+  if (!last.evaluation || String(last.step) !== metadata.step)
+    throw new ResultError(
+      `${run}: the last row of metrics.jsonl is no evaluation of the checkpoint (step ${metadata.step}) — let the training end, or resume it`,
+    )
+  if (last.evaluation.exactAccuracy === null)
+    throw new ResultError(`${run}: none of its held-out puzzles has labels, so there is no accuracy to keep`)
   return {
     rows,
     settings,
@@ -62,8 +71,13 @@ function summarize(run, { name, title, note, data, commit }) {
 
 /** The short hash of a commit of this repository. */
 function hashOf(commit) {
-  const { status, stdout } = spawnSync('git', ['rev-parse', '--short=10', '--verify', '--quiet', `${commit}^{commit}`], { cwd: root, encoding: 'utf8' })
-  if (status !== 0) throw new ResultError(`git knows no commit ${commit} here — name the one that trained the run: --commit HASH`)
+  const { status, stdout } = spawnSync(
+    'git',
+    ['rev-parse', '--short=10', '--verify', '--quiet', `${commit}^{commit}`],
+    { cwd: root, encoding: 'utf8' },
+  )
+  if (status !== 0)
+    throw new ResultError(`git knows no commit ${commit} here — name the one that trained the run: --commit HASH`)
   return stdout.trim()
 }
 
@@ -84,13 +98,30 @@ async function curve(rows, title) {
   const training = rows.filter(row => !row.evaluation)
   const evaluations = rows.filter(row => row.evaluation)
   const shares = [
-    ...training.filter(({ count }) => count > 0).map(({ step, exactAccuracy }) => ({ step, value: 100 * exactAccuracy, series: 'training puzzles, when they halt' })),
-    ...evaluations.map(({ step, evaluation }) => ({ step, value: 100 * evaluation.exactAccuracy, series: 'held-out puzzles' })),
+    ...training
+      .filter(({ count }) => count > 0)
+      .map(({ step, exactAccuracy }) => ({
+        step,
+        value: 100 * exactAccuracy,
+        series: 'training puzzles, when they halt',
+      })),
+    ...evaluations.map(({ step, evaluation }) => ({
+      step,
+      value: 100 * evaluation.exactAccuracy,
+      series: 'held-out puzzles',
+    })),
   ]
-  const losses = training.flatMap(({ step, lmLoss, qHaltLoss }) => [{ step, value: lmLoss, series: 'lm_loss' }, { step, value: qHaltLoss, series: 'q_halt_loss' }])
+  const losses = training.flatMap(({ step, lmLoss, qHaltLoss }) => [
+    { step, value: lmLoss, series: 'lm_loss' },
+    { step, value: qHaltLoss, series: 'q_halt_loss' },
+  ])
   const panel = (values, name, domain, label, marks) => {
     const series = [...new Set(values.map(value => value.series))]
-    const encode = { x: { scale: 'x', field: 'step' }, y: { scale: `${name}-y`, field: 'value' }, stroke: { scale: `${name}-color`, field: 'series' } }
+    const encode = {
+      x: { scale: 'x', field: 'step' },
+      y: { scale: `${name}-y`, field: 'value' },
+      stroke: { scale: `${name}-color`, field: 'series' },
+    }
     return {
       type: 'group',
       encode: { enter: { width: { signal: 'width' }, height: { value: 150 } } },
@@ -103,10 +134,33 @@ async function curve(rows, title) {
         { orient: 'bottom', scale: 'x', title: 'optimiser step', grid: true },
         { orient: 'left', scale: `${name}-y`, title: label, grid: true, tickCount: 6 },
       ],
-      legends: [{ stroke: `${name}-color`, symbolType: 'stroke', labelLimit: 300, orient: 'none', legendX: { signal: 'width + 12' }, legendY: 0 }],
+      legends: [
+        {
+          stroke: `${name}-color`,
+          symbolType: 'stroke',
+          labelLimit: 300,
+          orient: 'none',
+          legendX: { signal: 'width + 12' },
+          legendY: 0,
+        },
+      ],
       marks: [
-        { type: 'group', from: { facet: { name: `${name}-series`, data: name, groupby: 'series' } }, marks: [{ type: 'line', from: { data: `${name}-series` }, encode: { enter: { ...encode, strokeWidth: { value: 1.5 } } } }] },
-        ...marks.map(type => ({ type, from: { data: name }, encode: { enter: { ...encode, size: { signal: "datum.series === 'held-out puzzles' ? 25 : 0" } } } })),
+        {
+          type: 'group',
+          from: { facet: { name: `${name}-series`, data: name, groupby: 'series' } },
+          marks: [
+            {
+              type: 'line',
+              from: { data: `${name}-series` },
+              encode: { enter: { ...encode, strokeWidth: { value: 1.5 } } },
+            },
+          ],
+        },
+        ...marks.map(type => ({
+          type,
+          from: { data: name },
+          encode: { enter: { ...encode, size: { signal: "datum.series === 'held-out puzzles' ? 25 : 0" } } },
+        })),
       ],
     }
   }
@@ -118,7 +172,10 @@ async function curve(rows, title) {
       background: 'white',
       layout: { columns: 1, padding: 20 },
       scales: [{ name: 'x', type: 'linear', range: 'width', domain: [0, Math.max(...rows.map(row => row.step))] }],
-      marks: [panel(shares, 'shares', [0, 100], 'exact accuracy, %', ['symbol']), panel(losses, 'losses', { data: 'losses', field: 'value' }, 'loss', [])],
+      marks: [
+        panel(shares, 'shares', [0, 100], 'exact accuracy, %', ['symbol']),
+        panel(losses, 'losses', { data: 'losses', field: 'value' }, 'loss', []),
+      ],
     }),
     { renderer: 'none' },
   )
@@ -129,14 +186,29 @@ const minutes = seconds => `${(seconds / 60).toFixed(1)} min`
 
 /** The table of all results of a folder, and how each is made again. */
 function describe(out) {
-  const names = readdirSync(out).filter(name => existsSync(join(out, name, 'result.json'))).sort()
+  const names = readdirSync(out)
+    .filter(name => existsSync(join(out, name, 'result.json')))
+    .sort()
   const results = names.map(name => [name, JSON.parse(readFileSync(join(out, name, 'result.json'), 'utf8'))])
   return [
     '| task | network | steps × batch | time (processor time) | adapter | held-out exact accuracy | commit, date |',
     '| --- | --- | --- | --- | --- | --- | --- |',
-    ...results.map(([name, r]) => `| [${r.title}](${name}/curve.svg) | ${r.network}; ${Math.round(r.parameters / 1000)} k parameters | ${r.steps} × ${r.batch} | ${minutes(r.seconds)} (${minutes(r.processorSeconds)}) | ${r.adapter} | **${(100 * r.exactAccuracy).toFixed(1)} %** of ${r.examples} | ${r.commit}, ${r.date} |`),
+    ...results.map(
+      ([name, r]) =>
+        `| [${r.title}](${name}/curve.svg) | ${r.network}; ${Math.round(r.parameters / 1000)} k parameters | ${r.steps} × ${r.batch} | ${minutes(r.seconds)} (${minutes(r.processorSeconds)}) | ${r.adapter} | **${(100 * r.exactAccuracy).toFixed(1)} %** of ${r.examples} | ${r.commit}, ${r.date} |`,
+    ),
     '',
-    ...results.flatMap(([name, r]) => [`### ${r.title}`, '', ...(r.note ? [r.note, ''] : []), `![curve](${name}/curve.svg)`, '', '```sh', ...r.commands, '```', '']),
+    ...results.flatMap(([name, r]) => [
+      `### ${r.title}`,
+      '',
+      ...(r.note ? [r.note, ''] : []),
+      `![curve](${name}/curve.svg)`,
+      '',
+      '```sh',
+      ...r.commands,
+      '```',
+      '',
+    ]),
   ].join('\n')
 }
 
@@ -155,11 +227,19 @@ function updateReadme(out) {
 async function main() {
   let given
   try {
-    given = parseArgs({ allowPositionals: true, options: Object.fromEntries(['data', 'name', 'title', 'note', 'commit', 'out'].map(name => [name, { type: 'string' }])) })
+    given = parseArgs({
+      allowPositionals: true,
+      options: Object.fromEntries(
+        ['data', 'name', 'title', 'note', 'commit', 'out'].map(name => [name, { type: 'string' }]),
+      ),
+    })
   } catch (error) {
     throw new ResultError(`${error.message} — ${usage}`)
   }
-  const { values, positionals: [run, ...more] } = given
+  const {
+    values,
+    positionals: [run, ...more],
+  } = given
   if (!run || more.length || !values.data) throw new ResultError(`expected one RUN and --data — ${usage}`)
   const { name = basename(run), title = name, note, data, commit = 'HEAD', out = join(root, 'results') } = values
   const { rows, settings, result } = summarize(run, { name, title, note, data, commit })
@@ -167,11 +247,18 @@ async function main() {
   const folder = join(out, name)
   mkdirSync(folder, { recursive: true })
   writeFileSync(join(folder, 'config.yaml'), YAML.stringify(settings))
-  writeFileSync(join(folder, 'metrics.jsonl'), thin(rows).map(row => `${JSON.stringify(row)}\n`).join(''))
+  writeFileSync(
+    join(folder, 'metrics.jsonl'),
+    thin(rows)
+      .map(row => `${JSON.stringify(row)}\n`)
+      .join(''),
+  )
   writeFileSync(join(folder, 'curve.svg'), svg)
   writeFileSync(join(folder, 'result.json'), `${JSON.stringify(result, undefined, 2)}\n`)
   updateReadme(out)
-  console.log(`${folder}: ${title}, held-out exact accuracy ${(100 * result.exactAccuracy).toFixed(1)} % of ${result.examples} puzzles`)
+  console.log(
+    `${folder}: ${title}, held-out exact accuracy ${(100 * result.exactAccuracy).toFixed(1)} % of ${result.examples} puzzles`,
+  )
 }
 
 try {

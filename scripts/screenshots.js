@@ -10,12 +10,26 @@ const demo = file => readFileSync(join(root, 'runs/demo', file))
 
 /** The demo's training as the page keeps one. It learned the very puzzles that the page makes, so it could be resumed there. */
 function demoTraining() {
-  const rows = demo('metrics.jsonl').toString().trim().split('\n').map(line => JSON.parse(line))
+  const rows = demo('metrics.jsonl')
+    .toString()
+    .trim()
+    .split('\n')
+    .map(line => JSON.parse(line))
   const heldOut = new Map(rows.filter(row => row.evaluation).map(row => [row.step, row.evaluation.exactAccuracy]))
-  const points = rows.filter(row => row.loss !== undefined).map(({ step, loss, count, exactAccuracy }) => ({ step, loss, exact: count ? exactAccuracy : null, heldOut: heldOut.get(step) ?? null }))
+  const points = rows
+    .filter(row => row.loss !== undefined)
+    .map(({ step, loss, count, exactAccuracy }) => ({
+      step,
+      loss,
+      exact: count ? exactAccuracy : null,
+      heldOut: heldOut.get(step) ?? null,
+    }))
   const { step } = points.at(-1)
   const setup = { title: 'Sudoku 4×4', data: { task: 'sudoku', size: 4 }, preset: 'tiny', settings: {}, seed: 0 }
-  return { training: { setup, step, totalSteps: step, savedAt: Date.now(), points }, files: { state: [...demo('training.safetensors')], checkpoint: [...demo('model.safetensors')] } }
+  return {
+    training: { setup, step, totalSteps: step, savedAt: Date.now(), points },
+    files: { state: [...demo('training.safetensors')], checkpoint: [...demo('model.safetensors')] },
+  }
 }
 
 /** Runs in the page: puts a training where `playground/storage.ts` keeps one. */
@@ -63,7 +77,11 @@ async function train(page) {
 
 async function verify(page) {
   await page.click('#verify')
-  await page.waitForFunction(() => /^(yes|no|could)/.test(document.getElementById('verify-verdict').textContent), undefined, { timeout: 300_000 })
+  await page.waitForFunction(
+    () => /^(yes|no|could)/.test(document.getElementById('verify-verdict').textContent),
+    undefined,
+    { timeout: 300_000 },
+  )
 }
 
 const { url, close } = await serve({ '/': await buildPlayground() })

@@ -5,8 +5,16 @@ import { createServer } from 'node:http'
 import { extname, join, normalize, sep } from 'node:path'
 
 const TYPES = {
-  '.html': 'text/html; charset=utf-8', '.js': 'text/javascript; charset=utf-8', '.css': 'text/css; charset=utf-8', '.json': 'application/json', '.map': 'application/json',
-  '.svg': 'image/svg+xml', '.png': 'image/png', '.ico': 'image/x-icon', '.txt': 'text/plain; charset=utf-8', '.webmanifest': 'application/manifest+json',
+  '.html': 'text/html; charset=utf-8',
+  '.js': 'text/javascript; charset=utf-8',
+  '.css': 'text/css; charset=utf-8',
+  '.json': 'application/json',
+  '.map': 'application/json',
+  '.svg': 'image/svg+xml',
+  '.png': 'image/png',
+  '.ico': 'image/x-icon',
+  '.txt': 'text/plain; charset=utf-8',
+  '.webmanifest': 'application/manifest+json',
 }
 
 /**
@@ -30,17 +38,24 @@ export async function serve(folders, { port = 0 } = {}) {
       let info = await stat(file).catch(() => undefined)
       if (info?.isDirectory()) info = await stat((file = join(file, 'index.html'))).catch(() => undefined)
       if (!info?.isFile()) return end(404, `no file at ${path}`)
-      response.writeHead(200, { 'content-type': TYPES[extname(file)] ?? 'application/octet-stream', 'content-length': info.size, 'cache-control': 'no-cache' })
+      response.writeHead(200, {
+        'content-type': TYPES[extname(file)] ?? 'application/octet-stream',
+        'content-length': info.size,
+        'cache-control': 'no-cache',
+      })
       if (request.method === 'HEAD') return response.end()
-      createReadStream(file).on('error', () => response.destroy()).pipe(response)
+      createReadStream(file)
+        .on('error', () => response.destroy())
+        .pipe(response)
     } catch (error) {
       end(400, error.message)
     }
   })
   await new Promise((resolve, reject) => server.once('error', reject).listen(port, '127.0.0.1', resolve))
-  const close = () => new Promise(resolve => {
-    server.close(resolve)
-    server.closeAllConnections()
-  })
+  const close = () =>
+    new Promise(resolve => {
+      server.close(resolve)
+      server.closeAllConnections()
+    })
   return { url: `http://127.0.0.1:${server.address().port}/`, close }
 }

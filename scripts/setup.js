@@ -4,7 +4,17 @@
 //   --browser                           finds, or installs, the Chromium of the tests in a page too, and goes on without.
 import { spawnSync } from 'node:child_process'
 import { createHash } from 'node:crypto'
-import { chmodSync, existsSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs'
+import {
+  chmodSync,
+  existsSync,
+  mkdirSync,
+  mkdtempSync,
+  readdirSync,
+  readFileSync,
+  renameSync,
+  rmSync,
+  writeFileSync,
+} from 'node:fs'
 import { tmpdir } from 'node:os'
 import { basename, dirname, join } from 'node:path'
 import { fileURLToPath } from 'node:url'
@@ -50,7 +60,7 @@ function allows(list, value) {
 /** The files of a tar archive: { path: Buffer }. Enough for what npm and SwiftShader's package hold: plain files, short names. */
 export function readTar(bytes, want = () => true) {
   const files = {}
-  for (let at = 0; at + 512 <= bytes.length && bytes[at] !== 0; ) {
+  for (let at = 0; at + 512 <= bytes.length && bytes[at] !== 0;) {
     const text = (from, length) => bytes.toString('utf8', at + from, at + from + length).replace(/\0.*$/s, '')
     const prefix = text(257, 5) === 'ustar' ? text(345, 155) : ''
     const path = (prefix ? `${prefix}/` : '') + text(0, 100).replace(/^\.\//, '')
@@ -69,16 +79,37 @@ function say(line) {
 /** Runs a command in silence. Returns { ok, output }. */
 function run(command, args, { env = process.env, timeout = 900_000, cwd = root } = {}) {
   const { status, stdout, stderr, error } = spawnSync(command, args, {
-    cwd, env, timeout, encoding: 'utf8', maxBuffer: 2 ** 26, stdio: ['ignore', 'pipe', 'pipe'], shell: process.platform === 'win32' && command === 'npm',
+    cwd,
+    env,
+    timeout,
+    encoding: 'utf8',
+    maxBuffer: 2 ** 26,
+    stdio: ['ignore', 'pipe', 'pipe'],
+    shell: process.platform === 'win32' && command === 'npm',
   })
-  return { ok: status === 0, output: `${stdout ?? ''}${stderr ?? ''}${error ? error.message : ''}`.trim(), stdout: stdout ?? '' }
+  return {
+    ok: status === 0,
+    output: `${stdout ?? ''}${stderr ?? ''}${error ? error.message : ''}`.trim(),
+    stdout: stdout ?? '',
+  }
 }
 
 /** npm, by the path that npm itself hands to scripts where there is one. */
 function npm(args, options) {
-  const quiet = ['--no-audit', '--no-fund', '--no-progress', '--no-update-notifier', '--loglevel=error', '--fetch-retries=1', '--fetch-retry-mintimeout=1000', '--fetch-retry-maxtimeout=5000']
+  const quiet = [
+    '--no-audit',
+    '--no-fund',
+    '--no-progress',
+    '--no-update-notifier',
+    '--loglevel=error',
+    '--fetch-retries=1',
+    '--fetch-retry-mintimeout=1000',
+    '--fetch-retry-maxtimeout=5000',
+  ]
   const script = process.env.npm_execpath
-  return script?.endsWith('npm-cli.js') ? run(process.execPath, [script, ...args, ...quiet], options) : run('npm', [...args, ...quiet], options)
+  return script?.endsWith('npm-cli.js')
+    ? run(process.execPath, [script, ...args, ...quiet], options)
+    : run('npm', [...args, ...quiet], options)
 }
 
 const offline = /ENOTFOUND|EAI_AGAIN|ECONNREFUSED|ECONNRESET|ETIMEDOUT|ENETUNREACH|EHOSTUNREACH|network/
@@ -90,8 +121,14 @@ function installPackages() {
   let { ok, output } = npm(['ci'])
   if (!ok && !offline.test(output)) ({ ok, output } = npm(['install']))
   if (ok && dawnEntry(root)) return
-  const errors = output.split('\n').filter(line => line && !/A complete log|npm warn|npm error( +at |  +\w+: |.*[{}]$| errno| syscall)/i.test(line)).slice(0, 12).join('\n')
-  throw new SetupError(`${ok ? 'the npm package webgpu was not installed' : errors}\nsetup: the npm packages could not be installed — with the npm registry in reach, run:\n  npm ci\n  node scripts/setup.js`)
+  const errors = output
+    .split('\n')
+    .filter(line => line && !/A complete log|npm warn|npm error( +at |  +\w+: |.*[{}]$| errno| syscall)/i.test(line))
+    .slice(0, 12)
+    .join('\n')
+  throw new SetupError(
+    `${ok ? 'the npm package webgpu was not installed' : errors}\nsetup: the npm packages could not be installed — with the npm registry in reach, run:\n  npm ci\n  node scripts/setup.js`,
+  )
 }
 
 /** The lines to type for lavapipe on this system. */
@@ -105,12 +142,13 @@ export function lavapipeCommands(release = osRelease(), root = process.getuid?.(
       `${sudo}apt-get install -y --no-install-recommends -t bookworm-backports mesa-vulkan-drivers libvulkan1`,
     ]
   }
-  if (ids.includes('debian') || ids.includes('ubuntu')) return [`${sudo}apt-get update`, `${sudo}apt-get install -y --no-install-recommends mesa-vulkan-drivers libvulkan1`]
+  if (ids.includes('debian') || ids.includes('ubuntu'))
+    return [`${sudo}apt-get update`, `${sudo}apt-get install -y --no-install-recommends mesa-vulkan-drivers libvulkan1`]
   if (ids.includes('fedora') || ids.includes('rhel')) return [`${sudo}dnf install -y mesa-vulkan-drivers vulkan-loader`]
   if (ids.includes('arch')) return [`${sudo}pacman -S --needed vulkan-swrast vulkan-icd-loader`]
   if (ids.includes('alpine')) return [`${sudo}apk add mesa-vulkan-swrast vulkan-loader`]
   if (ids.some(id => id.includes('suse'))) return [`${sudo}zypper install -y libvulkan_lvp libvulkan1`]
-  return ['# install Mesa\'s software Vulkan driver (lavapipe) and the Vulkan loader with your package manager']
+  return ["# install Mesa's software Vulkan driver (lavapipe) and the Vulkan loader with your package manager"]
 }
 
 /** /etc/os-release as an object. */
@@ -141,7 +179,11 @@ function noApt() {
 }
 
 function apt(...args) {
-  return run('apt-get', ['-o', 'Acquire::Retries=1', '-o', 'Acquire::http::Timeout=20', '-o', 'DPkg::Lock::Timeout=120', ...args], { env: { ...process.env, DEBIAN_FRONTEND: 'noninteractive', LC_ALL: 'C' } })
+  return run(
+    'apt-get',
+    ['-o', 'Acquire::Retries=1', '-o', 'Acquire::http::Timeout=20', '-o', 'DPkg::Lock::Timeout=120', ...args],
+    { env: { ...process.env, DEBIAN_FRONTEND: 'noninteractive', LC_ALL: 'C' } },
+  )
 }
 
 /** Installs Mesa's lavapipe with apt, as root. Returns why it did not, or undefined. */
@@ -149,7 +191,9 @@ function installLavapipe() {
   const without = noApt()
   if (without) return without
   const packages = ['mesa-vulkan-drivers', 'libvulkan1']
-  say('setup: no adapter here, installing Mesa\'s software driver lavapipe (apt-get install mesa-vulkan-drivers libvulkan1) …')
+  say(
+    "setup: no adapter here, installing Mesa's software driver lavapipe (apt-get install mesa-vulkan-drivers libvulkan1) …",
+  )
   const update = apt('update')
   const policy = run('apt-cache', ['policy', packages[0]], { env: { ...process.env, LC_ALL: 'C' } }).output
   const release = osRelease()
@@ -164,7 +208,13 @@ function installLavapipe() {
   const added = !policy.includes(backports)
   if (added) {
     const keyring = '/usr/share/keyrings/debian-archive-keyring.gpg'
-    const lines = ['Types: deb', `URIs: ${debianMirror()}`, `Suites: ${backports}`, 'Components: main', ...(existsSync(keyring) ? [`Signed-By: ${keyring}`] : [])]
+    const lines = [
+      'Types: deb',
+      `URIs: ${debianMirror()}`,
+      `Suites: ${backports}`,
+      'Components: main',
+      ...(existsSync(keyring) ? [`Signed-By: ${keyring}`] : []),
+    ]
     try {
       writeFileSync(source, `${lines.join('\n')}\n`)
     } catch (error) {
@@ -181,21 +231,35 @@ function installLavapipe() {
 /** Why apt failed, in a line: what it could not fetch, else its last error. */
 function errorOf(output, updateOutput) {
   const lines = `${updateOutput}\n${output}`.split('\n')
-  return (lines.find(line => /^[WE]: Failed to fetch/.test(line)) ?? lines.findLast(line => line.startsWith('E: ')) ?? lines.at(-1)).replace(/^[WE]: /, '')
+  return (
+    lines.find(line => /^[WE]: Failed to fetch/.test(line)) ??
+    lines.findLast(line => line.startsWith('E: ')) ??
+    lines.at(-1)
+  ).replace(/^[WE]: /, '')
 }
 
 /** Fetches SwiftShader from the npm registry into the cache folder. Returns why it did not, or undefined. */
 function installSwiftshader() {
-  if (process.platform !== 'linux' || process.arch !== 'x64') return `no SwiftShader for ${process.platform} ${process.arch}`
+  if (process.platform !== 'linux' || process.arch !== 'x64')
+    return `no SwiftShader for ${process.platform} ${process.arch}`
   const folder = cacheFolder()
   say(`setup: fetching SwiftShader from the npm registry (${swiftshaderPackage.name}, 68 MB) …`)
   const work = mkdtempSync(join(tmpdir(), 'webgpu-trm-'))
   try {
-    const { ok, output } = npm(['pack', swiftshaderPackage.name, '--pack-destination', work, '--cache', join(work, 'npm')], { cwd: work })
-    if (!ok) return (/^.*(?:reason:|npm error 404|ENOSPC|EACCES|not found).*$/m.exec(output)?.[0] ?? output.split('\n').at(-1)).replace(/^npm error (network )?/i, '')
+    const { ok, output } = npm(
+      ['pack', swiftshaderPackage.name, '--pack-destination', work, '--cache', join(work, 'npm')],
+      { cwd: work },
+    )
+    if (!ok)
+      return (
+        /^.*(?:reason:|npm error 404|ENOSPC|EACCES|not found).*$/m.exec(output)?.[0] ?? output.split('\n').at(-1)
+      ).replace(/^npm error (network )?/i, '')
     const archive = readdirSync(work).find(name => name.endsWith('.tgz'))
-    const packed = readTar(gunzipSync(readFileSync(join(work, archive))), path => path === swiftshaderPackage.file)[swiftshaderPackage.file]
-    if (!packed || createHash('sha256').update(packed).digest('hex') !== swiftshaderPackage.sha256) return `${swiftshaderPackage.name} does not hold the expected ${swiftshaderPackage.file}`
+    const packed = readTar(gunzipSync(readFileSync(join(work, archive))), path => path === swiftshaderPackage.file)[
+      swiftshaderPackage.file
+    ]
+    if (!packed || createHash('sha256').update(packed).digest('hex') !== swiftshaderPackage.sha256)
+      return `${swiftshaderPackage.name} does not hold the expected ${swiftshaderPackage.file}`
     const files = readTar(brotliDecompressSync(packed), path => swiftshaderPackage.keep.includes(path))
     mkdirSync(dirname(folder), { recursive: true })
     const ready = mkdtempSync(`${folder}-`)
@@ -232,7 +296,12 @@ async function readyAdapter() {
     const now = await search()
     if (now.adapter) {
       use(now)
-      if (kind === 'swiftshader' && choice === 'auto') say(`  lavapipe would be 3 to 6 times faster:\n${lavapipeCommands().map(line => `    ${line}`).join('\n')}`)
+      if (kind === 'swiftshader' && choice === 'auto')
+        say(
+          `  lavapipe would be 3 to 6 times faster:\n${lavapipeCommands()
+            .map(line => `    ${line}`)
+            .join('\n')}`,
+        )
       return
     }
     reasons.push(...now.tried.map(({ label, error }) => `${label}: ${error}`))
@@ -244,15 +313,20 @@ async function readyAdapter() {
 function installChromium() {
   const without = noApt()
   if (without) return without
-  say('setup: no Chromium here, installing Debian\'s (apt-get install chromium) …')
+  say("setup: no Chromium here, installing Debian's (apt-get install chromium) …")
   const update = apt('update')
   const { ok, output } = apt('install', '-y', '--no-install-recommends', 'chromium')
   return ok ? undefined : errorOf(output, update.output)
 }
 
 /** Finds the browser of the tests in a page, or installs one. Returns what to say, in a line: which one it is, or why there is none. */
-export function readyBrowser({ env = process.env, find = () => findChromium({ env }), install = installChromium } = {}) {
-  const without = reason => `browser: none — ${reason}: the tests in a page are left out; install the package chromium, or name a Chromium in TRM_CHROMIUM`
+export function readyBrowser({
+  env = process.env,
+  find = () => findChromium({ env }),
+  install = installChromium,
+} = {}) {
+  const without = reason =>
+    `browser: none — ${reason}: the tests in a page are left out; install the package chromium, or name a Chromium in TRM_CHROMIUM`
   const found = find()
   if (found) return `browser: ${found}`
   if (env.TRM_CHROMIUM) return without(`TRM_CHROMIUM is ${env.TRM_CHROMIUM}`)
@@ -263,10 +337,20 @@ export function readyBrowser({ env = process.env, find = () => findChromium({ en
 
 /** What to print when nothing worked. */
 export function noAdapterMessage(reasons, release = osRelease(), platform = process.platform) {
-  const commands = platform === 'linux' ? lavapipeCommands(release) : ['# update the graphics driver: Dawn needs Metal (macOS) or Direct3D 12 (Windows)']
-  return ['setup: no WebGPU adapter on this machine', ...reasons.map(reason => `  ${reason}`),
-    ...(platform === 'linux' && hasGpuNodes() ? ['  a GPU is there: install its Vulkan driver, or as software:'] : ['install one:']),
-    ...commands.map(command => `  ${command}`), 'then run again:', '  node scripts/setup.js'].join('\n')
+  const commands =
+    platform === 'linux'
+      ? lavapipeCommands(release)
+      : ['# update the graphics driver: Dawn needs Metal (macOS) or Direct3D 12 (Windows)']
+  return [
+    'setup: no WebGPU adapter on this machine',
+    ...reasons.map(reason => `  ${reason}`),
+    ...(platform === 'linux' && hasGpuNodes()
+      ? ['  a GPU is there: install its Vulkan driver, or as software:']
+      : ['install one:']),
+    ...commands.map(command => `  ${command}`),
+    'then run again:',
+    '  node scripts/setup.js',
+  ].join('\n')
 }
 
 // By name, not by import.meta.url: bundled into a test, this file's URL is the test's.

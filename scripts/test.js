@@ -18,7 +18,11 @@ const adapters = {}
 /** Runs a command of Node; resolves with all that it printed, and never rejects. */
 function run(args, limit = LIMIT) {
   const start = performance.now()
-  const child = spawn(process.execPath, args, { cwd: root, env: { ...process.env, NO_COLOR: '1', FORCE_COLOR: '0' }, stdio: ['ignore', 'pipe', 'pipe'] })
+  const child = spawn(process.execPath, args, {
+    cwd: root,
+    env: { ...process.env, NO_COLOR: '1', FORCE_COLOR: '0' },
+    stdio: ['ignore', 'pipe', 'pipe'],
+  })
   let output = ''
   for (const stream of [child.stdout, child.stderr]) stream.setEncoding('utf8').on('data', text => (output += text))
   let hung = false
@@ -42,14 +46,20 @@ function judge({ code, signal, hung, output }) {
   let trouble = ''
   if (hung) trouble = 'killed: it took longer than a file may'
   else if (signal) trouble = `crashed with ${signal}`
-  else if (all + skipped === 0) trouble = code === 0 ? 'ran no test: is test.run() missing?' : `crashed with exit code ${code}`
+  else if (all + skipped === 0)
+    trouble = code === 0 ? 'ran no test: is test.run() missing?' : `crashed with exit code ${code}`
   else if (passed < all && code === 0) trouble = 'a hook failed'
   else if (passed === all && code !== 0) trouble = `exit code ${code} although all tests passed`
   return { passed, skipped, failed: Math.max(all - passed, trouble ? 1 : 0), trouble }
 }
 
 /** Dawn's own warnings are no news. */
-const tidy = output => output.split('\n').filter(line => !/artificially reduced|^npm warn/.test(line)).join('\n').trim()
+const tidy = output =>
+  output
+    .split('\n')
+    .filter(line => !/artificially reduced|^npm warn/.test(line))
+    .join('\n')
+    .trim()
 
 function report(name, home, result) {
   const { passed, failed, skipped, trouble } = judge(result)
@@ -61,16 +71,22 @@ function report(name, home, result) {
   if (found && !adapters[home]) console.log((adapters[home] = home === 'node' ? found : `${found} — ${result.browser}`))
   const shares = [...result.output.matchAll(/share: (.+)$/gm)].map(([, share]) => share)
   const counts = `${passed}${failed ? ` of ${passed + failed}` : ''}${skipped ? ` (+${skipped} skipped)` : ''}`
-  console.log(`${failed ? 'FAILED' : '    ok'}  ${`${name}${home === 'browser' ? ' (browser)' : ''}`.padEnd(44)} ${counts.padStart(4)} tests ${result.seconds.toFixed(1).padStart(6)} s${shares.length ? `   ${shares.join(', ')}` : ''}`)
-  for (const line of lines) for (const said of ['skipped: ', 'figure: ']) if (line.includes(said)) console.log(`        ${line.slice(line.indexOf(said))}`)
+  console.log(
+    `${failed ? 'FAILED' : '    ok'}  ${`${name}${home === 'browser' ? ' (browser)' : ''}`.padEnd(44)} ${counts.padStart(4)} tests ${result.seconds.toFixed(1).padStart(6)} s${shares.length ? `   ${shares.join(', ')}` : ''}`,
+  )
+  for (const line of lines)
+    for (const said of ['skipped: ', 'figure: '])
+      if (line.includes(said)) console.log(`        ${line.slice(line.indexOf(said))}`)
   if (failed) console.log(`\n${tidy(result.output)}\n${trouble ? `${name}: ${trouble}\n` : ''}`)
 }
 
-async function checkTypes() {
-  const result = await run([join(root, 'node_modules/typescript/bin/tsc'), '-p', 'tsconfig.json', '--noEmit'])
+/** A command of a development dependency that must succeed, counted as one test. */
+async function check(name, script, ...args) {
+  const result = await run([join(root, 'node_modules', script), ...args])
   const failed = result.code !== 0
   sum[failed ? 'failed' : 'passed']++
-  console.log(`${failed ? 'FAILED' : '    ok'}  ${'types'.padEnd(44)}    1 tests ${result.seconds.toFixed(1).padStart(6)} s${failed ? `\n\n${result.output.trim()}\n` : ''}`)
+  const line = `${failed ? 'FAILED' : '    ok'}  ${name.padEnd(44)}    1 tests ${result.seconds.toFixed(1).padStart(6)} s`
+  console.log(failed ? `${line}\n\n${result.output.trim()}\n` : line)
 }
 
 const nameOf = file => relative(join(root, 'build/test'), file).replace(/\.test\.js$/, '')
@@ -81,7 +97,10 @@ async function runAll(jobs, width, pages) {
   const worker = async () => {
     for (let job = queue.shift(); job; job = queue.shift()) {
       const { file, home } = job
-      const result = home === 'node' ? await run(['--enable-source-maps', file], limitOf(file)) : await pages.run(file, limitOf(file))
+      const result =
+        home === 'node'
+          ? await run(['--enable-source-maps', file], limitOf(file))
+          : await pages.run(file, limitOf(file))
       report(nameOf(file), home, result)
     }
   }
@@ -92,27 +111,46 @@ async function main({ parts, homes }) {
   await buildPackage()
   await buildPlayground()
   await buildScripts('examples', '.ts')
-  const files = (await buildScripts('test', '.test.ts', ['test/browser/page.ts', 'test/browser/trainings.ts'])).filter(({ file }) => !parts.length || parts.some(part => relative(root, file).includes(part)))
+  const files = (await buildScripts('test', '.test.ts', ['test/browser/page.ts', 'test/browser/trainings.ts'])).filter(
+    ({ file }) => !parts.length || parts.some(part => relative(root, file).includes(part)),
+  )
   // What takes minutes by itself is run where a part names it.
   const long = files.filter(({ file }) => file.endsWith('.long.test.js') && !parts.length)
-  if (long.length) console.log(`left out: ${long.map(({ file }) => nameOf(file)).join(', ')} — minutes by itself; node scripts/test.js long runs it`)
+  if (long.length)
+    console.log(
+      `left out: ${long.map(({ file }) => nameOf(file)).join(', ')} — minutes by itself; node scripts/test.js long runs it`,
+    )
   if (!files.length) throw new Error(`no test file has ${parts.join(' or ')} in its path`)
   for (const { file, needsNode } of files) {
     const name = nameOf(file)
     if (!needsNode || !/^(engine|kernels|trm)\//.test(name)) continue
     sum.failed++
-    console.log(`FAILED  ${name} imports ${needsNode}: tests of engine, kernels and model run in a page too — test/files.ts reads files in both`)
+    console.log(
+      `FAILED  ${name} imports ${needsNode}: tests of engine, kernels and model run in a page too — test/files.ts reads files in both`,
+    )
   }
   // Whatever needs no Node runs in both homes; the slow group in a page only where that is asked for.
   const isSlow = ({ file }) => file.endsWith('.slow.test.js')
   const tooSlow = homes.length > 1 ? files.filter(job => isSlow(job) && !job.needsNode) : []
   const inPages = files.filter(job => !job.needsNode && !tooSlow.includes(job))
-  const jobs = homes.flatMap(home => (home === 'node' ? files : inPages).filter(job => !long.includes(job)).map(({ file }) => ({ file, home })))
-  if (tooSlow.length) console.log(`left out: in a page ${tooSlow.map(({ file }) => nameOf(file)).join(', ')} — the slow group takes several times longer there; node scripts/test.js --home browser slow runs it`)
-  const pages = homes.includes('browser') ? await openPages({ root, shared: process.env.TRM_SHARED ?? join(root, '../shared') }) : undefined
+  const jobs = homes.flatMap(home =>
+    (home === 'node' ? files : inPages).filter(job => !long.includes(job)).map(({ file }) => ({ file, home })),
+  )
+  if (tooSlow.length)
+    console.log(
+      `left out: in a page ${tooSlow.map(({ file }) => nameOf(file)).join(', ')} — the slow group takes several times longer there; node scripts/test.js --home browser slow runs it`,
+    )
+  const pages = homes.includes('browser')
+    ? await openPages({ root, shared: process.env.TRM_SHARED ?? join(root, '../shared') })
+    : undefined
   try {
-    await checkTypes()
-    await runAll(jobs.filter(job => !isSlow(job)), 2, pages)
+    await check('types', 'typescript/bin/tsc', '-p', 'tsconfig.json', '--noEmit')
+    if (!parts.length) await check('format', 'prettier/bin/prettier.cjs', '--check', '--log-level', 'warn', '.')
+    await runAll(
+      jobs.filter(job => !isSlow(job)),
+      2,
+      pages,
+    )
     // What drives a page or watches the clock has the machine to itself.
     await runAll(jobs.filter(isSlow), 1, pages)
   } finally {
@@ -122,10 +160,16 @@ async function main({ parts, homes }) {
 
 /** What the command line asks for, and the homes that this machine has. */
 function read(args) {
-  const { values: { home }, positionals: parts } = parseArgs({ args, allowPositionals: true, options: { home: { type: 'string' } } })
+  const {
+    values: { home },
+    positionals: parts,
+  } = parseArgs({ args, allowPositionals: true, options: { home: { type: 'string' } } })
   if (home && !['node', 'browser'].includes(home)) throw new Error(`--home ${home}: expected node or browser`)
   const missing = findChromium() ? '' : 'no Chromium on this machine'
-  if (home === 'browser' && missing) throw new Error(`--home browser: ${missing} — install Debian's package chromium, or name the program in TRM_CHROMIUM`)
+  if (home === 'browser' && missing)
+    throw new Error(
+      `--home browser: ${missing} — install Debian's package chromium, or name the program in TRM_CHROMIUM`,
+    )
   if (!home && missing) console.log(`left out: the tests in a page, ${missing}`)
   return { parts, homes: home ? [home] : ['node', ...(missing ? [] : ['browser'])] }
 }

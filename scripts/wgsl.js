@@ -4,8 +4,16 @@
  * The same tokens in fewer bytes, and most names that functions declare as one letter. Lines `const NAME = 4;` and `alias NAME = f32;` stay as they are: kernels fill them in by that form.
  */
 export function minifyWgsl(text) {
-  const lines = shortenLocals(text.replace(/\/\*[^]*?\*\/|\/\/.*/g, ' ')).split('\n').map(line => line.trim()).filter(Boolean)
-  return lines.map(line => (/^((const|alias) \w+ = [^;]+;|#import .*)$/.test(line) ? `\n${line}\n` : tighten(line))).join(' ').replace(/\s*\n\s*/g, '\n').replace(/([;{}(,]) | (?=[{})])/g, '$1').trim()
+  const lines = shortenLocals(text.replace(/\/\*[^]*?\*\/|\/\/.*/g, ' '))
+    .split('\n')
+    .map(line => line.trim())
+    .filter(Boolean)
+  return lines
+    .map(line => (/^((const|alias) \w+ = [^;]+;|#import .*)$/.test(line) ? `\n${line}\n` : tighten(line)))
+    .join(' ')
+    .replace(/\s*\n\s*/g, '\n')
+    .replace(/([;{}(,]) | (?=[{})])/g, '$1')
+    .trim()
 }
 
 /**
@@ -15,7 +23,10 @@ export function minifyWgsl(text) {
 function shortenLocals(text) {
   const declared = /\b(?:let|var)\s+(\w+)/g
   const names = (part, pattern) => [...part.matchAll(pattern)].map(([, name]) => name)
-  const functions = [...text.matchAll(/\bfn\s+\w+\s*\(/g)].map(({ index }) => ({ start: index, end: endOfBlock(text, index) }))
+  const functions = [...text.matchAll(/\bfn\s+\w+\s*\(/g)].map(({ index }) => ({
+    start: index,
+    end: endOfBlock(text, index),
+  }))
   const module = functions.reduceRight((rest, { start, end }) => rest.slice(0, start) + rest.slice(end), text)
   const taken = new Set(text.match(/\w+/g))
   const ofModule = new Set(module.match(/\w+/g))
@@ -25,11 +36,18 @@ function shortenLocals(text) {
     const parameters = names(part.slice(0, part.indexOf('{')), /(\w+)\s*:/g)
     const isOwn = name => {
       const [before, next, ...others] = part.split(new RegExp(`(?<![\\w.])${name}\\b`))
-      return parameters.includes(name) || (/\b(let|var)\s+$/.test(before) && next.includes(';') && !others.some(piece => piece.startsWith('(')))
+      return (
+        parameters.includes(name) ||
+        (/\b(let|var)\s+$/.test(before) && next.includes(';') && !others.some(piece => piece.startsWith('(')))
+      )
     }
-    const locals = [...new Set([...parameters, ...names(part, declared)])].filter(name => name.length > 1 && !ofModule.has(name) && isOwn(name))
+    const locals = [...new Set([...parameters, ...names(part, declared)])].filter(
+      name => name.length > 1 && !ofModule.has(name) && isOwn(name),
+    )
     const short = new Map(locals.slice(0, letters.length).map((name, i) => [name, letters[i]]))
-    return rest.slice(0, start) + part.replace(/(?<![\w.])[a-z]\w*/gi, name => short.get(name) ?? name) + rest.slice(end)
+    return (
+      rest.slice(0, start) + part.replace(/(?<![\w.])[a-z]\w*/gi, name => short.get(name) ?? name) + rest.slice(end)
+    )
   }, text)
 }
 

@@ -2,7 +2,17 @@
 import { existsSync, readFileSync } from 'node:fs'
 import { fileURLToPath } from 'node:url'
 import {
-  adapterKind, adapterLine, attempts, choices, dawnEntry, dawnFeatures, findDrivers, firstAdapter, preload, type AdapterChoice, type Attempt,
+  adapterKind,
+  adapterLine,
+  attempts,
+  choices,
+  dawnEntry,
+  dawnFeatures,
+  findDrivers,
+  firstAdapter,
+  preload,
+  type AdapterChoice,
+  type Attempt,
 } from '../scripts/adapters.js'
 import { muteStderr } from './stderr.js'
 import { withoutChecks } from './words.js'
@@ -63,7 +73,12 @@ const loaderVariables = ['VK_DRIVER_FILES', 'VK_ICD_FILENAMES'] as const
  * Opens Dawn and returns a GPU object, with the chosen Vulkan driver.
  * Throws, with what was tried and the command that mends it, when there is no such adapter.
  */
-export async function openGpu({ adapter, boundsChecks = checksByDefault(), features = [], verbose = Boolean(process.env.TRM_DAWN_LOG) }: OpenGpuOptions = {}): Promise<OpenedGpu> {
+export async function openGpu({
+  adapter,
+  boundsChecks = checksByDefault(),
+  features = [],
+  verbose = Boolean(process.env.TRM_DAWN_LOG),
+}: OpenGpuOptions = {}): Promise<OpenedGpu> {
   const choice = checkChoice(adapter ?? (process.env.TRM_ADAPTER || 'auto'))
   const dawn = await importDawn()
   const { globals } = dawn
@@ -77,10 +92,13 @@ export async function openGpu({ adapter, boundsChecks = checksByDefault(), featu
   for (const attempt of attempts(choice)) {
     const { gpu, info } = await open(dawn, [toggles], attempt, verbose)
     const kind = info && adapterKind(info)
-    if (info && kind && (!attempt.kind || attempt.kind === kind)) return { gpu, globals, kind, name: `${adapterLine(info)}${withoutChecks(boundsChecks)}`, boundsChecks, release }
+    if (info && kind && (!attempt.kind || attempt.kind === kind))
+      return { gpu, globals, kind, name: `${adapterLine(info)}${withoutChecks(boundsChecks)}`, boundsChecks, release }
     tried.push(`${attempt.label}: ${kind ? `the adapter is ${kind}` : 'no adapter'}`)
   }
-  throw new Error(`openGpu: adapter '${choice}' was asked for, this machine has none (${tried.join('; ') || 'no driver found'}) — ${mend(choice)}`)
+  throw new Error(
+    `openGpu: adapter '${choice}' was asked for, this machine has none (${tried.join('; ') || 'no driver found'}) — ${mend(choice)}`,
+  )
 }
 
 /** Opens Dawn once for these flags and drivers. `info` is null where they give no adapter. */
@@ -94,7 +112,10 @@ function open(dawn: Dawn, flags: string[], attempt: Attempt, verbose: boolean): 
   try {
     const gpu = dawn.create(flags)
     const request = gpu.requestAdapter({ powerPreference: 'high-performance' })
-    const result = request.then(adapter => ({ gpu, info: adapter?.info ?? null }), () => ({ gpu, info: null }))
+    const result = request.then(
+      adapter => ({ gpu, info: adapter?.info ?? null }),
+      () => ({ gpu, info: null }),
+    )
     opened.set(key, result)
     return result
   } finally {
@@ -105,30 +126,50 @@ function open(dawn: Dawn, flags: string[], attempt: Attempt, verbose: boolean): 
 
 export interface Diagnosis {
   ok: boolean
-  system: { platform: string, arch: string, node: string, os: string }
-  packages: { name: string, version?: string }[]
+  system: { platform: string; arch: string; node: string; os: string }
+  packages: { name: string; version?: string }[]
   /** Driver files (ICDs) found, best first. */
-  drivers: { kind: string, file: string }[]
+  drivers: { kind: string; file: string }[]
   /** What each choice gives here, tried in a child process. */
-  adapters: { choice: Adapter, kind?: Exclude<OpenedGpu['kind'], 'null'>, name?: string, driver?: string, features?: string[], limits?: Record<string, number>, error?: string }[]
+  adapters: {
+    choice: Adapter
+    kind?: Exclude<OpenedGpu['kind'], 'null'>
+    name?: string
+    driver?: string
+    features?: string[]
+    limits?: Record<string, number>
+    error?: string
+  }[]
   /** The adapter that openGpu would take now; null where there is none. */
   chosen: Diagnosis['adapters'][number] | null
   /** Whether it would keep kernels within their tensors. */
   boundsChecks: boolean
-  missing: { what: string, command: string }[]
+  missing: { what: string; command: string }[]
 }
 
 /**
  * What `trm doctor` prints: packages, drivers found, adapter info, limits, features, what is missing and the command that mends it.
  * Each choice is probed in a child process of its own, so a driver that crashes or hangs does no harm.
  */
-export async function diagnose({ adapter, boundsChecks = checksByDefault(), all = true }: { adapter?: Adapter, boundsChecks?: boolean, /** Also try the choices that were not asked for. */ all?: boolean } = {}): Promise<Diagnosis> {
+export async function diagnose({
+  adapter,
+  boundsChecks = checksByDefault(),
+  all = true,
+}: {
+  adapter?: Adapter
+  boundsChecks?: boolean
+  /** Also try the choices that were not asked for. */ all?: boolean
+} = {}): Promise<Diagnosis> {
   const choice = checkChoice(adapter ?? (process.env.TRM_ADAPTER || 'auto'))
   const missing: Diagnosis['missing'] = []
   const dawn = dawnEntry(fileURLToPath(new URL('.', import.meta.url))) ?? dawnEntry(process.cwd())
   if (!dawn) missing.push({ what: 'the npm package webgpu (Dawn)', command: 'npm install webgpu' })
   const [major, minor] = process.versions.node.split('.').map(Number)
-  if (major! < 20) missing.push({ what: `Node 20 or later (this is ${major}.${minor})`, command: 'install it from nodejs.org or your package manager' })
+  if (major! < 20)
+    missing.push({
+      what: `Node 20 or later (this is ${major}.${minor})`,
+      command: 'install it from nodejs.org or your package manager',
+    })
   const adapters: Diagnosis['adapters'] = []
   const others: Adapter[] = all && process.platform === 'linux' ? ['hardware', 'lavapipe', 'swiftshader'] : []
   for (const each of new Set([choice, ...others])) {
@@ -138,9 +179,21 @@ export async function diagnose({ adapter, boundsChecks = checksByDefault(), all 
       continue
     }
     const { adapter: found, attempt, tried } = await firstAdapter(each, { entry: dawn.entry })
-    adapters.push(found
-      ? { choice: each, kind: found.kind, name: adapterLine(found.info), driver: attempt?.files?.join(':') ?? attempt?.label, features: found.features, limits: found.limits }
-      : { choice: each, error: tried.map(({ label, error }) => `${label}: ${error}`).join('; ') || 'no driver found' })
+    adapters.push(
+      found
+        ? {
+            choice: each,
+            kind: found.kind,
+            name: adapterLine(found.info),
+            driver: attempt?.files?.join(':') ?? attempt?.label,
+            features: found.features,
+            limits: found.limits,
+          }
+        : {
+            choice: each,
+            error: tried.map(({ label, error }) => `${label}: ${error}`).join('; ') || 'no driver found',
+          },
+    )
   }
   const chosen = adapters.find(each => each.choice === choice && each.name) ?? null
   if (dawn && !chosen) missing.push({ what: `a WebGPU adapter (${choice})`, command: mend(choice) })
@@ -157,8 +210,21 @@ export async function diagnose({ adapter, boundsChecks = checksByDefault(), all 
 }
 
 /** The diagnosis as lines for a terminal. */
-export function formatDiagnosis({ system, packages, drivers, adapters, chosen, boundsChecks, missing }: Diagnosis): string {
-  const size = (bytes: number | undefined) => (bytes === undefined ? '?' : bytes >= 2 ** 30 ? `${+(bytes / 2 ** 30).toFixed(1)} GiB` : `${+(bytes / 2 ** 20).toFixed(1)} MiB`)
+export function formatDiagnosis({
+  system,
+  packages,
+  drivers,
+  adapters,
+  chosen,
+  boundsChecks,
+  missing,
+}: Diagnosis): string {
+  const size = (bytes: number | undefined) =>
+    bytes === undefined
+      ? '?'
+      : bytes >= 2 ** 30
+        ? `${+(bytes / 2 ** 30).toFixed(1)} GiB`
+        : `${+(bytes / 2 ** 20).toFixed(1)} MiB`
   const { limits = {}, features = [] } = chosen ?? {}
   return [
     `system    ${system.os}, ${system.platform} ${system.arch}, Node ${system.node}`,
@@ -181,21 +247,29 @@ export const BOUNDS_CHECKS = ['on', 'off'] as const
 
 function checksByDefault(): boolean {
   const { TRM_BOUNDS_CHECKS: asked = '' } = process.env
-  if (asked !== '' && !(BOUNDS_CHECKS as readonly string[]).includes(asked)) throw new Error(`openGpu: TRM_BOUNDS_CHECKS is '${asked}', expected ${BOUNDS_CHECKS.join(' or ')} — mend the variable or unset it`)
+  if (asked !== '' && !(BOUNDS_CHECKS as readonly string[]).includes(asked))
+    throw new Error(
+      `openGpu: TRM_BOUNDS_CHECKS is '${asked}', expected ${BOUNDS_CHECKS.join(' or ')} — mend the variable or unset it`,
+    )
   return asked !== 'off'
 }
 
 function checkChoice(choice: string): AdapterChoice {
   if ((choices as string[]).includes(choice)) return choice as AdapterChoice
-  throw new Error(`openGpu: adapter '${choice}' is not known, expected one of ${choices.join(', ')} — check the option or TRM_ADAPTER`)
+  throw new Error(
+    `openGpu: adapter '${choice}' is not known, expected one of ${choices.join(', ')} — check the option or TRM_ADAPTER`,
+  )
 }
 
 async function importDawn(): Promise<Dawn> {
   try {
-    return await import('webgpu') as unknown as Dawn
+    return (await import('webgpu')) as unknown as Dawn
   } catch (error) {
     const missing = (error as NodeJS.ErrnoException).code === 'ERR_MODULE_NOT_FOUND'
-    throw new Error(`openGpu: the npm package webgpu (Dawn) ${missing ? 'is not installed' : `does not load: ${(error as Error).message}`} — npm install webgpu`, { cause: error })
+    throw new Error(
+      `openGpu: the npm package webgpu (Dawn) ${missing ? 'is not installed' : `does not load: ${(error as Error).message}`} — npm install webgpu`,
+      { cause: error },
+    )
   }
 }
 
@@ -205,17 +279,21 @@ function follow({ files, loader }: Attempt): () => void {
   if (!files) return () => {}
   const before = loaderVariables.map(name => process.env[name])
   for (const name of loaderVariables) process.env[name] = files.join(':')
-  return () => loaderVariables.forEach((name, i) => {
-    if (before[i] === undefined) delete process.env[name]
-    else process.env[name] = before[i]
-  })
+  return () =>
+    loaderVariables.forEach((name, i) => {
+      if (before[i] === undefined) delete process.env[name]
+      else process.env[name] = before[i]
+    })
 }
 
 /** The command that brings the adapter that is missing. */
 function mend(choice: string): string {
   if (process.platform !== 'linux') return 'update the graphics driver'
-  if (choice === 'hardware') return 'install the Vulkan driver of your GPU, or leave TRM_ADAPTER unset for a software adapter'
-  const script = ['../scripts/setup.js', './scripts/setup.js', '../../scripts/setup.js'].map(path => fileURLToPath(new URL(path, import.meta.url))).find(path => existsSync(path))
+  if (choice === 'hardware')
+    return 'install the Vulkan driver of your GPU, or leave TRM_ADAPTER unset for a software adapter'
+  const script = ['../scripts/setup.js', './scripts/setup.js', '../../scripts/setup.js']
+    .map(path => fileURLToPath(new URL(path, import.meta.url)))
+    .find(path => existsSync(path))
   return `${choice === 'auto' ? '' : `TRM_ADAPTER=${choice} `}node ${script ?? 'scripts/setup.js'}`
 }
 

@@ -10,7 +10,13 @@ export { evaluate, type Answers, type EvaluateOptions, type Evaluation, type Ste
 export { type ThinkingOptions } from './trm/rollouts.js'
 export { solve, type SolveOptions, type SolveStep } from './trm/solve.js'
 export {
-  loadCheckpoint, readCheckpoint, readCheckpointConfig, saveCheckpoint, writeCheckpoint, type Checkpoint, type CheckpointOptions,
+  loadCheckpoint,
+  readCheckpoint,
+  readCheckpointConfig,
+  saveCheckpoint,
+  writeCheckpoint,
+  type Checkpoint,
+  type CheckpointOptions,
 } from './trm/checkpoint.js'
 export { readTorch, type ForeignModel } from './trm/foreign.js'
 export { inferConfig } from './trm/infer-config.js'

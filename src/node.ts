@@ -7,7 +7,10 @@ import { offerMatrices } from './matrices/index.js'
 export { diagnose, openGpu, type Adapter, type Diagnosis, type OpenGpuOptions } from './adapters.js'
 
 /** Opens an engine in Node: a GPU if there is one, else a software adapter. */
-export async function openEngine({ submitAfter, ...options }: OpenGpuOptions & Pick<EngineOptions, 'submitAfter'> = {}): Promise<Engine> {
+export async function openEngine({
+  submitAfter,
+  ...options
+}: OpenGpuOptions & Pick<EngineOptions, 'submitAfter'> = {}): Promise<Engine> {
   offerLavapipe()
   offerMatrices()
   const { gpu, release, boundsChecks } = await openGpu(options)

@@ -25,12 +25,15 @@ export function muteStderr(): () => void {
 }
 
 function isAppended(): boolean {
-  return Boolean(parseInt(/^flags:\s*(\d+)/m.exec(readFileSync('/proc/self/fdinfo/2', 'utf8'))![1], 8) & constants.O_APPEND)
+  return Boolean(
+    parseInt(/^flags:\s*(\d+)/m.exec(readFileSync('/proc/self/fdinfo/2', 'utf8'))![1], 8) & constants.O_APPEND,
+  )
 }
 
 /** Points descriptor 2 at /dev/null, while nothing else can take its number in between. */
 function closeForNow(isPipe: boolean): () => void {
-  if (process.getActiveResourcesInfo().some(name => /Req/.test(name) && !/^(Close|Write|Shutdown)/.test(name))) return keep
+  if (process.getActiveResourcesInfo().some(name => /Req/.test(name) && !/^(Close|Write|Shutdown)/.test(name)))
+    return keep
   fstatSync(0)
   fstatSync(1)
   // A pipe whose reader has gone would block; without blocking, the open fails instead.
@@ -50,7 +53,8 @@ function closeForNow(isPipe: boolean): () => void {
 }
 
 /** What Dawn and the Vulkan loader say of drivers and limits. */
-const NOISE = /artificially reduced|vkEnumeratePhysicalDevices|Loader Message|GatherPhysicalDevices|VK_ERROR_INCOMPATIBLE_DRIVER/
+const NOISE =
+  /artificially reduced|vkEnumeratePhysicalDevices|Loader Message|GatherPhysicalDevices|VK_ERROR_INCOMPATIBLE_DRIVER/
 
 /**
  * Lets a file get its lines, and cuts them off again: only what was added at its end, and only lines of that kind. The end moves for
@@ -68,7 +72,14 @@ function takeBackLines(): () => void {
       const file = openSync('/proc/self/fd/2', 'r')
       readSync(file, added, 0, added.length, start)
       closeSync(file)
-      if (!added.toString().trimEnd().split('\n').every(line => NOISE.test(line))) return
+      if (
+        !added
+          .toString()
+          .trimEnd()
+          .split('\n')
+          .every(line => NOISE.test(line))
+      )
+        return
       ftruncateSync(2, start)
       seek(2, start, SEEK.start)
     } catch {
@@ -88,11 +99,40 @@ function seeker(): (descriptor: number, offset: number, whence: number) => numbe
     const { WASI } = createRequire(import.meta.url)('node:wasi') as typeof import('node:wasi')
     const wasi = new WASI({ version: 'preview1' })
     // A module that only has a memory: (module (memory (export "memory") 1))
-    const module = Uint8Array.of(0, 0x61, 0x73, 0x6d, 1, 0, 0, 0, 5, 3, 1, 0, 1, 7, 10, 1, 6, 0x6d, 0x65, 0x6d, 0x6f, 0x72, 0x79, 2, 0)
+    const module = Uint8Array.of(
+      0,
+      0x61,
+      0x73,
+      0x6d,
+      1,
+      0,
+      0,
+      0,
+      5,
+      3,
+      1,
+      0,
+      1,
+      7,
+      10,
+      1,
+      6,
+      0x6d,
+      0x65,
+      0x6d,
+      0x6f,
+      0x72,
+      0x79,
+      2,
+      0,
+    )
     const instance = new WebAssembly.Instance(new WebAssembly.Module(module))
     wasi.initialize(instance)
     const answer = new DataView((instance.exports.memory as WebAssembly.Memory).buffer)
-    const { fd_seek: seek } = wasi.wasiImport as Record<string, (descriptor: number, offset: bigint, whence: number, answer: number) => number>
+    const { fd_seek: seek } = wasi.wasiImport as Record<
+      string,
+      (descriptor: number, offset: bigint, whence: number, answer: number) => number
+    >
     return (descriptor, offset, whence) => {
       if (seek(descriptor, BigInt(offset), whence, 0) !== 0) throw new Error('stderr: its place cannot be told')
       return Number(answer.getBigUint64(0, true))

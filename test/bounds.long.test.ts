@@ -5,7 +5,25 @@ import { join } from 'node:path'
 import { test } from 'uvu'
 import * as assert from 'uvu/assert'
 import { generateSudoku } from '../src/data/sudoku.js'
-import { add, type AdapterSummary, attention, defineKernel, Engine, firstPosition, gather, linear, mix, mlpBlock, rmsnorm, rope, ropeTable, type Shape, squaredError, swiglu, type Tensor } from '../src/engine/index.js'
+import {
+  add,
+  type AdapterSummary,
+  attention,
+  defineKernel,
+  Engine,
+  firstPosition,
+  gather,
+  linear,
+  mix,
+  mlpBlock,
+  rmsnorm,
+  rope,
+  ropeTable,
+  type Shape,
+  squaredError,
+  swiglu,
+  type Tensor,
+} from '../src/engine/index.js'
 import { mlpBlockFamily } from '../src/engine/ops/mlp-block.js'
 import { gatedFamily } from '../src/engine/ops/gated.js'
 import { attentionFamily } from '../src/engine/ops/attention.js'
@@ -31,12 +49,14 @@ offerMatrices()
 const free = await openGpu({ boundsChecks: false })
 const guards = guarded(free.gpu)
 const indices = indexed(free.gpu)
-const [between, watched] = await Promise.all([guards.gpu, indices.gpu].map(gpu => Engine.open({ gpu, wait: waitAsleep })))
+const [between, watched] = await Promise.all(
+  [guards.gpu, indices.gpu].map(gpu => Engine.open({ gpu, wait: waitAsleep })),
+)
 const engines = [between, watched]
 const own = watched.adapter
 console.log(`adapter: ${own.description}`)
 test.after(() => engines.forEach(engine => engine.close()))
-const dtypes = own.features.includes('shader-f16') ? ['f32', 'f16'] as const : ['f32'] as const
+const dtypes = own.features.includes('shader-f16') ? (['f32', 'f16'] as const) : (['f32'] as const)
 if (dtypes.length === 1) console.log('skipped: tensors of float16, this adapter has no shader-f16')
 type Stored = (typeof dtypes)[number]
 
@@ -57,7 +77,8 @@ interface CheckOptions {
 function sameBits(what: string, guarded: Float32Array, indexed: Float32Array): void {
   const [a, b] = [guarded, indexed].map(({ buffer, byteOffset, length }) => new Uint32Array(buffer, byteOffset, length))
   const at = a.findIndex((word, i) => word !== b[i])
-  if (at >= 0) throw new Error(`${what}: element ${at} is ${guarded[at]} between guards, ${indexed[at]} with watched indices`)
+  if (at >= 0)
+    throw new Error(`${what}: element ${at} is ${guarded[at]} between guards, ${indexed[at]} with watched indices`)
 }
 
 /** Of every family the plainest variant: the last one that an adapter can run. */
@@ -75,24 +96,37 @@ function plain(adapter: AdapterSummary): Variants {
  * Every variant's result must be the plainest one's within rounding.
  * @throws naming what reached outside
  */
-async function check(name: string, work: Work, { left = ['matmul', 'gated'], asGpu = false, dtype = 'f32', onlyGuards = false }: CheckOptions = {}): Promise<void> {
+async function check(
+  name: string,
+  work: Work,
+  { left = ['matmul', 'gated'], asGpu = false, dtype = 'f32', onlyGuards = false }: CheckOptions = {},
+): Promise<void> {
   const adapter = { ...own, isSoftware: own.isSoftware && !asGpu }
   let expected: Float32Array[] | undefined
   const done = new Set<string>()
   const tries: [family: string, variant?: AnyFamily['variants'][number]][] = [['']]
   for (const [family, variant] of tries) {
     const what = variant ? `${name}, ${family} by ${variant.name}` : name
-    const isSlow = own.isSoftware && variant !== undefined && (variant.onlyHardware || variant.name.startsWith('textures'))
+    const isSlow =
+      own.isSoftware && variant !== undefined && (variant.onlyHardware || variant.name.startsWith('textures'))
     // With watched indices tiles of attention take half a minute.
-    const used = onlyGuards ? [between] : !isSlow ? engines : family === 'attention' && variant.name === 'tiled' ? [between] : [watched]
+    const used = onlyGuards
+      ? [between]
+      : !isSlow
+        ? engines
+        : family === 'attention' && variant.name === 'tiled'
+          ? [between]
+          : [watched]
     // Side by side: each device compiles in a thread of its own.
-    const results = await Promise.all(used.map(async engine => {
-      Object.assign(engine, { adapter, variants: plain(adapter) })
-      if (variant) engine.variants.force(family, variant.name)
-      const values = await work(engine)
-      await engine.finish()
-      return values
-    }))
+    const results = await Promise.all(
+      used.map(async engine => {
+        Object.assign(engine, { adapter, variants: plain(adapter) })
+        if (variant) engine.variants.force(family, variant.name)
+        const values = await work(engine)
+        await engine.finish()
+        return values
+      }),
+    )
     const outside = await indices.outside()
     if (outside) throw new Error(`${what}: ${outside}`)
     const last = results.at(-1)!
@@ -100,9 +134,17 @@ async function check(name: string, work: Work, { left = ['matmul', 'gated'], asG
     for (const [i, values] of last.entries()) {
       const result = `${what}, result ${i}`
       sameBits(result, results[0][i], values)
-      close(result, values, expected[i], { scale: largest(expected[i], 1), depth: 1e4, c: dtype === 'f16' ? 2 ** 15 : 4 })
+      close(result, values, expected[i], {
+        scale: largest(expected[i], 1),
+        depth: 1e4,
+        c: dtype === 'f16' ? 2 ** 15 : 4,
+      })
     }
-    for (const { family: { name, variants }, size, variant: taken } of used[0].variants.asked) {
+    for (const {
+      family: { name, variants },
+      size,
+      variant: taken,
+    } of used[0].variants.asked) {
       if (!variant) done.add(`${name} ${taken}`)
       for (const each of variants) {
         const key = `${name} ${each.name}`
@@ -123,75 +165,121 @@ function drawn(engine: Engine, seed: number, shape: Shape, dtype: Stored = 'f32'
 }
 
 /** What an operation computes, and the gradients of its inputs, into new tensors and added to what stands in others. */
-const operation = (inputs: readonly (readonly [shape: Shape, dtype?: Stored])[], compute: (engine: Engine, ...tensors: Tensor[]) => Tensor): Work => engine => engine.scope(() => {
-  const tensors = inputs.map(([shape, dtype], i) => drawn(engine, i + 1, shape, dtype))
-  const reads: Promise<Float32Array>[] = []
-  for (const accumulate of [false, true]) {
-    const into = accumulate ? inputs.map(([shape], i) => drawn(engine, 11 + i, shape)) : undefined
-    const gradients = engine.gradients(tensors, () => {
-      const y = compute(engine, ...tensors)
-      reads.push(engine.read(y))
-      return [[y, drawn(engine, 9, y.shape, y.dtype as Stored)]]
-    }, { into, accumulate })
-    reads.push(...gradients.map(gradient => engine.read(gradient)))
-  }
-  // Without a tape other kernels run.
-  reads.push(engine.read(compute(engine, ...tensors)))
-  return Promise.all(reads)
-})
+const operation =
+  (
+    inputs: readonly (readonly [shape: Shape, dtype?: Stored])[],
+    compute: (engine: Engine, ...tensors: Tensor[]) => Tensor,
+  ): Work =>
+  engine =>
+    engine.scope(() => {
+      const tensors = inputs.map(([shape, dtype], i) => drawn(engine, i + 1, shape, dtype))
+      const reads: Promise<Float32Array>[] = []
+      for (const accumulate of [false, true]) {
+        const into = accumulate ? inputs.map(([shape], i) => drawn(engine, 11 + i, shape)) : undefined
+        const gradients = engine.gradients(
+          tensors,
+          () => {
+            const y = compute(engine, ...tensors)
+            reads.push(engine.read(y))
+            return [[y, drawn(engine, 9, y.shape, y.dtype as Stored)]]
+          },
+          { into, accumulate },
+        )
+        reads.push(...gradients.map(gradient => engine.read(gradient)))
+      }
+      // Without a tape other kernels run.
+      reads.push(engine.read(compute(engine, ...tensors)))
+      return Promise.all(reads)
+    })
 
 test('a kernel that reaches one element outside is caught, by guards and by its indices', async () => {
-  const reach = (index: string, place: string) => defineKernel<object>({
-    name: `reach ${index} ${place}`,
-    source: `@group(0) @binding(0) var<storage, read> x: array<f32>;
+  const reach = (index: string, place: string) =>
+    defineKernel<object>({
+      name: `reach ${index} ${place}`,
+      source: `@group(0) @binding(0) var<storage, read> x: array<f32>;
 @group(0) @binding(1) var<storage, read_write> y: array<f32>;
 @compute @workgroup_size(1) fn main(@builtin(workgroup_id) group: vec3u) {
   let i = group.x;
   y[${place}] = x[${index}];
 }`,
-    bindings: { x: 'read', y: 'write' },
-    constants: () => ({}),
-    workgroups: () => [1, 1, 1],
-  })
+      bindings: { x: 'read', y: 'write' },
+      constants: () => ({}),
+      workgroups: () => [1, 1, 1],
+    })
   // 64 elements fill a buffer, 61 leave padding behind.
   for (const length of [61, 64]) {
-    const work = (index: string, place: string): Work => engine => engine.scope(() => {
-      const [x, y] = [drawn(engine, 1, [length]), drawn(engine, 2, [length])]
-      const kernel = reach(index, place)
-      engine.run({ ...kernel, workgroups: () => [length, 1, 1] }, { x, y }, {})
-      return Promise.all([engine.read(y)])
-    })
+    const work =
+      (index: string, place: string): Work =>
+      engine =>
+        engine.scope(() => {
+          const [x, y] = [drawn(engine, 1, [length]), drawn(engine, 2, [length])]
+          const kernel = reach(index, place)
+          engine.run({ ...kernel, workgroups: () => [length, 1, 1] }, { x, y }, {})
+          return Promise.all([engine.read(y)])
+        })
     await check('inside', work('i', 'i'))
-    const failure = (index: string, place: string) => check('outside', work(index, place)).then(() => 'nothing', error => (error as Error).message)
-    assert.match(await failure('i + 1', 'i'), new RegExp(`^outside: reach i \\+ 1 i: x\\[i \\+ 1\\] is index ${length} of ${length}, and 0 more`))
-    assert.match(await failure('i', 'i + 1'), new RegExp(`^outside: reach i i \\+ 1: y\\[i \\+ 1\\] is index ${length} of ${length}`))
+    const failure = (index: string, place: string) =>
+      check('outside', work(index, place)).then(
+        () => 'nothing',
+        error => (error as Error).message,
+      )
+    assert.match(
+      await failure('i + 1', 'i'),
+      new RegExp(`^outside: reach i \\+ 1 i: x\\[i \\+ 1\\] is index ${length} of ${length}, and 0 more`),
+    )
+    assert.match(
+      await failure('i', 'i + 1'),
+      new RegExp(`^outside: reach i i \\+ 1: y\\[i \\+ 1\\] is index ${length} of ${length}`),
+    )
     assert.match(await failure('i - 1', 'i'), /x\[i - 1\] is index -1 of/)
     // By the guards alone.
     await guards.broken()
     const [poisoned] = await work('i + 1', 'i')(between)
-    assert.ok(Number.isNaN(poisoned[length - 1]) && poisoned.subarray(0, length - 1).every(Number.isFinite), `${poisoned.slice(-2)}`)
+    assert.ok(
+      Number.isNaN(poisoned[length - 1]) && poisoned.subarray(0, length - 1).every(Number.isFinite),
+      `${poisoned.slice(-2)}`,
+    )
     assert.equal(await guards.broken(), [])
     await work('i', 'i + 1')(between)
     assert.equal(await guards.broken(), [`tensor: byte ${4 * length} of ${4 * length} was written`])
   }
 })
 
-const ODD = [[1, 1, 1], [33, 97, 17], [129, 66, 35]] as const
+const ODD = [
+  [1, 1, 1],
+  [33, 97, 17],
+  [129, 66, 35],
+] as const
 /** Whose rows are loaded in fours. */
 const FOURS = [36, 68, 20] as const
-const product = (m: number, n: number, k: number, { dtype = 'f32', ...more }: Partial<MatmulSize> & { dtype?: Stored } = {}): Work => engine => engine.scope(() => {
-  const { batch = 1, reduce = 1, sharedA, sharedB } = more
-  const [a, b] = [[m * k, sharedA], [k * n, sharedB]].map(([size, shared], i) => drawn(engine, i + 1, [Number(size) * (shared ? 1 : batch * reduce)], dtype))
-  const c = drawn(engine, 3, [batch * m * n])
-  matmul(engine, { a, b, c }, { m, n, k, ...more })
-  return Promise.all([engine.read(c)])
-})
+const product =
+  (m: number, n: number, k: number, { dtype = 'f32', ...more }: Partial<MatmulSize> & { dtype?: Stored } = {}): Work =>
+  engine =>
+    engine.scope(() => {
+      const { batch = 1, reduce = 1, sharedA, sharedB } = more
+      const [a, b] = [
+        [m * k, sharedA],
+        [k * n, sharedB],
+      ].map(([size, shared], i) => drawn(engine, i + 1, [Number(size) * (shared ? 1 : batch * reduce)], dtype))
+      const c = drawn(engine, 3, [batch * m * n])
+      matmul(engine, { a, b, c }, { m, n, k, ...more })
+      return Promise.all([engine.read(c)])
+    })
 
-for (const [transposeA, transposeB] of [[false, false], [false, true], [true, false], [true, true]]) {
+for (const [transposeA, transposeB] of [
+  [false, false],
+  [false, true],
+  [true, false],
+  [true, true],
+]) {
   test(`products${transposeA ? ', a transposed' : ''}${transposeB ? ', b transposed' : ''}`, async () => {
     const order = { transposeA, transposeB }
     for (const [m, n, k] of ODD) await check(`${m}×${n}×${k}`, product(m, n, k, order), { left: [] })
-    await check('batched, b shared, accumulated', product(33, 9, 17, { ...order, batch: 3, sharedB: true, accumulate: true }), { left: [] })
+    await check(
+      'batched, b shared, accumulated',
+      product(33, 9, 17, { ...order, batch: 3, sharedB: true, accumulate: true }),
+      { left: [] },
+    )
     await check('summed', product(9, 33, 17, { ...order, batch: 2, reduce: 3, accumulate: true }), { left: [] })
     await check('as on a GPU', product(33, 97, 17, order), { left: ['matmul'], asGpu: true })
     // Tiles load fours where they gate columns, below.
@@ -200,11 +288,17 @@ for (const [transposeA, transposeB] of [[false, false], [false, true], [true, fa
 }
 
 /** Batch, length, width. Drivers unroll loops over 8 to 32 elements, which takes long. */
-const SHAPES = [[1, 1, 1], [3, 65, 37], [2, 97, 4]] as const
+const SHAPES = [
+  [1, 1, 1],
+  [3, 65, 37],
+  [2, 97, 4],
+] as const
 
 if (isLavapipe(own)) {
   test('a product that is large enough for the largest tile of textures', async () => {
-    await check('379×380×351', product(379, 380, 351), { left: ['matmul tiled', 'matmul subgroup', 'matmul textures 24', 'matmul textures 32'] })
+    await check('379×380×351', product(379, 380, 351), {
+      left: ['matmul tiled', 'matmul subgroup', 'matmul textures 24', 'matmul textures 32'],
+    })
   })
 }
 
@@ -212,35 +306,56 @@ for (const dtype of dtypes) {
   const shapes = <T>(all: readonly T[]) => (dtype === 'f16' ? all.slice(1, 2) : all)
 
   test(`layers over either axis and their gates, ${dtype}`, async () => {
-    for (const [batch, length, width, out] of shapes([[1, 1, 1, 1], [3, 65, 37, 5]])) {
+    for (const [batch, length, width, out] of shapes([
+      [1, 1, 1, 1],
+      [3, 65, 37, 5],
+    ])) {
       const x = [[batch, length, width], dtype] as const
-      await check(`linear ${batch}×${length}×${width} to ${out}`, operation([x, [[out, width], dtype]], (engine, x, weight) => linear(engine, x, weight)), { dtype })
+      await check(
+        `linear ${batch}×${length}×${width} to ${out}`,
+        operation([x, [[out, width], dtype]], (engine, x, weight) => linear(engine, x, weight)),
+        { dtype },
+      )
       await check(`mix ${batch}×${length}×${width} to ${out}`, operation([x, [[out, length], dtype]], mix), { dtype })
     }
     if (dtype === 'f16') await check('product', product(33, 97, 17, { dtype }), { dtype, left: ['matmul tiled'] })
-    for (const gated of dtype === 'f32' ? ['rows', 'columns'] as const : []) {
+    for (const gated of dtype === 'f32' ? (['rows', 'columns'] as const) : []) {
       const [m, n, k] = gated === 'columns' ? [17, 34, 36] : [17, 34, 33]
       const size = gated === 'columns' ? { m, n, k, transposeB: true } : { m: n, n: m, k, batch: 3, sharedA: true }
-      await check(`gate and up ${m}×${n}×${k} by ${gated}`, engine => engine.scope(() => {
-        const { batch = 1 } = size as { batch?: number }
-        const [a, b] = [drawn(engine, 1, [size.m * k]), drawn(engine, 2, [batch * size.n * k])]
-        const c = engine.tensor([(batch * m * n) / 2])
-        engine.variants.pick(gatedFamily, { ...size, gated }).run(engine, { a, b, c }, { ...size, gated })
-        return Promise.all([engine.read(c)])
-      }), { left: ['matmul', `gated tiled ${gated === 'rows' ? '128×128' : '64×64'}`] })
+      await check(
+        `gate and up ${m}×${n}×${k} by ${gated}`,
+        engine =>
+          engine.scope(() => {
+            const { batch = 1 } = size as { batch?: number }
+            const [a, b] = [drawn(engine, 1, [size.m * k]), drawn(engine, 2, [batch * size.n * k])]
+            const c = engine.tensor([(batch * m * n) / 2])
+            engine.variants.pick(gatedFamily, { ...size, gated }).run(engine, { a, b, c }, { ...size, gated })
+            return Promise.all([engine.read(c)])
+          }),
+        { left: ['matmul', `gated tiled ${gated === 'rows' ? '128×128' : '64×64'}`] },
+      )
     }
   })
 
   test(`SwiGLU blocks, ${dtype}`, async () => {
-    for (const [batch, length, width, inner] of shapes([[1, 1, 1, 1], [3, 65, 37, 9], [2, 7, 64, 32]])) {
+    for (const [batch, length, width, inner] of shapes([
+      [1, 1, 1, 1],
+      [3, 65, 37, 9],
+      [2, 7, 64, 32],
+    ])) {
       for (const axis of [-1, -2] as const) {
         const over = axis === -1 ? width : length
         for (const injected of [false, true]) {
           const h = [[batch, length, width], dtype] as const
-          await check(`block ${batch}×${length}×${width} by ${inner} over axis ${axis}${injected ? ', injection' : ''}`, operation(
-            [h, [[2 * inner, over], dtype], [[over, inner], dtype], ...(injected ? [h] : [])],
-            (engine, x, gateUp, down, injection) => mlpBlock(engine, x, gateUp, down, { injection, axis, epsilon: 1e-5 }),
-          ), { dtype })
+          await check(
+            `block ${batch}×${length}×${width} by ${inner} over axis ${axis}${injected ? ', injection' : ''}`,
+            operation(
+              [h, [[2 * inner, over], dtype], [[over, inner], dtype], ...(injected ? [h] : [])],
+              (engine, x, gateUp, down, injection) =>
+                mlpBlock(engine, x, gateUp, down, { injection, axis, epsilon: 1e-5 }),
+            ),
+            { dtype },
+          )
         }
       }
     }
@@ -248,19 +363,43 @@ for (const dtype of dtypes) {
 
   test(`attention, turned or not, ${dtype}`, async () => {
     // Narrow heads: wider ones take long to compile.
-    for (const [batch, length, heads, headDim] of shapes([[1, 1, 1, 2], [2, 37, 3, 2], [1, 65, 1, 8]])) {
+    for (const [batch, length, heads, headDim] of shapes([
+      [1, 1, 1, 2],
+      [2, 37, 3, 2],
+      [1, 65, 1, 8],
+    ])) {
       const qkv = [[batch, length, 3 * heads * headDim], dtype] as const
       const name = `attention ${batch}×${length}, ${heads} heads of ${headDim}`
       const table = (engine: Engine) => engine.from(ropeTable(length, headDim, 10000), [length, headDim / 2, 2])
-      if (headDim < 8) await check(name, operation([qkv], (engine, x) => attention(engine, x, heads)), { dtype })
-      await check(`${name}, turned`, operation([qkv], (engine, x) => attention(engine, x, heads, { rope: table(engine) })), { dtype, left: headDim < 8 ? [] : ['attention thread unrolled'] })
-      await check(`${name}, turned in place`, engine => engine.scope(() => {
-        const x = drawn(engine, 1, ...qkv)
-        const [gradient] = engine.gradients([x], () => [[rope(engine, x, table(engine), heads), drawn(engine, 2, ...qkv)]])
-        return Promise.all([engine.read(x), engine.read(gradient)])
-      }), { dtype })
+      if (headDim < 8)
+        await check(
+          name,
+          operation([qkv], (engine, x) => attention(engine, x, heads)),
+          { dtype },
+        )
+      await check(
+        `${name}, turned`,
+        operation([qkv], (engine, x) => attention(engine, x, heads, { rope: table(engine) })),
+        { dtype, left: headDim < 8 ? [] : ['attention thread unrolled'] },
+      )
+      await check(
+        `${name}, turned in place`,
+        engine =>
+          engine.scope(() => {
+            const x = drawn(engine, 1, ...qkv)
+            const [gradient] = engine.gradients([x], () => [
+              [rope(engine, x, table(engine), heads), drawn(engine, 2, ...qkv)],
+            ])
+            return Promise.all([engine.read(x), engine.read(gradient)])
+          }),
+        { dtype },
+      )
     }
-    await check('one position, one value a head', operation([[[3, 1, 3], dtype]], (engine, x) => attention(engine, x, 1)), { dtype })
+    await check(
+      'one position, one value a head',
+      operation([[[3, 1, 3], dtype]], (engine, x) => attention(engine, x, 1)),
+      { dtype },
+    )
   })
 
   test(`norms, gates, sums and look-ups, ${dtype}`, async () => {
@@ -269,50 +408,121 @@ for (const dtype of dtypes) {
       const x = [shape, dtype] as const
       const name = shape.join('×')
       for (const axis of [-1, -2] as const) {
-        await check(`norm ${name} over axis ${axis}`, operation([x], (engine, x) => rmsnorm(engine, x, { axis })), { dtype })
-        await check(`norm ${name} over axis ${axis}, residual`, operation([x, x], (engine, x, residual) => rmsnorm(engine, x, { axis, residual })), { dtype })
+        await check(
+          `norm ${name} over axis ${axis}`,
+          operation([x], (engine, x) => rmsnorm(engine, x, { axis })),
+          { dtype },
+        )
+        await check(
+          `norm ${name} over axis ${axis}, residual`,
+          operation([x, x], (engine, x, residual) => rmsnorm(engine, x, { axis, residual })),
+          { dtype },
+        )
       }
-      await check(`norm ${name}, as on a GPU`, operation([x], (engine, x) => rmsnorm(engine, x)), { dtype, asGpu: true })
-      await check(`gate ${name}`, operation([[[batch, length, 2 * width], dtype]], (engine, x) => swiglu(engine, x)))
-      await check(`gate of rows ${name}`, operation([[[batch, 2 * length, width], dtype]], (engine, x) => swiglu(engine, x, -2)))
+      await check(
+        `norm ${name}, as on a GPU`,
+        operation([x], (engine, x) => rmsnorm(engine, x)),
+        { dtype, asGpu: true },
+      )
+      await check(
+        `gate ${name}`,
+        operation([[[batch, length, 2 * width], dtype]], (engine, x) => swiglu(engine, x)),
+      )
+      await check(
+        `gate of rows ${name}`,
+        operation([[[batch, 2 * length, width], dtype]], (engine, x) => swiglu(engine, x, -2)),
+      )
       await check(`add ${name}`, operation([x, x], add))
       await check(`bias ${name}`, operation([x, [[width]]], add))
-      await check(`first position ${name}`, operation([x], (engine, x) => firstPosition(engine, x)))
-      await check(`squared error ${name}`, operation([x], (engine, x) => squaredError(engine, x, drawn(engine, 5, shape, dtype))))
-      await check(`look-up ${name}`, operation([[[length, width], dtype]], (engine, table) => gather(engine, table, engine.from(integers(4, batch * 7, length), [batch, 7]))))
+      await check(
+        `first position ${name}`,
+        operation([x], (engine, x) => firstPosition(engine, x)),
+      )
+      await check(
+        `squared error ${name}`,
+        operation([x], (engine, x) => squaredError(engine, x, drawn(engine, 5, shape, dtype))),
+      )
+      await check(
+        `look-up ${name}`,
+        operation([[[length, width], dtype]], (engine, table) =>
+          gather(engine, table, engine.from(integers(4, batch * 7, length), [batch, 7])),
+        ),
+      )
     }
   })
 }
 
 const BASE: TrmConfig = {
-  ...DEFAULTS, vocabulary: 5, cells: 35, puzzles: 3, hidden: 42, heads: 21, expansion: 1, layers: 1, cycles: 2, latentSteps: 1, supervisionSteps: 2, exploration: 0.5, puzzleWidth: 42, puzzleSlots: 2,
+  ...DEFAULTS,
+  vocabulary: 5,
+  cells: 35,
+  puzzles: 3,
+  hidden: 42,
+  heads: 21,
+  expansion: 1,
+  layers: 1,
+  cycles: 2,
+  latentSteps: 1,
+  supervisionSteps: 2,
+  exploration: 0.5,
+  puzzleWidth: 42,
+  puzzleSlots: 2,
 }
 const MODELS: Record<string, [TrmConfig, TrainerOptions, Stored]> = {
   'attention, two sizes of chunks': [BASE, { batchSize: 5, microBatch: 3, clipNorm: 1e-3 }, 'f32'],
   'HRM of token mixing, learned positions': [
-    { ...BASE, architecture: 'hrm', highLayers: 1, hidden: 33, tokenMixing: true, positions: 'learned', puzzleWidth: 7, puzzleSlots: 1 }, { batchSize: 3, optimizer: 'adamw', loss: 'softmax' }, dtypes.at(-1)!,
+    {
+      ...BASE,
+      architecture: 'hrm',
+      highLayers: 1,
+      hidden: 33,
+      tokenMixing: true,
+      positions: 'learned',
+      puzzleWidth: 7,
+      puzzleSlots: 1,
+    },
+    { batchSize: 3, optimizer: 'adamw', loss: 'softmax' },
+    dtypes.at(-1)!,
   ],
 }
 
 for (const [name, [config, options, dtype]] of Object.entries(MODELS)) {
   test(`training and answers: ${name}, ${dtype}`, async () => {
     const { train: dataset } = generateSudoku({ size: 4, train: 3, test: 1, clues: 8 })
-    await check(name, async engine => {
-      const trainer = new Trainer(Trm.create(engine, config, { dtype }), { learningRate: 1e-2, warmupSteps: 1, ...options })
-      for (let step = 0; step < 3; step++) trainer.run(puzzles(step, options.batchSize, config))
-      const sums = await trainer.readSums()
-      await trainer.optimizer.firstNotFinite()
-      const { model } = trainer
-      const metadata = { ...dataset.metadata, seqLen: config.cells, vocabSize: config.vocabulary, numPuzzleIdentifiers: config.puzzles }
-      const examples = puzzles(7, 3, config)
-      const answers: number[] = []
-      const told = { onAnswers: ({ predictions, qHaltLogits }: { predictions: Int32Array; qHaltLogits: Float32Array }) => void answers.push(...predictions, ...qHaltLogits) }
-      const test = { ...dataset, metadata, ...examples } as typeof dataset
-      await evaluate(trainer.averaged, test, { batchSize: 2, ...told })
-      await evaluate(trainer.averaged, test, { batchSize: 2, rollouts: 2, noise: 0.1, halt: true, ...told })
-      const flat = await Promise.all([model.parameters.flat, ...(model.puzzleTable ? [model.puzzleTable] : [])].map(tensor => engine.read(tensor)))
-      return [...flat, sums, Float32Array.from(answers)]
-    }, { left: ['matmul', 'gated', 'mlp block', 'attention'], dtype, onlyGuards: true })
+    await check(
+      name,
+      async engine => {
+        const trainer = new Trainer(Trm.create(engine, config, { dtype }), {
+          learningRate: 1e-2,
+          warmupSteps: 1,
+          ...options,
+        })
+        for (let step = 0; step < 3; step++) trainer.run(puzzles(step, options.batchSize, config))
+        const sums = await trainer.readSums()
+        await trainer.optimizer.firstNotFinite()
+        const { model } = trainer
+        const metadata = {
+          ...dataset.metadata,
+          seqLen: config.cells,
+          vocabSize: config.vocabulary,
+          numPuzzleIdentifiers: config.puzzles,
+        }
+        const examples = puzzles(7, 3, config)
+        const answers: number[] = []
+        const told = {
+          onAnswers: ({ predictions, qHaltLogits }: { predictions: Int32Array; qHaltLogits: Float32Array }) =>
+            void answers.push(...predictions, ...qHaltLogits),
+        }
+        const test = { ...dataset, metadata, ...examples } as typeof dataset
+        await evaluate(trainer.averaged, test, { batchSize: 2, ...told })
+        await evaluate(trainer.averaged, test, { batchSize: 2, rollouts: 2, noise: 0.1, halt: true, ...told })
+        const flat = await Promise.all(
+          [model.parameters.flat, ...(model.puzzleTable ? [model.puzzleTable] : [])].map(tensor => engine.read(tensor)),
+        )
+        return [...flat, sums, Float32Array.from(answers)]
+      },
+      { left: ['matmul', 'gated', 'mlp block', 'attention'], dtype, onlyGuards: true },
+    )
   })
 }
 
@@ -320,13 +530,26 @@ test('every kernel was tried', async () => {
   const root = await rootFolder()
   // Subgroup matrices, which software adapters have not, are played in test/kernels.
   const folders = ['src/kernels', ...(isLavapipe(own) ? ['src/lavapipe'] : [])]
-  const files = folders.flatMap(folder => readdirSync(join(root, folder)).filter(file => file.endsWith('.ts')).map(file => join(root, folder, file)))
-  const names = files.flatMap(file => [...readFileSync(file, 'utf8').matchAll(/\bname: '(\w+)',?\s*\n?\s*source\b/g)].map(([, name]) => name))
+  const files = folders.flatMap(folder =>
+    readdirSync(join(root, folder))
+      .filter(file => file.endsWith('.ts'))
+      .map(file => join(root, folder, file)),
+  )
+  const names = files.flatMap(file =>
+    [...readFileSync(file, 'utf8').matchAll(/\bname: '(\w+)',?\s*\n?\s*source\b/g)].map(([, name]) => name),
+  )
   assert.ok(names.length > 30, `${names.length}`)
   const tried = [...guards.kernels, ...indices.kernels]
   const tiles = isLavapipe(own) ? ['24×32', '32×32', '48×64'] : []
-  for (const tile of tiles) assert.ok(tried.some(name => name.startsWith('matmul_textures') && name.endsWith(tile)), tile)
-  assert.equal(names.filter(name => !tried.includes(name)), [])
+  for (const tile of tiles)
+    assert.ok(
+      tried.some(name => name.startsWith('matmul_textures') && name.endsWith(tile)),
+      tile,
+    )
+  assert.equal(
+    names.filter(name => !tried.includes(name)),
+    [],
+  )
 })
 
 test.run()

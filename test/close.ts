@@ -15,7 +15,12 @@ export interface Law {
 const shares = new Map<string, number>()
 
 /** @throws naming the worst element when the law is broken */
-export function close(name: string, ours: ArrayLike<number>, truth: ArrayLike<number>, { scale, depth = 1, c = 4 }: Law): void {
+export function close(
+  name: string,
+  ours: ArrayLike<number>,
+  truth: ArrayLike<number>,
+  { scale, depth = 1, c = 4 }: Law,
+): void {
   if (ours.length !== truth.length) throw new Error(`${name}: ${ours.length} elements, expected ${truth.length}`)
   let worst = 0
   let at = 0
@@ -30,7 +35,10 @@ export function close(name: string, ours: ArrayLike<number>, truth: ArrayLike<nu
   }
   const kernel = name.split(',')[0]
   shares.set(kernel, Math.max(shares.get(kernel) ?? 0, worst))
-  if (worst > 1) throw new Error(`${name}: element ${at} of ${truth.length} is ${ours[at]}, the truth is ${truth[at]}: ${worst.toPrecision(3)} times the allowed error`)
+  if (worst > 1)
+    throw new Error(
+      `${name}: element ${at} of ${truth.length} is ${ours[at]}, the truth is ${truth[at]}: ${worst.toPrecision(3)} times the allowed error`,
+    )
 }
 
 /** Elementwise the same numbers; −0 counts as 0. */

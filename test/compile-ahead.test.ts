@@ -14,8 +14,19 @@ import { openGpu } from '../src/node.js'
 import { openAsHardware } from './engine-under-test.js'
 
 const config: TrmConfig = {
-  ...DEFAULTS, vocabulary: 6, cells: 16, puzzles: 1, hidden: 16, heads: 2, expansion: 1, layers: 1, cycles: 2, latentSteps: 1,
-  supervisionSteps: 2, puzzleWidth: 16, puzzleSlots: 1,
+  ...DEFAULTS,
+  vocabulary: 6,
+  cells: 16,
+  puzzles: 1,
+  hidden: 16,
+  heads: 2,
+  expansion: 1,
+  layers: 1,
+  cycles: 2,
+  latentSteps: 1,
+  supervisionSteps: 2,
+  puzzleWidth: 16,
+  puzzleSlots: 1,
 }
 const { train: lessons, test: exam } = generateSudoku({ size: 4, train: 16, test: 10, clues: 8, seed: 0 })
 
@@ -41,7 +52,12 @@ test('training: nothing is left to compile but what a report asks for', async ()
   const model = Trm.create(engine, config, { seed: 1 })
   const { sync } = asked
   // A report refuses the numbers of a backend that computes none.
-  const told = await train(model, lessons, { batchSize: 8, steps: 2 }).next().then(() => '', ({ message }) => message as string)
+  const told = await train(model, lessons, { batchSize: 8, steps: 2 })
+    .next()
+    .then(
+      () => '',
+      ({ message }) => message as string,
+    )
   assert.match(told, /^(train: .*not finite.*)?$/)
   assert.ok(asked.async > 15)
   // A dry run evaluates too, and compiles nothing.

@@ -2,7 +2,17 @@
 import { test } from 'uvu'
 import * as assert from 'uvu/assert'
 import { randomPuzzles } from '../bench/cases.js'
-import { attention, type DType, Engine, linear, mix, mlpBlock, rmsnorm, ropeTable, type Tensor } from '../src/engine/index.js'
+import {
+  attention,
+  type DType,
+  Engine,
+  linear,
+  mix,
+  mlpBlock,
+  rmsnorm,
+  ropeTable,
+  type Tensor,
+} from '../src/engine/index.js'
 import type { Family, Variant } from '../src/engine/variants.js'
 import { openGpu } from '../src/node.js'
 import { offerLavapipe } from '../src/lavapipe/index.js'
@@ -14,7 +24,10 @@ import { Trainer } from '../src/trm/trainer.js'
 offerLavapipe()
 offerMatrices()
 
-const MATRICES = [{ componentType: 'f16', resultComponentType: 'f32', M: 16, N: 16, K: 16 }, { componentType: 'f16', resultComponentType: 'f32', M: 16, N: 8, K: 16 }]
+const MATRICES = [
+  { componentType: 'f16', resultComponentType: 'f32', M: 16, N: 16, K: 16 },
+  { componentType: 'f16', resultComponentType: 'f32', M: 16, N: 8, K: 16 },
+]
 
 interface Described {
   without?: readonly string[]
@@ -34,7 +47,12 @@ const ADAPTERS: Record<string, Described> = {
   'float16 and no subgroups': { without: SUBGROUPS },
   'subgroups of varying size': { subgroups: [8, 32] },
   'subgroups of 64, no float16': { without: [F16], subgroups: [64, 64], workgroupBytes: 32768 },
-  'matrices, 48 KB, 16 storage buffers': { subgroups: [32, 32], matrices: MATRICES, workgroupBytes: 49152, storageBuffers: 16 },
+  'matrices, 48 KB, 16 storage buffers': {
+    subgroups: [32, 32],
+    matrices: MATRICES,
+    workgroupBytes: 49152,
+    storageBuffers: 16,
+  },
   'matrices, 16 KB, 8 storage buffers': { subgroups: [32, 32], matrices: MATRICES },
   'software, subgroups of 8': { isFallbackAdapter: true, subgroups: [8, 8] },
   'software, subgroups of 4': { isFallbackAdapter: true, subgroups: [4, 4], without: [F16] },
@@ -46,14 +64,34 @@ async function gpuOf(described: Described): Promise<GPU> {
   return { requestAdapter: async () => adapterOf((await gpu.requestAdapter())!, described) } as unknown as GPU
 }
 
-function adapterOf(adapter: GPUAdapter, { without = [], isFallbackAdapter = false, subgroups = [4, 128], matrices = [], workgroupBytes = 16384, storageBuffers = 8 }: Described) {
+function adapterOf(
+  adapter: GPUAdapter,
+  {
+    without = [],
+    isFallbackAdapter = false,
+    subgroups = [4, 128],
+    matrices = [],
+    workgroupBytes = 16384,
+    storageBuffers = 8,
+  }: Described,
+) {
   const raised = { maxComputeWorkgroupStorageSize: workgroupBytes, maxStorageBuffersPerShaderStage: storageBuffers }
-  const limitsOf = ({ limits }: { limits: GPUSupportedLimits }) => new Proxy(limits, { get: (of, name) => Reflect.get(raised, name) ?? Reflect.get(of, name) })
+  const limitsOf = ({ limits }: { limits: GPUSupportedLimits }) =>
+    new Proxy(limits, { get: (of, name) => Reflect.get(raised, name) ?? Reflect.get(of, name) })
   const [subgroupMinSize, subgroupMaxSize] = subgroups
   return {
     features: new Set([...adapter.features].filter(name => !without.includes(name))),
     limits: limitsOf(adapter),
-    info: { vendor: '', architecture: '', device: '', description: 'described', isFallbackAdapter, subgroupMinSize, subgroupMaxSize, subgroupMatrixConfigs: matrices },
+    info: {
+      vendor: '',
+      architecture: '',
+      device: '',
+      description: 'described',
+      isFallbackAdapter,
+      subgroupMinSize,
+      subgroupMaxSize,
+      subgroupMatrixConfigs: matrices,
+    },
     async requestDevice({ requiredFeatures }: GPUDeviceDescriptor) {
       const device = await adapter.requestDevice({ requiredFeatures })
       const limits = limitsOf(device)
@@ -71,10 +109,11 @@ function adapterOf(adapter: GPUAdapter, { without = [], isFallbackAdapter = fals
       }
       const own = {
         limits,
-        addEventListener: (type: 'uncapturederror', listener: (event: GPUUncapturedErrorEvent) => void) => device.addEventListener(type, event => {
-          if (isAllowed(event.error.message)) event.preventDefault()
-          else listener(event)
-        }),
+        addEventListener: (type: 'uncapturederror', listener: (event: GPUUncapturedErrorEvent) => void) =>
+          device.addEventListener(type, event => {
+            if (isAllowed(event.error.message)) event.preventDefault()
+            else listener(event)
+          }),
       }
       // Objects of Dawn work as themselves only.
       const real = (value: unknown) => (typeof value === 'function' ? value.bind(device) : value)
@@ -85,41 +124,85 @@ function adapterOf(adapter: GPUAdapter, { without = [], isFallbackAdapter = fals
 
 type Operation = (engine: Engine, dtype: DType) => [inputs: Tensor[], compute: () => Tensor]
 
-const heads = (headDim: number, turns: boolean): Operation => (engine, dtype) => {
-  const qkv = engine.zeros([2, 33, 6 * headDim], dtype)
-  const rope = turns ? engine.from(ropeTable(33, headDim, 10000), [33, headDim / 2, 2]) : undefined
-  return [[qkv], () => attention(engine, qkv, 2, { rope })]
-}
-const layer = (product: typeof linear | typeof mix, out: number, width: number): Operation => (engine, dtype) => {
-  const [x, weight] = [engine.zeros(product === mix ? [3, width, 64] : [300, width], dtype), engine.zeros([out, width], dtype)]
-  return [[x, weight], () => product(engine, x, weight)]
-}
-const block = (axis: -1 | -2, over: number): Operation => (engine, dtype) => {
-  const length = axis === -1 ? 17 : over
-  const [h, gateUp, down] = [[2, length, 64], [128, over], [over, 64]].map(shape => engine.zeros(shape, dtype))
-  return [[h, gateUp, down], () => mlpBlock(engine, h, gateUp, down, { axis, epsilon: 1e-5 })]
-}
-const norm = (axis: -1 | -2, width: number): Operation => (engine, dtype) => {
-  const [x, residual] = [0, 1].map(() => engine.zeros([3, 97, width], dtype))
-  return [[x, residual], () => rmsnorm(engine, x, { residual, axis })]
-}
+const heads =
+  (headDim: number, turns: boolean): Operation =>
+  (engine, dtype) => {
+    const qkv = engine.zeros([2, 33, 6 * headDim], dtype)
+    const rope = turns ? engine.from(ropeTable(33, headDim, 10000), [33, headDim / 2, 2]) : undefined
+    return [[qkv], () => attention(engine, qkv, 2, { rope })]
+  }
+const layer =
+  (product: typeof linear | typeof mix, out: number, width: number): Operation =>
+  (engine, dtype) => {
+    const [x, weight] = [
+      engine.zeros(product === mix ? [3, width, 64] : [300, width], dtype),
+      engine.zeros([out, width], dtype),
+    ]
+    return [[x, weight], () => product(engine, x, weight)]
+  }
+const block =
+  (axis: -1 | -2, over: number): Operation =>
+  (engine, dtype) => {
+    const length = axis === -1 ? 17 : over
+    const [h, gateUp, down] = [
+      [2, length, 64],
+      [128, over],
+      [over, 64],
+    ].map(shape => engine.zeros(shape, dtype))
+    return [[h, gateUp, down], () => mlpBlock(engine, h, gateUp, down, { axis, epsilon: 1e-5 })]
+  }
+const norm =
+  (axis: -1 | -2, width: number): Operation =>
+  (engine, dtype) => {
+    const [x, residual] = [0, 1].map(() => engine.zeros([3, 97, width], dtype))
+    return [[x, residual], () => rmsnorm(engine, x, { residual, axis })]
+  }
 
 /** Run by every variant, and by their defaults alone. */
-const withVariants = [heads(16, true), layer(linear, 96, 128), layer(mix, 96, 128), block(-1, 64), block(-2, 17), norm(-1, 512), norm(-2, 64)]
+const withVariants = [
+  heads(16, true),
+  layer(linear, 96, 128),
+  layer(mix, 96, 128),
+  block(-1, 64),
+  block(-2, 17),
+  norm(-1, 512),
+  norm(-2, 64),
+]
 const byDefault = [
   ...[heads(4, false), heads(32, false), heads(64, true), heads(128, false)],
-  ...[[2, 256], [64, 33]].flatMap(([out, width]) => [layer(linear, out, width), layer(mix, out, width)]),
+  ...[
+    [2, 256],
+    [64, 33],
+  ].flatMap(([out, width]) => [layer(linear, out, width), layer(mix, out, width)]),
   ...[block(-2, 97), norm(-1, 17), norm(-1, 1536), norm(-2, 66)],
 ]
 
 const sizes: TrmConfig = {
-  ...DEFAULTS, vocabulary: 6, cells: 16, puzzles: 3, hidden: 32, heads: 2, layers: 1, expansion: 1, cycles: 1, latentSteps: 1,
-  supervisionSteps: 2, puzzleWidth: 32, puzzleSlots: 1,
+  ...DEFAULTS,
+  vocabulary: 6,
+  cells: 16,
+  puzzles: 3,
+  hidden: 32,
+  heads: 2,
+  layers: 1,
+  expansion: 1,
+  cycles: 1,
+  latentSteps: 1,
+  supervisionSteps: 2,
+  puzzleWidth: 32,
+  puzzleSlots: 1,
 }
-const models: Partial<TrmConfig>[] = [{ tokenMixing: true, positions: 'none' }, { tokenMixing: false, positions: 'learned', architecture: 'hrm', highLayers: 1 }]
+const models: Partial<TrmConfig>[] = [
+  { tokenMixing: true, positions: 'none' },
+  { tokenMixing: false, positions: 'learned', architecture: 'hrm', highLayers: 1 },
+]
 
 /** What went wrong; undefined where nothing did. */
-const fault = (engine: Engine): Promise<string | undefined> => engine.finish().then(() => undefined, (error: Error) => error.message)
+const fault = (engine: Engine): Promise<string | undefined> =>
+  engine.finish().then(
+    () => undefined,
+    (error: Error) => error.message,
+  )
 
 for (const [name, described] of Object.entries(ADAPTERS)) {
   test(name, async () => {
@@ -133,7 +216,12 @@ for (const [name, described] of Object.entries(ADAPTERS)) {
       const [inputs, compute] = operation(engine, dtype)
       engine.scope(() => void compute())
       assert.is(await fault(engine), undefined)
-      engine.scope(() => void engine.gradients(inputs, () => [compute()].map((y): [Tensor, Tensor] => [y, engine.zeros(y.shape, y.dtype)])))
+      engine.scope(
+        () =>
+          void engine.gradients(inputs, () =>
+            [compute()].map((y): [Tensor, Tensor] => [y, engine.zeros(y.shape, y.dtype)]),
+          ),
+      )
       assert.is(await fault(engine), undefined)
       const { asked } = engine.variants
       for (const { key, variant } of asked) compiled.add(`${key.split(' ')[0]} ${variant}`)
@@ -142,11 +230,15 @@ for (const [name, described] of Object.entries(ADAPTERS)) {
     }
     for (const dtype of dtypes) {
       for (const operation of [...withVariants, ...byDefault]) {
-        const families = new Map((await compile(operation, dtype)).map(({ family, size }) => [family.name, { family, size }]))
+        const families = new Map(
+          (await compile(operation, dtype)).map(({ family, size }) => [family.name, { family, size }]),
+        )
         if (!withVariants.includes(operation)) continue
         // Every variant that this adapter can run, whatever the size.
         for (const { family, size } of families.values()) {
-          const able = (family as Family<unknown, unknown>).variants.filter((variant: Variant<unknown, unknown>) => variant.available(adapter, size))
+          const able = (family as Family<unknown, unknown>).variants.filter((variant: Variant<unknown, unknown>) =>
+            variant.available(adapter, size),
+          )
           for (const variant of able) await compile(operation, dtype, { family: family.name, variant: variant.name })
         }
       }
@@ -165,7 +257,13 @@ for (const [name, described] of Object.entries(ADAPTERS)) {
 
 test('a kernel that does not compile is found', async () => {
   const engine = await Engine.open({ gpu: await gpuOf(ADAPTERS['matrices, 48 KB, 16 storage buffers']) })
-  const broken = (text: string) => ({ name: 'broken', source: `${text} @compute @workgroup_size(1) fn main() { x[0] = 1u; }`, bindings: {}, constants: () => ({}), workgroups: () => [1, 1, 1] as const })
+  const broken = (text: string) => ({
+    name: 'broken',
+    source: `${text} @compute @workgroup_size(1) fn main() { x[0] = 1u; }`,
+    bindings: {},
+    constants: () => ({}),
+    workgroups: () => [1, 1, 1] as const,
+  })
   const found = async (text: string) => {
     engine.run(broken(text), {}, {})
     return fault(engine)

@@ -12,10 +12,13 @@ function slope(f: (t: number) => number, h: number): number {
 export function differences(f: (x: Float64Array) => number, x: ArrayLike<number>, step = 1e-3, unit = 1): Float64Array {
   const at = Float64Array.from({ length: x.length }, (_, i) => x[i])
   return at.map((value, i) => {
-    const result = slope(t => {
-      at[i] = value + t
-      return f(at)
-    }, step * Math.max(Math.abs(value), unit))
+    const result = slope(
+      t => {
+        at[i] = value + t
+        return f(at)
+      },
+      step * Math.max(Math.abs(value), unit),
+    )
     at[i] = value
     return result
   })
@@ -39,7 +42,11 @@ const WHOLE = 48
 const SOME = 8
 
 /** The gradient of Σ cotangent · y with random cotangents, against differences of the truth. */
-export async function checkGradients(engine: Engine, name: string, { inputs, ours, truth, depth, c, unit = 1, least = 0 }: Differentiable): Promise<void> {
+export async function checkGradients(
+  engine: Engine,
+  name: string,
+  { inputs, ours, truth, depth, c, unit = 1, least = 0 }: Differentiable,
+): Promise<void> {
   const next = uniform(99)
   const tensors = inputs.map(({ data, shape }) => engine.from(data, shape))
   const exact = inputs.map(({ data }) => Float64Array.from(data))
@@ -52,7 +59,8 @@ export async function checkGradients(engine: Engine, name: string, { inputs, our
     })
     return gradients.map(gradient => engine.read(gradient))
   })
-  const objective = (which: number, at: Float64Array) => truth(...exact.map((value, i) => (i === which ? at : value))).reduce((sum, y, i) => sum + y * cotangents[i], 0)
+  const objective = (which: number, at: Float64Array) =>
+    truth(...exact.map((value, i) => (i === which ? at : value))).reduce((sum, y, i) => sum + y * cotangents[i], 0)
   for (const [which, read] of reads.entries()) {
     const gradient = await read
     const x = exact[which]
@@ -60,20 +68,39 @@ export async function checkGradients(engine: Engine, name: string, { inputs, our
     const picked = x.length <= WHOLE ? [...x.keys()] : Array.from({ length: SOME }, () => Math.floor(next() * x.length))
     const at = x.slice()
     const expected = picked.map(i => {
-      const slopeHere = slope(t => {
-        at[i] = x[i] + t
-        return objective(which, at)
-      }, 1e-3 * Math.max(Math.abs(x[i]), unit))
+      const slopeHere = slope(
+        t => {
+          at[i] = x[i] + t
+          return objective(which, at)
+        },
+        1e-3 * Math.max(Math.abs(x[i]), unit),
+      )
       at[i] = x[i]
       return slopeHere
     })
-    close(`${name}, gradient of input ${which}`, picked.map(i => gradient[i]), expected, { scale, depth, c })
+    close(
+      `${name}, gradient of input ${which}`,
+      picked.map(i => gradient[i]),
+      expected,
+      { scale, depth, c },
+    )
     if (picked.length === x.length) continue
     const direction = x.map(() => 2 * next() - 1)
-    const along = slope(t => objective(which, x.map((value, i) => value + t * direction[i])), 1e-3 * unit)
+    const along = slope(
+      t =>
+        objective(
+          which,
+          x.map((value, i) => value + t * direction[i]),
+        ),
+      1e-3 * unit,
+    )
     const product = direction.reduce((sum, d, i) => sum + d * gradient[i], 0)
     // Errors of the elements are independent.
-    close(`${name}, gradient of input ${which} along a direction`, [product], [along], { scale: scale * Math.sqrt(x.length), depth, c })
+    close(`${name}, gradient of input ${which} along a direction`, [product], [along], {
+      scale: scale * Math.sqrt(x.length),
+      depth,
+      c,
+    })
   }
   engine.release(seed, ...tensors)
 }

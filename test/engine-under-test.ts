@@ -5,8 +5,13 @@ import { inPage } from './files.js'
 
 /** @throws where the adapter does not compute: Dawn's null backend accepts every command and does none */
 export async function checkComputes(engine: Engine): Promise<void> {
-  const sum = await engine.read(add(engine, engine.from(new Float32Array([1, 2])), engine.from(new Float32Array([3, 5]))))
-  if (sum[0] !== 4 || sum[1] !== 7) throw new Error(`${engine.adapter.description || 'this adapter'} computes 1 + 3 = ${sum[0]} — the null backend is no GPU, choose another adapter`)
+  const sum = await engine.read(
+    add(engine, engine.from(new Float32Array([1, 2])), engine.from(new Float32Array([3, 5]))),
+  )
+  if (sum[0] !== 4 || sum[1] !== 7)
+    throw new Error(
+      `${engine.adapter.description || 'this adapter'} computes 1 + 3 = ${sum[0]} — the null backend is no GPU, choose another adapter`,
+    )
 }
 
 /**
@@ -15,7 +20,9 @@ export async function checkComputes(engine: Engine): Promise<void> {
  * they are left to Node, where lavapipe runs them all. Says so.
  */
 export function tried<Tensors, Size, Result>(
-  engine: Engine, family: Family<Tensors, Size, Result>, ...sizes: readonly Size[]
+  engine: Engine,
+  family: Family<Tensors, Size, Result>,
+  ...sizes: readonly Size[]
 ): Variant<Tensors, Size, Result>[] {
   const able = family.variants.filter(variant => sizes.some(size => variant.available(engine.adapter, size)))
   const left = able.filter(({ onlyHardware }) => onlyHardware && inPage && engine.adapter.isSoftware)
@@ -26,7 +33,9 @@ export function tried<Tensors, Size, Result>(
 
 /** The adapter of TRM_ADAPTER in Node, the page's own in a browser. */
 export async function openEngine(options: Pick<EngineOptions, 'submitAfter'> = {}): Promise<Engine> {
-  const engine = globalThis.navigator?.gpu ? await Engine.open(options) : await (await import('../src/node.js')).openEngine(options)
+  const engine = globalThis.navigator?.gpu
+    ? await Engine.open(options)
+    : await (await import('../src/node.js')).openEngine(options)
   await checkComputes(engine)
   console.log(`adapter: ${engine.adapter.description}`)
   return engine
@@ -38,7 +47,9 @@ type OpenGpu = { gpu: GPU; release: () => void }
  * The same adapter, or a given one, said to be a GPU: what software adapters leave out runs too.
  * @returns also how many pipelines its device was asked for, at once and in parallel
  */
-export async function openAsHardware(given?: OpenGpu): Promise<{ engine: Engine; asked: { sync: number; async: number } }> {
+export async function openAsHardware(
+  given?: OpenGpu,
+): Promise<{ engine: Engine; asked: { sync: number; async: number } }> {
   const ofPage = globalThis.navigator?.gpu && { gpu: navigator.gpu, release: () => {} }
   const { gpu, release } = given ?? ofPage ?? (await (await import('../src/node.js')).openGpu())
   const asked = { sync: 0, async: 0 }
@@ -46,7 +57,15 @@ export async function openAsHardware(given?: OpenGpu): Promise<{ engine: Engine;
     const found = (await gpu.requestAdapter(options))!
     const { features, limits } = found
     const { vendor, architecture, device, description, subgroupMinSize, subgroupMaxSize } = found.info
-    const info = { vendor, architecture, device, description, subgroupMinSize, subgroupMaxSize, isFallbackAdapter: false }
+    const info = {
+      vendor,
+      architecture,
+      device,
+      description,
+      subgroupMinSize,
+      subgroupMaxSize,
+      isFallbackAdapter: false,
+    }
     const requestDevice = async (wanted?: GPUDeviceDescriptor) => {
       const opened = await found.requestDevice(wanted)
       const [sync, async] = [opened.createComputePipeline.bind(opened), opened.createComputePipelineAsync.bind(opened)]

@@ -16,7 +16,10 @@ test('a two-layer network learns the sine', () => {
 })
 
 test('a small model learns to mirror grids, a task of its own', () => {
-  const output = execFileSync(process.execPath, ['build/examples/mirror-grids.js'], { encoding: 'utf8', stdio: ['ignore', 'pipe', 'ignore'] })
+  const output = execFileSync(process.execPath, ['build/examples/mirror-grids.js'], {
+    encoding: 'utf8',
+    stdio: ['ignore', 'pipe', 'ignore'],
+  })
   const share = Number(/mirrored without a mistake: ([\d.]+) % of 200/.exec(output)?.[1])
   assert.ok(share >= 80, output)
 })
@@ -25,12 +28,17 @@ test('the code of the README, in a project that has the package', () => {
   const folder = mkdtempSync(join(tmpdir(), 'trm-readme-'))
   try {
     mkdirSync(join(folder, 'node_modules'))
-    for (const name of ['webgpu-trm', 'webgpu']) symlinkSync(name === 'webgpu' ? resolve('node_modules/webgpu') : resolve('.'), join(folder, 'node_modules', name))
+    for (const name of ['webgpu-trm', 'webgpu'])
+      symlinkSync(name === 'webgpu' ? resolve('node_modules/webgpu') : resolve('.'), join(folder, 'node_modules', name))
     const code = readFileSync('README.md', 'utf8').split('```ts\n')[1].split('```')[0]
     assert.match(code, /steps: 400/)
     // Its block has no types, so Node runs it as it stands; fewer steps are enough to see that it works.
     writeFileSync(join(folder, 'readme.mjs'), code.replace('steps: 400', 'steps: 20'))
-    const output = execFileSync(process.execPath, ['readme.mjs'], { cwd: folder, encoding: 'utf8', stdio: ['ignore', 'pipe', 'ignore'] })
+    const output = execFileSync(process.execPath, ['readme.mjs'], {
+      cwd: folder,
+      encoding: 'utf8',
+      stdio: ['ignore', 'pipe', 'ignore'],
+    })
     assert.match(output, /^20 \d\.\d+ [\d.]+$/m)
     assert.match(output, /examples: 500/)
     assert.is([...output.matchAll(/Int32Array\(16\)/g)].length, 4)

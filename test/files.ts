@@ -7,7 +7,9 @@ export async function repositoryFile(path: string): Promise<Uint8Array | undefin
 
 /** A file that is not part of the project: below TRM_SHARED when that is set, else below ../shared seen from the root; undefined where it is absent. */
 export async function sharedFile(path: string): Promise<Uint8Array | undefined> {
-  return inPage ? fetched(`shared/${path}`) : fromDisk(process.env.TRM_SHARED ?? `${await rootFolder()}/../shared`, path)
+  return inPage
+    ? fetched(`shared/${path}`)
+    : fromDisk(process.env.TRM_SHARED ?? `${await rootFolder()}/../shared`, path)
 }
 
 /** The bytes of test/goldens/NAME.safetensors. */
@@ -19,7 +21,9 @@ export async function golden(name: string): Promise<Uint8Array> {
 
 /** SHA-256 of bytes, in hexadecimal. */
 export async function sha256(bytes: Uint8Array): Promise<string> {
-  return [...new Uint8Array(await crypto.subtle.digest('SHA-256', bytes as Uint8Array<ArrayBuffer>))].map(byte => byte.toString(16).padStart(2, '0')).join('')
+  return [...new Uint8Array(await crypto.subtle.digest('SHA-256', bytes as Uint8Array<ArrayBuffer>))]
+    .map(byte => byte.toString(16).padStart(2, '0'))
+    .join('')
 }
 
 /** Whether this is a page, and not Node. */
@@ -39,7 +43,11 @@ async function fromDisk(folder: string, path: string): Promise<Uint8Array | unde
 
 /** In Node: the nearest folder above with a package.json; the tests are bundled, so it is looked for. */
 export async function rootFolder(): Promise<string> {
-  const [{ existsSync }, { dirname, join }, { fileURLToPath }] = await Promise.all([import('node:fs'), import('node:path'), import('node:url')])
+  const [{ existsSync }, { dirname, join }, { fileURLToPath }] = await Promise.all([
+    import('node:fs'),
+    import('node:path'),
+    import('node:url'),
+  ])
   let folder = dirname(fileURLToPath(import.meta.url))
   while (!existsSync(join(folder, 'package.json')) && dirname(folder) !== folder) folder = dirname(folder)
   return folder

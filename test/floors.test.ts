@@ -6,31 +6,58 @@ import * as assert from 'uvu/assert'
 import { rootFolder } from './files.js'
 
 const root = await rootFolder()
-const filesBelow = (folder: string, suffix: string) => readdirSync(join(root, folder), { recursive: true }).map(file => `${folder}/${String(file)}`).filter(file => file.endsWith(suffix))
+const filesBelow = (folder: string, suffix: string) =>
+  readdirSync(join(root, folder), { recursive: true })
+    .map(file => `${folder}/${String(file)}`)
+    .filter(file => file.endsWith(suffix))
 const sources = filesBelow('src', '.ts').filter(file => !file.endsWith('.d.ts'))
-const doors = ['playground', 'bench'].flatMap(folder => filesBelow(folder, '.ts')).filter(file => !file.includes('node_modules'))
+const doors = ['playground', 'bench']
+  .flatMap(folder => filesBelow(folder, '.ts'))
+  .filter(file => !file.includes('node_modules'))
 const shaders = filesBelow('shaders', '.wgsl')
 const text = (file: string) => readFileSync(join(root, file), 'utf8')
 
 /** Lowest floor first; a path belongs to the first entry that begins it. */
-const FLOORS = [['shaders/', 'src/data/', 'src/formats/'], ['src/kernels/'], ['src/engine/'], ['src/lavapipe/', 'src/matrices/'], ['src/trm/'], ['src/', 'scripts/', 'bench/', 'playground/']]
+const FLOORS = [
+  ['shaders/', 'src/data/', 'src/formats/'],
+  ['src/kernels/'],
+  ['src/engine/'],
+  ['src/lavapipe/', 'src/matrices/'],
+  ['src/trm/'],
+  ['src/', 'scripts/', 'bench/', 'playground/'],
+]
 const floorOf = (path: string) => FLOORS.findIndex(rooms => rooms.some(room => path.startsWith(room)))
 
 /** What a file imports, by path from the root, or the bare name of a package. */
 function imports(file: string): string[] {
-  const found = text(file).matchAll(/(?:^|[\s;}])(?:import|export)\s[^'"`;]*?from\s*['"]([^'"]+)['"]|import\s*\(?\s*['"]([^'"]+)['"]/gm)
-  return [...found].map(([, from, bare]) => from ?? bare).map(path => (path.startsWith('.') ? normalize(join(dirname(file), path)) : path))
+  const found = text(file).matchAll(
+    /(?:^|[\s;}])(?:import|export)\s[^'"`;]*?from\s*['"]([^'"]+)['"]|import\s*\(?\s*['"]([^'"]+)['"]/gm,
+  )
+  return [...found]
+    .map(([, from, bare]) => from ?? bare)
+    .map(path => (path.startsWith('.') ? normalize(join(dirname(file), path)) : path))
 }
 
 test('imports point down', () => {
   const arrows = sources.flatMap(file => imports(file).map(path => [file, path]))
   assert.ok(arrows.length > 100 && arrows.some(([, path]) => path === 'shaders/rmsnorm.wgsl'), 'imports are found')
   const wrong = arrows.filter(([file, path]) => floorOf(path) > floorOf(file))
-  assert.equal(wrong.map(arrow => arrow.join(' → ')), [])
-  const deep = doors.flatMap(file => imports(file).filter(path => path.startsWith('src/cli/') || (file.startsWith('bench/') && path.startsWith('playground/'))).map(path => `${file} → ${path}`))
+  assert.equal(
+    wrong.map(arrow => arrow.join(' → ')),
+    [],
+  )
+  const deep = doors.flatMap(file =>
+    imports(file)
+      .filter(path => path.startsWith('src/cli/') || (file.startsWith('bench/') && path.startsWith('playground/')))
+      .map(path => `${file} → ${path}`),
+  )
   assert.equal(deep, [], 'page and bench do not know the command line, nor the bench the page')
   const sideways = arrows.filter(([file, path]) => file.startsWith('src/formats/') && path.startsWith('src/data/'))
-  assert.equal(sideways.map(arrow => arrow.join(' → ')), [], 'formats know no puzzles')
+  assert.equal(
+    sideways.map(arrow => arrow.join(' → ')),
+    [],
+    'formats know no puzzles',
+  )
 })
 
 /** Packages that are bundled, and where. */
@@ -38,31 +65,53 @@ const BUNDLED: Record<string, string> = { 'playground/curves.ts': 'uplot' }
 
 test('only the doors know Node or a package', () => {
   const nodeDoors = /^src\/(node\.ts|adapters\.ts|stderr\.ts|cli\/)/
-  const isForeign = (file: string, path: string) => !/^(src|shaders|bench|playground)\//.test(path) && !path.startsWith(BUNDLED[file] ?? 'none')
+  const isForeign = (file: string, path: string) =>
+    !/^(src|shaders|bench|playground)\//.test(path) && !path.startsWith(BUNDLED[file] ?? 'none')
   const everywhere = [...sources, ...doors.filter(file => file.startsWith('playground/'))]
-  const wrong = everywhere.filter(file => !nodeDoors.test(file)).flatMap(file => imports(file).filter(path => isForeign(file, path)).map(path => `${file} → ${path}`))
+  const wrong = everywhere
+    .filter(file => !nodeDoors.test(file))
+    .flatMap(file =>
+      imports(file)
+        .filter(path => isForeign(file, path))
+        .map(path => `${file} → ${path}`),
+    )
   assert.equal(wrong, [])
 })
 
 test('the core names no adapter, the wings know nothing of each other nor of the model', () => {
-  const core = [...sources, ...shaders].filter(file => /^(src\/(engine|kernels)|shaders)\/[^/]+(\/[^/]+)?$/.test(file) && !/^shaders\/(lavapipe|matrices)\//.test(file))
+  const core = [...sources, ...shaders].filter(
+    file =>
+      /^(src\/(engine|kernels)|shaders)\/[^/]+(\/[^/]+)?$/.test(file) && !/^shaders\/(lavapipe|matrices)\//.test(file),
+  )
   assert.ok(core.length > 70)
   for (const file of core) assert.not.match(text(file), /lavapipe|swiftshader|llvmpipe|texel|FOR_BROWSERS/i, file)
   const wings = sources.filter(file => /^src\/(lavapipe|matrices)\//.test(file))
-  const wrong = wings.flatMap(file => imports(file).filter(path => /^src\//.test(path) && !/^src\/(engine|kernels)\//.test(path) && dirname(path) !== dirname(file)).map(path => `${file} → ${path}`))
+  const wrong = wings.flatMap(file =>
+    imports(file)
+      .filter(path => /^src\//.test(path) && !/^src\/(engine|kernels)\//.test(path) && dirname(path) !== dirname(file))
+      .map(path => `${file} → ${path}`),
+  )
   assert.equal(wrong, [])
 })
 
 const isShared = (shader: string) => shader.endsWith('.shared.wgsl')
-const included = (shader: string) => [...text(shader).matchAll(/^#import (\S+)$/gm)].map(([, file]) => normalize(join(dirname(shader), file)))
+const included = (shader: string) =>
+  [...text(shader).matchAll(/^#import (\S+)$/gm)].map(([, file]) => normalize(join(dirname(shader), file)))
 
 test('each shader belongs to exactly one module of its floor or wing, a shared one to shaders that import it', () => {
-  const room = (file: string) => (/^(?:src|shaders)\/(lavapipe|matrices)\//.exec(file)?.[1] ?? 'kernels')
+  const room = (file: string) => /^(?:src|shaders)\/(lavapipe|matrices)\//.exec(file)?.[1] ?? 'kernels'
   for (const shader of shaders) {
     const users = sources.filter(file => imports(file).includes(shader))
     if (isShared(shader)) {
-      assert.ok(shaders.some(other => included(other).includes(shader)) && !users.length, `${shader} is imported by ${users.join(', ') || 'no shader'}`)
-    } else assert.ok(users.length === 1 && users[0].startsWith(`src/${room(shader)}/`), `${shader} is used by ${users.join(', ') || 'nobody'}`)
+      assert.ok(
+        shaders.some(other => included(other).includes(shader)) && !users.length,
+        `${shader} is imported by ${users.join(', ') || 'no shader'}`,
+      )
+    } else
+      assert.ok(
+        users.length === 1 && users[0].startsWith(`src/${room(shader)}/`),
+        `${shader} is used by ${users.join(', ') || 'nobody'}`,
+      )
   }
 })
 
@@ -76,12 +125,11 @@ test('shaders say what they compute, have one entry point (none where others imp
   }
 })
 
-test('modules open with a sentence, export names only, and write no semicolons', () => {
+test('modules open with a sentence and export names only', () => {
   for (const file of [...sources, ...doors.filter(file => file.startsWith('playground/'))]) {
     const source = text(file)
     assert.match(source, /^(#!.*\n)?\/\/ /, file)
     assert.not.match(source, /^export (default|\*(?! as))/m, file)
-    assert.not.match(source, /;$/m, file)
   }
 })
 

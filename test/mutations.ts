@@ -6,7 +6,23 @@ import { Random } from '../src/data/random.js'
 export function mutate(bytes: Uint8Array, random: Random, within = bytes.length): Uint8Array {
   let changed = Array.from(bytes)
   const place = () => random.below(Math.max(1, Math.min(within, changed.length)))
-  const awkward = ['-1', '1e99', '4294967296', 'null', '[]', '{}', '"', '\n', ': ', '&a *a', '!!x ', '\u0000', '𝟙', '__proto__', 'true']
+  const awkward = [
+    '-1',
+    '1e99',
+    '4294967296',
+    'null',
+    '[]',
+    '{}',
+    '"',
+    '\n',
+    ': ',
+    '&a *a',
+    '!!x ',
+    '\u0000',
+    '𝟙',
+    '__proto__',
+    'true',
+  ]
   for (let left = 1 + random.below(3); left > 0; left--) {
     const at = place()
     const length = 1 + random.below(20)
@@ -57,7 +73,8 @@ const now = () => {
 /** What is wrong with an error of a reader: it is no Error of one line of characters that print, or a slip of the program itself. */
 function flaw(error: unknown, clear: RegExp): string | undefined {
   if (!(error instanceof Error)) return 'it is no Error'
-  if ([TypeError, RangeError, ReferenceError, SyntaxError].some(kind => error instanceof kind)) return 'it is one of the language'
+  if ([TypeError, RangeError, ReferenceError, SyntaxError].some(kind => error instanceof kind))
+    return 'it is one of the language'
   if (/[\p{C}\p{Zl}\p{Zp}]/u.test(error.message)) return 'it has characters that do not print, or line breaks'
   if (error.message.length > 1000) return 'it is long'
   return clear.test(error.message) ? undefined : `it is not like ${clear}`
@@ -68,7 +85,12 @@ function flaw(error: unknown, clear: RegExp): string | undefined {
  * @param within changes fall into the first so many bytes
  * @returns what came of them; some were refused
  */
-export async function mutations(bytes: Uint8Array, read: (mutated: Uint8Array) => unknown, clear: RegExp, { count = 200, seed = 1, within }: { count?: number; seed?: number; within?: number } = {}): Promise<Mutations> {
+export async function mutations(
+  bytes: Uint8Array,
+  read: (mutated: Uint8Array) => unknown,
+  clear: RegExp,
+  { count = 200, seed = 1, within }: { count?: number; seed?: number; within?: number } = {},
+): Promise<Mutations> {
   const random = new Random(seed)
   await read(bytes)
   const all: Mutations = { loaded: 0, refused: 0, slowest: 0 }
@@ -81,7 +103,10 @@ export async function mutations(bytes: Uint8Array, read: (mutated: Uint8Array) =
       all.loaded++
     } catch (error) {
       const wrong = flaw(error, clear)
-      if (wrong) throw new Error(`${about()}: ${wrong}: ${error instanceof Error ? `${JSON.stringify(error.message)} ${error.stack}` : error}`)
+      if (wrong)
+        throw new Error(
+          `${about()}: ${wrong}: ${error instanceof Error ? `${JSON.stringify(error.message)} ${error.stack}` : error}`,
+        )
       all.refused++
     }
     all.slowest = Math.max(all.slowest, now() - started)

@@ -15,7 +15,10 @@ import { train, type TrainOptions } from '../src/trm/train.js'
 import { checkComputes, openEngine } from './engine-under-test.js'
 
 async function reason(promise: Promise<unknown>): Promise<string> {
-  return promise.then(() => 'none', error => (error as Error).message)
+  return promise.then(
+    () => 'none',
+    error => (error as Error).message,
+  )
 }
 
 test('it is found out', async () => {
@@ -38,21 +41,33 @@ test('memory that runs out is an error of its own, and a training says how to go
   const { gpu } = await openGpu({ adapter: 'null' })
   const engine = await Engine.open({ gpu })
   for (let i = 0; i < 6; i++) engine.zeros([2 ** 25])
-  const error = await engine.finish().then(() => undefined, error => error as Error)
+  const error = await engine.finish().then(
+    () => undefined,
+    error => error as Error,
+  )
   assert.instance(error, OutOfMemory)
   assert.match(error!.message, /^out of GPU memory on .* — compute less at a time: a smaller batch or micro-batch$/)
   engine.close()
   const wide = await Engine.open({ gpu })
   const { train: puzzles } = generateSudoku({ size: 4, train: 40, test: 4, clues: 8 })
   const config = { ...DEFAULTS, vocabulary: 6, cells: 16, puzzles: 1 }
-  const steps = (more: Partial<TrainOptions>) => train(Trm.create(wide, config), puzzles, { batchSize: 40, steps: 1, ...more }).next()
-  const failed = await steps({}).then(() => undefined, error => error as Error)
+  const steps = (more: Partial<TrainOptions>) =>
+    train(Trm.create(wide, config), puzzles, { batchSize: 40, steps: 1, ...more }).next()
+  const failed = await steps({}).then(
+    () => undefined,
+    error => error as Error,
+  )
   assert.instance(failed, OutOfMemory)
-  assert.match(failed!.message, /^train: out of GPU memory with micro_batch 40, which takes [\d.]+ [MG]B, on .* — set a lower memory limit \(--memory-limit SIZE, memoryLimit\), a smaller micro_batch, or recompute$/)
+  assert.match(
+    failed!.message,
+    /^train: out of GPU memory with micro_batch 40, which takes [\d.]+ [MG]B, on .* — set a lower memory limit \(--memory-limit SIZE, memoryLimit\), a smaller micro_batch, or recompute$/,
+  )
   wide.close()
   // With such a limit memory suffices; what this backend then reads is no number that was computed.
   const again = await Engine.open({ gpu })
-  const ended = await train(Trm.create(again, config), puzzles, { batchSize: 40, steps: 1, memoryLimit: 400e6 }).next().catch(error => error as Error)
+  const ended = await train(Trm.create(again, config), puzzles, { batchSize: 40, steps: 1, memoryLimit: 400e6 })
+    .next()
+    .catch(error => error as Error)
   assert.not.ok(ended instanceof OutOfMemory)
   again.close()
 })
@@ -61,28 +76,69 @@ test('products by subgroup matrices compile, in every kind that adapters list', 
   const { gpu } = await openGpu({ adapter: 'null' })
   const engine = await Engine.open({ gpu })
   const [half, c, c16] = [engine.zeros([128 * 128], 'f16'), engine.zeros([128 * 128]), engine.zeros([128 * 128], 'f16')]
-  const kinds: MatrixKind[] = [{ component: 'f16', m: 16, n: 16, k: 16 }, { component: 'f16', m: 16, n: 8, k: 16 }, { component: 'f16', m: 16, n: 8, k: 8 }, { component: 'f16', m: 8, n: 8, k: 8 }]
-  const [flags, spans] = [[false, true], [32, 64]]
+  const kinds: MatrixKind[] = [
+    { component: 'f16', m: 16, n: 16, k: 16 },
+    { component: 'f16', m: 16, n: 8, k: 16 },
+    { component: 'f16', m: 16, n: 8, k: 8 },
+    { component: 'f16', m: 8, n: 8, k: 8 },
+  ]
+  const [flags, spans] = [
+    [false, true],
+    [32, 64],
+  ]
   // This adapter has 16 KiB of workgroup memory, too little for the large tile: the pipeline alone is refused, its text is not.
   const compile = async (kernel: typeof matmulMatrix, sizes: readonly MatrixProduct[], into = c) => {
     for (const size of sizes) {
       engine.run(kernel, { a: half, b: half, c: into }, size)
       const problem = await reason(engine.finish())
-      if (problem !== 'none' && !(size.span === 64 && /larger than the maximum allowed \(16384|Invalid ComputePipeline .* due to a previous error/.test(problem))) throw new Error(problem)
+      if (
+        problem !== 'none' &&
+        !(
+          size.span === 64 &&
+          /larger than the maximum allowed \(16384|Invalid ComputePipeline .* due to a previous error/.test(problem)
+        )
+      )
+        throw new Error(problem)
     }
   }
   const orders = flags.flatMap(transposeA => flags.map(transposeB => ({ transposeA, transposeB })))
   const whole = { m: 64, n: 64, k: 64, splits: 1 }
   // Orders, edges and epilogues of the kind that most adapters have; of the others each order.
-  const sizes = spans.flatMap(span => orders.flatMap(order => [
-    ...kinds.map(kind => ({ ...whole, ...order, span, kind })),
-    ...[64, 97, 129].flatMap(k => [64, 62].flatMap(n => ([undefined, 'columns', 'rows'] as const).map(gated => ({ ...whole, ...order, n, k, gated, span, kind: kinds[0] })))),
-  ]))
+  const sizes = spans.flatMap(span =>
+    orders.flatMap(order => [
+      ...kinds.map(kind => ({ ...whole, ...order, span, kind })),
+      ...[64, 97, 129].flatMap(k =>
+        [64, 62].flatMap(n =>
+          ([undefined, 'columns', 'rows'] as const).map(gated => ({
+            ...whole,
+            ...order,
+            n,
+            k,
+            gated,
+            span,
+            kind: kinds[0],
+          })),
+        ),
+      ),
+    ]),
+  )
   await compile(matmulMatrix, sizes)
-  await compile(matmulMatrix, spans.flatMap(span => [64, 62].map(n => ({ ...whole, n, span, kind: kinds[0] }))), c16)
+  await compile(
+    matmulMatrix,
+    spans.flatMap(span => [64, 62].map(n => ({ ...whole, n, span, kind: kinds[0] }))),
+    c16,
+  )
   // The check can fail: an operand of another size than the matrices it is multiplied with.
-  const broken = { ...matmulMatrix, source: (size: MatrixProduct) => (matmulMatrix.source as (size: MatrixProduct) => string)(size).replace('subgroup_matrix_left<f16, SIZE_K, SIZE_M>', 'subgroup_matrix_left<f16, SIZE_K, 8>') }
-  for (const span of spans) assert.match(await reason(compile(broken, [{ ...whole, span, kind: kinds[0] }])), /subgroup_matrix|subgroupMatrix/)
+  const broken = {
+    ...matmulMatrix,
+    source: (size: MatrixProduct) =>
+      (matmulMatrix.source as (size: MatrixProduct) => string)(size).replace(
+        'subgroup_matrix_left<f16, SIZE_K, SIZE_M>',
+        'subgroup_matrix_left<f16, SIZE_K, 8>',
+      ),
+  }
+  for (const span of spans)
+    assert.match(await reason(compile(broken, [{ ...whole, span, kind: kinds[0] }])), /subgroup_matrix|subgroupMatrix/)
   engine.close()
 })
 
@@ -94,7 +150,12 @@ test('attention by subgroup matrices compiles, for every width of heads', async 
     const half = (width: number) => engine.zeros([size.length, width], 'f16')
     const qkv = half(6 * headDim)
     const tensors = {
-      qkv, o: half(2 * headDim), dO: half(2 * headDim), dQkv: half(6 * headDim), lse: engine.zeros([2 * size.length]), delta: engine.zeros([2 * size.length]),
+      qkv,
+      o: half(2 * headDim),
+      dO: half(2 * headDim),
+      dQkv: half(6 * headDim),
+      lse: engine.zeros([2 * size.length]),
+      delta: engine.zeros([2 * size.length]),
       table: rope ? engine.zeros([size.length, headDim]) : qkv,
     }
     for (const kernel of Object.values(attentionKernels(texts))) {
@@ -103,7 +164,13 @@ test('attention by subgroup matrices compiles, for every width of heads', async 
     return engine.finish()
   }
   // As many other rows at a time as the 16 KB of this backend hold.
-  for (const [headDim, blockTiles] of [[32, 4], [32, 3], [64, 2], [128, 1]]) for (const rope of [false, true]) await run({ forward, backward }, headDim, blockTiles, rope)
+  for (const [headDim, blockTiles] of [
+    [32, 4],
+    [32, 3],
+    [64, 2],
+    [128, 1],
+  ])
+    for (const rope of [false, true]) await run({ forward, backward }, headDim, blockTiles, rope)
   // The check can fail: an operand of another size than the matrices it is multiplied with.
   const broken = { forward: forward.replace('subgroupMatrixLoad<Left', 'subgroupMatrixLoad<Right'), backward }
   assert.match(await reason(Promise.resolve().then(() => run(broken, 32, 4, false))), /subgroup_matrix|subgroupMatrix/)

@@ -17,7 +17,11 @@ export interface Product {
 }
 
 /** c[i] = Σ_r a[i, r] · b[i, r], matrices of m × k and k × n, either stored transposed, either shared by all pairs. */
-export function matmul(a: Values, b: Values, { m, n, k, transposeA, transposeB, batch = 1, reduce = 1, sharedA, sharedB }: Product): Float64Array {
+export function matmul(
+  a: Values,
+  b: Values,
+  { m, n, k, transposeA, transposeB, batch = 1, reduce = 1, sharedA, sharedB }: Product,
+): Float64Array {
   const c = new Float64Array(batch * m * n)
   for (let pair = 0; pair < batch * reduce; pair++) {
     const a0 = sharedA ? 0 : pair * m * k
@@ -26,7 +30,9 @@ export function matmul(a: Values, b: Values, { m, n, k, transposeA, transposeB, 
     for (let row = 0; row < m; row++) {
       for (let column = 0; column < n; column++) {
         let sum = 0
-        for (let i = 0; i < k; i++) sum += a[a0 + (transposeA ? i * m + row : row * k + i)] * b[b0 + (transposeB ? column * k + i : i * n + column)]
+        for (let i = 0; i < k; i++)
+          sum +=
+            a[a0 + (transposeA ? i * m + row : row * k + i)] * b[b0 + (transposeB ? column * k + i : i * n + column)]
         c[c0 + row * n + column] += sum
       }
     }
@@ -40,7 +46,11 @@ export function add(a: Values, b: Values): Float64Array {
 }
 
 /** y = s / sqrt(mean(s²) + epsilon), s = x + residual; x is (outer, width, inner), normed over the width. */
-export function rmsnorm(x: Values, residual: Values | undefined, { width, inner = 1, epsilon }: { width: number; inner?: number; epsilon: number }): Float64Array {
+export function rmsnorm(
+  x: Values,
+  residual: Values | undefined,
+  { width, inner = 1, epsilon }: { width: number; inner?: number; epsilon: number },
+): Float64Array {
   const s = fill(x.length, i => x[i] + (residual ? residual[i] : 0))
   const y = new Float64Array(x.length)
   for (let outer = 0; outer < x.length / (width * inner); outer++) {
@@ -77,7 +87,11 @@ export function ropeAngle(position: number, i: number, headDim: number, theta: n
 }
 
 /** q and k of packed rows [q | k | v] turned by `angle(position, i)`: x · cos + rotate_half(x) · sin, rotate_half(x) = [−x₂, x₁]. */
-export function rope(qkv: Values, { batch, length, heads, headDim }: Heads, angle: (position: number, i: number) => number): Float64Array {
+export function rope(
+  qkv: Values,
+  { batch, length, heads, headDim }: Heads,
+  angle: (position: number, i: number) => number,
+): Float64Array {
   const y = Float64Array.from({ length: qkv.length }, (_, i) => qkv[i])
   const half = headDim / 2
   for (let row = 0; row < batch * length; row++) {
@@ -97,7 +111,8 @@ export function rope(qkv: Values, { batch, length, heads, headDim }: Heads, angl
 /** softmax(q · kᵀ / √headDim) · v for each head, packed rows [q | k | v]. */
 export function attention(qkv: Values, { batch, length, heads, headDim }: Heads): Float64Array {
   const o = new Float64Array(batch * length * heads * headDim)
-  const at = (b: number, position: number, part: number, head: number, d: number) => (((b * length + position) * 3 + part) * heads + head) * headDim + d
+  const at = (b: number, position: number, part: number, head: number, d: number) =>
+    (((b * length + position) * 3 + part) * heads + head) * headDim + d
   for (let b = 0; b < batch; b++) {
     for (let head = 0; head < heads; head++) {
       for (let query = 0; query < length; query++) {
@@ -152,11 +167,18 @@ export interface Embedding {
 }
 
 /** factor · ([puzzle row, padded with zeros to the prefix | token rows] + positions). */
-export function inputEmbedding(ids: Values, tokens: Values, puzzles: Values | undefined, positions: Values | undefined, { batch, cells, prefix, width, puzzleWidth, factor }: Embedding): Float64Array {
+export function inputEmbedding(
+  ids: Values,
+  tokens: Values,
+  puzzles: Values | undefined,
+  positions: Values | undefined,
+  { batch, cells, prefix, width, puzzleWidth, factor }: Embedding,
+): Float64Array {
   const x: number[] = []
   for (let b = 0; b < batch; b++) {
     for (let i = 0; i < prefix * width; i++) x.push(i < puzzleWidth && puzzles ? puzzles[b * puzzleWidth + i] : 0)
-    for (let cell = 0; cell < cells; cell++) for (let i = 0; i < width; i++) x.push(tokens[ids[b * cells + cell] * width + i])
+    for (let cell = 0; cell < cells; cell++)
+      for (let i = 0; i < width; i++) x.push(tokens[ids[b * cells + cell] * width + i])
   }
   return fill(x.length, i => factor * (x[i] + (positions ? positions[i % ((prefix + cells) * width)] : 0)))
 }
@@ -187,12 +209,21 @@ function bce(logit: number, wanted: number): number {
 }
 
 /** Loss and results per slot; q_continue is trained towards `targets`, where there are any; logits are (batch, prefix + cells, vocabulary), q is (batch, 2), labels below 0 are not scored. */
-export function supervision(logits: Values, q: Values, labels: Values, { batch, cells, prefix, vocabulary, stablemax }: Supervision, targets?: Values): SlotTruth[] {
+export function supervision(
+  logits: Values,
+  q: Values,
+  labels: Values,
+  { batch, cells, prefix, vocabulary, stablemax }: Supervision,
+  targets?: Values,
+): SlotTruth[] {
   return Array.from({ length: batch }, (_, slot) => {
     const predictions: number[] = []
     let [loss, labelled, correct] = [0, 0, 0]
     for (let cell = 0; cell < cells; cell++) {
-      const row = Array.from({ length: vocabulary }, (_, v) => logits[(slot * (prefix + cells) + prefix + cell) * vocabulary + v])
+      const row = Array.from(
+        { length: vocabulary },
+        (_, v) => logits[(slot * (prefix + cells) + prefix + cell) * vocabulary + v],
+      )
       predictions.push(row.indexOf(Math.max(...row)))
       const label = labels[slot * cells + cell]
       if (label < 0) continue
@@ -222,12 +253,29 @@ export function supervision(logits: Values, q: Values, labels: Values, { batch, 
 }
 
 /** What q_continue is to foretell after `steps` steps, from the q of the next one. */
-export function continueTarget([halt, next]: readonly [halt: number, next: number], { steps, maxSteps }: { steps: number; maxSteps: number }): number {
+export function continueTarget(
+  [halt, next]: readonly [halt: number, next: number],
+  { steps, maxSteps }: { steps: number; maxSteps: number },
+): number {
   return 1 / (1 + Math.exp(-(steps >= maxSteps ? halt : Math.max(halt, next))))
 }
 
 /** Whether a slot that has done `steps` steps halts; `leastSteps` is what exploration asks for, 0 where it asks nothing; `above` is 0 or q_continue. */
-export function halts({ steps, qHalt, above = 0, maxSteps, training, leastSteps }: { steps: number; qHalt: number; above?: number; maxSteps: number; training: boolean; leastSteps: number }): boolean {
+export function halts({
+  steps,
+  qHalt,
+  above = 0,
+  maxSteps,
+  training,
+  leastSteps,
+}: {
+  steps: number
+  qHalt: number
+  above?: number
+  maxSteps: number
+  training: boolean
+  leastSteps: number
+}): boolean {
   if (!training || maxSteps === 1) return steps >= maxSteps
   return (steps >= maxSteps || qHalt > above) && steps >= leastSteps
 }
@@ -243,7 +291,23 @@ export interface AdamTruth {
 export function adam(
   before: { values: Values; m: Values; v: Values; average: Values },
   gradients: Values,
-  { step, learningRate, weightDecay, beta1, beta2, emaRate, atan2 }: { step: number; learningRate: number; weightDecay: number; beta1: number; beta2: number; emaRate: number; atan2: boolean },
+  {
+    step,
+    learningRate,
+    weightDecay,
+    beta1,
+    beta2,
+    emaRate,
+    atan2,
+  }: {
+    step: number
+    learningRate: number
+    weightDecay: number
+    beta1: number
+    beta2: number
+    emaRate: number
+    atan2: boolean
+  },
 ): AdamTruth {
   const m = fill(gradients.length, i => beta1 * before.m[i] + (1 - beta1) * gradients[i])
   const v = fill(gradients.length, i => beta2 * before.v[i] + (1 - beta2) * gradients[i] ** 2)
@@ -252,18 +316,26 @@ export function adam(
     const direction = atan2 ? Math.atan2(m[i], root) : m[i] / (root + 1e-8)
     return before.values[i] * (1 - learningRate * weightDecay) - (learningRate / (1 - beta1 ** step)) * direction
   })
-  const average = fill(gradients.length, i => (emaRate > 0 ? emaRate * before.average[i] + (1 - emaRate) * values[i] : before.average[i]))
+  const average = fill(gradients.length, i =>
+    emaRate > 0 ? emaRate * before.average[i] + (1 - emaRate) * values[i] : before.average[i],
+  )
   return { values, m, v, average }
 }
 
 /** SignSGD with decay over the touched rows; gradients of equal ids are summed first. */
-export function signSgd(table: Values, ids: Values, gradients: Values, { width, learningRate, weightDecay }: { width: number; learningRate: number; weightDecay: number }): Float64Array {
+export function signSgd(
+  table: Values,
+  ids: Values,
+  gradients: Values,
+  { width, learningRate, weightDecay }: { width: number; learningRate: number; weightDecay: number },
+): Float64Array {
   const after = fill(table.length, i => table[i])
   for (const id of new Set(Array.from({ length: ids.length }, (_, i) => ids[i]))) {
     for (let column = 0; column < width; column++) {
       let sum = 0
       for (let slot = 0; slot < ids.length; slot++) if (ids[slot] === id) sum += gradients[slot * width + column]
-      after[id * width + column] = after[id * width + column] * (1 - learningRate * weightDecay) - learningRate * Math.sign(sum)
+      after[id * width + column] =
+        after[id * width + column] * (1 - learningRate * weightDecay) - learningRate * Math.sign(sum)
     }
   }
   return after

@@ -19,15 +19,22 @@ test.after(() => rmSync(work, { recursive: true, force: true }))
 /** Runs a command; what it printed is in the error where it fails. */
 function run(command: string, args: string[], cwd: string): string {
   try {
-    return execFileSync(command, args, { cwd, encoding: 'utf8', stdio: ['ignore', 'pipe', 'pipe'], env: { ...process.env, NO_COLOR: '1', npm_config_update_notifier: 'false' }, maxBuffer: 2 ** 26 })
+    return execFileSync(command, args, {
+      cwd,
+      encoding: 'utf8',
+      stdio: ['ignore', 'pipe', 'pipe'],
+      env: { ...process.env, NO_COLOR: '1', npm_config_update_notifier: 'false' },
+      maxBuffer: 2 ** 26,
+    })
   } catch (error) {
-    const { stdout, stderr } = error as { stdout: string, stderr: string }
+    const { stdout, stderr } = error as { stdout: string; stderr: string }
     throw new Error(`${command} ${args.join(' ')}:\n${stdout}${stderr}`, { cause: error })
   }
 }
 
 /** A tool of the repository, run in the project. */
-const tool = (path: string, ...args: string[]) => run(process.execPath, [join(root, 'node_modules', path), ...args], project)
+const tool = (path: string, ...args: string[]) =>
+  run(process.execPath, [join(root, 'node_modules', path), ...args], project)
 const put = (file: string, text: string) => {
   mkdirSync(join(project, file, '..'), { recursive: true })
   writeFileSync(join(project, file), text)
@@ -36,7 +43,18 @@ const put = (file: string, text: string) => {
 /** Packs a copy of the sources, so that the build of the repository stays as it is, and installs the tarball without network. */
 function install(): void {
   const source = join(work, 'source')
-  for (const name of ['src', 'shaders', 'scripts', 'package.json', 'tsconfig.json', 'tsconfig.build.json', 'README.md', 'LICENSE', ...readdirSync(root).filter(name => name === 'bench')]) cpSync(join(root, name), join(source, name), { recursive: true })
+  for (const name of [
+    'src',
+    'shaders',
+    'scripts',
+    'package.json',
+    'tsconfig.json',
+    'tsconfig.build.json',
+    'README.md',
+    'LICENSE',
+    ...readdirSync(root).filter(name => name === 'bench'),
+  ])
+    cpSync(join(root, name), join(source, name), { recursive: true })
   symlinkSync(join(root, 'node_modules'), join(source, 'node_modules'))
   const tarball = run('npm', ['pack', '--pack-destination', work], source).trim().split('\n').at(-1)!
   put('package.json', '{ "name": "throw-away", "private": true, "type": "module" }')
@@ -79,12 +97,18 @@ const EXPECTED = 'trained 2 steps, answered 16 cells'
 put('app.js', APP)
 put('matrices.js', `export { offerMatrices } from 'webgpu-trm/matrices'`)
 put('page.js', PAGE_APP)
-put('index.html', '<!doctype html><meta charset="utf-8"><title>app</title><body><script type="module" src="/page.js"></script></body>')
+put(
+  'index.html',
+  '<!doctype html><meta charset="utf-8"><title>app</title><body><script type="module" src="/page.js"></script></body>',
+)
 
 /** No trace of Node in what goes to browsers. */
 function checkForBrowsers(text: string): void {
   assert.not.match(text, /["'`]node:/)
-  assert.not.match(text, /(import|from|require)\s*\(?\s*["'`](webgpu|fs|path|os|module|child_process|url|worker_threads)["'`]/)
+  assert.not.match(
+    text,
+    /(import|from|require)\s*\(?\s*["'`](webgpu|fs|path|os|module|child_process|url|worker_threads)["'`]/,
+  )
 }
 
 /** Opens the built app, where there is a Chromium, and waits for what it writes. */
@@ -115,7 +139,10 @@ test('the tarball holds what is published, and publint finds nothing to say', ()
 })
 
 test('a Node script, and the program', () => {
-  put('script.js', `import { openEngine } from 'webgpu-trm/node'\nimport { app } from './app.js'\nconsole.log(await app(await openEngine()))\n`)
+  put(
+    'script.js',
+    `import { openEngine } from 'webgpu-trm/node'\nimport { app } from './app.js'\nconsole.log(await app(await openEngine()))\n`,
+  )
   assert.is(run(process.execPath, ['script.js'], project).trim(), EXPECTED)
   assert.match(run(join(project, 'node_modules/.bin/trm'), ['--help'], project), /^ *train /m)
 })
@@ -174,9 +201,25 @@ process.exit()
 
 test('the shaders of the package compile, in every variant that a compiler without a GPU knows', () => {
   put('compile.js', COMPILING)
-  const { compiled, found } = JSON.parse(run(process.execPath, ['compile.js'], project).trim().split('\n').at(-1)!) as { compiled: string[]; found: string }
+  const { compiled, found } = JSON.parse(run(process.execPath, ['compile.js'], project).trim().split('\n').at(-1)!) as {
+    compiled: string[]
+    found: string
+  }
   console.log(`compiled ${compiled.join(', ')}`)
-  for (const name of ['attention: tiled', 'attention: textures', 'attention: thread', 'matmul: tiled 128×128', 'matmul: textures 32×32', 'matmul: vec4 16×16', 'gated: tiled 64×64', 'mlp block: textures', 'matmul: matrices 64×64', 'gated: matrices 64×64', 'attention: matrices']) assert.ok(compiled.includes(name), name)
+  for (const name of [
+    'attention: tiled',
+    'attention: textures',
+    'attention: thread',
+    'matmul: tiled 128×128',
+    'matmul: textures 32×32',
+    'matmul: vec4 16×16',
+    'gated: tiled 64×64',
+    'mlp block: textures',
+    'matmul: matrices 64×64',
+    'gated: matrices 64×64',
+    'attention: matrices',
+  ])
+    assert.ok(compiled.includes(name), name)
   assert.match(found, /nothing/)
   assert.is.not(found, 'nothing')
 })
@@ -192,7 +235,11 @@ test('an app built by Vite', async () => {
 
 /** Bundles and minifies by esbuild, without any option for Node. */
 function esbuild(entry: string, outfile: string): string {
-  const printed = run(join(root, 'node_modules/.bin/esbuild'), [entry, '--bundle', '--minify', '--format=esm', '--target=es2022', `--outfile=${outfile}`, '--log-level=warning'], project)
+  const printed = run(
+    join(root, 'node_modules/.bin/esbuild'),
+    [entry, '--bundle', '--minify', '--format=esm', '--target=es2022', `--outfile=${outfile}`, '--log-level=warning'],
+    project,
+  )
   assert.is(printed, '')
   const text = readFileSync(join(project, outfile), 'utf8')
   checkForBrowsers(text)
@@ -211,7 +258,9 @@ for (const [name, options] of Object.entries({
 })) {
   test(`TypeScript, moduleResolution ${name}: all entries, the package's types checked too`, () => {
     const folder = `types-${name}`
-    put(`${folder}/use.ts`, `
+    put(
+      `${folder}/use.ts`,
+      `
 import { Engine, linear, type Tensor } from 'webgpu-trm/engine'
 import { DEFAULTS, solve, train, Trm, type TrmConfig } from 'webgpu-trm'
 import { generateSudoku } from 'webgpu-trm/data'
@@ -228,8 +277,23 @@ for await (const { answer } of solve(model, new Int32Array(16))) console.log(ans
 // @ts-expect-error a shape is no tensor
 const wrong: Tensor = [1, 2]
 console.log(wrong, linear)
-`)
-    put(`${folder}/tsconfig.json`, JSON.stringify({ compilerOptions: { ...options, target: 'es2022', lib: ['es2023', 'dom', 'dom.asynciterable'], types: [], strict: true, noEmit: true, skipLibCheck: false }, files: ['use.ts'] }))
+`,
+    )
+    put(
+      `${folder}/tsconfig.json`,
+      JSON.stringify({
+        compilerOptions: {
+          ...options,
+          target: 'es2022',
+          lib: ['es2023', 'dom', 'dom.asynciterable'],
+          types: [],
+          strict: true,
+          noEmit: true,
+          skipLibCheck: false,
+        },
+        files: ['use.ts'],
+      }),
+    )
     tool('typescript/bin/tsc', '-p', folder)
   })
 }
@@ -242,7 +306,10 @@ test('sizes, minified and gzipped: the engine at most 25 KB, with training and i
     return bytes
   }
   const engine = size('engine', `export * from 'webgpu-trm/engine'`)
-  const training = size('engine-and-trm', `export * from 'webgpu-trm/engine'\nexport { Trm, DEFAULTS, train, evaluate, solve, loadCheckpoint, saveCheckpoint } from 'webgpu-trm'`)
+  const training = size(
+    'engine-and-trm',
+    `export * from 'webgpu-trm/engine'\nexport { Trm, DEFAULTS, train, evaluate, solve, loadCheckpoint, saveCheckpoint } from 'webgpu-trm'`,
+  )
   size('everything', `export * from 'webgpu-trm/engine'\nexport * from 'webgpu-trm'`)
   assert.ok(engine <= 25_000, `engine ${engine} bytes`)
   assert.ok(training <= 45_000, `engine, training and inference ${training} bytes`)
@@ -261,7 +328,8 @@ test('the engine comes without TRM', () => {
 test('the engine comes without the wings: nobody carries kernels that only some adapters can run', () => {
   for (const name of ['engine', 'everything']) {
     const text = readFileSync(join(project, `sizes/${name}.js`), 'utf8')
-    for (const word of ['textureLoad', 'subgroupShuffle', 'subgroupMatrixLoad']) assert.not.ok(text.includes(word), `${name}: ${word}`)
+    for (const word of ['textureLoad', 'subgroupShuffle', 'subgroupMatrixLoad'])
+      assert.not.ok(text.includes(word), `${name}: ${word}`)
   }
   esbuild('matrices.js', 'sizes/matrices.js')
   assert.ok(readFileSync(join(project, 'sizes/matrices.js'), 'utf8').includes('subgroupMatrixLoad'))

@@ -28,7 +28,11 @@ const texts = new Map<string, string>()
 /** The kernel with its text played. */
 export function playedKernel<Size>(kernel: Kernel<Size>): Kernel<Size> {
   const { name, source } = kernel
-  return { ...kernel, name: `${name}, played`, source: size => played(typeof source === 'string' ? source : source(size)) }
+  return {
+    ...kernel,
+    name: `${name}, played`,
+    source: size => played(typeof source === 'string' ? source : source(size)),
+  }
 }
 
 /** Sides of a matrix: rows × columns, of left (m, k), of right (k, n), of result (m, n). */
@@ -76,7 +80,9 @@ class Player {
     this.replaceShuffles()
     this.replaceEntry()
     this.replaceEnables()
-    const unknown = /\b(subgroup(?!ShuffleXor\b)[A-Z]|quad[A-Z]|subgroup_matrix_)\w*|@(builtin\()?subgroup_\w+/.exec(this.code)
+    const unknown = /\b(subgroup(?!ShuffleXor\b)[A-Z]|quad[A-Z]|subgroup_matrix_)\w*|@(builtin\()?subgroup_\w+/.exec(
+      this.code,
+    )
     if (unknown) this.fail(`does not know ${unknown[0]}`, unknown.index)
     const arrays = [...this.matrices.values()].map(matrix => `alias ${matrix.name} = ${arrayOf(matrix)};`)
     // Behind the enables, which come first in WGSL.
@@ -92,8 +98,11 @@ class Player {
 
   /** What an expression of literals and `const` lines is worth. */
   private number(text: string, at: number): number {
-    const value = /^\d+[ui]?$/.test(text) ? text : new RegExp(`^const ${text}(?:: *u32)? = (\\d+)[ui]?;`, 'm').exec(this.code)?.[1]
-    if (value === undefined) this.fail(`expects a number or the name of a line "const NAME = 4;" instead of ${text}`, at)
+    const value = /^\d+[ui]?$/.test(text)
+      ? text
+      : new RegExp(`^const ${text}(?:: *u32)? = (\\d+)[ui]?;`, 'm').exec(this.code)?.[1]
+    if (value === undefined)
+      this.fail(`expects a number or the name of a line "const NAME = 4;" instead of ${text}`, at)
     return parseInt(value)
   }
 
@@ -109,7 +118,13 @@ class Player {
       const open = found.index + found[0].length - 1
       const end = closing(this.code, open)
       const [element, columns, rows] = split(this.code.slice(open + 1, end - 1))
-      const matrix = this.matrix(found[1] as Matrix['kind'], this.resolved(element), this.number(rows, found.index), this.number(columns, found.index), found.index)
+      const matrix = this.matrix(
+        found[1] as Matrix['kind'],
+        this.resolved(element),
+        this.number(rows, found.index),
+        this.number(columns, found.index),
+        found.index,
+      )
       this.code = this.code.slice(0, found.index) + matrix.name + this.code.slice(end)
     }
   }
@@ -138,19 +153,27 @@ class Player {
       if (matrix) this.variables.set(name, (this.variables.get(name) ?? new Set()).add(matrix))
     }
     for (const { 1: name, 2: type } of this.code.matchAll(/\bvar(?:<\w+>)? +(\w+) *: *([^;=]+)/g)) note(name, type)
-    for (const { 1: name, 2: type } of this.code.matchAll(/\b(?:let|var) +(\w+) *= *(?:subgroupMatrixLoad *<)? *(\w+)/g)) note(name, type)
-    for (const { 1: parameters } of this.code.matchAll(/\bfn +\w+ *\(([^{]*)\{/g)) for (const { 1: name, 2: type } of parameters.matchAll(/(\w+) *: *(ptr<[^:]*>|\w+)/g)) note(name, type)
+    for (const { 1: name, 2: type } of this.code.matchAll(
+      /\b(?:let|var) +(\w+) *= *(?:subgroupMatrixLoad *<)? *(\w+)/g,
+    ))
+      note(name, type)
+    for (const { 1: parameters } of this.code.matchAll(/\bfn +\w+ *\(([^{]*)\{/g))
+      for (const { 1: name, 2: type } of parameters.matchAll(/(\w+) *: *(ptr<[^:]*>|\w+)/g)) note(name, type)
   }
 
   /** The matrix that an expression names. */
   private matrixOf(expression: string, kind: Matrix['kind'], at: number): Matrix {
     const name = /\w+/.exec(expression)?.[0] ?? ''
     const found = [...(this.variables.get(name) ?? [])].filter(matrix => matrix.kind === kind)
-    if (found.length !== 1 || !/^[(*\s]*\w+\)*(\[[^]*\])*$/.test(expression)) this.fail(`expects a variable with one kind of ${kind} matrix instead of ${expression}`, at)
+    if (found.length !== 1 || !/^[(*\s]*\w+\)*(\[[^]*\])*$/.test(expression))
+      this.fail(`expects a variable with one kind of ${kind} matrix instead of ${expression}`, at)
     return found[0]
   }
 
-  private replaceStatements(name: string, replace: (before: string, template: string[], given: string[], at: number) => string): void {
+  private replaceStatements(
+    name: string,
+    replace: (before: string, template: string[], given: string[], at: number) => string,
+  ): void {
     for (;;) {
       const at = new RegExp(`\\b${name}\\b`).exec(this.code)?.index
       if (at === undefined) return
@@ -165,8 +188,14 @@ class Player {
       const from = this.code.indexOf('(', open)
       const end = closing(this.code, from)
       const rest = /^\s*;/.exec(this.code.slice(end))
-      if (this.code.slice(open, from).trim() || !rest) this.fail(`expects ${name} as the whole right-hand side of a statement`, start)
-      const statement = replace(this.code.slice(start, at).trim(), template, split(this.code.slice(from + 1, end - 1)), start)
+      if (this.code.slice(open, from).trim() || !rest)
+        this.fail(`expects ${name} as the whole right-hand side of a statement`, start)
+      const statement = replace(
+        this.code.slice(start, at).trim(),
+        template,
+        split(this.code.slice(from + 1, end - 1)),
+        start,
+      )
       this.code = `${this.code.slice(0, start)} ${statement}${this.code.slice(end + rest[0].length)}`
     }
   }
@@ -179,7 +208,10 @@ class Player {
     return { declaration: '', variable: lvalue }
   }
 
-  private readonly statements: Record<string, (before: string, template: string[], given: string[], at: number) => string> = {
+  private readonly statements: Record<
+    string,
+    (before: string, template: string[], given: string[], at: number) => string
+  > = {
     subgroupMatrixLoad: (before, [type, major], [pointer, offset, stride], at) => {
       const matrix = this.mentioned(type)
       if (!matrix) this.fail(`expects a matrix type instead of ${type}`, at)
@@ -188,8 +220,13 @@ class Player {
       return `${declaration}${load}(&${variable}, ${pointer}, ${offset}, ${this.steps(major, stride, at)});`
     },
     subgroupMatrixMultiplyAccumulate: (before, _, [left, right, sum], at) => {
-      const [a, b, c] = [this.matrixOf(left, 'left', at), this.matrixOf(right, 'right', at), this.matrixOf(sum, 'result', at)]
-      if (a.element !== b.element || a.rows !== c.rows || b.columns !== c.columns || a.columns !== b.rows) this.fail(`cannot multiply ${a.name} with ${b.name} into ${c.name}`, at)
+      const [a, b, c] = [
+        this.matrixOf(left, 'left', at),
+        this.matrixOf(right, 'right', at),
+        this.matrixOf(sum, 'result', at),
+      ]
+      if (a.element !== b.element || a.rows !== c.rows || b.columns !== c.columns || a.columns !== b.rows)
+        this.fail(`cannot multiply ${a.name} with ${b.name} into ${c.name}`, at)
       const { declaration, variable } = this.assigned(before, c.name, at)
       if (declaration) this.variables.set(variable, (this.variables.get(variable) ?? new Set()).add(c))
       const copy = variable.replace(/\s/g, '') === sum.replace(/\s/g, '') ? '' : `${variable} = ${sum}; `
@@ -197,7 +234,9 @@ class Player {
     },
     subgroupMatrixStore: (before, [major], [pointer, offset, value, stride], at) => {
       if (before) this.fail('expects subgroupMatrixStore as a statement', at)
-      const kinds = (['left', 'right', 'result'] as const).filter(kind => [...(this.variables.get(/\w+/.exec(value)?.[0] ?? '') ?? [])].some(matrix => matrix.kind === kind))
+      const kinds = (['left', 'right', 'result'] as const).filter(kind =>
+        [...(this.variables.get(/\w+/.exec(value)?.[0] ?? '') ?? [])].some(matrix => matrix.kind === kind),
+      )
       if (kinds.length !== 1 || kinds[0] !== 'result') this.fail(`knows stores of results, not of ${value}`, at)
       const target = this.target(pointer, at)
       if (target.element === 'vec4u' && major !== 'row_major') this.fail('knows stores to vec4u row by row alone', at)
@@ -208,7 +247,8 @@ class Player {
 
   /** How far rows and columns lie apart in memory, 0 for neighbours. */
   private steps(major: string, stride: string, at: number): string {
-    if (major !== 'row_major' && major !== 'col_major') this.fail(`expects row_major or col_major instead of ${major}`, at)
+    if (major !== 'row_major' && major !== 'col_major')
+      this.fail(`expects row_major or col_major instead of ${major}`, at)
     return major === 'row_major' ? `u32(${stride}), 0u` : `0u, u32(${stride})`
   }
 
@@ -216,15 +256,20 @@ class Player {
   private target(pointer: string, at: number): Target {
     const [, name, indices] = /^& *(\w+)((?:\s*\[[^]*\])?)$/.exec(pointer.trim()) ?? []
     const [, space, declared] = new RegExp(`\\bvar<([^>]+)> *${name} *: *([^;]+);`).exec(this.code) ?? []
-    if (declared === undefined) this.fail(`expects a pointer "&name" or "&name[…]" to a variable of the module instead of ${pointer}`, at)
+    if (declared === undefined)
+      this.fail(`expects a pointer "&name" or "&name[…]" to a variable of the module instead of ${pointer}`, at)
     let type = this.resolved(declared)
-    for (let rest = indices.trim(); rest; rest = rest.slice(closing(rest, 0)).trim()) type = this.resolved(split(/^array *<([^]*)>$/.exec(type)?.[1] ?? '')[0])
+    for (let rest = indices.trim(); rest; rest = rest.slice(closing(rest, 0)).trim())
+      type = this.resolved(split(/^array *<([^]*)>$/.exec(type)?.[1] ?? '')[0])
     const [element, length] = split(/^array *<([^]*)>$/.exec(type)?.[1] ?? '')
     const plain = this.resolved(element ?? '')
     if (!MEMORY[plain]) this.fail(`knows arrays of ${Object.keys(MEMORY).join(', ')}, not ${type}`, at)
     const [where, access = 'read'] = space.split(',').map(part => part.trim())
     const array = `array<${plain}${length ? `, ${length}` : ''}>`
-    return { element: plain, type: where === 'storage' ? `ptr<storage, ${array}, ${access}>` : `ptr<${where}, ${array}>` }
+    return {
+      element: plain,
+      type: where === 'storage' ? `ptr<storage, ${array}, ${access}>` : `ptr<${where}, ${array}>`,
+    }
   }
 
   private helper(key: string, text: (name: string) => string): string {
@@ -249,27 +294,52 @@ class Player {
       right: `for (var r = 0u; r < ${rows}u + played_zero; r++) { for (var q = 0u; q * 8u + t % 2u * 4u < ${columns}u + played_zero; q++) { var v: vec4f; for (var e = 0u; e < 4u + played_zero; e++) { let c = q * 8u + t % 2u * 4u + e; ${fetch}v[e] = ${read}; } (*d)[q * ${rows}u + r] = v; } }`,
       result: `for (var q = 0u; q * ${ROWS_APART}u + t / 2u < ${rows}u + played_zero; q++) { let r = q * ${ROWS_APART}u + t / 2u; for (var g = 0u; g * 8u + t % 2u * 4u < ${columns}u + played_zero; g++) { var v: vec4f; for (var e = 0u; e < 4u + played_zero; e++) { let c = g * 8u + t % 2u * 4u + e; ${fetch}v[e] = ${read}; } (*d)[q * ${groups(columns)}u + g] = v; } }`,
     }
-    return this.helper(`load_${name}_${type}`, fn => `fn ${fn}(d: ptr<function, ${name}>, s: ${type}, offset: u32, row_step: u32, column_step: u32) { ${threads} let row = select(row_step * ${per}u, 1u, row_step == 0u); let column = select(column_step * ${per}u, 1u, column_step == 0u); ${bodies[kind]} }`)
+    return this.helper(
+      `load_${name}_${type}`,
+      fn =>
+        `fn ${fn}(d: ptr<function, ${name}>, s: ${type}, offset: u32, row_step: u32, column_step: u32) { ${threads} let row = select(row_step * ${per}u, 1u, row_step == 0u); let column = select(column_step * ${per}u, 1u, column_step == 0u); ${bodies[kind]} }`,
+    )
   }
 
   private multiply(a: Matrix, b: Matrix, c: Matrix): string {
     const store = c.element === 'f16' ? 'quantizeToF16(v)' : 'v'
-    return this.helper(`multiply_${a.name}_${b.name}_${c.name}`, fn => `fn ${fn}(a: ptr<function, ${a.name}>, b: ptr<function, ${b.name}>, c: ptr<function, ${c.name}>) { let t = played_thread; for (var q = 0u; q * ${ROWS_APART}u + t / 2u < ${c.rows}u + played_zero; q++) { for (var g = 0u; g * 8u + t % 2u * 4u < ${c.columns}u + played_zero; g++) { var v = (*c)[q * ${groups(c.columns)}u + g]; for (var k = 0u; k < ${a.columns}u + played_zero; k++) { v = fma(vec4f((*a)[q * ${a.columns}u + k]), (*b)[g * ${b.rows}u + k], v); } (*c)[q * ${groups(c.columns)}u + g] = ${store}; } } }`)
+    return this.helper(
+      `multiply_${a.name}_${b.name}_${c.name}`,
+      fn =>
+        `fn ${fn}(a: ptr<function, ${a.name}>, b: ptr<function, ${b.name}>, c: ptr<function, ${c.name}>) { let t = played_thread; for (var q = 0u; q * ${ROWS_APART}u + t / 2u < ${c.rows}u + played_zero; q++) { for (var g = 0u; g * 8u + t % 2u * 4u < ${c.columns}u + played_zero; g++) { var v = (*c)[q * ${groups(c.columns)}u + g]; for (var k = 0u; k < ${a.columns}u + played_zero; k++) { v = fma(vec4f((*a)[q * ${a.columns}u + k]), (*b)[g * ${b.rows}u + k], v); } (*c)[q * ${groups(c.columns)}u + g] = ${store}; } } }`,
+    )
   }
 
   /** A function `(matrix, memory, offset, step of rows, step of columns)`. Threads never write parts of one element of the memory. */
   private store({ name, rows, columns, element: own }: Matrix, { element, type }: Target, at: number): string {
-    const loop = (body: string) => `for (var q = 0u; q * ${ROWS_APART}u + t / 2u < ${rows}u + played_zero; q++) { let r = q * ${ROWS_APART}u + t / 2u; for (var g = 0u; g * 8u + t % 2u * 4u < ${columns}u + played_zero; g++) { let v = (*d)[q * ${groups(columns)}u + g]; let c = g * 8u + t % 2u * 4u; ${body} } }`
-    const head = (fn: string) => `fn ${fn}(d: ptr<function, ${name}>, s: ${type}, offset: u32, row_step: u32, column_step: u32) { let t = played_thread;`
-    if (element === own) return this.helper(`store_${name}_${type}`, fn => `${head(fn)} let row = select(row_step, 1u, row_step == 0u); let column = select(column_step, 1u, column_step == 0u); ${loop(`for (var e = 0u; e < 4u + played_zero; e++) { (*s)[offset + r * row + (c + e) * column] = ${own}(v[e]); }`)} }`)
+    const loop = (body: string) =>
+      `for (var q = 0u; q * ${ROWS_APART}u + t / 2u < ${rows}u + played_zero; q++) { let r = q * ${ROWS_APART}u + t / 2u; for (var g = 0u; g * 8u + t % 2u * 4u < ${columns}u + played_zero; g++) { let v = (*d)[q * ${groups(columns)}u + g]; let c = g * 8u + t % 2u * 4u; ${body} } }`
+    const head = (fn: string) =>
+      `fn ${fn}(d: ptr<function, ${name}>, s: ${type}, offset: u32, row_step: u32, column_step: u32) { let t = played_thread;`
+    if (element === own)
+      return this.helper(
+        `store_${name}_${type}`,
+        fn =>
+          `${head(fn)} let row = select(row_step, 1u, row_step == 0u); let column = select(column_step, 1u, column_step == 0u); ${loop(`for (var e = 0u; e < 4u + played_zero; e++) { (*s)[offset + r * row + (c + e) * column] = ${own}(v[e]); }`)} }`,
+      )
     if (element !== 'vec4u' || own !== 'f32') this.fail(`knows no store of ${own} to ${element}`, at)
-    return this.helper(`store_${name}_${type}`, fn => `${head(fn)} ${loop('(*s)[offset + r * row_step + c / 4u] = bitcast<vec4u>(v);')} }`)
+    return this.helper(
+      `store_${name}_${type}`,
+      fn => `${head(fn)} ${loop('(*s)[offset + r * row_step + c / 4u] = bitcast<vec4u>(v);')} }`,
+    )
   }
 
   /** float16 stays enabled where something else than the matrices has it. */
   private replaceEnables(): void {
-    const rest = this.code.replace(/\benable [^;]+;/g, '').replace(/^alias (\w+) = f16;/gm, (line, name: string) => (this.code.split(new RegExp(`\\b${name}\\b`)).length > 2 ? line : ''))
-    const enables = [...(/\bf16\b|\bvec\dh\b/.test(rest) ? ['enable f16;'] : []), ...(this.needsSubgroups ? ['enable subgroups;'] : [])]
+    const rest = this.code
+      .replace(/\benable [^;]+;/g, '')
+      .replace(/^alias (\w+) = f16;/gm, (line, name: string) =>
+        this.code.split(new RegExp(`\\b${name}\\b`)).length > 2 ? line : '',
+      )
+    const enables = [
+      ...(/\bf16\b|\bvec\dh\b/.test(rest) ? ['enable f16;'] : []),
+      ...(this.needsSubgroups ? ['enable subgroups;'] : []),
+    ]
     this.code = `${enables.join('\n')}\n${rest}`
   }
 
@@ -285,7 +355,10 @@ class Player {
   private replaceEntry(): void {
     this.code = this.code.replace(/@subgroup_size\(32\)/g, '')
     const names: [name: string, value: string][] = []
-    for (const [builtin, value] of [['subgroup_id', `/ ${THREADS}u`], ['subgroup_invocation_id', `% ${THREADS}u`]]) {
+    for (const [builtin, value] of [
+      ['subgroup_id', `/ ${THREADS}u`],
+      ['subgroup_invocation_id', `% ${THREADS}u`],
+    ]) {
       this.code = this.code.replace(new RegExp(`@builtin\\(${builtin}\\) *(\\w+) *: *u32 *,?`), (_, name: string) => {
         names.push([name, value])
         return ''
@@ -298,14 +371,19 @@ class Player {
     const at = this.code.search(/@compute\b/)
     const open = this.code.indexOf('(', this.code.indexOf('fn main', at))
     const end = closing(this.code, open)
-    let parameters = this.code.slice(open + 1, end - 1).trim().replace(/,$/, '')
+    let parameters = this.code
+      .slice(open + 1, end - 1)
+      .trim()
+      .replace(/,$/, '')
     let thread = /@builtin\(local_invocation_index\) *(\w+)/.exec(parameters)?.[1]
     if (thread === undefined) {
       thread = 'played_index'
       parameters += `${parameters ? ', ' : ''}@builtin(local_invocation_index) ${thread}: u32`
     }
     const body = this.code.indexOf('{', end)
-    const lines = names.map(([name, value]) => ` let ${name} = ${value ? `${thread} ${value}` : `${THREADS}u`};`).join('')
+    const lines = names
+      .map(([name, value]) => ` let ${name} = ${value ? `${thread} ${value}` : `${THREADS}u`};`)
+      .join('')
     this.code = `${this.code.slice(0, open)}(${parameters})${this.code.slice(end, body)}{ played_thread = ${thread} % ${THREADS}u; played_zero = ${thread} >> 20u;${lines}${this.code.slice(body + 1)}`
   }
 }

@@ -30,15 +30,40 @@ import { registersByVariable } from './registers.js'
 
 /** All that a GPU runs. Kernels of src/lavapipe are not here: no GPU runs them. */
 const MODULES = [
-  act, adam, add, attention, attentionTiled, columnSums, firstPosition, gather, inputEmbedding, latentNoise, lossScale, matmul, rmsnorm, rope, signSgd, squaredError, supervisionLoss, swiglu, matrices,
+  act,
+  adam,
+  add,
+  attention,
+  attentionTiled,
+  columnSums,
+  firstPosition,
+  gather,
+  inputEmbedding,
+  latentNoise,
+  lossScale,
+  matmul,
+  rmsnorm,
+  rope,
+  signSgd,
+  squaredError,
+  supervisionLoss,
+  swiglu,
+  matrices,
 ]
-const isKernel = (value: unknown): value is Kernel<unknown> => typeof value === 'object' && value !== null && 'bindings' in value && 'workgroups' in value
+const isKernel = (value: unknown): value is Kernel<unknown> =>
+  typeof value === 'object' && value !== null && 'bindings' in value && 'workgroups' in value
 const byMatrices = attentionKernels({ forward: attentionMatrices, backward: attentionMatricesBackward })
-const kernels = [...MODULES.flatMap(module => Object.values<unknown>(module).filter(isKernel)), ...Object.values(byMatrices) as Kernel<unknown>[]]
+const kernels = [
+  ...MODULES.flatMap(module => Object.values<unknown>(module).filter(isKernel)),
+  ...(Object.values(byMatrices) as Kernel<unknown>[]),
+]
 
 /** Every combination of these values. */
 function combinations(values: Record<string, readonly unknown[]>): Record<string, unknown>[] {
-  return Object.entries(values).reduce<Record<string, unknown>[]>((all, [name, each]) => all.flatMap(size => each.map(value => ({ ...size, [name]: value }))), [{}])
+  return Object.entries(values).reduce<Record<string, unknown>[]>(
+    (all, [name, each]) => all.flatMap(size => each.map(value => ({ ...size, [name]: value }))),
+    [{}],
+  )
 }
 
 const products = { m: [128, 97], n: [512, 66], k: [512, 97], transposeA: [false, true], transposeB: [false, true] }
@@ -48,17 +73,48 @@ const withWidths = (...widths: number[]) => heads.flatMap(size => widths.map(hea
 const anyWidth = withWidths(1, 2, 3, 5, 8, 16, 32, 48, 64, 96, 128).map(size => ({ ...size, unrolled: true }))
 const tiledWidths = withWidths(8, 16, 24, 32, 64, 96, 128)
 
-const norms = [[8, 1], [97 * 8, 1], [512, 1], [2048, 1], [1, 64], [97, 512], [256, 512]].map(([width, inner]) => ({ rows: 8 * inner, width, inner }))
-const matrixHeads = withWidths(32, 64, 128).flatMap(size => [1, 17, 97, 916].flatMap(length => [16384, 49152].flatMap(workgroupBytes => {
-  const share = shareOf({ ...size, length, batch: 1, heads: 8 } as never, { workgroupBytes, workgroupThreads: 1024 })
-  return share ? Array.from({ length: partsOf({ ...size, length } as never) }, (_, part) => ({ ...size, length, ...share, part })) : []
-})))
+const norms = [
+  [8, 1],
+  [97 * 8, 1],
+  [512, 1],
+  [2048, 1],
+  [1, 64],
+  [97, 512],
+  [256, 512],
+].map(([width, inner]) => ({ rows: 8 * inner, width, inner }))
+const matrixHeads = withWidths(32, 64, 128).flatMap(size =>
+  [1, 17, 97, 916].flatMap(length =>
+    [16384, 49152].flatMap(workgroupBytes => {
+      const share = shareOf({ ...size, length, batch: 1, heads: 8 } as never, {
+        workgroupBytes,
+        workgroupThreads: 1024,
+      })
+      return share
+        ? Array.from({ length: partsOf({ ...size, length } as never) }, (_, part) => ({
+            ...size,
+            length,
+            ...share,
+            part,
+          }))
+        : []
+    }),
+  ),
+)
 
 /** Sizes of the kernels whose text depends on them, so that every text is among them. */
 const SIZES: Record<string, readonly unknown[]> = {
-  add: [{ count: 4, countB: 0 }, { count: 5, countB: 5 }],
-  swiglu: [{ rows: 2, inner: 4 }, { rows: 2, inner: 3 }],
-  swiglu_backward: [{ rows: 2, inner: 4 }, { rows: 2, inner: 3 }],
+  add: [
+    { count: 4, countB: 0 },
+    { count: 5, countB: 5 },
+  ],
+  swiglu: [
+    { rows: 2, inner: 4 },
+    { rows: 2, inner: 3 },
+  ],
+  swiglu_backward: [
+    { rows: 2, inner: 4 },
+    { rows: 2, inner: 3 },
+  ],
   attention: anyWidth,
   attention_backward_q: anyWidth,
   attention_backward_kv: anyWidth,
@@ -66,23 +122,46 @@ const SIZES: Record<string, readonly unknown[]> = {
   attention_tiled_backward_q: tiledWidths,
   attention_tiled_backward_kv: tiledWidths,
   halt: [{}],
-  matmul_tiled: [[64, 16], [128, 16], [128, 8]].flatMap(([side, depth]) => combinations({ ...products, side: [side], depth: [depth], splits: [1], gated: [undefined, 'columns', 'rows'] })),
+  matmul_tiled: [
+    [64, 16],
+    [128, 16],
+    [128, 8],
+  ].flatMap(([side, depth]) =>
+    combinations({ ...products, side: [side], depth: [depth], splits: [1], gated: [undefined, 'columns', 'rows'] }),
+  ),
   rmsnorm_registers: norms,
   rmsnorm_registers_backward: norms,
   attention_matrices: matrixHeads,
   attention_matrices_backward_q: matrixHeads,
   attention_matrices_backward_kv: matrixHeads,
-  matmul_matrix: [{ component: 'f16', m: 16, n: 16, k: 16 }, { component: 'f16', m: 16, n: 8, k: 8 }].flatMap(kind => combinations({ ...products, kind: [kind], span: [32, 64], splits: [1], gated: [undefined, 'columns', 'rows'] })),
+  matmul_matrix: [
+    { component: 'f16', m: 16, n: 16, k: 16 },
+    { component: 'f16', m: 16, n: 8, k: 8 },
+  ].flatMap(kind =>
+    combinations({ ...products, kind: [kind], span: [32, 64], splits: [1], gated: [undefined, 'columns', 'rows'] }),
+  ),
 }
 
 test('every kernel is looked at', async () => {
   const root = await rootFolder()
-  const sources = ['src/kernels', 'src/matrices'].flatMap(folder => readdirSync(`${root}/${folder}`).map(file => readFileSync(`${root}/${folder}/${file}`, 'utf8')))
+  const sources = ['src/kernels', 'src/matrices'].flatMap(folder =>
+    readdirSync(`${root}/${folder}`).map(file => readFileSync(`${root}/${folder}/${file}`, 'utf8')),
+  )
   const written = sources.flatMap(text => [...text.matchAll(/^export const \w+ = defineKernel\b/gm)]).length
   assert.is(kernels.length, written + Object.keys(byMatrices).length)
-  assert.is(sources.flatMap(text => [...text.matchAll(/(?<!import.*)(?<!function )\bdefineKernel[<(]/g)]).length, written, 'kernels that are not exported')
+  assert.is(
+    sources.flatMap(text => [...text.matchAll(/(?<!import.*)(?<!function )\bdefineKernel[<(]/g)]).length,
+    written,
+    'kernels that are not exported',
+  )
   assert.is(new Set(kernels.map(({ name }) => name)).size, kernels.length)
-  assert.equal(kernels.filter(({ source }) => typeof source === 'function').map(({ name }) => name).sort(), Object.keys(SIZES).sort())
+  assert.equal(
+    kernels
+      .filter(({ source }) => typeof source === 'function')
+      .map(({ name }) => name)
+      .sort(),
+    Object.keys(SIZES).sort(),
+  )
 })
 
 for (const { name, source } of kernels) {
@@ -112,7 +191,15 @@ fn main(lane: vec3u) {
   for (var i = 0u; i < 8u; i++) { for (var j = 0u; j < 8u; j++) { c[at] = sum[i][j / 4u][j % 4u]; } }
 }`
   assert.equal(registersByVariable(old), [
-    'main: columns[j]', 'main: sum[i*4u+1u]', 'main: sum[i*4u+1u][j]', 'main: columns[j]', 'main: sum[i*4u+1u]', 'main: sum[i*4u+1u][j]', 'main: sum[i]', 'main: sum[i][j/4u]', 'main: sum[i][j/4u][j%4u]',
+    'main: columns[j]',
+    'main: sum[i*4u+1u]',
+    'main: sum[i*4u+1u][j]',
+    'main: columns[j]',
+    'main: sum[i*4u+1u]',
+    'main: sum[i*4u+1u][j]',
+    'main: sum[i]',
+    'main: sum[i][j/4u]',
+    'main: sum[i][j/4u][j%4u]',
   ])
 })
 
@@ -145,7 +232,10 @@ const CASES: readonly (readonly [line: string, ...found: string[]])[] = [
   ['var a: array<f32, 4>; a[COUNT - i] = 1.0;', 'a[COUNT-i]'],
   ['var a: array<f32, 4>; a[p.n] = 1.0;', 'a[p.n]'],
   ['var a: array<f32, 4>; { const i = 1; a[i] = 1.0; } a[i] = 1.0;', 'a[i]'],
-  ['var a: array<f32, 4>; for (var COUNT = 0u; COUNT < 4u; COUNT++) { a[COUNT] = 1.0; } a[COUNT - 1] = 2.0;', 'a[COUNT]'],
+  [
+    'var a: array<f32, 4>; for (var COUNT = 0u; COUNT < 4u; COUNT++) { a[COUNT] = 1.0; } a[COUNT - 1] = 2.0;',
+    'a[COUNT]',
+  ],
   ['var a: array<f32, 4>; a[index(1u)] = 1.0;', 'a[index(1u)]'],
   // A name that hides memory.
   ['let memory = vec4f(); x = memory[i];', 'memory[i]'],
@@ -174,7 +264,12 @@ fn f(i: u32, given: vec4f, other: mat4x4f, there: ptr<function, array<array<f32,
 fn index(i: u32) -> u32 { return i; }
 var<workgroup> shared_memory: array<vec4f, 64>;
 @group(0) @binding(1) var<uniform> p: Parameters;`
-  for (const [line, ...found] of CASES) assert.equal(registersByVariable(text(line)), found.map(each => `f: ${each}`), line)
+  for (const [line, ...found] of CASES)
+    assert.equal(
+      registersByVariable(text(line)),
+      found.map(each => `f: ${each}`),
+      line,
+    )
 })
 
 test.run()

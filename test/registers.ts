@@ -47,8 +47,10 @@ export function registersByVariable(wgsl: string): string[] {
     if (tokens[i] === 'const') module.set(tokens[i + 1], 'constant')
     else if (tokens[i] === 'override') module.set(tokens[i + 1], 'register')
     else if (tokens[i] === 'alias') aliases.set(tokens[i + 1], tokens.slice(i + 3, tokens.indexOf(';', i)).join(' '))
-    else if (tokens[i] === 'var' && tokens[i + 1] !== '<') module.set(tokens[i + 1], 'memory') // a texture
-    else if (tokens[i] === 'var') module.set(tokens[tokens.indexOf('>', i) + 1], isMemory(tokens[i + 2]) ? 'memory' : 'register')
+    else if (tokens[i] === 'var' && tokens[i + 1] !== '<')
+      module.set(tokens[i + 1], 'memory') // a texture
+    else if (tokens[i] === 'var')
+      module.set(tokens[tokens.indexOf('>', i) + 1], isMemory(tokens[i + 2]) ? 'memory' : 'register')
   }
 
   const scopes: Scope[] = [module]
@@ -73,7 +75,7 @@ export function registersByVariable(wgsl: string): string[] {
     if (isName(tokens[i - 1]) || tokens[i - 1] === '>') return 'register'
     while ('(*&'.includes(tokens[i])) i++
     const root = isName(tokens[i]) ? (kindOf(tokens[i]) ?? 'register') : 'register'
-    for (i++; i < end; ) {
+    for (i++; i < end;) {
       if (tokens[i] === '.') i += 2
       else if (tokens[i] === '[') i = partner(tokens, i) + 1
       else if (tokens[i] === ')') i++

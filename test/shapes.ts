@@ -4,11 +4,33 @@
 export const WIDTHS = [1, 2, 3, 7, 11, 31, 32, 33, 63, 64, 65, 97, 127, 128, 129, 257]
 
 /** Rows and columns that differ. */
-export const RECTANGLES: readonly (readonly [rows: number, width: number])[] = [[1, 1], [1, 97], [97, 1], [2, 64], [5, 11], [17, 33], [65, 31], [130, 7]]
+export const RECTANGLES: readonly (readonly [rows: number, width: number])[] = [
+  [1, 1],
+  [1, 97],
+  [97, 1],
+  [2, 64],
+  [5, 11],
+  [17, 33],
+  [65, 31],
+  [130, 7],
+]
 
 /** Sizes of a product: m, n, k. */
 export const PRODUCTS: readonly (readonly [m: number, n: number, k: number])[] = [
-  [1, 1, 1], [1, 97, 3], [97, 1, 3], [3, 5, 97], [7, 31, 8], [8, 32, 16], [9, 33, 17], [31, 7, 129], [63, 65, 11], [64, 64, 64], [65, 63, 33], [127, 129, 2], [2, 300, 1], [300, 2, 65],
+  [1, 1, 1],
+  [1, 97, 3],
+  [97, 1, 3],
+  [3, 5, 97],
+  [7, 31, 8],
+  [8, 32, 16],
+  [9, 33, 17],
+  [31, 7, 129],
+  [63, 65, 11],
+  [64, 64, 64],
+  [65, 63, 33],
+  [127, 129, 2],
+  [2, 300, 1],
+  [300, 2, 65],
 ]
 
 export const MAGNITUDES = [1e-4, 1, 1e4]

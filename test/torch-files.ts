@@ -8,16 +8,33 @@ export class Raw {
 }
 
 /** What a file can hold: objects and maps become dicts. */
-export type Content = null | boolean | number | string | Raw | StoredTensor | readonly Content[] | ReadonlyMap<string | number, Content> | { readonly [key: string]: Content }
+export type Content =
+  | null
+  | boolean
+  | number
+  | string
+  | Raw
+  | StoredTensor
+  | readonly Content[]
+  | ReadonlyMap<string | number, Content>
+  | { readonly [key: string]: Content }
 
-const STORAGES: Record<string, string> = { F32: 'FloatStorage', BF16: 'BFloat16Storage', U8: 'ByteStorage', I32: 'IntStorage', I64: 'LongStorage' }
+const STORAGES: Record<string, string> = {
+  F32: 'FloatStorage',
+  BF16: 'BFloat16Storage',
+  U8: 'ByteStorage',
+  I32: 'IntStorage',
+  I64: 'LongStorage',
+}
 const latin = (text: string) => Uint8Array.from(text, char => char.charCodeAt(0))
-const int32 = (value: number) => String.fromCharCode(value & 255, (value >> 8) & 255, (value >> 16) & 255, (value >>> 24) & 255)
+const int32 = (value: number) =>
+  String.fromCharCode(value & 255, (value >> 8) & 255, (value >> 16) & 255, (value >>> 24) & 255)
 const bytesOf = (text: string) => String.fromCharCode(...new TextEncoder().encode(text))
 export const string = (text: string) => `X${int32(bytesOf(text).length)}${bytesOf(text)}`
 const tuple = (values: readonly number[]) => `(${values.map(value => `J${int32(value)}`).join('')}t`
 
-const isTensor = (value: unknown): value is StoredTensor => typeof value === 'object' && value !== null && 'dtype' in value && 'data' in value
+const isTensor = (value: unknown): value is StoredTensor =>
+  typeof value === 'object' && value !== null && 'dtype' in value && 'data' in value
 
 /** The file. Tensors are contiguous, each with a storage of its own. */
 export function torchFile(content: Content): Uint8Array {
@@ -39,5 +56,9 @@ export function torchFile(content: Content): Uint8Array {
     return `}(${entries.map(([key, entry]) => opcodes(key as Content) + opcodes(entry as Content)).join('')}u`
   }
   const pickle = `\x80\x02${opcodes(content)}.`
-  return writeZip([['archive/data.pkl', latin(pickle)], ...storages.map((data, key) => [`archive/data/${key}`, data] as const), ['archive/version', latin('3\n')]])
+  return writeZip([
+    ['archive/data.pkl', latin(pickle)],
+    ...storages.map((data, key) => [`archive/data/${key}`, data] as const),
+    ['archive/version', latin('3\n')],
+  ])
 }

@@ -20,12 +20,18 @@ function replacing<T extends object>(target: T, own: Record<string, unknown>): T
 }
 
 /** A GPU object whose devices are replaced by `watch`. */
-const watching = (gpu: GPU, watch: (device: GPUDevice) => GPUDevice): GPU => replacing(gpu, {
-  requestAdapter: async (options: GPURequestAdapterOptions) => {
-    const adapter = await gpu.requestAdapter(options)
-    return adapter && replacing(adapter, { requestDevice: async (descriptor: GPUDeviceDescriptor) => watch(await adapter.requestDevice(descriptor)) })
-  },
-})
+const watching = (gpu: GPU, watch: (device: GPUDevice) => GPUDevice): GPU =>
+  replacing(gpu, {
+    requestAdapter: async (options: GPURequestAdapterOptions) => {
+      const adapter = await gpu.requestAdapter(options)
+      return (
+        adapter &&
+        replacing(adapter, {
+          requestDevice: async (descriptor: GPUDeviceDescriptor) => watch(await adapter.requestDevice(descriptor)),
+        })
+      )
+    },
+  })
 
 /** How a device compiles, with the kernels' names noted. */
 const noting = (device: GPUDevice, kernels: Set<string>) => ({
@@ -36,7 +42,8 @@ const noting = (device: GPUDevice, kernels: Set<string>) => ({
 })
 
 type BufferBinding = Required<GPUBufferBinding>
-const isBuffer = (resource: GPUBindingResource): resource is GPUBufferBinding => typeof resource === 'object' && 'buffer' in resource
+const isBuffer = (resource: GPUBindingResource): resource is GPUBufferBinding =>
+  typeof resource === 'object' && 'buffer' in resource
 
 export interface Guarded {
   gpu: GPU
@@ -62,17 +69,22 @@ export function guarded(gpu: GPU): Guarded {
     return offset + GUARD
   }
   const sizeOf = (buffer: GPUBuffer) => used.get(buffer)?.size ?? buffer.size
-  const encoderOf = (encoder: GPUCommandEncoder): GPUCommandEncoder => replacing(encoder, {
-    clearBuffer: (buffer: GPUBuffer, offset = 0, size = sizeOf(buffer) - offset) => encoder.clearBuffer(buffer, shift(buffer, offset, size), size),
-    copyBufferToBuffer: (from: GPUBuffer, offset: number, to: GPUBuffer, at: number, size: number) => encoder.copyBufferToBuffer(from, shift(from, offset, 0), to, shift(to, at, size), size),
-    copyBufferToTexture: (from: GPUTexelCopyBufferInfo, to: GPUTexelCopyTextureInfo, size: GPUExtent3D) => encoder.copyBufferToTexture({ ...from, offset: shift(from.buffer, from.offset ?? 0, 0) }, to, size),
-  })
+  const encoderOf = (encoder: GPUCommandEncoder): GPUCommandEncoder =>
+    replacing(encoder, {
+      clearBuffer: (buffer: GPUBuffer, offset = 0, size = sizeOf(buffer) - offset) =>
+        encoder.clearBuffer(buffer, shift(buffer, offset, size), size),
+      copyBufferToBuffer: (from: GPUBuffer, offset: number, to: GPUBuffer, at: number, size: number) =>
+        encoder.copyBufferToBuffer(from, shift(from, offset, 0), to, shift(to, at, size), size),
+      copyBufferToTexture: (from: GPUTexelCopyBufferInfo, to: GPUTexelCopyTextureInfo, size: GPUExtent3D) =>
+        encoder.copyBufferToTexture({ ...from, offset: shift(from.buffer, from.offset ?? 0, 0) }, to, size),
+    })
   const watch = (real: GPUDevice): GPUDevice => {
     device = real
     const { queue } = real
     return replacing(real, {
       queue: replacing(queue, {
-        writeBuffer: (buffer: GPUBuffer, offset: number, data: ArrayBuffer, from: number, bytes: number) => queue.writeBuffer(buffer, shift(buffer, offset, bytes), data, from, bytes),
+        writeBuffer: (buffer: GPUBuffer, offset: number, data: ArrayBuffer, from: number, bytes: number) =>
+          queue.writeBuffer(buffer, shift(buffer, offset, bytes), data, from, bytes),
       }),
       createBuffer(descriptor: GPUBufferDescriptor) {
         const { label = 'buffer', size, usage } = descriptor
@@ -86,7 +98,9 @@ export function guarded(gpu: GPU): Guarded {
       ...noting(real, kernels),
       createBindGroup(descriptor: GPUBindGroupDescriptor) {
         const entries = [...descriptor.entries]
-        const bound = entries.flatMap(({ resource }) => (isBuffer(resource) && used.has(resource.buffer) ? [resource as BufferBinding] : []))
+        const bound = entries.flatMap(({ resource }) =>
+          isBuffer(resource) && used.has(resource.buffer) ? [resource as BufferBinding] : [],
+        )
         return real.createBindGroup({
           ...descriptor,
           entries: entries.map(entry => {
@@ -95,12 +109,16 @@ export function guarded(gpu: GPU): Guarded {
             const { buffer, offset, size } = resource
             const end = offset + size
             // Not into what else the kernel binds of the same buffer.
-            const next = Math.min(sizeOf(buffer) + GUARD, ...bound.filter(other => other.buffer === buffer && other.offset >= end).map(other => other.offset))
+            const next = Math.min(
+              sizeOf(buffer) + GUARD,
+              ...bound.filter(other => other.buffer === buffer && other.offset >= end).map(other => other.offset),
+            )
             return { ...entry, resource: { buffer, offset: shift(buffer, offset, size), size: next - offset } }
           }),
         })
       },
-      createCommandEncoder: (descriptor: GPUCommandEncoderDescriptor) => encoderOf(real.createCommandEncoder(descriptor)),
+      createCommandEncoder: (descriptor: GPUCommandEncoderDescriptor) =>
+        encoderOf(real.createCommandEncoder(descriptor)),
     })
   }
   return {
@@ -108,8 +126,16 @@ export function guarded(gpu: GPU): Guarded {
     kernels,
     async broken() {
       const lines: string[] = []
-      const zones = [...used].flatMap(([buffer, { label, size, used: end }]) => [[0, GUARD], [GUARD + end, GUARD + size - end]].map(([from, bytes]) => ({ buffer, label, end, from, bytes })))
-      const copy = device!.createBuffer({ size: zones.reduce((sum, { bytes }) => sum + bytes, 0), usage: MAP_READ | COPY_DST })
+      const zones = [...used].flatMap(([buffer, { label, size, used: end }]) =>
+        [
+          [0, GUARD],
+          [GUARD + end, GUARD + size - end],
+        ].map(([from, bytes]) => ({ buffer, label, end, from, bytes })),
+      )
+      const copy = device!.createBuffer({
+        size: zones.reduce((sum, { bytes }) => sum + bytes, 0),
+        usage: MAP_READ | COPY_DST,
+      })
       const encoder = device!.createCommandEncoder()
       let at = 0
       for (const { buffer, from, bytes } of zones) {
@@ -158,9 +184,18 @@ export function indexed(gpu: GPU): Indexed {
   const instrument = (label: string, code: string): string => {
     let text = code.replace(/\/\/.*$/gm, '')
     // Some arrays have a length of their own; that of the others is their binding's.
-    const lengths = new Map([...text.matchAll(/@binding\(\d+\)\s*var<storage, ?\w+> ?(\w+): ?array<([^;]+)>;/g)].map(([, name, inner]) => [name, /, ?(\w+)$/.exec(inner)?.[1] ?? `arrayLength(&${name})`]))
+    const lengths = new Map(
+      [...text.matchAll(/@binding\(\d+\)\s*var<storage, ?\w+> ?(\w+): ?array<([^;]+)>;/g)].map(([, name, inner]) => [
+        name,
+        /, ?(\w+)$/.exec(inner)?.[1] ?? `arrayLength(&${name})`,
+      ]),
+    )
     const bound = [...lengths.keys()]
-    const uses = bound.flatMap(name => [...text.matchAll(new RegExp(`(?<![\\w.])${name}\\[`, 'g'))].map(({ index }) => ({ name, index }))).sort((a, b) => b.index - a.index)
+    const uses = bound
+      .flatMap(name =>
+        [...text.matchAll(new RegExp(`(?<![\\w.])${name}\\[`, 'g'))].map(({ index }) => ({ name, index })),
+      )
+      .sort((a, b) => b.index - a.index)
     const others = bound.filter(name => new RegExp(`& ?${name}\\b(?!\\[)`).test(text))
     if (others.length) throw new Error(`${label}: ${others.join(', ')} is used by its address, which is not watched`)
     // From the last one on: what stands in brackets is changed before what is around it.
@@ -197,9 +232,18 @@ ${attributes} fn main(${parameters}) {
     notes = real.createBuffer({ label: 'notes', size: 16, usage: STORAGE | COPY_DST | 0x4 })
     return replacing(real, {
       ...noting(real, kernels),
-      createShaderModule: ({ label = 'kernel', code }: GPUShaderModuleDescriptor) => real.createShaderModule({ label, code: instrument(label, code) }),
-      createBindGroupLayout: (descriptor: GPUBindGroupLayoutDescriptor) => real.createBindGroupLayout({ ...descriptor, entries: [...descriptor.entries, { binding: NOTES, visibility: 4, buffer: { type: 'storage' } }] }),
-      createBindGroup: (descriptor: GPUBindGroupDescriptor) => real.createBindGroup({ ...descriptor, entries: [...descriptor.entries, { binding: NOTES, resource: { buffer: notes! } }] }),
+      createShaderModule: ({ label = 'kernel', code }: GPUShaderModuleDescriptor) =>
+        real.createShaderModule({ label, code: instrument(label, code) }),
+      createBindGroupLayout: (descriptor: GPUBindGroupLayoutDescriptor) =>
+        real.createBindGroupLayout({
+          ...descriptor,
+          entries: [...descriptor.entries, { binding: NOTES, visibility: 4, buffer: { type: 'storage' } }],
+        }),
+      createBindGroup: (descriptor: GPUBindGroupDescriptor) =>
+        real.createBindGroup({
+          ...descriptor,
+          entries: [...descriptor.entries, { binding: NOTES, resource: { buffer: notes! } }],
+        }),
     })
   }
   return {

@@ -25,7 +25,11 @@ for await (const line of createInterface({ input: process.stdin })) {
   try {
     reply = await obey(JSON.parse(line) as Request)
   } catch (error) {
-    reply = { error: String((error as Error)?.message ?? error).split('\n')[0]!.slice(0, 500) }
+    reply = {
+      error: String((error as Error)?.message ?? error)
+        .split('\n')[0]!
+        .slice(0, 500),
+    }
     if (process.env.BENCH_DEBUG) console.error(error)
   }
   process.stdout.write(`${JSON.stringify(reply)}\n`)
@@ -48,7 +52,8 @@ async function obey(request: Request): Promise<Reply> {
   else if (job.case === 'train-step') prepared = await backend.train(readModel(job.golden))
   else prepared = await backend.infer(readModel(job.golden))
   const outputs: Outputs = {}
-  for (const [key, values] of Object.entries(prepared.outputs)) outputs[key] = Buffer.from(Float32Array.from(values).buffer).toString('base64')
+  for (const [key, values] of Object.entries(prepared.outputs))
+    outputs[key] = Buffer.from(Float32Array.from(values).buffer).toString('base64')
   return { adapter: name, version: backend.version, firstMs: prepared.firstMs, outputs }
 }
 
@@ -60,10 +65,12 @@ function floats(file: string): Float32Array {
 function readModel(file: string): Model {
   const { tensors, metadata } = parseSafetensors(readFileSync(file), file)
   const weights: Model['weights'] = {}
-  for (const [key, tensor] of tensors) if (key.startsWith('init.')) weights[key.slice(5)] = { shape: tensor.shape, data: toFloat32(tensor) }
+  for (const [key, tensor] of tensors)
+    if (key.startsWith('init.')) weights[key.slice(5)] = { shape: tensor.shape, data: toFloat32(tensor) }
   const batches: Model['batches'] = []
   const get = (i: number, key: string) => tensors.get(`batch.${i}.${key}`)?.data as Int32Array
-  for (let i = 0; get(i, 'inputs'); i++) batches.push({ inputs: get(i, 'inputs'), labels: get(i, 'labels'), ids: get(i, 'puzzle_identifiers') })
+  for (let i = 0; get(i, 'inputs'); i++)
+    batches.push({ inputs: get(i, 'inputs'), labels: get(i, 'labels'), ids: get(i, 'puzzle_identifiers') })
   const log = JSON.parse(metadata.train_log!) as { lr: number; puzzle_emb_lr: number }[]
   const rates = log.map(({ lr, puzzle_emb_lr: puzzleLr }) => ({ lr, puzzleLr }))
   return { config: JSON.parse(metadata.config!), train: JSON.parse(metadata.train!), rates, weights, batches }
@@ -93,10 +100,17 @@ function countBytes({ GPUDevice, GPUBuffer }: Record<string, any>): void {
  */
 function pretendToBeABrowser(): void {
   Object.defineProperty(globalThis, 'navigator', { value: { gpu, userAgent: 'node' }, configurable: true })
-  for (const [key, value] of Object.entries(globals)) if (!(key in globalThis)) Object.defineProperty(globalThis, key, { value, configurable: true, writable: true })
-  const waiting: [constructor: string, method: string][] = [['GPUQueue', 'onSubmittedWorkDone'], ['GPUBuffer', 'mapAsync'], ['GPUDevice', 'createComputePipelineAsync']]
+  for (const [key, value] of Object.entries(globals))
+    if (!(key in globalThis)) Object.defineProperty(globalThis, key, { value, configurable: true, writable: true })
+  const waiting: [constructor: string, method: string][] = [
+    ['GPUQueue', 'onSubmittedWorkDone'],
+    ['GPUBuffer', 'mapAsync'],
+    ['GPUDevice', 'createComputePipelineAsync'],
+  ]
   for (const [constructor, method] of waiting) {
-    const { prototype } = globals[constructor] as { prototype: Record<string, (...args: unknown[]) => Promise<unknown>> }
+    const { prototype } = globals[constructor] as {
+      prototype: Record<string, (...args: unknown[]) => Promise<unknown>>
+    }
     const original = prototype[method]!
     prototype[method] = function (...args) {
       return waitAsleep(original.apply(this, args))

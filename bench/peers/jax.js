@@ -36,7 +36,17 @@ const submitted = array => array.ref.gpuBuffer()
 
 /** The network and its parts, for the settings of a golden. */
 function define(config) {
-  const { batch_size: B, seq_len: S, vocab_size: V, hidden_size: D, num_heads: heads, H_cycles: T, L_cycles: n, L_layers: layers, mlp_t: mixing } = config
+  const {
+    batch_size: B,
+    seq_len: S,
+    vocab_size: V,
+    hidden_size: D,
+    num_heads: heads,
+    H_cycles: T,
+    L_cycles: n,
+    L_layers: layers,
+    mlp_t: mixing,
+  } = config
   const hasPuzzles = config.puzzle_emb_ndim > 0
   const P = hasPuzzles ? config.puzzle_emb_len : 0
   const L = P + S
@@ -63,7 +73,13 @@ function define(config) {
     const [q, k, v] = np.split(qkv.transpose([0, 2, 1, 3]), 3, 1)
     // nn.dotProductAttention computes the same through einsum, which wants iterator helpers that Node 20 lacks.
     const scores = nn.softmax(np.matmul(rotate(q), rotate(k).transpose([0, 1, 3, 2])).mul(1 / Math.sqrt(D / heads)), -1)
-    return linear(np.matmul(scores, v).transpose([0, 2, 1, 3]).reshape([B * L, D]), outputWeight)
+    return linear(
+      np
+        .matmul(scores, v)
+        .transpose([0, 2, 1, 3])
+        .reshape([B * L, D]),
+      outputWeight,
+    )
   }
   // h and the injection as (B·L, D).
   const net = (w, h, injection) => {
@@ -71,9 +87,15 @@ function define(config) {
     for (let k = 0; k < layers; k++) {
       const part = name => w[`inner.L_level.layers.${k}.${name}.weight`].ref
       if (mixing) {
-        const t = h.reshape([B, L, D]).transpose([0, 2, 1]).reshape([B * D, L])
+        const t = h
+          .reshape([B, L, D])
+          .transpose([0, 2, 1])
+          .reshape([B * D, L])
         const mixed = rms(t.ref.add(swiglu(t, part('mlp_t.gate_up_proj'), part('mlp_t.down_proj'))))
-        h = mixed.reshape([B, D, L]).transpose([0, 2, 1]).reshape([B * L, D])
+        h = mixed
+          .reshape([B, D, L])
+          .transpose([0, 2, 1])
+          .reshape([B * L, D])
       } else {
         h = rms(h.ref.add(attention(h, part('self_attn.qkv_proj'), part('self_attn.o_proj'))))
       }
@@ -90,7 +112,9 @@ function define(config) {
   }
   /** Does not consume w. */
   const embed = (w, inputs, rows) => {
-    const tokens = np.matmul(nn.oneHot(inputs.reshape([B * S]), V), w['inner.embed_tokens.embedding_weight'].ref).reshape([B, S, D])
+    const tokens = np
+      .matmul(nn.oneHot(inputs.reshape([B * S]), V), w['inner.embed_tokens.embedding_weight'].ref)
+      .reshape([B, S, D])
     const x = rows ? np.concatenate([rows.reshape([B, P, D]), tokens], 1) : tokens
     return x.mul(Math.sqrt(D)).reshape([B * L, D])
   }
@@ -135,14 +159,22 @@ async function infer({ config, weights, batches }) {
   let y = np.broadcastTo(yStart, [B * L, D])
   let z = np.broadcastTo(zStart, [B * L, D])
   const step = () => {
-    const x = begin(tree.ref(w), inputs.ref, hasPuzzles ? ids.ref : np.zeros([1]), hasPuzzles ? table.ref : np.zeros([1]))
+    const x = begin(
+      tree.ref(w),
+      inputs.ref,
+      hasPuzzles ? ids.ref : np.zeros([1]),
+      hasPuzzles ? table.ref : np.zeros([1]),
+    )
     for (let t = 0; t < T; t++) [y, z] = turn(tree.ref(w), y, z, x.ref)
     x.dispose()
     return end(tree.ref(w), y.ref)
   }
   const start = performance.now()
   const { logits, q } = step()
-  const outputs = { 'eval.1.logits': await logits.data(), 'eval.1.q_halt_logits': (await q.data()).filter((_, i) => i % 2 === 0) }
+  const outputs = {
+    'eval.1.logits': await logits.data(),
+    'eval.1.q_halt_logits': (await q.data()).filter((_, i) => i % 2 === 0),
+  }
   const firstMs = performance.now() - start
   const run = async count => {
     for (let i = 0; i < count; i++) {
@@ -204,14 +236,25 @@ async function train({ config, train: t, rates, weights, batches }) {
     const lm = np.sum(np.sum(picked, -1).neg().div(np.maximum(count, 1)))
     const right = np.equal(np.argmax(lax.stopGradient(logits), -1), labels)
     const exact = np.where(mask, right, true).astype(np.float32).min(-1)
-    const bce = np.sum(np.maximum(qHalt.ref, 0).sub(qHalt.ref.mul(exact)).add(np.log(np.exp(np.absolute(qHalt.ref).neg()).add(1))))
+    const bce = np.sum(
+      np
+        .maximum(qHalt.ref, 0)
+        .sub(qHalt.ref.mul(exact))
+        .add(np.log(np.exp(np.absolute(qHalt.ref).neg()).add(1))),
+    )
     const loss = lm.add(bce.mul(0.5))
     return [loss.ref.div(B), { loss, y, z, qHalt }]
   }
 
   /** Last cycle with gradient, both optimisers, moving average, halting. hyper: [lr / (1 − β1ᵗ), sqrt(1 − β2ᵗ), 1 − lr·wd, puzzle lr]. */
   const finish = jit(({ w, table, m, v, ema }, { y, z, inputs, labels, ids, steps, rows }, hyper) => {
-    const [[value, aux], gradients] = valueAndGrad(objective, { hasAux: true })(rows ? { w: tree.ref(w), rows } : { w: tree.ref(w) }, y, z, inputs.ref, labels.ref)
+    const [[value, aux], gradients] = valueAndGrad(objective, { hasAux: true })(
+      rows ? { w: tree.ref(w), rows } : { w: tree.ref(w) },
+      y,
+      z,
+      inputs.ref,
+      labels.ref,
+    )
     value.dispose()
     const at = i => hyper.ref.slice(i)
     const next = { w: {}, m: {}, v: {}, ema: {}, inputs, labels, ids, y: aux.y, z: aux.z }
@@ -243,8 +286,17 @@ async function train({ config, train: t, rates, weights, batches }) {
   })
 
   const state = {
-    w, table, m: zeros(), v: zeros(), ema: tree.map(each => each.ref, w),
-    y: np.zeros([B * L, D]), z: np.zeros([B * L, D]), inputs: ints([B, S]), labels: ints([B, S]), ids: ints([B]), steps: ints([B]),
+    w,
+    table,
+    m: zeros(),
+    v: zeros(),
+    ema: tree.map(each => each.ref, w),
+    y: np.zeros([B * L, D]),
+    z: np.zeros([B * L, D]),
+    inputs: ints([B, S]),
+    labels: ints([B, S]),
+    ids: ints([B]),
+    steps: ints([B]),
     halted: from(new Int32Array(B).fill(1)),
   }
   let current = state
@@ -254,10 +306,15 @@ async function train({ config, train: t, rates, weights, batches }) {
     const { lr, puzzleLr } = rates[Math.min(done, rates.length - 1)]
     const batch = batches[done % batches.length]
     done++
-    const hyper = from(Float32Array.of(lr / (1 - t.beta1 ** done), Math.sqrt(1 - t.beta2 ** done), 1 - lr * t.weight_decay, puzzleLr))
+    const hyper = from(
+      Float32Array.of(lr / (1 - t.beta1 ** done), Math.sqrt(1 - t.beta2 ** done), 1 - lr * t.weight_decay, puzzleLr),
+    )
     const { w, table, m, v, ema, ...slots } = current
     const offered = { inputs: from(batch.inputs, [B, S]), labels: from(batch.labels, [B, S]), ids: from(batch.ids) }
-    const begun = begin({ w: tree.ref(w), ...(table && { table: table.ref }), yStart: yStart.ref, zStart: zStart.ref, ...slots }, offered)
+    const begun = begin(
+      { w: tree.ref(w), ...(table && { table: table.ref }), yStart: yStart.ref, zStart: zStart.ref, ...slots },
+      offered,
+    )
     let { x, y, z, ...rest } = begun
     for (let c = 1; c < T; c++) [y, z] = turn(tree.ref(w), y, z, x.ref)
     x.dispose()
@@ -274,7 +331,8 @@ async function train({ config, train: t, rates, weights, batches }) {
     if (i === 0) {
       firstMs = performance.now() - start
       // The first moment after one step is (1 − β1) times the gradient.
-      for (const [name, mean] of Object.entries(current.m)) outputs[`grad.${name}`] = (await mean.ref.data()).map(value => value / (1 - t.beta1))
+      for (const [name, mean] of Object.entries(current.m))
+        outputs[`grad.${name}`] = (await mean.ref.data()).map(value => value / (1 - t.beta1))
     }
     outputs[`train.${i}.halted`] = await current.halted.ref.data()
   }

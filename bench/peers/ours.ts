@@ -35,7 +35,11 @@ export async function open(): Promise<Backend> {
 
 function load(engine: Engine, { config, weights }: Model): Trm {
   const model = Trm.create(engine, configFromOfficial(config))
-  loadTensors(model, new Map(Object.entries(weights).map(([name, { shape, data }]) => [name, { dtype: 'F32' as const, shape, data }])), 'golden')
+  loadTensors(
+    model,
+    new Map(Object.entries(weights).map(([name, { shape, data }]) => [name, { dtype: 'F32' as const, shape, data }])),
+    'golden',
+  )
   return model
 }
 

@@ -5,10 +5,7 @@ export type Job =
   | { case: 'matmul'; m: number; n: number; k: number; a: string; b: string }
   | { case: 'train-step' | 'inference-step'; golden: string }
 
-export type Request =
-  | { do: 'prepare'; job: Job }
-  | { do: 'run'; count: number }
-  | { do: 'peak' }
+export type Request = { do: 'prepare'; job: Job } | { do: 'run'; count: number } | { do: 'peak' }
 
 /** Named values: little-endian float32 as base64. */
 export type Outputs = Record<string, string>
@@ -16,7 +13,11 @@ export type Outputs = Record<string, string>
 export type Reply =
   | { error: string }
   | { adapter: string; version: string; firstMs: number; outputs: Outputs }
-  | { ms: number; /** Processor time of the whole process, threads of a software adapter included. */ cpuMs: number; peakBytes: number | null }
+  | {
+      ms: number
+      /** Processor time of the whole process, threads of a software adapter included. */ cpuMs: number
+      peakBytes: number | null
+    }
   | { gflops: number }
 
 /** The model, weights and batches of a golden file, as a backend's program gets them. */

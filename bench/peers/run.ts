@@ -67,25 +67,49 @@ interface Case {
   check(outputs: Map<string, Float32Array>): { name: string; error: number; allowed: number }[]
 }
 
-const products = [[1088, 512, 64], [1088, 64, 256], [1296, 1024, 128], [1296, 128, 512], [1024, 1024, 512]] as const
+const products = [
+  [1088, 512, 64],
+  [1088, 64, 256],
+  [1296, 1024, 128],
+  [1296, 128, 512],
+  [1024, 1024, 512],
+] as const
 
 class Child {
   private readonly process: ChildProcess
   private readonly waiting: ((reply: Reply) => void)[] = []
   private said = ''
 
-  constructor(readonly backend: string, job: Job) {
+  constructor(
+    readonly backend: string,
+    job: Job,
+  ) {
     const [command, args] = backends[backend]!(job)
     // Compilation is timed, so a driver must not find an earlier run's kernels.
-    this.process = spawn(command, args, { cwd: root, env: { ...process.env, MESA_SHADER_CACHE_DISABLE: 'true' }, stdio: ['pipe', 'pipe', 'pipe'] })
+    this.process = spawn(command, args, {
+      cwd: root,
+      env: { ...process.env, MESA_SHADER_CACHE_DISABLE: 'true' },
+      stdio: ['pipe', 'pipe', 'pipe'],
+    })
     this.process.stderr!.setEncoding('utf8').on('data', (text: string) => {
       this.said = (this.said + text).slice(-4000)
       if (process.env.BENCH_DEBUG) process.stderr.write(text)
     })
-    createInterface({ input: this.process.stdout! }).on('line', line => this.waiting.shift()?.(JSON.parse(line) as Reply))
+    createInterface({ input: this.process.stdout! }).on('line', line =>
+      this.waiting.shift()?.(JSON.parse(line) as Reply),
+    )
     this.process.stdin!.on('error', () => {})
     this.process.on('error', error => this.fail(error.message))
-    this.process.on('close', (code, signal) => this.fail(`the process ended with ${signal ?? code}: ${this.said.trim().split('\n').filter(line => !/^\s+at |^Node\.js|^$/.test(line)).slice(-2).join(' ')}`))
+    this.process.on('close', (code, signal) =>
+      this.fail(
+        `the process ended with ${signal ?? code}: ${this.said
+          .trim()
+          .split('\n')
+          .filter(line => !/^\s+at |^Node\.js|^$/.test(line))
+          .slice(-2)
+          .join(' ')}`,
+      ),
+    )
   }
 
   async ask<R extends Reply>(request: Request): Promise<R> {
@@ -125,8 +149,13 @@ class Child {
 const options = readOptions()
 const notes: string[] = []
 const chosen = prepareBackends(options.backends)
-const cases = [...productCases(), ...stepCases()].filter(each => options.only.length === 0 || options.only.some(part => `${each.name} ${each.size}`.includes(part)))
-if (cases.length === 0) fail(`no case of that name, expected parts of: ${[...productCases(), ...stepCases()].map(each => `${each.name} ${each.size}`).join(', ')}`)
+const cases = [...productCases(), ...stepCases()].filter(
+  each => options.only.length === 0 || options.only.some(part => `${each.name} ${each.size}`.includes(part)),
+)
+if (cases.length === 0)
+  fail(
+    `no case of that name, expected parts of: ${[...productCases(), ...stepCases()].map(each => `${each.name} ${each.size}`).join(', ')}`,
+  )
 const folder = mkdtempSync(join(tmpdir(), 'trm-peers-'))
 const rows: Row[] = []
 const load = [loadavg()[0]!]
@@ -138,19 +167,28 @@ try {
   rmSync(folder, { recursive: true, force: true })
 }
 load.push(loadavg()[0]!)
-for (const row of rows) if (peak > 0 && row.gflops !== null && !isTorch(row.backend)) row.percentOfPeak = round((100 * row.gflops) / peak)
+for (const row of rows)
+  if (peak > 0 && row.gflops !== null && !isTorch(row.backend)) row.percentOfPeak = round((100 * row.gflops) / peak)
 notes.push(
   'Every backend has a process of its own and is checked before it is timed; the repeats of the backends take turns. One read-back or wait ends a run. What takes more than 10 s is repeated twice at most.',
   'In Node the event loop spins while a promise of Dawn is pending; for the peers mapAsync, onSubmittedWorkDone and createComputePipelineAsync are waited for asleep, as webgpu-trm does, so that kernels are compared and not waiting.',
   'GFLOP count, the same for all: products only (linear layers, attention, heads); train-step = T−1 cycles forward and one cycle three times; inference-step = T cycles.',
   `Peak: ${round(peak)} GFLOP/s, the best of register-only multiply-add kernels through webgpu-trm's engine in this run. torch-cpu runs on the CPU, torch-cuda on the GPU by CUDA (checked in float32, timed in bfloat16, the recursion compiled); neither uses the adapter.`,
-  ...(/\/blas\/libblas/.test(rows.find(row => row.backend === 'torch-cpu')?.adapter ?? '') ? ['torch-cpu: Debian\'s reference BLAS is in use, which is many times slower than OpenBLAS (apt-get install libopenblas0-pthread).'] : []),
+  ...(/\/blas\/libblas/.test(rows.find(row => row.backend === 'torch-cpu')?.adapter ?? '')
+    ? [
+        "torch-cpu: Debian's reference BLAS is in use, which is many times slower than OpenBLAS (apt-get install libopenblas0-pthread).",
+      ]
+    : []),
   'cpu ms: processor time of the process, threads of a software adapter included: what other programs disturb least.',
   'peakBytes: bytes of GPU buffers made and not destroyed, at their most, staging included. compileMs: the first run less a later one, without a shader cache on disk.',
   `Load average ${load.map(value => value.toFixed(2)).join(' at the start, ')} at the end, ${cpus().length} processors.`,
 )
 printTable()
-if (options.json) writeFileSync(options.json, `${JSON.stringify({ adapter, peakGflops: round(peak), repeats: options.repeats, loadAverage: load, notes, rows }, null, 2)}\n`)
+if (options.json)
+  writeFileSync(
+    options.json,
+    `${JSON.stringify({ adapter, peakGflops: round(peak), repeats: options.repeats, loadAverage: load, notes, rows }, null, 2)}\n`,
+  )
 process.exitCode = rows.some(row => row.error) ? 1 : 0
 
 async function runCase(each: Case): Promise<void> {
@@ -159,10 +197,31 @@ async function runCase(each: Case): Promise<void> {
   const running: { child: Child; row: Row; firstMs: number; count: number; times: number[]; cpu: number[] }[] = []
   for (const backend of chosen) {
     const child = new Child(backend, job)
-    const row: Row = { backend, case: each.name, size: each.size, adapter: '', version: '', medianMs: null, cpuMs: null, spread: null, gflops: null, percentOfPeak: null, peakBytes: null, compileMs: null, repeats: 0, check: null, error: null }
+    const row: Row = {
+      backend,
+      case: each.name,
+      size: each.size,
+      adapter: '',
+      version: '',
+      medianMs: null,
+      cpuMs: null,
+      spread: null,
+      gflops: null,
+      percentOfPeak: null,
+      peakBytes: null,
+      compileMs: null,
+      repeats: 0,
+      check: null,
+      error: null,
+    }
     rows.push(row)
     try {
-      const { adapter: name, version, firstMs, outputs } = await child.ask<Extract<Reply, { outputs: Outputs }>>({ do: 'prepare', job })
+      const {
+        adapter: name,
+        version,
+        firstMs,
+        outputs,
+      } = await child.ask<Extract<Reply, { outputs: Outputs }>>({ do: 'prepare', job })
       Object.assign(row, { adapter: name, version })
       if (!isTorch(backend)) {
         adapter ||= name
@@ -170,7 +229,14 @@ async function runCase(each: Case): Promise<void> {
       }
       judge(row, each.check(new Map(Object.entries(outputs).map(([key, text]) => [key, decode(text)]))))
       const { ms, cpuMs } = await child.ask<Extract<Reply, { ms: number }>>({ do: 'run', count: 1 })
-      running.push({ child, row, firstMs, count: Math.max(1, Math.min(500, Math.round(TARGET_MS / ms))), times: ms > SLOW_MS ? [ms] : [], cpu: ms > SLOW_MS ? [cpuMs] : [] })
+      running.push({
+        child,
+        row,
+        firstMs,
+        count: Math.max(1, Math.min(500, Math.round(TARGET_MS / ms))),
+        times: ms > SLOW_MS ? [ms] : [],
+        cpu: ms > SLOW_MS ? [cpuMs] : [],
+      })
       progress(`${label}: ${backend} checked, first run ${(firstMs / 1000).toFixed(2)} s`)
     } catch (error) {
       row.error = (error as Error).message
@@ -205,7 +271,12 @@ async function runCase(each: Case): Promise<void> {
     row.gflops = round(each.flops / median / 1e6)
     row.compileMs = Math.max(0, Math.round(firstMs - median))
   }
-  progress(`${label}: ${running.filter(({ row }) => !row.error).map(({ row }) => `${row.backend} ${row.medianMs} ms`).join(', ')}`)
+  progress(
+    `${label}: ${running
+      .filter(({ row }) => !row.error)
+      .map(({ row }) => `${row.backend} ${row.medianMs} ms`)
+      .join(', ')}`,
+  )
 }
 
 function medianOf(values: number[]): number {
@@ -215,11 +286,21 @@ function medianOf(values: number[]): number {
 
 function judge(row: Row, compared: { name: string; error: number; allowed: number }[]): void {
   if (compared.length === 0) throw new Error('check: nothing was compared')
-  const share = ({ error, allowed }: { error: number; allowed: number }) => (error <= allowed ? error / (allowed || 1) : Number.isFinite(error) && allowed > 0 ? error / allowed : 1e9)
+  const share = ({ error, allowed }: { error: number; allowed: number }) =>
+    error <= allowed ? error / (allowed || 1) : Number.isFinite(error) && allowed > 0 ? error / allowed : 1e9
   const worst = compared.reduce((a, b) => (share(b) > share(a) ? b : a))
   row.check = { share: round(share(worst)), worst: worst.name, quantities: compared.length }
   const wrong = compared.filter(({ error, allowed }) => !(error <= allowed))
-  if (wrong.length > 0) throw new Error(`check: ${wrong.slice(0, 3).map(({ name, error, allowed }) => `${name} is off by ${error.toExponential(1)}, allowed ${allowed.toExponential(1)}`).join('; ')}${wrong.length > 3 ? `; ${wrong.length - 3} more` : ''}`)
+  if (wrong.length > 0)
+    throw new Error(
+      `check: ${wrong
+        .slice(0, 3)
+        .map(
+          ({ name, error, allowed }) =>
+            `${name} is off by ${error.toExponential(1)}, allowed ${allowed.toExponential(1)}`,
+        )
+        .join('; ')}${wrong.length > 3 ? `; ${wrong.length - 3} more` : ''}`,
+    )
 }
 
 function productCases(): Case[] {
@@ -258,9 +339,13 @@ function stepCases(): Case[] {
   const all: Case[] = []
   for (const size of ['small', 'middle']) {
     const file = join(goldens, `bench-${size}.safetensors`)
-    const isNeeded = (name: string) => options.only.length === 0 || options.only.some(part => `${name} ${size}`.includes(part))
+    const isNeeded = (name: string) =>
+      options.only.length === 0 || options.only.some(part => `${name} ${size}`.includes(part))
     if (!['inference-step', 'train-step'].some(isNeeded)) continue
-    if (!existsSync(file)) fail(`${file} is not there, expected the recordings of the published code — set TRM_SHARED to the folder that holds goldens/`)
+    if (!existsSync(file))
+      fail(
+        `${file} is not there, expected the recordings of the published code — set TRM_SHARED to the folder that holds goldens/`,
+      )
     const golden = parseSafetensors(readFileSync(file), file)
     const c = JSON.parse(golden.metadata.config!) as Record<string, number>
     const cost = stepFlops(c)
@@ -268,7 +353,10 @@ function stepCases(): Case[] {
       all.push({
         name,
         size,
-        flops: name === 'train-step' ? (c.H_cycles! - 1) * cost.cycle + 3 * (cost.cycle + cost.heads) : c.H_cycles! * cost.cycle + cost.heads,
+        flops:
+          name === 'train-step'
+            ? (c.H_cycles! - 1) * cost.cycle + 3 * (cost.cycle + cost.heads)
+            : c.H_cycles! * cost.cycle + cost.heads,
         job: () => ({ case: name, golden: file }),
         check: outputs => compare(golden, outputs, name),
       })
@@ -286,7 +374,10 @@ function stepFlops(c: Record<string, number>): { cycle: number; heads: number } 
   const swiglu = (rows: number, size: number) => 2 * rows * size * 3 * inner(size)
   const mixing = c.mlp_t ? swiglu(width, length) : 2 * length * width * 4 * width + 4 * length * length * width
   const network = c.L_layers! * (mixing + swiglu(length, width))
-  return { cycle: c.batch_size! * (c.L_cycles! + 1) * network, heads: c.batch_size! * 2 * width * (length * c.vocab_size! + 2) }
+  return {
+    cycle: c.batch_size! * (c.L_cycles! + 1) * network,
+    heads: c.batch_size! * 2 * width * (length * c.vocab_size! + 2),
+  }
 }
 
 /** The law of the goldens' README. For training: losses, all gradients or what stands for them, who halted, and the trained state. */
@@ -295,19 +386,34 @@ function compare(golden: SafetensorsFile, outputs: Map<string, Float32Array>, na
   const log = JSON.parse(golden.metadata.train_log!) as { loss: number }[]
   const compared: { name: string; error: number; allowed: number }[] = []
   const floors: Record<string, number> = { eval: 1e-5, grad: 1e-4, loss: 1e-4, final: 1e-3, ema: 1e-3 }
-  const wanted = name === 'inference-step'
-    ? ['eval.1.logits', 'eval.1.q_halt_logits']
-    : [...log.map((_, i) => `loss.${i}`), ...[...golden.tensors.keys()].filter(key => /^(grad|final|ema)\.|^train\.\d+\.halted$/.test(key) && !/_init$|local_weights$/.test(key))]
+  const wanted =
+    name === 'inference-step'
+      ? ['eval.1.logits', 'eval.1.q_halt_logits']
+      : [
+          ...log.map((_, i) => `loss.${i}`),
+          ...[...golden.tensors.keys()].filter(
+            key => /^(grad|final|ema)\.|^train\.\d+\.halted$/.test(key) && !/_init$|local_weights$/.test(key),
+          ),
+        ]
   for (const key of wanted) {
     const [group] = key.split('.') as [string]
     const ours = outputs.get(key) ?? new Float32Array()
     if (group === 'train') {
       const theirs = toFloat32(golden.tensors.get(key)!)
-      compared.push({ name: key, error: theirs.length === ours.length ? theirs.filter((value, i) => value !== ours[i]).length : Infinity, allowed: 0 })
+      compared.push({
+        name: key,
+        error: theirs.length === ours.length ? theirs.filter((value, i) => value !== ours[i]).length : Infinity,
+        allowed: 0,
+      })
       continue
     }
-    const theirs = group === 'loss' ? Float32Array.of(log[Number(key.split('.')[1])]!.loss) : toFloat32(golden.tensors.get(key)!)
-    compared.push({ name: key, error: relativeError(ours, theirs), allowed: Math.max(floors[group]!, 50 * (noise[group === 'loss' ? 'loss' : key] ?? 0)) })
+    const theirs =
+      group === 'loss' ? Float32Array.of(log[Number(key.split('.')[1])]!.loss) : toFloat32(golden.tensors.get(key)!)
+    compared.push({
+      name: key,
+      error: relativeError(ours, theirs),
+      allowed: Math.max(floors[group]!, 50 * (noise[group === 'loss' ? 'loss' : key] ?? 0)),
+    })
   }
   return compared
 }
@@ -326,7 +432,15 @@ function relativeError(ours: Float32Array, theirs: Float32Array): number {
 function readOptions() {
   const { values } = (() => {
     try {
-      return parseArgs({ options: { json: { type: 'string' }, only: { type: 'string' }, backend: { type: 'string' }, repeats: { type: 'string' }, help: { type: 'boolean' } } })
+      return parseArgs({
+        options: {
+          json: { type: 'string' },
+          only: { type: 'string' },
+          backend: { type: 'string' },
+          repeats: { type: 'string' },
+          help: { type: 'boolean' },
+        },
+      })
     } catch (error) {
       return fail(`${(error as Error).message} — ${usage}`)
     }
@@ -335,12 +449,24 @@ function readOptions() {
     console.log(usage)
     process.exit(0)
   }
-  const list = (text = '') => text.split(',').map(part => part.trim()).filter(Boolean)
+  const list = (text = '') =>
+    text
+      .split(',')
+      .map(part => part.trim())
+      .filter(Boolean)
   const repeats = Number(values.repeats ?? 5)
-  if (!Number.isInteger(repeats) || repeats < 1) fail(`--repeats is ${values.repeats}, expected a whole number of at least 1`)
+  if (!Number.isInteger(repeats) || repeats < 1)
+    fail(`--repeats is ${values.repeats}, expected a whole number of at least 1`)
   const named = list(values.backend)
-  for (const name of named) if (!(name in backends)) fail(`--backend ${name} is not known, expected some of ${Object.keys(backends).join(', ')}`)
-  return { json: values.json && resolve(values.json), only: list(values.only), backends: named.length > 0 ? named : Object.keys(backends), repeats }
+  for (const name of named)
+    if (!(name in backends))
+      fail(`--backend ${name} is not known, expected some of ${Object.keys(backends).join(', ')}`)
+  return {
+    json: values.json && resolve(values.json),
+    only: list(values.only),
+    backends: named.length > 0 ? named : Object.keys(backends),
+    repeats,
+  }
 }
 
 /** Installs what the chosen backends need; a backend that cannot be had is left out with a note. */
@@ -351,24 +477,53 @@ function prepareBackends(names: string[]): string[] {
     return existsSync(file) && JSON.parse(readFileSync(file, 'utf8')).version === version
   })
   if (!isInstalled && names.some(name => name === 'jax-js' || name === 'tfjs')) {
-    progress(`installing the peers into bench/peers/node_modules: ${Object.entries(packages).map(([name, version]) => `${name}@${version}`).join(', ')}`)
+    progress(
+      `installing the peers into bench/peers/node_modules: ${Object.entries(packages)
+        .map(([name, version]) => `${name}@${version}`)
+        .join(', ')}`,
+    )
     try {
-      execFileSync('npm', ['install', '--no-audit', '--no-fund', '--no-package-lock', '--loglevel=error'], { cwd: source, stdio: ['ignore', 'ignore', 'inherit'] })
+      execFileSync('npm', ['install', '--no-audit', '--no-fund', '--no-package-lock', '--loglevel=error'], {
+        cwd: source,
+        stdio: ['ignore', 'ignore', 'inherit'],
+      })
     } catch {
-      fail('the peers could not be installed — run "npm install" in bench/peers to see why, or leave them out with --backend webgpu-trm,torch-cpu')
+      fail(
+        'the peers could not be installed — run "npm install" in bench/peers to see why, or leave them out with --backend webgpu-trm,torch-cpu',
+      )
     }
   }
   if (names.includes('tfjs')) {
     const require = "import { createRequire } from 'node:module'; const require = createRequire(import.meta.url);"
-    execFileSync(join(root, 'node_modules/.bin/esbuild'), [
-      join(source, 'tfjs.js'), '--bundle', '--platform=node', '--format=esm', '--main-fields=module,main', `--banner:js=${require}`, '--log-level=error', `--outfile=${join(built, 'tfjs.bundle.js')}`,
-    ], { stdio: ['ignore', 'ignore', 'inherit'] })
+    execFileSync(
+      join(root, 'node_modules/.bin/esbuild'),
+      [
+        join(source, 'tfjs.js'),
+        '--bundle',
+        '--platform=node',
+        '--format=esm',
+        '--main-fields=module,main',
+        `--banner:js=${require}`,
+        '--log-level=error',
+        `--outfile=${join(built, 'tfjs.bundle.js')}`,
+      ],
+      { stdio: ['ignore', 'ignore', 'inherit'] },
+    )
   }
   return names.filter(name => {
     if (!isTorch(name)) return true
-    const [python, needs, reason] = name === 'torch-cpu'
-      ? ['/usr/bin/python3', 'import torch, numpy', '/usr/bin/python3 has no torch (Debian: apt-get install python3-torch)']
-      : ['python3', 'import torch, numpy; assert torch.cuda.is_available()', 'python3 has no PyTorch that finds a GPU (pip install torch numpy)']
+    const [python, needs, reason] =
+      name === 'torch-cpu'
+        ? [
+            '/usr/bin/python3',
+            'import torch, numpy',
+            '/usr/bin/python3 has no torch (Debian: apt-get install python3-torch)',
+          ]
+        : [
+            'python3',
+            'import torch, numpy; assert torch.cuda.is_available()',
+            'python3 has no PyTorch that finds a GPU (pip install torch numpy)',
+          ]
     if (spawnSync(python, ['-c', needs]).status === 0) return true
     notes.push(`${name} is left out: ${reason}.`)
     progress(notes.at(-1)!)
@@ -377,13 +532,47 @@ function prepareBackends(names: string[]): string[] {
 }
 
 function printTable(): void {
-  const cells = rows.map(row => row.error
-    ? [row.case, row.size, row.backend, 'FAILED', '', '', '', '', '', '', row.error]
-    : [row.case, row.size, row.backend, `${row.medianMs}`, `${row.cpuMs}`, `${Math.round(100 * row.spread!)} %`, `${row.gflops}`, row.percentOfPeak === null ? '–' : `${row.percentOfPeak} %`, row.peakBytes === null ? '–' : `${(row.peakBytes / 2 ** 20).toFixed(1)}`, `${row.compileMs}`, `${row.check!.share} (${row.check!.quantities})`])
-  const head = ['case', 'size', 'backend', 'median ms', 'cpu ms', 'spread', 'GFLOP/s', 'of peak', 'peak MiB', 'compile ms', 'share of error allowed']
-  const widths = head.map((title, i) => Math.max(title.length, ...cells.filter(cell => cell[3] !== 'FAILED' || i < 4).map(cell => cell[i]!.length)))
+  const cells = rows.map(row =>
+    row.error
+      ? [row.case, row.size, row.backend, 'FAILED', '', '', '', '', '', '', row.error]
+      : [
+          row.case,
+          row.size,
+          row.backend,
+          `${row.medianMs}`,
+          `${row.cpuMs}`,
+          `${Math.round(100 * row.spread!)} %`,
+          `${row.gflops}`,
+          row.percentOfPeak === null ? '–' : `${row.percentOfPeak} %`,
+          row.peakBytes === null ? '–' : `${(row.peakBytes / 2 ** 20).toFixed(1)}`,
+          `${row.compileMs}`,
+          `${row.check!.share} (${row.check!.quantities})`,
+        ],
+  )
+  const head = [
+    'case',
+    'size',
+    'backend',
+    'median ms',
+    'cpu ms',
+    'spread',
+    'GFLOP/s',
+    'of peak',
+    'peak MiB',
+    'compile ms',
+    'share of error allowed',
+  ]
+  const widths = head.map((title, i) =>
+    Math.max(title.length, ...cells.filter(cell => cell[3] !== 'FAILED' || i < 4).map(cell => cell[i]!.length)),
+  )
   console.log(`adapter: ${adapter || 'none'}`)
-  for (const cell of [head, ...cells]) console.log(cell.map((text, i) => (i < 3 ? text.padEnd(widths[i]!) : i === 10 ? text : text.padStart(widths[i]!))).join('  ').trimEnd())
+  for (const cell of [head, ...cells])
+    console.log(
+      cell
+        .map((text, i) => (i < 3 ? text.padEnd(widths[i]!) : i === 10 ? text : text.padStart(widths[i]!)))
+        .join('  ')
+        .trimEnd(),
+    )
   for (const note of notes) console.log(`* ${note}`)
 }
 

@@ -37,7 +37,17 @@ async function finish() {
 
 /** The network and its parts, for the settings of a golden. */
 function define(config) {
-  const { batch_size: B, seq_len: S, vocab_size: V, hidden_size: D, num_heads: heads, H_cycles: T, L_cycles: n, L_layers: layers, mlp_t: mixing } = config
+  const {
+    batch_size: B,
+    seq_len: S,
+    vocab_size: V,
+    hidden_size: D,
+    num_heads: heads,
+    H_cycles: T,
+    L_cycles: n,
+    L_layers: layers,
+    mlp_t: mixing,
+  } = config
   const hasPuzzles = config.puzzle_emb_ndim > 0
   const P = hasPuzzles ? config.puzzle_emb_len : 0
   const L = P + S
@@ -91,7 +101,10 @@ function define(config) {
     return [tf.tidy(() => net(w, y, z)), z]
   }
   const embed = (w, inputs, rows) => {
-    const tokens = tf.reshape(tf.matMul(tf.oneHot(tf.reshape(inputs, [B * S]), V, 1, 0, 'float32'), w['inner.embed_tokens.embedding_weight']), [B, S, D])
+    const tokens = tf.reshape(
+      tf.matMul(tf.oneHot(tf.reshape(inputs, [B * S]), V, 1, 0, 'float32'), w['inner.embed_tokens.embedding_weight']),
+      [B, S, D],
+    )
     const x = rows ? tf.concat([tf.reshape(rows, [B, P, D]), tokens], 1) : tokens
     return tf.reshape(tf.mul(x, Math.sqrt(D)), [B * L, D])
   }
@@ -105,7 +118,9 @@ function define(config) {
 }
 
 function load({ config, weights }) {
-  const arrays = Object.fromEntries(Object.entries(weights).map(([name, { shape, data }]) => [name, tf.tensor(data, shape)]))
+  const arrays = Object.fromEntries(
+    Object.entries(weights).map(([name, { shape, data }]) => [name, tf.tensor(data, shape)]),
+  )
   const { 'inner.H_init': yStart, 'inner.L_init': zStart, 'inner.puzzle_emb.weights': table, ...w } = arrays
   return { yStart, zStart, table: config.puzzle_emb_ndim > 0 ? table : undefined, w }
 }
@@ -131,7 +146,10 @@ async function infer({ config, weights, batches }) {
   }
   const start = performance.now()
   const { logits, q } = step()
-  const outputs = { 'eval.1.logits': await logits.data(), 'eval.1.q_halt_logits': (await q.data()).filter((_, i) => i % 2 === 0) }
+  const outputs = {
+    'eval.1.logits': await logits.data(),
+    'eval.1.q_halt_logits': (await q.data()).filter((_, i) => i % 2 === 0),
+  }
   const firstMs = performance.now() - start
   tf.dispose([logits, q])
   const run = async count => {
@@ -151,7 +169,8 @@ async function train({ config, train: t, rates, weights, batches }) {
   const shapes = names.map(name => w[name].shape)
   const sizes = names.map(name => w[name].size)
   const flatten = list => tf.concat1d(list.map(each => tf.reshape(each, [each.size])))
-  const split = flat => Object.fromEntries(tf.split(flat, sizes).map((part, i) => [names[i], tf.reshape(part, shapes[i])]))
+  const split = flat =>
+    Object.fromEntries(tf.split(flat, sizes).map((part, i) => [names[i], tf.reshape(part, shapes[i])]))
 
   const objective = (w, rows, { y, z, inputs, labels }, keep) => {
     ;[y, z] = cycle(w, y, z, embed(w, inputs, rows))
@@ -182,8 +201,12 @@ async function train({ config, train: t, rates, weights, batches }) {
     v: tf.zeros([sizes.reduce((a, b) => a + b)]),
     ema: flatten(names.map(name => w[name])),
     ...(hasPuzzles && { table: tf.clone(table) }),
-    y: tf.zeros([B * L, D]), z: tf.zeros([B * L, D]),
-    inputs: tf.zeros([B, S], 'int32'), labels: tf.zeros([B, S], 'int32'), ids: tf.zeros([B], 'int32'), steps: tf.zeros([B]),
+    y: tf.zeros([B * L, D]),
+    z: tf.zeros([B * L, D]),
+    inputs: tf.zeros([B, S], 'int32'),
+    labels: tf.zeros([B, S], 'int32'),
+    ids: tf.zeros([B], 'int32'),
+    steps: tf.zeros([B]),
     halted: tf.ones([B]),
   }))
   tf.dispose(w)
@@ -199,9 +222,11 @@ async function train({ config, train: t, rates, weights, batches }) {
       // Halted slots restart with the new batch's rows.
       const isHalted = tf.cast(before.halted, 'bool')
       const column = tf.reshape(isHalted, [B, 1])
-      const swap = (data, old, shape) => tf.where(shape.length === 2 ? tf.broadcastTo(column, shape) : isHalted, tf.tensor(data, shape, 'int32'), old)
+      const swap = (data, old, shape) =>
+        tf.where(shape.length === 2 ? tf.broadcastTo(column, shape) : isHalted, tf.tensor(data, shape, 'int32'), old)
       const states = tf.reshape(tf.broadcastTo(tf.reshape(before.halted, [B, 1, 1]), [B, L, D]), [B * L, D])
-      const reset = (start, state) => tf.where(tf.cast(states, 'bool'), tf.broadcastTo(tf.reshape(start, [1, D]), [B * L, D]), state)
+      const reset = (start, state) =>
+        tf.where(tf.cast(states, 'bool'), tf.broadcastTo(tf.reshape(start, [1, D]), [B * L, D]), state)
       const slots = {
         inputs: swap(batch.inputs, before.inputs, [B, S]),
         labels: swap(batch.labels, before.labels, [B, S]),
@@ -216,24 +241,40 @@ async function train({ config, train: t, rates, weights, batches }) {
         return state
       })
       const wanted = [...names.map(name => w[name]), ...(rows ? [rows] : [])]
-      const { value, grads } = tf.valueAndGrads((...list) => objective(Object.fromEntries(names.map((name, i) => [name, list[i]])), rows && list.at(-1), { y: state[0], z: state[1], ...slots }, keep))(wanted)
+      const { value, grads } = tf.valueAndGrads((...list) =>
+        objective(
+          Object.fromEntries(names.map((name, i) => [name, list[i]])),
+          rows && list.at(-1),
+          { y: state[0], z: state[1], ...slots },
+          keep,
+        ),
+      )(wanted)
       value.dispose()
       const next = { ...slots, steps }
       if (rows) {
         const hot = tf.oneHot(slots.ids, config.num_puzzle_identifiers, 1, 0, 'float32')
         const sums = tf.matMul(hot, grads.at(-1), true, false)
         const touched = tf.greater(tf.broadcastTo(tf.reshape(tf.sum(hot, 0), [-1, 1]), sums.shape), 0)
-        const moved = tf.sub(tf.mul(before.table, 1 - puzzleLr * t.puzzle_emb_weight_decay), tf.mul(tf.sign(sums), puzzleLr))
+        const moved = tf.sub(
+          tf.mul(before.table, 1 - puzzleLr * t.puzzle_emb_weight_decay),
+          tf.mul(tf.sign(sums), puzzleLr),
+        )
         next.table = tf.where(touched, moved, before.table)
       }
       const g = flatten(grads.slice(0, names.length))
       next.m = tf.add(tf.mul(before.m, t.beta1), tf.mul(g, 1 - t.beta1))
       next.v = tf.add(tf.mul(before.v, t.beta2), tf.mul(tf.square(g), 1 - t.beta2))
       const root = tf.add(tf.div(tf.sqrt(next.v), Math.sqrt(1 - t.beta2 ** done)), 1e-30)
-      next.flat = tf.sub(tf.mul(before.flat, 1 - lr * t.weight_decay), tf.mul(tf.atan2(next.m, root), lr / (1 - t.beta1 ** done)))
+      next.flat = tf.sub(
+        tf.mul(before.flat, 1 - lr * t.weight_decay),
+        tf.mul(tf.atan2(next.m, root), lr / (1 - t.beta1 ** done)),
+      )
       next.ema = tf.add(tf.mul(before.ema, t.ema_rate), tf.mul(next.flat, 1 - t.ema_rate))
       const isLast = tf.greaterEqual(steps, config.halt_max_steps)
-      next.halted = tf.cast(config.halt_max_steps > 1 ? tf.logicalOr(isLast, tf.greater(keep.qHalt, 0)) : isLast, 'float32')
+      next.halted = tf.cast(
+        config.halt_max_steps > 1 ? tf.logicalOr(isLast, tf.greater(keep.qHalt, 0)) : isLast,
+        'float32',
+      )
       return { next, loss: keep.loss }
     })
     keep.qHalt.dispose()

@@ -16,7 +16,8 @@ const adapterOption = {
 
 const boundsOption = {
   type: 'string',
-  description: 'whether the GPU keeps kernels within their tensors: on, or off for products that are about a fifth faster on GPUs (default: the environment variable TRM_BOUNDS_CHECKS, else on)',
+  description:
+    'whether the GPU keeps kernels within their tensors: on, or off for products that are about a fifth faster on GPUs (default: the environment variable TRM_BOUNDS_CHECKS, else on)',
   choices: BOUNDS_CHECKS,
 } as const satisfies Option
 
@@ -25,7 +26,8 @@ export const adapterOptions = { adapter: adapterOption, 'bounds-checks': boundsO
 
 export const dtypeOption = {
   type: 'string',
-  description: 'how activations and operands of products are stored; f16 needs shader-f16, sums and the weights themselves are f32',
+  description:
+    'how activations and operands of products are stored; f16 needs shader-f16, sums and the weights themselves are f32',
   choices: ['f32', 'f16'],
   default: 'f32',
 } as const satisfies Option
@@ -36,11 +38,15 @@ export interface AdapterValues {
 }
 
 /** What the Node door takes for the values of `adapterOptions`. */
-export const gpuOptions = ({ adapter, 'bounds-checks': checks }: AdapterValues): OpenGpuOptions => ({ adapter: adapter as Adapter | undefined, boundsChecks: checks === undefined ? undefined : checks === 'on' })
+export const gpuOptions = ({ adapter, 'bounds-checks': checks }: AdapterValues): OpenGpuOptions => ({
+  adapter: adapter as Adapter | undefined,
+  boundsChecks: checks === undefined ? undefined : checks === 'on',
+})
 
 export function openEngine(values: AdapterValues): Promise<Engine> {
   return node.openEngine(gpuOptions(values))
 }
 
 /** The adapter in a line. */
-export const adapterName = ({ adapter: { description, boundsChecks } }: Engine): string => `${description}${withoutChecks(boundsChecks)}`
+export const adapterName = ({ adapter: { description, boundsChecks } }: Engine): string =>
+  `${description}${withoutChecks(boundsChecks)}`

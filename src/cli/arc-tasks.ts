@@ -56,7 +56,9 @@ export async function readArcSubset(
     if (await isThere(folder, 'directory')) return readFolder(folder, subset, options)
   }
   const looked = prefixes.map(prefix => `${prefix}_${subset}_challenges.json nor a folder ${join(prefix, subset)}`)
-  throw new Error(`data: no subset ${JSON.stringify(subset)}: found neither ${looked.join(', nor ')} — check the prefix and --subsets`)
+  throw new Error(
+    `data: no subset ${JSON.stringify(subset)}: found neither ${looked.join(', nor ')} — check the prefix and --subsets`,
+  )
 }
 
 /** Kaggle's files of a subset. */
@@ -72,7 +74,7 @@ async function findKaggleFiles(prefix: string, subset: string): Promise<KaggleFi
     { folder: prefix, isStart: (start: string) => !isHidden(start) && (start === '' || start.endsWith('_')) },
   ]
   for (const { folder, isStart } of places) {
-    const entries = await isThere(folder, 'directory') ? (await readdir(folder)).sort() : []
+    const entries = (await isThere(folder, 'directory')) ? (await readdir(folder)).sort() : []
     const find = (kind: string) => {
       const ends = ['_', '-'].map(dash => `${subset}${dash}${kind}.json`)
       const isWanted = (name: string) => ends.some(end => name.endsWith(end) && isStart(name.slice(0, -end.length)))
@@ -95,9 +97,10 @@ async function readFolder(folder: string, subset: string, options: ArcParseOptio
   const paths = new Map<string, string>()
   for (const path of files.map(file => join(folder, file))) {
     const name = basename(path, '.json')
-    if (await isThere(path, 'directory') || !options.keep!(name)) continue
+    if ((await isThere(path, 'directory')) || !options.keep!(name)) continue
     const other = paths.get(name)
-    if (other !== undefined) throw new Error(`data: expected one file for each task, found ${other} and ${path} — delete or rename one`)
+    if (other !== undefined)
+      throw new Error(`data: expected one file for each task, found ${other} and ${path} — delete or rename one`)
     paths.set(name, path)
   }
   if (files.length === 0) throw new Error(`data: expected JSON files of tasks in ${folder}, found none`)

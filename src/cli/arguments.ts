@@ -8,8 +8,24 @@ export class UsageError extends Error {
 
 /** One option, `--name`. Numbers must lie in min … max and be whole unless `fraction` is set. `strings` may be given several times. */
 export type Option =
-  | { type: 'string'; description: string; default?: string; required?: boolean; placeholder?: string; choices?: readonly string[] }
-  | { type: 'number'; description: string; default?: number; required?: boolean; placeholder?: string; min?: number; max?: number; fraction?: boolean }
+  | {
+      type: 'string'
+      description: string
+      default?: string
+      required?: boolean
+      placeholder?: string
+      choices?: readonly string[]
+    }
+  | {
+      type: 'number'
+      description: string
+      default?: number
+      required?: boolean
+      placeholder?: string
+      min?: number
+      max?: number
+      fraction?: boolean
+    }
   | { type: 'strings'; description: string; required?: boolean; placeholder?: string }
   | { type: 'boolean'; description: string }
 
@@ -28,11 +44,19 @@ export interface Usage<T extends OptionTable> {
   notes?: string
 }
 
-type Given<O extends Option> = O extends { type: 'number' } ? number : O extends { type: 'string' } ? string : O extends { type: 'strings' } ? string[] : boolean
+type Given<O extends Option> = O extends { type: 'number' }
+  ? number
+  : O extends { type: 'string' }
+    ? string
+    : O extends { type: 'strings' }
+      ? string[]
+      : boolean
 
 /** The type of the parsed values: options with a default, required ones, lists (they may be empty) and flags are always there. */
 export type OptionValues<T extends OptionTable> = {
-  [K in keyof T]: T[K] extends { type: 'boolean' | 'strings' } | { required: true } | { default: string | number } ? Given<T[K]> : Given<T[K]> | undefined
+  [K in keyof T]: T[K] extends { type: 'boolean' | 'strings' } | { required: true } | { default: string | number }
+    ? Given<T[K]>
+    : Given<T[K]> | undefined
 }
 
 export interface ParsedArguments<T extends OptionTable> {
@@ -56,7 +80,10 @@ export function parseArguments<T extends OptionTable>(args: string[], usage: Usa
     args: joinNegativeNumbers(args, options),
     strict: false,
     tokens: true,
-    options: Object.fromEntries([...known.map(name => [name, { type: options[name].type === 'boolean' ? 'boolean' : 'string' } as const]), ['help', { type: 'boolean', short: 'h' } as const]]),
+    options: Object.fromEntries([
+      ...known.map(name => [name, { type: options[name].type === 'boolean' ? 'boolean' : 'string' } as const]),
+      ['help', { type: 'boolean', short: 'h' } as const],
+    ]),
   })
   if (tokens.some(token => token.kind === 'option' && token.name === 'help')) {
     console.log(helpText(usage))
@@ -72,14 +99,17 @@ export function parseArguments<T extends OptionTable>(args: string[], usage: Usa
     if (token.kind === 'positional') positionals.push(token.value)
     if (token.kind !== 'option') continue
     const flag = token.rawName
-    if (!Object.hasOwn(options, token.name)) fail(`unknown option ${flag} — known are ${[...known, 'help'].map(name => `--${name}`).join(', ')}`)
+    if (!Object.hasOwn(options, token.name))
+      fail(`unknown option ${flag} — known are ${[...known, 'help'].map(name => `--${name}`).join(', ')}`)
     const option = options[token.name]
     const value = token.value
     if (option.type === 'boolean') {
       if (value !== undefined) fail(`${flag}: expected no value, got ${JSON.stringify(value)}`)
       values[token.name] = true
     } else if (value === undefined || (!token.inlineValue && value.startsWith('--'))) {
-      fail(`${flag}: expected a value (${placeholderOf(option)}), got ${value === undefined ? 'none' : `the option ${value}`}`)
+      fail(
+        `${flag}: expected a value (${placeholderOf(option)}), got ${value === undefined ? 'none' : `the option ${value}`}`,
+      )
     } else if (option.type === 'strings') {
       values[token.name] = [...(values[token.name] as string[]), value!]
     } else {
@@ -91,28 +121,43 @@ export function parseArguments<T extends OptionTable>(args: string[], usage: Usa
   }
   for (const name of known) {
     const option = options[name]
-    if (option.type !== 'boolean' && option.required && [values[name] ?? []].flat().length === 0) fail(`expected --${name} ${placeholderOf(option)} (${option.description}), got nothing — see "${command} --help"`)
+    if (option.type !== 'boolean' && option.required && [values[name] ?? []].flat().length === 0)
+      fail(`expected --${name} ${placeholderOf(option)} (${option.description}), got nothing — see "${command} --help"`)
   }
   const many = wanted.at(-1)?.includes('…')
   const least = wanted.filter(name => !name.startsWith('[')).length
   if (positionals.length < least || (!many && positionals.length > wanted.length)) {
     const expected = wanted.length ? wanted.join(' ') : 'options only'
-    fail(`expected ${expected}, got ${positionals.length ? positionals.map(text => JSON.stringify(text)).join(' ') : 'nothing'} — see "${command} --help"`)
+    fail(
+      `expected ${expected}, got ${positionals.length ? positionals.map(text => JSON.stringify(text)).join(' ') : 'nothing'} — see "${command} --help"`,
+    )
   }
   return { values: values as OptionValues<T>, positionals }
 }
 
 /** The help text: summary, usage line, one line per option with its default. */
-export function helpText<T extends OptionTable>({ command, summary, options, positionals = [], notes }: Usage<T>): string {
+export function helpText<T extends OptionTable>({
+  command,
+  summary,
+  options,
+  positionals = [],
+  notes,
+}: Usage<T>): string {
   const rows = Object.entries(options).map(([name, option]) => [
     `--${name}${option.type === 'boolean' ? '' : ` ${placeholderOf(option)}`}`,
     option.description + extra(option),
   ])
   rows.push(['--help', 'show this text'])
   const width = Math.max(...rows.map(([left]) => left.length))
-  const needed = Object.entries(options).filter(([, option]) => isRequired(option)).map(([name, option]) => `--${name} ${placeholderOf(option)}`)
+  const needed = Object.entries(options)
+    .filter(([, option]) => isRequired(option))
+    .map(([name, option]) => `--${name} ${placeholderOf(option)}`)
   const line = [command, ...positionals, ...needed, '[options]'].join(' ')
-  const parts = [summary, `Usage: ${line}`, `Options:\n${rows.map(([left, right]) => `  ${left.padEnd(width)}  ${right}`).join('\n')}`]
+  const parts = [
+    summary,
+    `Usage: ${line}`,
+    `Options:\n${rows.map(([left, right]) => `  ${left.padEnd(width)}  ${right}`).join('\n')}`,
+  ]
   return [...parts, ...(notes ? [notes] : [])].join('\n\n')
 }
 
@@ -122,7 +167,10 @@ function isRequired(option: Option): boolean {
 
 function placeholderOf(option: Option): string {
   if (option.type === 'boolean') return ''
-  return option.placeholder ?? (option.type === 'number' ? 'N' : (option.type === 'string' && option.choices?.join('|')) || 'TEXT')
+  return (
+    option.placeholder ??
+    (option.type === 'number' ? 'N' : (option.type === 'string' && option.choices?.join('|')) || 'TEXT')
+  )
 }
 
 function extra(option: Option): string {
@@ -139,7 +187,12 @@ function rangeText({ min, max }: { min?: number; max?: number }): string {
   return min === undefined ? `up to ${max}` : `${min} … ${max}`
 }
 
-function parseNumber(text: string, option: Option & { type: 'number' }, flag: string, fail: (message: string) => never): number {
+function parseNumber(
+  text: string,
+  option: Option & { type: 'number' },
+  flag: string,
+  fail: (message: string) => never,
+): number {
   const number = /^[-+]?(\d+\.?\d*|\.\d+)(e[-+]?\d+)?$/i.test(text) ? Number(text) : NaN
   const { min = -Infinity, max = Infinity, fraction } = option
   if (!Number.isFinite(number) || number < min || number > max || (!fraction && !Number.isSafeInteger(number))) {
@@ -155,7 +208,8 @@ function joinNegativeNumbers(args: string[], options: OptionTable): string[] {
   for (const [i, arg] of args.entries()) {
     const before = args[i - 1] ?? ''
     const name = before.startsWith('--') ? before.slice(2) : ''
-    if (Object.hasOwn(options, name) && options[name].type === 'number' && /^-[\d.]/.test(arg)) joined[joined.length - 1] = `${before}=${arg}`
+    if (Object.hasOwn(options, name) && options[name].type === 'number' && /^-[\d.]/.test(arg))
+      joined[joined.length - 1] = `${before}=${arg}`
     else joined.push(arg)
   }
   return joined

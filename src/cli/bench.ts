@@ -22,23 +22,44 @@ const FOLDER = 'bench/results'
 
 const usage = {
   command: 'trm bench',
-  summary: 'Measure operations and steps of the model: time, GFLOP/s, GB/s, share of this adapter\'s peak, memory.',
+  summary: "Measure operations and steps of the model: time, GFLOP/s, GB/s, share of this adapter's peak, memory.",
   options: {
-    only: { type: 'string', placeholder: 'TEXT,…', description: 'only cases whose size and name contain one of these, e.g. "matmul,official training"; "cold start" is one too' },
-    size: { type: 'string', default: SIZES.join(','), placeholder: 'SIZE,…', description: `only these of ${SIZES.join(', ')}` },
-    repeats: { type: 'number', min: 1, description: 'measurements of each case (default: 7, and 3 where one lasts longer than a second)' },
+    only: {
+      type: 'string',
+      placeholder: 'TEXT,…',
+      description:
+        'only cases whose size and name contain one of these, e.g. "matmul,official training"; "cold start" is one too',
+    },
+    size: {
+      type: 'string',
+      default: SIZES.join(','),
+      placeholder: 'SIZE,…',
+      description: `only these of ${SIZES.join(', ')}`,
+    },
+    repeats: {
+      type: 'number',
+      min: 1,
+      description: 'measurements of each case (default: 7, and 3 where one lasts longer than a second)',
+    },
     limit: {
       type: 'number',
       min: 1,
       placeholder: 'SECONDS',
-      description: 'time for each case; those that would take longer are skipped (default: 10, and 60 on software adapters)',
+      description:
+        'time for each case; those that would take longer are skipped (default: 10, and 60 on software adapters)',
     },
-    'memory-limit': { type: 'string', placeholder: 'SIZE', description: 'GPU memory that a training may take, e.g. 8GB: its micro-batches are made to fit; else only the largest binding limits them' },
+    'memory-limit': {
+      type: 'string',
+      placeholder: 'SIZE',
+      description:
+        'GPU memory that a training may take, e.g. 8GB: its micro-batches are made to fit; else only the largest binding limits them',
+    },
     json: { type: 'string', placeholder: 'FILE', description: 'write the result as JSON' },
     save: { type: 'boolean', description: `write it to ${FOLDER}/ADAPTER-DATE.json` },
     ...adapterOptions,
   },
-  notes: 'trm bench compare A.json B.json   shows two results side by side.\ntrm bench variants                times every kernel that could run in place of the default.\ntrm bench start                   opens an engine, trains one step of the small model, and prints the times as JSON.',
+  notes:
+    'trm bench compare A.json B.json   shows two results side by side.\ntrm bench variants                times every kernel that could run in place of the default.\ntrm bench start                   opens an engine, trains one step of the small model, and prints the times as JSON.',
 } as const
 
 const compareUsage = {
@@ -52,7 +73,11 @@ const variantsUsage = {
   command: 'trm bench variants',
   summary: 'Times all kernels that this adapter could run for each operation of the cases: is the default the best?',
   options: {
-    only: { ...usage.options.only, description: 'only operations of cases whose size and name contain one of these', default: VARIANT_CASES.join(',') },
+    only: {
+      ...usage.options.only,
+      description: 'only operations of cases whose size and name contain one of these',
+      default: VARIANT_CASES.join(','),
+    },
     size: usage.options.size,
     repeats: { type: 'number', min: 1, default: 5, description: 'measurements of each kernel; the least counts' },
     json: usage.options.json,
@@ -62,7 +87,8 @@ const variantsUsage = {
 
 const startUsage = {
   command: 'trm bench start',
-  summary: 'Times of a fresh process: opening the engine, compiling, the first training step of the small model. Prints JSON.',
+  summary:
+    'Times of a fresh process: opening the engine, compiling, the first training step of the small model. Prints JSON.',
   options: { ...adapterOptions },
 } as const
 
@@ -84,7 +110,8 @@ async function bench(args: string[]): Promise<void> {
   const only = list(onlyText)
   const sizes = sizesOf(size)
 
-  const wantsStart = sizes.includes('small') && (!only.length || only.some(part => COLD_START.includes(part.toLowerCase())))
+  const wantsStart =
+    sizes.includes('small') && (!only.length || only.some(part => COLD_START.includes(part.toLowerCase())))
   const progress = new Progress()
   const load = { before: loadavg()[0], after: 0, cores: availableParallelism() }
   const commit = workingTree()
@@ -99,27 +126,51 @@ async function bench(args: string[]): Promise<void> {
     mayBeEmpty: wantsStart,
     onProgress: (done, total, text) => progress.show(done, total, `${done}/${total} ${text}`),
   })
-  const coldStarts = wantsStart ? { warm: await freshStarts(parsed.values, {}), cold: await freshStarts(parsed.values, NO_SHADER_CACHE) } : undefined
+  const coldStarts = wantsStart
+    ? { warm: await freshStarts(parsed.values, {}), cold: await freshStarts(parsed.values, NO_SHADER_CACHE) }
+    : undefined
   progress.end()
   load.after = loadavg()[0]
   const { peak } = suite
   const rows = [...suite.rows]
-  if (coldStarts) rows.push(coldStartRow(`${COLD_START}, shader cache warm`, coldStarts.warm, peak), coldStartRow(`${COLD_START}, shader cache off`, coldStarts.cold, peak))
-  const result: Result = { ...suite, rows, commit, date: new Date().toISOString(), node: process.versions.node, load, ...(coldStarts ? { coldStarts } : {}) }
+  if (coldStarts)
+    rows.push(
+      coldStartRow(`${COLD_START}, shader cache warm`, coldStarts.warm, peak),
+      coldStartRow(`${COLD_START}, shader cache off`, coldStarts.cold, peak),
+    )
+  const result: Result = {
+    ...suite,
+    rows,
+    commit,
+    date: new Date().toISOString(),
+    node: process.versions.node,
+    load,
+    ...(coldStarts ? { coldStarts } : {}),
+  }
   console.log(report(result))
-  if (save) await mkdir(FOLDER, { recursive: true }).catch(error => { throw new Error(`cannot make ${FOLDER}: ${reason(error)}`) })
+  if (save)
+    await mkdir(FOLDER, { recursive: true }).catch(error => {
+      throw new Error(`cannot make ${FOLDER}: ${reason(error)}`)
+    })
   for (const file of [...(json ? [json] : []), ...(save ? [join(FOLDER, resultName(result))] : [])]) {
     await writeWhole(file, `${JSON.stringify(result, null, 1)}\n`)
     console.log(`written: ${file}`)
   }
 }
 
-const list = (text: string) => text.split(',').map(part => part.trim()).filter(Boolean)
+const list = (text: string) =>
+  text
+    .split(',')
+    .map(part => part.trim())
+    .filter(Boolean)
 
 function sizesOf(text: string): Size[] {
   const sizes = list(text)
   const wrong = sizes.find(name => !(SIZES as readonly string[]).includes(name))
-  if (wrong !== undefined || !sizes.length) throw new UsageError(`trm bench: --size: expected some of ${SIZES.join(', ')}, got ${JSON.stringify(wrong ?? text)}`)
+  if (wrong !== undefined || !sizes.length)
+    throw new UsageError(
+      `trm bench: --size: expected some of ${SIZES.join(', ')}, got ${JSON.stringify(wrong ?? text)}`,
+    )
   return sizes as Size[]
 }
 
@@ -145,7 +196,9 @@ async function variants(args: string[]): Promise<void> {
   })
   progress.end()
   const [commit, date] = [workingTree(), new Date().toISOString()]
-  console.log(`adapter: ${name}\ncommit ${commit ?? 'unknown'}, ${date}, load ${loadavg()[0].toFixed(1)}\n\n${variantsTable(rows)}`)
+  console.log(
+    `adapter: ${name}\ncommit ${commit ?? 'unknown'}, ${date}, load ${loadavg()[0].toFixed(1)}\n\n${variantsTable(rows)}`,
+  )
   if (json === undefined) return
   await writeWhole(json, `${JSON.stringify({ adapter: name, commit, date, rows }, null, 1)}\n`)
   console.log(`written: ${json}`)
@@ -154,7 +207,11 @@ async function variants(args: string[]): Promise<void> {
 async function compare(args: string[]): Promise<void> {
   const parsed = parseArguments(args, compareUsage)
   if (!parsed) return
-  const [a, b] = await Promise.all(parsed.positionals.map(async file => parseResult(new TextDecoder().decode(await readBytes(file, 'bench result')), file)))
+  const [a, b] = await Promise.all(
+    parsed.positionals.map(async file =>
+      parseResult(new TextDecoder().decode(await readBytes(file, 'bench result')), file),
+    ),
+  )
   console.log(compareResults(a, b))
 }
 
@@ -172,9 +229,22 @@ async function start(args: string[]): Promise<void> {
 const NO_SHADER_CACHE = { MESA_SHADER_CACHE_DISABLE: 'true', __GL_SHADER_DISK_CACHE: '0' }
 
 /** Fresh processes, one after the other. With a shader cache, one more goes before to fill it. */
-async function freshStarts({ adapter, 'bounds-checks': checks }: AdapterValues, environment: Record<string, string>): Promise<ProcessStart[]> {
+async function freshStarts(
+  { adapter, 'bounds-checks': checks }: AdapterValues,
+  environment: Record<string, string>,
+): Promise<ProcessStart[]> {
   const once = async (): Promise<ProcessStart> => {
-    const { stdout } = await promisify(execFile)(process.execPath, [process.argv[1], 'bench', 'start', ...(adapter ? ['--adapter', adapter] : []), ...(checks ? ['--bounds-checks', checks] : [])], { env: { ...process.env, ...environment } })
+    const { stdout } = await promisify(execFile)(
+      process.execPath,
+      [
+        process.argv[1],
+        'bench',
+        'start',
+        ...(adapter ? ['--adapter', adapter] : []),
+        ...(checks ? ['--bounds-checks', checks] : []),
+      ],
+      { env: { ...process.env, ...environment } },
+    )
     return JSON.parse(stdout)
   }
   if (environment !== NO_SHADER_CACHE) await once()
@@ -184,7 +254,12 @@ async function freshStarts({ adapter, 'bounds-checks': checks }: AdapterValues, 
 /** Commit of the program's own repository, with + where tracked files were changed. */
 function workingTree(): string | null {
   try {
-    const git = (...args: string[]) => execFileSync('git', args, { cwd: fileURLToPath(new URL('.', import.meta.url)), encoding: 'utf8', stdio: ['ignore', 'pipe', 'ignore'] }).trim()
+    const git = (...args: string[]) =>
+      execFileSync('git', args, {
+        cwd: fileURLToPath(new URL('.', import.meta.url)),
+        encoding: 'utf8',
+        stdio: ['ignore', 'pipe', 'ignore'],
+      }).trim()
     return git('rev-parse', '--short', 'HEAD') + (git('status', '--porcelain', '--untracked-files=no') ? '+' : '')
   } catch {
     return null
@@ -196,7 +271,8 @@ const never = new Int32Array(new SharedArrayBuffer(4))
 /** A clock that also knows processor times: of JavaScript's thread, and of all others per core. From Linux's own accounts. */
 function processorClock(): Clock | undefined {
   const cores = availableParallelism()
-  const threadMs = (thread: string) => Number(readFileSync(`/proc/self/task/${thread}/schedstat`, 'utf8').split(' ')[0]) / 1e6
+  const threadMs = (thread: string) =>
+    Number(readFileSync(`/proc/self/task/${thread}/schedstat`, 'utf8').split(' ')[0]) / 1e6
   const main = String(process.pid)
   const cpu = () => {
     let ms = 0

@@ -10,7 +10,8 @@ import { readBytes } from './files.js'
 export const keyOption = {
   type: 'string',
   placeholder: 'NAME',
-  description: 'which model, where the file holds several, e.g. ema_shadow (without it, such a file is refused with a list of them)',
+  description:
+    'which model, where the file holds several, e.g. ema_shadow (without it, such a file is refused with a list of them)',
 } as const satisfies Option
 
 /** For whoever takes `CheckpointOptions`: reads files of other codes and of several models, and says on stderr which it chose. */
@@ -41,15 +42,22 @@ export async function openCheckpoint(path: string, key?: string): Promise<OpenCh
 function tellStates(path: string, metadata: Readonly<Record<string, string>>, key?: string): void {
   if (key !== undefined) return
   if (metadata.training !== undefined) {
-    console.error(`${path}: a state of a training: its values as trained — --key average takes their moving average, if it keeps one`)
+    console.error(
+      `${path}: a state of a training: its values as trained — --key average takes their moving average, if it keeps one`,
+    )
   }
   if (metadata.arch !== undefined) {
-    console.error(`${path}: a recording of the published code: the model that it ends with — --key init takes the one that it begins with`)
+    console.error(
+      `${path}: a recording of the published code: the model that it ends with — --key init takes the one that it begins with`,
+    )
   }
 }
 
 /** A checkpoint of any code, with the configuration that the user gives. */
-export async function readAnyCheckpoint(path: string, { key, ...options }: CheckpointOptions = {}): Promise<Checkpoint> {
+export async function readAnyCheckpoint(
+  path: string,
+  { key, ...options }: CheckpointOptions = {},
+): Promise<Checkpoint> {
   const checkpoint = readCheckpoint(await readBytes(path, 'checkpoint'), path, { ...options, ...otherFiles(key) })
   tellStates(path, checkpoint.metadata, key)
   return checkpoint

@@ -16,8 +16,15 @@ import { mazeUsage, sudokuUsage, tableFiles, type TableValues } from './tables.j
 const out = { type: 'string', required: true, placeholder: 'DIR', description: 'directory to write' } as const
 const seed = { type: 'number', default: 0, min: 0, description: 'seed of everything random' } as const
 const force = { type: 'boolean', description: 'replace DIR if it is a dataset directory' } as const
-const examples = (split: string) => ({ type: 'string', required: true, placeholder: 'F', description: `${split} examples: JSON Lines or CSV (see below)` }) as const
-const count = (split: string) => ({ type: 'number', required: true, min: 1, description: `${split} puzzles to make` }) as const
+const examples = (split: string) =>
+  ({
+    type: 'string',
+    required: true,
+    placeholder: 'F',
+    description: `${split} examples: JSON Lines or CSV (see below)`,
+  }) as const
+const count = (split: string) =>
+  ({ type: 'number', required: true, min: 1, description: `${split} puzzles to make` }) as const
 
 const arcUsage = {
   command: 'trm data arc',
@@ -26,14 +33,31 @@ const arcUsage = {
   options: {
     train: { type: 'string', required: true, placeholder: 'PREFIX', description: 'where the subsets are (see below)' },
     out,
-    subsets: { type: 'string', default: 'training,evaluation,concept', placeholder: 'A,B', description: 'subsets to read' },
-    'test-set': { type: 'string', placeholder: 'A,B', description: 'subsets to test on: their demonstrations are training data, their test pairs the test split (default: those of evaluation, evaluation2 that are read)' },
+    subsets: {
+      type: 'string',
+      default: 'training,evaluation,concept',
+      placeholder: 'A,B',
+      description: 'subsets to read',
+    },
+    'test-set': {
+      type: 'string',
+      placeholder: 'A,B',
+      description:
+        'subsets to test on: their demonstrations are training data, their test pairs the test split (default: those of evaluation, evaluation2 that are read)',
+    },
     without: { type: 'string', placeholder: 'A,B', description: 'tasks to leave out: NAME, or SUBSET/NAME' },
-    augment: { type: 'number', default: arcAugmentLimit, min: 0, max: arcAugmentLimit, description: 'distinct augmentations of each task: rotations and reflections with permuted colours' },
+    augment: {
+      type: 'number',
+      default: arcAugmentLimit,
+      min: 0,
+      max: arcAugmentLimit,
+      description: 'distinct augmentations of each task: rotations and reflections with permuted colours',
+    },
     seed,
     force,
   },
-  notes: 'A subset S is read from PREFIX_S_challenges.json and PREFIX_S_solutions.json (PREFIX may be their folder),\n' +
+  notes:
+    'A subset S is read from PREFIX_S_challenges.json and PREFIX_S_solutions.json (PREFIX may be their folder),\n' +
     'or from the folder PREFIX/S with one JSON file per task; of several prefixes, from the first that has it.\n' +
     'Hidden files are no tasks.\n' +
     'ARC-AGI-1 as published: the defaults. ARC-AGI-2: --subsets training2,evaluation2,concept.\n' +
@@ -48,7 +72,11 @@ const gridsUsage = {
     train: examples('training'),
     test: examples('test'),
     out,
-    alphabet: { type: 'string', placeholder: 'CHARACTERS', description: 'all characters that may occur, in the order of their tokens (default: those that do occur)' },
+    alphabet: {
+      type: 'string',
+      placeholder: 'CHARACTERS',
+      description: 'all characters that may occur, in the order of their tokens (default: those that do occur)',
+    },
     force,
   },
   notes: `JSON Lines: {"input": GRID, "output": GRID} in each line; CSV: a header input,output, then a grid in each cell.
@@ -75,7 +103,10 @@ const generateMazeUsage = {
   summary: 'Makes mazes with exactly one path; no maze is in both splits.',
   options: {
     size: { type: 'number', required: true, min: 5, max: 100, description: 'side of the maze' },
-    rooms: { type: 'boolean', description: 'an outer wall, rooms at odd rows and columns, corridors between them (odd sizes)' },
+    rooms: {
+      type: 'boolean',
+      description: 'an outer wall, rooms at odd rows and columns, corridors between them (odd sizes)',
+    },
     train: count('training'),
     test: count('test'),
     out,
@@ -92,14 +123,17 @@ export const dataCommand = {
   summary,
   help: [
     summary,
-    'Usage:\n' + [
-      'trm data sudoku|maze --train F.csv --test F.csv --out DIR [--augment N] [--subsample N] [--seed N] [--force]',
-      'trm data arc --train PREFIX --out DIR [--subsets A,B] [--test-set A,B] [--without A,B] [--augment N] [--seed N] ' +
-        '[--force] [PREFIX…]',
-      'trm data grids --train F.jsonl|F.csv --test F --out DIR [--alphabet CHARACTERS] [--force]',
-      'trm data generate sudoku --size 4|6|9 --train N --test N --out DIR [--clues N] [--seed N] [--force]',
-      'trm data generate maze --size N --train N --test N --out DIR [--seed N] [--force]',
-    ].map(line => `  ${line}`).join('\n'),
+    'Usage:\n' +
+      [
+        'trm data sudoku|maze --train F.csv --test F.csv --out DIR [--augment N] [--subsample N] [--seed N] [--force]',
+        'trm data arc --train PREFIX --out DIR [--subsets A,B] [--test-set A,B] [--without A,B] [--augment N] [--seed N] ' +
+          '[--force] [PREFIX…]',
+        'trm data grids --train F.jsonl|F.csv --test F --out DIR [--alphabet CHARACTERS] [--force]',
+        'trm data generate sudoku --size 4|6|9 --train N --test N --out DIR [--clues N] [--seed N] [--force]',
+        'trm data generate maze --size N --train N --test N --out DIR [--seed N] [--force]',
+      ]
+        .map(line => `  ${line}`)
+        .join('\n'),
     'Each has its own --help.',
   ].join('\n\n'),
   run: runData,
@@ -114,7 +148,9 @@ async function runData(args: string[]): Promise<void> {
   if (name === 'grids') return buildGrids(rest)
   if (name === 'generate') return generate(rest)
   if (name === '--help' || name === '-h') return console.log(dataCommand.help)
-  throw new UsageError(`trm data: expected sudoku, maze or generate, got ${name === undefined ? 'nothing' : JSON.stringify(name)} — or arc for ARC tasks, grids for your own, see "trm data --help"`)
+  throw new UsageError(
+    `trm data: expected sudoku, maze or generate, got ${name === undefined ? 'nothing' : JSON.stringify(name)} — or arc for ARC tasks, grids for your own, see "trm data --help"`,
+  )
 }
 
 async function generate([name, ...rest]: string[]): Promise<void> {
@@ -122,18 +158,25 @@ async function generate([name, ...rest]: string[]): Promise<void> {
     const values = parseArguments(rest, generateSudokuUsage)?.values
     if (!values) return
     const { size, train, test, clues, seed } = values
-    if (![4, 6, 9].includes(size)) throw new UsageError(`${generateSudokuUsage.command}: --size: expected 4, 6 or 9, got ${size}`)
+    if (![4, 6, 9].includes(size))
+      throw new UsageError(`${generateSudokuUsage.command}: --size: expected 4, 6 or 9, got ${size}`)
     return save(values, () => generateSudoku({ size: size as SudokuSize, train, test, clues, seed }))
   }
   if (name === 'maze') {
     const values = parseArguments(rest, generateMazeUsage)?.values
     return values && save(values, () => generateMaze(values))
   }
-  if (name === '--help' || name === '-h') return console.log([helpText(generateSudokuUsage), helpText(generateMazeUsage)].join('\n\n\n'))
-  throw new UsageError(`trm data generate: expected sudoku or maze, got ${name === undefined ? 'nothing' : JSON.stringify(name)} — see "trm data generate --help"`)
+  if (name === '--help' || name === '-h')
+    return console.log([helpText(generateSudokuUsage), helpText(generateMazeUsage)].join('\n\n\n'))
+  throw new UsageError(
+    `trm data generate: expected sudoku or maze, got ${name === undefined ? 'nothing' : JSON.stringify(name)} — see "trm data generate --help"`,
+  )
 }
 
-async function buildFromTables(name: 'sudoku' | 'maze', values: (TableValues & { out: string; force: boolean }) | undefined): Promise<void> {
+async function buildFromTables(
+  name: 'sudoku' | 'maze',
+  values: (TableValues & { out: string; force: boolean }) | undefined,
+): Promise<void> {
   if (values) await saveFiles(values, () => tableFiles(name, values))
 }
 
@@ -142,10 +185,15 @@ async function buildArc(args: string[]): Promise<void> {
   if (!parsed) return
   const { train, subsets, 'test-set': testSet, without, augment, seed } = parsed.values
   const names = listOf('subsets', subsets)
-  const tested = testSet === undefined ? ['evaluation', 'evaluation2'].filter(name => names.includes(name)) : listOf('test-set', testSet)
+  const tested =
+    testSet === undefined
+      ? ['evaluation', 'evaluation2'].filter(name => names.includes(name))
+      : listOf('test-set', testSet)
   const unread = tested.find(name => !names.includes(name))
   if (unread !== undefined || tested.length === 0) {
-    throw new UsageError(`${arcUsage.command}: --test-set: expected some of the subsets ${names.join(', ')}, got ${unread === undefined ? 'nothing' : JSON.stringify(unread)}`)
+    throw new UsageError(
+      `${arcUsage.command}: --test-set: expected some of the subsets ${names.join(', ')}, got ${unread === undefined ? 'nothing' : JSON.stringify(unread)}`,
+    )
   }
   const leftOut = new LeftOut(without === undefined ? [] : listOf('without', without))
   await saveFiles(parsed.values, async () => {
@@ -168,7 +216,8 @@ async function buildArc(args: string[]): Promise<void> {
     const plan = planArc(read, { augment, seed })
     progress.end()
     const short = plan.groups.filter(({ identifiers }) => identifiers.length <= augment)
-    if (short.length > 0) console.log(`${short.length} of ${plan.groups.length} tasks have fewer than ${augment} distinct augmentations`)
+    if (short.length > 0)
+      console.log(`${short.length} of ${plan.groups.length} tasks have fewer than ${augment} distinct augmentations`)
     return arcFiles(plan)
   })
 }
@@ -177,20 +226,35 @@ async function buildGrids(args: string[]): Promise<void> {
   const values = parseArguments(args, gridsUsage)?.values
   if (!values) return
   await saveFiles(values, async () => {
-    const [train, test] = await Promise.all([values.train, values.test].map(async path => parseGrids(await readBytes(path, 'data: cannot read'), path)))
-    for (const [path, pairs] of [[values.train, train], [values.test, test]] as const) if (pairs.length === 0) throw new Error(`${path}: expected at least one example, got none`)
+    const [train, test] = await Promise.all(
+      [values.train, values.test].map(async path => parseGrids(await readBytes(path, 'data: cannot read'), path)),
+    )
+    for (const [path, pairs] of [
+      [values.train, train],
+      [values.test, test],
+    ] as const)
+      if (pairs.length === 0) throw new Error(`${path}: expected at least one example, got none`)
     const task = gridTaskOf([...train, ...test], values.alphabet === undefined ? undefined : [...values.alphabet])
     const learnt = new Set(train.map(({ input }) => JSON.stringify(input)))
     const known = test.filter(({ input }) => learnt.has(JSON.stringify(input))).length
-    console.log(`alphabet: "${task.alphabet.join('')}"${known ? `; ${known} of ${test.length} test inputs occur in training too` : ''}`)
-    const files = [...writeIdentifiers(), ...writeDataset(gridDataset(train, task), 'train'), ...writeDataset(gridDataset(test, task), 'test')]
+    console.log(
+      `alphabet: "${task.alphabet.join('')}"${known ? `; ${known} of ${test.length} test inputs occur in training too` : ''}`,
+    )
+    const files = [
+      ...writeIdentifiers(),
+      ...writeDataset(gridDataset(train, task), 'train'),
+      ...writeDataset(gridDataset(test, task), 'test'),
+    ]
     return new Map([...files, [gridTaskPath, new TextEncoder().encode(JSON.stringify(task))]])
   })
 }
 
 function listOf(option: string, text: string): string[] {
   const names = text.split(',').map(name => name.trim())
-  if (names.includes('') || new Set(names).size < names.length) throw new UsageError(`${arcUsage.command}: --${option}: expected different names with commas between, got ${JSON.stringify(text)}`)
+  if (names.includes('') || new Set(names).size < names.length)
+    throw new UsageError(
+      `${arcUsage.command}: --${option}: expected different names with commas between, got ${JSON.stringify(text)}`,
+    )
   return names
 }
 
@@ -199,13 +263,18 @@ function tellUnsolved(subset: string, tasks: ArcSubset['tasks']): void {
   const asked = tasks.flatMap(({ pairs }) => pairs).filter(({ part }) => part === 'test')
   const unsolved = asked.filter(({ placeholder }) => placeholder).length
   if (unsolved === 0) return
-  console.log(`${subset}: ${unsolved} of ${asked.length} test inputs have no known output: they are answered, not scored`)
+  console.log(
+    `${subset}: ${unsolved} of ${asked.length} test inputs have no known output: they are answered, not scored`,
+  )
 }
 
 /** Files of a dataset directory by path; a table that is too large for memory comes in pieces. */
 type Files = Map<string, Uint8Array | Iterable<Uint8Array>>
 
-async function save(options: { out: string; force: boolean }, build: () => { train: Dataset; test: Dataset } | Promise<{ train: Dataset; test: Dataset }>): Promise<void> {
+async function save(
+  options: { out: string; force: boolean },
+  build: () => { train: Dataset; test: Dataset } | Promise<{ train: Dataset; test: Dataset }>,
+): Promise<void> {
   await saveFiles(options, async () => {
     const { train, test } = await build()
     return new Map([...writeIdentifiers(), ...writeDataset(train, 'train'), ...writeDataset(test, 'test')])
@@ -218,10 +287,14 @@ async function saveFiles({ out, force }: { out: string; force: boolean }, build:
   const files = await build()
   await writeDirectory(out, files, force)
   for (const split of ['train', 'test']) {
-    const { seq_len, vocab_size, total_groups, total_puzzles, mean_puzzle_examples } = JSON.parse(new TextDecoder().decode(files.get(`${split}/dataset.json`) as Uint8Array))
+    const { seq_len, vocab_size, total_groups, total_puzzles, mean_puzzle_examples } = JSON.parse(
+      new TextDecoder().decode(files.get(`${split}/dataset.json`) as Uint8Array),
+    )
     const side = Math.sqrt(seq_len)
     const shape = Number.isInteger(side) ? `${side}×${side}` : `${seq_len} cells`
-    console.log(`${join(out, split)}: ${Math.round(total_puzzles * mean_puzzle_examples)} examples in ${total_groups} groups, ${shape}, vocabulary ${vocab_size}`)
+    console.log(
+      `${join(out, split)}: ${Math.round(total_puzzles * mean_puzzle_examples)} examples in ${total_groups} groups, ${shape}, vocabulary ${vocab_size}`,
+    )
   }
 }
 
@@ -232,7 +305,8 @@ async function checkPlace(out: string, force: boolean): Promise<'free' | 'empty'
   }
   let entries: string[]
   try {
-    if (!(await lstat(out)).isDirectory()) fail(`expected ${out} to be free or a directory, got something else — choose another --out`)
+    if (!(await lstat(out)).isDirectory())
+      fail(`expected ${out} to be free or a directory, got something else — choose another --out`)
     entries = (await readdir(out, { recursive: true })).map(entry => entry.split(sep).join('/'))
   } catch (error) {
     const { code } = error as NodeJS.ErrnoException
@@ -244,8 +318,10 @@ async function checkPlace(out: string, force: boolean): Promise<'free' | 'empty'
   const ours = new Set([...datasetPaths, 'test_puzzles.json', gridTaskPath, 'train', 'test'])
   const wanted = entries.filter(entry => !isLitter(entry))
   const stranger = wanted.find(entry => !ours.has(entry))
-  if (stranger !== undefined) fail(`expected ${out} to be empty or a dataset directory, found ${stranger} in it — choose another --out`)
-  if (wanted.length > 0 && !force) fail(`expected ${out} to be empty, found a dataset in it — add --force to replace it`)
+  if (stranger !== undefined)
+    fail(`expected ${out} to be empty or a dataset directory, found ${stranger} in it — choose another --out`)
+  if (wanted.length > 0 && !force)
+    fail(`expected ${out} to be empty, found a dataset in it — add --force to replace it`)
   return 'taken'
 }
 
@@ -279,7 +355,9 @@ async function writeDirectory(out: string, files: Files, force: boolean): Promis
     if (place === 'taken') await rm(old, { recursive: true, force: true })
   } catch (error) {
     await rm(partial, { recursive: true, force: true }).catch(() => {})
-    throw (error as NodeJS.ErrnoException).code === undefined ? error : new Error(`data: cannot write ${out}: ${reason(error)}`)
+    throw (error as NodeJS.ErrnoException).code === undefined
+      ? error
+      : new Error(`data: cannot write ${out}: ${reason(error)}`)
   } finally {
     progress.end()
   }

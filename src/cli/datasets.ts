@@ -29,11 +29,7 @@ export interface TrainingPaths {
  * The directories of a training: those of --data, else those that the settings name by their official fields.
  * @throws a UsageError that begins with `command` where there are none, or both
  */
-export function trainingPaths(
-  data: readonly string[],
-  settings: Partial<RunSettings>,
-  command: string,
-): TrainingPaths {
+export function trainingPaths(data: readonly string[], settings: Partial<RunSettings>, command: string): TrainingPaths {
   const list = (field: string) => {
     const value = settings[field] ?? []
     const paths = Array.isArray(value) ? value : [value]
@@ -74,12 +70,14 @@ export async function openTestSplit({ train, test }: TrainingPaths, notes: strin
 
 /** Those of the directories that have no folder of a test split, or nothing in it; hidden files do not count. */
 export async function withoutTest(directories: readonly string[]): Promise<string[]> {
-  const isEmpty = await Promise.all(directories.map(async directory => {
-    // Where something else than absence is wrong, reading the files tells it.
-    const entries = readdir(join(directory, 'test'))
-    const names = await entries.catch((error: NodeJS.ErrnoException) => (error.code === 'ENOENT' ? [] : ['?']))
-    return names.every(name => name.startsWith('.'))
-  }))
+  const isEmpty = await Promise.all(
+    directories.map(async directory => {
+      // Where something else than absence is wrong, reading the files tells it.
+      const entries = readdir(join(directory, 'test'))
+      const names = await entries.catch((error: NodeJS.ErrnoException) => (error.code === 'ENOENT' ? [] : ['?']))
+      return names.every(name => name.startsWith('.'))
+    }),
+  )
   return directories.filter((_, i) => isEmpty[i])
 }
 
@@ -98,10 +96,12 @@ export async function readGridTasks(directories: readonly string[]): Promise<Gri
 
 /** A line about directories whose puzzle identifiers mean different puzzles: they share rows of the embedding table. */
 export async function sharedIdentifiers(directories: readonly string[]): Promise<string[]> {
-  const names = await Promise.all(directories.map(async directory => {
-    const path = join(directory, 'identifiers.json')
-    return existsSync(path) ? Buffer.from(await readBytes(path, 'dataset')).toString('latin1') : undefined
-  }))
+  const names = await Promise.all(
+    directories.map(async directory => {
+      const path = join(directory, 'identifiers.json')
+      return existsSync(path) ? Buffer.from(await readBytes(path, 'dataset')).toString('latin1') : undefined
+    }),
+  )
   const other = names.findIndex(text => text !== names[0])
   if (other < 0) return []
   const which = `${directories[0]} and ${directories[other]} have other names for their puzzle identifiers`

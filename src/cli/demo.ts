@@ -18,9 +18,19 @@ const usage = {
   command: 'trm demo',
   summary: 'Train a small model on 4×4 Sudokus and solve puzzles that it never saw.',
   options: {
-    out: { type: 'string', placeholder: 'RUN', description: 'directory for the run (default: runs/demo, or a temporary one where that cannot be written)' },
+    out: {
+      type: 'string',
+      placeholder: 'RUN',
+      description: 'directory for the run (default: runs/demo, or a temporary one where that cannot be written)',
+    },
     steps: { type: 'number', min: 1, default: 400, description: 'optimiser steps' },
-    seed: { type: 'number', min: 0, default: 0, max: 2 ** 32 - 1, description: 'seed of the puzzles and of the training' },
+    seed: {
+      type: 'number',
+      min: 0,
+      default: 0,
+      max: 2 ** 32 - 1,
+      description: 'seed of the puzzles and of the training',
+    },
     ...adapterOptions,
   },
 } as const
@@ -33,10 +43,17 @@ export const demoCommand = {
     if (!parsed) return
     const { steps, seed } = parsed.values
     const started = performance.now()
-    const out = parsed.values.out ?? (await makeDirectory(join('runs', 'demo')).then(() => join('runs', 'demo'), () => mkdtemp(join(tmpdir(), 'trm-demo-'))))
+    const out =
+      parsed.values.out ??
+      (await makeDirectory(join('runs', 'demo')).then(
+        () => join('runs', 'demo'),
+        () => mkdtemp(join(tmpdir(), 'trm-demo-')),
+      ))
     await makeDirectory(out)
     const data = generateSudoku({ size: 4, train: 10000, test: 500, clues: 5, seed })
-    console.log(`data: ${exampleCount(data.train)} Sudokus of 4×4 with 5 clues to learn from, ${exampleCount(data.test)} held out; no solution of a held-out one occurs among the others`)
+    console.log(
+      `data: ${exampleCount(data.train)} Sudokus of 4×4 with 5 clues to learn from, ${exampleCount(data.test)} held out; no solution of a held-out one occurs among the others`,
+    )
     const run = resolveRun(mergeSettings(presets.tiny.settings, { steps, seed }), data.train.metadata)
     const engine = await openEngine(parsed.values)
     try {

@@ -20,9 +20,23 @@ const usage = {
     checkpoint: { type: 'string', required: true, placeholder: 'F', description: 'checkpoint (safetensors)' },
     key: keyOption,
     out: { type: 'string', required: true, placeholder: 'F.pt|F.safetensors', description: 'file to write' },
-    prefix: { type: 'string', placeholder: 'TEXT', description: 'what stands before the names of the tensors (default: _orig_mod.model. in .pt, as the published code saves a compiled model; nothing in .safetensors)' },
-    dtype: { type: 'string', choices: ['float32', 'float16', 'bfloat16'], default: 'float32', description: 'float type of all tensors; values round to the nearest' },
-    'config-out': { type: 'string', placeholder: 'F.yaml', description: 'also write the configuration with official field names' },
+    prefix: {
+      type: 'string',
+      placeholder: 'TEXT',
+      description:
+        'what stands before the names of the tensors (default: _orig_mod.model. in .pt, as the published code saves a compiled model; nothing in .safetensors)',
+    },
+    dtype: {
+      type: 'string',
+      choices: ['float32', 'float16', 'bfloat16'],
+      default: 'float32',
+      description: 'float type of all tensors; values round to the nearest',
+    },
+    'config-out': {
+      type: 'string',
+      placeholder: 'F.yaml',
+      description: 'also write the configuration with official field names',
+    },
   },
 } as const
 
@@ -34,11 +48,27 @@ export const exportCommand = {
     if (!parsed) return
     const { checkpoint, key, out, dtype, 'config-out': configOut } = parsed.values
     const torch = out.endsWith('.pt')
-    if (!torch && !out.endsWith('.safetensors')) throw new UsageError(`${usage.command}: --out: expected a name that ends in .pt or .safetensors, got ${JSON.stringify(out)}`)
-    if (configOut !== undefined && !/\.ya?ml$/.test(configOut)) throw new UsageError(`${usage.command}: --config-out: expected a name that ends in .yaml, got ${JSON.stringify(configOut)}`)
-    const { config, tensors, metadata } = readCheckpoint((await openCheckpoint(checkpoint, key)).bytes, checkpoint, otherFiles(key))
+    if (!torch && !out.endsWith('.safetensors'))
+      throw new UsageError(
+        `${usage.command}: --out: expected a name that ends in .pt or .safetensors, got ${JSON.stringify(out)}`,
+      )
+    if (configOut !== undefined && !/\.ya?ml$/.test(configOut))
+      throw new UsageError(
+        `${usage.command}: --config-out: expected a name that ends in .yaml, got ${JSON.stringify(configOut)}`,
+      )
+    const { config, tensors, metadata } = readCheckpoint(
+      (await openCheckpoint(checkpoint, key)).bytes,
+      checkpoint,
+      otherFiles(key),
+    )
     const prefix = parsed.values.prefix ?? (torch ? '_orig_mod.model.' : '')
-    const entries = [...tensors].map(([name, stored]) => [`${prefix}${name}`, fromFloat32(toFloat32(stored), stored.shape, DTYPES[dtype as keyof typeof DTYPES])] as [string, StoredTensor])
+    const entries = [...tensors].map(
+      ([name, stored]) =>
+        [`${prefix}${name}`, fromFloat32(toFloat32(stored), stored.shape, DTYPES[dtype as keyof typeof DTYPES])] as [
+          string,
+          StoredTensor,
+        ],
+    )
     await writeWhole(out, torch ? writeTorch(entries) : writeSafetensors(entries, metadata))
     console.log(`${out}: ${entries.length} tensors in ${dtype}, named ${prefix}…`)
     if (configOut === undefined) return
@@ -50,14 +80,16 @@ export const exportCommand = {
 /** The configuration as the published code's YAML: it takes the sizes of the data from the dataset, so they stand in a comment. */
 function officialYaml(config: TrmConfig): string {
   const { vocab_size, seq_len, num_puzzle_identifiers, ...arch } = configToOfficial(config)
-  return `# Of the data: vocab_size=${vocab_size} seq_len=${seq_len} num_puzzle_identifiers=${num_puzzle_identifiers}\n${writeYaml({
-    arch: {
-      name: 'recursive_reasoning.trm@TinyRecursiveReasoningModel_ACTV1',
-      loss: { name: 'losses@ACTLossHead', loss_type: 'stablemax_cross_entropy' },
-      H_layers: 0,
-      ...arch,
-      no_ACT_continue: true,
-      forward_dtype: 'float32',
+  return `# Of the data: vocab_size=${vocab_size} seq_len=${seq_len} num_puzzle_identifiers=${num_puzzle_identifiers}\n${writeYaml(
+    {
+      arch: {
+        name: 'recursive_reasoning.trm@TinyRecursiveReasoningModel_ACTV1',
+        loss: { name: 'losses@ACTLossHead', loss_type: 'stablemax_cross_entropy' },
+        H_layers: 0,
+        ...arch,
+        no_ACT_continue: true,
+        forward_dtype: 'float32',
+      },
     },
-  })}`
+  )}`
 }

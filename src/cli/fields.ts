@@ -74,7 +74,7 @@ const topType = (name: string) => (COUNTS.includes(name) ? 'number' : typeof RUN
 const archType = (name: string) => {
   const ours = officialField(name)
   if (name === 'no_ACT_continue' || name === 'causal') return 'boolean'
-  return ours === undefined ? 'string' : typeof ({ vocabulary: 0, cells: 0, puzzles: 0, ...DEFAULTS })[ours]
+  return ours === undefined ? 'string' : typeof { vocabulary: 0, cells: 0, puzzles: 0, ...DEFAULTS }[ours]
 }
 
 /** A field to look at: where it stands, and whether it is known there. */
@@ -108,9 +108,11 @@ const LOSS: Place = {
 /** @throws that a field is unknown, with what can be done about it */
 function refuseField(name: string, value: unknown, { prefix, known }: Place, idles: boolean): never {
   const full = printable(prefix + name)
-  const why = idles ? `a field of another program takes a plus, +${full}=…`
-    : Object.hasOwn(SYNONYMS, name) ? `write ${SYNONYMS[name]}=… instead`
-    : 'of other programs\' fields only those that are off (0, false, null, none, []) are left out'
+  const why = idles
+    ? `a field of another program takes a plus, +${full}=…`
+    : Object.hasOwn(SYNONYMS, name)
+      ? `write ${SYNONYMS[name]}=… instead`
+      : "of other programs' fields only those that are off (0, false, null, none, []) are left out"
   const place = prefix ? '' : 'fields of the model stand under arch, e.g. arch.L_cycles; '
   const expected = `expected one of ${known.join(', ')}`
   throw new Error(`config: unknown field ${shown(name)}, ${expected} — ${place}${full} is ${shown(value)}: ${why}`)

@@ -24,9 +24,10 @@ export async function readBytes(path: string, what: string, atOnce = MOST_AT_ONC
  * Opening and reading reject with one line that names the file and `what` it should have been.
  */
 export async function openFile(path: string, what: string, atOnce = MOST_AT_ONCE): Promise<OpenFile> {
-  const named = <T>(work: Promise<T>) => work.catch(error => {
-    throw new Error(`${what} ${path}: ${reason(error)}`)
-  })
+  const named = <T>(work: Promise<T>) =>
+    work.catch(error => {
+      throw new Error(`${what} ${path}: ${reason(error)}`)
+    })
   const file = await named(open(path))
   try {
     const { size } = await named(file.stat())
@@ -34,10 +35,11 @@ export async function openFile(path: string, what: string, atOnce = MOST_AT_ONCE
     const source = size ? undefined : openSource(new Uint8Array(await named(file.readFile())))
     const read = async (at: number, length: number) => {
       const bytes = new Uint8Array(length)
-      for (let done = 0; done < length; ) {
+      for (let done = 0; done < length;) {
         const { bytesRead } = await file.read(bytes, done, Math.min(atOnce, length - done), at + done)
         done += bytesRead
-        if (!bytesRead) throw new Error(`it became shorter while it was read: expected ${size} bytes but found ${at + done}`)
+        if (!bytesRead)
+          throw new Error(`it became shorter while it was read: expected ${size} bytes but found ${at + done}`)
       }
       return bytes
     }
@@ -61,7 +63,10 @@ export function isHidden(path: string): boolean {
 export function filePieces(path: string, what: string, onProgress?: (share: number) => void): Pieces {
   let kept: Promise<Uint8Array> | undefined
   return async function* () {
-    const size = await stat(path).then(found => (found.isFile() ? found.size : 0), () => 0)
+    const size = await stat(path).then(
+      found => (found.isFile() ? found.size : 0),
+      () => 0,
+    )
     if (size === 0) {
       yield await (kept ??= readBytes(path, what))
       return
@@ -101,7 +106,9 @@ export async function writeWhole(path: string, content: string | Uint8Array): Pr
 }
 
 /** Several files that belong together: none is replaced before all are written. */
-export async function writeTogether(files: readonly (readonly [path: string, content: string | Uint8Array])[]): Promise<void> {
+export async function writeTogether(
+  files: readonly (readonly [path: string, content: string | Uint8Array])[],
+): Promise<void> {
   const written: [partial: string, path: string][] = []
   let at = ''
   try {
@@ -129,7 +136,8 @@ const PARTIAL = '.partial-'
 
 /** Removes what a process that was killed while it wrote has left in a directory. */
 export async function removePartials(directory: string): Promise<void> {
-  for (const name of await readdir(directory)) if (name.startsWith('.') && name.includes(PARTIAL)) await rm(join(directory, name), { force: true })
+  for (const name of await readdir(directory))
+    if (name.startsWith('.') && name.includes(PARTIAL)) await rm(join(directory, name), { force: true })
 }
 
 /** Adds lines to the end of a file: all of them, or none. */
@@ -160,7 +168,10 @@ export async function makeDirectory(path: string): Promise<() => Promise<void>> 
     return async () => {
       if (first === undefined) return
       for (let each = resolve(path); ; each = dirname(each)) {
-        const isGone = await rmdir(each).then(() => true, () => false)
+        const isGone = await rmdir(each).then(
+          () => true,
+          () => false,
+        )
         if (!isGone || each === resolve(first)) return
       }
     }

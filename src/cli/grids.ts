@@ -13,8 +13,13 @@ export async function readGridTask(directory: string): Promise<GridTask | undefi
 }
 
 /** The same, of a checkpoint with this metadata. */
-export function gridTaskOfCheckpoint({ grids }: Readonly<Record<string, string>>, checkpoint: string): GridTask | undefined {
-  return grids === undefined ? undefined : parseGridTask(new TextEncoder().encode(grids), `${checkpoint}: its metadata entry "grids"`)
+export function gridTaskOfCheckpoint(
+  { grids }: Readonly<Record<string, string>>,
+  checkpoint: string,
+): GridTask | undefined {
+  return grids === undefined
+    ? undefined
+    : parseGridTask(new TextEncoder().encode(grids), `${checkpoint}: its metadata entry "grids"`)
 }
 
 /** The task that a checkpoint was trained for, where it is one of the user's own. */

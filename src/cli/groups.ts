@@ -67,7 +67,8 @@ export function defaultsList(given: unknown): Layer[] {
     if (group?.startsWith('hydra/')) return []
     const remedy = 'copy its fields into this file'
     if (group === undefined) return refuse(`names ${shown(value)}, and files beside this one are not read — ${remedy}`)
-    if (group !== 'arch') return refuse(`chooses ${shown(key)}: ${shown(value)}, and the only group known here is arch — ${remedy}`)
+    if (group !== 'arch')
+      return refuse(`chooses ${shown(key)}: ${shown(value)}, and the only group known here is arch — ${remedy}`)
     if (value === null) return []
     if (value === '???') return refuse('leaves arch open (???) — choose it on the command line, e.g. arch=trm')
     return typeof value === 'string' ? [{ group: value }] : refuse(`chooses arch: ${shown(value)}, expected one name`)

@@ -13,10 +13,24 @@ const usage = {
   command: 'trm import',
   summary: 'Turn a checkpoint of the published PyTorch code into one that "trm eval" and "trm solve" read.',
   options: {
-    from: { type: 'string', required: true, placeholder: 'F.pt', description: 'what torch.save wrote of a state_dict or of a training, or safetensors' },
+    from: {
+      type: 'string',
+      required: true,
+      placeholder: 'F.pt',
+      description: 'what torch.save wrote of a state_dict or of a training, or safetensors',
+    },
     key: keyOption,
-    out: { type: 'string', required: true, placeholder: 'F.safetensors', description: 'checkpoint to write, in float32' },
-    config: { type: 'string', placeholder: 'PRESET|F.yaml', description: `the configuration that the model was trained with: a preset (${Object.keys(presets).join(', ')}) or a YAML file such as the all_config.yaml beside it` },
+    out: {
+      type: 'string',
+      required: true,
+      placeholder: 'F.safetensors',
+      description: 'checkpoint to write, in float32',
+    },
+    config: {
+      type: 'string',
+      placeholder: 'PRESET|F.yaml',
+      description: `the configuration that the model was trained with: a preset (${Object.keys(presets).join(', ')}) or a YAML file such as the all_config.yaml beside it`,
+    },
   },
   positionals: ['[KEY=VALUE…]'],
   notes: `KEY=VALUE gives a field of the model by its official name, e.g. seq_len=81 L_cycles=6 halt_max_steps=16 num_heads=8,
@@ -37,10 +51,20 @@ export const importCommand = {
     const parsed = parseArguments(args, usage)
     if (!parsed) return
     const { from, out, key, config } = parsed.values
-    if (!out.endsWith('.safetensors')) throw new UsageError(`${usage.command}: --out: expected a name that ends in .safetensors, got ${JSON.stringify(out)}`)
-    const { settings, typed, notes, isNamed } = await giveSettings({ command: usage.command, config, pairs: parsed.positionals })
+    if (!out.endsWith('.safetensors'))
+      throw new UsageError(
+        `${usage.command}: --out: expected a name that ends in .safetensors, got ${JSON.stringify(out)}`,
+      )
+    const { settings, typed, notes, isNamed } = await giveSettings({
+      command: usage.command,
+      config,
+      pairs: parsed.positionals,
+    })
     const [other] = modelFields(typed).rest
-    if (other) throw new UsageError(`${usage.command}: "${other}" is no field of the model, expected e.g. seq_len=81 or L_cycles=6`)
+    if (other)
+      throw new UsageError(
+        `${usage.command}: "${other}" is no field of the model, expected e.g. seq_len=81 or L_cycles=6`,
+      )
     const checkpoint = await readAnyCheckpoint(from, {
       key,
       config: partialFromOfficial(modelFields(settings).fields),

@@ -30,7 +30,10 @@ export function resolveReferences<T extends Record<string, unknown>>(settings: T
     if (Array.isArray(node)) return node.map((item, i) => resolve(item, [...path, String(i)], depth))
     if (isRecord(node)) {
       const stays = (name: string) => path.length === 0 && left.includes(name)
-      const of = ([name, value]: [string, unknown]) => [name, stays(name) ? value : resolve(value, [...path, name], depth)]
+      const of = ([name, value]: [string, unknown]) => [
+        name,
+        stays(name) ? value : resolve(value, [...path, name], depth),
+      ]
       return Object.fromEntries(Object.entries(node).map(of))
     }
     if (typeof node !== 'string' || !node.includes('${')) return node

@@ -21,7 +21,19 @@ interface Command {
   run(args: string[]): Promise<void>
 }
 
-const commands: readonly Command[] = [demoCommand, dataCommand, trainCommand, evalCommand, solveCommand, scoreCommand, importCommand, exportCommand, verifyCommand, benchCommand, doctorCommand]
+const commands: readonly Command[] = [
+  demoCommand,
+  dataCommand,
+  trainCommand,
+  evalCommand,
+  solveCommand,
+  scoreCommand,
+  importCommand,
+  exportCommand,
+  verifyCommand,
+  benchCommand,
+  doctorCommand,
+]
 
 const help = () => `trm — train and run Tiny Recursive Models on WebGPU
 
@@ -34,7 +46,10 @@ trm COMMAND --help shows the options of a command.`
 async function main([name, ...args]: string[]): Promise<void> {
   if (name === undefined || name === 'help' || name === '--help' || name === '-h') return console.log(help())
   const command = commands.find(c => c.name === name)
-  if (!command) throw new UsageError(`unknown command "${name}", expected one of ${commands.map(c => c.name).join(', ')} — trm --help`)
+  if (!command)
+    throw new UsageError(
+      `unknown command "${name}", expected one of ${commands.map(c => c.name).join(', ')} — trm --help`,
+    )
   await command.run(args)
 }
 
@@ -42,7 +57,9 @@ try {
   await main(process.argv.slice(2))
 } catch (error) {
   // Whatever a damaged file put into a message, a terminal sees only what prints.
-  console.error(`trm: ${printable(String(error instanceof Error ? error.message : error).replace(/\s*\n\s*/g, ' '), Infinity)}`)
+  console.error(
+    `trm: ${printable(String(error instanceof Error ? error.message : error).replace(/\s*\n\s*/g, ' '), Infinity)}`,
+  )
   if (process.env.TRM_DEBUG && error instanceof Error) console.error(error.stack)
   process.exitCode = error instanceof UsageError ? 2 : 1
 }

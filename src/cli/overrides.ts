@@ -59,7 +59,8 @@ class Reader {
   all(): unknown {
     const value = this.element(',')
     const rest = this.next()
-    if (rest === ',') this.fail('several values, as for a sweep, and one training is run — give one, or quote what has a comma')
+    if (rest === ',')
+      this.fail('several values, as for a sweep, and one training is run — give one, or quote what has a comma')
     if (rest) this.fail(`expected the end after a value, got ${shown(this.value.slice(this.at), 20)}`)
     return value
   }

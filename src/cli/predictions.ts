@@ -25,12 +25,17 @@ const published = /^(.*all_preds)\.(\d+)$/
 export async function findPredictions(paths: readonly string[]): Promise<string[]> {
   const files: string[] = []
   for (const path of paths) {
-    const kind = await stat(path).then(found => (found.isDirectory() ? 'folder' : 'file'), () => 'none')
+    const kind = await stat(path).then(
+      found => (found.isDirectory() ? 'folder' : 'file'),
+      () => 'none',
+    )
     const ranks = kind === 'folder' ? await findRanks(path, path) : await findRanks(path, dirname(path), basename(path))
     if (ranks.length === 0 && kind !== 'file') {
-      throw new Error(`predictions ${path}: expected a file, or a folder with files like step_100_all_preds.0, found neither`)
+      throw new Error(
+        `predictions ${path}: expected a file, or a folder with files like step_100_all_preds.0, found neither`,
+      )
     }
-    files.push(...ranks.length ? ranks : [path])
+    files.push(...(ranks.length ? ranks : [path]))
   }
   const stems = new Set(files.flatMap(file => published.exec(basename(file))?.[1] ?? []))
   if (stems.size > 1) {
@@ -51,19 +56,26 @@ async function findRanks(path: string, folder: string, start?: string): Promise<
     const [, stem, rank] = published.exec(name) ?? []
     if (stem === undefined || isHidden(name)) continue
     if (start !== undefined && stem !== start && stem !== `${start}_all_preds`) continue
-    stems.set(stem, [...stems.get(stem) ?? [], Number(rank)].sort((a, b) => a - b))
+    stems.set(
+      stem,
+      [...(stems.get(stem) ?? []), Number(rank)].sort((a, b) => a - b),
+    )
   }
   const [found, ...others] = [...stems.keys()].sort(byNumber)
   if (found === undefined) return []
   if (others.length > 0) {
     const got = [found, ...others].join(', ')
-    throw new Error(`predictions ${path}: expected those of one evaluation, found ${got} — name one: --predictions ${join(folder, found)}`)
+    throw new Error(
+      `predictions ${path}: expected those of one evaluation, found ${got} — name one: --predictions ${join(folder, found)}`,
+    )
   }
   const ranks = stems.get(found)!
   const missing = ranks.findIndex((rank, i) => rank !== i)
   if (missing >= 0) {
     const got = `${found}.${ranks.join(', .')}`
-    throw new Error(`predictions ${path}: expected the files of all ranks from 0 on, found ${got} — copy ${found}.${missing} there too`)
+    throw new Error(
+      `predictions ${path}: expected the files of all ranks from 0 on, found ${got} — copy ${found}.${missing} there too`,
+    )
   }
   return ranks.map(rank => join(folder, `${found}.${rank}`))
 }
@@ -108,10 +120,12 @@ const KINDS = 'a safetensors file, a file of torch.save (.pt), the legacy format
 
 function inMemory(bytes: Uint8Array, path: string): Map<string, RowTensor> {
   const { tensors } = parseSafetensors(bytes, path)
-  return new Map([...tensors].map(([name, { dtype, shape, data }]) => {
-    const row = shape.slice(1).reduce((product, size) => product * size, 1)
-    return [name, { dtype, shape, rows: async (from, to) => data.subarray(from * row, to * row) }]
-  }))
+  return new Map(
+    [...tensors].map(([name, { dtype, shape, data }]) => {
+      const row = shape.slice(1).reduce((product, size) => product * size, 1)
+      return [name, { dtype, shape, rows: async (from, to) => data.subarray(from * row, to * row) }]
+    }),
+  )
 }
 
 function columnsOf(tensors: ReadonlyMap<string, RowTensor>, path: string): Omit<PredictionFile, 'path' | 'close'> {
@@ -129,7 +143,9 @@ function columnsOf(tensors: ReadonlyMap<string, RowTensor>, path: string): Omit<
     const tensor = known(name)
     const { shape } = tensor
     const fits = (wanted: (number | string)[]) => {
-      return wanted.length === shape.length && wanted.every((size, axis) => typeof size === 'string' || size === shape[axis])
+      return (
+        wanted.length === shape.length && wanted.every((size, axis) => typeof size === 'string' || size === shape[axis])
+      )
     }
     if (!shapes.some(fits)) fail(`${name}: expected shape (${shapes[0].join(', ')}), got (${shape.join(', ')})`)
     return tensor
@@ -185,13 +201,17 @@ function floatsOf({ dtype, data }: Pick<StoredTensor, 'dtype' | 'data'>): ArrayL
 }
 
 /** The place of the largest of each cell's logits, the first of equal ones. */
-function argmax({ dtype, shape, data }: Omit<RowTensor, 'rows'> & Pick<StoredTensor, 'data'>, onNaN: (cell: number) => never): Uint16Array {
+function argmax(
+  { dtype, shape, data }: Omit<RowTensor, 'rows'> & Pick<StoredTensor, 'data'>,
+  onNaN: (cell: number) => never,
+): Uint16Array {
   const width = shape[2]
   const best = new Uint16Array(data.length / width)
   const values = data instanceof Uint16Array ? decoderOf(dtype) : undefined
   const row = new Float64Array(width)
   for (let cell = 0, i = 0; cell < best.length; cell++) {
-    for (let token = 0; token < width; token++, i++) row[token] = values ? values[data[i] as number] : data[i] as number
+    for (let token = 0; token < width; token++, i++)
+      row[token] = values ? values[data[i] as number] : (data[i] as number)
     let found = 0
     for (let token = 0; token < width; token++) {
       const value = row[token]

@@ -30,7 +30,9 @@ export function checkResumable({ name, config, options, dtype = 'f32', sampler }
   const compare = (field: string, was: unknown, is: unknown) => {
     if (JSON.stringify(was) === JSON.stringify(is)) return
     const remedy = 'resume with the settings that the run began with, or begin a new one'
-    throw new Error(`${name}: it is of a training with ${field} ${JSON.stringify(was)}, this one has ${JSON.stringify(is)} — ${remedy}`)
+    throw new Error(
+      `${name}: it is of a training with ${field} ${JSON.stringify(was)}, this one has ${JSON.stringify(is)} — ${remedy}`,
+    )
   }
   const [theirs, ours] = [configToOfficial(config), configToOfficial(run.config)]
   for (const field of new Set(['name', ...Object.keys(theirs), ...Object.keys(ours)])) {

@@ -13,14 +13,26 @@ import { percent, Progress } from './progress.js'
 
 const arcUsage = {
   command: 'trm score arc',
-  summary: 'ARC pass@K and the submission, from predictions for the test split: all augmentations of a test input vote.',
+  summary:
+    'ARC pass@K and the submission, from predictions for the test split: all augmentations of a test input vote.',
   positionals: ['[F…]'],
   options: {
-    data: { type: 'string', required: true, placeholder: 'DIR', description: 'dataset directory, also one of the published builders' },
+    data: {
+      type: 'string',
+      required: true,
+      placeholder: 'DIR',
+      description: 'dataset directory, also one of the published builders',
+    },
     predictions: { type: 'string', required: true, placeholder: 'F', description: 'what a model predicts (see below)' },
-    out: { type: 'string', required: true, placeholder: 'DIR', description: 'directory for metrics.json and submission.json' },
+    out: {
+      type: 'string',
+      required: true,
+      placeholder: 'DIR',
+      description: 'directory for metrics.json and submission.json',
+    },
   },
-  notes: 'The predictions are the tensors inputs (N, 900), preds (N, 900) or logits (N, 900, V), puzzle_identifiers (N)\n' +
+  notes:
+    'The predictions are the tensors inputs (N, 900), preds (N, 900) or logits (N, 900, V), puzzle_identifiers (N)\n' +
     'and q_halt_logits (N), in safetensors or as torch.save wrote them; rows of identifier <blank> are padding.\n' +
     'What the published code stores (eval_save_outputs, evaluate.py) is one file per rank: F… names all of them, or\n' +
     'their folder, or what comes before _all_preds.RANK: --predictions checkpoints/RUN/step_1000. Files may be larger\n' +
@@ -39,7 +51,9 @@ export const scoreCommand = {
       const usage = 'Usage: trm score arc --data DIR --predictions F --out DIR [F…]'
       return console.log(`${summary}\n\n${usage}\n\n"trm score arc --help" tells more.`)
     }
-    throw new UsageError(`trm score: expected arc, got ${name === undefined ? 'nothing' : JSON.stringify(name)} — see "trm score --help"`)
+    throw new UsageError(
+      `trm score: expected arc, got ${name === undefined ? 'nothing' : JSON.stringify(name)} — see "trm score --help"`,
+    )
   },
 }
 
@@ -58,7 +72,10 @@ async function scoreArc(args: string[]): Promise<void> {
   if (files.length > 1) console.log(`${files.length} files of predictions: ${files.join(', ')}`)
   showArcScore(score, data, out)
   const { missing, rows } = score
-  if (missing) console.log(`votes are missing for ${missing} of the ${rows} rows of the test split — is there another file, of another rank?`)
+  if (missing)
+    console.log(
+      `votes are missing for ${missing} of the ${rows} rows of the test split — is there another file, of another rank?`,
+    )
 }
 
 /** Counts the votes of all files, some rows at a time. */
@@ -88,7 +105,8 @@ async function tasksOfLabels(files: readonly string[], names: readonly string[],
   for (const path of files) {
     const file = await openPredictions(path)
     try {
-      if (!file.labels) throw new Error(`${path}: expected labels, got none, ${untold} — is ${data} the right directory?`)
+      if (!file.labels)
+        throw new Error(`${path}: expected labels, got none, ${untold} — is ${data} the right directory?`)
       for (const [from, to] of pieces(file)) {
         const { inputs, puzzleIdentifiers } = await file.read(from, to)
         const labels = await file.labels(from, to)
@@ -105,7 +123,8 @@ async function tasksOfLabels(files: readonly string[], names: readonly string[],
       await file.close()
     }
   }
-  if (tasks.size === 0) throw new Error(`predictions: expected rows of unaugmented tasks among ${files.join(', ')}, found none, ${untold}`)
+  if (tasks.size === 0)
+    throw new Error(`predictions: expected rows of unaugmented tasks among ${files.join(', ')}, found none, ${untold}`)
   return [...tasks.values()]
 }
 

@@ -14,7 +14,9 @@ import { parseYaml } from './yaml.js'
 
 /** The presets with a line each, for help texts. */
 export const presetList = `Presets:
-${Object.entries(presets).map(([name, { about }]) => `  ${name.padEnd(17)} ${about}`).join('\n')}`
+${Object.entries(presets)
+  .map(([name, { about }]) => `  ${name.padEnd(17)} ${about}`)
+  .join('\n')}`
 
 /** How architectures are chosen, for help texts. */
 export const groupList = `arch=NAME takes the values of the published file config/arch/NAME.yaml: ${Object.keys(GROUPS).join(', ')}.
@@ -114,12 +116,20 @@ async function readConfig(config: string, command: string): Promise<Base> {
   const { fields: parsed } = await readFields(config)
   const { defaults, ...settings } = parsed
   if (!('arch' in settings) && 'name' in settings) {
-    throw new Error(`config ${config}: it has the fields of a group at its top, expected them under arch, as in "arch: {name: …}"`)
+    throw new Error(
+      `config ${config}: it has the fields of a group at its top, expected them under arch, as in "arch: {name: …}"`,
+    )
   }
   // An override of one of its fields would make fields of it.
   if ('arch' in settings && !isRecord(settings.arch)) throw new Error(archHint(settings.arch))
   const base: Base = { name: config, settings: settings as RunSettings, layers: [], isFile: true }
-  return { ...base, layers: attempt(() => defaultsList(defaults), error => failIn(base, error)) }
+  return {
+    ...base,
+    layers: attempt(
+      () => defaultsList(defaults),
+      error => failIn(base, error),
+    ),
+  }
 }
 
 /** What goes over what, first to last, where the command line may choose or take away the group; and a sentence on it. */
@@ -130,9 +140,10 @@ async function layersOf(
 ): Promise<{ layers: Partial<RunSettings>[]; notes: string[] }> {
   const layers: Partial<RunSettings>[] = []
   const notes: string[] = []
-  const read = (name: string) => groupNamed(name, base).catch(error => {
-    return chosen ? usage(new Error(`${chosen.text}: ${(error as Error).message}`)) : failIn(base, error)
-  })
+  const read = (name: string) =>
+    groupNamed(name, base).catch(error => {
+      return chosen ? usage(new Error(`${chosen.text}: ${(error as Error).message}`)) : failIn(base, error)
+    })
   // What cannot be known is said before what cannot be told apart.
   if (typeof chosen?.value === 'string') await read(chosen.value)
   for (const layer of arrange(base, chosen, usage)) {
@@ -160,7 +171,11 @@ function arrange(base: Base, chosen: Override | undefined, usage: (error: unknow
   if (asks) {
     const over = `+${chosen.text} for the group's values over the file's`
     const alone = `arch.name=${group.group} for another architecture of the file's sizes`
-    usage(new Error(`${chosen.text}: ${name} has an arch of its own and no defaults list to choose from — write ${over}, or ${alone}`))
+    usage(
+      new Error(
+        `${chosen.text}: ${name} has an arch of its own and no defaults list to choose from — write ${over}, or ${alone}`,
+      ),
+    )
   }
   return [...layers, group]
 }
@@ -172,7 +187,9 @@ function fieldOf({ text, sign, key, value }: Override): Partial<RunSettings> {
     throw new Error(`${text}: a field that the training needs cannot be taken away — write ${key}=VALUE`)
   }
   if (key.includes('/')) {
-    throw new Error(`${text}: no group ${key} is known here, expected arch=NAME — fields take dots, e.g. arch.L_cycles=4`)
+    throw new Error(
+      `${text}: no group ${key} is known here, expected arch=NAME — fields take dots, e.g. arch.L_cycles=4`,
+    )
   }
   return key.split('.').reduceRight<unknown>((inner, name) => ({ [name]: inner }), value) as Partial<RunSettings>
 }
@@ -192,14 +209,19 @@ function failIn({ name }: Base, error: unknown): never {
 }
 
 /** A group's fields: of the file arch/NAME.yaml beside the configuration, which hydra would read; else the published ones. */
-async function groupNamed(name: string, { name: config, isFile }: Base): Promise<{ settings: Partial<RunSettings>; from: string }> {
+async function groupNamed(
+  name: string,
+  { name: config, isFile }: Base,
+): Promise<{ settings: Partial<RunSettings>; from: string }> {
   const beside = join(dirname(config), 'arch', `${name}.yaml`)
   if (!isFile || !/^[\w-]+$/.test(name) || !existsSync(beside)) {
     return { settings: groupSettings(name), from: 'the published group' }
   }
   const { text, fields: parsed } = await readFields(beside)
   if (/^#\s*@package\s/m.test(text) || parsed.defaults !== undefined) {
-    throw new Error(`${beside}: a group with a package or defaults of its own, expected fields alone — copy what they name into it`)
+    throw new Error(
+      `${beside}: a group with a package or defaults of its own, expected fields alone — copy what they name into it`,
+    )
   }
   return { settings: { arch: parsed }, from: beside }
 }
@@ -210,9 +232,14 @@ async function readFields(path: string): Promise<{ text: string; fields: Record<
   const stranger = foreign(bytes, 'fields in YAML', 'JSON')
   if (stranger) throw new Error(`config ${path}: ${stranger}`)
   const text = new TextDecoder().decode(bytes)
-  const fields = attempt(() => parseYaml(text), error => {
-    throw new Error(`config ${path}: ${printable((error as Error).message)} — expected YAML`)
-  })
+  const fields = attempt(
+    () => parseYaml(text),
+    error => {
+      throw new Error(`config ${path}: ${printable((error as Error).message)} — expected YAML`)
+    },
+  )
   if (isRecord(fields)) return { text, fields }
-  throw new Error(`config ${path}: expected fields such as "lr: 1e-4", got ${fields === null ? 'nothing' : 'something else'}`)
+  throw new Error(
+    `config ${path}: expected fields such as "lr: 1e-4", got ${fields === null ? 'nothing' : 'something else'}`,
+  )
 }

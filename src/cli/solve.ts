@@ -48,7 +48,10 @@ export const solveCommand = {
       const model = loadCheckpoint(engine, bytes, checkpoint, { dtype: dtype as Precision, ...otherFiles(key) })
       const { cells, vocabulary } = model.config
       const task = custom ?? taskOf(cells, vocabulary)
-      if (!task) throw new Error(`solve: ${checkpoint} is for ${cells} cells and ${vocabulary} tokens, known are ${tasks.map(t => t.name).join(' and ')} — use "trm eval" for other data`)
+      if (!task)
+        throw new Error(
+          `solve: ${checkpoint} is for ${cells} cells and ${vocabulary} tokens, known are ${tasks.map(t => t.name).join(' and ')} — use "trm eval" for other data`,
+        )
       const puzzles = puzzlesOf(text, task, cells)
       const options = { json, ...thinkingOf(parsed.values) }
       let solved = 0
@@ -60,7 +63,8 @@ export const solveCommand = {
         const { violations } = await showSolution(model, task, ids, { ...options, puzzle: isOne ? undefined : i + 1 })
         if (!violations.length) solved++
       }
-      if (puzzles.length > 1 && !json && !task.isUnchecked) console.log(`\n${solved} of ${puzzles.length} puzzles solved`)
+      if (puzzles.length > 1 && !json && !task.isUnchecked)
+        console.log(`\n${solved} of ${puzzles.length} puzzles solved`)
       if (solved < puzzles.length) process.exitCode = 1
     } finally {
       engine.close()
@@ -73,39 +77,83 @@ function puzzlesOf(text: string, task: Task, cells: number): FoundPuzzle[] {
   const puzzles = task.parse(text, cells)
   for (const [i, { ids, line }] of puzzles.entries()) {
     const which = puzzles.length === 1 ? 'the puzzle' : `puzzle ${i + 1} (line ${line})`
-    if (ids.length !== cells) throw new Error(`solve: ${which} has ${ids.length} cells, the model takes ${cells} (${task.name} ${task.side(cells)}×${task.side(cells)}) — ${task.form}`)
+    if (ids.length !== cells)
+      throw new Error(
+        `solve: ${which} has ${ids.length} cells, the model takes ${cells} (${task.name} ${task.side(cells)}×${task.side(cells)}) — ${task.form}`,
+      )
     const contradiction = task.contradiction(ids)
-    if (contradiction) throw new Error(`solve: ${which} contradicts itself: ${contradiction}${puzzles.length > 1 ? ' — nothing was solved' : ''}`)
+    if (contradiction)
+      throw new Error(
+        `solve: ${which} contradicts itself: ${contradiction}${puzzles.length > 1 ? ' — nothing was solved' : ''}`,
+      )
   }
   return puzzles
 }
 
 /** Prints the answer after each supervision step and a verdict; `puzzle` is its number where there are several. */
-export async function showSolution(model: Trm, task: Task, puzzle: Uint8Array, { json = false, puzzle: number, ...options }: SolveOptions & { json?: boolean; puzzle?: number } = {}): Promise<{ answer: Int32Array; violations: string[] }> {
+export async function showSolution(
+  model: Trm,
+  task: Task,
+  puzzle: Uint8Array,
+  { json = false, puzzle: number, ...options }: SolveOptions & { json?: boolean; puzzle?: number } = {},
+): Promise<{ answer: Int32Array; violations: string[] }> {
   const side = task.side(puzzle.length)
   if (!json) console.log(grid(task.decode(puzzle), side))
   let answer: Int32Array = Int32Array.from(puzzle)
   const { rollouts = 1 } = options
   // Where the puzzle does not reach, nothing is asked and nothing learnt.
   const isAsked = (cell: number) => puzzle[cell] !== 0
-  for await (const { step, answer: next, changed: changedCells, halt, rollout, votes, running } of solve(model, puzzle, options)) {
+  for await (const { step, answer: next, changed: changedCells, halt, rollout, votes, running } of solve(
+    model,
+    puzzle,
+    options,
+  )) {
     answer = next.map((token, cell) => (isAsked(cell) ? token : 0))
     const changed = changedCells.filter(isAsked)
     const broken = task.violations(puzzle, answer)
     if (json) {
-      console.log(JSON.stringify({ puzzle: number, step, answer: task.decode(answer), changed, halt, ...(rollouts > 1 ? { rollout, votes } : {}), ...(options.halt ? { running } : {}), violations: broken }))
+      console.log(
+        JSON.stringify({
+          puzzle: number,
+          step,
+          answer: task.decode(answer),
+          changed,
+          halt,
+          ...(rollouts > 1 ? { rollout, votes } : {}),
+          ...(options.halt ? { running } : {}),
+          violations: broken,
+        }),
+      )
       continue
     }
-    const rules = task.isUnchecked ? '' : broken.length ? `, ${broken.length} rule${broken.length === 1 ? '' : 's'} broken` : ', obeys the rules'
+    const rules = task.isUnchecked
+      ? ''
+      : broken.length
+        ? `, ${broken.length} rule${broken.length === 1 ? '' : 's'} broken`
+        : ', obeys the rules'
     const many = rollouts > 1 ? `, rollout ${rollout + 1} with ${votes} of ${rollouts} votes` : ''
-    const ended = options.halt && running < rollouts ? `, ${rollouts > 1 ? `${rollouts - running} halted` : 'halted'}` : ''
-    console.log(`\nstep ${step}: ${changed.length} cells changed, halting confidence ${percent(halt)}${rules}${many}${ended}`)
+    const ended =
+      options.halt && running < rollouts ? `, ${rollouts > 1 ? `${rollouts - running} halted` : 'halted'}` : ''
+    console.log(
+      `\nstep ${step}: ${changed.length} cells changed, halting confidence ${percent(halt)}${rules}${many}${ended}`,
+    )
     if (changed.length || step === 1) console.log(grid(task.decode(answer), side, new Set(changed)))
   }
   const violations = task.violations(puzzle, answer)
-  if (json) console.log(JSON.stringify({ puzzle: number, result: task.decode(answer), solved: task.isUnchecked ? null : violations.length === 0, violations }))
+  if (json)
+    console.log(
+      JSON.stringify({
+        puzzle: number,
+        result: task.decode(answer),
+        solved: task.isUnchecked ? null : violations.length === 0,
+        violations,
+      }),
+    )
   else if (task.isUnchecked) console.log('\nthe rules of this task are not known: the answer is not checked')
-  else if (violations.length) console.log(`\nnot solved: ${violations.slice(0, 3).join('; ')}${violations.length > 3 ? `; and ${violations.length - 3} more` : ''}`)
+  else if (violations.length)
+    console.log(
+      `\nnot solved: ${violations.slice(0, 3).join('; ')}${violations.length > 3 ? `; and ${violations.length - 3} more` : ''}`,
+    )
   else console.log('\nsolved: the answer obeys the rules')
   return { answer, violations }
 }
@@ -113,9 +161,17 @@ export async function showSolution(model: Trm, task: Task, puzzle: Uint8Array, {
 /** Rows of a grid; changed cells stand out on a terminal. */
 function grid(text: string, side: number, changed: ReadonlySet<number> = new Set()): string {
   const space = side <= 9 ? ' ' : ''
-  const bright = (character: string, cell: number) => (process.stdout.isTTY && changed.has(cell) ? `\x1b[1;32m${character}\x1b[0m` : character)
+  const bright = (character: string, cell: number) =>
+    process.stdout.isTTY && changed.has(cell) ? `\x1b[1;32m${character}\x1b[0m` : character
   const cells = [...text]
-  return Array.from({ length: cells.length / side }, (_, row) => `  ${cells.slice(row * side, (row + 1) * side).map((character, column) => bright(character, row * side + column)).join(space)}`).join('\n')
+  return Array.from(
+    { length: cells.length / side },
+    (_, row) =>
+      `  ${cells
+        .slice(row * side, (row + 1) * side)
+        .map((character, column) => bright(character, row * side + column))
+        .join(space)}`,
+  ).join('\n')
 }
 
 async function givenText(given: string): Promise<string> {

@@ -2,7 +2,12 @@
 import { writeIdentifiers } from '../data/dataset.js'
 import { mazeKind } from '../data/maze.js'
 import {
-  checkLayout, type PuzzleKind, type PuzzleTable, puzzleFiles, type PuzzleTableOptions, readPuzzles,
+  checkLayout,
+  type PuzzleKind,
+  type PuzzleTable,
+  puzzleFiles,
+  type PuzzleTableOptions,
+  readPuzzles,
 } from '../data/pairs.js'
 import { sudokuKind } from '../data/sudoku.js'
 import { type ColumnNames, type ColumnRole, type TableLayout, tableRows } from '../data/table.js'
@@ -12,12 +17,19 @@ import { UsageError } from './arguments.js'
 import { filePieces } from './files.js'
 import { Progress } from './progress.js'
 
-const csv = (split: string) => ({
-  type: 'string', required: true, placeholder: 'F.csv', description: `${split} puzzles: source,question,answer,rating`,
-}) as const
-const column = (what: string, example: string) => ({
-  type: 'string', placeholder: 'NAME', description: `column of ${what}, by name or number, where it is none of ${example}`,
-}) as const
+const csv = (split: string) =>
+  ({
+    type: 'string',
+    required: true,
+    placeholder: 'F.csv',
+    description: `${split} puzzles: source,question,answer,rating`,
+  }) as const
+const column = (what: string, example: string) =>
+  ({
+    type: 'string',
+    placeholder: 'NAME',
+    description: `column of ${what}, by name or number, where it is none of ${example}`,
+  }) as const
 
 const shared = {
   out: { type: 'string', required: true, placeholder: 'DIR', description: 'directory to write' },
@@ -42,8 +54,15 @@ export const sudokuUsage = {
     subsample: shared.subsample,
     seed: shared.seed,
     force: shared.force,
-    'min-difficulty': { type: 'number', fraction: true, description: 'leave out puzzles of both tables with a rating below N' },
-    'skip-unsolved': { type: 'boolean', description: 'leave out puzzles without an answer that do not have exactly one solution' },
+    'min-difficulty': {
+      type: 'number',
+      fraction: true,
+      description: 'leave out puzzles of both tables with a rating below N',
+    },
+    'skip-unsolved': {
+      type: 'boolean',
+      description: 'leave out puzzles without an answer that do not have exactly one solution',
+    },
     'question-column': shared['question-column'],
     'answer-column': shared['answer-column'],
     'rating-column': column('ratings', 'rating, difficulty, backtracks'),
@@ -60,7 +79,13 @@ export const mazeUsage = {
     train: csv('training'),
     test: csv('test'),
     out: shared.out,
-    augment: { type: 'number', default: 0, min: 0, max: 7, description: 'turned and mirrored copies added to each training maze' },
+    augment: {
+      type: 'number',
+      default: 0,
+      min: 0,
+      max: 7,
+      description: 'turned and mirrored copies added to each training maze',
+    },
     subsample: shared.subsample,
     seed: shared.seed,
     force: shared.force,
@@ -93,7 +118,9 @@ export async function tableFiles(
 ): Promise<Map<string, Uint8Array | Iterable<Uint8Array>>> {
   const kind = name === 'sudoku' ? sudokuKind : mazeKind
   const { augment, subsample, seed } = values
-  const given = roles.map(role => [role, values[`${role}-column`]] as const).filter(([, column]) => column !== undefined)
+  const given = roles
+    .map(role => [role, values[`${role}-column`]] as const)
+    .filter(([, column]) => column !== undefined)
   const columns: ColumnNames = Object.fromEntries(given)
   const hints = {
     ...Object.fromEntries(roles.map(role => [role, ` — --${role}-column NAME says which it is`])),
@@ -107,7 +134,9 @@ export async function tableFiles(
   for (const { pieces, options } of [train, test]) tables.push(await readTable(pieces, kind, options))
   const [cells, others] = tables.map(({ pairs }) => pairs.cells)
   if (cells !== others) {
-    throw new Error(`data: expected puzzles of one size, got ${cells} cells in ${values.train} and ${others} in ${values.test}`)
+    throw new Error(
+      `data: expected puzzles of one size, got ${cells} cells in ${values.train} and ${others} in ${values.test}`,
+    )
   }
   return new Map([...writeIdentifiers(), ...puzzleFiles(tables[0], 'train'), ...puzzleFiles(tables[1], 'test')])
 }
@@ -143,7 +172,9 @@ async function checkColumns(tables: readonly OpenTable[], kind: PuzzleKind, colu
   const names = tables.map(({ options }) => options.name).join(' or ')
   const missing = roles.find(role => columns[role] !== undefined && !layouts.some(({ asked }) => asked.includes(role)))
   if (missing) {
-    throw new UsageError(`trm data ${kind.name}: --${missing}-column: expected a column of ${names}, got ${JSON.stringify(columns[missing])}`)
+    throw new UsageError(
+      `trm data ${kind.name}: --${missing}-column: expected a column of ${names}, got ${JSON.stringify(columns[missing])}`,
+    )
   }
 }
 
@@ -171,8 +202,12 @@ function remarks(
   const lines = unsolved.length > 5 ? `${unsolved.slice(0, 5).join(', ')}, …` : unsolved.join(', ')
   return [
     ...(hasHeader ? used.map(role => `${role}s from column ${JSON.stringify(first[layout[role]])}`) : ['no header']),
-    ...(below ? [`${usable + unsolved.length} of ${usable + unsolved.length + below} puzzles have a rating from ${minRating}`] : []),
+    ...(below
+      ? [`${usable + unsolved.length} of ${usable + unsolved.length + below} puzzles have a rating from ${minRating}`]
+      : []),
     ...(solved ? [`${few} puzzles without an answer, solved: each has exactly one solution`] : []),
-    ...(unsolved.length ? [`${unsolved.length} left out without exactly one solution (line${unsolved.length > 1 ? 's' : ''} ${lines})`] : []),
+    ...(unsolved.length
+      ? [`${unsolved.length} left out without exactly one solution (line${unsolved.length > 1 ? 's' : ''} ${lines})`]
+      : []),
   ]
 }

@@ -19,7 +19,15 @@ import { parseArguments, UsageError } from './arguments.js'
 import { keyOption, openCheckpoint, readAnyCheckpoint } from './checkpoint.js'
 import { closeSplit, openSplit, openTestSplit, readGridTasks, sharedIdentifiers, trainingPaths } from './datasets.js'
 import { withoutEffect } from './fields.js'
-import { appendWhole, makeDirectory, readBytes, removePartials, WriteError, writeTogether, writeWhole } from './files.js'
+import {
+  appendWhole,
+  makeDirectory,
+  readBytes,
+  removePartials,
+  WriteError,
+  writeTogether,
+  writeWhole,
+} from './files.js'
 import { duration, percent, Progress } from './progress.js'
 import { checkResumable } from './resumable.js'
 import { giveSettings, groupList, presetList } from './settings.js'
@@ -30,17 +38,52 @@ const usage = {
   command: 'trm train',
   summary: 'Train a Tiny Recursive Model on a dataset directory.',
   options: {
-    data: { type: 'strings', placeholder: 'DIR', description: 'dataset directory, as "trm data" or the published builders write it; data_paths=[DIR,…] does the same' },
-    out: { type: 'string', required: true, placeholder: 'RUN', description: 'directory for config.yaml, metrics.jsonl, model.safetensors, best.safetensors and training.safetensors' },
-    config: { type: 'string', placeholder: 'PRESET|F.yaml', description: `a preset (${Object.keys(presets).join(', ')}) or a YAML file with official field names (default small, with --from shaped like the checkpoint; with --resume that of the run)` },
-    from: { type: 'string', placeholder: 'F', description: 'checkpoint whose values to begin with (safetensors or .pt); for another number of puzzle ids its embedding table is refilled with the mean row' },
+    data: {
+      type: 'strings',
+      placeholder: 'DIR',
+      description:
+        'dataset directory, as "trm data" or the published builders write it; data_paths=[DIR,…] does the same',
+    },
+    out: {
+      type: 'string',
+      required: true,
+      placeholder: 'RUN',
+      description:
+        'directory for config.yaml, metrics.jsonl, model.safetensors, best.safetensors and training.safetensors',
+    },
+    config: {
+      type: 'string',
+      placeholder: 'PRESET|F.yaml',
+      description: `a preset (${Object.keys(presets).join(', ')}) or a YAML file with official field names (default small, with --from shaped like the checkpoint; with --resume that of the run)`,
+    },
+    from: {
+      type: 'string',
+      placeholder: 'F',
+      description:
+        'checkpoint whose values to begin with (safetensors or .pt); for another number of puzzle ids its embedding table is refilled with the mean row',
+    },
     key: keyOption,
     resume: { type: 'boolean', description: 'go on, bit for bit, where the run in --out was left' },
-    keep: { type: 'number', min: 0, default: 0, description: 'keep the last N checkpoints besides, as model-STEP.safetensors' },
+    keep: {
+      type: 'number',
+      min: 0,
+      default: 0,
+      description: 'keep the last N checkpoints besides, as model-STEP.safetensors',
+    },
     steps: { type: 'number', min: 1, description: 'optimiser steps; without it, what the config says' },
-    seed: { type: 'number', min: 0, max: 2 ** 32 - 1, description: 'seed of initial values, data order and halting exploration' },
+    seed: {
+      type: 'number',
+      min: 0,
+      max: 2 ** 32 - 1,
+      description: 'seed of initial values, data order and halting exploration',
+    },
     'eval-limit': { type: 'number', min: 1, default: 500, description: 'test examples per evaluation' },
-    'memory-limit': { type: 'string', placeholder: 'SIZE', description: 'GPU memory that the training may take, e.g. 2GB: micro-batches are made to fit, or a micro_batch that does not fit is refused; else only the largest binding limits them' },
+    'memory-limit': {
+      type: 'string',
+      placeholder: 'SIZE',
+      description:
+        'GPU memory that the training may take, e.g. 2GB: micro-batches are made to fit, or a micro_batch that does not fit is refused; else only the largest binding limits them',
+    },
     json: { type: 'boolean', description: 'print one line of JSON per report instead of progress' },
     variants: variantsOption,
     ...adapterOptions,
@@ -69,8 +112,25 @@ export const trainCommand = {
   async run(args: string[]): Promise<void> {
     const parsed = parseArguments(args, usage)
     if (!parsed) return
-    const { data, out, config, resume, from, key, keep, steps, seed, 'eval-limit': evalLimit, 'memory-limit': memoryLimit, json, variants } = parsed.values
-    if (from !== undefined && resume) throw new UsageError(`${usage.command}: --from begins a run, --resume goes on with one: expected one of them, got both`)
+    const {
+      data,
+      out,
+      config,
+      resume,
+      from,
+      key,
+      keep,
+      steps,
+      seed,
+      'eval-limit': evalLimit,
+      'memory-limit': memoryLimit,
+      json,
+      variants,
+    } = parsed.values
+    if (from !== undefined && resume)
+      throw new UsageError(
+        `${usage.command}: --from begins a run, --resume goes on with one: expected one of them, got both`,
+      )
     const stateFile = join(out, 'training.safetensors')
     const state = resume ? await readState(stateFile) : undefined
     const { settings, notes } = await giveSettings({
@@ -94,7 +154,8 @@ export const trainCommand = {
     const run = resolveRun(given, dataset.metadata)
     if (state) checkResumable(state, run)
     const grids = await readGridTasks(directories)
-    const start = run.from !== undefined && !state ? await readAnyCheckpoint(run.from, { key, config: run.config }) : undefined
+    const start =
+      run.from !== undefined && !state ? await readAnyCheckpoint(run.from, { key, config: run.config }) : undefined
     for (const note of [...notes, ...withoutEffect(settings, run.config)]) (json ? console.error : console.log)(note)
     const takeBack = await makeDirectory(out)
     const engine = await openEngine(parsed.values).catch(async error => {
@@ -103,8 +164,20 @@ export const trainCommand = {
     })
     try {
       // A resumed run goes on with the kernels that it began with.
-      if (variants === 'measured' && !state) await useKeptVariants(engine, () => openEngine(parsed.values), run, new Progress(json ? false : undefined), json)
-      await runTraining(engine, run, { train: dataset, test }, { out, evalLimit, json, keep, resume: state, start, described: grids && { grids: JSON.stringify(grids) } })
+      if (variants === 'measured' && !state)
+        await useKeptVariants(
+          engine,
+          () => openEngine(parsed.values),
+          run,
+          new Progress(json ? false : undefined),
+          json,
+        )
+      await runTraining(
+        engine,
+        run,
+        { train: dataset, test },
+        { out, evalLimit, json, keep, resume: state, start, described: grids && { grids: JSON.stringify(grids) } },
+      )
     } finally {
       engine.close()
       // Nothing stays of a run that was refused.
@@ -129,7 +202,12 @@ export interface Output {
 }
 
 /** Trains, evaluates where there is a test split, and keeps the checkpoints up to date; returns the trained model with its averaged parameters. */
-export async function runTraining(engine: Engine, run: Run, data: { train: Examples; test?: Examples }, { out, evalLimit, json = false, keep = 0, resume, start, described }: Output): Promise<Trm> {
+export async function runTraining(
+  engine: Engine,
+  run: Run,
+  data: { train: Examples; test?: Examples },
+  { out, evalLimit, json = false, keep = 0, resume, start, described }: Output,
+): Promise<Trm> {
   const { config, options, dtype: asked, evalInterval, checkpointInterval } = run
   const checkpoint = join(out, 'model.safetensors')
   const trainingFile = join(out, 'training.safetensors')
@@ -139,13 +217,21 @@ export async function runTraining(engine: Engine, run: Run, data: { train: Examp
   const say = (text: string) => json || progress.note(text)
   // A run keeps the precision that it began with, and its settings name that one, so that it goes on with the same bits on any adapter.
   const dtype = asked === 'bf16' && resume ? resume.dtype! : precisionOf(engine, asked)
-  const settings = asked === 'bf16' ? mergeSettings(run.settings, { arch: { forward_dtype: dtype === 'f16' ? 'float16' : 'float32' } }) : run.settings
+  const settings =
+    asked === 'bf16'
+      ? mergeSettings(run.settings, { arch: { forward_dtype: dtype === 'f16' ? 'float16' : 'float32' } })
+      : run.settings
   // A resumed run has the kernels and the micro-batches that it began with.
   if (resume) engine.variants.adopt(resume.variants)
-  const plan = planMemory(engine, config, { ...options, microBatch: options.microBatch ?? resume?.options.microBatch, dtype })
+  const plan = planMemory(engine, config, {
+    ...options,
+    microBatch: options.microBatch ?? resume?.options.microBatch,
+    dtype,
+  })
   const { microBatch } = plan
   const evaluation = { limit: evalLimit, batchSize: microBatch, loss: options.loss }
-  if (data.test) await evaluate(plan.trainer.averaged, data.test, { ...evaluation, limit: Math.min(evalLimit, microBatch) })
+  if (data.test)
+    await evaluate(plan.trainer.averaged, data.test, { ...evaluation, limit: Math.min(evalLimit, microBatch) })
   const predicted = plan.trainer.model.engine.bytes
   const model = Trm.create(engine, config, { seed: options.seed, dtype })
   if (start) loadTensors(model, start.tensors, run.from!)
@@ -155,7 +241,10 @@ export async function runTraining(engine: Engine, run: Run, data: { train: Examp
   const before = resume ? spentUpTo(await rowsUpTo(metricsFile, resume.step)) : { seconds: 0, processorSeconds: 0 }
   const spent = () => {
     const { user, system } = process.cpuUsage(processorStart)
-    return { seconds: tenth(before.seconds + (performance.now() - started) / 1000), processorSeconds: tenth(before.processorSeconds + (user + system) / 1e6) }
+    return {
+      seconds: tenth(before.seconds + (performance.now() - started) / 1000),
+      processorSeconds: tenth(before.processorSeconds + (user + system) / 1e6),
+    }
   }
   const log = async (row: Record<string, unknown>) => {
     const line = JSON.stringify({ ...row, ...spent() })
@@ -172,26 +261,45 @@ export async function runTraining(engine: Engine, run: Run, data: { train: Examp
   process.on('SIGTERM', stop)
   const [started, processorStart] = [performance.now(), process.cpuUsage()]
   say(`adapter: ${adapterName(engine)}`)
-  say(`model: ${config.architecture === 'trm' ? '' : `${config.architecture}, `}${config.tokenMixing ? 'token-mixing MLP' : 'attention'}, hidden ${config.hidden}, ${dtype === 'f16' ? 'float16, ' : ''}${model.parameters.count.toLocaleString('en')} parameters${start ? ` of ${run.from}` : ''}${options.freezeNetwork ? ', frozen: puzzle embeddings alone are trained' : ''}; ${options.steps} steps of ${options.batchSize} slots`)
-  if (asked === 'bf16') say(`forward_dtype bfloat16: activations are ${dtype === 'f16' ? 'float16, with loss scaling' : 'float32'}${reasonOf(dtype, engine, resume)}`)
-  say(`GPU memory: ${megabytes(predicted)} predicted${microBatch < options.batchSize ? `, ${microBatch} slots at a time` : ''}${options.recompute ? ', recomputing' : ''}`)
+  say(
+    `model: ${config.architecture === 'trm' ? '' : `${config.architecture}, `}${config.tokenMixing ? 'token-mixing MLP' : 'attention'}, hidden ${config.hidden}, ${dtype === 'f16' ? 'float16, ' : ''}${model.parameters.count.toLocaleString('en')} parameters${start ? ` of ${run.from}` : ''}${options.freezeNetwork ? ', frozen: puzzle embeddings alone are trained' : ''}; ${options.steps} steps of ${options.batchSize} slots`,
+  )
+  if (asked === 'bf16')
+    say(
+      `forward_dtype bfloat16: activations are ${dtype === 'f16' ? 'float16, with loss scaling' : 'float32'}${reasonOf(dtype, engine, resume)}`,
+    )
+  say(
+    `GPU memory: ${megabytes(predicted)} predicted${microBatch < options.batchSize ? `, ${microBatch} slots at a time` : ''}${options.recompute ? ', recomputing' : ''}`,
+  )
   if (resume) {
     say(`resumed at step ${resume.step} of ${options.steps}`)
-    if (resume.adapter !== engine.adapter.description) say(`the run began on ${resume.adapter}: from here on its bits may be others`)
+    if (resume.adapter !== engine.adapter.description)
+      say(`the run began on ${resume.adapter}: from here on its bits may be others`)
     const { used } = plan.trainer.model.engine.variants
-    const gone = Object.entries(resume.variants).find(([key, variant]) => used[key] !== undefined && used[key] !== variant)
-    if (gone) say(`the run began with the kernel "${gone[1]}" for ${gone[0]}, which this adapter or version does not run: from here on its bits may be others`)
+    const gone = Object.entries(resume.variants).find(
+      ([key, variant]) => used[key] !== undefined && used[key] !== variant,
+    )
+    if (gone)
+      say(
+        `the run began with the kernel "${gone[1]}" for ${gone[0]}, which this adapter or version does not run: from here on its bits may be others`,
+      )
     if (resume.step >= options.steps) say('nothing is left to do — --steps N makes the run longer')
   }
   let saved = resume?.step
   try {
     const save = async ({ step, saveTraining }: TrainingReport) => {
-      const bytes = await saveCheckpoint(averaged, { ...described, step: String(step), seed: String(options.seed), adapter: engine.adapter.description })
+      const bytes = await saveCheckpoint(averaged, {
+        ...described,
+        step: String(step),
+        seed: String(options.seed),
+        adapter: engine.adapter.description,
+      })
       const more = keep > 0 ? [[keptFile(out, step), bytes] as const] : []
       await writeTogether([...more, [checkpoint, bytes], [trainingFile, await saveTraining(described)]])
       saved = step
       if (more.length) kept.push(step)
-      for (const old of more.length ? kept.splice(0, Math.max(0, kept.length - keep)) : []) await rm(keptFile(out, old), { force: true })
+      for (const old of more.length ? kept.splice(0, Math.max(0, kept.length - keep)) : [])
+        await rm(keptFile(out, old), { force: true })
     }
     // What stands in the directory changes only after a first report: nothing is lost where settings, data or state do not fit.
     const begin = async () => {
@@ -201,25 +309,81 @@ export async function runTraining(engine: Engine, run: Run, data: { train: Examp
       if (!resume) for (const file of [metricsFile, bestFile, trainingFile]) await rm(file, { force: true })
     }
     let begun = false
-    for await (const report of train(model, data.train, { ...options, microBatch, resume, logInterval: stepOf(options.logInterval, evalInterval, checkpointInterval) })) {
+    for await (const report of train(model, data.train, {
+      ...options,
+      microBatch,
+      resume,
+      logInterval: stepOf(options.logInterval, evalInterval, checkpointInterval),
+    })) {
       if (!begun) await begin()
       begun = true
-      const { step, totalSteps, loss, lmLoss, qHaltLoss, qContinueLoss, accuracy, exactAccuracy, qHaltAccuracy, steps, count, learningRate, cycles, latentSteps, stepsPerSecond, lossScale } = report
+      const {
+        step,
+        totalSteps,
+        loss,
+        lmLoss,
+        qHaltLoss,
+        qContinueLoss,
+        accuracy,
+        exactAccuracy,
+        qHaltAccuracy,
+        steps,
+        count,
+        learningRate,
+        cycles,
+        latentSteps,
+        stepsPerSecond,
+        lossScale,
+      } = report
       const depth = options.curriculum?.length ? { cycles, latentSteps } : undefined
       averaged = report.averaged
       const left = (totalSteps - step) / stepsPerSecond
-      await log({ step, loss, lmLoss, qHaltLoss, qContinueLoss, count, accuracy, exactAccuracy, qHaltAccuracy, steps, learningRate, ...depth, ...lossScale, stepsPerSecond })
+      await log({
+        step,
+        loss,
+        lmLoss,
+        qHaltLoss,
+        qContinueLoss,
+        count,
+        accuracy,
+        exactAccuracy,
+        qHaltAccuracy,
+        steps,
+        learningRate,
+        ...depth,
+        ...lossScale,
+        stepsPerSecond,
+      })
       const text = `step ${step}/${totalSteps}  loss ${loss.toFixed(4)}  exact ${percent(exactAccuracy)}${depth ? `  depth ${cycles}×${latentSteps}` : ''}  ${stepsPerSecond.toFixed(2)} steps/s  ${duration(left)} left`
       if (!json) progress.show(step, totalSteps, text)
       if (data.test && (step % evalInterval === 0 || step === totalSteps)) {
-        const result = await evaluate(averaged, data.test, { ...evaluation, onProgress: (done, total) => json || progress.glimpse(done, total, `evaluating ${done}/${total}`) })
+        const result = await evaluate(averaged, data.test, {
+          ...evaluation,
+          onProgress: (done, total) => json || progress.glimpse(done, total, `evaluating ${done}/${total}`),
+        })
         const { examples, labelled, exactAccuracy, cellAccuracy } = result
-        await log({ step, evaluation: { examples, ...(labelled < examples ? { labelled } : {}), exactAccuracy, cellAccuracy } })
-        if (exactAccuracy === null) say(`step ${step}: none of ${examples} held-out puzzles has labels: no accuracy, and no best.safetensors`)
-        else say(`step ${step}: held-out exact accuracy ${percent(exactAccuracy)}, cells ${percent(cellAccuracy)} (${labelled} puzzles${labelled < examples ? ` with labels of ${examples}` : ''})`)
+        await log({
+          step,
+          evaluation: { examples, ...(labelled < examples ? { labelled } : {}), exactAccuracy, cellAccuracy },
+        })
+        if (exactAccuracy === null)
+          say(`step ${step}: none of ${examples} held-out puzzles has labels: no accuracy, and no best.safetensors`)
+        else
+          say(
+            `step ${step}: held-out exact accuracy ${percent(exactAccuracy)}, cells ${percent(cellAccuracy)} (${labelled} puzzles${labelled < examples ? ` with labels of ${examples}` : ''})`,
+          )
         if (exactAccuracy !== null && exactAccuracy > bestAccuracy) {
           bestAccuracy = exactAccuracy
-          await writeWhole(bestFile, await saveCheckpoint(averaged, { ...described, step: String(step), seed: String(options.seed), adapter: engine.adapter.description, exactAccuracy: String(bestAccuracy) }))
+          await writeWhole(
+            bestFile,
+            await saveCheckpoint(averaged, {
+              ...described,
+              step: String(step),
+              seed: String(options.seed),
+              adapter: engine.adapter.description,
+              exactAccuracy: String(bestAccuracy),
+            }),
+          )
         }
       }
       if (step % checkpointInterval === 0 || step === totalSteps || stopped) await save(report)
@@ -246,26 +410,38 @@ export async function runTraining(engine: Engine, run: Run, data: { train: Examp
 
 /** What is left to go on from where a training fails. */
 function stands(saved: number | undefined): string {
-  return saved === undefined ? 'no checkpoint was written yet, so begin again' : `the checkpoint of step ${saved} is whole: "trm train --resume" goes on from there`
+  return saved === undefined
+    ? 'no checkpoint was written yet, so begin again'
+    : `the checkpoint of step ${saved} is whole: "trm train --resume" goes on from there`
 }
 
 /** The loss of the device that an error came of. Dawn may tell it a moment after the error. */
 async function lossOf(engine: Engine, error: unknown): Promise<Error | undefined> {
   if (error instanceof DeviceLost) return error
   if (!engine.isLost) await Promise.race([engine.device.lost, new Promise(resolve => setTimeout(resolve, 100))])
-  return engine.isLost ? engine.finish().then(() => undefined, lost => lost as Error) : undefined
+  return engine.isLost
+    ? engine.finish().then(
+        () => undefined,
+        lost => lost as Error,
+      )
+    : undefined
 }
 
 /** Why bfloat16 became this precision, where that is not plain. */
 function reasonOf(dtype: Precision, { adapter }: Engine, resume: TrainingState | undefined): string {
   if (resume) return '; the run began with it'
   if (dtype === 'f16') return ''
-  return adapter.isSoftware ? '; float16 is slower on a software adapter (arch.forward_dtype=float16 takes it all the same)' : '; this adapter has no shader-f16'
+  return adapter.isSoftware
+    ? '; float16 is slower on a software adapter (arch.forward_dtype=float16 takes it all the same)'
+    : '; this adapter has no shader-f16'
 }
 
 /** Seconds of the clock and of the processors (all threads) that a training took up to the last of these rows. */
 function spentUpTo(rows: string): { seconds: number; processorSeconds: number } {
-  const { seconds = 0, processorSeconds = 0 } = JSON.parse(rows.trim().split('\n').at(-1) || '{}') as Record<string, number>
+  const { seconds = 0, processorSeconds = 0 } = JSON.parse(rows.trim().split('\n').at(-1) || '{}') as Record<
+    string,
+    number
+  >
   return { seconds, processorSeconds }
 }
 
@@ -279,8 +455,16 @@ async function readState(file: string): Promise<TrainingState> {
 /** The settings of a checkpoint's model, without what the data decides; none where the file holds no configuration. */
 async function shapeOf(checkpoint: string, key?: string): Promise<Partial<RunSettings>> {
   const bytes = await readBytes(checkpoint, 'checkpoint')
-  if (isTorch(bytes)) throw new UsageError(`${usage.command}: --from ${checkpoint}: a .pt file holds no configuration, expected --config PRESET|F.yaml with it`)
-  const { vocab_size: _, seq_len: __, num_puzzle_identifiers: ___, ...arch } = configToOfficial((await openCheckpoint(checkpoint, key)).config)
+  if (isTorch(bytes))
+    throw new UsageError(
+      `${usage.command}: --from ${checkpoint}: a .pt file holds no configuration, expected --config PRESET|F.yaml with it`,
+    )
+  const {
+    vocab_size: _,
+    seq_len: __,
+    num_puzzle_identifiers: ___,
+    ...arch
+  } = configToOfficial((await openCheckpoint(checkpoint, key)).config)
   return { arch }
 }
 
@@ -316,5 +500,9 @@ async function rowsUpTo(file: string, step: number): Promise<string> {
       return false
     }
   }
-  return text.split('\n').filter(isWanted).map(line => `${line}\n`).join('')
+  return text
+    .split('\n')
+    .filter(isWanted)
+    .map(line => `${line}\n`)
+    .join('')
 }

@@ -11,7 +11,10 @@ const usage = {
   command: 'trm verify',
   summary: 'Recompute everything that golden files of the published code hold, and compare.',
   options: {
-    json: { type: 'boolean', description: 'one line of JSON per file: {file, adapter, ok, rows: [{name, error, allowed}]}' },
+    json: {
+      type: 'boolean',
+      description: 'one line of JSON per file: {file, adapter, ok, rows: [{name, error, allowed}]}',
+    },
     'micro-batch': { type: 'number', description: 'slots computed at a time', min: 1 },
     dtype: dtypeOption,
     ...adapterOptions,
@@ -37,7 +40,10 @@ export const verifyCommand = {
         console.log(json ? JSON.stringify(result) : table(result))
         if (!result.ok) failed++
       }
-      if (failed) throw new Error(`verify: ${failed} of ${files.length} files differ from the published code on ${engine.adapter.description}`)
+      if (failed)
+        throw new Error(
+          `verify: ${failed} of ${files.length} files differ from the published code on ${engine.adapter.description}`,
+        )
     } finally {
       engine.close()
     }
@@ -64,7 +70,13 @@ function table({ file, rows, ok }: Verification): string {
   })
   const over = rows.filter(({ error, allowed }) => !(error <= allowed)).length
   const counts = GROUPS.map(group => [group, rows.filter(({ name }) => name.startsWith(`${group}.`)).length] as const)
-  const held = counts.filter(([, count]) => count).map(([group, count]) => `${group} ${count}`).join(', ')
-  const lacking = counts.filter(([, count]) => !count).map(([group]) => group).join(', ')
+  const held = counts
+    .filter(([, count]) => count)
+    .map(([group, count]) => `${group} ${count}`)
+    .join(', ')
+  const lacking = counts
+    .filter(([, count]) => !count)
+    .map(([group]) => group)
+    .join(', ')
   return `${file}\n${lines.join('\n')}\n  compared: ${held || 'nothing'}${lacking && `; the file holds no ${lacking}`}\n  ${rows.length} quantities, ${over} over what is allowed: ${ok ? 'ok' : 'FAILED'}`
 }

@@ -7,7 +7,10 @@ const plain = (digits: string) => digits.replace(/[_+]/g, '')
 
 /** 190:20:30 is 190 hours in seconds. */
 const sexagesimal = (text: string) => {
-  const sum = plain(text).replace('-', '').split(':').reduce((all, part) => 60 * all + Number(part), 0)
+  const sum = plain(text)
+    .replace('-', '')
+    .split(':')
+    .reduce((all, part) => 60 * all + Number(part), 0)
   return text.startsWith('-') ? -sum : sum
 }
 

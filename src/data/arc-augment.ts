@@ -17,10 +17,16 @@ export interface ArcAugmentation {
   colours: ArrayLike<number>
 }
 
-export const identity: ArcAugmentation = { transform: 0, colours: Uint8Array.from({ length: arcColours }, (_, colour) => colour) }
+export const identity: ArcAugmentation = {
+  transform: 0,
+  colours: Uint8Array.from({ length: arcColours }, (_, colour) => colour),
+}
 
 /** Whether a transform turns rows into columns, by its id. */
-export const swapsSides = Array.from({ length: dihedralCount }, (_, id) => dihedralTransform({ cells: [0, 0], rows: 1, columns: 2 }, id).rows === 2)
+export const swapsSides = Array.from(
+  { length: dihedralCount },
+  (_, id) => dihedralTransform({ cells: [0, 0], rows: 1, columns: 2 }, id).rows === 2,
+)
 
 /** The name of an augmented task: `TASK|||tK|||0…`, with the ten digits that colours 0 … 9 become. */
 export function arcAugmentedName(task: string, { transform, colours }: ArcAugmentation): string {
@@ -37,7 +43,10 @@ export function parseArcName(name: string): { task: string; augmentation: ArcAug
   if (task === undefined || new Set(digits).size !== arcColours) {
     throw new Error(`arc: expected a name like TASK|||t3|||0537628914, got ${shown(name)}`)
   }
-  return { task: task.split(arcSeparator)[0], augmentation: { transform: Number(transform), colours: Uint8Array.from(digits, Number) } }
+  return {
+    task: task.split(arcSeparator)[0],
+    augmentation: { transform: Number(transform), colours: Uint8Array.from(digits, Number) },
+  }
 }
 
 /** The augmented copy of a grid. */
@@ -60,7 +69,7 @@ const sources = new Map<number, Int32Array>()
 export function sourceOf({ rows, columns }: Grid, transform: number): Int32Array {
   const key = (rows * (arcSide + 1) + columns) * dihedralCount + transform
   let map = sources.get(key)
-  if (!map) sources.set(key, map = dihedralMap(rows, columns, transform))
+  if (!map) sources.set(key, (map = dihedralMap(rows, columns, transform)))
   return map
 }
 
@@ -93,8 +102,8 @@ function hashTask({ pairs }: ArcTask, { transform, colours }: ArcAugmentation): 
       b = Math.imul(b ^ (turned ? rows : columns), 0xc2b2ae35)
       for (let i = 0; i < source.length; i++) {
         const colour = colours[cells[source[i]]]
-        a = Math.imul((a << 13 | a >>> 19) ^ colour, 0x85ebca6b)
-        b = Math.imul((b << 17 | b >>> 15) ^ colour, 0xc2b2ae35)
+        a = Math.imul(((a << 13) | (a >>> 19)) ^ colour, 0x85ebca6b)
+        b = Math.imul(((b << 17) | (b >>> 15)) ^ colour, 0xc2b2ae35)
       }
     }
     // Each half is mixed well with the other before the pairs are added up.
@@ -110,4 +119,3 @@ function mixBits(word: number): number {
   word = Math.imul(word ^ (word >>> 13), 0xc2b2ae35)
   return word ^ (word >>> 16)
 }
-

@@ -77,24 +77,39 @@ export class ArcScorer {
     this.#names = names
     this.#tasks = tasks
     this.#seen = new Uint32Array(names.length)
-    for (const { name, pairs } of tasks) this.#votes.set(name, new Map(pairs.filter(({ part }) => part === 'test').map(({ input }) => [keyOf(input), new Map()])))
+    for (const { name, pairs } of tasks)
+      this.#votes.set(
+        name,
+        new Map(pairs.filter(({ part }) => part === 'test').map(({ input }) => [keyOf(input), new Map()])),
+      )
   }
 
   /** Counts the votes of a batch. Throws when sizes disagree, an identifier is unknown or a logit is not a number. */
   add({ inputs, predictions, puzzleIdentifiers, qHaltLogits, firstRow = 0 }: ArcPredictions): void {
     const count = puzzleIdentifiers.length
-    for (const [what, { length }, expected] of [['inputs', inputs, count * arcSeqLen], ['predictions', predictions, count * arcSeqLen], ['qHaltLogits', qHaltLogits, count]] as const) {
+    for (const [what, { length }, expected] of [
+      ['inputs', inputs, count * arcSeqLen],
+      ['predictions', predictions, count * arcSeqLen],
+      ['qHaltLogits', qHaltLogits, count],
+    ] as const) {
       if (length !== expected) throw new Error(`arc: expected ${expected} ${what} for ${count} rows, got ${length}`)
     }
     for (let row = 0; row < count; row++) {
       const identifier = puzzleIdentifiers[row]
       const name = this.#names[identifier]
-      if (name === undefined) throw new Error(`arc: row ${firstRow + row}: expected a puzzle identifier of 0 … ${this.#names.length - 1}, got ${identifier} — are these the predictions of another dataset?`)
+      if (name === undefined)
+        throw new Error(
+          `arc: row ${firstRow + row}: expected a puzzle identifier of 0 … ${this.#names.length - 1}, got ${identifier} — are these the predictions of another dataset?`,
+        )
       if (name === '<blank>') continue
       const logit = qHaltLogits[row]
-      if (Number.isNaN(logit)) throw new Error(`arc: row ${firstRow + row}: expected a number as halting logit, got NaN — is the checkpoint damaged?`)
+      if (Number.isNaN(logit))
+        throw new Error(
+          `arc: row ${firstRow + row}: expected a number as halting logit, got NaN — is the checkpoint damaged?`,
+        )
       const { task, augmentation } = parseArcName(name)
-      const original = (tokens: ArrayLike<number>) => keyOf(undoArcAugmentation(cropArcGrid(tokens, row * arcSeqLen), augmentation))
+      const original = (tokens: ArrayLike<number>) =>
+        keyOf(undoArcAugmentation(cropArcGrid(tokens, row * arcSeqLen), augmentation))
       const votes = this.#votes.get(task)?.get(original(inputs))
       if (!votes) {
         this.#strangers++
@@ -117,10 +132,15 @@ export class ArcScorer {
     for (const { name, pairs } of this.#tasks) {
       const asked = pairs.filter(({ part }) => part === 'test')
       const answers = asked.map(({ input }) => ranked(this.#votes.get(name)!.get(keyOf(input))!))
-      submission.push([name, answers.map(([first, second = first]) => ({ attempt_1: rowsOf(first), attempt_2: rowsOf(second) }))])
+      submission.push([
+        name,
+        answers.map(([first, second = first]) => ({ attempt_1: rowsOf(first), attempt_2: rowsOf(second) })),
+      ])
       testInputs += asked.length
       unanswered += answers.filter(({ length }) => length === 0).length
-      const ranks = asked.flatMap(({ output, placeholder }, i) => (placeholder ? [] : [answers[i].indexOf(keyOf(output))]))
+      const ranks = asked.flatMap(({ output, placeholder }, i) =>
+        placeholder ? [] : [answers[i].indexOf(keyOf(output))],
+      )
       unsolved += asked.length - ranks.length
       if (ranks.length === 0) continue
       scoredTasks++
@@ -141,7 +161,9 @@ export class ArcScorer {
   }
 
   #countRows(): Pick<ArcScore, 'rows' | 'missing' | 'repeated'> {
-    const counts = this.#tasks.map(({ name, pairs }) => [name, pairs.filter(({ part }) => part === 'test').length] as const)
+    const counts = this.#tasks.map(
+      ({ name, pairs }) => [name, pairs.filter(({ part }) => part === 'test').length] as const,
+    )
     const testInputs = new Map(counts)
     let [rows, missing, repeated] = [0, 0, 0]
     for (const [identifier, name] of this.#names.entries()) {
@@ -167,7 +189,10 @@ export function arcSubmissionJson({ submission, names, unsolved }: ArcScore): { 
     empty++
     return [[0]]
   }
-  const filled = (attempts: ArcAttempts): ArcAttempts => ({ attempt_1: gridOf(attempts.attempt_1), attempt_2: gridOf(attempts.attempt_2) })
+  const filled = (attempts: ArcAttempts): ArcAttempts => ({
+    attempt_1: gridOf(attempts.attempt_1),
+    attempt_2: gridOf(attempts.attempt_2),
+  })
   return { text: orderedJson(names.map(name => [name, submission[name].map(filled)])), empty }
 }
 
@@ -184,5 +209,9 @@ function keyOf({ cells, rows, columns }: Grid): string {
 
 function rowsOf(key: string | undefined): number[][] {
   if (key === undefined) return [[0]]
-  return arcGridRows({ rows: key.charCodeAt(0), columns: key.charCodeAt(1), cells: Uint8Array.from(key.slice(2), character => character.charCodeAt(0)) })
+  return arcGridRows({
+    rows: key.charCodeAt(0),
+    columns: key.charCodeAt(1),
+    cells: Uint8Array.from(key.slice(2), character => character.charCodeAt(0)),
+  })
 }

@@ -14,7 +14,9 @@ const [eos, firstColour] = [1, 2]
 /** The 900 tokens of a grid at a place in the square: colours + 2, EOS below the last row and right of the last column, else PAD. */
 export function encodeArcGrid(grid: Grid, row = 0, column = 0): Uint8Array {
   if (row + grid.rows > arcSide || column + grid.columns > arcSide) {
-    throw new Error(`arc: expected a grid within ${arcSide} × ${arcSide}, got ${grid.rows} × ${grid.columns} at row ${row} column ${column}`)
+    throw new Error(
+      `arc: expected a grid within ${arcSide} × ${arcSide}, got ${grid.rows} × ${grid.columns} at row ${row} column ${column}`,
+    )
   }
   const tokens = new Uint8Array(arcSeqLen)
   placeArcGrid(grid, identity, row, column, tokens)
@@ -35,12 +37,19 @@ export function cropArcGrid(tokens: ArrayLike<number>, start = 0): Grid {
     if ((row + 1) * width > rows * columns) [rows, columns] = [row + 1, width]
   }
   const cells = new Uint8Array(rows * columns)
-  for (let i = 0; i < cells.length; i++) cells[i] = tokens[start + Math.floor(i / columns) * arcSide + i % columns] - firstColour
+  for (let i = 0; i < cells.length; i++)
+    cells[i] = tokens[start + Math.floor(i / columns) * arcSide + (i % columns)] - firstColour
   return { cells, rows, columns }
 }
 
 /** Writes the augmented grid and its EOS lines into 900 tokens of PAD. */
-export function placeArcGrid(grid: Grid, { transform, colours }: ArcAugmentation, row: number, column: number, tokens: Uint8Array): void {
+export function placeArcGrid(
+  grid: Grid,
+  { transform, colours }: ArcAugmentation,
+  row: number,
+  column: number,
+  tokens: Uint8Array,
+): void {
   const [rows, columns] = swapsSides[transform] ? [grid.columns, grid.rows] : [grid.rows, grid.columns]
   const source = sourceOf(grid, transform)
   for (let y = 0, i = 0; y < rows; y++) {
@@ -50,4 +59,3 @@ export function placeArcGrid(grid: Grid, { transform, colours }: ArcAugmentation
   }
   if (row + rows < arcSide) tokens.fill(eos, (row + rows) * arcSide + column, (row + rows) * arcSide + column + columns)
 }
-

@@ -137,14 +137,22 @@ function answersFor(names: readonly string[], solutions: ArcSource): Map<string,
   }
   if (missing.length > 1) {
     const more = missing.length > 20 ? ` and ${missing.length - 20} more` : ''
-    const got = `got nothing for ${missing.length} of them: ${missing.slice(0, 20).map(name => shown(name)).join(', ')}${more}`
+    const got = `got nothing for ${missing.length} of them: ${missing
+      .slice(0, 20)
+      .map(name => shown(name))
+      .join(', ')}${more}`
     throw new Error(`${solutions.name}: expected the outputs of all ${names.length} tasks, ${got} — ${hint}`)
   }
-  return new Map(names.map(name => [name, within(name, () => {
-    const [outputs, where] = [record[name], `${solutions.name}: task ${shown(name)}`]
-    if (!Array.isArray(outputs)) throw new Error(`${where}: expected a list of grids, got ${show(outputs)}`)
-    return outputs.map((grid, i) => parseArcGrid(grid, `${where}: output ${i + 1}`))
-  })]))
+  return new Map(
+    names.map(name => [
+      name,
+      within(name, () => {
+        const [outputs, where] = [record[name], `${solutions.name}: task ${shown(name)}`]
+        if (!Array.isArray(outputs)) throw new Error(`${where}: expected a list of grids, got ${show(outputs)}`)
+        return outputs.map((grid, i) => parseArcGrid(grid, `${where}: output ${i + 1}`))
+      }),
+    ]),
+  )
 }
 
 /** What `read` gives; its errors tell the task. */
@@ -161,19 +169,26 @@ function taskOf(json: unknown, name: string, where: string, options: ArcParseOpt
   return within(name, () => {
     if (!isRecord(json)) throw new Error(`${where}: expected lists train and test, got ${show(json)}`)
     if (name === '' || name.includes(arcSeparator)) {
-      throw new Error(`${where}: expected a task name without "${arcSeparator}", got ${shown(name)} — augmentations are named with it`)
+      throw new Error(
+        `${where}: expected a task name without "${arcSeparator}", got ${shown(name)} — augmentations are named with it`,
+      )
     }
     const parts = Object.keys(json).filter((key): key is Split => key === 'train' || key === 'test')
     for (const part of ['train', 'test'] as const) {
       const pairs = Object.hasOwn(json, part) ? json[part] : undefined
-      if (!Array.isArray(pairs) || pairs.length === 0) throw new Error(`${where}: expected ${part} to be a list of pairs, at least one, got ${show(pairs)}`)
+      if (!Array.isArray(pairs) || pairs.length === 0)
+        throw new Error(`${where}: expected ${part} to be a list of pairs, at least one, got ${show(pairs)}`)
       if (outputs && part === 'test' && outputs.length !== pairs.length) {
-        throw new Error(`${where}: expected as many test pairs as solutions, got ${pairs.length} and ${outputs.length} — do both files belong together?`)
+        throw new Error(
+          `${where}: expected as many test pairs as solutions, got ${pairs.length} and ${outputs.length} — do both files belong together?`,
+        )
       }
     }
-    const pairs = parts.flatMap(part => (json[part] as unknown[]).map((pair, i) => {
-      return pairOf(pair, part, `${where}: ${part} ${i + 1}`, name, options, outputs?.[i])
-    }))
+    const pairs = parts.flatMap(part =>
+      (json[part] as unknown[]).map((pair, i) => {
+        return pairOf(pair, part, `${where}: ${part} ${i + 1}`, name, options, outputs?.[i])
+      }),
+    )
     return { name, pairs }
   })
 }
@@ -203,17 +218,21 @@ function pairOf(
 /** A grid from JSON's rows of colours. Throws one line that begins with `where` and tells row and column, when it is none. */
 export function parseArcGrid(json: unknown, where: string): Grid {
   if (!Array.isArray(json) || json.length < 1 || json.length > arcSide) {
-    throw new Error(`${where}: expected a grid of 1 … ${arcSide} rows, got ${Array.isArray(json) ? json.length : show(json)}`)
+    throw new Error(
+      `${where}: expected a grid of 1 … ${arcSide} rows, got ${Array.isArray(json) ? json.length : show(json)}`,
+    )
   }
   const rows = json.length
   const columns = Array.isArray(json[0]) ? json[0].length : 0
   const cells = new Uint8Array(rows * columns)
   for (const [y, row] of json.entries()) {
     const at = `${where}: row ${y + 1}`
-    if (!Array.isArray(row) || row.length < 1 || row.length > arcSide) throw new Error(`${at}: expected 1 … ${arcSide} colours, got ${Array.isArray(row) ? row.length : show(row)}`)
+    if (!Array.isArray(row) || row.length < 1 || row.length > arcSide)
+      throw new Error(`${at}: expected 1 … ${arcSide} colours, got ${Array.isArray(row) ? row.length : show(row)}`)
     if (row.length !== columns) throw new Error(`${at}: expected ${columns} colours as in row 1, got ${row.length}`)
     for (const [x, colour] of row.entries()) {
-      if (!Number.isInteger(colour) || colour < 0 || colour >= arcColours) throw new Error(`${at} column ${x + 1}: expected a colour of 0 … 9, got ${show(colour)}`)
+      if (!Number.isInteger(colour) || colour < 0 || colour >= arcColours)
+        throw new Error(`${at} column ${x + 1}: expected a colour of 0 … 9, got ${show(colour)}`)
       cells[y * columns + x] = colour
     }
   }
@@ -227,7 +246,8 @@ function parseRecord({ bytes, name }: ArcSource, what: string): { record: Record
   const keys = keysOf(new TextDecoder().decode(bytes))
   const seen = new Set<string>()
   for (const key of keys) {
-    if (seen.has(key)) throw new Error(`${name}: expected every name once, got ${shown(key)} twice — take one of them out`)
+    if (seen.has(key))
+      throw new Error(`${name}: expected every name once, got ${shown(key)} twice — take one of them out`)
     seen.add(key)
   }
   return { record: json, keys }

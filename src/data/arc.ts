@@ -47,8 +47,10 @@ export interface ArcOptions {
  * Source: `load_puzzles_arcagi` and `convert_single_arc_puzzle` of the published builder; the random numbers are this project's own.
  */
 export function planArc(subsets: ArcSubset[], { augment = arcAugmentLimit, seed = 0 }: ArcOptions = {}): ArcPlan {
-  if (!Number.isInteger(augment) || augment < 0 || augment > arcAugmentLimit) throw new Error(`arc: expected augment to be 0 … ${arcAugmentLimit}, got ${augment}`)
-  if (!subsets.some(({ heldOut }) => heldOut)) throw new Error(`arc: expected a subset to test on, got none of ${subsets.map(({ name }) => name).join(', ')}`)
+  if (!Number.isInteger(augment) || augment < 0 || augment > arcAugmentLimit)
+    throw new Error(`arc: expected augment to be 0 … ${arcAugmentLimit}, got ${augment}`)
+  if (!subsets.some(({ heldOut }) => heldOut))
+    throw new Error(`arc: expected a subset to test on, got none of ${subsets.map(({ name }) => name).join(', ')}`)
   checkOccurrences(subsets)
   const random = new Random(seed)
   const names = ['<blank>']
@@ -77,9 +79,15 @@ export function planArc(subsets: ArcSubset[], { augment = arcAugmentLimit, seed 
 /** One split in memory. Throws when it has more than 2³¹ cells; `arcFiles` knows no such limit. */
 export function arcDataset(plan: ArcPlan, split: Split): Dataset {
   const { metadata, examples, ...runs } = indexSplit(plan, split)
-  if (examples * arcSeqLen > 2 ** 31) throw new Error(`arc: expected at most 2^31 cells in memory, got ${examples} examples — lower augment, or write the files`)
+  if (examples * arcSeqLen > 2 ** 31)
+    throw new Error(
+      `arc: expected at most 2^31 cells in memory, got ${examples} examples — lower augment, or write the files`,
+    )
   const [inputs, outputs] = [new Uint8Array(examples * arcSeqLen), new Uint8Array(examples * arcSeqLen)]
-  for (const [table, side] of [[inputs, 'input'], [outputs, 'output']] as const) {
+  for (const [table, side] of [
+    [inputs, 'input'],
+    [outputs, 'output'],
+  ] as const) {
     let offset = 0
     for (const piece of tablePieces(plan, split, side)) {
       table.set(piece, offset)
@@ -101,25 +109,32 @@ export function arcFiles(plan: ArcPlan): Map<string, Uint8Array | Iterable<Uint8
   files.set('test_puzzles.json', new TextEncoder().encode(arcTasksJson(heldOutTasks(plan))))
   for (const split of ['train', 'test'] as const) {
     const { metadata, examples, puzzleIdentifiers, puzzleIndices, groupIndices } = indexSplit(plan, split)
-    files.set(`${split}/dataset.json`, jsonBytes({
-      pad_id: metadata.padId,
-      ignore_label_id: metadata.ignoreLabelId,
-      blank_identifier_id: metadata.blankIdentifierId,
-      vocab_size: metadata.vocabSize,
-      seq_len: metadata.seqLen,
-      num_puzzle_identifiers: metadata.numPuzzleIdentifiers,
-      total_groups: metadata.totalGroups,
-      mean_puzzle_examples: metadata.meanPuzzleExamples,
-      total_puzzles: metadata.totalPuzzles,
-      sets: metadata.sets,
-    }))
+    files.set(
+      `${split}/dataset.json`,
+      jsonBytes({
+        pad_id: metadata.padId,
+        ignore_label_id: metadata.ignoreLabelId,
+        blank_identifier_id: metadata.blankIdentifierId,
+        vocab_size: metadata.vocabSize,
+        seq_len: metadata.seqLen,
+        num_puzzle_identifiers: metadata.numPuzzleIdentifiers,
+        total_groups: metadata.totalGroups,
+        mean_puzzle_examples: metadata.meanPuzzleExamples,
+        total_puzzles: metadata.totalPuzzles,
+        sets: metadata.sets,
+      }),
+    )
     const pieces = function* (side: 'input' | 'output') {
       yield tableHeader(examples)
       yield* tablePieces(plan, split, side)
     }
     files.set(`${split}/all__inputs.npy`, pieces('input'))
     files.set(`${split}/all__labels.npy`, pieces('output'))
-    for (const [name, data] of Object.entries({ puzzle_identifiers: puzzleIdentifiers, puzzle_indices: puzzleIndices, group_indices: groupIndices })) {
+    for (const [name, data] of Object.entries({
+      puzzle_identifiers: puzzleIdentifiers,
+      puzzle_indices: puzzleIndices,
+      group_indices: groupIndices,
+    })) {
       files.set(`${split}/all__${name}.npy`, writeNpy({ shape: [data.length], dtype: 'i4', data }))
     }
   }
@@ -140,7 +155,10 @@ function pairsOf({ task, heldOut }: ArcGroup, split: Split): ArcPair[] {
 }
 
 /** All of a split but its tables. */
-function indexSplit({ names, groups }: ArcPlan, split: Split): Omit<Dataset, 'inputs' | 'labels'> & { examples: number } {
+function indexSplit(
+  { names, groups }: ArcPlan,
+  split: Split,
+): Omit<Dataset, 'inputs' | 'labels'> & { examples: number } {
   const used = groups.filter(group => pairsOf(group, split).length > 0)
   const totalPuzzles = used.reduce((sum, { identifiers }) => sum + identifiers.length, 0)
   const puzzleIdentifiers = new Int32Array(totalPuzzles)
@@ -174,7 +192,11 @@ function indexSplit({ names, groups }: ArcPlan, split: Split): Omit<Dataset, 'in
  * The rows of a table, some at a time. In training a pair lies at a random place where both grids fit, except one random
  * pair of each puzzle, which lies at the corner as all test pairs do. Inputs and outputs draw the same places.
  */
-function* tablePieces({ names, groups, places }: ArcPlan, split: Split, side: 'input' | 'output'): Generator<Uint8Array<ArrayBuffer>, void> {
+function* tablePieces(
+  { names, groups, places }: ArcPlan,
+  split: Split,
+  side: 'input' | 'output',
+): Generator<Uint8Array<ArrayBuffer>, void> {
   const rowsPerPiece = 1000
   const random = Random.restore(places)
   let piece = new Uint8Array(rowsPerPiece * arcSeqLen)
@@ -192,7 +214,7 @@ function* tablePieces({ names, groups, places }: ArcPlan, split: Split, side: 'i
         const moves = split === 'train' && i !== cornered
         const row = moves ? random.below(arcSide - rows + 1) : 0
         const column = moves ? random.below(arcSide - columns + 1) : 0
-        const tokens = piece.subarray(filled, filled += arcSeqLen)
+        const tokens = piece.subarray(filled, (filled += arcSeqLen))
         // A label row of PAD alone is not scored.
         if (side === 'input' || !pair.placeholder) placeArcGrid(pair[side], augmentation, row, column, tokens)
         if (filled === piece.length) {
@@ -218,7 +240,9 @@ function checkOccurrences(subsets: ArcSubset[]): void {
       const other = places.get(name)
       if (other && (other.heldOut || subset.heldOut)) {
         const held = other.heldOut ? other.name : subset.name
-        throw new Error(`arc: expected the tasks of ${held} to occur once, since they are tested on, got ${shown(name)} in ${other.name} and ${subset.name} — leave one subset out, or this task of one`)
+        throw new Error(
+          `arc: expected the tasks of ${held} to occur once, since they are tested on, got ${shown(name)} in ${other.name} and ${subset.name} — leave one subset out, or this task of one`,
+        )
       }
       places.set(name, subset)
     }
@@ -236,4 +260,3 @@ function tableHeader(rows: number): Uint8Array {
 function jsonBytes(value: unknown): Uint8Array {
   return new TextEncoder().encode(JSON.stringify(value))
 }
-

@@ -71,8 +71,10 @@ export class TrainingBatches {
   /** Throws when the batch size is not a whole number from 1, or the dataset is empty. */
   constructor(dataset: Examples, { batchSize, seed, epochsPerPass = 1 }: TrainingOptions) {
     checkBatchSize(batchSize)
-    if (!Number.isSafeInteger(epochsPerPass) || epochsPerPass < 1) throw new Error(`batches: expected epochsPerPass to be a whole number from 1, got ${epochsPerPass}`)
-    if (exampleCount(dataset) === 0) throw new Error('batches: expected a dataset with examples, got an empty one — build it with "trm data"')
+    if (!Number.isSafeInteger(epochsPerPass) || epochsPerPass < 1)
+      throw new Error(`batches: expected epochsPerPass to be a whole number from 1, got ${epochsPerPass}`)
+    if (exampleCount(dataset) === 0)
+      throw new Error('batches: expected a dataset with examples, got an empty one — build it with "trm data"')
     this.batchSize = batchSize
     this.#dataset = dataset
     this.#epochsPerPass = epochsPerPass
@@ -86,9 +88,20 @@ export class TrainingBatches {
     const { batchSize, epochsPerPass, groups, epoch, position, dealt, shuffle, random } = state
     const batches = new TrainingBatches(dataset, { batchSize, epochsPerPass, seed: 0 })
     const total = dataset.metadata.totalGroups
-    if (groups !== total) throw new Error(`batches: expected the state of a dataset of ${total} groups, got one of ${groups} — resume with the data the run began with`)
-    if (!Number.isSafeInteger(epoch) || epoch < 0 || !Number.isSafeInteger(position) || position < 0 || position > (epoch ? total : 0)) {
-      throw new Error(`batches: expected epoch and position within ${total} groups, got ${epoch} and ${position} — the state is damaged`)
+    if (groups !== total)
+      throw new Error(
+        `batches: expected the state of a dataset of ${total} groups, got one of ${groups} — resume with the data the run began with`,
+      )
+    if (
+      !Number.isSafeInteger(epoch) ||
+      epoch < 0 ||
+      !Number.isSafeInteger(position) ||
+      position < 0 ||
+      position > (epoch ? total : 0)
+    ) {
+      throw new Error(
+        `batches: expected epoch and position within ${total} groups, got ${epoch} and ${position} — the state is damaged`,
+      )
     }
     const generator = (name: string, given: RandomState) => {
       try {
@@ -236,5 +249,6 @@ function draw(random: Random, size: number, taken: number, out: Int32Array, star
 }
 
 function checkBatchSize(batchSize: number): void {
-  if (!Number.isSafeInteger(batchSize) || batchSize < 1) throw new Error(`batches: expected a batch size that is a whole number from 1, got ${batchSize}`)
+  if (!Number.isSafeInteger(batchSize) || batchSize < 1)
+    throw new Error(`batches: expected a batch size that is a whole number from 1, got ${batchSize}`)
 }

@@ -78,12 +78,15 @@ export const metadataFields = {
 } as const
 
 const arrayNames = ['inputs', 'labels', 'puzzle_identifiers', 'puzzle_indices', 'group_indices'] as const
-export type ArrayName = typeof arrayNames[number]
+export type ArrayName = (typeof arrayNames)[number]
 
 /** The paths in a dataset directory that `writeDataset` and `writeIdentifiers` can make. */
 export const datasetPaths: readonly string[] = [
   'identifiers.json',
-  ...(['train', 'test'] as const).flatMap(split => [`${split}/dataset.json`, ...arrayNames.map(name => arrayPath(split, name))]),
+  ...(['train', 'test'] as const).flatMap(split => [
+    `${split}/dataset.json`,
+    ...arrayNames.map(name => arrayPath(split, name)),
+  ]),
 ]
 
 /** The number of examples, N. */
@@ -102,9 +105,10 @@ export function writeDataset(dataset: Dataset, split: Split): Map<string, Uint8A
   if (sets !== '["all"]') throw new Error(`dataset: expected sets ["all"], got ${sets}`)
   const shape = [exampleCount(dataset), metadata.seqLen]
   const vector = (data: Int32Array): NpyArray => ({ shape: [data.length], dtype: 'i4', data })
-  const table = (data: ArrayLike<number>): NpyArray => metadata.vocabSize <= 256
-    ? { shape, dtype: 'u1', data: Uint8Array.from(data) }
-    : { shape, dtype: 'i4', data: Int32Array.from(data) }
+  const table = (data: ArrayLike<number>): NpyArray =>
+    metadata.vocabSize <= 256
+      ? { shape, dtype: 'u1', data: Uint8Array.from(data) }
+      : { shape, dtype: 'i4', data: Int32Array.from(data) }
   const contents: Record<ArrayName, NpyArray> = {
     inputs: table(inputs),
     labels: table(storedLabels(labels, metadata)),
@@ -142,7 +146,10 @@ export function checkDataset(dataset: Dataset, at: (name: ArrayName) => string =
   if (!Number.isInteger(rows)) refuse(at('inputs'), `a multiple of ${seqLen} cells`, `${inputs.length}`)
   const { totalPuzzles: puzzles, totalGroups: groups } = metadata
   checkIndex(dataset, { rows, labelRows: labels.length / seqLen, puzzles, groups }, at)
-  for (const [name, values] of [['inputs', inputs], ['labels', labels]] as const) {
+  for (const [name, values] of [
+    ['inputs', inputs],
+    ['labels', labels],
+  ] as const) {
     for (let i = 0; i < values.length; i++) {
       const value = values[i]
       if (value >= 0 && value < vocabSize) continue
@@ -211,20 +218,35 @@ export function cellText(index: number, seqLen: number): string {
  * `inputs`, `labels`: (N × seqLen) tokens of 1 … vocabSize − 1 (0 is padding and "not scored"); every `groupSize`
  * examples in a row form a group.
  */
-export function singleExampleDataset({ inputs, labels, seqLen, vocabSize, groupSize }: {
+export function singleExampleDataset({
+  inputs,
+  labels,
+  seqLen,
+  vocabSize,
+  groupSize,
+}: {
   inputs: Uint8Array
   labels: Int8Array
   seqLen: number
   vocabSize: number
   groupSize: number
 }): Dataset {
-  const dataset: Dataset = { ...singleExampleIndices({ count: inputs.length / seqLen, seqLen, vocabSize, groupSize }), inputs, labels }
+  const dataset: Dataset = {
+    ...singleExampleIndices({ count: inputs.length / seqLen, seqLen, vocabSize, groupSize }),
+    inputs,
+    labels,
+  }
   checkDataset(dataset)
   return dataset
 }
 
 /** All of such a dataset of `count` examples but its tables. */
-export function singleExampleIndices({ count, seqLen, vocabSize, groupSize }: {
+export function singleExampleIndices({
+  count,
+  seqLen,
+  vocabSize,
+  groupSize,
+}: {
   count: number
   seqLen: number
   vocabSize: number
@@ -260,7 +282,9 @@ function storedLabels(labels: Int8Array | Int32Array, { ignoreLabelId, vocabSize
   for (let i = 0; i < stored.length; i++) {
     if (stored[i] !== ignoreLabel) continue
     if (ignoreLabelId === null || (vocabSize <= 256 && (ignoreLabelId < 0 || ignoreLabelId > 255))) {
-      throw new Error(`dataset: labels: expected an ignore_label_id that fits the file for cells that are not scored, got ${ignoreLabelId} — set ignoreLabelId to an unused token`)
+      throw new Error(
+        `dataset: labels: expected an ignore_label_id that fits the file for cells that are not scored, got ${ignoreLabelId} — set ignoreLabelId to an unused token`,
+      )
     }
     stored[i] = ignoreLabelId
   }

@@ -19,7 +19,8 @@ export const dihedralInverse: readonly number[] = [0, 3, 2, 1, 4, 5, 6, 7]
  * Source of the ids: `dihedral_transform` of the published data builders.
  */
 export function dihedralMap(rows: number, columns: number, id: number): Int32Array {
-  if (!Number.isInteger(id) || id < 0 || id >= dihedralCount) throw new Error(`dihedral: expected a transform id of 0 … 7, got ${id}`)
+  if (!Number.isInteger(id) || id < 0 || id >= dihedralCount)
+    throw new Error(`dihedral: expected a transform id of 0 … 7, got ${id}`)
   const width = swapsSides(id) ? rows : columns
   // Where the first cell comes from, and how far the source moves per row and per column of the result.
   const right = columns - 1
@@ -47,7 +48,8 @@ export function dihedralMap(rows: number, columns: number, id: number): Int32Arr
 
 /** The transformed copy of a grid. Throws when `id` is not 0 … 7 or the cells do not fill rows × columns. */
 export function dihedralTransform({ cells, rows, columns }: Grid<ArrayLike<number>>, id: number): Grid {
-  if (cells.length !== rows * columns) throw new Error(`dihedral: expected ${rows} × ${columns} cells, got ${cells.length}`)
+  if (cells.length !== rows * columns)
+    throw new Error(`dihedral: expected ${rows} × ${columns} cells, got ${cells.length}`)
   const turned = swapsSides(id)
   const map = dihedralMap(rows, columns, id)
   const transformed = new Uint8Array(map.length)

@@ -4,8 +4,16 @@ import { npyInt32, openNpy } from '../formats/npy.js'
 import { type OpenFile, openSource } from '../formats/open-file.js'
 import { printable, shown } from '../formats/shown.js'
 import {
-  type ArrayName, arrayPath, checkIndex, type Dataset, type DatasetIndex, type DatasetMetadata, type Examples,
-  metadataFields, refuse, type Split,
+  type ArrayName,
+  arrayPath,
+  checkIndex,
+  type Dataset,
+  type DatasetIndex,
+  type DatasetMetadata,
+  type Examples,
+  metadataFields,
+  refuse,
+  type Split,
 } from './dataset.js'
 import { RowTable, StoredRows } from './stored-rows.js'
 
@@ -129,7 +137,13 @@ async function readHead(directory: DatasetDirectory, split: Split): Promise<Head
 
 /** What directories that are used together have to have in common. */
 const SHARED = [
-  'seqLen', 'vocabSize', 'padId', 'ignoreLabelId', 'blankIdentifierId', 'numPuzzleIdentifiers', 'sets',
+  'seqLen',
+  'vocabSize',
+  'padId',
+  'ignoreLabelId',
+  'blankIdentifierId',
+  'numPuzzleIdentifiers',
+  'sets',
 ] as const
 
 /** @throws when two directories cannot be used together */
@@ -170,7 +184,10 @@ async function openPart(head: Head, split: Split, set: string, files: OpenFile[]
   const [inputs, labels] = [await table('inputs'), await table('labels')]
   const kept = files.length
   const flat = async (name: ArrayName) => {
-    const { header: { shape, dtype }, read } = await opened(name)
+    const {
+      header: { shape, dtype },
+      read,
+    } = await opened(name)
     if (shape.length !== 1) refuse(at(name), 'shape (N)', `(${shape.join(', ')})`)
     return npyInt32({ dtype, data: await read(0, shape[0]) }, at(name))
   }

@@ -43,11 +43,16 @@ export function parseGrids(bytes: Uint8Array, name = 'grids'): GridPair[] {
   } catch {
     throw new Error(`${name}: ${foreign(bytes, 'JSON or a table (CSV)') ?? 'expected text in UTF-8, got other bytes'}`)
   }
-  const rows = named(bytes, name, 'JSON or a table (CSV)', () => (/^\s*\{/.test(text) ? parseLines(text, name) : parseCsv(text, ['input', 'output'], name)))
+  const rows = named(bytes, name, 'JSON or a table (CSV)', () =>
+    /^\s*\{/.test(text) ? parseLines(text, name) : parseCsv(text, ['input', 'output'], name),
+  )
   return rows.map(({ line, input, output }) => {
     const place = `${name}:${line}`
     const pair = { input: gridOf(input, `${place}: input`), output: gridOf(output, `${place}: output`), place }
-    if (sizeOf(pair.input) !== sizeOf(pair.output)) throw new Error(`${place}: expected an output of the input's size, ${sizeOf(pair.input)}, got ${sizeOf(pair.output)} — fill up the smaller one with a symbol for "nothing"`)
+    if (sizeOf(pair.input) !== sizeOf(pair.output))
+      throw new Error(
+        `${place}: expected an output of the input's size, ${sizeOf(pair.input)}, got ${sizeOf(pair.output)} — fill up the smaller one with a symbol for "nothing"`,
+      )
     return pair
   })
 }
@@ -60,20 +65,35 @@ function parseLines(text: string, name: string): { line: number; input: unknown;
     try {
       record = JSON.parse(json)
     } catch (error) {
-      throw new Error(`${where}: expected a line of JSON, got something else — ${printable((error as Error).message.replace(/\s+/g, ' '))}`)
+      throw new Error(
+        `${where}: expected a line of JSON, got something else — ${printable((error as Error).message.replace(/\s+/g, ' '))}`,
+      )
     }
-    for (const field of ['input', 'output'] as const) if (record?.[field] === undefined) throw new Error(`${where}: expected {"input": …, "output": …}, got no ${field}`)
+    for (const field of ['input', 'output'] as const)
+      if (record?.[field] === undefined)
+        throw new Error(`${where}: expected {"input": …, "output": …}, got no ${field}`)
     return [{ line: i + 1, input: record.input, output: record.output }]
   })
 }
 
 function gridOf(given: unknown, where: string): SymbolGrid {
-  const rows = typeof given === 'string' ? given.replace(/\r?\n$/, '').split(/\r?\n/.test(given) ? /\r?\n/ : '/') : given
-  if (!Array.isArray(rows)) throw new Error(`${where}: expected a grid, text or a list of rows, got ${shown(given, 40)}`)
-  const grid = rows.map((row: unknown, r) => (typeof row === 'string' ? row : Array.isArray(row) ? row.map((cell: unknown, c) => symbolOf(cell, `${where}: row ${r + 1}, column ${c + 1}`)).join('') : ''))
+  const rows =
+    typeof given === 'string' ? given.replace(/\r?\n$/, '').split(/\r?\n/.test(given) ? /\r?\n/ : '/') : given
+  if (!Array.isArray(rows))
+    throw new Error(`${where}: expected a grid, text or a list of rows, got ${shown(given, 40)}`)
+  const grid = rows.map((row: unknown, r) =>
+    typeof row === 'string'
+      ? row
+      : Array.isArray(row)
+        ? row.map((cell: unknown, c) => symbolOf(cell, `${where}: row ${r + 1}, column ${c + 1}`)).join('')
+        : '',
+  )
   const width = widthOf(grid)
   const uneven = grid.findIndex(row => [...row].length !== width)
-  if (uneven > 0) throw new Error(`${where}: expected rows of ${width} cells as the first, got ${[...grid[uneven]].length} in row ${uneven + 1}`)
+  if (uneven > 0)
+    throw new Error(
+      `${where}: expected rows of ${width} cells as the first, got ${[...grid[uneven]].length} in row ${uneven + 1}`,
+    )
   if (width === 0) throw new Error(`${where}: expected a grid of cells, got none`)
   return grid
 }
@@ -95,9 +115,11 @@ const sizeOf = (grid: SymbolGrid) => `${grid.length}×${widthOf(grid)}`
  */
 export function gridTaskOf(pairs: readonly GridPair[], alphabet?: readonly string[]): GridTask {
   if (pairs.length === 0) throw new Error('grids: expected at least one example, got none')
-  const most = (size: (grid: SymbolGrid) => number) => pairs.reduce((largest, { input }) => Math.max(largest, size(input)), 0)
+  const most = (size: (grid: SymbolGrid) => number) =>
+    pairs.reduce((largest, { input }) => Math.max(largest, size(input)), 0)
   const found = new Set<string>()
-  for (const { input, output } of alphabet ? [] : pairs) for (const row of [...input, ...output]) for (const symbol of row) found.add(symbol)
+  for (const { input, output } of alphabet ? [] : pairs)
+    for (const row of [...input, ...output]) for (const symbol of row) found.add(symbol)
   const symbols = alphabet ?? [...found].sort((a, b) => a.codePointAt(0)! - b.codePointAt(0)!)
   return checkGridTask({ alphabet: symbols, rows: most(grid => grid.length), columns: most(widthOf) }, 'grids')
 }
@@ -105,22 +127,32 @@ export function gridTaskOf(pairs: readonly GridPair[], alphabet?: readonly strin
 /** A task that was written as JSON. @throws beginning with `where` when it is none */
 export function checkGridTask(given: unknown, where: string): GridTask {
   const { alphabet, rows, columns } = (given ?? {}) as GridTask
-  if (!Array.isArray(alphabet) || !alphabet.every(symbol => typeof symbol === 'string' && [...symbol].length === 1) || new Set(alphabet).size < alphabet.length) {
+  if (
+    !Array.isArray(alphabet) ||
+    !alphabet.every(symbol => typeof symbol === 'string' && [...symbol].length === 1) ||
+    new Set(alphabet).size < alphabet.length
+  ) {
     throw new Error(`${where}: expected an alphabet of different characters, got ${shown(alphabet, 60)}`)
   }
-  if (alphabet.length < 1 || alphabet.length > mostSymbols) throw new Error(`${where}: expected an alphabet of 1 … ${mostSymbols} characters, got ${alphabet.length}`)
-  if (![rows, columns].every(side => Number.isInteger(side) && side >= 1) || rows * columns > mostCells) throw new Error(`${where}: expected grids of at most ${mostCells} cells, got ${rows}×${columns}`)
+  if (alphabet.length < 1 || alphabet.length > mostSymbols)
+    throw new Error(`${where}: expected an alphabet of 1 … ${mostSymbols} characters, got ${alphabet.length}`)
+  if (![rows, columns].every(side => Number.isInteger(side) && side >= 1) || rows * columns > mostCells)
+    throw new Error(`${where}: expected grids of at most ${mostCells} cells, got ${rows}×${columns}`)
   return { alphabet, rows, columns }
 }
 
 /** Tokens (rows · columns) of a grid; PAD where it does not reach. @throws beginning with `where` when it is too large or has another symbol */
 export function encodeGrid({ alphabet, rows, columns }: GridTask, grid: SymbolGrid, where = 'grids'): Uint8Array {
-  if (grid.length > rows || widthOf(grid) > columns) throw new Error(`${where}: expected a grid of at most ${rows}×${columns}, got ${sizeOf(grid)}`)
+  if (grid.length > rows || widthOf(grid) > columns)
+    throw new Error(`${where}: expected a grid of at most ${rows}×${columns}, got ${sizeOf(grid)}`)
   const tokens = new Uint8Array(rows * columns)
   for (const [r, row] of grid.entries()) {
     for (const [c, symbol] of [...row].entries()) {
       const token = alphabet.indexOf(symbol) + 1
-      if (token === 0) throw new Error(`${where}: row ${r + 1}, column ${c + 1}: expected one of the alphabet ${shown(alphabet.join(''))}, got ${shown(symbol)}`)
+      if (token === 0)
+        throw new Error(
+          `${where}: row ${r + 1}, column ${c + 1}: expected one of the alphabet ${shown(alphabet.join(''))}, got ${shown(symbol)}`,
+        )
       tokens[r * columns + c] = token
     }
   }

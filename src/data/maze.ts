@@ -22,7 +22,8 @@ export function encodeMaze(text: string): Uint8Array {
   mazeSizeOf(text.length)
   return Uint8Array.from(text, (character, i) => {
     const place = mazeCharacters.indexOf(character)
-    if (place < 0) throw new Error(`maze: expected characters "${mazeCharacters}", got ${shown(character)} at character ${i + 1}`)
+    if (place < 0)
+      throw new Error(`maze: expected characters "${mazeCharacters}", got ${shown(character)} at character ${i + 1}`)
     return place + 1
   })
 }
@@ -41,13 +42,23 @@ export function parseMazes(text: string, cells?: number): { ids: Uint8Array; lin
   const lines = text.replace(/\r/g, '').replace(/\n$/, '').split('\n')
   const filled = lines.filter(line => line.trim() !== '')
   const joined = lines.join('')
-  if (joined.length === cells || filled.length < 2) return [{ ids: encodeMaze(filled.length < 2 && joined.length !== cells ? (filled[0] ?? '') : joined), line: lines.length }]
-  if (filled.every(line => line.length === cells)) return lines.flatMap((line, i) => (line.length === cells ? [{ ids: encodeMaze(line), line: i + 1 }] : []))
+  if (joined.length === cells || filled.length < 2)
+    return [
+      {
+        ids: encodeMaze(filled.length < 2 && joined.length !== cells ? (filled[0] ?? '') : joined),
+        line: lines.length,
+      },
+    ]
+  if (filled.every(line => line.length === cells))
+    return lines.flatMap((line, i) => (line.length === cells ? [{ ids: encodeMaze(line), line: i + 1 }] : []))
   const side = cells === undefined ? Math.max(...lines.map(line => line.length)) : mazeSizeOf(cells)
   // A row of floor may have been cut altogether.
   const rows = [...lines.keys()].filter(i => lines.length === side || lines[i].trim() !== '')
   const wide = rows.find(i => lines[i].length > side)
-  if (wide !== undefined || rows.length % side !== 0) throw new Error(`maze: expected ${side} rows of ${side} characters, got ${wide === undefined ? `${rows.length} rows` : `${lines[wide].length} in line ${wide + 1}`}`)
+  if (wide !== undefined || rows.length % side !== 0)
+    throw new Error(
+      `maze: expected ${side} rows of ${side} characters, got ${wide === undefined ? `${rows.length} rows` : `${lines[wide].length} in line ${wide + 1}`}`,
+    )
   return Array.from({ length: rows.length / side }, (_, maze) => {
     const own = rows.slice(maze * side, (maze + 1) * side)
     return { ids: encodeMaze(own.map(i => lines[i].padEnd(side)).join('')), line: own[side - 1] + 1 }
@@ -85,7 +96,8 @@ export function shortestMazePath(ids: ArrayLike<number>): number {
  * Throws when the question is not a maze with one S and one G, or the sizes differ.
  */
 export function mazeViolations(question: ArrayLike<number>, answer: ArrayLike<number>): string[] {
-  if (question.length !== answer.length) throw new Error(`maze: expected an answer of ${question.length} cells, got ${answer.length}`)
+  if (question.length !== answer.length)
+    throw new Error(`maze: expected an answer of ${question.length} cells, got ${answer.length}`)
   const size = mazeSizeOf(question.length)
   const { from, to } = ends(question)
   const violations: string[] = []
@@ -94,11 +106,15 @@ export function mazeViolations(question: ArrayLike<number>, answer: ArrayLike<nu
     const onFloor = question[cell] === floor || question[cell] === path
     if (answer[cell] === path && onFloor) marked++
     else if (answer[cell] !== (onFloor ? floor : question[cell])) {
-      violations.push(`'${decodeMaze([answer[cell]])}' instead of '${decodeMaze([question[cell]])}' at row ${Math.floor(cell / size) + 1} column ${cell % size + 1}`)
+      violations.push(
+        `'${decodeMaze([answer[cell]])}' instead of '${decodeMaze([question[cell]])}' at row ${Math.floor(cell / size) + 1} column ${(cell % size) + 1}`,
+      )
     }
   }
   const shortest = shortestMazePath(question)
-  const walked = distances(answer, size, from, (id, cell) => cell === to || (id === path && question[cell] !== wall))[to]
+  const walked = distances(answer, size, from, (id, cell) => cell === to || (id === path && question[cell] !== wall))[
+    to
+  ]
   if (shortest === Infinity) violations.push('no path exists')
   else if (walked === Infinity) violations.push('the marked cells do not join S and G')
   else if (walked > shortest) violations.push(`the marked path has ${walked} steps, the shortest has ${shortest}`)
@@ -114,7 +130,8 @@ export type MazeTableOptions = Pick<PuzzleTableOptions, 'name' | 'augment' | 'su
  */
 export function mazeFromRows(rows: PuzzleRow[], options: MazeTableOptions = {}): Dataset {
   const { augment = 0 } = options
-  if (!(augment < dihedralCount)) throw new Error(`maze: expected augment to be 0 … 7, got ${augment} — a square has 8 symmetries`)
+  if (!(augment < dihedralCount))
+    throw new Error(`maze: expected augment to be 0 … 7, got ${augment} — a square has 8 symmetries`)
   return puzzleDataset(gatherPuzzles(rows, mazeKind, options))
 }
 
@@ -130,9 +147,15 @@ export const mazeKind: PuzzleKind = {
     }
   },
   encode(row, question, answer) {
-    for (const [what, ids] of [['question', question], ['answer', answer]] as const) {
+    for (const [what, ids] of [
+      ['question', question],
+      ['answer', answer],
+    ] as const) {
       if (what === 'answer' && row.answer === '') return
-      if (row[what].length !== ids.length) throw new Error(`expected ${ids.length} characters in the ${what}, as in the first maze, got ${row[what].length}`)
+      if (row[what].length !== ids.length)
+        throw new Error(
+          `expected ${ids.length} characters in the ${what}, as in the first maze, got ${row[what].length}`,
+        )
       try {
         ids.set(encodeMaze(row[what]))
       } catch (error) {
@@ -164,8 +187,12 @@ export interface GenerateMazeOptions {
  * New mazes without loops, so that exactly one path joins S and G; both splits together hold no maze twice, not even
  * turned or mirrored. Throws when so many distinct mazes of that size were not found.
  */
-export function generateMaze({ size, rooms = false, train, test, seed = 0 }: GenerateMazeOptions): { train: Dataset; test: Dataset } {
-  if (!Number.isSafeInteger(size) || size < smallest) throw new Error(`maze: expected a size that is a whole number from ${smallest}, got ${size}`)
+export function generateMaze({ size, rooms = false, train, test, seed = 0 }: GenerateMazeOptions): {
+  train: Dataset
+  test: Dataset
+} {
+  if (!Number.isSafeInteger(size) || size < smallest)
+    throw new Error(`maze: expected a size that is a whole number from ${smallest}, got ${size}`)
   if (rooms && size % 2 === 0) throw new Error(`maze: expected an odd size for rooms between walls, got ${size}`)
   checkCount('train', train, 1)
   checkCount('test', test, 1)
@@ -185,7 +212,9 @@ export function generateMaze({ size, rooms = false, train, test, seed = 0 }: Gen
         pairs.put(pairs.length, question, answer)
         misses = 0
       } else if (++misses > patience) {
-        throw new Error(`maze: expected ${count} distinct ${split} mazes of size ${size}, found ${pairs.length} and then none in ${patience} tries — ask for fewer or larger mazes`)
+        throw new Error(
+          `maze: expected ${count} distinct ${split} mazes of size ${size}, found ${pairs.length} and then none in ${patience} tries — ask for fewer or larger mazes`,
+        )
       }
     }
     return puzzleDataset({ kind: mazeKind, pairs, augment: 0, random })
@@ -209,8 +238,13 @@ function drawMaze(size: number, rooms: boolean, random: Random): { question: Uin
     const at = random.below(4) > 0 ? frontier.length - 1 : random.below(frontier.length)
     const from = frontier[at]
     const choices = rooms
-      ? neighbours(from, size).map(between => 2 * between - from).filter(room => isRoom(room, size) && question[room] === wall)
-      : neighbours(from, size).filter(cell => question[cell] === wall && neighbours(cell, size).filter(next => question[next] === floor).length === 1)
+      ? neighbours(from, size)
+          .map(between => 2 * between - from)
+          .filter(room => isRoom(room, size) && question[room] === wall)
+      : neighbours(from, size).filter(
+          cell =>
+            question[cell] === wall && neighbours(cell, size).filter(next => question[next] === floor).length === 1,
+        )
     if (choices.length === 0) {
       frontier.splice(at, 1)
       continue
@@ -245,7 +279,10 @@ function isRoom(cell: number, size: number): boolean {
 
 function ends(ids: ArrayLike<number>): { from: number; to: number } {
   const all = Array.from(ids)
-  for (const [id, character] of [[start, 'S'], [goal, 'G']] as const) {
+  for (const [id, character] of [
+    [start, 'S'],
+    [goal, 'G'],
+  ] as const) {
     const count = all.filter(other => other === id).length
     if (count !== 1) throw new Error(`maze: expected one ${character}, got ${count}`)
   }
@@ -253,7 +290,12 @@ function ends(ids: ArrayLike<number>): { from: number; to: number } {
 }
 
 /** Steps from a cell to every cell over those that `open` allows; Infinity where it does not lead (breadth first). */
-function distances(ids: ArrayLike<number>, size: number, from: number, open: (id: number, cell: number) => boolean): Float64Array {
+function distances(
+  ids: ArrayLike<number>,
+  size: number,
+  from: number,
+  open: (id: number, cell: number) => boolean,
+): Float64Array {
   const steps = new Float64Array(ids.length).fill(Infinity)
   steps[from] = 0
   const queue = [from]
@@ -278,5 +320,6 @@ function neighbours(cell: number, size: number): number[] {
 }
 
 function checkCount(name: string, value: number, least: number): void {
-  if (!Number.isSafeInteger(value) || value < least) throw new Error(`maze: expected ${name} to be a whole number from ${least}, got ${value}`)
+  if (!Number.isSafeInteger(value) || value < least)
+    throw new Error(`maze: expected ${name} to be a whole number from ${least}, got ${value}`)
 }

@@ -114,7 +114,10 @@ class DrawnRows {
   private nextLeft = 0
 
   /** @param drawn numbers of the rows among the usable ones @param leftOut lines of rows that are not usable */
-  constructor(private readonly drawn: Int32Array, private readonly leftOut: readonly number[]) {
+  constructor(
+    private readonly drawn: Int32Array,
+    private readonly leftOut: readonly number[],
+  ) {
     this.places = Int32Array.from(drawn.keys()).sort((a, b) => drawn[a] - drawn[b])
   }
 
@@ -256,7 +259,10 @@ export async function readPuzzles(
 }
 
 function checkOptions({ name }: PuzzleKind, { augment = 0, subsample }: PuzzleTableOptions): void {
-  for (const [option, value, least] of [['augment', augment, 0], ['subsample', subsample ?? 1, 1]] as const) {
+  for (const [option, value, least] of [
+    ['augment', augment, 0],
+    ['subsample', subsample ?? 1, 1],
+  ] as const) {
     if (!Number.isSafeInteger(value) || value < least) {
       throw new Error(`${name}: expected ${option} to be a whole number from ${least}, got ${value}`)
     }
@@ -271,10 +277,14 @@ export function checkLayout(
 ): void {
   const found = hasHeader ? `the columns ${shown(first.join(','))}` : 'a table without header'
   if (answer < 0 && !kind.solve) {
-    throw new Error(`${name}:1: expected a column of answers (answer, solution, solutions, …), found ${found}${hints.answer ?? ''}`)
+    throw new Error(
+      `${name}:1: expected a column of answers (answer, solution, solutions, …), found ${found}${hints.answer ?? ''}`,
+    )
   }
   if (rating < 0 && minRating !== undefined) {
-    throw new Error(`${name}:1: expected a column of ratings (rating, difficulty, backtracks), found ${found}${hints.rating ?? ''}`)
+    throw new Error(
+      `${name}:1: expected a column of ratings (rating, difficulty, backtracks), found ${found}${hints.rating ?? ''}`,
+    )
   }
 }
 
@@ -289,7 +299,9 @@ function pairsOf(
     throw new Error(`${name}: expected at least one ${noun} with a rating from ${minRating}, got ${counts.below} below`)
   }
   if (counts.unsolved.length > 0) {
-    throw new Error(`${name}: expected at least one ${noun} with exactly one solution, got ${counts.unsolved.length} without`)
+    throw new Error(
+      `${name}: expected at least one ${noun} with exactly one solution, got ${counts.unsolved.length} without`,
+    )
   }
   throw new Error(`${name}: expected at least one ${noun}, got an empty table`)
 }
@@ -307,7 +319,9 @@ function tableOf(
   random: Random,
 ): PuzzleTable {
   if (pairs.length * (1 + augment) >= 2 ** 31) {
-    throw new Error(`${kind.name}: expected fewer than 2^31 examples, got ${pairs.length} × ${1 + augment} — lower augment or subsample`)
+    throw new Error(
+      `${kind.name}: expected fewer than 2^31 examples, got ${pairs.length} × ${1 + augment} — lower augment or subsample`,
+    )
   }
   return { kind, pairs, counts, augment, random }
 }
@@ -316,11 +330,16 @@ function tableOf(
 export function puzzleDataset({ kind, pairs, augment, random }: Omit<PuzzleTable, 'counts'>): Dataset {
   const { cells, length } = pairs
   if (length * (1 + augment) * cells > 2 ** 31) {
-    throw new Error(`${kind.name}: expected at most 2^31 cells, got ${length} puzzles × ${1 + augment} — lower augment or subsample`)
+    throw new Error(
+      `${kind.name}: expected at most 2^31 cells, got ${length} puzzles × ${1 + augment} — lower augment or subsample`,
+    )
   }
   const [inputs, labels] = Array.from({ length: 2 }, () => new Uint8Array(length * (1 + augment) * cells))
   const { state } = random
-  for (const [table, side] of [[inputs, 'question'], [labels, 'answer']] as const) {
+  for (const [table, side] of [
+    [inputs, 'question'],
+    [labels, 'answer'],
+  ] as const) {
     let offset = 0
     for (const piece of copiesOf({ kind, pairs, augment, random: Random.restore(state) }, side)) {
       table.set(piece, offset)
@@ -328,7 +347,13 @@ export function puzzleDataset({ kind, pairs, augment, random }: Omit<PuzzleTable
     }
   }
   const vocabSize = kind.vocabSize(cells)
-  return singleExampleDataset({ inputs, labels: new Int8Array(labels.buffer), seqLen: cells, vocabSize, groupSize: 1 + augment })
+  return singleExampleDataset({
+    inputs,
+    labels: new Int8Array(labels.buffer),
+    seqLen: cells,
+    vocabSize,
+    groupSize: 1 + augment,
+  })
 }
 
 /**
@@ -342,8 +367,12 @@ export function puzzleFiles(
   const [groupSize, count] = [1 + augment, pairs.length * (1 + augment)]
   const { state } = random
   const vocabSize = kind.vocabSize(pairs.cells)
-  const { metadata, puzzleIdentifiers, puzzleIndices, groupIndices } =
-    singleExampleIndices({ count, seqLen: pairs.cells, vocabSize, groupSize })
+  const { metadata, puzzleIdentifiers, puzzleIndices, groupIndices } = singleExampleIndices({
+    count,
+    seqLen: pairs.cells,
+    vocabSize,
+    groupSize,
+  })
   const table = function* (side: 'question' | 'answer') {
     yield npyHeader([count, pairs.cells], 'u1')
     yield* copiesOf({ kind, pairs, augment, random: Random.restore(state) }, side)

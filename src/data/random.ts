@@ -31,7 +31,9 @@ export class Random {
   static restore(state: RandomState): Random {
     const words = Uint32Array.from(Array.isArray(state) ? state : [])
     if (words.length !== 4 || words.some((word, i) => word !== state[i]) || !words.some(Boolean)) {
-      throw new Error(`random: expected a state of four unsigned 32-bit integers, not all 0, got ${JSON.stringify(state)}`)
+      throw new Error(
+        `random: expected a state of four unsigned 32-bit integers, not all 0, got ${JSON.stringify(state)}`,
+      )
     }
     const random = new Random(0)
     random.#state = words
@@ -66,7 +68,7 @@ export class Random {
   /** A whole number, 0 … n − 1, every one equally likely (by rejection). `n`: 1 … 2³². */
   below(n: number): number {
     if (!Number.isInteger(n) || n < 1 || n > 2 ** 32) throw new Error(`random: expected a bound of 1 … 2^32, got ${n}`)
-    const limit = 2 ** 32 - 2 ** 32 % n
+    const limit = 2 ** 32 - (2 ** 32 % n)
     let drawn = this.uint32()
     while (drawn >= limit) drawn = this.uint32()
     return drawn % n

@@ -1,7 +1,13 @@
 // The cells of a dataset in their files, read as a whole or row by row; every value is checked when it is read.
 import { type NpyData, npyInt32, type OpenNpy } from '../formats/npy.js'
 import {
-  cellText, type Dataset, type DatasetIndex, type DatasetMetadata, exampleCount, ignoreLabel, refuseToken,
+  cellText,
+  type Dataset,
+  type DatasetIndex,
+  type DatasetMetadata,
+  exampleCount,
+  ignoreLabel,
+  refuseToken,
 } from './dataset.js'
 
 /** Bytes that are read at once, of a table that is read as a whole, and of rows that lie close together. */
@@ -47,7 +53,11 @@ export class RowTable {
 
   /** @throws when a row's cells are spread over the file */
   checkRowsLieTogether(): void {
-    const { fortranOrder, shape: [rows, cells], width } = this.npy.header
+    const {
+      fortranOrder,
+      shape: [rows, cells],
+      width,
+    } = this.npy.header
     if (!fortranOrder) return
     const expected = `C order in a table of ${rows * cells * width} bytes, which is read row by row`
     const hint = 'save numpy.ascontiguousarray(array) instead'
@@ -56,7 +66,11 @@ export class RowTable {
 
   /** Reads the whole table into `out` from element `at` on. */
   async readAll(out: Cells, at: number): Promise<void> {
-    const { fortranOrder, shape: [rows, cells], width } = this.npy.header
+    const {
+      fortranOrder,
+      shape: [rows, cells],
+      width,
+    } = this.npy.header
     // Lines are what lies together: rows, or columns.
     const [lines, length] = fortranOrder ? [cells, rows] : [rows, cells]
     const atOnce = Math.max(1, Math.floor(PIECE_BYTES / (width * length)))
@@ -85,7 +99,9 @@ export class RowTable {
 
   /** Elements of the file, of which the first has number `first`. */
   private integers(data: NpyData, first: number): Uint8Array | Int32Array {
-    const { header: { dtype, fortranOrder } } = this.npy
+    const {
+      header: { dtype, fortranOrder },
+    } = this.npy
     const place = (i: number) => (fortranOrder ? `element ${first + i}` : cellText(first + i, this.metadata.seqLen))
     return data instanceof Uint8Array ? data : npyInt32({ dtype, data }, this.where, place)
   }
@@ -136,11 +152,13 @@ export class StoredRows {
       if (isNear && this.setOf(examples[i]) === this.setOf(examples[run[0]])) run.push(i)
       else runs.push([i])
     }
-    await Promise.all(runs.flatMap(run => {
-      const set = this.setOf(examples[run[0]])
-      const rows = run.map(i => examples[i] - this.starts[set])
-      return [this.sets[set].inputs.readRows(rows, run, inputs), this.sets[set].labels.readRows(rows, run, labels)]
-    }))
+    await Promise.all(
+      runs.flatMap(run => {
+        const set = this.setOf(examples[run[0]])
+        const rows = run.map(i => examples[i] - this.starts[set])
+        return [this.sets[set].inputs.readRows(rows, run, inputs), this.sets[set].labels.readRows(rows, run, labels)]
+      }),
+    )
   }
 
   /** As `StoredDataset.sample`. */

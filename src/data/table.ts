@@ -42,8 +42,20 @@ export interface TableLayout {
 /** Names of columns without case, blanks, `_` and `-`, the official ones first. */
 const knownNames: Record<ColumnRole, readonly string[]> = {
   question: [
-    'question', 'questions', 'puzzle', 'puzzles', 'quiz', 'quizzes', 'problem', 'problems', 'input', 'inputs', 'unsolved',
-    'sudoku', 'board', 'grid',
+    'question',
+    'questions',
+    'puzzle',
+    'puzzles',
+    'quiz',
+    'quizzes',
+    'problem',
+    'problems',
+    'input',
+    'inputs',
+    'unsolved',
+    'sudoku',
+    'board',
+    'grid',
   ],
   answer: ['answer', 'answers', 'solution', 'solutions', 'solved', 'output', 'outputs', 'target', 'label'],
   rating: ['rating', 'ratings', 'difficulty', 'backtracks'],
@@ -75,7 +87,11 @@ export class TableReader {
    * @param name begins the messages of errors
    * @param hint ends the message that no column of puzzles was found
    */
-  constructor(private readonly name: string, private readonly asked: ColumnNames = {}, private readonly hint = '') {}
+  constructor(
+    private readonly name: string,
+    private readonly asked: ColumnNames = {},
+    private readonly hint = '',
+  ) {}
 
   /** Known as soon as the first line that says something has been read. */
   get layout(): TableLayout | undefined {
@@ -111,7 +127,11 @@ export class TableReader {
       const layout = layoutOf(text, this.asked, message => this.fail(line, message))
       if (layout) {
         this.known = layout
-        this.csv = new CsvReader(this.name, layout.delimiter === ' ' ? '\0' : layout.delimiter, layout.hasHeader ? line + 1 : line)
+        this.csv = new CsvReader(
+          this.name,
+          layout.delimiter === ' ' ? '\0' : layout.delimiter,
+          layout.hasHeader ? line + 1 : line,
+        )
         const rest = this.head.slice(layout.hasHeader ? index + ending.length : start)
         this.head = ''
         return this.rows(this.csv.read(rest))
@@ -130,7 +150,13 @@ export class TableReader {
       if (cells.length === 1 && cells[0].trim() === '') continue
       if (cells[0].startsWith('#') && !(hasHeader && cells.length === first.length) && !cells.some(isPuzzle)) continue
       checkLength({ cells, line: record.line }, first.length, this.name)
-      rows.push({ source: cells[source] ?? '', question: cells[question], answer: cells[answer] ?? '', rating: cells[rating] ?? '', line: record.line })
+      rows.push({
+        source: cells[source] ?? '',
+        question: cells[question],
+        answer: cells[answer] ?? '',
+        rating: cells[rating] ?? '',
+        line: record.line,
+      })
     }
     return rows
   }
@@ -160,7 +186,8 @@ function layoutOf(text: string, asked: ColumnNames, fail: (message: string) => n
     let [question, answer] = [at('question'), at('answer')]
     if (!hasHeader) [question, answer] = byLook(first, question, answer, fail)
     if (question < 0) continue
-    if (question === answer) fail(`expected puzzles and answers in different columns, got ${shown(first[question])} for both`)
+    if (question === answer)
+      fail(`expected puzzles and answers in different columns, got ${shown(first[question])} for both`)
     const source = hasHeader ? first.findIndex(name => plain(name) === 'source') : -1
     const isThere = (role: ColumnRole) => asked[role] !== undefined && askedPlace(first, asked[role], hasHeader) >= 0
     const roles = (['question', 'answer', 'rating'] as const).filter(isThere)
@@ -178,7 +205,9 @@ function divisionsOf(text: string): { delimiter: string; first: string[] }[] {
       return []
     }
   }
-  return [',', ';', '\t'].map(delimiter => ({ delimiter, first: cells(delimiter) })).sort((a, b) => b.first.length - a.first.length)
+  return [',', ';', '\t']
+    .map(delimiter => ({ delimiter, first: cells(delimiter) }))
+    .sort((a, b) => b.first.length - a.first.length)
 }
 
 function askedPlace(first: readonly string[], asked: string, hasHeader: boolean): number {
@@ -215,7 +244,8 @@ function byLook(
 ): [question: number, answer: number] {
   const open = [...first.keys()].filter(place => isPuzzle(first[place]) && place !== question && place !== answer)
   if (question >= 0 && answer >= 0) return [question, answer]
-  if (open.length > (question < 0 ? 1 : 0) + (answer < 0 ? 1 : 0)) fail(`expected a puzzle and its answer in a line, found ${open.length} puzzles`)
+  if (open.length > (question < 0 ? 1 : 0) + (answer < 0 ? 1 : 0))
+    fail(`expected a puzzle and its answer in a line, found ${open.length} puzzles`)
   if (question < 0) {
     const place = open.find(one => !isAnswer(first[one])) ?? open[0] ?? -1
     question = place

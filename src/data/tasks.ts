@@ -1,7 +1,23 @@
 // The kinds of puzzles that can be typed, pasted, shown and checked against their rules; a further kind is a further entry.
-import { decodeMaze, encodeMaze, mazeCharacters, mazeTrouble, mazeViolations, mazeVocabSize, parseMazes, shortestMazePath } from './maze.js'
 import {
-  decodeSudoku, describeSudokuViolation, encodeSudoku, judgeSudoku, parseSudokus, sudokuContradiction, sudokuSizeOf, sudokuViolations,
+  decodeMaze,
+  encodeMaze,
+  mazeCharacters,
+  mazeTrouble,
+  mazeViolations,
+  mazeVocabSize,
+  parseMazes,
+  shortestMazePath,
+} from './maze.js'
+import {
+  decodeSudoku,
+  describeSudokuViolation,
+  encodeSudoku,
+  judgeSudoku,
+  parseSudokus,
+  sudokuContradiction,
+  sudokuSizeOf,
+  sudokuViolations,
   sudokuVocabSize,
 } from './sudoku.js'
 
@@ -47,7 +63,11 @@ export const tasks: readonly Task[] = [
     contradiction: question => sudokuContradiction(question, sudokuSizeOf(question.length)),
     doubt(question) {
       const { verdict } = judgeSudoku(question, sudokuSizeOf(question.length), 30_000)
-      return verdict === 'none' ? 'has no solution' : verdict === 'several' ? 'has several solutions, each of which counts as right' : ''
+      return verdict === 'none'
+        ? 'has no solution'
+        : verdict === 'several'
+          ? 'has several solutions, each of which counts as right'
+          : ''
     },
     decode: decodeSudoku,
     violations(question, answer) {

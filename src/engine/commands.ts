@@ -35,7 +35,13 @@ export class Commands {
 
   /** Copies elements of `from` over those of `to` that start at element `at`. */
   copy(from: Tensor, to: Tensor, at = 0): void {
-    this.outsidePass().copyBufferToBuffer(from.storage.buffer, from.offset, to.storage.buffer, to.offset + bytesOf(at, to.dtype), from.bytes)
+    this.outsidePass().copyBufferToBuffer(
+      from.storage.buffer,
+      from.offset,
+      to.storage.buffer,
+      to.offset + bytesOf(at, to.dtype),
+      from.bytes,
+    )
   }
 
   clear(tensor: Tensor): void {
@@ -45,7 +51,13 @@ export class Commands {
   /** Host write. Recorded commands are submitted first: `writeBuffer` overtakes what is not yet submitted. */
   write(tensor: Tensor, data: ArrayBufferView, at = 0): void {
     this.submit()
-    this.device.queue.writeBuffer(tensor.storage.buffer, tensor.offset + bytesOf(at, tensor.dtype), data.buffer as ArrayBuffer, data.byteOffset, data.byteLength)
+    this.device.queue.writeBuffer(
+      tensor.storage.buffer,
+      tensor.offset + bytesOf(at, tensor.dtype),
+      data.buffer as ArrayBuffer,
+      data.byteOffset,
+      data.byteLength,
+    )
     this.stats.writes++
   }
 
@@ -64,7 +76,9 @@ export class Commands {
     const bytes = tensor.bytes
     const size = 2 ** Math.ceil(Math.log2(Math.max(bytes, 256)))
     const waiting = this.#staging.findIndex(buffer => buffer.size === size)
-    const buffer = this.#staging.splice(waiting, waiting < 0 ? 0 : 1)[0] ?? this.device.createBuffer({ label: 'read-back', size, usage: BufferUsage.MAP_READ | BufferUsage.COPY_DST })
+    const buffer =
+      this.#staging.splice(waiting, waiting < 0 ? 0 : 1)[0] ??
+      this.device.createBuffer({ label: 'read-back', size, usage: BufferUsage.MAP_READ | BufferUsage.COPY_DST })
     this.outsidePass().copyBufferToBuffer(tensor.storage.buffer, tensor.offset, buffer, 0, bytes)
     this.submit()
     this.stats.reads++

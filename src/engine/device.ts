@@ -1,7 +1,14 @@
 // Asks a GPU object for an adapter and a device with all that the adapter offers, and keeps the errors that nobody caught.
 
 /** The WebGPU specification's usage bits; the global constants exist in browsers only. */
-export const BufferUsage = { MAP_READ: 0x1, COPY_SRC: 0x4, COPY_DST: 0x8, UNIFORM: 0x40, STORAGE: 0x80, QUERY_RESOLVE: 0x200 } as const
+export const BufferUsage = {
+  MAP_READ: 0x1,
+  COPY_SRC: 0x4,
+  COPY_DST: 0x8,
+  UNIFORM: 0x40,
+  STORAGE: 0x80,
+  QUERY_RESOLVE: 0x200,
+} as const
 export const MAP_READ = 0x1
 
 /** Limits that large models need; each is raised to what the adapter has. */
@@ -16,7 +23,13 @@ const RAISED_LIMITS = [
 ] as const
 
 /** Features that are used where the adapter has them. */
-const WANTED_FEATURES = ['shader-f16', 'subgroups', 'timestamp-query', 'subgroup-size-control', 'chromium-experimental-subgroup-matrix']
+const WANTED_FEATURES = [
+  'shader-f16',
+  'subgroups',
+  'timestamp-query',
+  'subgroup-size-control',
+  'chromium-experimental-subgroup-matrix',
+]
 
 export interface OpenDevice {
   readonly adapter: GPUAdapter
@@ -27,21 +40,31 @@ export interface OpenDevice {
 
 /** @throws when there is no adapter, with what to do about it */
 export async function openDevice(gpu: GPU | undefined): Promise<OpenDevice> {
-  if (!gpu) throw new Error('engine: no WebGPU here, expected a GPU object (navigator.gpu) — use a browser with WebGPU, or in Node the entry "webgpu-trm/node"')
+  if (!gpu)
+    throw new Error(
+      'engine: no WebGPU here, expected a GPU object (navigator.gpu) — use a browser with WebGPU, or in Node the entry "webgpu-trm/node"',
+    )
   const adapter = await gpu.requestAdapter({ powerPreference: 'high-performance' })
-  if (!adapter) throw new Error('engine: WebGPU found no adapter — in Node run "npx trm doctor"; in a browser look at chrome://gpu')
+  if (!adapter)
+    throw new Error('engine: WebGPU found no adapter — in Node run "npx trm doctor"; in a browser look at chrome://gpu')
   const requiredLimits: Record<string, number> = {}
   for (const name of RAISED_LIMITS) requiredLimits[name] = adapter.limits[name]
   const requiredFeatures = WANTED_FEATURES.filter(name => adapter.features.has(name)) as GPUFeatureName[]
   const { info } = adapter
   const device = await adapter.requestDevice({ requiredLimits, requiredFeatures })
-  const description = info.description || [info.vendor, info.architecture, info.device].filter(Boolean).join(' ') || 'unnamed adapter'
+  const description =
+    info.description || [info.vendor, info.architecture, info.device].filter(Boolean).join(' ') || 'unnamed adapter'
   return { adapter, device, description }
 }
 
 /** Threads of every subgroup; undefined where it varies or where the device has no subgroups. */
-export function subgroupSize(device: GPUDevice, { subgroupMinSize, subgroupMaxSize }: GPUAdapterInfo): number | undefined {
-  return device.features.has('subgroups' as GPUFeatureName) && subgroupMinSize === subgroupMaxSize ? subgroupMinSize : undefined
+export function subgroupSize(
+  device: GPUDevice,
+  { subgroupMinSize, subgroupMaxSize }: GPUAdapterInfo,
+): number | undefined {
+  return device.features.has('subgroups' as GPUFeatureName) && subgroupMinSize === subgroupMaxSize
+    ? subgroupMinSize
+    : undefined
 }
 
 /** A kind of subgroup matrix with sums in float32: operands (m, k) and (k, n) of this type. */
@@ -63,10 +86,20 @@ interface MatrixConfig {
 
 /** The kinds of subgroup matrices with sums in float32; none where the device lacks what their kernel needs. */
 export function subgroupMatrices({ features }: GPUDevice, info: GPUAdapterInfo): MatrixKind[] {
-  const needed = ['chromium-experimental-subgroup-matrix', 'subgroup-size-control', 'subgroups', 'shader-f16'] as GPUFeatureName[]
-  if (!needed.every(name => features.has(name)) || !(info.subgroupMinSize <= 32 && info.subgroupMaxSize >= 32)) return []
-  const { subgroupMatrixConfigs: configs = [] } = info as GPUAdapterInfo & { subgroupMatrixConfigs?: Iterable<MatrixConfig> }
-  return [...configs].flatMap(({ componentType: component, resultComponentType, M: m, N: n, K: k }) => ((component === 'f16' || component === 'f32') && resultComponentType === 'f32' ? [{ component, m, n, k }] : []))
+  const needed = [
+    'chromium-experimental-subgroup-matrix',
+    'subgroup-size-control',
+    'subgroups',
+    'shader-f16',
+  ] as GPUFeatureName[]
+  if (!needed.every(name => features.has(name)) || !(info.subgroupMinSize <= 32 && info.subgroupMaxSize >= 32))
+    return []
+  const { subgroupMatrixConfigs: configs = [] } = info as GPUAdapterInfo & {
+    subgroupMatrixConfigs?: Iterable<MatrixConfig>
+  }
+  return [...configs].flatMap(({ componentType: component, resultComponentType, M: m, N: n, K: k }) =>
+    (component === 'f16' || component === 'f32') && resultComponentType === 'f32' ? [{ component, m, n, k }] : [],
+  )
 }
 
 /** The GPU has no memory left; WebGPU tells only by this how much there is. */
@@ -87,13 +120,18 @@ export class Faults {
       const { error } = event
       event.preventDefault()
       // By its name: Node has no global for the class.
-      this.error ??= error.constructor.name === 'GPUOutOfMemoryError'
-        ? new OutOfMemory(`out of GPU memory on ${adapter}: it has none left for another tensor — compute less at a time: a smaller batch or micro-batch`)
-        : new Error(`GPU error on ${adapter}: ${oneLine(error.message)}`)
+      this.error ??=
+        error.constructor.name === 'GPUOutOfMemoryError'
+          ? new OutOfMemory(
+              `out of GPU memory on ${adapter}: it has none left for another tensor — compute less at a time: a smaller batch or micro-batch`,
+            )
+          : new Error(`GPU error on ${adapter}: ${oneLine(error.message)}`)
     })
     void device.lost.then(({ reason, message }) => {
       if (this.closing) return
-      this.lost = new DeviceLost(`device lost (${reason ?? 'unknown'}) on ${adapter}: ${oneLine(message)} — reopen the engine and load the last checkpoint`)
+      this.lost = new DeviceLost(
+        `device lost (${reason ?? 'unknown'}) on ${adapter}: ${oneLine(message)} — reopen the engine and load the last checkpoint`,
+      )
     })
   }
 

@@ -81,9 +81,20 @@ export class Engine {
    * Opens the best adapter of `gpu` with every limit and feature it has.
    * @throws when there is no WebGPU or no adapter
    */
-  static async open({ gpu = globalThis.navigator?.gpu, wait = settled, onClose = () => {}, submitAfter, boundsChecks = true }: EngineOptions = {}): Promise<Engine> {
+  static async open({
+    gpu = globalThis.navigator?.gpu,
+    wait = settled,
+    onClose = () => {},
+    submitAfter,
+    boundsChecks = true,
+  }: EngineOptions = {}): Promise<Engine> {
     const { adapter, device, description } = await openDevice(gpu)
-    const { maxBufferSize, maxStorageBufferBindingSize, maxComputeWorkgroupStorageSize, maxComputeInvocationsPerWorkgroup } = device.limits
+    const {
+      maxBufferSize,
+      maxStorageBufferBindingSize,
+      maxComputeWorkgroupStorageSize,
+      maxComputeInvocationsPerWorkgroup,
+    } = device.limits
     const summary: AdapterSummary = {
       description,
       vendor: adapter.info.vendor,
@@ -105,7 +116,14 @@ export class Engine {
    * those of a new engine would be after the same calls, with the variants that this one would pick.
    */
   dryRun(): Engine {
-    return new Engine(dryDevice(this.device), this.adapter, promise => promise, () => {}, undefined, this.variants)
+    return new Engine(
+      dryDevice(this.device),
+      this.adapter,
+      promise => promise,
+      () => {},
+      undefined,
+      this.variants,
+    )
   }
 
   /** An uninitialised tensor of the innermost open scope, or one that lasts where none is open. */
@@ -120,7 +138,11 @@ export class Engine {
 
   /** A lasting tensor that holds `data`; the element type follows the array's. */
   from(data: Float32Array | Int32Array | Uint32Array, shape: Shape = [data.length], label = 'tensor'): Tensor {
-    const tensor = this.lasting(shape, data instanceof Float32Array ? 'f32' : data instanceof Int32Array ? 'i32' : 'u32', label)
+    const tensor = this.lasting(
+      shape,
+      data instanceof Float32Array ? 'f32' : data instanceof Int32Array ? 'i32' : 'u32',
+      label,
+    )
     this.write(tensor, data)
     return tensor
   }
@@ -134,10 +156,14 @@ export class Engine {
 
   /** Overwrites elements from `at` on. Submits what was recorded before. */
   write(tensor: Tensor, data: Float32Array | Int32Array | Uint32Array, at = 0): void {
-    if (at + data.length > tensor.size) throw new Error(`write: ${data.length} values at ${at} do not fit the ${tensor.size} elements of a tensor of shape [${tensor.shape}]`)
+    if (at + data.length > tensor.size)
+      throw new Error(
+        `write: ${data.length} values at ${at} do not fit the ${tensor.size} elements of a tensor of shape [${tensor.shape}]`,
+      )
     this.alive()
     if (tensor.dtype !== 'f16') return this.commands.write(tensor, data, at)
-    if (at !== 0 || data.length !== tensor.size || !(data instanceof Float32Array)) throw new Error(`write: a float16 tensor takes all its elements at once, as Float32Array`)
+    if (at !== 0 || data.length !== tensor.size || !(data instanceof Float32Array))
+      throw new Error(`write: a float16 tensor takes all its elements at once, as Float32Array`)
     const bits = new Uint16Array(tensor.bytes / 2)
     bits.set(float32ToFloat16(data))
     this.commands.write(tensor, bits)
@@ -145,8 +171,12 @@ export class Engine {
 
   /** Copies all elements of `from` over those of `to` that start at element `at`. */
   copy(from: Tensor, to: Tensor, at = 0): void {
-    if (from.dtype !== to.dtype || (to.dtype === 'f16' && at % 2)) throw new Error(`copy: ${from.dtype} to element ${at} of ${to.dtype}, expected one type, and even elements of f16`)
-    if (at + from.size > to.size) throw new Error(`copy: ${from.size} elements at ${at} do not fit into shape [${to.shape}]`)
+    if (from.dtype !== to.dtype || (to.dtype === 'f16' && at % 2))
+      throw new Error(
+        `copy: ${from.dtype} to element ${at} of ${to.dtype}, expected one type, and even elements of f16`,
+      )
+    if (at + from.size > to.size)
+      throw new Error(`copy: ${from.size} elements at ${at} do not fit into shape [${to.shape}]`)
     this.alive()
     this.commands.copy(from, to, at)
   }
@@ -209,7 +239,11 @@ export class Engine {
     })
     const pipeline = this.pipelines.get(kernel, size, halves)
     const isFirst = pipeline.groups.size === 0
-    this.commands.dispatch(pipeline.pipeline, this.pipelines.bindGroup(pipeline, kernel, bound, size), kernel.workgroups(size))
+    this.commands.dispatch(
+      pipeline.pipeline,
+      this.pipelines.bindGroup(pipeline, kernel, bound, size),
+      kernel.workgroups(size),
+    )
     // Drivers that compile when a kernel first runs do so while the host goes on recording.
     if (isFirst) this.commands.submit()
   }
@@ -230,8 +264,10 @@ export class Engine {
    * or read: a `read` inside copies at once, its promise may leave the scope.
    */
   scope<T>(work: () => T): T {
-    if (this.tape?.isRecording) throw new Error('scope: not while gradients are recorded — the tape needs the tensors of the scope')
-    if (work.constructor.name === 'AsyncFunction') throw new Error('scope: the work is asynchronous, expected a synchronous function — await outside of the scope')
+    if (this.tape?.isRecording)
+      throw new Error('scope: not while gradients are recorded — the tape needs the tensors of the scope')
+    if (work.constructor.name === 'AsyncFunction')
+      throw new Error('scope: the work is asynchronous, expected a synchronous function — await outside of the scope')
     this.memory.mark()
     try {
       return work()
@@ -351,13 +387,17 @@ export class Engine {
 
   /** @throws when the adapter does not have this element type; `label` begins the message */
   requireDtype(dtype: DType, label: string): void {
-    if (dtype === 'f16' && !this.adapter.features.includes('shader-f16')) throw new Error(`${label}: float16 was asked for, but ${this.adapter.description} has no feature shader-f16 — use float32`)
+    if (dtype === 'f16' && !this.adapter.features.includes('shader-f16'))
+      throw new Error(
+        `${label}: float16 was asked for, but ${this.adapter.description} has no feature shader-f16 — use float32`,
+      )
   }
 
   private make(shape: Shape, dtype: DType, label: string, lasting: boolean): Tensor {
     this.alive()
     const n = elements(shape)
-    if (!Number.isInteger(n) || n < 1) throw new Error(`${label}: shape [${shape}] has no elements, expected positive integers`)
+    if (!Number.isInteger(n) || n < 1)
+      throw new Error(`${label}: shape [${shape}] has no elements, expected positive integers`)
     this.requireDtype(dtype, label)
     return new Tensor(shape, dtype, this.memory.allocate(bytesOf(n, dtype), label, lasting))
   }

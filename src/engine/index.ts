@@ -5,7 +5,14 @@ export { Tensor, type Bound, type DType, type Resource, type Shape } from './ten
 export type { Backward, Gradient, Seeds } from './tape.js'
 export type { Stats } from './stats.js'
 export { Parameters } from './parameters.js'
-export { Adam, SparseSignSgd, learningRate, type AdamOptions, type LearningRateOptions, type NotFinite } from './optimizer.js'
+export {
+  Adam,
+  SparseSignSgd,
+  learningRate,
+  type AdamOptions,
+  type LearningRateOptions,
+  type NotFinite,
+} from './optimizer.js'
 export { LossScaler } from './loss-scaler.js'
 export { offer, type Asked, type Family, type Variant } from './variants.js'
 export { Random, truncatedNormal } from './random.js'

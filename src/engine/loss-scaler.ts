@@ -39,7 +39,11 @@ export class LossScaler {
     const { engine, adam, sparse, state, found, unused } = this
     for (const x of [adam.gradients.flat, ...more]) engine.run(nonFinite, { x, found }, { count: x.size })
     const { beta1, beta2 } = adam.options
-    engine.run(lossScale, { found, state, schedule: adam.schedule, puzzleSchedule: sparse?.schedule ?? unused }, { beta1, beta2, interval: this.interval })
+    engine.run(
+      lossScale,
+      { found, state, schedule: adam.schedule, puzzleSchedule: sparse?.schedule ?? unused },
+      { beta1, beta2, interval: this.interval },
+    )
   }
 
   /** Lets its memory be reused. */

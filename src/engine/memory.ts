@@ -15,7 +15,12 @@ interface Mark {
 
 /** A tensor larger than what the adapter binds, in bytes, and what to do. */
 export class TooLarge extends Error {
-  constructor(label: string, readonly needed: number, readonly most: number, remedy = 'lower the batch (or micro-batch) size') {
+  constructor(
+    label: string,
+    readonly needed: number,
+    readonly most: number,
+    remedy = 'lower the batch (or micro-batch) size',
+  ) {
     super(`${label}: ${megabytes(needed)} needed, this adapter binds ${megabytes(most)} at most — ${remedy}`)
   }
 }
@@ -67,7 +72,11 @@ export class Memory {
       this.#lastingFree.delete(found)
       return found
     }
-    const buffer = this.device.createBuffer({ label, size, usage: BufferUsage.STORAGE | BufferUsage.COPY_SRC | BufferUsage.COPY_DST })
+    const buffer = this.device.createBuffer({
+      label,
+      size,
+      usage: BufferUsage.STORAGE | BufferUsage.COPY_SRC | BufferUsage.COPY_DST,
+    })
     const storage: Storage = { id: ++this.#serial, buffer, bytes: size, lasting }
     this.#all.add(storage)
     this.stats.buffers++

@@ -70,7 +70,18 @@ export class Adam {
    */
   prepare(step: number, learningRate: number, factor = 1): void {
     const { beta1, beta2, weightDecay } = this.options
-    this.engine.write(this.schedule, new Float32Array([1 - learningRate * weightDecay, learningRate / (1 - beta1 ** step), 1 / Math.sqrt(1 - beta2 ** step), factor, step, 0, learningRate]))
+    this.engine.write(
+      this.schedule,
+      new Float32Array([
+        1 - learningRate * weightDecay,
+        learningRate / (1 - beta1 ** step),
+        1 / Math.sqrt(1 - beta2 ** step),
+        factor,
+        step,
+        0,
+        learningRate,
+      ]),
+    )
   }
 
   /** Records the update with what stands in `gradients`. */
@@ -82,7 +93,15 @@ export class Adam {
       engine.run(sumSquares, { x: gradients.flat, sums }, { count })
       engine.run(clipGradients, { sums, schedule }, { count, clipNorm })
     }
-    const bound = { schedule, gradients: gradients.flat, values: values.flat, m: m.flat, v: v.flat, average: unused ?? average.flat, broken }
+    const bound = {
+      schedule,
+      gradients: gradients.flat,
+      values: values.flat,
+      m: m.flat,
+      v: v.flat,
+      average: unused ?? average.flat,
+      broken,
+    }
     engine.run(adam, bound, { count, beta1, beta2, emaRate, atan2: algorithm === 'atan2' })
     for (const changed of new Set([values, average])) changed.changed()
   }
@@ -90,7 +109,9 @@ export class Adam {
   /** Where the first number that is not finite came up, in all steps so far; undefined where there was none. */
   async firstNotFinite(): Promise<NotFinite | undefined> {
     const [step, at, count] = new Uint32Array((await this.engine.readInt32(this.broken)).buffer)
-    return step === NEVER ? undefined : { step, name: this.values.nameAt(at >>> 1), what: at & 1 ? 'value' : 'gradient', count }
+    return step === NEVER
+      ? undefined
+      : { step, name: this.values.nameAt(at >>> 1), what: at & 1 ? 'value' : 'gradient', count }
   }
 
   /** Lets its memory be reused; the values stay. */

@@ -78,7 +78,8 @@ export class Parameters {
   /** Overwrites one parameter. */
   write(name: string, values: Float32Array): void {
     const tensor = this.get(name)
-    if (values.length !== tensor.size) throw new Error(`parameters: ${name} has shape [${tensor.shape}], got ${values.length} values`)
+    if (values.length !== tensor.size)
+      throw new Error(`parameters: ${name} has shape [${tensor.shape}], got ${values.length} values`)
     this.engine.write(tensor, values)
     this.changed()
   }

@@ -42,10 +42,12 @@ export class Pipelines {
 
   /** Compiles in parallel all that others were asked for. What fails is left to `get`, which reports it. */
   compile(like: Pipelines): Promise<unknown> {
-    return Promise.allSettled(like.#asked.map(async ([kernel, size, halves]) => {
-      const entry = this.#entry(kernel, size, halves)
-      entry.pipeline ??= await this.device.createComputePipelineAsync(entry.descriptor)
-    }))
+    return Promise.allSettled(
+      like.#asked.map(async ([kernel, size, halves]) => {
+        const entry = this.#entry(kernel, size, halves)
+        entry.pipeline ??= await this.device.createComputePipelineAsync(entry.descriptor)
+      }),
+    )
   }
 
   #entry<Size>(kernel: Kernel<Size>, size: Size, halves: readonly number[]): Entry {
@@ -66,7 +68,9 @@ export class Pipelines {
     if (names.length > most) throw new Error(`${kernel.name}: ${names.length} bindings, this adapter has ${most}`)
     const bindings = names.map((name): Partial<GPUBindGroupLayoutEntry> => {
       const access = kernel.bindings[name]
-      return typeof access === 'object' ? access : { buffer: { type: access === 'read' ? 'read-only-storage' : 'storage' } }
+      return typeof access === 'object'
+        ? access
+        : { buffer: { type: access === 'read' ? 'read-only-storage' : 'storage' } }
     })
     const hasParameters = kernel.parameters !== undefined
     if (hasParameters) bindings.push({ buffer: { type: 'uniform' } })
@@ -77,7 +81,11 @@ export class Pipelines {
     const descriptor = {
       label: kernel.name,
       layout: this.device.createPipelineLayout({ bindGroupLayouts: [layout] }),
-      compute: { module: this.#module(kernel.name, halves.length ? named(kernel.name, () => storedAsHalf(text, halves)) : text), entryPoint: 'main', constants },
+      compute: {
+        module: this.#module(kernel.name, halves.length ? named(kernel.name, () => storedAsHalf(text, halves)) : text),
+        entryPoint: 'main',
+        constants,
+      },
     }
     this.stats.pipelines++
     const entry: Entry = { descriptor, layout, names, hasParameters, groups: new Map() }
@@ -107,9 +115,16 @@ export class Pipelines {
       entries: [
         ...entry.names.map((name, binding) => {
           const given = bound[name]
-          return { binding, resource: isTensor(given) ? { buffer: given.storage.buffer, offset: given.offset, size: given.bytes } : given.resource }
+          return {
+            binding,
+            resource: isTensor(given)
+              ? { buffer: given.storage.buffer, offset: given.offset, size: given.bytes }
+              : given.resource,
+          }
         }),
-        ...(values ? [{ binding: entry.names.length, resource: { buffer: this.#parameterBuffer(kernel, values) } }] : []),
+        ...(values
+          ? [{ binding: entry.names.length, resource: { buffer: this.#parameterBuffer(kernel, values) } }]
+          : []),
       ],
     })
     this.stats.bindGroups++
@@ -128,7 +143,12 @@ export class Pipelines {
     let buffer = this.parameters.get(key)
     if (!buffer) {
       const data = Uint32Array.from(Object.values(values))
-      buffer = this.device.createBuffer({ label, size: Math.ceil(data.byteLength / 16) * 16, usage: BufferUsage.UNIFORM, mappedAtCreation: true })
+      buffer = this.device.createBuffer({
+        label,
+        size: Math.ceil(data.byteLength / 16) * 16,
+        usage: BufferUsage.UNIFORM,
+        mappedAtCreation: true,
+      })
       new Uint32Array(buffer.getMappedRange()).set(data)
       buffer.unmap()
       this.parameters.set(key, buffer)

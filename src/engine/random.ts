@@ -13,7 +13,7 @@ const CUT_SIGMA = 0.8796256610342398
 export function truncatedNormal(random: Random, count: number, sigma: number): Float32Array<ArrayBuffer> {
   const values = new Float32Array(count)
   if (sigma === 0) return values
-  for (let i = 0; i < count; ) {
+  for (let i = 0; i < count;) {
     // Box–Muller; uniform() may be 0, its complement may not.
     const radius = Math.sqrt(-2 * Math.log(1 - random.uniform()))
     const angle = 2 * Math.PI * random.uniform()

@@ -45,7 +45,10 @@ export class Tape {
   ) {
     this.#reached = new Set(wanted)
     const twice = wanted.findIndex((tensor, i) => wanted.indexOf(tensor) !== i)
-    if (twice > 0) throw new Error(`gradients: wanted tensors ${wanted.indexOf(wanted[twice])} and ${twice} are the same, expected each once`)
+    if (twice > 0)
+      throw new Error(
+        `gradients: wanted tensors ${wanted.indexOf(wanted[twice])} and ${twice} are the same, expected each once`,
+      )
   }
 
   /** Records what `work` computes. */
@@ -86,7 +89,10 @@ export class Tape {
     }
     this.#walk(0, sums)
     this.wanted.forEach((tensor, i) => {
-      if (!sums.of(tensor)) throw new Error(`gradients: wanted tensor ${i} of shape [${tensor.shape}] received nothing — the objective does not depend on it`)
+      if (!sums.of(tensor))
+        throw new Error(
+          `gradients: wanted tensor ${i} of shape [${tensor.shape}] received nothing — the objective does not depend on it`,
+        )
     })
   }
 
@@ -100,13 +106,19 @@ export class Tape {
       if ('again' in entry) {
         // The same operations as if they had been kept, so the same bits; then only gradients stay.
         const inner = this.#entries.length
-        this.engine.transient(() => {
-          sums.rename(y, this.recording(entry.again))
-          this.#walk(inner, sums)
-        }, storage => sums.holds(storage))
+        this.engine.transient(
+          () => {
+            sums.rename(y, this.recording(entry.again))
+            this.#walk(inner, sums)
+          },
+          storage => sums.holds(storage),
+        )
         continue
       }
-      const gradients = entry.backward(dy, entry.inputs.map(x => this.#reached.has(x)))
+      const gradients = entry.backward(
+        dy,
+        entry.inputs.map(x => this.#reached.has(x)),
+      )
       entry.inputs.forEach((x, i) => {
         if (this.#reached.has(x)) sums.add(x, gradients[i])
       })

@@ -27,7 +27,8 @@ export class Tensor {
 
   /** The same elements under another shape of equal size. */
   reshape(shape: Shape): Tensor {
-    if (elements(shape) !== this.size) throw new Error(`reshape: [${this.shape}] has ${this.size} elements, [${shape}] needs ${elements(shape)}`)
+    if (elements(shape) !== this.size)
+      throw new Error(`reshape: [${this.shape}] has ${this.size} elements, [${shape}] needs ${elements(shape)}`)
     return new Tensor(shape, this.dtype, this.storage, this.offset)
   }
 }

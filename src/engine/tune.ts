@@ -28,7 +28,16 @@ export interface Tuning {
  * Times the variants of all operations that ran since the engine was opened; run the work to be tuned once before.
  * The choices are adopted at once. Keep `engine.variants.used` with a run: the same choices give the same bits.
  */
-export async function tune(engine: Engine, { asked = engine.variants.asked, repeats = 3, margin = 0.05, now = () => performance.now(), onProgress }: TuneOptions = {}): Promise<Tuning[]> {
+export async function tune(
+  engine: Engine,
+  {
+    asked = engine.variants.asked,
+    repeats = 3,
+    margin = 0.05,
+    now = () => performance.now(),
+    onProgress,
+  }: TuneOptions = {},
+): Promise<Tuning[]> {
   const { variants } = engine
   const tunings: Tuning[] = []
   // Inner operations come first: they were asked for after the operation that contains them.
@@ -62,7 +71,8 @@ export async function tune(engine: Engine, { asked = engine.variants.asked, repe
     }
     const [standard] = candidates
     const fastest = candidates.reduce((a, b) => (milliseconds[b.name] < milliseconds[a.name] ? b : a))
-    const variant = milliseconds[fastest.name] < milliseconds[standard.name] * (1 - margin) ? fastest.name : standard.name
+    const variant =
+      milliseconds[fastest.name] < milliseconds[standard.name] * (1 - margin) ? fastest.name : standard.name
     variants.adopt({ [key]: variant })
     tunings.push({ key, variant, milliseconds })
   }
@@ -84,8 +94,12 @@ export interface VariantStore {
  * @param place a file, or `{ read: async () => localStorage.getItem('variants'), write: async text => localStorage.setItem('variants', text) }` in a page.
  * What is damaged or absent counts as empty: it can be measured again
  */
-export function keepVariants(place: { read(): Promise<string | null>; write(text: string): Promise<void> }): VariantStore {
-  const isRecord = (value: unknown): value is Record<string, unknown> => typeof value === 'object' && value !== null && !Array.isArray(value)
+export function keepVariants(place: {
+  read(): Promise<string | null>
+  write(text: string): Promise<void>
+}): VariantStore {
+  const isRecord = (value: unknown): value is Record<string, unknown> =>
+    typeof value === 'object' && value !== null && !Array.isArray(value)
   const all = async (): Promise<Record<string, unknown>> => {
     try {
       const parsed: unknown = JSON.parse((await place.read()) ?? '{}')
@@ -99,7 +113,9 @@ export function keepVariants(place: { read(): Promise<string | null>; write(text
     read: async adapter => of((await all())[adapter]),
     async write(adapter, choices) {
       const before = await all()
-      await place.write(`${JSON.stringify({ ...before, [adapter]: { ...of(before[adapter]), ...choices } }, null, 2)}\n`)
+      await place.write(
+        `${JSON.stringify({ ...before, [adapter]: { ...of(before[adapter]), ...choices } }, null, 2)}\n`,
+      )
     },
   }
 }
@@ -109,10 +125,16 @@ export function keepVariants(place: { read(): Promise<string | null>; write(text
  * @param asked `engine.variants.asked`, or that of a dry run of the work to come
  * @returns what was measured now
  */
-export async function useMeasuredVariants(engine: Engine, asked: readonly Asked[], { open, store, ...options }: Omit<TuneOptions, 'asked'> & { open(): Promise<Engine>; store: VariantStore }): Promise<Tuning[]> {
+export async function useMeasuredVariants(
+  engine: Engine,
+  asked: readonly Asked[],
+  { open, store, ...options }: Omit<TuneOptions, 'asked'> & { open(): Promise<Engine>; store: VariantStore },
+): Promise<Tuning[]> {
   const { variants, adapter } = engine
   variants.adopt(await store.read(adapter.description))
-  const missing = asked.filter(({ key, family, size }) => !variants.isMeasured(key) && variants.candidates(family, size).length > 1)
+  const missing = asked.filter(
+    ({ key, family, size }) => !variants.isMeasured(key) && variants.candidates(family, size).length > 1,
+  )
   if (!missing.length) return []
   const scratch = await open()
   try {

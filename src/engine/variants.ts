@@ -34,10 +34,14 @@ export interface Family<Tensors, Size, Result = void> {
  * For kernels that only some adapters can run: a program that does not offer them does not carry them.
  * @throws when another variant has the same name
  */
-export function offer<Tensors, Size, Result>({ name, variants }: Family<Tensors, Size, Result>, ...offered: Variant<Tensors, Size, Result>[]): void {
+export function offer<Tensors, Size, Result>(
+  { name, variants }: Family<Tensors, Size, Result>,
+  ...offered: Variant<Tensors, Size, Result>[]
+): void {
   const fresh = offered.filter(variant => !variants.includes(variant))
   for (const variant of fresh) {
-    if (variants.some(other => other.name === variant.name)) throw new Error(`offer: ${name} has a variant "${variant.name}", expected a name of its own`)
+    if (variants.some(other => other.name === variant.name))
+      throw new Error(`offer: ${name} has a variant "${variant.name}", expected a name of its own`)
   }
   variants.unshift(...fresh)
 }
@@ -62,7 +66,10 @@ export class Variants {
   readonly #taken = new Map<string, { family: AnyFamily; size: unknown; variant: string }>()
 
   /** @param like choices to begin with */
-  constructor(private readonly adapter: AdapterSummary, like?: Variants) {
+  constructor(
+    private readonly adapter: AdapterSummary,
+    like?: Variants,
+  ) {
     this.#forced = new Map(like && like.#forced)
     this.#measured = new Map(like && like.#measured)
   }
@@ -85,7 +92,9 @@ export class Variants {
 
   /** What ran so far: "family class" to variant; to be recorded with a run, and adopted when it is resumed. */
   get used(): Record<string, string> {
-    return Object.fromEntries([...this.#taken].map(([key, { variant }]) => [key, variant] as const).sort(([a], [b]) => (a < b ? -1 : 1)))
+    return Object.fromEntries(
+      [...this.#taken].map(([key, { variant }]) => [key, variant] as const).sort(([a], [b]) => (a < b ? -1 : 1)),
+    )
   }
 
   /** Everything that ran so far, with a size of each class. */
@@ -94,9 +103,14 @@ export class Variants {
   }
 
   /** What may run without being forced, its default first. */
-  candidates<Tensors, Size, Result>({ variants }: Family<Tensors, Size, Result>, size: Size): Variant<Tensors, Size, Result>[] {
+  candidates<Tensors, Size, Result>(
+    { variants }: Family<Tensors, Size, Result>,
+    size: Size,
+  ): Variant<Tensors, Size, Result>[] {
     const { adapter } = this
-    const able = variants.filter(({ onlyHardware, available }) => available(adapter, size) && !(onlyHardware && adapter.isSoftware))
+    const able = variants.filter(
+      ({ onlyHardware, available }) => available(adapter, size) && !(onlyHardware && adapter.isSoftware),
+    )
     const standard = able.find(({ suits }) => !suits || suits(size))
     return standard ? [standard, ...able.filter(variant => variant !== standard)] : able
   }
@@ -106,10 +120,14 @@ export class Variants {
     const { name, variants } = family
     const key = `${name} ${family.classOf(size)}`
     const forced = this.#forced.get(name)
-    if (forced !== undefined && !variants.some(variant => variant.name === forced)) throw new Error(`${name}: no variant "${forced}", expected ${variants.map(v => v.name).join(', ')}`)
+    if (forced !== undefined && !variants.some(variant => variant.name === forced))
+      throw new Error(`${name}: no variant "${forced}", expected ${variants.map(v => v.name).join(', ')}`)
     const candidates = this.candidates(family, size)
     const measured = this.#measured.get(key)
-    const picked = variants.find(variant => variant.name === forced && variant.available(this.adapter, size)) ?? candidates.find(variant => variant.name === measured) ?? candidates[0]
+    const picked =
+      variants.find(variant => variant.name === forced && variant.available(this.adapter, size)) ??
+      candidates.find(variant => variant.name === measured) ??
+      candidates[0]
     if (!picked) throw new Error(`${name}: this adapter can run none of ${variants.map(v => v.name).join(', ')}`)
     this.#taken.set(key, { family: family as unknown as AnyFamily, size, variant: picked.name })
     return picked

@@ -25,7 +25,11 @@ export class CsvReader {
    * @param name begins the messages of errors
    * @param line number of the first line that will come
    */
-  constructor(private readonly name: string, private readonly delimiter = ',', private line = 1) {}
+  constructor(
+    private readonly name: string,
+    private readonly delimiter = ',',
+    private line = 1,
+  ) {}
 
   /**
    * The records that a further piece completes. @throws `name:line: …` where a quoted cell is followed by text or does
@@ -38,7 +42,9 @@ export class CsvReader {
     const records = this.split(unixLines(text.slice(0, end)), false)
     this.rest += text.slice(end)
     if (this.rest.length > longestRecord) {
-      this.fail(`expected rows of at most ${longestRecord} characters, got a longer one — is there a quote that is not closed?`)
+      this.fail(
+        `expected rows of at most ${longestRecord} characters, got a longer one — is there a quote that is not closed?`,
+      )
     }
     return records
   }
@@ -125,13 +131,18 @@ export function parseCsv<Column extends string>(
     const place = header?.cells.indexOf(column) ?? -1
     if (place < 0) {
       const got = header ? shown(header.cells.join(',')) : 'an empty file'
-      throw new Error(`${name}:1: expected a header line ${columns.join(',')}, got ${got} — column "${column}" is missing`)
+      throw new Error(
+        `${name}:1: expected a header line ${columns.join(',')}, got ${got} — column "${column}" is missing`,
+      )
     }
     return place
   })
   return records.map(record => {
     checkLength(record, header.cells.length, name)
-    const cells = Object.fromEntries(columns.map((column, i) => [column, record.cells[places[i]]])) as Record<Column, string>
+    const cells = Object.fromEntries(columns.map((column, i) => [column, record.cells[places[i]]])) as Record<
+      Column,
+      string
+    >
     return { ...cells, line: record.line }
   })
 }
@@ -139,6 +150,8 @@ export function parseCsv<Column extends string>(
 /** @throws when a row has another number of cells than the table has columns */
 export function checkLength({ cells, line }: CsvRecord, columns: number, name: string): void {
   if (cells.length !== columns) {
-    throw new Error(`${name}:${line}: expected ${columns} cells as in the first line, got ${cells.length}: it is a broken table`)
+    throw new Error(
+      `${name}:${line}: expected ${columns} cells as in the first line, got ${cells.length}: it is a broken table`,
+    )
   }
 }

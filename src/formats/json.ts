@@ -15,7 +15,7 @@ export function parseJson(bytes: Uint8Array, name: string): unknown {
     trouble = `expected JSON, got something else — ${printable((error as Error).message.replace(/\s+/g, ' '))}`
   }
   const isSuspicious = typeof value === 'object' && SUSPICIOUS.test(firstKey(value))
-  const message = trouble || isSuspicious ? foreign(bytes, 'JSON') ?? trouble : ''
+  const message = trouble || isSuspicious ? (foreign(bytes, 'JSON') ?? trouble) : ''
   if (message) throw new Error(`${name}: ${message}`)
   return value
 }

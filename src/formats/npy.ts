@@ -9,8 +9,16 @@ export type NpyDtype = keyof typeof arrays
 
 /** The typed arrays a .npy file can hold. */
 export type NpyData =
-  | Int8Array | Int16Array | Int32Array | BigInt64Array
-  | Uint8Array | Uint16Array | Uint32Array | BigUint64Array | Float32Array | Float64Array
+  | Int8Array
+  | Int16Array
+  | Int32Array
+  | BigInt64Array
+  | Uint8Array
+  | Uint16Array
+  | Uint32Array
+  | BigUint64Array
+  | Float32Array
+  | Float64Array
 
 /** One array: `data` holds the product of `shape` elements in C order (last axis fastest); shape () is a scalar. */
 export interface NpyArray {
@@ -95,18 +103,27 @@ export function parseNpyHeader(bytes: Uint8Array, size: number, name = 'npy'): N
   }
   const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength)
   const version = bytes[6]
-  if (version < 1 || version > 3) fail(`expected .npy version 1, 2 or 3, got ${version} — save it again with numpy.save`)
+  if (version < 1 || version > 3)
+    fail(`expected .npy version 1, 2 or 3, got ${version} — save it again with numpy.save`)
   const prefix = version === 1 ? 10 : longestPrefix
   if (bytes.length < prefix) fail(`truncated: the header needs ${prefix} bytes, the file has ${size}`)
   const headerLength = version === 1 ? view.getUint16(8, true) : view.getUint32(8, true)
   const start = prefix + headerLength
-  if (headerLength > headerLimit) fail(`expected a header of at most ${headerLimit} bytes, got ${headerLength} — the file is damaged`)
+  if (headerLength > headerLimit)
+    fail(`expected a header of at most ${headerLimit} bytes, got ${headerLength} — the file is damaged`)
   if (bytes.length < start) fail(`truncated: the header ends at byte ${start}, the file has ${size} bytes`)
 
   const header = new TextDecoder().decode(bytes.subarray(prefix, start))
-  const { descr, fortranOrder, shape } = parseHeader(header) ?? fail(`cannot read the header ${shown(header.trim())} — the file is damaged`)
-  const { dtype, bigEndian } = dtypeOf(descr) ?? fail(`expected numbers (${Object.keys(arrays).join(', ')}), got dtype ${
-    shown(descr, 40)} — convert it with numpy.astype`)
+  const { descr, fortranOrder, shape } =
+    parseHeader(header) ?? fail(`cannot read the header ${shown(header.trim())} — the file is damaged`)
+  const { dtype, bigEndian } =
+    dtypeOf(descr) ??
+    fail(
+      `expected numbers (${Object.keys(arrays).join(', ')}), got dtype ${shown(
+        descr,
+        40,
+      )} — convert it with numpy.astype`,
+    )
   const width = arrays[dtype].BYTES_PER_ELEMENT
   const expected = shape.reduce((product, count) => product * count, width)
   if (size - start !== expected) {
@@ -147,7 +164,8 @@ function inCOrder(data: NpyData, shape: readonly number[]): NpyData {
  */
 export function writeNpy({ shape, dtype, data }: NpyArray): Uint8Array {
   const Type = arrays[dtype]
-  if (!(data instanceof Type)) throw new Error(`npy: expected ${Type.name} for dtype ${dtype}, got ${(data as object).constructor.name}`)
+  if (!(data instanceof Type))
+    throw new Error(`npy: expected ${Type.name} for dtype ${dtype}, got ${(data as object).constructor.name}`)
   const length = shape.reduce((product, size) => product * size, 1)
   if (length !== data.length || shape.some(size => !Number.isSafeInteger(size) || size < 0)) {
     throw new Error(`npy: expected ${length} elements for shape (${shape.join(', ')}), got ${data.length}`)
@@ -188,7 +206,8 @@ export function npyInt32(
   place = (i: number) => `element ${i}`,
 ): Int32Array {
   if (data instanceof Int32Array) return data
-  if (dtype === 'f4' || dtype === 'f8') throw new Error(`${name}: expected integers, got dtype ${dtype} — convert it with numpy.astype('int32')`)
+  if (dtype === 'f4' || dtype === 'f8')
+    throw new Error(`${name}: expected integers, got dtype ${dtype} — convert it with numpy.astype('int32')`)
   const out = new Int32Array(data.length)
   const tooLarge = (i: number) => {
     const hint = 'the values are too large for token ids or indices'
@@ -215,7 +234,9 @@ export function npyInt32(
 function dtypeOf(descr: string): { dtype: NpyDtype; bigEndian: boolean } | undefined {
   const [, order, letter, width] = /^([<>|=]?)([iufb])([1248])$/.exec(descr) ?? []
   const dtype = descr === '?' || letter + width === 'b1' ? 'bool' : letter + width
-  return Object.hasOwn(arrays, dtype) ? { dtype: dtype as NpyDtype, bigEndian: order === '>' && width !== '1' } : undefined
+  return Object.hasOwn(arrays, dtype)
+    ? { dtype: dtype as NpyDtype, bigEndian: order === '>' && width !== '1' }
+    : undefined
 }
 
 /** The Python dict literal of the header: three known keys in any order, nothing else. */
@@ -232,10 +253,24 @@ function parseHeader(text: string): { descr: string; fortranOrder: boolean; shap
   const descr = fields.get('descr')
   const order = fields.get('fortran_order')
   const tuple = fields.get('shape')
-  if (fields.size !== 3 || !descr || !/^['"[]/.test(descr) || (order !== 'True' && order !== 'False') || !tuple?.startsWith('(')) return undefined
-  const parts = tuple.slice(1, -1).split(',').map(part => part.trim().replace(/L$/, ''))
+  if (
+    fields.size !== 3 ||
+    !descr ||
+    !/^['"[]/.test(descr) ||
+    (order !== 'True' && order !== 'False') ||
+    !tuple?.startsWith('(')
+  )
+    return undefined
+  const parts = tuple
+    .slice(1, -1)
+    .split(',')
+    .map(part => part.trim().replace(/L$/, ''))
   if (parts.at(-1) === '') parts.pop()
   if (!parts.every(part => /^\d{1,15}$/.test(part))) return undefined
   // Of an array of records the list of its fields is told as it stands.
-  return { descr: descr.startsWith('[') ? descr : descr.slice(1, -1), fortranOrder: order === 'True', shape: parts.map(Number) }
+  return {
+    descr: descr.startsWith('[') ? descr : descr.slice(1, -1),
+    fortranOrder: order === 'True',
+    shape: parts.map(Number),
+  }
 }

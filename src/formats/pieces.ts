@@ -85,22 +85,28 @@ async function* fillFirst(pieces: AsyncIterable<Uint8Array>): AsyncGenerator<Uin
 
 async function* gunzip(pieces: AsyncGenerator<Uint8Array, void>, name: string): AsyncGenerator<Uint8Array, void> {
   let trouble: unknown
-  const packed = new ReadableStream<Uint8Array<ArrayBuffer>>({
-    async pull(controller) {
-      const { done, value } = await pieces.next().catch(error => {
-        throw (trouble = error)
-      })
-      if (done) controller.close()
-      else controller.enqueue(value as Uint8Array<ArrayBuffer>)
+  const packed = new ReadableStream<Uint8Array<ArrayBuffer>>(
+    {
+      async pull(controller) {
+        const { done, value } = await pieces.next().catch(error => {
+          throw (trouble = error)
+        })
+        if (done) controller.close()
+        else controller.enqueue(value as Uint8Array<ArrayBuffer>)
+      },
+      async cancel() {
+        await pieces.return()
+      },
     },
-    async cancel() {
-      await pieces.return()
-    },
-  }, { highWaterMark: 1 })
+    { highWaterMark: 1 },
+  )
   try {
     yield* streamed(packed.pipeThrough(new DecompressionStream('gzip')))
   } catch (error) {
-    throw trouble ?? new Error(`${name}: expected a gzip file, got one that is damaged or cut off — ${(error as Error).message}`)
+    throw (
+      trouble ??
+      new Error(`${name}: expected a gzip file, got one that is damaged or cut off — ${(error as Error).message}`)
+    )
   }
 }
 

@@ -7,8 +7,7 @@ export type SafetensorsDtype = keyof typeof arrays
 
 /** The typed arrays of a file: F16 and BF16 stay raw bits in Uint16Array, BOOL is bytes 0 and 1. */
 export type SafetensorsData =
-  | Float64Array | Float32Array | Uint16Array | BigInt64Array
-  | Int32Array | Int16Array | Int8Array | Uint8Array
+  Float64Array | Float32Array | Uint16Array | BigInt64Array | Int32Array | Int16Array | Int8Array | Uint8Array
 
 /** One tensor: `data` holds the product of `shape` elements, row-major; shape [] is a scalar. */
 export interface StoredTensor {
@@ -51,11 +50,14 @@ export function parseSafetensors(bytes: Uint8Array, name = 'safetensors'): Safet
   if (bytes.length < 8) fail(`expected at least 8 bytes, got ${bytes.length} — the file is truncated`)
   const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength)
   const headerLength = Number(view.getBigUint64(0, true))
-  if (headerLength > headerLimit) fail(`it begins with ${shown(String.fromCharCode(...bytes.subarray(0, 40)))}: this is not a safetensors file`)
+  if (headerLength > headerLimit)
+    fail(`it begins with ${shown(String.fromCharCode(...bytes.subarray(0, 40)))}: this is not a safetensors file`)
   const start = 8 + headerLength
   if (start > bytes.length) fail(`truncated: the header ends at byte ${start}, the file has ${bytes.length} bytes`)
 
-  const header = parseHeader(bytes.subarray(8, start)) ?? fail('expected a JSON object as header — this is not a safetensors file, or it is damaged')
+  const header =
+    parseHeader(bytes.subarray(8, start)) ??
+    fail('expected a JSON object as header — this is not a safetensors file, or it is damaged')
   const metadata: Record<string, string> = {}
   const tensors = new Map<string, StoredTensor>()
   const spans: { key: string; begin: number; end: number }[] = []
@@ -63,7 +65,8 @@ export function parseSafetensors(bytes: Uint8Array, name = 'safetensors'): Safet
     if (key === '__metadata__') {
       if (!isRecord(entry)) fail('expected __metadata__ to be an object of strings')
       for (const [field, value] of Object.entries(entry as Record<string, unknown>)) {
-        if (typeof value !== 'string') fail(`expected __metadata__ to hold strings, got ${typeof value} for ${shown(field)}`)
+        if (typeof value !== 'string')
+          fail(`expected __metadata__ to hold strings, got ${typeof value} for ${shown(field)}`)
         setOwn(metadata, field, value as string)
       }
       continue
@@ -74,24 +77,31 @@ export function parseSafetensors(bytes: Uint8Array, name = 'safetensors'): Safet
     if (typeof dtype !== 'string' || !Object.hasOwn(arrays, dtype)) {
       fail(`${where()}: expected dtype ${Object.keys(arrays).join(', ')}, got ${shown(dtype)}`)
     }
-    if (!Array.isArray(shape) || !shape.every(isCount)) fail(`${where()}: expected a shape of whole numbers, got ${shown(shape)}`)
+    if (!Array.isArray(shape) || !shape.every(isCount))
+      fail(`${where()}: expected a shape of whole numbers, got ${shown(shape)}`)
     if (!Array.isArray(offsets) || offsets.length !== 2 || !offsets.every(isCount)) {
       fail(`${where()}: expected data_offsets [begin, end], got ${shown(offsets)}`)
     }
     const [begin, end] = offsets as number[]
     if (begin > end || start + end > bytes.length) {
-      fail(`${where()}: expected data_offsets within ${bytes.length - start} bytes of data, got [${begin}, ${end}] — the file is truncated or damaged`)
+      fail(
+        `${where()}: expected data_offsets within ${bytes.length - start} bytes of data, got [${begin}, ${end}] — the file is truncated or damaged`,
+      )
     }
     const Type = arrays[dtype as SafetensorsDtype]
     const length = (shape as number[]).reduce((product, size) => product * size, 1)
     if (length * Type.BYTES_PER_ELEMENT !== end - begin) {
-      fail(`${where()}: expected ${length * Type.BYTES_PER_ELEMENT} bytes for shape (${(shape as number[]).join(', ')}) of ${dtype}, got ${end - begin}`)
+      fail(
+        `${where()}: expected ${length * Type.BYTES_PER_ELEMENT} bytes for shape (${(shape as number[]).join(', ')}) of ${dtype}, got ${end - begin}`,
+      )
     }
     const offset = bytes.byteOffset + start + begin
-    const data = offset % Type.BYTES_PER_ELEMENT === 0
-      ? new Type(bytes.buffer as ArrayBuffer, offset, length)
-      : new Type(Uint8Array.prototype.slice.call(bytes, start + begin, start + end).buffer, 0, length)
-    if (dtype === 'BOOL' && (data as Uint8Array).some(byte => byte > 1)) fail(`${where()}: expected bools as bytes 0 and 1, got another byte`)
+    const data =
+      offset % Type.BYTES_PER_ELEMENT === 0
+        ? new Type(bytes.buffer as ArrayBuffer, offset, length)
+        : new Type(Uint8Array.prototype.slice.call(bytes, start + begin, start + end).buffer, 0, length)
+    if (dtype === 'BOOL' && (data as Uint8Array).some(byte => byte > 1))
+      fail(`${where()}: expected bools as bytes 0 and 1, got another byte`)
     tensors.set(key, { dtype: dtype as SafetensorsDtype, shape: shape as number[], data })
     spans.push({ key, begin, end })
   }
@@ -100,10 +110,14 @@ export function parseSafetensors(bytes: Uint8Array, name = 'safetensors'): Safet
   spans.sort((a, b) => a.begin - b.begin || a.end - b.end)
   let covered = 0
   for (const { key, begin, end } of spans) {
-    if (begin !== covered) fail(`tensor ${shown(key)}: expected data at offset ${covered}, got ${begin} — tensors may not ${begin < covered ? 'overlap' : 'leave holes'}`)
+    if (begin !== covered)
+      fail(
+        `tensor ${shown(key)}: expected data at offset ${covered}, got ${begin} — tensors may not ${begin < covered ? 'overlap' : 'leave holes'}`,
+      )
     covered = end
   }
-  if (covered !== bytes.length - start) fail(`expected ${covered} bytes of data, got ${bytes.length - start} — bytes after the last tensor belong to none`)
+  if (covered !== bytes.length - start)
+    fail(`expected ${covered} bytes of data, got ${bytes.length - start} — bytes after the last tensor belong to none`)
   return { tensors, metadata }
 }
 
@@ -128,13 +142,16 @@ export function writeSafetensors(
     seen.add(key)
     const Type = Object.hasOwn(arrays, dtype) ? arrays[dtype] : undefined
     if (!Type) throw new Error(`${where}: expected dtype ${Object.keys(arrays).join(', ')}, got ${shown(dtype)}`)
-    if (!(data instanceof Type)) throw new Error(`${where}: expected ${Type.name} for dtype ${dtype}, got ${(data as object).constructor.name}`)
+    if (!(data instanceof Type))
+      throw new Error(`${where}: expected ${Type.name} for dtype ${dtype}, got ${(data as object).constructor.name}`)
     const length = shape.reduce((product, size) => product * size, 1)
     if (!shape.every(isCount) || length !== data.length) {
       throw new Error(`${where}: expected ${length} elements for shape (${shape.join(', ')}), got ${data.length}`)
     }
     // Written by hand rather than as one object: JavaScript objects move keys like "0" to the front.
-    fields.push(`${JSON.stringify(key)}:${JSON.stringify({ dtype, shape, data_offsets: [covered, covered + data.byteLength] })}`)
+    fields.push(
+      `${JSON.stringify(key)}:${JSON.stringify({ dtype, shape, data_offsets: [covered, covered + data.byteLength] })}`,
+    )
     covered += data.byteLength
     parts.push(data)
   }
@@ -163,7 +180,9 @@ export function toFloat32({ dtype, data }: StoredTensor): Float32Array {
     for (let i = 0; i < bits.length; i++) bits[i] = (data as Uint16Array)[i] << 16
     return new Float32Array(bits.buffer)
   }
-  return dtype === 'F16' ? float16ToFloat32(data as Uint16Array) : Float32Array.from(data as ArrayLike<number | bigint>, Number)
+  return dtype === 'F16'
+    ? float16ToFloat32(data as Uint16Array)
+    : Float32Array.from(data as ArrayLike<number | bigint>, Number)
 }
 
 function parseHeader(bytes: Uint8Array): Record<string, unknown> | undefined {

@@ -11,6 +11,7 @@ export function printable(text: string, limit = 300): string {
 
 /** A value as JSON, so text in quotes, and numbers as they are, for messages: of what is longer the first `limit` characters. */
 export function shown(value: unknown, limit = 80): string {
-  if (typeof value !== 'string') return printable(typeof value === 'object' ? JSON.stringify(value) : String(value), limit)
+  if (typeof value !== 'string')
+    return printable(typeof value === 'object' ? JSON.stringify(value) : String(value), limit)
   return printable(JSON.stringify(value.length > limit ? `${value.slice(0, limit)}…` : value), Infinity)
 }

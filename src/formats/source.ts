@@ -15,16 +15,26 @@ export interface ReadAllOptions {
  * piece, a buffer is not copied.
  * @throws one line that names the source when it cannot be read, an address answers with an error, or it ends before its announced length
  */
-export async function readAll(source: ByteSource, { name = nameOf(source), onProgress }: ReadAllOptions = {}): Promise<Uint8Array<ArrayBuffer>> {
+export async function readAll(
+  source: ByteSource,
+  { name = nameOf(source), onProgress }: ReadAllOptions = {},
+): Promise<Uint8Array<ArrayBuffer>> {
   if (source instanceof ArrayBuffer) return new Uint8Array(source)
-  if (ArrayBuffer.isView(source)) return new Uint8Array(source.buffer as ArrayBuffer, source.byteOffset, source.byteLength)
+  if (ArrayBuffer.isView(source))
+    return new Uint8Array(source.buffer as ArrayBuffer, source.byteOffset, source.byteLength)
   const fail = (message: string): never => {
     throw new Error(`${name}: ${message}`)
   }
   try {
     const response = source instanceof URL ? await fetch(source) : source
-    if (response instanceof Response && !response.ok) fail(`the server answered ${response.status} ${response.statusText}`.trimEnd())
-    const [stream, total] = response instanceof Response ? [response.body, lengthOf(response)] : response instanceof Blob ? [response.stream(), response.size] : [response, undefined]
+    if (response instanceof Response && !response.ok)
+      fail(`the server answered ${response.status} ${response.statusText}`.trimEnd())
+    const [stream, total] =
+      response instanceof Response
+        ? [response.body, lengthOf(response)]
+        : response instanceof Blob
+          ? [response.stream(), response.size]
+          : [response, undefined]
     return await collect(stream, total, fail, onProgress)
   } catch (error) {
     const { message } = error as Error
@@ -39,7 +49,12 @@ function lengthOf({ headers }: Response): number | undefined {
   return length === null || headers.has('content-encoding') ? undefined : Number(length)
 }
 
-async function collect(stream: ReadableStream<Uint8Array> | null, total: number | undefined, fail: (message: string) => never, onProgress: ReadAllOptions['onProgress']): Promise<Uint8Array<ArrayBuffer>> {
+async function collect(
+  stream: ReadableStream<Uint8Array> | null,
+  total: number | undefined,
+  fail: (message: string) => never,
+  onProgress: ReadAllOptions['onProgress'],
+): Promise<Uint8Array<ArrayBuffer>> {
   const reader = stream?.getReader()
   let bytes = new Uint8Array(total ?? 1 << 16)
   let received = 0
@@ -54,7 +69,8 @@ async function collect(stream: ReadableStream<Uint8Array> | null, total: number 
     received += value.length
     onProgress?.(received, total)
   }
-  if (total !== undefined && received !== total) fail(`expected ${total} bytes, got ${received} — the transfer was cut off`)
+  if (total !== undefined && received !== total)
+    fail(`expected ${total} bytes, got ${received} — the transfer was cut off`)
   return bytes.subarray(0, received)
 }
 

@@ -11,7 +11,11 @@ interface Elements {
  * `strides[axis]` apart, in elements.
  */
 export function gatherStrided<Out extends Elements>(
-  source: Elements, out: Out, shape: readonly number[], strides: readonly number[], offset = 0,
+  source: Elements,
+  out: Out,
+  shape: readonly number[],
+  strides: readonly number[],
+  offset = 0,
 ): Out {
   const elements: Elements = out
   const index = shape.map(() => 0)

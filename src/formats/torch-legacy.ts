@@ -43,8 +43,10 @@ export async function readLegacyTorch(file: OpenFile, name: string, storageOf: S
       throw error
     }
     const { protocol, system } = head
-    if (protocol !== 1001) fail(`expected protocol 1001, got ${String(protocol)} — load it with torch.load and save it again`)
-    if (system.get('little_endian') !== true) fail('expected byte order "little" — save it again on a little-endian machine')
+    if (protocol !== 1001)
+      fail(`expected protocol 1001, got ${String(protocol)} — load it with torch.load and save it again`)
+    if (system.get('little_endian') !== true)
+      fail('expected byte order "little" — save it again on a little-endian machine')
     return { content: head.content, places: await findStorages(file, head, ids, fail) }
   }
 }
@@ -81,14 +83,16 @@ async function findStorages(
   let at = end
   for (const key of keys) {
     const where = `storage ${shown(String(key), 40)}`
-    const { storageName, length } = ids.get(key as string) ?? fail(`${where}: no tensor is a view of it — the file is damaged`)
+    const { storageName, length } =
+      ids.get(key as string) ?? fail(`${where}: no tensor is a view of it — the file is damaged`)
     if (at + 8 > file.size) fail(`${where}: the file ends at byte ${file.size} — it is truncated`)
     const bytes = await file.read(at, 8)
     const stored = Number(new DataView(bytes.buffer, bytes.byteOffset).getBigInt64(0, true))
     if (stored !== length) fail(`${where}: expected ${length} elements, got ${stored} — the file is damaged`)
     const size = length * STORAGES[storageName][1].BYTES_PER_ELEMENT
     const beyond = at + 8 + size
-    if (beyond > file.size) fail(`${where}: expected its bytes up to byte ${beyond}, the file ends at byte ${file.size} — it is truncated`)
+    if (beyond > file.size)
+      fail(`${where}: expected its bytes up to byte ${beyond}, the file ends at byte ${file.size} — it is truncated`)
     places.set(key as string, { start: at + 8, length: size, checksum: 0 })
     at = beyond
   }

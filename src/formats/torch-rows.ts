@@ -4,8 +4,18 @@ import type { SafetensorsData, SafetensorsDtype } from './safetensors.js'
 import { shown } from './shown.js'
 import { isLegacyTorch, readLegacyTorch } from './torch-legacy.js'
 import {
-  contentOf, entryOf, folderOf, isContiguous, isZip, lengthOf, readContent, readTorch, Storage, STORAGES,
-  type StorageId, type View,
+  contentOf,
+  entryOf,
+  folderOf,
+  isContiguous,
+  isZip,
+  lengthOf,
+  readContent,
+  readTorch,
+  Storage,
+  STORAGES,
+  type StorageId,
+  type View,
 } from './torch.js'
 import { checkChecksum, crc32, indexZip, type ZipPlace } from './zip.js'
 
@@ -41,10 +51,12 @@ export async function openTorch(file: OpenFile, name = 'torch'): Promise<Map<str
   // It says what the file is instead.
   if (!isLegacy && !isZip(start)) readTorch(start, name)
   const { content, placeOf } = isLegacy ? await openLegacy() : await openZip()
-  return new Map([...contentOf(content, fail).views].map(([key, view]) => {
-    const id = ids.get(view.storage)!
-    return [key, rowsOf(file, view, { ...placeOf(id), id, where: `tensor ${shown(key)}`, fail })]
-  }))
+  return new Map(
+    [...contentOf(content, fail).views].map(([key, view]) => {
+      const id = ids.get(view.storage)!
+      return [key, rowsOf(file, view, { ...placeOf(id), id, where: `tensor ${shown(key)}`, fail })]
+    }),
+  )
 
   async function openLegacy() {
     const { content, places } = await readLegacyTorch(file, name, storageOf)
@@ -58,7 +70,7 @@ export async function openTorch(file: OpenFile, name = 'torch'): Promise<Map<str
     const folder = folderOf([...places.keys()], fail)
     const load = async (path: string) => {
       const place = places.get(path)
-      const bytes = place && await file.read(place.start, place.length)
+      const bytes = place && (await file.read(place.start, place.length))
       if (bytes) checkChecksum(path, place.checksum, () => crc32(bytes), fail)
       return bytes
     }
@@ -97,14 +109,15 @@ function rowsOf(file: OpenFile, view: View, { entry, place, id, where, fail }: O
       ;[checked, checksum] = [to, crc32(bytes, checksum)]
       if (to === (shape[0] ?? 1)) checkChecksum(entry, place.checksum, () => checksum, fail)
     }
-    const stored = bytes.byteOffset % width === 0
-      ? new Type(bytes.buffer as ArrayBuffer, bytes.byteOffset, bytes.length / width)
-      : new Type(Uint8Array.prototype.slice.call(bytes).buffer)
+    const stored =
+      bytes.byteOffset % width === 0
+        ? new Type(bytes.buffer as ArrayBuffer, bytes.byteOffset, bytes.length / width)
+        : new Type(Uint8Array.prototype.slice.call(bytes).buffer)
     if (stride === row) return stored
     const out = new Type(count)
     for (let i = 0; i < to - from; i++) {
       // Both are of the same type, which TypeScript does not see.
-      (out as Float32Array).set(stored.subarray(i * stride, i * stride + row) as Float32Array, i * row)
+      ;(out as Float32Array).set(stored.subarray(i * stride, i * stride + row) as Float32Array, i * row)
     }
     return out
   }

@@ -8,7 +8,9 @@ import { writeZip } from './zip.js'
  * The same input always gives the same bytes.
  * Throws when `data` is not the typed array of its dtype, its length is not the product of its shape, or the file would pass 4 GiB.
  */
-export function writeTorch(tensors: Map<string, StoredTensor> | Iterable<readonly [string, StoredTensor]>): Uint8Array<ArrayBuffer> {
+export function writeTorch(
+  tensors: Map<string, StoredTensor> | Iterable<readonly [string, StoredTensor]>,
+): Uint8Array<ArrayBuffer> {
   const storages: Uint8Array[] = []
   const out = new Opcodes()
   out.bytes(0x80, 2)
@@ -20,11 +22,18 @@ export function writeTorch(tensors: Map<string, StoredTensor> | Iterable<readonl
     if (seen.has(name)) throw new Error(`${where}: expected a new name, got one that is taken`)
     seen.add(name)
     const found = Object.entries(STORAGES).find(([, [known]]) => known === dtype)
-    if (!found) throw new Error(`${where}: expected dtype ${Object.values(STORAGES).map(([known]) => known).join(', ')}, got ${JSON.stringify(dtype)}`)
+    if (!found)
+      throw new Error(
+        `${where}: expected dtype ${Object.values(STORAGES)
+          .map(([known]) => known)
+          .join(', ')}, got ${JSON.stringify(dtype)}`,
+      )
     const [storageName, [, Type]] = found
-    if (!(data instanceof Type)) throw new Error(`${where}: expected ${Type.name} for dtype ${dtype}, got ${(data as object).constructor.name}`)
+    if (!(data instanceof Type))
+      throw new Error(`${where}: expected ${Type.name} for dtype ${dtype}, got ${(data as object).constructor.name}`)
     const length = shape.reduce((product, size) => product * size, 1)
-    if (!shape.every(isCount) || length !== data.length) throw new Error(`${where}: expected ${length} elements for shape (${shape.join(', ')}), got ${data.length}`)
+    if (!shape.every(isCount) || length !== data.length)
+      throw new Error(`${where}: expected ${length} elements for shape (${shape.join(', ')}), got ${data.length}`)
     // name: torch._utils._rebuild_tensor_v2(storage, offset, shape, strides, requires_grad, hooks)
     out.text(name)
     out.global('torch._utils', '_rebuild_tensor_v2')

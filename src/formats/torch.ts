@@ -72,7 +72,11 @@ export function readTorch(bytes: Uint8Array, name = 'torch'): TorchFile {
   const fail = (message: string): never => {
     throw new Error(`${name}: ${message}`)
   }
-  if (!isZip(bytes)) fail(foreign(bytes, TORCH) ?? `expected a file of torch.save, which starts with "PK", got ${bytes.length} other bytes — is this the right file?`)
+  if (!isZip(bytes))
+    fail(
+      foreign(bytes, TORCH) ??
+        `expected a file of torch.save, which starts with "PK", got ${bytes.length} other bytes — is this the right file?`,
+    )
   const entries = named(bytes, name, TORCH, () => readZip(bytes, name), LIKE)
   const paths = [...entries.keys()]
   if (!paths.some(isPickle)) fail(foreign(bytes, TORCH, LIKE) ?? noPickle(paths))
@@ -84,10 +88,12 @@ export function readTorch(bytes: Uint8Array, name = 'torch'): TorchFile {
     const entry = entryOf(id, entries, folder, fail)
     const known = storages.get(`${storageName} ${key}`)
     if (known) return known
-    const data = entry.byteOffset % Type.BYTES_PER_ELEMENT === 0
-      ? new Type(entry.buffer as ArrayBuffer, entry.byteOffset, length)
-      : new Type(Uint8Array.prototype.slice.call(entry).buffer, 0, length)
-    if (dtype === 'BOOL' && (data as Uint8Array).some(byte => byte > 1)) fail(`storage ${shown(key)}: expected bools as bytes 0 and 1, got another byte`)
+    const data =
+      entry.byteOffset % Type.BYTES_PER_ELEMENT === 0
+        ? new Type(entry.buffer as ArrayBuffer, entry.byteOffset, length)
+        : new Type(Uint8Array.prototype.slice.call(entry).buffer, 0, length)
+    if (dtype === 'BOOL' && (data as Uint8Array).some(byte => byte > 1))
+      fail(`storage ${shown(key)}: expected bools as bytes 0 and 1, got another byte`)
     const storage = new Storage(key, dtype, data)
     storages.set(`${storageName} ${key}`, storage)
     return storage
@@ -103,7 +109,10 @@ export function readTorch(bytes: Uint8Array, name = 'torch'): TorchFile {
     let data = storage.data.subarray(offset, offset + length)
     if (!isContiguous(shape, strides)) {
       copied += length * storage.data.BYTES_PER_ELEMENT
-      if (copied > copyLimit + 4 * bytes.length) fail(`${where()}: its views would take ${copied} bytes, the file has ${bytes.length} — save tensors after .contiguous() or .clone()`)
+      if (copied > copyLimit + 4 * bytes.length)
+        fail(
+          `${where()}: its views would take ${copied} bytes, the file has ${bytes.length} — save tensors after .contiguous() or .clone()`,
+        )
       data = gather(view, length)
     }
     tensors.set(key, { dtype: storage.dtype, shape, data })
@@ -116,7 +125,8 @@ export function folderOf(paths: readonly string[], fail: Fail): string {
   const pickles = paths.filter(isPickle)
   if (pickles.length !== 1) fail(noPickle(paths))
   const folder = pickles[0].slice(0, -'data.pkl'.length)
-  if (paths.includes(`${folder}constants.pkl`)) fail('it is a TorchScript program, expected tensors — save model.state_dict() with torch.save')
+  if (paths.includes(`${folder}constants.pkl`))
+    fail('it is a TorchScript program, expected tensors — save model.state_dict() with torch.save')
   return folder
 }
 
@@ -145,9 +155,14 @@ export function entryOf<T extends { length: number }>(
   fail: Fail,
 ): T {
   const where = () => `storage ${shown(key)}`
-  const entry = entries.get(`${folder}data/${key}`) ?? fail(`${where()}: the entry ${printable(`${folder}data/${key}`)} is missing — the file is damaged`)
+  const entry =
+    entries.get(`${folder}data/${key}`) ??
+    fail(`${where()}: the entry ${printable(`${folder}data/${key}`)} is missing — the file is damaged`)
   const size = length * STORAGES[storageName][1].BYTES_PER_ELEMENT
-  if (entry.length !== size) fail(`${where()}: expected ${size} bytes for ${length} elements of ${storageName}, got ${entry.length} — the file is damaged`)
+  if (entry.length !== size)
+    fail(
+      `${where()}: expected ${size} bytes for ${length} elements of ${storageName}, got ${entry.length} — the file is damaged`,
+    )
   return entry
 }
 
@@ -165,14 +180,25 @@ export function readContent(
   const fail = (message: string): never => {
     throw new Error(`${name}: ${message}`)
   }
-  if (order && new TextDecoder().decode(order).trim() !== 'little') fail(`expected byte order "little", got ${shown(new TextDecoder().decode(order.subarray(0, 20)))} — save it again on a little-endian machine`)
-  if (pickle.length > pickleLimit) fail(`expected a pickle of at most ${pickleLimit} bytes, got ${pickle.length} — save a plain state_dict of tensors`)
+  if (order && new TextDecoder().decode(order).trim() !== 'little')
+    fail(
+      `expected byte order "little", got ${shown(new TextDecoder().decode(order.subarray(0, 20)))} — save it again on a little-endian machine`,
+    )
+  if (pickle.length > pickleLimit)
+    fail(`expected a pickle of at most ${pickleLimit} bytes, got ${pickle.length} — save a plain state_dict of tensors`)
   const persistent = (id: unknown): Storage | Inert => {
     const [kind, type, key, , length] = Array.isArray(id) ? id : []
     const storageName = (type as PickleGlobal | undefined)?.name?.slice('torch.'.length) as StorageName
     if (kind === 'storage' && storageName && !Object.hasOwn(STORAGES, storageName)) return new Inert(storageName, [])
-    if (kind !== 'storage' || !Object.hasOwn(STORAGES, storageName ?? '') || typeof key !== 'string' || !isCount(length)) {
-      return fail('expected a storage ("storage", type, key, location, length) in the pickle, got something else — the file is damaged')
+    if (
+      kind !== 'storage' ||
+      !Object.hasOwn(STORAGES, storageName ?? '') ||
+      typeof key !== 'string' ||
+      !isCount(length)
+    ) {
+      return fail(
+        'expected a storage ("storage", type, key, location, length) in the pickle, got something else — the file is damaged',
+      )
     }
     return storageOf({ storageName, key, length })
   }
@@ -180,11 +206,18 @@ export function readContent(
 }
 
 /** The number of a tensor's elements. Fails when they do not lie within the `stored` elements of its storage. */
-export function lengthOf({ storage, offset, shape, strides }: View, stored: number, where: () => string, fail: Fail): number {
+export function lengthOf(
+  { storage, offset, shape, strides }: View,
+  stored: number,
+  where: () => string,
+  fail: Fail,
+): number {
   const length = shape.reduce((product, size) => product * size, 1)
   const last = length === 0 ? offset - 1 : shape.reduce((sum, size, axis) => sum + (size - 1) * strides[axis], offset)
   if (!Number.isSafeInteger(length) || !(last < stored) || offset > stored) {
-    fail(`${where()}: expected elements within the ${stored} of storage ${shown(storage.key)}, got shape (${shape.join(', ')}), strides (${strides.join(', ')}) from ${offset} on — the file is damaged`)
+    fail(
+      `${where()}: expected elements within the ${stored} of storage ${shown(storage.key)}, got shape (${shape.join(', ')}), strides (${strides.join(', ')}) from ${offset} on — the file is damaged`,
+    )
   }
   return length
 }
@@ -200,10 +233,15 @@ export function isZip(bytes: Uint8Array): boolean {
 }
 
 /** Float32 values as a tensor of another float type: each rounds to the nearest, ties to even; beyond the largest it becomes infinite. */
-export function fromFloat32(values: Float32Array, shape: readonly number[], dtype: 'F32' | 'F16' | 'BF16'): StoredTensor {
+export function fromFloat32(
+  values: Float32Array,
+  shape: readonly number[],
+  dtype: 'F32' | 'F16' | 'BF16',
+): StoredTensor {
   if (dtype === 'F32') return { dtype, shape: [...shape], data: values }
   const bits = new Uint32Array(values.buffer, values.byteOffset, values.length)
-  const data = dtype === 'F16' ? float32ToFloat16(values) : new Uint16Array(values.length).map((_, i) => bfloat16Bits(bits[i]))
+  const data =
+    dtype === 'F16' ? float32ToFloat16(values) : new Uint16Array(values.length).map((_, i) => bfloat16Bits(bits[i]))
   return { dtype, shape: [...shape], data }
 }
 
@@ -218,15 +256,25 @@ function globalsFor(fail: Fail): Globals {
   const rebuild = ([storage, offset, shape, strides]: unknown[]): View | Inert => {
     // Of element types that are not known here.
     if (storage instanceof Inert) return storage
-    const sizes = (value: unknown): value is number[] => Array.isArray(value) && value.length <= 64 && value.every(isCount)
-    if (!(storage instanceof Storage) || !isCount(offset) || !sizes(shape) || !sizes(strides) || shape.length !== strides.length) return bad('tensor')
+    const sizes = (value: unknown): value is number[] =>
+      Array.isArray(value) && value.length <= 64 && value.every(isCount)
+    if (
+      !(storage instanceof Storage) ||
+      !isCount(offset) ||
+      !sizes(shape) ||
+      !sizes(strides) ||
+      shape.length !== strides.length
+    )
+      return bad('tensor')
     return new View(storage, offset, shape.slice(), strides.slice())
   }
-  const parameter = ([view]: unknown[]): View | Inert => (view instanceof View || view instanceof Inert ? view : bad('parameter'))
+  const parameter = ([view]: unknown[]): View | Inert =>
+    view instanceof View || view instanceof Inert ? view : bad('parameter')
   const dict: PickleGlobal['call'] = () => new Map()
   const calls: Record<string, PickleGlobal['call']> = {
     'collections.OrderedDict': ([items = [], ...more]) => {
-      if (!Array.isArray(items) || more.length || !items.every(item => Array.isArray(item) && item.length === 2)) return bad('OrderedDict')
+      if (!Array.isArray(items) || more.length || !items.every(item => Array.isArray(item) && item.length === 2))
+        return bad('OrderedDict')
       return new Map(items as [unknown, unknown][])
     },
     'collections.defaultdict': dict,
@@ -236,7 +284,10 @@ function globalsFor(fail: Fail): Globals {
     'torch._utils._rebuild_parameter': parameter,
     'torch._utils._rebuild_parameter_with_state': parameter,
     // A tensor with attributes, such as those that nn.Buffer sets.
-    'torch._tensor._rebuild_from_type_v2': ([how, , args]) => ((how as PickleGlobal | undefined)?.call && Array.isArray(args) ? (how as PickleGlobal).call!(args) : bad('tensor')),
+    'torch._tensor._rebuild_from_type_v2': ([how, , args]) =>
+      (how as PickleGlobal | undefined)?.call && Array.isArray(args)
+        ? (how as PickleGlobal).call!(args)
+        : bad('tensor'),
     'torch.Size': ([sizes]) => (Array.isArray(sizes) ? sizes : bad('Size')),
   }
   return new Map<string, PickleGlobal>([
@@ -254,10 +305,13 @@ function isModule(value: unknown): value is Module {
 
 /** The state_dict of a module: its parameters and lasting buffers, then those of its parts; `left` counts down the modules. */
 function stateOf({ state }: Module, prefix = '', left = { modules: 100_000 }): [string, View][] {
-  const entries = (name: string) => (state.get(name) instanceof Map ? [...(state.get(name) as Map<string, unknown>)] : [])
+  const entries = (name: string) =>
+    state.get(name) instanceof Map ? [...(state.get(name) as Map<string, unknown>)] : []
   const passing = state.get('_non_persistent_buffers_set')
   const lasting = entries('_buffers').filter(([name]) => !(Array.isArray(passing) && passing.includes(name)))
-  const own = [...entries('_parameters'), ...lasting].filter(([, view]) => view instanceof View).map(([name, view]) => [prefix + name, view] as [string, View])
+  const own = [...entries('_parameters'), ...lasting]
+    .filter(([, view]) => view instanceof View)
+    .map(([name, view]) => [prefix + name, view] as [string, View])
   const parts = entries('_modules').filter(([, part]) => isModule(part) && prefix.length < 1000 && left.modules-- > 0)
   return [...own, ...parts.flatMap(([name, part]) => stateOf(part as Module, `${prefix}${name}.`, left))]
 }
@@ -267,9 +321,14 @@ const depthLimit = 32
 
 /** All tensors of a file by name, or by path where several dicts hold some, and its plain values by path. */
 export function contentOf(content: unknown, fail: Fail): { views: Map<string, View>; values: TorchFile['values'] } {
-  if (content instanceof View) return fail('it holds a single tensor, expected a dict of tensors by name — save model.state_dict()')
-  if (content instanceof Inert && !isModule(content)) return fail(`it holds an object of ${shown(content.type)}, expected a dict of tensors by name — save model.state_dict()`)
-  if (!(content instanceof Map || content instanceof Inert || Array.isArray(content))) return fail('expected a dict of tensors by name, got something else — save model.state_dict()')
+  if (content instanceof View)
+    return fail('it holds a single tensor, expected a dict of tensors by name — save model.state_dict()')
+  if (content instanceof Inert && !isModule(content))
+    return fail(
+      `it holds an object of ${shown(content.type)}, expected a dict of tensors by name — save model.state_dict()`,
+    )
+  if (!(content instanceof Map || content instanceof Inert || Array.isArray(content)))
+    return fail('expected a dict of tensors by name, got something else — save model.state_dict()')
   const dicts = new Map<string, [string, View][]>()
   const values: TorchFile['values'] = new Map()
   // What stands in two places, or in itself, counts in the first.
@@ -286,16 +345,22 @@ export function contentOf(content: unknown, fail: Fail): { views: Map<string, Vi
       if (seen.has(value) || path.length > depthLimit) return
       seen.add(value)
       // Under numbers stand the parameters' states of an optimiser.
-      for (const [key, entry] of value.entries()) if (Array.isArray(value) || typeof key === 'string') visit(entry, [...path, String(key)])
-    } else if (value === null || typeof value === 'string' || typeof value === 'number' || typeof value === 'boolean') values.set(path.join('/'), value)
+      for (const [key, entry] of value.entries())
+        if (Array.isArray(value) || typeof key === 'string') visit(entry, [...path, String(key)])
+    } else if (value === null || typeof value === 'string' || typeof value === 'number' || typeof value === 'boolean')
+      values.set(path.join('/'), value)
   }
   visit(content, [])
   if (dicts.size === 0 && !(content instanceof Map && content.size === 0)) {
     const keys = [...(content as Map<unknown, unknown> | unknown[]).keys()].slice(0, 8).map(key => shown(String(key)))
-    return fail(`expected a dict of tensors by name, found no tensor under ${keys.join(', ')} — save model.state_dict()`)
+    return fail(
+      `expected a dict of tensors by name, found no tensor under ${keys.join(', ')} — save model.state_dict()`,
+    )
   }
   const several = dicts.size > 1
-  const views = [...dicts].flatMap(([dict, own]) => own.map(([key, view]) => [several && dict ? `${dict}/${key}` : key, view] as const))
+  const views = [...dicts].flatMap(([dict, own]) =>
+    own.map(([key, view]) => [several && dict ? `${dict}/${key}` : key, view] as const),
+  )
   return { views: new Map(views), values }
 }
 

@@ -53,7 +53,12 @@ export function readZip(bytes: Uint8Array, name = 'zip'): Map<string, Uint8Array
   const entries = new Map<string, Uint8Array>()
   const directory = findDirectory(bytes, 0, fail)
   for (const listed of listDirectory(bytes, 0, directory, fail)) {
-    const { start, length, checksum } = placeOf(listed, bytes.subarray(listed.local, listed.local + HEADER), directory.start, fail)
+    const { start, length, checksum } = placeOf(
+      listed,
+      bytes.subarray(listed.local, listed.local + HEADER),
+      directory.start,
+      fail,
+    )
     const content = bytes.subarray(start, start + length)
     checkChecksum(listed.entry, checksum, () => crc32(content), fail)
     entries.set(listed.entry, content)
@@ -71,7 +76,7 @@ export async function indexZip(file: OpenFile, name = 'zip'): Promise<Map<string
   let before = Math.max(0, file.size - TAIL)
   let tail = await file.read(before, file.size - before)
   const directory = findDirectory(tail, before, fail)
-  if (directory.start < before) tail = await file.read(before = directory.start, file.size - before)
+  if (directory.start < before) tail = await file.read((before = directory.start), file.size - before)
   const places = new Map<string, ZipPlace>()
   for (const listed of listDirectory(tail, before, directory, fail)) {
     places.set(listed.entry, placeOf(listed, await file.read(listed.local, HEADER), directory.start, fail))
@@ -83,15 +88,21 @@ export async function indexZip(file: OpenFile, name = 'zip'): Promise<Map<string
 export function checkChecksum(entry: string, expected: number, actual: () => number, fail: Fail): void {
   if (expected === 0) return
   const found = actual()
-  if (found !== expected) fail(`entry ${shown(entry)}: expected checksum ${hex(expected)}, got ${hex(found)} — the file is damaged; copy or download it again`)
+  if (found !== expected)
+    fail(
+      `entry ${shown(entry)}: expected checksum ${hex(expected)}, got ${hex(found)} — the file is damaged; copy or download it again`,
+    )
 }
 
-const failing = (name: string): Fail => message => {
-  throw new Error(`${name}: ${message}`)
-}
+const failing =
+  (name: string): Fail =>
+  message => {
+    throw new Error(`${name}: ${message}`)
+  }
 
 function checkStart(start: Uint8Array, size: number, fail: Fail): void {
-  if (start.length < 4 || reader(start).u32(0) !== LOCAL) fail(`expected a zip archive, which starts with "PK", got ${size} other bytes`)
+  if (start.length < 4 || reader(start).u32(0) !== LOCAL)
+    fail(`expected a zip archive, which starts with "PK", got ${size} other bytes`)
 }
 
 /** Numbers at places of the file whose last bytes, those from byte `before` on, are `tail`. */
@@ -110,24 +121,35 @@ function findDirectory(tail: Uint8Array, before: number, fail: Fail): Directory 
   const total = before + tail.length
   let end = total - 22
   while (end >= before && end >= total - 22 - 0xffff && !(u32(end) === END && end + 22 + u16(end + 20) === total)) end--
-  if (end < before || u32(end) !== END) fail(`expected the archive's directory at the end of its ${total} bytes, found none — the file is truncated`)
+  if (end < before || u32(end) !== END)
+    fail(`expected the archive's directory at the end of its ${total} bytes, found none — the file is truncated`)
   let [count, size, start] = [u16(end + 10), u32(end + 12), u32(end + 16)]
   if (end - before >= 20 && u32(end - 20) === LOCATOR64) {
     const end64 = u64(end - 12)
-    if (!(end64 >= before) || end64 + 56 > end || u32(end64) !== END64) fail('expected the zip64 directory where its locator says, found something else — the file is damaged')
+    if (!(end64 >= before) || end64 + 56 > end || u32(end64) !== END64)
+      fail('expected the zip64 directory where its locator says, found something else — the file is damaged')
     ;[count, size, start] = [u64(end64 + 32), u64(end64 + 40), u64(end64 + 48)]
   }
-  if (start + size > end) fail(`expected the archive's directory within ${end} bytes, got bytes ${start} … ${start + size} — the file is damaged`)
+  if (start + size > end)
+    fail(
+      `expected the archive's directory within ${end} bytes, got bytes ${start} … ${start + size} — the file is damaged`,
+    )
   return { count, size, start }
 }
 
-function* listDirectory(tail: Uint8Array, before: number, { count, size, start }: Directory, fail: Fail): Generator<Listed, void> {
+function* listDirectory(
+  tail: Uint8Array,
+  before: number,
+  { count, size, start }: Directory,
+  fail: Fail,
+): Generator<Listed, void> {
   const { u16, u32, u64 } = reader(tail, before)
   const seen = new Set<string>()
   const limit = start + size
   let at = start
   for (let i = 0; i < count; i++) {
-    if (at + 46 > limit || u32(at) !== CENTRAL) fail(`expected ${count} entries in the archive's directory, entry ${i + 1} is damaged`)
+    if (at + 46 > limit || u32(at) !== CENTRAL)
+      fail(`expected ${count} entries in the archive's directory, entry ${i + 1} is damaged`)
     const [flags, method, checksum] = [u16(at + 8), u16(at + 10), u32(at + 16)]
     const [nameLength, extraLength, commentLength] = [u16(at + 28), u16(at + 30), u16(at + 32)]
     const extra = at + 46 + nameLength
@@ -136,7 +158,8 @@ function* listDirectory(tail: Uint8Array, before: number, { count, size, start }
     const entry = new TextDecoder().decode(tail.subarray(at + 46 - before, extra - before))
     const where = () => `entry ${shown(entry)}`
     if (flags & 1) fail(`${where()}: it is encrypted, expected plain bytes`)
-    if (method !== 0) fail(`${where()}: it is compressed (method ${method}), expected stored bytes as torch.save writes them`)
+    if (method !== 0)
+      fail(`${where()}: it is compressed (method ${method}), expected stored bytes as torch.save writes them`)
     let [packed, length, local] = [u32(at + 20), u32(at + 24), u32(at + 42)]
     for (let field = extra; field + 4 <= extra + extraLength; field += 4 + u16(field + 2)) {
       if (u16(field) !== ZIP64) continue
@@ -144,14 +167,17 @@ function* listDirectory(tail: Uint8Array, before: number, { count, size, start }
       const stop = value + u16(field + 2)
       const wide = (old: number) => {
         if (old !== UNKNOWN) return old
-        if (value + 8 > stop || stop > extra + extraLength) fail(`${where()}: its zip64 sizes are missing — the file is damaged`)
+        if (value + 8 > stop || stop > extra + extraLength)
+          fail(`${where()}: its zip64 sizes are missing — the file is damaged`)
         value += 8
         return u64(value - 8)
       }
       ;[length, packed, local] = [wide(length), wide(packed), wide(local)]
     }
-    if (packed !== length) fail(`${where()}: expected equal stored and original sizes, got ${packed} and ${length} — the file is damaged`)
-    if (local + HEADER > start) fail(`${where()}: expected its header at byte ${local}, found something else — the file is damaged`)
+    if (packed !== length)
+      fail(`${where()}: expected equal stored and original sizes, got ${packed} and ${length} — the file is damaged`)
+    if (local + HEADER > start)
+      fail(`${where()}: expected its header at byte ${local}, found something else — the file is damaged`)
     if (seen.has(entry)) fail(`${where()}: expected every name once, got it twice — the file is damaged`)
     seen.add(entry)
     yield { entry, local, length, checksum }
@@ -163,9 +189,13 @@ function* listDirectory(tail: Uint8Array, before: number, { count, size, start }
 function placeOf({ entry, local, length, checksum }: Listed, header: Uint8Array, limit: number, fail: Fail): ZipPlace {
   const { u16, u32 } = reader(header)
   const where = () => `entry ${shown(entry)}`
-  if (u32(0) !== LOCAL) fail(`${where()}: expected its header at byte ${local}, found something else — the file is damaged`)
+  if (u32(0) !== LOCAL)
+    fail(`${where()}: expected its header at byte ${local}, found something else — the file is damaged`)
   const start = local + HEADER + u16(26) + u16(28)
-  if (start + length > limit) fail(`${where()}: expected ${length} bytes from byte ${start} on, the entries end at byte ${limit} — the file is damaged`)
+  if (start + length > limit)
+    fail(
+      `${where()}: expected ${length} bytes from byte ${start} on, the entries end at byte ${limit} — the file is damaged`,
+    )
   return { start, length, checksum }
 }
 
@@ -184,7 +214,10 @@ export function writeZip(entries: Iterable<readonly [name: string, data: Uint8Ar
   }
   const directory = offset
   const size = parts.reduce((sum, { label }) => sum + 46 + label.length, 0)
-  if (directory + size >= UNKNOWN || parts.length >= 0xffff) throw new Error(`zip: expected less than 4 GiB and 65535 entries, got ${directory + size} bytes and ${parts.length} entries — store less, or 16-bit floats`)
+  if (directory + size >= UNKNOWN || parts.length >= 0xffff)
+    throw new Error(
+      `zip: expected less than 4 GiB and 65535 entries, got ${directory + size} bytes and ${parts.length} entries — store less, or 16-bit floats`,
+    )
   const bytes = new Uint8Array(directory + size + 22)
   const view = new DataView(bytes.buffer)
   const u16 = (at: number, ...values: number[]) => values.forEach((value, i) => view.setUint16(at + 2 * i, value, true))
@@ -225,7 +258,9 @@ function remainders(): Uint32Array[] {
     for (let bit = 0; bit < 8; bit++) value = value & 1 ? (value >>> 1) ^ 0xedb88320 : value >>> 1
     tables[0][byte] = value
   }
-  for (let k = 1; k < 8; k++) for (let byte = 0; byte < 256; byte++) tables[k][byte] = (tables[k - 1][byte] >>> 8) ^ tables[0][tables[k - 1][byte] & 255]
+  for (let k = 1; k < 8; k++)
+    for (let byte = 0; byte < 256; byte++)
+      tables[k][byte] = (tables[k - 1][byte] >>> 8) ^ tables[0][tables[k - 1][byte] & 255]
   return tables
 }
 
@@ -236,7 +271,15 @@ export function crc32(bytes: Uint8Array, before = 0): number {
   let i = 0
   for (const whole = bytes.length - (bytes.length % 8); i < whole; i += 8) {
     crc ^= bytes[i] | (bytes[i + 1] << 8) | (bytes[i + 2] << 16) | (bytes[i + 3] << 24)
-    crc = t7[crc & 255] ^ t6[(crc >>> 8) & 255] ^ t5[(crc >>> 16) & 255] ^ t4[crc >>> 24] ^ t3[bytes[i + 4]] ^ t2[bytes[i + 5]] ^ t1[bytes[i + 6]] ^ t0[bytes[i + 7]]
+    crc =
+      t7[crc & 255] ^
+      t6[(crc >>> 8) & 255] ^
+      t5[(crc >>> 16) & 255] ^
+      t4[crc >>> 24] ^
+      t3[bytes[i + 4]] ^
+      t2[bytes[i + 5]] ^
+      t1[bytes[i + 6]] ^
+      t0[bytes[i + 7]]
   }
   for (; i < bytes.length; i++) crc = (crc >>> 8) ^ t0[(crc ^ bytes[i]) & 255]
   return (crc ^ -1) >>> 0

@@ -8,7 +8,16 @@ import { defineKernel, divideUp, fill, grid } from './kernel.js'
 const THREADS = 64
 
 /** Sums that `halt` adds to `metrics`, in this order; the first five over slots that halted and have labels. */
-export const METRICS = ['count', 'accuracy', 'exactAccuracy', 'qHaltAccuracy', 'steps', 'lmLoss', 'qHaltLoss', 'qContinueLoss'] as const
+export const METRICS = [
+  'count',
+  'accuracy',
+  'exactAccuracy',
+  'qHaltAccuracy',
+  'steps',
+  'lmLoss',
+  'qHaltLoss',
+  'qContinueLoss',
+] as const
 
 export const resetState = defineKernel<{ slots: number; length: number; width: number }>({
   name: 'reset_state',
@@ -48,7 +57,15 @@ export const continueTarget = defineKernel<{ slots: number; maxSteps: number }>(
 export const halt = defineKernel<HaltSize>({
   name: 'halt',
   source: () => fill(haltSource, {}),
-  bindings: { q: 'read', results: 'read', clock: 'read', numbers: 'read', steps: 'write', halted: 'write', metrics: 'write' },
+  bindings: {
+    q: 'read',
+    results: 'read',
+    clock: 'read',
+    numbers: 'read',
+    steps: 'write',
+    halted: 'write',
+    metrics: 'write',
+  },
   constants: ({ slots, maxSteps, exploration, training, aboveContinue }) => ({
     THREADS,
     SLOTS: slots,

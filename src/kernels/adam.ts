@@ -18,7 +18,15 @@ export interface AdamSize {
 export const adam = defineKernel<AdamSize>({
   name: 'adam',
   source,
-  bindings: { schedule: 'read', gradients: 'read', values: 'write', m: 'write', v: 'write', average: 'write', broken: 'write' },
+  bindings: {
+    schedule: 'read',
+    gradients: 'read',
+    values: 'write',
+    m: 'write',
+    v: 'write',
+    average: 'write',
+    broken: 'write',
+  },
   constants: ({ count, beta1, beta2, emaRate, atan2 }) => ({
     THREADS,
     COUNT: count,

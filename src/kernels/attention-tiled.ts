@@ -15,10 +15,20 @@ export function fitsTiles({ headDim }: AttentionSize): boolean {
 
 const workgroups = ({ batch, length, heads }: AttentionSize) => batch * heads * divideUp(length, TILE)
 
-const withWidth = (text: string) => ({ headDim, rope = false }: AttentionSize) => fill(text, { HEAD_DIM: headDim, PARTS: divideUp(headDim, 32), ROPE: rope })
+const withWidth =
+  (text: string) =>
+  ({ headDim, rope = false }: AttentionSize) =>
+    fill(text, { HEAD_DIM: headDim, PARTS: divideUp(headDim, 32), ROPE: rope })
 
 const inTiles: Pick<Kernel<AttentionSize>, 'parameters' | 'constants' | 'workgroups'> = {
-  parameters: size => ({ length: size.length, heads: size.heads, tiles: divideUp(size.length, TILE), groups: workgroups(size), blocks: size.headDim / 4, tile: TILE }),
+  parameters: size => ({
+    length: size.length,
+    heads: size.heads,
+    tiles: divideUp(size.length, TILE),
+    groups: workgroups(size),
+    blocks: size.headDim / 4,
+    tile: TILE,
+  }),
   constants: () => ({}),
   workgroups: size => grid(workgroups(size)),
 }

@@ -25,7 +25,10 @@ export interface ThreadSize extends AttentionSize {
   unrolled?: boolean
 }
 
-const withWidth = (text: string) => ({ headDim, unrolled }: ThreadSize) => fill(text, { HEAD_DIM: headDim }, unrolled)
+const withWidth =
+  (text: string) =>
+  ({ headDim, unrolled }: ThreadSize) =>
+    fill(text, { HEAD_DIM: headDim }, unrolled)
 const workgroups = (size: AttentionSize) => grid(divideUp(rows(size), THREADS))
 
 export const attention = defineKernel<ThreadSize>({

@@ -8,6 +8,12 @@ export const columnSums = defineKernel<{ rows: number; width: number; factor?: n
   name: 'column_sums',
   source,
   bindings: { x: 'read', y: 'write' },
-  constants: ({ rows, width, factor = 1, accumulate }) => ({ THREADS, ROWS: rows, WIDTH: width, FACTOR: factor, ACCUMULATE: Number(accumulate) }),
+  constants: ({ rows, width, factor = 1, accumulate }) => ({
+    THREADS,
+    ROWS: rows,
+    WIDTH: width,
+    FACTOR: factor,
+    ACCUMULATE: Number(accumulate),
+  }),
   workgroups: ({ width }) => grid(divideUp(width, THREADS)),
 })

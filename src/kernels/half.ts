@@ -17,10 +17,12 @@ const load = (wide: string, place: string) => `${wide === 'mat2x4f' ? 'from_word
 export function storedAsHalf(wgsl: string, bindings: readonly number[]): string {
   let text = wgsl.replace(/\/\/.*$/gm, '')
   for (const binding of bindings) {
-    const [declaration, name, element] = new RegExp(`@binding\\(${binding}\\)\\s*var<storage, ?\\w+> ?(\\w+): ?array<(\\w+)>;`).exec(text) ?? []
+    const [declaration, name, element] =
+      new RegExp(`@binding\\(${binding}\\)\\s*var<storage, ?\\w+> ?(\\w+): ?array<(\\w+)>;`).exec(text) ?? []
     const wide = new RegExp(`^alias ${element} = (\\w+);`, 'm').exec(text)?.[1] ?? element
     if (/^(u32|vec4u|f16)$/.test(wide)) continue
-    if (!declaration || !HALF[wide]) throw new Error(`binding ${binding} is no array of f32, vec2f, vec4f or mat2x4f: it cannot be float16`)
+    if (!declaration || !HALF[wide])
+      throw new Error(`binding ${binding} is no array of f32, vec2f, vec4f or mat2x4f: it cannot be float16`)
     text = text.replace(declaration, declaration.replace(`<${element}>`, `<${HALF[wide]}>`))
     text = convertUses(text, name, wide)
   }

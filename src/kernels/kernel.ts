@@ -5,7 +5,8 @@ import { unroll } from './unroll.js'
  * How a shader uses what is bound: `read` binds a tensor's buffer read-only, `write` binds it readable and writable.
  * A layout entry binds something else than a tensor, such as a texture.
  */
-export type Access = 'read' | 'write' | Pick<GPUBindGroupLayoutEntry, 'storageTexture' | 'texture' | 'externalTexture' | 'sampler'>
+export type Access =
+  'read' | 'write' | Pick<GPUBindGroupLayoutEntry, 'storageTexture' | 'texture' | 'externalTexture' | 'sampler'>
 
 /** Workgroup counts in x, y and z, each at most 65,535. */
 export type Workgroups = readonly [number, number, number]
@@ -46,10 +47,12 @@ export const MAX_WORKGROUPS = 65535
  * Shaders find their index with `group.x + group.y * groups.x` and return when it is out of range.
  */
 export function grid(count: number): Workgroups {
-  if (!Number.isInteger(count) || count < 1) throw new Error(`grid: expected a positive number of workgroups, got ${count}`)
+  if (!Number.isInteger(count) || count < 1)
+    throw new Error(`grid: expected a positive number of workgroups, got ${count}`)
   if (count <= MAX_WORKGROUPS) return [count, 1, 1]
   const rows = Math.ceil(count / MAX_WORKGROUPS)
-  if (rows > MAX_WORKGROUPS) throw new Error(`grid: ${count} workgroups are more than one dispatch can hold — use a smaller batch`)
+  if (rows > MAX_WORKGROUPS)
+    throw new Error(`grid: ${count} workgroups are more than one dispatch can hold — use a smaller batch`)
   return [Math.ceil(count / rows), rows, 1]
 }
 
@@ -61,7 +64,11 @@ const filled = new Map<string, Map<string, string>>()
  * WGSL takes no `override` for the length of a register array. What stands in the file is an example. The same values give the same string object.
  * @throws when the text has no such line
  */
-export function fill(text: string, values: Readonly<Record<string, number | string | boolean>>, unrolled = true): string {
+export function fill(
+  text: string,
+  values: Readonly<Record<string, number | string | boolean>>,
+  unrolled = true,
+): string {
   let texts = filled.get(text)
   if (!texts) filled.set(text, (texts = new Map()))
   const key = [unrolled, ...Object.values(values)].join()
@@ -83,19 +90,28 @@ export function fill(text: string, values: Readonly<Record<string, number | stri
  * are multiples of 4, and the counts, which name override constants, are in units of it.
  * @param counts the first one is the number of elements to compute
  */
-export function elementwise<Name extends string>(counts: Record<Name, number>): {
+export function elementwise<Name extends string>(
+  counts: Record<Name, number>,
+): {
   constants: Record<Name | 'THREADS' | 'PER_THREAD', number>
   values: { Value: 'f32' | 'vec4f' }
   workgroups: Workgroups
 } {
   const values = Object.values<number>(counts)
   const width = values.every(n => n % 4 === 0) ? 4 : 1
-  const scaled = Object.fromEntries(Object.entries<number>(counts).map(([name, n]) => [name, n / width])) as Record<Name, number>
+  const scaled = Object.fromEntries(Object.entries<number>(counts).map(([name, n]) => [name, n / width])) as Record<
+    Name,
+    number
+  >
   const total = values[0] / width
   const THREADS = 64
   // Long tensors give a thread several elements, which costs less than more workgroups.
   const PER_THREAD = Math.max(1, Math.min(8, Math.floor(total / (THREADS * 64))))
-  return { constants: { ...scaled, THREADS, PER_THREAD }, values: { Value: width === 4 ? 'vec4f' : 'f32' }, workgroups: grid(divideUp(total, THREADS * PER_THREAD)) }
+  return {
+    constants: { ...scaled, THREADS, PER_THREAD },
+    values: { Value: width === 4 ? 'vec4f' : 'f32' },
+    workgroups: grid(divideUp(total, THREADS * PER_THREAD)),
+  }
 }
 
 /** `ceil(a / b)`. */

@@ -22,6 +22,12 @@ export const latentNoise = defineKernel<LatentNoiseSize>({
   name: 'latent_noise',
   source,
   bindings: { keys: 'read', state: 'write' },
-  constants: ({ slots, perSlot, sigma, stream }) => ({ THREADS, COUNT: slots * perSlot, PER_SLOT: perSlot, STREAM: stream, SIGMA: sigma }),
+  constants: ({ slots, perSlot, sigma, stream }) => ({
+    THREADS,
+    COUNT: slots * perSlot,
+    PER_SLOT: perSlot,
+    STREAM: stream,
+    SIGMA: sigma,
+  }),
   workgroups: ({ slots, perSlot }) => grid(divideUp(slots * perSlot, THREADS)),
 })

@@ -17,9 +17,19 @@ const shape: Pick<Kernel<{ count: number }>, 'constants' | 'workgroups'> = {
   workgroups: ({ count }) => grid(divideUp(count, THREADS)),
 }
 
-export const scale = defineKernel({ name: 'scale', source: scaleSource, bindings: { factor: 'read', x: 'write' }, ...shape })
+export const scale = defineKernel({
+  name: 'scale',
+  source: scaleSource,
+  bindings: { factor: 'read', x: 'write' },
+  ...shape,
+})
 
-export const nonFinite = defineKernel({ name: 'non_finite', source: nonFiniteSource, bindings: { x: 'read', found: 'write' }, ...shape })
+export const nonFinite = defineKernel({
+  name: 'non_finite',
+  source: nonFiniteSource,
+  bindings: { x: 'read', found: 'write' },
+  ...shape,
+})
 
 export const lossScale = defineKernel<{ beta1: number; beta2: number; interval?: number }>({
   name: 'loss_scale',

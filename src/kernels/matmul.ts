@@ -32,7 +32,18 @@ export interface MatmulSize {
 export const bindings = { a: 'read', b: 'read', c: 'write' } as const
 
 /** Sizes go to the shader at run time: one pipeline serves every shape. */
-export const parameters = ({ m, n, k, transposeA = false, transposeB = false, batch = 1, reduce = 1, sharedA = false, sharedB = false, accumulate = false }: MatmulSize) => ({
+export const parameters = ({
+  m,
+  n,
+  k,
+  transposeA = false,
+  transposeB = false,
+  batch = 1,
+  reduce = 1,
+  sharedA = false,
+  sharedB = false,
+  accumulate = false,
+}: MatmulSize) => ({
   m,
   n,
   k,
@@ -48,7 +59,8 @@ export const parameters = ({ m, n, k, transposeA = false, transposeB = false, ba
 })
 
 /** Workgroups that compute rows × columns results each. */
-export const tiles = ({ m, n, batch = 1 }: MatmulSize, rows: number, columns: number) => grid(divideUp(m, rows) * divideUp(n, columns) * batch)
+export const tiles = ({ m, n, batch = 1 }: MatmulSize, rows: number, columns: number) =>
+  grid(divideUp(m, rows) * divideUp(n, columns) * batch)
 
 /** Four rows × four columns a thread, without register arrays. */
 export const matmulVec4 = defineKernel<MatmulSize>({
@@ -83,7 +95,14 @@ export const matmulTiled = defineKernel<MatmulSize & { side: number; depth: numb
     // Where rows along k are a multiple of four long, four neighbours are one vec4f.
     const [a, b] = [!transposeA && k % 4 === 0, transposeB && k % 4 === 0]
     const operands = { VECTOR_A: a, VECTOR_B: b, A: a ? 'vec4f' : 'f32', B: b ? 'vec4f' : 'f32' }
-    return fill(tiled, { RESULTS: results, GROUPS: results / 4, PIECES: (side * depth) / 4 / LANES ** 2, OWN_M: results / M, OWN_N: results / N, ...operands })
+    return fill(tiled, {
+      RESULTS: results,
+      GROUPS: results / 4,
+      PIECES: (side * depth) / 4 / LANES ** 2,
+      OWN_M: results / M,
+      OWN_N: results / N,
+      ...operands,
+    })
   },
   bindings,
   parameters: size => ({ ...parameters(size), splits: size.splits }),

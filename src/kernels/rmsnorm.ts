@@ -32,7 +32,14 @@ export const rmsnorm = defineKernel<LoopSize & { epsilon: number; hasResidual: b
   name: 'rmsnorm',
   source: forward,
   bindings: { x: 'read', residual: 'read', y: 'write', scale: 'write' },
-  constants: size => ({ ...threads(size), ROWS: size.rows, WIDTH: size.width, INNER: size.inner, EPSILON: size.epsilon, HAS_RESIDUAL: Number(size.hasResidual) }),
+  constants: size => ({
+    ...threads(size),
+    ROWS: size.rows,
+    WIDTH: size.width,
+    INNER: size.inner,
+    EPSILON: size.epsilon,
+    HAS_RESIDUAL: Number(size.hasResidual),
+  }),
   workgroups: size => grid(divideUp(size.rows, threads(size).GROUPS)),
 })
 
@@ -57,12 +64,19 @@ function inWords({ rows, width, inner }: RmsnormSize, backward = false) {
   const size = across ? { rows: rows / WORD, width, inner: inner / WORD } : { rows, width: width / WORD, inner }
   // The derivative keeps two tensors: fewer words of each.
   const lanes = powerOfTwo(across ? width / (backward ? MOST_CHUNKS / 2 : MOST_CHUNKS) : size.width, 32)
-  return { size, values: { LANES: lanes, CHUNKS: divideUp(size.width, lanes), ACROSS: across, BACKWARD: backward }, groups: THREADS / lanes }
+  return {
+    size,
+    values: { LANES: lanes, CHUNKS: divideUp(size.width, lanes), ACROSS: across, BACKWARD: backward },
+    groups: THREADS / lanes,
+  }
 }
 
 /** Whether rows consist of words and fit into registers: up to 2048 elements of the last axis, up to 256 of the one before. */
 export function fitsRegisters(norm: RmsnormSize): boolean {
-  const { size: { width, inner }, values } = inWords(norm)
+  const {
+    size: { width, inner },
+    values,
+  } = inWords(norm)
   return Number.isInteger(width) && Number.isInteger(inner) && values.CHUNKS <= MOST_CHUNKS
 }
 

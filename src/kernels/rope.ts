@@ -18,7 +18,14 @@ export const rope = defineKernel<RopeSize>({
   name: 'rope',
   source,
   bindings: { table: 'read', x: 'write' },
-  constants: size => ({ THREADS, PAIRS: pairs(size), LENGTH: size.length, HEADS: size.heads, HEAD_DIM: size.headDim, DIRECTION: size.direction }),
+  constants: size => ({
+    THREADS,
+    PAIRS: pairs(size),
+    LENGTH: size.length,
+    HEADS: size.heads,
+    HEAD_DIM: size.headDim,
+    DIRECTION: size.direction,
+  }),
   workgroups: size => grid(divideUp(pairs(size), THREADS)),
 })
 

@@ -3,7 +3,15 @@ import source from '../../shaders/supervision_loss.wgsl'
 import { defineKernel, grid, powerOfTwo } from './kernel.js'
 
 /** Numbers per slot in `results`, in this order. */
-export const SLOT_RESULTS = ['lmLoss', 'qHaltLoss', 'labelled', 'accuracy', 'exact', 'qHaltCorrect', 'qContinueLoss'] as const
+export const SLOT_RESULTS = [
+  'lmLoss',
+  'qHaltLoss',
+  'labelled',
+  'accuracy',
+  'exact',
+  'qHaltCorrect',
+  'qContinueLoss',
+] as const
 
 export interface SupervisionLossSize {
   batch: number
@@ -23,7 +31,16 @@ const threads = (cells: number) => powerOfTwo(cells, 128)
 export const supervisionLoss = defineKernel<SupervisionLossSize>({
   name: 'supervision_loss',
   source,
-  bindings: { logits: 'read', q: 'read', labels: 'read', targets: 'read', dLogits: 'write', dQ: 'write', predictions: 'write', results: 'write' },
+  bindings: {
+    logits: 'read',
+    q: 'read',
+    labels: 'read',
+    targets: 'read',
+    dLogits: 'write',
+    dQ: 'write',
+    predictions: 'write',
+    results: 'write',
+  },
   parameters: ({ vocabulary, cells }) => ({ vocabulary, threads: threads(cells) }),
   constants: ({ batch, cells, prefix, stablemax, trainsContinue, scale }) => ({
     THREADS: threads(cells),

@@ -15,6 +15,16 @@ const shape: Pick<Kernel<SwigluSize>, 'constants' | 'workgroups'> = {
   workgroups: size => plan(size).workgroups,
 }
 
-export const swiglu = defineKernel<SwigluSize>({ name: 'swiglu', source: size => fill(forward, plan(size).values), bindings: { x: 'read', y: 'write' }, ...shape })
+export const swiglu = defineKernel<SwigluSize>({
+  name: 'swiglu',
+  source: size => fill(forward, plan(size).values),
+  bindings: { x: 'read', y: 'write' },
+  ...shape,
+})
 
-export const swigluBackward = defineKernel<SwigluSize>({ name: 'swiglu_backward', source: size => fill(backward, plan(size).values), bindings: { x: 'read', dy: 'read', dx: 'write' }, ...shape })
+export const swigluBackward = defineKernel<SwigluSize>({
+  name: 'swiglu_backward',
+  source: size => fill(backward, plan(size).values),
+  bindings: { x: 'read', dy: 'read', dx: 'write' },
+  ...shape,
+})

@@ -16,7 +16,10 @@ export function unroll(text: string): string {
     MARK.lastIndex = start
     const [head, name, bound] = MARK.exec(text) ?? []
     const count = /^\d+u?$/.test(bound ?? '') ? bound : new RegExp(`^const ${bound} = (\\d+)u?;`, 'm').exec(text)?.[1]
-    if (!head || count === undefined) throw new Error(`cannot unroll ${JSON.stringify(text.slice(start, start + 100))}: expected "for (var i = 0u; i < COUNT; i++) {" with a number or a line "const COUNT = 8;"`)
+    if (!head || count === undefined)
+      throw new Error(
+        `cannot unroll ${JSON.stringify(text.slice(start, start + 100))}: expected "for (var i = 0u; i < COUNT; i++) {" with a number or a line "const COUNT = 8;"`,
+      )
     const from = start + head.length
     let end = from
     for (let depth = 1; depth > 0; end++) {
@@ -26,6 +29,9 @@ export function unroll(text: string): string {
     }
     const body = text.slice(from, end - 1)
     const variable = new RegExp(`\\b${name}\\b`, 'g')
-    text = text.slice(0, start) + Array.from({ length: parseInt(count) }, (_, i) => `{${body.replace(variable, `${i}u`)}}`).join('\n') + text.slice(end)
+    text =
+      text.slice(0, start) +
+      Array.from({ length: parseInt(count) }, (_, i) => `{${body.replace(variable, `${i}u`)}}`).join('\n') +
+      text.slice(end)
   }
 }

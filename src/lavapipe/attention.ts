@@ -19,11 +19,19 @@ const groups = ({ batch, length, heads }: AttentionSize) => batch * heads * divi
 /** The table of angles is any tensor where nothing is turned. */
 const operands = { qkv: TEXELS, table: TEXELS } as const
 
-const withWidth = (text: string) => ({ headDim, rope = false }: AttentionSize) =>
-  fill(text, { TEXELS_PER_ROW, TILE, GROUPS: TILE / 8, HEAD_DIM: headDim, ROPE: rope })
+const withWidth =
+  (text: string) =>
+  ({ headDim, rope = false }: AttentionSize) =>
+    fill(text, { TEXELS_PER_ROW, TILE, GROUPS: TILE / 8, HEAD_DIM: headDim, ROPE: rope })
 
 const byTile: Pick<Kernel<AttentionSize>, 'parameters' | 'constants' | 'workgroups'> = {
-  parameters: size => ({ length: size.length, heads: size.heads, tiles: divideUp(size.length, TILE), groups: groups(size), columns: size.headDim }),
+  parameters: size => ({
+    length: size.length,
+    heads: size.heads,
+    tiles: divideUp(size.length, TILE),
+    groups: groups(size),
+    columns: size.headDim,
+  }),
   constants: () => ({}),
   workgroups: size => grid(groups(size)),
 }
@@ -37,15 +45,28 @@ const forwardKernel = defineKernel<AttentionSize>({
 
 const backwardBindings = { ...operands, lse: 'read', delta: 'read', dO: TEXELS, dQkv: 'write' } as const
 
-const backwardQKernel = defineKernel<AttentionSize>({ name: 'attention_textures_backward_q', source: withWidth(backwardQ), bindings: backwardBindings, ...byTile })
+const backwardQKernel = defineKernel<AttentionSize>({
+  name: 'attention_textures_backward_q',
+  source: withWidth(backwardQ),
+  bindings: backwardBindings,
+  ...byTile,
+})
 
-const backwardKvKernel = defineKernel<AttentionSize>({ name: 'attention_textures_backward_kv', source: withWidth(backwardKv), bindings: backwardBindings, ...byTile })
+const backwardKvKernel = defineKernel<AttentionSize>({
+  name: 'attention_textures_backward_kv',
+  source: withWidth(backwardKv),
+  bindings: backwardBindings,
+  ...byTile,
+})
 
 /** Other head widths get a copy of queries and keys that was turned before. */
-const turnedIfNeeded = (step: AttentionStep): AttentionStep => (engine, tensors, size) => {
-  if (size.rope && !turns(size)) turnedBefore(engine, tensors, size, turned => step(engine, turned, { ...size, rope: false }))
-  else step(engine, tensors, size)
-}
+const turnedIfNeeded =
+  (step: AttentionStep): AttentionStep =>
+  (engine, tensors, size) => {
+    if (size.rope && !turns(size))
+      turnedBefore(engine, tensors, size, turned => step(engine, turned, { ...size, rope: false }))
+    else step(engine, tensors, size)
+  }
 
 export const attentionTextures = attentionVariant({
   name: 'textures',

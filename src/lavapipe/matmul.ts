@@ -37,7 +37,11 @@ const textureKernels = new Map<string, Kernel<MatmulSize>>()
  * Operands in textures, tiles of `rows` × `columns`, multiples of 8 and 32.
  * @returns undefined where b's rows do not divide into texels
  */
-export function textureKernel({ transposeA = false, transposeB = false, m, n, k }: MatmulSize, rows: number, columns: number): Kernel<MatmulSize> | undefined {
+export function textureKernel(
+  { transposeA = false, transposeB = false, m, n, k }: MatmulSize,
+  rows: number,
+  columns: number,
+): Kernel<MatmulSize> | undefined {
   if ((transposeB ? k : n) % 4) return undefined
   const a = (transposeA ? m : k) % 4 ? 'values' : transposeA ? 'side' : 'k'
   const b = transposeB ? 'k' : 'side'
@@ -48,7 +52,15 @@ export function textureKernel({ transposeA = false, transposeB = false, m, n, k 
     const TextureA = `texture_storage_2d<${access.storageTexture.format}, read>`
     kernel = defineKernel<MatmulSize>({
       name,
-      source: () => fill(texturesSource, { TEXELS_PER_ROW, GROUPS: rows / 8, SETS: columns / 32, FORM_A: FORMS[a], FORM_B: FORMS[b], TextureA }),
+      source: () =>
+        fill(texturesSource, {
+          TEXELS_PER_ROW,
+          GROUPS: rows / 8,
+          SETS: columns / 32,
+          FORM_A: FORMS[a],
+          FORM_B: FORMS[b],
+          TextureA,
+        }),
       bindings: { a: access, b: TEXELS, c: 'write' },
       parameters,
       constants: () => ({}),
@@ -80,7 +92,14 @@ const matmulTextures = (rows: number, columns: number): Variant<MatmulTensors, M
     const isFull = divideUp(m, rows) * rows * divideUp(n, columns) * columns <= 1.15 * m * n
     const isLarge = m * n * k * batch * reduce >= LARGE && isFull
     const fits = m * k * (sharedA ? 1 : batch * reduce) <= MOST_VALUES
-    return isLavapipe(adapter) && !halfA && !halfB && (columns === 32 || isLarge) && fits && textureKernel(size, rows, columns) !== undefined
+    return (
+      isLavapipe(adapter) &&
+      !halfA &&
+      !halfB &&
+      (columns === 32 || isLarge) &&
+      fits &&
+      textureKernel(size, rows, columns) !== undefined
+    )
   },
   run: (engine, tensors, size) => runByTextures(engine, textureKernel(size, rows, columns)!, tensors, size),
 })

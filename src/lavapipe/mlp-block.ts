@@ -30,7 +30,13 @@ const columnsKernel = defineKernel<MlpBlockSize & { hasInjection: boolean }>({
   name: 'mlp_block_columns',
   source: size => fill(columns, { EPSILON: size.epsilon, ...lengthLines(size) }),
   bindings: { h: TEXELS, injection: TEXELS, gateUp: TEXELS, down: TEXELS, y: 'write', scale: 'write' },
-  parameters: size => ({ length: size.length, width: size.width, inner: size.inner, groups: tiles(size), has_injection: Number(size.hasInjection) }),
+  parameters: size => ({
+    length: size.length,
+    width: size.width,
+    inner: size.inner,
+    groups: tiles(size),
+    has_injection: Number(size.hasInjection),
+  }),
   constants: () => ({}),
   workgroups: size => grid(tiles(size)),
 })
@@ -40,18 +46,30 @@ const columnsBackwardKernel = defineKernel<MlpBlockSize & { accumulate: boolean 
   name: 'mlp_block_columns_backward',
   source: size => fill(columnsBackward, lengthLines(size)),
   bindings: { s: TEXELS, ds: TEXELS, gateUp: TEXELS, down: TEXELS, dS: 'write' },
-  parameters: size => ({ length: size.length, width: size.width, inner: size.inner, groups: tiles(size), accumulate: Number(size.accumulate) }),
+  parameters: size => ({
+    length: size.length,
+    width: size.width,
+    inner: size.inner,
+    groups: tiles(size),
+    accumulate: Number(size.accumulate),
+  }),
   constants: () => ({}),
   workgroups: size => grid(tiles(size)),
 })
 
-const columnsBackwardWeightsKernel = defineKernel<MlpBlockSize & { accumulateGateUp: boolean; accumulateDown: boolean }>({
+const columnsBackwardWeightsKernel = defineKernel<
+  MlpBlockSize & { accumulateGateUp: boolean; accumulateDown: boolean }
+>({
   name: 'mlp_block_columns_backward_weights',
   source: size => fill(columnsBackwardWeights, lengthLines(size)),
   bindings: { s: TEXELS, ds: TEXELS, gateUp: TEXELS, down: TEXELS, dGateUp: 'write', dDown: 'write' },
   parameters: size => ({
-    length: size.length, width: size.width, inner: size.inner, tiles: tiles(size),
-    accumulate_gate_up: Number(size.accumulateGateUp), accumulate_down: Number(size.accumulateDown),
+    length: size.length,
+    width: size.width,
+    inner: size.inner,
+    tiles: tiles(size),
+    accumulate_gate_up: Number(size.accumulateGateUp),
+    accumulate_down: Number(size.accumulateDown),
   }),
   constants: () => ({}),
   workgroups: size => grid(size.inner / 4),
@@ -61,8 +79,21 @@ const columnsBackwardWeightsKernel = defineKernel<MlpBlockSize & { accumulateGat
 const rowsKernel = defineKernel<MlpBlockSize>({
   name: 'mlp_block_rows',
   source: size => fill(rows, { TEXELS_PER_ROW, EPSILON: size.epsilon, ROWS, GROUPS: ROWS / 8, SETS: size.width / 32 }),
-  bindings: { h: TEXELS, gateUp: TEXELS, down: TEXELS, y: 'write', scale: 'write', gatesUps: 'write', activated: 'write' },
-  parameters: size => ({ rows: size.batch * size.length, inner: size.inner, groups: rowTiles(size), keeps: Number(size.recorded) }),
+  bindings: {
+    h: TEXELS,
+    gateUp: TEXELS,
+    down: TEXELS,
+    y: 'write',
+    scale: 'write',
+    gatesUps: 'write',
+    activated: 'write',
+  },
+  parameters: size => ({
+    rows: size.batch * size.length,
+    inner: size.inner,
+    groups: rowTiles(size),
+    keeps: Number(size.recorded),
+  }),
   constants: () => ({}),
   workgroups: size => grid(rowTiles(size)),
 })
@@ -80,7 +111,11 @@ export const mlpBlockTextures: Variant<BlockTensors, MlpBlockSize, Tensor> = {
 }
 
 /** The gradient of s on the direct way, through the norm. */
-function throughNorm(engine: Engine, { y, scale, dy }: Record<'y' | 'scale' | 'dy', Tensor>, { batch, length, width, axis }: MlpBlockSize): Tensor {
+function throughNorm(
+  engine: Engine,
+  { y, scale, dy }: Record<'y' | 'scale' | 'dy', Tensor>,
+  { batch, length, width, axis }: MlpBlockSize,
+): Tensor {
   const ds = engine.tensor(y.shape)
   const [over, inner] = axis === -1 ? [width, 1] : [length, width]
   const norm = { rows: (batch * length * width) / over, width: over, inner }
@@ -96,24 +131,42 @@ function runColumns(engine: Engine, { h, injection, gateUp, down, into }: BlockT
   const y = into ?? engine.tensor(h.shape)
   const scale = engine.tensor([batch * width])
   const hasInjection = injection !== undefined && !isAdded
-  runByTextures(engine, columnsKernel, { h: s, injection: injection ?? down, gateUp, down, y, scale }, { ...size, hasInjection })
+  runByTextures(
+    engine,
+    columnsKernel,
+    { h: s, injection: injection ?? down, gateUp, down, y, scale },
+    { ...size, hasInjection },
+  )
   if (!recorded) engine.release(scale)
   return engine.record(y, [gateUp, down, s], recomputing(engine, { s, y, scale, gateUp, down }, size))
 }
 
 /** Gradients of gateUp, down and s by the kernels that compute again what lies between. */
-function recomputing(engine: Engine, { s, y, scale, gateUp, down }: Record<'s' | 'y' | 'scale' | 'gateUp' | 'down', Tensor>, size: MlpBlockSize): Backward {
+function recomputing(
+  engine: Engine,
+  { s, y, scale, gateUp, down }: Record<'s' | 'y' | 'scale' | 'gateUp' | 'down', Tensor>,
+  size: MlpBlockSize,
+): Backward {
   return (dy, wanted) => {
     const ds = throughNorm(engine, { y, scale, dy }, size)
     const places: [into: Tensor, accumulate: boolean][] = []
     // One kernel gives the gradients of both weights: it runs when both places are known.
-    const toWeight = (index: number): Gradient => (into, accumulate) => {
-      places[index] = [into, accumulate]
-      const other = 1 - index
-      if (wanted[other] && !places[other]) return
-      const [[dGateUp, accumulateGateUp], [dDown, accumulateDown]] = [gateUp, down].map(({ shape }, i) => places[i] ?? [engine.tensor(shape), false])
-      runByTextures(engine, columnsBackwardWeightsKernel, { s, ds, gateUp, down, dGateUp, dDown }, { ...size, accumulateGateUp, accumulateDown })
-    }
+    const toWeight =
+      (index: number): Gradient =>
+      (into, accumulate) => {
+        places[index] = [into, accumulate]
+        const other = 1 - index
+        if (wanted[other] && !places[other]) return
+        const [[dGateUp, accumulateGateUp], [dDown, accumulateDown]] = [gateUp, down].map(
+          ({ shape }, i) => places[i] ?? [engine.tensor(shape), false],
+        )
+        runByTextures(
+          engine,
+          columnsBackwardWeightsKernel,
+          { s, ds, gateUp, down, dGateUp, dDown },
+          { ...size, accumulateGateUp, accumulateDown },
+        )
+      }
     return [
       toWeight(0),
       toWeight(1),

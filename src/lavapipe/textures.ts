@@ -46,7 +46,13 @@ function scratchesOf(engine: Engine): Map<string, Scratch> {
 }
 
 /** A texture for a tensor of `size` values under this name. It holds what its last user left. */
-function scratchFor({ device, stats }: Engine, made: Map<string, Scratch>, name: string, layout: Layout, size: number): Scratch {
+function scratchFor(
+  { device, stats }: Engine,
+  made: Map<string, Scratch>,
+  name: string,
+  layout: Layout,
+  size: number,
+): Scratch {
   const values = valuesOf(layout)
   const rows = 2 ** Math.ceil(Math.log2(Math.ceil(size / values / TEXELS_PER_ROW)))
   const { format } = layout.storageTexture
@@ -54,7 +60,8 @@ function scratchFor({ device, stats }: Engine, made: Map<string, Scratch>, name:
   const found = made.get(key)
   if (found) return found
   const most = device.limits.maxTextureDimension2D
-  if (rows > most) throw new Error(`${name}: ${size} values do not fit a texture of this adapter, which has ${most} rows`)
+  if (rows > most)
+    throw new Error(`${name}: ${size} values do not fit a texture of this adapter, which has ${most} rows`)
   const usage = TextureUsage.COPY_DST | TextureUsage.STORAGE_BINDING
   const texture = device.createTexture({ label: name, size: [TEXELS_PER_ROW, rows], format, usage })
   const bytes = TEXELS_PER_ROW * rows * values * 4
@@ -69,7 +76,12 @@ function scratchFor({ device, stats }: Engine, made: Map<string, Scratch>, name:
  * Records one dispatch of a kernel that reads textures: tensors are copied into them first.
  * A last texel may reach into the padding behind the tensor.
  */
-export function runByTextures<Size>(engine: Engine, kernel: Kernel<Size>, tensors: Readonly<Record<string, Tensor>>, size: Size): void {
+export function runByTextures<Size>(
+  engine: Engine,
+  kernel: Kernel<Size>,
+  tensors: Readonly<Record<string, Tensor>>,
+  size: Size,
+): void {
   const made = scratchesOf(engine)
   const bound: Record<string, Tensor | Resource> = { ...tensors }
   for (const [name, access] of Object.entries(kernel.bindings)) {
@@ -79,8 +91,14 @@ export function runByTextures<Size>(engine: Engine, kernel: Kernel<Size>, tensor
     const scratch = scratchFor(engine, made, name, layout, tensor.size)
     const { buffer } = tensor.storage
     for (const { offset, row, width, height } of pieces(tensor.size, valuesOf(layout))) {
-      const from = { buffer, offset: tensor.offset + offset, ...(height > 1 && { bytesPerRow: width * valuesOf(layout) * 4 }) }
-      engine.encode(encoder => encoder.copyBufferToTexture(from, { texture: scratch.texture, origin: [0, row] }, [width, height]))
+      const from = {
+        buffer,
+        offset: tensor.offset + offset,
+        ...(height > 1 && { bytesPerRow: width * valuesOf(layout) * 4 }),
+      }
+      engine.encode(encoder =>
+        encoder.copyBufferToTexture(from, { texture: scratch.texture, origin: [0, row] }, [width, height]),
+      )
     }
     bound[name] = scratch
   }

@@ -44,17 +44,18 @@ const byMatrices = (
   text: string,
   more: Record<string, boolean | number> = {},
 ): Pick<Kernel<AttentionMatricesSize>, 'source' | 'parameters' | 'constants' | 'workgroups'> => ({
-  source: size => fill(text, {
-    HEAD_TILES: size.headDim / 16,
-    COLUMN_TILES: columnTiles(size),
-    BLOCK_TILES: size.blockTiles,
-    SHARE: 2 * size.blockTiles,
-    COLUMN_SHARE: 2 * columnTiles(size),
-    SUBGROUPS: size.subgroups,
-    PART: size.part,
-    ROPE: size.rope ?? false,
-    ...more,
-  }),
+  source: size =>
+    fill(text, {
+      HEAD_TILES: size.headDim / 16,
+      COLUMN_TILES: columnTiles(size),
+      BLOCK_TILES: size.blockTiles,
+      SHARE: 2 * size.blockTiles,
+      COLUMN_SHARE: 2 * columnTiles(size),
+      SUBGROUPS: size.subgroups,
+      PART: size.part,
+      ROPE: size.rope ?? false,
+      ...more,
+    }),
   parameters: size => ({ length: size.length, heads: size.heads, tiles: tiles(size), groups: groups(size) }),
   constants: () => ({}),
   workgroups: size => grid(groups(size)),
@@ -64,10 +65,15 @@ const given = { qkv: 'read', table: 'read' } as const
 const bindings = { ...given, o: 'read', lse: 'read', dO: 'read', delta: 'write', dQkv: 'write' } as const
 
 /** The kernels with these texts. The table of angles is any tensor where nothing is turned. */
-export const attentionKernels = (
-  texts: { forward: string; backward: string },
-): Record<'forward' | 'backwardQ' | 'backwardKv', Kernel<AttentionMatricesSize>> => ({
-  forward: { name: 'attention_matrices', bindings: { ...given, o: 'write', lse: 'write' }, ...byMatrices(texts.forward) },
+export const attentionKernels = (texts: {
+  forward: string
+  backward: string
+}): Record<'forward' | 'backwardQ' | 'backwardKv', Kernel<AttentionMatricesSize>> => ({
+  forward: {
+    name: 'attention_matrices',
+    bindings: { ...given, o: 'write', lse: 'write' },
+    ...byMatrices(texts.forward),
+  },
   /** Gradients of the queries, and δ. */
   backwardQ: {
     name: 'attention_matrices_backward_q',

@@ -10,10 +10,13 @@ import { attentionKernels, type AttentionMatricesSize, partsOf, shareOf } from '
 const hasMatrices = ({ subgroupMatrices }: AdapterSummary) =>
   subgroupMatrices.some(({ component, m, n, k }) => component === 'f16' && m === 16 && n === 16 && k === 16)
 
-const inParts = (kernel: Kernel<AttentionMatricesSize>, share: typeof shareOf): AttentionStep => (engine, tensors, size) => {
-  const shared = share(size, engine.adapter)!
-  for (let part = 0; part < partsOf(size); part++) engine.run(kernel, readable(tensors, size), { ...size, ...shared, part })
-}
+const inParts =
+  (kernel: Kernel<AttentionMatricesSize>, share: typeof shareOf): AttentionStep =>
+  (engine, tensors, size) => {
+    const shared = share(size, engine.adapter)!
+    for (let part = 0; part < partsOf(size); part++)
+      engine.run(kernel, readable(tensors, size), { ...size, ...shared, part })
+  }
 
 /** Forward and backward by these kernels. */
 export const attentionSteps = (
@@ -27,7 +30,8 @@ export const attentionSteps = (
       dO = engine.tensor(dO.shape, 'f16')
       addTo(engine, dO, tensors.dO, false)
     }
-    for (const kernel of [kernels.backwardQ, kernels.backwardKv]) inParts(kernel, share)(engine, { ...tensors, dO }, size)
+    for (const kernel of [kernels.backwardQ, kernels.backwardKv])
+      inParts(kernel, share)(engine, { ...tensors, dO }, size)
     if (dO !== tensors.dO) engine.release(dO)
   },
 })

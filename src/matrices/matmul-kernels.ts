@@ -33,7 +33,8 @@ export function textOf(size: MatrixProduct): string {
   const { transposeA: aByK, transposeB: bByColumn } = size
   const isWide = sidesOf(size)[1] % 4 === 0
   return (texts[Number(!!aByK) + 2 * Number(!!bByColumn) + 4 * Number(isWide)] ??= (isWide ? wide : narrow)
-    .replace(/(<Left, ?)row/, aByK ? '$1col' : '$1row').replace(/(<Right, ?)row/, bByColumn ? '$1col' : '$1row'))
+    .replace(/(<Left, ?)row/, aByK ? '$1col' : '$1row')
+    .replace(/(<Right, ?)row/, bByColumn ? '$1col' : '$1row'))
 }
 
 /** What the lines of its text are. */
@@ -42,10 +43,22 @@ export function linesOf(size: MatrixProduct): Record<string, number | boolean> {
   const depth = depthOf(size)
   const [countM, countN, parts] = [span / kind.m, span / kind.n, gated === 'rows' ? 2 : 1]
   return {
-    SPAN: span, DEPTH: depth, SIZE_M: kind.m, SIZE_N: kind.n, SIZE_K: kind.k,
-    A_BY_K: transposeA, B_BY_K: !transposeB, EDGE_K: k % depth !== 0, GATED: gated === 'columns' ? 1 : gated === 'rows' ? 2 : 0,
-    COUNT_M: countM, COUNT_N: countN, COUNT_K: depth / kind.k, LOADS: (span * depth) / 512,
-    PART_M: countM / parts, PART_N: countN / parts, STORES: divideUp(kind.m * span, gated ? 256 : 128),
+    SPAN: span,
+    DEPTH: depth,
+    SIZE_M: kind.m,
+    SIZE_N: kind.n,
+    SIZE_K: kind.k,
+    A_BY_K: transposeA,
+    B_BY_K: !transposeB,
+    EDGE_K: k % depth !== 0,
+    GATED: gated === 'columns' ? 1 : gated === 'rows' ? 2 : 0,
+    COUNT_M: countM,
+    COUNT_N: countN,
+    COUNT_K: depth / kind.k,
+    LOADS: (span * depth) / 512,
+    PART_M: countM / parts,
+    PART_N: countN / parts,
+    STORES: divideUp(kind.m * span, gated ? 256 : 128),
   }
 }
 
@@ -57,12 +70,22 @@ export const matmulMatrix = defineKernel<MatrixProduct>({
   parameters({ m, n, k, batch = 1, reduce = 1, splits, accumulate = false, transposeA, transposeB, sharedA, sharedB }) {
     const [rowA, rowB] = [padded(transposeA ? m : k) / 8, padded(transposeB ? k : n) / 8]
     return {
-      m, n, k, batch, reduce, splits, accumulate: Number(accumulate),
-      row_a: rowA, stride_a: sharedA ? 0 : (transposeA ? k : m) * rowA, row_b: rowB, stride_b: sharedB ? 0 : (transposeB ? n : k) * rowB,
+      m,
+      n,
+      k,
+      batch,
+      reduce,
+      splits,
+      accumulate: Number(accumulate),
+      row_a: rowA,
+      stride_a: sharedA ? 0 : (transposeA ? k : m) * rowA,
+      row_b: rowB,
+      stride_b: sharedB ? 0 : (transposeB ? n : k) * rowB,
     }
   },
   constants: () => ({}),
-  workgroups: ({ m, n, batch = 1, splits, span }) => grid(divideUp(m, 2 * span) * divideUp(n, 2 * span) * batch * splits),
+  workgroups: ({ m, n, batch = 1, splits, span }) =>
+    grid(divideUp(m, 2 * span) * divideUp(n, 2 * span) * batch * splits),
 })
 
 const THREADS = 64
@@ -72,6 +95,11 @@ export const padRows = defineKernel<{ rows: number; length: number }>({
   name: 'pad_rows',
   source: padding,
   bindings: { x: 'read', y: 'write' },
-  constants: ({ rows, length }) => ({ THREADS, COUNT: (rows * padded(length)) / 2, LENGTH: length, PADDED: padded(length) }),
+  constants: ({ rows, length }) => ({
+    THREADS,
+    COUNT: (rows * padded(length)) / 2,
+    LENGTH: length,
+    PADDED: padded(length),
+  }),
   workgroups: ({ rows, length }) => grid(divideUp((rows * padded(length)) / 2, THREADS)),
 })

@@ -21,9 +21,15 @@ const LEAST_TERMS = 768
 const LARGE_BYTES = 20480
 
 /** The largest kind of float16 that the tile consists of. */
-function matrixKind({ subgroupMatrices, workgroupBytes }: AdapterSummary, { halfA, halfB }: MatmulSize, span: number): MatrixKind | undefined {
+function matrixKind(
+  { subgroupMatrices, workgroupBytes }: AdapterSummary,
+  { halfA, halfB }: MatmulSize,
+  span: number,
+): MatrixKind | undefined {
   if (!halfA || !halfB || (span > 32 && workgroupBytes < LARGE_BYTES)) return undefined
-  const fits = subgroupMatrices.filter(({ component, m, n, k }) => component === 'f16' && [m, n, k].every(side => side === 8 || side === 16))
+  const fits = subgroupMatrices.filter(
+    ({ component, m, n, k }) => component === 'f16' && [m, n, k].every(side => side === 8 || side === 16),
+  )
   return fits.sort((a, b) => b.m * b.n * b.k - a.m * a.n * a.k)[0]
 }
 
@@ -33,14 +39,20 @@ const tilesOf = ({ m, n, batch = 1 }: MatmulSize, span: number) => divideUp(m, 2
 const fills = ({ m, n }: MatmulSize, span: number) => Math.min(m, n) > span
 
 /** Into how many ranges a sum is cut so that there are enough workgroups; depends on the size alone, so that the bits do. */
-const splitsOf = (size: MatmulSize, span: number) => Math.floor(Math.min(FULL / tilesOf(size, span), (size.k * (size.reduce ?? 1)) / LEAST_TERMS))
+const splitsOf = (size: MatmulSize, span: number) =>
+  Math.floor(Math.min(FULL / tilesOf(size, span), (size.k * (size.reduce ?? 1)) / LEAST_TERMS))
 
 /**
  * `c = a · b`, or `c += a · b`, of float16 operands; c of either float type. Operands whose rows in memory are no multiples of 8 long are copied,
  * padded: of the official network that is one small weight.
  * @param kernel for tests
  */
-export function product(engine: Engine, { a, b, c }: MatmulTensors, size: MatrixProduct, kernel: Kernel<MatrixProduct> = matmulMatrix): void {
+export function product(
+  engine: Engine,
+  { a, b, c }: MatmulTensors,
+  size: MatrixProduct,
+  kernel: Kernel<MatrixProduct> = matmulMatrix,
+): void {
   const { m, n, k, batch = 1, reduce = 1, transposeA, transposeB, sharedA, sharedB, splits } = size
   const made: Tensor[] = []
   const aligned = (x: Tensor, rows: number, length: number): Tensor => {
@@ -71,7 +83,8 @@ const whole = (span: number): Variant<MatmulTensors, MatmulSize> => ({
   onlyHardware: true,
   available: (adapter, size) => matrixKind(adapter, size, span) !== undefined,
   suits: size => fills(size, span) && (span <= 32 || tilesOf(size, span) >= FEW),
-  run: (engine, tensors, size) => product(engine, tensors, { ...size, kind: matrixKind(engine.adapter, size, span)!, span, splits: 1 }),
+  run: (engine, tensors, size) =>
+    product(engine, tensors, { ...size, kind: matrixKind(engine.adapter, size, span)!, span, splits: 1 }),
 })
 
 /** The sum cut into ranges that are added in order: for few results of long sums, such as weights' gradients. */
@@ -79,7 +92,13 @@ const split = (span: number): Variant<MatmulTensors, MatmulSize> => ({
   ...whole(span),
   name: `matrices ${2 * span}×${2 * span} split`,
   suits: size => fills(size, span) && splitsOf(size, span) > 1,
-  run: (engine, tensors, size) => product(engine, tensors, { ...size, kind: matrixKind(engine.adapter, size, span)!, span, splits: Math.max(2, splitsOf(size, span)) }),
+  run: (engine, tensors, size) =>
+    product(engine, tensors, {
+      ...size,
+      kind: matrixKind(engine.adapter, size, span)!,
+      span,
+      splits: Math.max(2, splitsOf(size, span)),
+    }),
 })
 
 /** From the largest tiles on. */
@@ -95,7 +114,8 @@ const gated = (span: number): Variant<MatmulTensors, GatedSize> => ({
     return (!inRows || inRows % 16 === 0) && matrixKind(adapter, size, span) !== undefined
   },
   suits: whole(span).suits,
-  run: (engine, tensors, size) => product(engine, tensors, { ...size, kind: matrixKind(engine.adapter, size, span)!, span, splits: 1 }),
+  run: (engine, tensors, size) =>
+    product(engine, tensors, { ...size, kind: matrixKind(engine.adapter, size, span)!, span, splits: 1 }),
 })
 
 export const gatedVariants = [gated(64), gated(32)]

@@ -77,8 +77,13 @@ export class Slots {
     const { engine, length, config, starts } = this.model
     const { halted, inputs, labels, puzzleIds, steps, carry, count } = this
     const size = { slots: count, length, width: config.hidden }
-    for (const [name, state] of Object.entries(carry)) engine.run(resetState, { halted, start: starts[name], state }, size)
-    engine.run(swapData, { halted, offered: this.#offered, inputs, labels, puzzleIds, steps }, { slots: count, cells: config.cells })
+    for (const [name, state] of Object.entries(carry))
+      engine.run(resetState, { halted, start: starts[name], state }, size)
+    engine.run(
+      swapData,
+      { halted, offered: this.#offered, inputs, labels, puzzleIds, steps },
+      { slots: count, cells: config.cells },
+    )
   }
 
   /** The slots' rows of the puzzle table, (count, puzzleWidth). */
@@ -101,7 +106,11 @@ export class Slots {
     engine.scope(() => {
       const next = model.cycle(carry, x)
       model.think(next, x, config.cycles)
-      engine.run(continueTarget, { nextQ: model.heads(next.y).q, steps, targets }, { slots: count, maxSteps: config.supervisionSteps })
+      engine.run(
+        continueTarget,
+        { nextQ: model.heads(next.y).q, steps, targets },
+        { slots: count, maxSteps: config.supervisionSteps },
+      )
     })
     return targets
   }
@@ -116,7 +125,15 @@ export class Slots {
       predictions: engine.tensor([count, config.cells], 'i32'),
       results: engine.tensor([count, SLOT_RESULTS.length]),
     }
-    const size = { batch: count, cells: config.cells, prefix, vocabulary: config.vocabulary, stablemax: type === 'stablemax', trainsContinue: targets !== undefined, scale }
+    const size = {
+      batch: count,
+      cells: config.cells,
+      prefix,
+      vocabulary: config.vocabulary,
+      stablemax: type === 'stablemax',
+      trainsContinue: targets !== undefined,
+      scale,
+    }
     engine.run(supervisionLoss, { logits, q, labels, targets: targets ?? q, ...outcome }, size)
     return outcome
   }
@@ -125,14 +142,30 @@ export class Slots {
   halt(q: Tensor, results: Tensor, clock: Tensor, metrics: Tensor, training: boolean): void {
     const { engine, config, schedule } = this.model
     const { steps, halted, count } = this
-    const size = { slots: count, maxSteps: config.supervisionSteps, exploration: config.exploration, training, aboveContinue: schedule.haltsAbove === 'continue' }
+    const size = {
+      slots: count,
+      maxSteps: config.supervisionSteps,
+      exploration: config.exploration,
+      training,
+      aboveContinue: schedule.haltsAbove === 'continue',
+    }
     engine.run(halt, { q, results, clock, numbers: this.#numbers, steps, halted, metrics }, size)
   }
 
   /** Gives the memory back, and that of more tensors. */
   release(...more: Tensor[]): void {
     const { carry, steps, halted, inputs, labels, puzzleIds } = this
-    this.#engine.release(...Object.values(carry), steps, halted, inputs, labels, puzzleIds, this.#offered, this.#numbers, ...more)
+    this.#engine.release(
+      ...Object.values(carry),
+      steps,
+      halted,
+      inputs,
+      labels,
+      puzzleIds,
+      this.#offered,
+      this.#numbers,
+      ...more,
+    )
   }
 }
 

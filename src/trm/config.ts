@@ -101,7 +101,8 @@ export function checkConfig(given: TrmConfig, named: (field: keyof TrmConfig) =>
   }
   for (const [name, [least, most, fraction]] of Object.entries(RANGES)) {
     const field = name as keyof TrmConfig
-    if (!isNumber(config[field], least, most, fraction)) refuse(field, `expected a ${fraction ? '' : 'whole '}number of ${least} … ${most}`)
+    if (!isNumber(config[field], least, most, fraction))
+      refuse(field, `expected a ${fraction ? '' : 'whole '}number of ${least} … ${most}`)
   }
   for (const net of netsOf(architecture)) if (config[net] < 1) refuse(net, `${architecture} needs at least 1`)
   if (architecture === 'hier6' && config.latentSteps > 6) refuse('latentSteps', 'hier6 has 6 latents and takes 1 … 6')

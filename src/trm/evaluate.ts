@@ -4,7 +4,15 @@ import { exampleCount, type Examples } from '../data/dataset.js'
 import { SLOT_RESULTS } from '../kernels/supervision-loss.js'
 import { type LossType, Slots } from './act.js'
 import type { Trm } from './model.js'
-import { checkThinking, choose, compileThinking, type Saying, type Task, type ThinkingOptions, thinkThrough } from './rollouts.js'
+import {
+  checkThinking,
+  choose,
+  compileThinking,
+  type Saying,
+  type Task,
+  type ThinkingOptions,
+  thinkThrough,
+} from './rollouts.js'
 import { checkFit } from './train.js'
 
 export interface EvaluateOptions extends ThinkingOptions {
@@ -109,11 +117,26 @@ export async function evaluate(model: Trm, dataset: Examples, options: EvaluateO
   }))
   const { exactAccuracy, cellAccuracy } = means.at(-1)!
   const meanSteps = mean(stepsDone / rollouts)
-  return { examples: total, labelled, exactAccuracy, cellAccuracy, steps: means, meanSteps, savedSteps: meanSteps && 1 - meanSteps / steps }
+  return {
+    examples: total,
+    labelled,
+    exactAccuracy,
+    cellAccuracy,
+    steps: means,
+    meanSteps,
+    savedSteps: meanSteps && 1 - meanSteps / steps,
+  }
 }
 
 /** Every supervision step on every example, a batch at a time. Returns the number of steps of all with labels. */
-async function evaluateInStep(model: Trm, dataset: Examples, sums: Sums[], total: number, size: number, { loss = 'stablemax', onAnswers, onProgress }: EvaluateOptions): Promise<number> {
+async function evaluateInStep(
+  model: Trm,
+  dataset: Examples,
+  sums: Sums[],
+  total: number,
+  size: number,
+  { loss = 'stablemax', onAnswers, onProgress }: EvaluateOptions,
+): Promise<number> {
   const { engine, config } = model
   const supervisionSteps = sums.length
   const { cycles } = config
@@ -133,7 +156,9 @@ async function evaluateInStep(model: Trm, dataset: Examples, sums: Sums[], total
           const heads = model.heads(slots.carry.y)
           const { results, predictions } = slots.loss(heads, loss, 1)
           engine.copy(results, history, k * size * columns)
-          return onAnswers && k === supervisionSteps - 1 ? Promise.all([engine.readInt32(predictions), engine.read(heads.q)]) : undefined
+          return onAnswers && k === supervisionSteps - 1
+            ? Promise.all([engine.readInt32(predictions), engine.read(heads.q)])
+            : undefined
         })
         answers?.catch(() => {}) // the reading below fails too, before anybody waits for this one
         engine.submit()
@@ -143,7 +168,12 @@ async function evaluateInStep(model: Trm, dataset: Examples, sums: Sums[], total
       if (answers) {
         const [predictions, q] = await answers
         const cells = real * config.cells
-        onAnswers!({ inputs: batch.inputs.subarray(0, cells), predictions: predictions.subarray(0, cells), puzzleIdentifiers: batch.puzzleIdentifiers.subarray(0, real), qHaltLogits: Float32Array.from({ length: real }, (_, i) => q[2 * i]) })
+        onAnswers!({
+          inputs: batch.inputs.subarray(0, cells),
+          predictions: predictions.subarray(0, cells),
+          puzzleIdentifiers: batch.puzzleIdentifiers.subarray(0, real),
+          qHaltLogits: Float32Array.from({ length: real }, (_, i) => q[2 * i]),
+        })
       }
       sums.forEach((sum, k) => {
         for (let slot = 0; slot < real; slot++) addTo(sum, results, (k * size + slot) * columns)
@@ -159,11 +189,23 @@ async function evaluateInStep(model: Trm, dataset: Examples, sums: Sums[], total
 }
 
 /** Every rollout of every example in a slot of its own until it halts. Returns the number of steps of all rollouts with labels. */
-async function evaluateOneByOne(model: Trm, dataset: Examples, sums: Sums[], total: number, count: number, thinking: Required<ThinkingOptions>, { loss, onAnswers, onProgress }: EvaluateOptions): Promise<number> {
+async function evaluateOneByOne(
+  model: Trm,
+  dataset: Examples,
+  sums: Sums[],
+  total: number,
+  count: number,
+  thinking: Required<ThinkingOptions>,
+  { loss, onAnswers, onProgress }: EvaluateOptions,
+): Promise<number> {
   const { rollouts, vote } = thinking
   const open = new Map<number, Saying[][]>()
   let [stepsDone, done] = [0, 0]
-  for await (const { task, said } of thinkThrough(model, tasksOf(dataset, total, rollouts), { ...thinking, count, loss })) {
+  for await (const { task, said } of thinkThrough(model, tasksOf(dataset, total, rollouts), {
+    ...thinking,
+    count,
+    loss,
+  })) {
     if (said[0].results[at.labelled]) stepsDone += said.length
     const ended = open.get(task.puzzle) ?? []
     open.set(task.puzzle, ended)
@@ -176,7 +218,12 @@ async function evaluateOneByOne(model: Trm, dataset: Examples, sums: Sums[], tot
     })
     const last = ended.map(said => said.at(-1)!)
     const { answer, q } = last[choose(last, vote)]
-    onAnswers?.({ inputs: Int32Array.from(task.inputs), predictions: answer, puzzleIdentifiers: Int32Array.of(task.puzzleId), qHaltLogits: Float32Array.of(q) })
+    onAnswers?.({
+      inputs: Int32Array.from(task.inputs),
+      predictions: answer,
+      puzzleIdentifiers: Int32Array.of(task.puzzleId),
+      qHaltLogits: Float32Array.of(q),
+    })
     onProgress?.(++done, total)
   }
   return stepsDone
@@ -186,7 +233,8 @@ async function evaluateOneByOne(model: Trm, dataset: Examples, sums: Sums[], tot
 async function* tasksOf(dataset: Examples, total: number, rollouts: number): AsyncGenerator<Task, void> {
   let puzzle = 0
   for await (const { inputs, labels, puzzleIdentifiers } of testBatches(dataset, 1, total)) {
-    for (let rollout = 0; rollout < rollouts; rollout++) yield { inputs, labels, puzzleId: puzzleIdentifiers[0], puzzle, rollout }
+    for (let rollout = 0; rollout < rollouts; rollout++)
+      yield { inputs, labels, puzzleId: puzzleIdentifiers[0], puzzle, rollout }
     puzzle++
   }
 }

@@ -55,27 +55,44 @@ function readModel(bytes: Uint8Array, name: string, key?: string): Omit<ForeignM
   const model = choose(models, name, key)
   const settings = [...values].filter(([path]) => path.startsWith(SETTINGS))
   const known = new Map(settings.map(([path, value]) => [path.slice(SETTINGS.length), value]))
-  const official = ({ tensors }: Found) => (isNanoTrm(tensors) ? fromNanoTrm(tensors, known, name) : { tensors, config: {} })
+  const official = ({ tensors }: Found) =>
+    isNanoTrm(tensors) ? fromNanoTrm(tensors, known, name) : { tensors, config: {} }
   const chosen = official(model)
   const others = models.filter(other => other !== model)
   const label = shown(keyOf(model, models))
-  if (others.length === 0) return { ...chosen, metadata, note: model.prefix.includes('/') ? `${name}: the model ${label}` : '' }
-  const lent = lend(chosen.tensors, others.map(other => official(other).tensors), name)
+  if (others.length === 0)
+    return { ...chosen, metadata, note: model.prefix.includes('/') ? `${name}: the model ${label}` : '' }
+  const lent = lend(
+    chosen.tensors,
+    others.map(other => official(other).tensors),
+    name,
+  )
   const note = `${name}: the model ${label} of ${models.map(each => shown(keyOf(each, models))).join(', ')}`
   // One model of a state of a training here cannot be resumed.
   const { training: _, ...described } = metadata
-  return { ...chosen, metadata: described, note: lent.length ? `${note}, with ${lent.join(', ')} of another, as it has none` : note }
+  return {
+    ...chosen,
+    metadata: described,
+    note: lent.length ? `${note}, with ${lent.join(', ')} of another, as it has none` : note,
+  }
 }
 
 function readAnyTensors(bytes: Uint8Array, name: string): TorchFile & Pick<ForeignModel, 'metadata'> {
   const isSafetensors = bytes[8] === 0x7b
   if (!isSafetensors && !isTorch(bytes)) {
     const begin = shown(String.fromCharCode(...bytes.subarray(0, 16)))
-    throw new Error(`${name}: ${foreign(bytes, CHECKPOINT) ?? `expected ${CHECKPOINT}, got ${bytes.length} bytes that begin with ${begin}`}`)
+    throw new Error(
+      `${name}: ${foreign(bytes, CHECKPOINT) ?? `expected ${CHECKPOINT}, got ${bytes.length} bytes that begin with ${begin}`}`,
+    )
   }
   return named(
-    bytes, name, CHECKPOINT,
-    () => (isSafetensors ? { values: new Map(), ...parseSafetensors(bytes, name) } : { metadata: {}, ...readTensors(bytes, name) }),
+    bytes,
+    name,
+    CHECKPOINT,
+    () =>
+      isSafetensors
+        ? { values: new Map(), ...parseSafetensors(bytes, name) }
+        : { metadata: {}, ...readTensors(bytes, name) },
     `${CHECKPOINT}, a zip archive`,
   )
 }
@@ -115,10 +132,19 @@ function modelsOf(stored: ReadonlyMap<string, StoredTensor>): Found[] {
       if (tensor.startsWith(around) && !own.includes('/') && isWeight(value)) tensors.set(own, value)
     }
   }
-  const found = [...owned].filter(([prefix]) => !OPTIMIZER.test(prefix)).map(([prefix, tensors]) => ({ prefix, label: labelOf(prefix), tensors }))
+  const found = [...owned]
+    .filter(([prefix]) => !OPTIMIZER.test(prefix))
+    .map(([prefix, tensors]) => ({ prefix, label: labelOf(prefix), tensors }))
   const average = [...stored].filter(([tensor]) => tensor.startsWith(AVERAGE))
   if (average.length === 0) return found
-  return [...found, { prefix: AVERAGE, label: 'average', tensors: new Map(average.map(([tensor, value]) => [officialTensor(tensor.slice(AVERAGE.length)), value])) }]
+  return [
+    ...found,
+    {
+      prefix: AVERAGE,
+      label: 'average',
+      tensors: new Map(average.map(([tensor, value]) => [officialTensor(tensor.slice(AVERAGE.length)), value])),
+    },
+  ]
 }
 
 /** Neither a counter, nor a generator's state, nor a lone number. */
@@ -129,7 +155,8 @@ const trimmed = (prefix: string) => prefix.replace(/[./]$/, '')
 const labelOf = (prefix: string) => trimmed(prefix.replace(WRAPPERS, '')) || trimmed(prefix) || '.'
 
 /** The shortest key that chooses a model. */
-const keyOf = ({ label, prefix }: Found, models: readonly Found[]) => (models.filter(model => model.label === label).length === 1 ? label : trimmed(prefix) || '.')
+const keyOf = ({ label, prefix }: Found, models: readonly Found[]) =>
+  models.filter(model => model.label === label).length === 1 ? label : trimmed(prefix) || '.'
 
 /** The model of that key; without one, the only model. */
 function choose(models: readonly Found[], name: string, key?: string): Found {
@@ -139,7 +166,9 @@ function choose(models: readonly Found[], name: string, key?: string): Found {
   const list = models.map(model => `${shown(keyOf(model, models))} (${sizeOf(model)})`).join(', ')
   const count = ['no model that is known here', 'one model'][models.length] ?? `${models.length} models`
   const trouble = key === undefined || asked.length > 1 ? '' : `, none of them is ${shown(key)}`
-  const hint = models.length ? ` — choose one: on the command line --key ${printable(keyOf(models[0], models))}, in code the option key` : ''
+  const hint = models.length
+    ? ` — choose one: on the command line --key ${printable(keyOf(models[0], models))}, in code the option key`
+    : ''
   throw new Error(`${name}: it holds ${count}${trouble}${list && `: ${list}`}${hint}`)
 }
 
@@ -153,11 +182,15 @@ const isBuffer = (tensor: string) => tensor === PUZZLE_TABLE || /^inner\.\w+_ini
 
 /** Gives a model the buffers that it lacks and another has. @throws where others have different ones */
 function lend(tensors: Tensors, others: readonly Tensors[], name: string): string[] {
-  const lacking = new Set(others.flatMap(other => [...other.keys()].filter(tensor => isBuffer(tensor) && !tensors.has(tensor))))
+  const lacking = new Set(
+    others.flatMap(other => [...other.keys()].filter(tensor => isBuffer(tensor) && !tensors.has(tensor))),
+  )
   for (const tensor of lacking) {
     const [first, ...more] = others.flatMap(other => other.get(tensor) ?? [])
     if (!more.every(other => isSame(other, first))) {
-      throw new Error(`${name}: the model has no ${shown(tensor)}, as moving averages have none, and the other models have different ones — save it with its own`)
+      throw new Error(
+        `${name}: the model has no ${shown(tensor)}, as moving averages have none, and the other models have different ones — save it with its own`,
+      )
     }
     tensors.set(tensor, first)
   }

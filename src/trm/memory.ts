@@ -32,10 +32,23 @@ export function planMemory(engine: Engine, config: TrmConfig, options: MemoryOpt
   const fits = largest(engine, config, options, first)
   if (asked === undefined && fits) return fits
   const { microBatch, bytes, most } = fits ? first : (attempt(engine, config, options, 1) as Misfit)
-  const again = options.recompute ? undefined : largest(engine, config, { ...options, recompute: true }, attempt(engine, config, { ...options, recompute: true }, first.microBatch))
-  const limit = most === memoryLimit ? `the limit is ${megabytes(most)}` : `this adapter binds ${megabytes(most)} at most`
-  const ways = [...(fits ? [`micro_batch ${fits.microBatch}`] : []), ...(again && again.microBatch > (fits?.microBatch ?? 0) ? [`micro_batch ${again.microBatch} with recompute`] : [])]
-  throw new Error(`train: ${megabytes(bytes)} needed with micro_batch ${microBatch}, ${limit} — use ${ways.join(', or ') || 'a smaller model'}`)
+  const again = options.recompute
+    ? undefined
+    : largest(
+        engine,
+        config,
+        { ...options, recompute: true },
+        attempt(engine, config, { ...options, recompute: true }, first.microBatch),
+      )
+  const limit =
+    most === memoryLimit ? `the limit is ${megabytes(most)}` : `this adapter binds ${megabytes(most)} at most`
+  const ways = [
+    ...(fits ? [`micro_batch ${fits.microBatch}`] : []),
+    ...(again && again.microBatch > (fits?.microBatch ?? 0) ? [`micro_batch ${again.microBatch} with recompute`] : []),
+  ]
+  throw new Error(
+    `train: ${megabytes(bytes)} needed with micro_batch ${microBatch}, ${limit} — use ${ways.join(', or ') || 'a smaller model'}`,
+  )
 }
 
 /** What does not fit: the size of one tensor, or of all of them. */
@@ -49,7 +62,12 @@ class Misfit {
   ) {}
 }
 
-function attempt(engine: Engine, config: TrmConfig, { memoryLimit = Infinity, dtype, ...options }: MemoryOptions, microBatch: number): MemoryPlan | Misfit {
+function attempt(
+  engine: Engine,
+  config: TrmConfig,
+  { memoryLimit = Infinity, dtype, ...options }: MemoryOptions,
+  microBatch: number,
+): MemoryPlan | Misfit {
   const dry = engine.dryRun()
   const model = Trm.empty(dry, config, dtype)
   const fixed = dry.stats.bytes
@@ -68,7 +86,12 @@ function attempt(engine: Engine, config: TrmConfig, { memoryLimit = Infinity, dt
 }
 
 /** What fits at most: the attempt itself, or a smaller size that cuts the batch into chunks as equal as can be. */
-function largest(engine: Engine, config: TrmConfig, options: MemoryOptions, from: MemoryPlan | Misfit): MemoryPlan | undefined {
+function largest(
+  engine: Engine,
+  config: TrmConfig,
+  options: MemoryOptions,
+  from: MemoryPlan | Misfit,
+): MemoryPlan | undefined {
   const { batchSize } = options
   let found = from
   while (found instanceof Misfit) {
@@ -77,7 +100,12 @@ function largest(engine: Engine, config: TrmConfig, options: MemoryOptions, from
     let even = bound
     while (batchSize % even) even--
     // Chunks of two sizes take twice the memory, so a smaller one that divides the batch is better, if it is not much smaller.
-    found = attempt(engine, config, options, 3 * even >= 2 * bound ? even : Math.ceil(batchSize / Math.ceil(batchSize / bound)))
+    found = attempt(
+      engine,
+      config,
+      options,
+      3 * even >= 2 * bound ? even : Math.ceil(batchSize / Math.ceil(batchSize / bound)),
+    )
   }
   return found
 }

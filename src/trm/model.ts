@@ -4,7 +4,19 @@ import { inputEmbedding, prefixGradient } from '../kernels/input-embedding.js'
 import { gatherBackward } from '../kernels/gather.js'
 import { columnSums } from '../kernels/column-sums.js'
 import { ropeTable } from '../kernels/rope.js'
-import { add, type AdapterSummary, type DType, type Engine, firstPosition, linear, Parameters, Random, type Shape, type Tensor, truncatedNormal } from '../engine/index.js'
+import {
+  add,
+  type AdapterSummary,
+  type DType,
+  type Engine,
+  firstPosition,
+  linear,
+  Parameters,
+  Random,
+  type Shape,
+  type Tensor,
+  truncatedNormal,
+} from '../engine/index.js'
 import { TooLarge } from '../engine/memory.js'
 import { checkConfig, headWidth, innerWidth, lengthOf, slotCount, type TrmConfig } from './config.js'
 import { layers, layerShapes, type LayerSizes } from './network.js'
@@ -17,8 +29,10 @@ export type Precision = Extract<DType, 'f32' | 'f16'>
 export type AskedPrecision = Precision | 'bf16'
 
 /** The precision that is used on this adapter where `asked` is asked for: f32 and f16 are what they are, also where f16 is then refused. */
-export const precisionOf = ({ adapter: { isSoftware, features } }: { adapter: Pick<AdapterSummary, 'isSoftware' | 'features'> }, asked: AskedPrecision): Precision =>
-  asked !== 'bf16' ? asked : !isSoftware && features.includes('shader-f16') ? 'f16' : 'f32'
+export const precisionOf = (
+  { adapter: { isSoftware, features } }: { adapter: Pick<AdapterSummary, 'isSoftware' | 'features'> },
+  asked: AskedPrecision,
+): Precision => (asked !== 'bf16' ? asked : !isSoftware && features.includes('shader-f16') ? 'f16' : 'f32')
 
 /** The carry of one supervision step to the next, each of shape (batch, L, hidden). */
 export interface Carry {
@@ -62,12 +76,18 @@ export class Trm {
     this.slots = slotCount(config)
     this.length = lengthOf(config)
     this.starts = kept?.starts ?? this.carryOf(state => engine.zeros([hidden], 'f32', `start of ${state}`))
-    this.puzzleTable = kept ? kept.puzzleTable : puzzleWidth > 0 ? engine.zeros([puzzles, puzzleWidth], 'f32', 'puzzle embedding') : undefined
+    this.puzzleTable = kept
+      ? kept.puzzleTable
+      : puzzleWidth > 0
+        ? engine.zeros([puzzles, puzzleWidth], 'f32', 'puzzle embedding')
+        : undefined
     const turns = !tokenMixing && positions === 'rope'
     const width = headWidth(config)
     this.ropeTable = kept
       ? kept.ropeTable
-      : turns ? engine.from(ropeTable(this.length, width, ropeTheta), [this.length, width / 2, 2]) : undefined
+      : turns
+        ? engine.from(ropeTable(this.length, width, ropeTheta), [this.length, width / 2, 2])
+        : undefined
     this.#own = kept ? kept.#own : { engine, parameters }
   }
 
@@ -107,15 +127,21 @@ export class Trm {
   }
 
   /** A model with random initial values. The same seed gives the same values everywhere. */
-  static create(engine: Engine, config: TrmConfig, { seed = 0, dtype }: { seed?: number; dtype?: AskedPrecision } = {}): Trm {
+  static create(
+    engine: Engine,
+    config: TrmConfig,
+    { seed = 0, dtype }: { seed?: number; dtype?: AskedPrecision } = {},
+  ): Trm {
     const model = Trm.empty(engine, config, dtype)
     const random = new Random(seed)
     for (const [name, shape] of Object.entries(model.parameters.shapes)) {
       // Linear weights: 1 / sqrt(in); embeddings: 1 / sqrt(hidden); the halting head starts at "do not halt".
       if (name === 'haltHead.bias') model.parameters.write(name, new Float32Array(2).fill(-5))
-      else if (name !== 'haltHead.weight') model.parameters.write(name, truncatedNormal(random, shape[0] * shape[1], 1 / Math.sqrt(shape[1])))
+      else if (name !== 'haltHead.weight')
+        model.parameters.write(name, truncatedNormal(random, shape[0] * shape[1], 1 / Math.sqrt(shape[1])))
     }
-    for (const start of Object.values(model.starts)) engine.write(start, truncatedNormal(random, model.config.hidden, 1))
+    for (const start of Object.values(model.starts))
+      engine.write(start, truncatedNormal(random, model.config.hidden, 1))
     return model
   }
 
@@ -127,7 +153,10 @@ export class Trm {
   /** The same model thinking to another depth. @throws on one that its architecture cannot have */
   withDepth(depth: Pick<TrmConfig, 'cycles' | 'latentSteps'>): Trm {
     const config = checkConfig({ ...this.config, ...depth })
-    if (config.cycles !== depth.cycles || config.latentSteps !== depth.latentSteps) throw new Error(`config: a ${config.architecture} has no other depth than ${config.cycles} × ${config.latentSteps}`)
+    if (config.cycles !== depth.cycles || config.latentSteps !== depth.latentSteps)
+      throw new Error(
+        `config: a ${config.architecture} has no other depth than ${config.cycles} × ${config.latentSteps}`,
+      )
     return new Trm(this.engine, config, this.parameters, this.dtype, this)
   }
 
@@ -160,15 +189,34 @@ export class Trm {
     const learned = positions === 'learned' ? this.#weight('positions') : undefined
     // With learned positions the sum of two embeddings is brought back to unit variance: 1 / sqrt(2), as rounded in the published code.
     const factor = Math.sqrt(hidden) * (learned ? 0.707106781 : 1)
-    const size = { batch, length: cells, prefix, width: hidden, vocabulary, puzzleWidth, hasPositions: learned !== undefined, factor }
+    const size = {
+      batch,
+      length: cells,
+      prefix,
+      width: hidden,
+      vocabulary,
+      puzzleWidth,
+      hasPositions: learned !== undefined,
+      factor,
+    }
     const x = engine.tensor([batch, length, hidden], this.dtype)
-    engine.run(inputEmbedding, { ids: inputs, tokens, puzzles: puzzleRows ?? tokens, positions: learned ?? tokens, x }, size)
+    engine.run(
+      inputEmbedding,
+      { ids: inputs, tokens, puzzles: puzzleRows ?? tokens, positions: learned ?? tokens, x },
+      size,
+    )
     const sources = [tokens, ...(puzzleRows ? [puzzleRows] : []), ...(learned ? [learned] : [])]
     return engine.record(x, sources, dx =>
       sources.map(source => (into: Tensor, accumulate: boolean) => {
         if (source === puzzleRows) engine.run(prefixGradient, { dx, dPuzzles: into }, { ...size, accumulate })
-        else if (source === learned) engine.run(columnSums, { x: dx, y: into }, { rows: batch, width: length * hidden, factor, accumulate })
-        else engine.run(gatherBackward, { ids: inputs, dy: dx, dTable: into }, { rows: vocabulary, width: hidden, batch, length: cells, prefix, factor, accumulate })
+        else if (source === learned)
+          engine.run(columnSums, { x: dx, y: into }, { rows: batch, width: length * hidden, factor, accumulate })
+        else
+          engine.run(
+            gatherBackward,
+            { ids: inputs, dy: dx, dTable: into },
+            { rows: vocabulary, width: hidden, batch, length: cells, prefix, factor, accumulate },
+          )
       }),
     )
   }
@@ -180,7 +228,8 @@ export class Trm {
   network(h: Tensor, injection?: Tensor, into?: Tensor, net: Net = 'layers', times = 1): Tensor {
     const { engine, config, ropeTable } = this
     const sizes = { ...layerSizes(config), layers: config[net], epsilon: config.epsilon }
-    const apply = (h: Tensor, into?: Tensor) => layers(engine, h, injection, sizes, (k, name) => this.#weight(`${net}.${k}.${name}`), ropeTable, into)
+    const apply = (h: Tensor, into?: Tensor) =>
+      layers(engine, h, injection, sizes, (k, name) => this.#weight(`${net}.${k}.${name}`), ropeTable, into)
     if (engine.isRecording) return apply(h, into)
     const y = into ?? engine.tensor(h.shape, h.dtype)
     for (let i = 0; i < times; i++) engine.scope(() => apply(i === 0 ? h : y, y))
@@ -218,7 +267,9 @@ export class Trm {
   #calls(carry: Carry, x: Tensor, from: number, to: number, inPlace: boolean, recompute = false): void {
     const { engine, schedule, config } = this
     const within = inPlace ? (work: () => void) => engine.scope(work) : (work: () => void) => work()
-    const call = recompute ? (compute: () => Tensor) => engine.checkpoint(compute) : (compute: () => Tensor) => compute()
+    const call = recompute
+      ? (compute: () => Tensor) => engine.checkpoint(compute)
+      : (compute: () => Tensor) => compute()
     const tensors = (terms: readonly string[]) => terms.map(term => (term === 'x' ? x : carry[term]))
     const sum = (terms: readonly Tensor[]) => terms.reduce((a, b) => add(engine, a, b))
     let before = 0
@@ -229,12 +280,16 @@ export class Trm {
       if (first >= last) continue
       within(() => {
         const injection = plus.length ? sum(tensors(plus)) : undefined
-        if (inPlace && states.length === 1) return void this.network(carry[states[0]], injection, carry[states[0]], net, last - first)
+        if (inPlace && states.length === 1)
+          return void this.network(carry[states[0]], injection, carry[states[0]], net, last - first)
         for (let i = first; i < last; i++) {
           const state = states[i % states.length]
           // As they are now, for a call that is computed again later.
           const terms = tensors(states)
-          within(() => (carry[state] = call(() => this.network(sum(terms), injection, inPlace ? carry[state] : undefined, net))))
+          within(
+            () =>
+              (carry[state] = call(() => this.network(sum(terms), injection, inPlace ? carry[state] : undefined, net))),
+          )
         }
       })
     }
@@ -244,7 +299,11 @@ export class Trm {
   heads(y: Tensor): Heads {
     const { engine } = this
     const logits = linear(engine, y, this.#weight('head'), 'f32')
-    const q = add(engine, linear(engine, firstPosition(engine, y, 'f32'), this.#weight('haltHead.weight')), this.#weight('haltHead.bias'))
+    const q = add(
+      engine,
+      linear(engine, firstPosition(engine, y, 'f32'), this.#weight('haltHead.weight')),
+      this.#weight('haltHead.bias'),
+    )
     return { logits, q }
   }
 }
@@ -252,7 +311,12 @@ export class Trm {
 /** Names and shapes of the trained parameters, in the order in which they are drawn. */
 export function parameterShapes(config: TrmConfig): Record<string, Shape> {
   const { architecture, hidden, vocabulary, positions } = config
-  const shapes: Record<string, Shape> = { tokens: [vocabulary, hidden], head: [vocabulary, hidden], 'haltHead.weight': [2, hidden], 'haltHead.bias': [2] }
+  const shapes: Record<string, Shape> = {
+    tokens: [vocabulary, hidden],
+    head: [vocabulary, hidden],
+    'haltHead.weight': [2, hidden],
+    'haltHead.bias': [2],
+  }
   if (positions === 'learned') shapes.positions = [lengthOf(config), hidden]
   const layer = Object.entries(layerShapes(layerSizes(config)))
   for (const net of netsOf(architecture)) {

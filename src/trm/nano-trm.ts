@@ -7,7 +7,8 @@ import type { TrmConfig } from './config.js'
 export const NANO_NAME = /input_embedding\.embedding_weight$|lenet\.layers\.\d|z_[HL]_init$/
 
 /** Whether tensors, by the names that follow their prefix, are a model of it. */
-export const isNanoTrm = (tensors: ReadonlyMap<string, StoredTensor>): boolean => [...tensors.keys()].some(tensor => NANO_NAME.test(tensor))
+export const isNanoTrm = (tensors: ReadonlyMap<string, StoredTensor>): boolean =>
+  [...tensors.keys()].some(tensor => NANO_NAME.test(tensor))
 
 /** Its names at the beginning, and the official ones. */
 const NAMES: readonly (readonly [theirs: string, official: string])[] = [
@@ -57,7 +58,9 @@ export function fromNanoTrm(
 ): { tensors: Map<string, StoredTensor>; config: Partial<TrmConfig> } {
   const refuse = (field: string, value: unknown): never => {
     const hint = 'expected the layers of the published network'
-    throw new Error(`${name}: nano-trm's ${field} is ${shown(value)}, a network with it cannot be computed here — ${hint}`)
+    throw new Error(
+      `${name}: nano-trm's ${field} is ${shown(value)}, a network with it cannot be computed here — ${hint}`,
+    )
   }
   const positions = settings.get('pos_emb_type')
   if (positions !== undefined && positions !== null && positions !== '1d') refuse('pos_emb_type', positions)
@@ -69,8 +72,10 @@ export function fromNanoTrm(
     const [begin, official] = NAMES.find(([begin]) => theirs.startsWith(begin)) ?? ['', '']
     out.set(official + theirs.slice(begin.length), theirs.startsWith('q_head.') ? withContinue(stored) : stored)
   }
-  const known = FIELDS.map(([theirs, ours]) => [ours, settings.get(theirs)] as const).filter(([, value]) => typeof value === 'number')
-  const encoding = settings.has('pos_emb_type') ? { positions: positions === '1d' ? 'rope' : 'none' } as const : {}
+  const known = FIELDS.map(([theirs, ours]) => [ours, settings.get(theirs)] as const).filter(
+    ([, value]) => typeof value === 'number',
+  )
+  const encoding = settings.has('pos_emb_type') ? ({ positions: positions === '1d' ? 'rope' : 'none' } as const) : {}
   return { tensors: out, config: { ...Object.fromEntries(known), ...encoding } }
 }
 

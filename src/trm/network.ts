@@ -48,7 +48,11 @@ export function layers(
       const seen = attention(engine, linear(engine, h, weight(k, 'attention.qkv')), heads, { rope: table })
       h = rmsnorm(engine, linear(engine, seen, weight(k, 'attention.output')), { residual: h, epsilon })
     }
-    h = mlpBlock(engine, h, weight(k, 'mlp.gateUp'), weight(k, 'mlp.down'), { axis: -1, epsilon, into: k === layers - 1 ? into : undefined })
+    h = mlpBlock(engine, h, weight(k, 'mlp.gateUp'), weight(k, 'mlp.down'), {
+      axis: -1,
+      epsilon,
+      into: k === layers - 1 ? into : undefined,
+    })
   }
   return h
 }

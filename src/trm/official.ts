@@ -50,7 +50,10 @@ const IGNORED: Record<string, readonly unknown[] | undefined> = {
  */
 export function configFromOfficial(fields: Readonly<Record<string, unknown>>, prefix = ''): TrmConfig {
   const { name: arch, ...rest } = fields
-  const config: Record<string, unknown> = { ...DEFAULTS, ...(arch !== undefined && { architecture: architectureOf(arch) }) }
+  const config: Record<string, unknown> = {
+    ...DEFAULTS,
+    ...(arch !== undefined && { architecture: architectureOf(arch) }),
+  }
   if ('hidden_size' in fields && !('puzzle_emb_ndim' in fields)) config.puzzleWidth = fields.hidden_size
   for (const [name, value] of Object.entries(rest)) {
     const ours = officialField(name)
@@ -58,7 +61,9 @@ export function configFromOfficial(fields: Readonly<Record<string, unknown>>, pr
       // The official YAML writes `${.hidden_size}` for "the same width".
       config[ours] = value === '${.hidden_size}' ? (fields.hidden_size ?? DEFAULTS.hidden) : value
     } else if (!Object.hasOwn(IGNORED, name)) {
-      throw new Error(`config: unknown field ${shown(name)}, expected one of ${[...OFFICIAL_FIELDS.values()].join(', ')}`)
+      throw new Error(
+        `config: unknown field ${shown(name)}, expected one of ${[...OFFICIAL_FIELDS.values()].join(', ')}`,
+      )
     } else if (IGNORED[name] && !IGNORED[name].includes(value)) {
       throw new Error(`config: ${prefix}${name} is ${shown(value)}, expected ${IGNORED[name].join(' or ')}`)
     }
@@ -95,8 +100,14 @@ export function partialFromOfficial(fields: Readonly<Record<string, unknown>>): 
 export function configToOfficial(config: TrmConfig): Record<string, unknown> {
   const { fixed }: { fixed: Partial<TrmConfig> } = SCHEDULES[config.architecture]
   const [module, className] = ARCHITECTURES[config.architecture]
-  const fields = FIELDS.filter(([, ours]) => !(/layers/i.test(ours) && ours in fixed)).map(([official, ours]) => [official, config[ours]])
-  return { ...(config.architecture === 'trm' ? {} : { name: `recursive_reasoning.${module}@${className}` }), ...Object.fromEntries(fields) }
+  const fields = FIELDS.filter(([, ours]) => !(/layers/i.test(ours) && ours in fixed)).map(([official, ours]) => [
+    official,
+    config[ours],
+  ])
+  return {
+    ...(config.architecture === 'trm' ? {} : { name: `recursive_reasoning.${module}@${className}` }),
+    ...Object.fromEntries(fields),
+  }
 }
 
 /**
@@ -107,20 +118,29 @@ export function configToOfficial(config: TrmConfig): Record<string, unknown> {
 export function architectureOf(name: unknown): Architecture {
   // The last part of a path, before the class.
   const module = /([\w-]+?)(_act_v1)?([@:]|$)/.exec(String(name))?.[1]
-  const found = (Object.keys(ARCHITECTURES) as Architecture[]).find(ours => ours === module || ARCHITECTURES[ours][0] === module)
+  const found = (Object.keys(ARCHITECTURES) as Architecture[]).find(
+    ours => ours === module || ARCHITECTURES[ours][0] === module,
+  )
   if (found) return found
-  throw new Error(`config: architecture ${shown(name)}, expected ${Object.values(ARCHITECTURES).map(([official]) => official).join(', ')}`)
+  throw new Error(
+    `config: architecture ${shown(name)}, expected ${Object.values(ARCHITECTURES)
+      .map(([official]) => official)
+      .join(', ')}`,
+  )
 }
 
 /** @throws where a name has a class, and another than the published one: that is another model */
 export function checkClass(name: unknown): void {
   const [, className] = /[@:](.*)/.exec(String(name)) ?? []
   const [, expected] = ARCHITECTURES[architectureOf(name)]
-  if (className && className !== expected) throw new Error(`config: architecture ${shown(name)}, expected class ${expected}`)
+  if (className && className !== expected)
+    throw new Error(`config: architecture ${shown(name)}, expected class ${expected}`)
 }
 
 /** The official name of a field of ours; undefined for the architecture, which is a name of its own. */
-export const OFFICIAL_FIELDS: ReadonlyMap<keyof TrmConfig, string> = new Map(FIELDS.map(([official, ours]) => [ours, official]))
+export const OFFICIAL_FIELDS: ReadonlyMap<keyof TrmConfig, string> = new Map(
+  FIELDS.map(([official, ours]) => [ours, official]),
+)
 
 /** What messages call a field that came by its official name. */
 export const officialName = (field: keyof TrmConfig): string => OFFICIAL_FIELDS.get(field) ?? field

@@ -44,7 +44,14 @@ const OPTIONS = [...Object.keys(TRAINER_DEFAULTS), 'batchSize', 'microBatch'] as
 const LOSS_SCALE_STATE = 'training.lossScale'
 
 /** What a chunk of slots holds between two steps, by name. */
-const slotTensors = ({ carry, steps, halted, inputs, labels, puzzleIds }: Slots): Record<string, Tensor> => ({ ...carry, steps, halted, inputs, labels, puzzleIds })
+const slotTensors = ({ carry, steps, halted, inputs, labels, puzzleIds }: Slots): Record<string, Tensor> => ({
+  ...carry,
+  steps,
+  halted,
+  inputs,
+  labels,
+  puzzleIds,
+})
 
 /** What the optimiser holds besides the values. */
 const optimizerTensors = ({ optimizer: { values, m, v, average } }: Trainer): Record<string, Parameters> => ({
@@ -64,7 +71,11 @@ const optimizerTensors = ({ optimizer: { values, m, v, average } }: Trainer): Re
 export async function saveTraining(
   trainer: Trainer,
   batches: TrainingBatches,
-  { data, known = {}, metadata = {} }: { data: string; known?: Readonly<Record<string, string>>; metadata?: Readonly<Record<string, string>> },
+  {
+    data,
+    known = {},
+    metadata = {},
+  }: { data: string; known?: Readonly<Record<string, string>>; metadata?: Readonly<Record<string, string>> },
 ): Promise<Uint8Array<ArrayBuffer>> {
   const { model, chunks, options, step, lossScaler } = trainer
   const { engine } = model
@@ -80,7 +91,8 @@ export async function saveTraining(
   }
   const [tensors, described] = await checkpointEntries(model, { ...metadata, training: JSON.stringify(written) })
   for (const [part, values] of Object.entries(optimizerTensors(trainer))) {
-    for (const [name, data] of await values.read()) tensors.set(`training.${part}.${name}`, { dtype: 'F32', shape: [...values.shapes[name]], data })
+    for (const [name, data] of await values.read())
+      tensors.set(`training.${part}.${name}`, { dtype: 'F32', shape: [...values.shapes[name]], data })
   }
   for (const [name, { shape, dtype }] of Object.entries(slotTensors(chunks[0]))) {
     const all = [options.batchSize, ...shape.slice(1)]
@@ -89,11 +101,19 @@ export async function saveTraining(
     const data = isFloat ? new Float32Array(size) : new Int32Array(size)
     for (const chunk of chunks) {
       const tensor = slotTensors(chunk)[name]
-      data.set(isFloat ? await engine.read(tensor) : await engine.readInt32(tensor), (chunk.first * size) / options.batchSize)
+      data.set(
+        isFloat ? await engine.read(tensor) : await engine.readInt32(tensor),
+        (chunk.first * size) / options.batchSize,
+      )
     }
     tensors.set(`training.slots.${name}`, { dtype: isFloat ? 'F32' : 'I32', shape: all, data })
   }
-  if (lossScaler) tensors.set(LOSS_SCALE_STATE, { dtype: 'F32', shape: [...lossScaler.state.shape], data: await engine.read(lossScaler.state) })
+  if (lossScaler)
+    tensors.set(LOSS_SCALE_STATE, {
+      dtype: 'F32',
+      shape: [...lossScaler.state.shape],
+      data: await engine.read(lossScaler.state),
+    })
   return writeSafetensors(tensors, described) as Uint8Array<ArrayBuffer>
 }
 
@@ -105,7 +125,10 @@ export async function saveTraining(
 export function readTraining(bytes: Uint8Array, name = 'training state'): TrainingState {
   const { tensors, metadata } = parseSafetensors(bytes, name)
   const { training, ...others } = metadata
-  if (training === undefined) throw new Error(`${name}: it holds no state of a training, expected training.safetensors of a run of "trm train" — a model alone cannot be resumed`)
+  if (training === undefined)
+    throw new Error(
+      `${name}: it holds no state of a training, expected training.safetensors of a run of "trm train" — a model alone cannot be resumed`,
+    )
   const damaged = (what: string): never => {
     throw new Error(`${name}: its metadata entry "training" ${what} — the file is damaged or from another version`)
   }
@@ -119,8 +142,21 @@ export function readTraining(bytes: Uint8Array, name = 'training state'): Traini
   if (!isObject(record) || record.version !== 1) damaged(`has version ${record?.version}, expected 1`)
   const { step, options, sampler, data, dtype = 'f32', variants, adapter } = record
   if (!Number.isSafeInteger(step) || step < 0) damaged(`says ${step} steps were done`)
-  if (!isObject(options) || !isObject(sampler) || !isObject(variants) || typeof data !== 'string') damaged('lacks options, sampler, variants or data')
-  return { name, step, options, sampler, data, dtype, variants, adapter, config: readCheckpointConfig(bytes, name).config, tensors, metadata: others }
+  if (!isObject(options) || !isObject(sampler) || !isObject(variants) || typeof data !== 'string')
+    damaged('lacks options, sampler, variants or data')
+  return {
+    name,
+    step,
+    options,
+    sampler,
+    data,
+    dtype,
+    variants,
+    adapter,
+    config: readCheckpointConfig(bytes, name).config,
+    tensors,
+    metadata: others,
+  }
 }
 
 /**
@@ -129,12 +165,19 @@ export function readTraining(bytes: Uint8Array, name = 'training state'): Traini
  * @returns the order of the examples from there
  * @throws when the state is of other data, another configuration or other options; nothing is overwritten then
  */
-export function restoreTraining(trainer: Trainer, dataset: Examples, state: TrainingState, { data, epochsPerPass = 1 }: { data: string; epochsPerPass?: number }): TrainingBatches {
+export function restoreTraining(
+  trainer: Trainer,
+  dataset: Examples,
+  state: TrainingState,
+  { data, epochsPerPass = 1 }: { data: string; epochsPerPass?: number },
+): TrainingBatches {
   const { model, chunks, options, lossScaler } = trainer
   const { engine } = model
   const { name, sampler } = state
   const refuse = (what: string, theirs: unknown, ours: unknown): never => {
-    throw new Error(`${name}: it is of a training with ${what} ${shown(theirs)}, this one has ${shown(ours)} — resume with the settings that the run began with, or begin a new one`)
+    throw new Error(
+      `${name}: it is of a training with ${what} ${shown(theirs)}, this one has ${shown(ours)} — resume with the settings that the run began with, or begin a new one`,
+    )
   }
   const compare = (theirs: object, ours: object, fields: readonly string[]) => {
     for (const field of fields) {
@@ -146,18 +189,41 @@ export function restoreTraining(trainer: Trainer, dataset: Examples, state: Trai
   compare({ dtype: 'f32', ...state }, model, ['dtype'])
   // Without a cosine and a curriculum the schedule's length says nothing, and a run may be made longer.
   const scheduled = options.minLearningRateRatio !== 1 || options.curriculum.length > 0
-  compare({ ...TRAINER_DEFAULTS, ...state.options }, options, OPTIONS.filter(field => field !== 'microBatch' && (field !== 'totalSteps' || scheduled)))
+  compare(
+    { ...TRAINER_DEFAULTS, ...state.options },
+    options,
+    OPTIONS.filter(field => field !== 'microBatch' && (field !== 'totalSteps' || scheduled)),
+  )
   compare(sampler, { epochsPerPass, batchSize: options.batchSize }, ['epochsPerPass', 'batchSize'])
-  if (state.data !== data) throw new Error(`${name}: it is of a training on other data (fingerprint ${state.data.slice(0, 12)}, expected ${data.slice(0, 12)}) — resume with the data that the run began with`)
+  if (state.data !== data)
+    throw new Error(
+      `${name}: it is of a training on other data (fingerprint ${state.data.slice(0, 12)}, expected ${data.slice(0, 12)}) — resume with the data that the run began with`,
+    )
   const batches = TrainingBatches.restore(dataset, sampler)
   const take = (tensor: string, dtype: 'F32' | 'I32', shape: readonly number[]) => {
     const stored = state.tensors.get(tensor)
     if (!stored) throw new Error(`${name}: tensor "${tensor}" is missing — the file is damaged or from another version`)
-    if (stored.dtype !== dtype || stored.shape.join() !== shape.join()) throw new Error(`${name}: tensor "${tensor}" is ${stored.dtype} [${stored.shape}], expected ${dtype} [${shape}] — the file is damaged or from another version`)
+    if (stored.dtype !== dtype || stored.shape.join() !== shape.join())
+      throw new Error(
+        `${name}: tensor "${tensor}" is ${stored.dtype} [${stored.shape}], expected ${dtype} [${shape}] — the file is damaged or from another version`,
+      )
     return stored.data as Float32Array | Int32Array
   }
-  const parts = Object.entries(optimizerTensors(trainer)).flatMap(([part, values]) => values.names.map(parameter => ({ values, parameter, data: take(`training.${part}.${parameter}`, 'F32', values.shapes[parameter]) as Float32Array })))
-  const slots = Object.entries(slotTensors(chunks[0])).map(([tensor, { shape, dtype }]) => ({ tensor, dtype, data: take(`training.slots.${tensor}`, dtype === 'f32' || dtype === 'f16' ? 'F32' : 'I32', [options.batchSize, ...shape.slice(1)]) }))
+  const parts = Object.entries(optimizerTensors(trainer)).flatMap(([part, values]) =>
+    values.names.map(parameter => ({
+      values,
+      parameter,
+      data: take(`training.${part}.${parameter}`, 'F32', values.shapes[parameter]) as Float32Array,
+    })),
+  )
+  const slots = Object.entries(slotTensors(chunks[0])).map(([tensor, { shape, dtype }]) => ({
+    tensor,
+    dtype,
+    data: take(`training.slots.${tensor}`, dtype === 'f32' || dtype === 'f16' ? 'F32' : 'I32', [
+      options.batchSize,
+      ...shape.slice(1),
+    ]),
+  }))
   const scaling = lossScaler && (take(LOSS_SCALE_STATE, 'F32', lossScaler.state.shape) as Float32Array)
   loadTensors(model, state.tensors, name)
   if (scaling) engine.write(lossScaler!.state, scaling)
@@ -176,9 +242,13 @@ export function restoreTraining(trainer: Trainer, dataset: Examples, state: Trai
 /** A hash of one split, metadata and arrays, of cells in files a sample of the rows: SHA-256 in hexadecimal digits. */
 export async function fingerprint(dataset: Examples): Promise<string> {
   const { metadata, ...arrays } = 'read' in dataset ? await dataset.sample() : dataset
-  const digest = async (bytes: ArrayBufferView) => [...new Uint8Array(await crypto.subtle.digest('SHA-256', bytes as BufferSource))].map(byte => byte.toString(16).padStart(2, '0')).join('')
+  const digest = async (bytes: ArrayBufferView) =>
+    [...new Uint8Array(await crypto.subtle.digest('SHA-256', bytes as BufferSource))]
+      .map(byte => byte.toString(16).padStart(2, '0'))
+      .join('')
   const parts = [JSON.stringify(sorted(metadata))]
-  for (const [name, array] of Object.entries(sorted(arrays))) parts.push(`${name} ${array.length} ${await digest(array)}`)
+  for (const [name, array] of Object.entries(sorted(arrays)))
+    parts.push(`${name} ${array.length} ${await digest(array)}`)
   return digest(new TextEncoder().encode(parts.join('\n')))
 }
 

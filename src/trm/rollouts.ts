@@ -26,15 +26,34 @@ export interface ThinkingOptions {
 
 /** Fills in the defaults. @throws on a value that cannot be, or that has no effect; `where` begins the message */
 export function checkThinking({ config }: Trm, options: ThinkingOptions, where: string): Required<ThinkingOptions> {
-  const { steps = config.supervisionSteps, halt = false, confidence = 0.5, rollouts = 1, noise = 0, seed = 0, vote = false } = options
-  const whole = { steps: [steps, 1, 2 ** 31 - 1], rollouts: [rollouts, 1, 2 ** 31 - 1], seed: [seed, 0, 2 ** 32 - 1] } as const
+  const {
+    steps = config.supervisionSteps,
+    halt = false,
+    confidence = 0.5,
+    rollouts = 1,
+    noise = 0,
+    seed = 0,
+    vote = false,
+  } = options
+  const whole = {
+    steps: [steps, 1, 2 ** 31 - 1],
+    rollouts: [rollouts, 1, 2 ** 31 - 1],
+    seed: [seed, 0, 2 ** 32 - 1],
+  } as const
   for (const [name, [value, least, most]] of Object.entries(whole)) {
-    if (!Number.isInteger(value) || value < least || value > most) throw new Error(`${where}: ${name} is ${value}, expected a whole number of ${least} … ${most}`)
+    if (!Number.isInteger(value) || value < least || value > most)
+      throw new Error(`${where}: ${name} is ${value}, expected a whole number of ${least} … ${most}`)
   }
-  if (!Number.isFinite(noise) || noise < 0) throw new Error(`${where}: noise is ${noise}, expected a standard deviation of 0 or more`)
-  if (!(confidence > 0 && confidence < 1)) throw new Error(`${where}: confidence is ${confidence}, expected a share above 0 and below 1`)
-  if (confidence !== 0.5 && !halt) throw new Error(`${where}: confidence ${confidence} decides when a puzzle halts, and none halts — give halt too`)
-  if (rollouts > 1 && noise === 0) throw new Error(`${where}: ${rollouts} rollouts without noise are the same ${rollouts} times — give noise, e.g. 0.3`)
+  if (!Number.isFinite(noise) || noise < 0)
+    throw new Error(`${where}: noise is ${noise}, expected a standard deviation of 0 or more`)
+  if (!(confidence > 0 && confidence < 1))
+    throw new Error(`${where}: confidence is ${confidence}, expected a share above 0 and below 1`)
+  if (confidence !== 0.5 && !halt)
+    throw new Error(`${where}: confidence ${confidence} decides when a puzzle halts, and none halts — give halt too`)
+  if (rollouts > 1 && noise === 0)
+    throw new Error(
+      `${where}: ${rollouts} rollouts without noise are the same ${rollouts} times — give noise, e.g. 0.3`,
+    )
   if (vote && rollouts === 1) throw new Error(`${where}: a vote of 1 rollout is none — give rollouts, e.g. 16`)
   return { steps, halt, confidence, rollouts, noise, seed, vote }
 }
@@ -103,7 +122,11 @@ export class Thinkers {
     this.#keys = engine.zeros([count, NOISE_KEY.length], 'u32', 'keys of the noise')
     this.#keysByHost = new Uint32Array(count * NOISE_KEY.length)
     this.#halted = new Uint32Array(count).fill(1)
-    this.#offered = { inputs: new Int32Array(count * config.cells), labels: new Int32Array(count * config.cells).fill(-100), puzzleIdentifiers: new Int32Array(count) }
+    this.#offered = {
+      inputs: new Int32Array(count * config.cells),
+      labels: new Int32Array(count * config.cells).fill(-100),
+      puzzleIdentifiers: new Int32Array(count),
+    }
   }
 
   /** Gives a slot a new task, from the start states; it begins with the next step. */
@@ -132,7 +155,8 @@ export class Thinkers {
     if (noise > 0) {
       engine.write(this.#keys, this.#keysByHost)
       this.#perturb(noise)
-      for (let at = NOISE_KEY.indexOf('step'); at < this.#keysByHost.length; at += NOISE_KEY.length) this.#keysByHost[at]++
+      for (let at = NOISE_KEY.indexOf('step'); at < this.#keysByHost.length; at += NOISE_KEY.length)
+        this.#keysByHost[at]++
     }
     const readings = engine.scope(() => {
       model.think(slots.carry, model.embed(slots.inputs, slots.puzzleRows()), config.cycles)
@@ -156,7 +180,12 @@ export class Thinkers {
     const carry: Record<string, Tensor> = { ...this.#slots.carry }
     const names = Object.keys(carry)
     const latents = names.length > 1 ? names.filter(name => name !== 'y') : names
-    for (const [stream, name] of latents.entries()) engine.run(latentNoise, { keys: this.#keys, state: carry[name] }, { slots: this.count, perSlot: length * config.hidden, sigma, stream })
+    for (const [stream, name] of latents.entries())
+      engine.run(
+        latentNoise,
+        { keys: this.#keys, state: carry[name] },
+        { slots: this.count, perSlot: length * config.hidden, sigma, stream },
+      )
   }
 
   release(): void {
@@ -167,7 +196,8 @@ export class Thinkers {
 /** The number of the rollout that answers. `sayings` are those of one puzzle's rollouts; of equals the first. */
 export function choose(sayings: readonly Saying[], vote: boolean): number {
   const votes = vote ? countVotes(sayings) : []
-  const isBetter = (a: number, b: number) => (vote && votes[a] !== votes[b] ? votes[a] > votes[b] : sayings[a].q > sayings[b].q)
+  const isBetter = (a: number, b: number) =>
+    vote && votes[a] !== votes[b] ? votes[a] > votes[b] : sayings[a].q > sayings[b].q
   return sayings.reduce((best, _, i) => (isBetter(i, best) ? i : best), 0)
 }
 
@@ -186,7 +216,12 @@ export function countVotes(sayings: readonly Saying[]): number[] {
 export async function* thinkThrough<T extends Task>(
   model: Trm,
   tasks: AsyncIterable<T>,
-  { count, steps, halt, ...options }: { count: number; steps: number; halt: boolean; noise: number; seed: number; confidence: number; loss?: LossType },
+  {
+    count,
+    steps,
+    halt,
+    ...options
+  }: { count: number; steps: number; halt: boolean; noise: number; seed: number; confidence: number; loss?: LossType },
 ): AsyncGenerator<{ task: T; said: Saying[] }, void, undefined> {
   const thinkers = new Thinkers(model, count, options)
   const coming = tasks[Symbol.asyncIterator]()

@@ -46,8 +46,18 @@ export const RUN_DEFAULTS: RunSettings = {
 
 /** Official fields that say nothing about the computation. */
 export const SILENT: readonly string[] = [
-  'defaults', 'hydra', 'data_path', 'data_paths', 'data_paths_test', 'evaluators', 'project_name', 'run_name', 'checkpoint_path',
-  'checkpoint_every_eval', 'eval_save_outputs', 'min_eval_interval',
+  'defaults',
+  'hydra',
+  'data_path',
+  'data_paths',
+  'data_paths_test',
+  'evaluators',
+  'project_name',
+  'run_name',
+  'checkpoint_path',
+  'checkpoint_every_eval',
+  'eval_save_outputs',
+  'min_eval_interval',
 ]
 
 /** Settings to start from, by name. The first five are the published runs. */
@@ -56,7 +66,14 @@ export const presets: Readonly<Record<string, { about: string; settings: RunSett
 // A function, so that programs that use no preset can do without them.
 function allPresets(): typeof presets {
   const trmArch = { L_layers: 2, H_cycles: 3, L_cycles: 6, forward_dtype: 'bfloat16' }
-  const puzzlePreset = { epochs: 50000, eval_interval: 5000, weight_decay: 1.0, puzzle_emb_lr: 1e-4, puzzle_emb_weight_decay: 1.0, ema: true }
+  const puzzlePreset = {
+    epochs: 50000,
+    eval_interval: 5000,
+    weight_decay: 1.0,
+    puzzle_emb_lr: 1e-4,
+    puzzle_emb_weight_decay: 1.0,
+    ema: true,
+  }
   const arcPreset = { ema: true, arch: { ...trmArch, L_cycles: 4 } }
   const smallPreset = { ema: true, ema_rate: 0.99, lr_warmup_steps: 100, weight_decay: 0.1, puzzle_emb_lr: 1e-3 }
   return {
@@ -64,8 +81,14 @@ function allPresets(): typeof presets {
       about: 'Sudoku-Extreme as published, token-mixing MLP (87.4 %), 5.0 M parameters',
       settings: { ...puzzlePreset, arch: { ...trmArch, mlp_t: true, pos_encodings: 'none' } },
     },
-    'sudoku-attention': { about: 'Sudoku-Extreme as published, attention (74.7 %), 6.8 M parameters', settings: { ...puzzlePreset, arch: trmArch } },
-    maze: { about: 'Maze-Hard as published (85.3 %)', settings: { ...puzzlePreset, arch: { ...trmArch, L_cycles: 4 } } },
+    'sudoku-attention': {
+      about: 'Sudoku-Extreme as published, attention (74.7 %), 6.8 M parameters',
+      settings: { ...puzzlePreset, arch: trmArch },
+    },
+    maze: {
+      about: 'Maze-Hard as published (85.3 %)',
+      settings: { ...puzzlePreset, arch: { ...trmArch, L_cycles: 4 } },
+    },
     'arc-1': { about: 'ARC-AGI-1 as published (44.6 %)', settings: arcPreset },
     'arc-2': { about: 'ARC-AGI-2 as published (7.8 %)', settings: arcPreset },
     tiny: {
@@ -78,7 +101,18 @@ function allPresets(): typeof presets {
         lr_warmup_steps: 20,
         lr_min_ratio: 0.1,
         eval_interval: 100,
-        arch: { hidden_size: 32, num_heads: 2, expansion: 1, H_cycles: 1, L_cycles: 2, halt_max_steps: 4, mlp_t: true, pos_encodings: 'none', puzzle_emb_ndim: 32, puzzle_emb_len: 1 },
+        arch: {
+          hidden_size: 32,
+          num_heads: 2,
+          expansion: 1,
+          H_cycles: 1,
+          L_cycles: 2,
+          halt_max_steps: 4,
+          mlp_t: true,
+          pos_encodings: 'none',
+          puzzle_emb_ndim: 32,
+          puzzle_emb_len: 1,
+        },
       },
     },
     small: {
@@ -91,7 +125,18 @@ function allPresets(): typeof presets {
         lr_warmup_steps: 50,
         lr_min_ratio: 0.1,
         eval_interval: 250,
-        arch: { hidden_size: 64, num_heads: 2, expansion: 1, H_cycles: 1, L_cycles: 2, halt_max_steps: 8, mlp_t: true, pos_encodings: 'none', puzzle_emb_ndim: 64, puzzle_emb_len: 1 },
+        arch: {
+          hidden_size: 64,
+          num_heads: 2,
+          expansion: 1,
+          H_cycles: 1,
+          L_cycles: 2,
+          halt_max_steps: 8,
+          mlp_t: true,
+          pos_encodings: 'none',
+          puzzle_emb_ndim: 64,
+          puzzle_emb_len: 1,
+        },
       },
     },
     'small-attention': {
@@ -102,14 +147,26 @@ function allPresets(): typeof presets {
         global_batch_size: 16,
         lr: 1e-3,
         eval_interval: 500,
-        arch: { hidden_size: 64, num_heads: 2, expansion: 1, H_cycles: 2, L_cycles: 2, halt_max_steps: 4, puzzle_emb_ndim: 64, puzzle_emb_len: 1 },
+        arch: {
+          hidden_size: 64,
+          num_heads: 2,
+          expansion: 1,
+          H_cycles: 2,
+          L_cycles: 2,
+          halt_max_steps: 4,
+          puzzle_emb_ndim: 64,
+          puzzle_emb_len: 1,
+        },
       },
     },
   }
 }
 
 /** Precisions by their official names, the values of `forward_dtype`. */
-export const FORWARD_DTYPES = { float32: 'f32', float16: 'f16', bfloat16: 'bf16' } as const satisfies Record<string, AskedPrecision>
+export const FORWARD_DTYPES = { float32: 'f32', float16: 'f16', bfloat16: 'bf16' } as const satisfies Record<
+  string,
+  AskedPrecision
+>
 
 /** The only loss head, as `arch.loss.name` writes it. */
 const LOSS = 'losses@ACTLossHead'
@@ -140,7 +197,9 @@ export function mergeSettings(...layers: readonly Partial<RunSettings>[]): RunSe
     }
     return into
   }
-  return layers.reduce<Record<string, unknown>>((all, layer) => merge(all, layer as Record<string, unknown>), { arch: {} }) as RunSettings
+  return layers.reduce<Record<string, unknown>>((all, layer) => merge(all, layer as Record<string, unknown>), {
+    arch: {},
+  }) as RunSettings
 }
 
 /** The fields of the model among settings, under `arch` or, as those of the data, at the top; and the names at the top that are others. */
@@ -163,7 +222,9 @@ export function resolveRun(given: Partial<RunSettings>, metadata: DatasetMetadat
   const settings = mergeSettings(RUN_DEFAULTS, given)
   for (const name of Object.keys(settings)) {
     if (!Object.hasOwn(RUN_DEFAULTS, name) && !SILENT.includes(name)) {
-      throw new Error(`config: unknown field ${shown(name)}, expected one of ${Object.keys(RUN_DEFAULTS).join(', ')} — fields of the model stand under arch, e.g. arch.L_cycles`)
+      throw new Error(
+        `config: unknown field ${shown(name)}, expected one of ${Object.keys(RUN_DEFAULTS).join(', ')} — fields of the model stand under arch, e.g. arch.L_cycles`,
+      )
     }
   }
   const refuse = (name: string, value: unknown, expected: string): never => {
@@ -172,7 +233,9 @@ export function resolveRun(given: Partial<RunSettings>, metadata: DatasetMetadat
   const number = (name: string, least: number, most = Number.MAX_SAFE_INTEGER, fraction = false): number => {
     const value = settings[name]
     const range = `of at least ${least}${most < Number.MAX_SAFE_INTEGER ? ` and at most ${most}` : ''}`
-    return isNumber(value, least, most, fraction) ? value : refuse(name, value, `a ${fraction ? '' : 'whole '}number ${range}`)
+    return isNumber(value, least, most, fraction)
+      ? value
+      : refuse(name, value, `a ${fraction ? '' : 'whole '}number ${range}`)
   }
   /** Null means that it follows from others. */
   const optional = (name: string) => (settings[name] === null ? undefined : number(name, 1))
@@ -192,20 +255,26 @@ export function resolveRun(given: Partial<RunSettings>, metadata: DatasetMetadat
   const { loss_type: lossType, name: lossName = LOSS, ...others } = isRecord(loss) ? loss : {}
   one('arch.loss.loss_type', lossType, ['stablemax_cross_entropy', 'softmax_cross_entropy'])
   if (!/^(?:models\.)?losses[@:]ACTLossHead$/.test(String(lossName))) refuse('arch.loss.name', lossName, LOSS)
-  for (const name of Object.keys(others)) refuse(`arch.loss.${name}`, others[name], 'loss_type and name alone under arch.loss')
+  for (const name of Object.keys(others))
+    refuse(`arch.loss.${name}`, others[name], 'loss_type and name alone under arch.loss')
   const optimizer = one('optimizer', settings.optimizer, ['atan2', 'adamw'])
   const { vocabSize, seqLen, numPuzzleIdentifiers } = metadata
   const data = { vocab_size: vocabSize, seq_len: seqLen, num_puzzle_identifiers: numPuzzleIdentifiers }
   for (const [name, value] of Object.entries(data)) {
-    if (name in arch && arch[name] !== value) refuse(`arch.${name}`, arch[name], `what the data says, ${value} — leave it out`)
+    if (name in arch && arch[name] !== value)
+      refuse(`arch.${name}`, arch[name], `what the data says, ${value} — leave it out`)
   }
   const config = configFromOfficial({ ...arch, ...data }, 'arch.')
   if (arch.name !== undefined) checkClass(arch.name)
   const curriculum = curriculumOf(settings.depth_curriculum)
   for (const { cycles, latentSteps } of curriculum) {
-    const stage = configFromOfficial({ ...arch, ...data, H_cycles: cycles, L_cycles: latentSteps }, 'depth_curriculum: ')
+    const stage = configFromOfficial(
+      { ...arch, ...data, H_cycles: cycles, L_cycles: latentSteps },
+      'depth_curriculum: ',
+    )
     const depth = `none, as this architecture has one depth, ${stage.cycles} × ${stage.latentSteps}`
-    if (stage.cycles !== cycles || stage.latentSteps !== latentSteps) refuse('depth_curriculum', settings.depth_curriculum, depth)
+    if (stage.cycles !== cycles || stage.latentSteps !== latentSteps)
+      refuse('depth_curriculum', settings.depth_curriculum, depth)
   }
   const ends = curriculum.map(({ until }) => until)
   if (ends.some((end, i) => !(end > (ends[i - 1] ?? 0) && end <= 1))) {
@@ -218,7 +287,8 @@ export function resolveRun(given: Partial<RunSettings>, metadata: DatasetMetadat
     throw new Error(`config: ${nothing} — give it an arch.puzzle_emb_ndim`)
   }
   const batchSize = number('global_batch_size', 1)
-  const stepsOf = (epochs: number) => Math.max(1, Math.floor((epochs * metadata.totalGroups * metadata.meanPuzzleExamples) / batchSize))
+  const stepsOf = (epochs: number) =>
+    Math.max(1, Math.floor((epochs * metadata.totalGroups * metadata.meanPuzzleExamples) / batchSize))
   // Each is checked, whether it counts or not.
   const [epochs, asked, interval] = [number('epochs', 1), optional('steps'), optional('eval_interval')]
   const [ema, emaRate] = [flag('ema'), number('ema_rate', 0, 0.9999999, true)]
@@ -268,9 +338,20 @@ export function archHint(given: unknown): string {
 
 /** Stages as [share of the steps, H_cycles, L_cycles] each; "cgar" is the paper's. */
 function curriculumOf(given: unknown): Stage[] {
-  const rows = given === 'cgar' ? [[0.3, 1, 2], [0.6, 2, 4]] : (given ?? [])
-  if (!Array.isArray(rows) || !rows.every(row => Array.isArray(row) && row.length === 3 && row.every(Number.isFinite))) {
-    throw new Error(`config: depth_curriculum is ${shown(given)}, expected cgar or a list of [share of the steps, H_cycles, L_cycles], e.g. [[0.3, 1, 2], [0.6, 2, 4]]`)
+  const rows =
+    given === 'cgar'
+      ? [
+          [0.3, 1, 2],
+          [0.6, 2, 4],
+        ]
+      : (given ?? [])
+  if (
+    !Array.isArray(rows) ||
+    !rows.every(row => Array.isArray(row) && row.length === 3 && row.every(Number.isFinite))
+  ) {
+    throw new Error(
+      `config: depth_curriculum is ${shown(given)}, expected cgar or a list of [share of the steps, H_cycles, L_cycles], e.g. [[0.3, 1, 2], [0.6, 2, 4]]`,
+    )
   }
   return rows.map(([until, cycles, latentSteps]) => ({ until, cycles, latentSteps }))
 }
@@ -279,7 +360,8 @@ function curriculumOf(given: unknown): Stage[] {
 export function bytesOf(given: unknown): number {
   const [, digits, unit] = /^(\d+(?:\.\d+)?) *([kMG]?)B?$/i.exec(String(given)) ?? []
   const bytes = Number(digits) * 1000 ** ['', 'K', 'M', 'G'].indexOf(unit?.toUpperCase())
-  if (!(bytes >= 1)) throw new Error(`config: memory_limit is ${shown(given)}, expected bytes as in 2000000000, 500MB or 2GB`)
+  if (!(bytes >= 1))
+    throw new Error(`config: memory_limit is ${shown(given)}, expected bytes as in 2000000000, 500MB or 2GB`)
   return bytes
 }
 

@@ -91,7 +91,8 @@ export type Architecture = keyof typeof SCHEDULES
 /** @throws on a name that is no architecture */
 export function scheduleOf(architecture: Architecture): Schedule {
   const schedule: Schedule | undefined = SCHEDULES[architecture]
-  if (!schedule) throw new Error(`config: architecture is "${architecture}", expected ${Object.keys(SCHEDULES).join(', ')}`)
+  if (!schedule)
+    throw new Error(`config: architecture is "${architecture}", expected ${Object.keys(SCHEDULES).join(', ')}`)
   return schedule
 }
 

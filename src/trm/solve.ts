@@ -1,6 +1,14 @@
 // One puzzle, answered step by step: by one train of thought, or by noisy rollouts side by side.
 import type { Trm } from './model.js'
-import { checkThinking, choose, compileThinking, countVotes, type Saying, Thinkers, type ThinkingOptions } from './rollouts.js'
+import {
+  checkThinking,
+  choose,
+  compileThinking,
+  countVotes,
+  type Saying,
+  Thinkers,
+  type ThinkingOptions,
+} from './rollouts.js'
 
 /** The state of the answer after one supervision step. */
 export interface SolveStep {
@@ -31,7 +39,11 @@ export interface SolveOptions extends ThinkingOptions {
  * @param puzzle token ids, (cells)
  * @throws when the puzzle does not fit the model, or on an option that cannot be
  */
-export async function* solve(model: Trm, puzzle: ArrayLike<number>, options: SolveOptions = {}): AsyncGenerator<SolveStep, void, undefined> {
+export async function* solve(
+  model: Trm,
+  puzzle: ArrayLike<number>,
+  options: SolveOptions = {},
+): AsyncGenerator<SolveStep, void, undefined> {
   const { config } = model
   const { cells, vocabulary, puzzles } = config
   const { puzzleId = 0 } = options
@@ -39,13 +51,16 @@ export async function* solve(model: Trm, puzzle: ArrayLike<number>, options: Sol
   if (puzzle.length !== cells) throw new Error(`solve: the puzzle has ${puzzle.length} cells, the model takes ${cells}`)
   const inputs = Int32Array.from(puzzle)
   const wrong = inputs.findIndex(id => id < 0 || id >= vocabulary)
-  if (wrong >= 0) throw new Error(`solve: token ${inputs[wrong]} at cell ${wrong + 1}, the model knows 0 … ${vocabulary - 1}`)
-  if (config.puzzleWidth > 0 && !(puzzleId >= 0 && puzzleId < puzzles)) throw new Error(`solve: puzzle id ${puzzleId}, the model knows 0 … ${puzzles - 1}`)
+  if (wrong >= 0)
+    throw new Error(`solve: token ${inputs[wrong]} at cell ${wrong + 1}, the model knows 0 … ${vocabulary - 1}`)
+  if (config.puzzleWidth > 0 && !(puzzleId >= 0 && puzzleId < puzzles))
+    throw new Error(`solve: puzzle id ${puzzleId}, the model knows 0 … ${puzzles - 1}`)
   await compileThinking(model, rollouts, { noise, seed, confidence })
   const thinkers = new Thinkers(model, rollouts, { noise, seed, confidence })
   const labels = new Int32Array(cells).fill(-100)
   try {
-    for (let rollout = 0; rollout < rollouts; rollout++) thinkers.place(rollout, { inputs, labels, puzzleId, puzzle: 0, rollout })
+    for (let rollout = 0; rollout < rollouts; rollout++)
+      thinkers.place(rollout, { inputs, labels, puzzleId, puzzle: 0, rollout })
     const last: Saying[] = []
     const halted = new Array<boolean>(rollouts).fill(false)
     let before = inputs
@@ -60,7 +75,15 @@ export async function* solve(model: Trm, puzzle: ArrayLike<number>, options: Sol
       const answer = last[rollout].answer.slice()
       const changed = [...answer.keys()].filter(cell => answer[cell] !== before[cell])
       const running = halted.filter(ended => !ended).length
-      yield { step, answer, changed, halt: 1 / (1 + Math.exp(-last[rollout].q)), rollout, votes: countVotes(last)[rollout], running }
+      yield {
+        step,
+        answer,
+        changed,
+        halt: 1 / (1 + Math.exp(-last[rollout].q)),
+        rollout,
+        votes: countVotes(last)[rollout],
+        running,
+      }
       if (running === 0) return
       before = answer
     }

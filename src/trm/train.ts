@@ -46,14 +46,22 @@ export interface TrainingReport extends TrainingMetrics {
  * @throws when model and data do not fit, when the batch does not fit the adapter or its memory, when the state to resume is of another training,
  * or when a gradient, a parameter or the loss is no longer a finite number
  */
-export async function* train(model: Trm, dataset: Examples, options: TrainOptions): AsyncGenerator<TrainingReport, void, undefined> {
+export async function* train(
+  model: Trm,
+  dataset: Examples,
+  options: TrainOptions,
+): AsyncGenerator<TrainingReport, void, undefined> {
   const { steps, logInterval = 10, logSeconds, epochsPerPass, resume, memoryLimit, ...rest } = options
   checkFit(model, dataset)
   const { engine } = model
   const { batchSize, seed = 0, totalSteps = resume?.options.totalSteps ?? steps } = rest
   const settings = { ...rest, totalSteps, microBatch: rest.microBatch ?? resume?.options.microBatch }
   if (resume) engine.variants.adopt(resume.variants)
-  const { microBatch, bytes, trainer: planned } = planMemory(engine, model.config, { ...settings, memoryLimit, dtype: model.dtype })
+  const {
+    microBatch,
+    bytes,
+    trainer: planned,
+  } = planMemory(engine, model.config, { ...settings, memoryLimit, dtype: model.dtype })
   /** Until somebody got it in a report. */
   let unseen: Trainer | undefined
   try {
@@ -68,7 +76,8 @@ export async function* train(model: Trm, dataset: Examples, options: TrainOption
     } else {
       batches = new TrainingBatches(dataset, { batchSize, seed, epochsPerPass })
     }
-    const save = async (metadata?: Readonly<Record<string, string>>) => saveTraining(trainer, batches, { data: (data ??= await fingerprint(dataset)), known, metadata })
+    const save = async (metadata?: Readonly<Record<string, string>>) =>
+      saveTraining(trainer, batches, { data: (data ??= await fingerprint(dataset)), known, metadata })
     let [since, sinceStep] = [performance.now(), trainer.step]
     let skipped = resume ? ((await trainer.lossScaler?.read())?.skippedSteps ?? 0) : 0
     while (trainer.step < steps) {
@@ -79,21 +88,44 @@ export async function* train(model: Trm, dataset: Examples, options: TrainOption
       const { step } = trainer
       const isDue = logSeconds === undefined ? step % logInterval === 0 : performance.now() - since >= 1000 * logSeconds
       if (!isDue && step !== steps) continue
-      const [metrics, broken, lossScale] = await Promise.all([trainer.readMetrics(), trainer.optimizer.firstNotFinite(), trainer.lossScaler?.read()])
+      const [metrics, broken, lossScale] = await Promise.all([
+        trainer.readMetrics(),
+        trainer.optimizer.firstNotFinite(),
+        trainer.lossScaler?.read(),
+      ])
       const hint = `lower the learning rate (now ${learningRate}), lengthen the warm-up or clip the gradients`
-      if (broken) throw new Error(`train: step ${broken.step} left ${broken.count} numbers that are not finite, the first in the ${broken.what} of ${broken.name} — ${hint}`)
-      if (!Number.isFinite(metrics.loss)) throw new Error(`train: the loss is ${metrics.loss} at step ${step} — ${hint}`)
-      if (lossScale?.scale === 1 && lossScale.skippedSteps - skipped === step - sinceStep) throw new Error(`train: in float16 all steps up to ${step} overflowed — ${hint}, or use float32`)
+      if (broken)
+        throw new Error(
+          `train: step ${broken.step} left ${broken.count} numbers that are not finite, the first in the ${broken.what} of ${broken.name} — ${hint}`,
+        )
+      if (!Number.isFinite(metrics.loss))
+        throw new Error(`train: the loss is ${metrics.loss} at step ${step} — ${hint}`)
+      if (lossScale?.scale === 1 && lossScale.skippedSteps - skipped === step - sinceStep)
+        throw new Error(`train: in float16 all steps up to ${step} overflowed — ${hint}, or use float32`)
       skipped = lossScale?.skippedSteps ?? 0
       const now = performance.now()
       const stepsPerSecond = ((step - sinceStep) * 1000) / (now - since)
       unseen = undefined
-      yield { ...metrics, step, totalSteps: steps, learningRate, cycles, latentSteps, stepsPerSecond, ...(lossScale && { lossScale }), averaged: trainer.averaged, trainer, saveTraining: save }
+      yield {
+        ...metrics,
+        step,
+        totalSteps: steps,
+        learningRate,
+        cycles,
+        latentSteps,
+        stepsPerSecond,
+        ...(lossScale && { lossScale }),
+        averaged: trainer.averaged,
+        trainer,
+        saveTraining: save,
+      }
       ;[since, sinceStep] = [performance.now(), step]
     }
   } catch (error) {
     if (!(error instanceof OutOfMemory)) throw error
-    throw new OutOfMemory(`train: out of GPU memory with micro_batch ${microBatch}, which takes ${megabytes(bytes)}, on ${engine.adapter.description} — set a lower memory limit (--memory-limit SIZE, memoryLimit), a smaller micro_batch, or recompute`)
+    throw new OutOfMemory(
+      `train: out of GPU memory with micro_batch ${microBatch}, which takes ${megabytes(bytes)}, on ${engine.adapter.description} — set a lower memory limit (--memory-limit SIZE, memoryLimit), a smaller micro_batch, or recompute`,
+    )
   } finally {
     unseen?.release()
   }
@@ -104,9 +136,17 @@ export function checkFit({ config }: Trm, { metadata }: DatasetIndex): void {
   const pairs = [
     ['cells per puzzle', metadata.seqLen, config.cells, metadata.seqLen === config.cells],
     ['token ids', metadata.vocabSize, config.vocabulary, metadata.vocabSize === config.vocabulary],
-    ['puzzle identifiers', metadata.numPuzzleIdentifiers, config.puzzles, config.puzzleWidth === 0 || metadata.numPuzzleIdentifiers <= config.puzzles],
+    [
+      'puzzle identifiers',
+      metadata.numPuzzleIdentifiers,
+      config.puzzles,
+      config.puzzleWidth === 0 || metadata.numPuzzleIdentifiers <= config.puzzles,
+    ],
   ] as const
   for (const [what, given, expected, fits] of pairs) {
-    if (!fits) throw new Error(`data and model do not fit: the data has ${given} ${what}, the model ${expected} — use the data that the model was made for`)
+    if (!fits)
+      throw new Error(
+        `data and model do not fit: the data has ${given} ${what}, the model ${expected} — use the data that the model was made for`,
+      )
   }
 }

@@ -105,18 +105,45 @@ export class Trainer {
     const { engine, config, puzzleTable } = model
     this.#engine = engine
     const { batchSize } = options
-    if (!Number.isInteger(batchSize) || batchSize < 1) throw new Error(`train: batchSize is ${batchSize}, expected a whole number of at least 1`)
+    if (!Number.isInteger(batchSize) || batchSize < 1)
+      throw new Error(`train: batchSize is ${batchSize}, expected a whole number of at least 1`)
     const { microBatch: asked = batchSize } = options
-    if (!Number.isInteger(asked) || asked < 1) throw new Error(`train: microBatch is ${asked}, expected a whole number of at least 1`)
+    if (!Number.isInteger(asked) || asked < 1)
+      throw new Error(`train: microBatch is ${asked}, expected a whole number of at least 1`)
     const microBatch = Math.min(asked, batchSize)
     this.options = { recompute: false, ...TRAINER_DEFAULTS, ...options, microBatch }
-    const { optimizer, beta1, beta2, weightDecay, puzzleWeightDecay, emaRate, clipNorm, curriculum, totalSteps, freezeNetwork } = this.options
-    if (freezeNetwork && !puzzleTable) throw new Error('train: freezeNetwork leaves nothing to train in a model without puzzle embeddings — give it a puzzleWidth')
-    if (curriculum.some(({ until }, i) => !(until > (curriculum[i - 1]?.until ?? 0) && until <= 1))) throw new Error(`train: the stages of the curriculum end at ${curriculum.map(({ until }) => until).join(', ')} of the steps, expected rising shares of up to 1`)
+    const {
+      optimizer,
+      beta1,
+      beta2,
+      weightDecay,
+      puzzleWeightDecay,
+      emaRate,
+      clipNorm,
+      curriculum,
+      totalSteps,
+      freezeNetwork,
+    } = this.options
+    if (freezeNetwork && !puzzleTable)
+      throw new Error(
+        'train: freezeNetwork leaves nothing to train in a model without puzzle embeddings — give it a puzzleWidth',
+      )
+    if (curriculum.some(({ until }, i) => !(until > (curriculum[i - 1]?.until ?? 0) && until <= 1)))
+      throw new Error(
+        `train: the stages of the curriculum end at ${curriculum.map(({ until }) => until).join(', ')} of the steps, expected rising shares of up to 1`,
+      )
     this.#stages = curriculum.map(({ until, ...depth }) => ({ end: until * totalSteps, model: model.withDepth(depth) }))
-    this.optimizer = new Adam(engine, model.parameters, { algorithm: optimizer, beta1, beta2, weightDecay, emaRate, clipNorm })
+    this.optimizer = new Adam(engine, model.parameters, {
+      algorithm: optimizer,
+      beta1,
+      beta2,
+      weightDecay,
+      emaRate,
+      clipNorm,
+    })
     const chunks: Slots[] = []
-    for (let first = 0; first < batchSize; first += microBatch) chunks.push(new Slots(model, Math.min(microBatch, batchSize - first), first))
+    for (let first = 0; first < batchSize; first += microBatch)
+      chunks.push(new Slots(model, Math.min(microBatch, batchSize - first), first))
     this.chunks = chunks
     if (puzzleTable) {
       this.puzzleGradients = engine.zeros([batchSize, config.puzzleWidth])
@@ -141,13 +168,22 @@ export class Trainer {
 
   /** Learning rates of the coming step. */
   rates(): { learningRate: number; puzzleLearningRate: number } {
-    const { learningRate: base, puzzleLearningRate, warmupSteps: warmup, totalSteps: total, minLearningRateRatio: minRatio } = this.options
+    const {
+      learningRate: base,
+      puzzleLearningRate,
+      warmupSteps: warmup,
+      totalSteps: total,
+      minLearningRateRatio: minRatio,
+    } = this.options
     const at = (peak: number) => learningRate(this.step + 1, { base: peak, warmup, total, minRatio })
     return { learningRate: at(base), puzzleLearningRate: at(puzzleLearningRate) }
   }
 
   /** Records one optimiser step on a batch. `inspect` sees the tensors of each chunk before they die. */
-  run(batch: Puzzles, inspect?: (chunk: Slots, tensors: { logits: Tensor; q: Tensor; predictions: Tensor; results: Tensor }) => void): void {
+  run(
+    batch: Puzzles,
+    inspect?: (chunk: Slots, tensors: { logits: Tensor; q: Tensor; predictions: Tensor; results: Tensor }) => void,
+  ): void {
     const { engine } = this.model
     const { seed } = this.options
     const rates = this.rates()
@@ -208,7 +244,10 @@ export class Trainer {
         chunk.halt(q, outcome.results, this.#clock, this.#metrics, true)
         inspect?.(chunk, { logits, q, ...outcome })
         this.lossScaler?.scale(outcome.dLogits, outcome.dQ)
-        return [[logits, outcome.dLogits], [q, outcome.dQ]] as const
+        return [
+          [logits, outcome.dLogits],
+          [q, outcome.dQ],
+        ] as const
       },
       { into: rowGradients ? [...targets, rowGradients] : targets, accumulate },
     )
@@ -223,7 +262,13 @@ export class Trainer {
   /** Lets the training go, its moving average too, so that `averaged` is of no use any more; the model stays. Twice does no harm. */
   release(): void {
     for (const part of [...this.chunks, this.optimizer, this.lossScaler]) part?.release()
-    this.#engine.release(this.#puzzleOptimizer?.schedule, this.puzzleGradients, this.#puzzleIds, this.#clock, this.#metrics)
+    this.#engine.release(
+      this.#puzzleOptimizer?.schedule,
+      this.puzzleGradients,
+      this.#puzzleIds,
+      this.#clock,
+      this.#metrics,
+    )
     this.#engine.trim()
   }
 

@@ -6,7 +6,14 @@ import { metricsTensor, type Puzzles, Slots } from './act.js'
 import { loadTensors } from './checkpoint.js'
 import type { TrmConfig } from './config.js'
 import { type Precision, Trm } from './model.js'
-import { architectureOf, configFromOfficial, officialStart, officialState, officialTensor, PUZZLE_TABLE } from './official.js'
+import {
+  architectureOf,
+  configFromOfficial,
+  officialStart,
+  officialState,
+  officialTensor,
+  PUZZLE_TABLE,
+} from './official.js'
 import { Trainer } from './trainer.js'
 
 /** One compared quantity. */
@@ -63,7 +70,11 @@ export interface VerifyOptions {
  * Runs the golden's model from its initial weights and batches, and compares all else that the file holds.
  * @throws when the file is no golden
  */
-export async function verify(engine: Engine, bytes: Uint8Array, { file = 'golden', microBatch, dtype = 'f32' }: VerifyOptions = {}): Promise<Verification> {
+export async function verify(
+  engine: Engine,
+  bytes: Uint8Array,
+  { file = 'golden', microBatch, dtype = 'f32' }: VerifyOptions = {},
+): Promise<Verification> {
   const golden = new Golden(bytes, file, dtype)
   const { fields, train } = golden
   const make = () => {
@@ -93,7 +104,12 @@ export async function verify(engine: Engine, bytes: Uint8Array, { file = 'golden
     trainer.model.release()
   })
   golden.finish()
-  return { file, adapter: engine.adapter.description, ok: golden.rows.length > 0 && golden.rows.every(row => row.error <= row.allowed), rows: golden.rows }
+  return {
+    file,
+    adapter: engine.adapter.description,
+    ok: golden.rows.length > 0 && golden.rows.every(row => row.error <= row.allowed),
+    rows: golden.rows,
+  }
 }
 
 /** A golden file: its tensors, which of them were compared, and the rows so far. */
@@ -108,11 +124,18 @@ class Golden {
   private readonly noise: Record<string, number>
   private readonly compared = new Set<string>()
 
-  constructor(bytes: Uint8Array, file: string, readonly dtype: Precision) {
+  constructor(
+    bytes: Uint8Array,
+    file: string,
+    readonly dtype: Precision,
+  ) {
     const { tensors, metadata } = parseSafetensors(bytes, file)
     this.tensors = tensors
     const json = (name: string) => {
-      if (!metadata[name]) throw new Error(`${file}: no "${name}" in its metadata, expected a golden file of the published code — to run a checkpoint use "trm eval"`)
+      if (!metadata[name])
+        throw new Error(
+          `${file}: no "${name}" in its metadata, expected a golden file of the published code — to run a checkpoint use "trm eval"`,
+        )
       try {
         return JSON.parse(metadata[name])
       } catch {
@@ -164,14 +187,22 @@ class Golden {
     const norm = this.tensors.get(`${group}norm.${tensor}`)
     if (norm) {
       this.compared.add(`${group}norm.${tensor}`)
-      this.row(`${group}norm.${tensor}`, relativeError(new Float32Array([l2(ours)]), toFloat32(norm)), this.allowed(`${group}norm.${tensor}`, floor))
+      this.row(
+        `${group}norm.${tensor}`,
+        relativeError(new Float32Array([l2(ours)]), toFloat32(norm)),
+        this.allowed(`${group}norm.${tensor}`, floor),
+      )
     }
     const sample = this.tensors.get(`${group}sample.${tensor}`)
     const index = this.tensors.get(`sample_index.${tensor}`)
     if (sample && index) {
       this.compared.add(`${group}sample.${tensor}`)
       const picked = Float32Array.from(index.data as Int32Array, i => ours[i])
-      this.row(`${group}sample.${tensor}`, relativeError(picked, toFloat32(sample)), this.allowed(`${group}sample.${tensor}`, floor))
+      this.row(
+        `${group}sample.${tensor}`,
+        relativeError(picked, toFloat32(sample)),
+        this.allowed(`${group}sample.${tensor}`, floor),
+      )
     }
   }
 
@@ -196,7 +227,11 @@ class Golden {
     const values = logits && toFloat32(logits)
     const vocabulary = logits?.shape.at(-1) ?? 1
     // Both logits err; float16 comes near its limit in deep recursions.
-    const close = values ? (this.dtype === 'f16' ? 2 : 1) * this.allowed(logitsName, FLOORS.forward) * (l2(values) / Math.sqrt(values.length)) : 0
+    const close = values
+      ? (this.dtype === 'f16' ? 2 : 1) *
+        this.allowed(logitsName, FLOORS.forward) *
+        (l2(values) / Math.sqrt(values.length))
+      : 0
     let wrong = 0
     for (let i = 0; i < theirs.length; i++) {
       if (theirs[i] === ours[i]) continue
@@ -220,7 +255,9 @@ class Golden {
 
   /** @throws when the file holds a quantity that nothing here compared */
   finish(): void {
-    const missed = [...this.tensors.keys()].filter(name => !/^(init|batch|sample_index)\./.test(name) && !this.compared.has(name))
+    const missed = [...this.tensors.keys()].filter(
+      name => !/^(init|batch|sample_index)\./.test(name) && !this.compared.has(name),
+    )
     for (const name of missed) this.row(`${name} (not recomputed)`, Infinity, 0)
   }
 }
@@ -240,7 +277,11 @@ async function verifyEvaluation(golden: Golden, model: Trm): Promise<void> {
         const rows = slots.puzzleRows()
         model.think(slots.carry, model.embed(slots.inputs, rows), config.cycles)
         const heads = model.heads(slots.carry.y)
-        const outcome = slots.loss(heads, golden.train.loss_type === 'stablemax_cross_entropy' ? 'stablemax' : 'softmax', 1)
+        const outcome = slots.loss(
+          heads,
+          golden.train.loss_type === 'stablemax_cross_entropy' ? 'stablemax' : 'softmax',
+          1,
+        )
         slots.halt(heads.q, outcome.results, clock, metrics, false)
         return Promise.all([engine.read(heads.logits), engine.read(heads.q), engine.readInt32(outcome.predictions)])
       })
@@ -250,11 +291,27 @@ async function verifyEvaluation(golden: Golden, model: Trm): Promise<void> {
       golden.compare(`eval.${k}.logits`, cells, FLOORS.forward)
       compareQ(golden, `eval.${k}`, q)
       golden.predictions(`eval.${k}.preds`, predictions, `eval.${k}.logits`)
-      for (const [state, values] of Object.entries(slots.carry)) golden.compare(`eval.${k}.${officialState(config.architecture, state)}`, await engine.read(values), FLOORS.forward)
+      for (const [state, values] of Object.entries(slots.carry))
+        golden.compare(
+          `eval.${k}.${officialState(config.architecture, state)}`,
+          await engine.read(values),
+          FLOORS.forward,
+        )
       if (!log) continue
       const forward = golden.allowed(`eval.${k}.logits`, FLOORS.forward)
-      const loss = Math.max(golden.allowed(`eval.${k}.logits`, FLOORS.gradient), golden.allowed('loss', FLOORS.gradient))
-      compareMetrics(golden, `eval.${k}`, await engine.read(metrics), log, loss, undecided(golden, cells, [...batch.labels], q, forward), config)
+      const loss = Math.max(
+        golden.allowed(`eval.${k}.logits`, FLOORS.gradient),
+        golden.allowed('loss', FLOORS.gradient),
+      )
+      compareMetrics(
+        golden,
+        `eval.${k}`,
+        await engine.read(metrics),
+        log,
+        loss,
+        undecided(golden, cells, [...batch.labels], q, forward),
+        config,
+      )
     }
   } finally {
     slots.release(clock, metrics)
@@ -271,12 +328,15 @@ async function verifyTraining(golden: Golden, trainer: Trainer): Promise<void> {
     const log = golden.trainLog[step]
     if (log) {
       golden.row(`train.${step}.lr`, Math.abs(rates.learningRate / log.lr - 1), 1e-6)
-      if (model.puzzleTable) golden.row(`train.${step}.puzzle_emb_lr`, Math.abs(rates.puzzleLearningRate / log.puzzle_emb_lr - 1), 1e-6)
+      if (model.puzzleTable)
+        golden.row(`train.${step}.puzzle_emb_lr`, Math.abs(rates.puzzleLearningRate / log.puzzle_emb_lr - 1), 1e-6)
     }
     const scale = (await trainer.lossScaler?.read())?.scale ?? 1
     const unscaled = (values: Float32Array) => values.map(x => x / scale)
     const reads: Promise<[logits: Float32Array, q: Float32Array, labels: Int32Array]>[] = []
-    trainer.run(batch, (chunk, { logits, q }) => reads.push(Promise.all([engine.read(logits), engine.read(q), engine.readInt32(chunk.labels)])))
+    trainer.run(batch, (chunk, { logits, q }) =>
+      reads.push(Promise.all([engine.read(logits), engine.read(q), engine.readInt32(chunk.labels)])),
+    )
     const read = await Promise.all(reads)
     const logits = cellsOf(concat(read.map(([logits]) => logits)), prefix, length, config.vocabulary)
     golden.compare(`train.${step}.logits`, logits, FLOORS.forward)
@@ -284,29 +344,58 @@ async function verifyTraining(golden: Golden, trainer: Trainer): Promise<void> {
     compareQ(golden, `train.${step}`, q)
     const labels = read.flatMap(([, , labels]) => [...labels])
     if (step === 0) {
-      for (const [name, values] of await optimizer.gradients.read()) golden.compare(`grad.${officialTensor(name)}`, unscaled(values), FLOORS.gradient)
-      if (trainer.puzzleGradients) golden.compare('grad.inner.puzzle_emb.local_weights', unscaled(await engine.read(trainer.puzzleGradients)), FLOORS.gradient)
+      for (const [name, values] of await optimizer.gradients.read())
+        golden.compare(`grad.${officialTensor(name)}`, unscaled(values), FLOORS.gradient)
+      if (trainer.puzzleGradients)
+        golden.compare(
+          'grad.inner.puzzle_emb.local_weights',
+          unscaled(await engine.read(trainer.puzzleGradients)),
+          FLOORS.gradient,
+        )
     }
     // From the second step on the logits come from updated parameters and are as uncertain as these.
-    const doubt = undecided(golden, logits, labels, q, step === 0 ? golden.allowed('train.0.logits', FLOORS.forward) : golden.allowed('loss', FLOORS.state))
-    const gather = async (pick: (chunk: Slots) => Tensor) => Int32Array.from((await Promise.all(trainer.chunks.map(c => engine.readInt32(pick(c))))).flatMap(a => [...a]))
+    const doubt = undecided(
+      golden,
+      logits,
+      labels,
+      q,
+      step === 0 ? golden.allowed('train.0.logits', FLOORS.forward) : golden.allowed('loss', FLOORS.state),
+    )
+    const gather = async (pick: (chunk: Slots) => Tensor) =>
+      Int32Array.from((await Promise.all(trainer.chunks.map(c => engine.readInt32(pick(c))))).flatMap(a => [...a]))
     golden.exact(`train.${step}.halted`, await gather(c => c.halted), doubt.slots)
     golden.exact(`train.${step}.steps`, await gather(c => c.steps))
     const metrics = await trainer.readSums()
     const allowed = golden.allowed('loss', FLOORS.gradient)
     if (log) compareMetrics(golden, `train.${step}`, metrics, log, allowed, doubt, config)
-    if (golden.dtype === 'f16') for (const chunk of trainer.chunks) golden.takeHalting(`train.${step}.halted`, chunk, engine)
+    if (golden.dtype === 'f16')
+      for (const chunk of trainer.chunks) golden.takeHalting(`train.${step}.halted`, chunk, engine)
   }
   const states = { final: model.parameters, ema: optimizer.average, adam_m: optimizer.m, adam_v: optimizer.v }
   for (const [group, parameters] of Object.entries(states)) {
-    for (const [name, values] of await parameters.read()) golden.compare(`${group}.${officialTensor(name)}`, values, FLOORS.state)
+    for (const [name, values] of await parameters.read())
+      golden.compare(`${group}.${officialTensor(name)}`, values, FLOORS.state)
   }
-  for (const [state, start] of Object.entries(model.starts)) golden.compare(`final.${officialStart(config.architecture, state)}`, await engine.read(start), FLOORS.state)
+  for (const [state, start] of Object.entries(model.starts))
+    golden.compare(`final.${officialStart(config.architecture, state)}`, await engine.read(start), FLOORS.state)
   if (model.puzzleTable) golden.compare(`final.${PUZZLE_TABLE}`, await engine.read(model.puzzleTable), FLOORS.state)
 }
 
 /** Fields of the golden's logs that are compared, and the number of the step. */
-const COMPARED_METRICS = new Set(['step', 'lr', 'puzzle_emb_lr', 'count', 'exact_accuracy', 'q_halt_accuracy', 'steps', 'accuracy', 'lm_loss', 'q_halt_loss', 'q_continue_loss', 'loss'])
+const COMPARED_METRICS = new Set([
+  'step',
+  'lr',
+  'puzzle_emb_lr',
+  'count',
+  'exact_accuracy',
+  'q_halt_accuracy',
+  'steps',
+  'accuracy',
+  'lm_loss',
+  'q_halt_loss',
+  'q_continue_loss',
+  'loss',
+])
 
 /** What may fall either way because rounding decides it. */
 interface Doubt {
@@ -318,8 +407,19 @@ interface Doubt {
 }
 
 /** Counts exactly but for what is in doubt, sums of losses and shares within what is allowed; q_halt accuracy, exact accuracy and steps are counts too. */
-function compareMetrics(golden: Golden, name: string, sums: Float32Array, log: Record<string, number>, allowed: number, { accuracy, slots, exact }: Doubt, { supervisionSteps }: TrmConfig): void {
-  const ours = Object.fromEntries(METRICS.map((metric, i) => [metric, sums[i]])) as Record<(typeof METRICS)[number], number>
+function compareMetrics(
+  golden: Golden,
+  name: string,
+  sums: Float32Array,
+  log: Record<string, number>,
+  allowed: number,
+  { accuracy, slots, exact }: Doubt,
+  { supervisionSteps }: TrmConfig,
+): void {
+  const ours = Object.fromEntries(METRICS.map((metric, i) => [metric, sums[i]])) as Record<
+    (typeof METRICS)[number],
+    number
+  >
   golden.row(`${name}.count`, Math.abs(ours.count - log.count), slots)
   golden.row(`${name}.exact_accuracy`, Math.abs(ours.exactAccuracy - log.exact_accuracy), exact)
   golden.row(`${name}.q_halt_accuracy`, Math.abs(ours.qHaltAccuracy - log.q_halt_accuracy), exact)
@@ -327,16 +427,28 @@ function compareMetrics(golden: Golden, name: string, sums: Float32Array, log: R
   golden.row(`${name}.accuracy`, Math.abs(ours.accuracy - log.accuracy), slots + accuracy + allowed * log.accuracy)
   golden.row(`${name}.lm_loss`, Math.abs(ours.lmLoss / log.lm_loss - 1), allowed)
   golden.row(`${name}.q_halt_loss`, Math.abs(ours.qHaltLoss / log.q_halt_loss - 1), allowed)
-  if ('q_continue_loss' in log) golden.row(`${name}.q_continue_loss`, Math.abs(ours.qContinueLoss / log.q_continue_loss - 1), allowed)
-  golden.row(`${name}.loss`, Math.abs((ours.lmLoss + 0.5 * (ours.qHaltLoss + ours.qContinueLoss)) / log.loss - 1), allowed)
-  for (const metric of Object.keys(log)) if (!COMPARED_METRICS.has(metric)) golden.row(`${name}.${metric} (not recomputed)`, Infinity, 0)
+  if ('q_continue_loss' in log)
+    golden.row(`${name}.q_continue_loss`, Math.abs(ours.qContinueLoss / log.q_continue_loss - 1), allowed)
+  golden.row(
+    `${name}.loss`,
+    Math.abs((ours.lmLoss + 0.5 * (ours.qHaltLoss + ours.qContinueLoss)) / log.loss - 1),
+    allowed,
+  )
+  for (const metric of Object.keys(log))
+    if (!COMPARED_METRICS.has(metric)) golden.row(`${name}.${metric} (not recomputed)`, Infinity, 0)
 }
 
 /**
  * Labelled cells are in doubt where the label's logit and the best other one are closer than the allowed error times the logits' root mean square,
  * in float16 also slots whose q_halt is that close to 0 or to q_continue.
  */
-function undecided({ dtype, config: { cells, vocabulary } }: Golden, logits: Float32Array, labels: readonly number[], q: Float32Array, allowed: number): Doubt {
+function undecided(
+  { dtype, config: { cells, vocabulary } }: Golden,
+  logits: Float32Array,
+  labels: readonly number[],
+  q: Float32Array,
+  allowed: number,
+): Doubt {
   const close = allowed * (l2(logits) / Math.sqrt(logits.length))
   const closeQ = dtype === 'f16' ? allowed * (l2(q) / Math.sqrt(q.length)) : 0
   const doubt: Doubt = { accuracy: 0, slots: 0, exact: 0 }
@@ -359,8 +471,16 @@ function undecided({ dtype, config: { cells, vocabulary } }: Golden, logits: Flo
 }
 
 function compareQ(golden: Golden, name: string, q: Float32Array): void {
-  golden.compare(`${name}.q_halt_logits`, q.filter((_, i) => i % 2 === 0), FLOORS.forward)
-  golden.compare(`${name}.q_continue_logits`, q.filter((_, i) => i % 2 === 1), FLOORS.forward)
+  golden.compare(
+    `${name}.q_halt_logits`,
+    q.filter((_, i) => i % 2 === 0),
+    FLOORS.forward,
+  )
+  golden.compare(
+    `${name}.q_continue_logits`,
+    q.filter((_, i) => i % 2 === 1),
+    FLOORS.forward,
+  )
 }
 
 /** Drops the prefix rows: (batch, L, V) to (batch, S, V). */

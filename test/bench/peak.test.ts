@@ -67,14 +67,18 @@ const sourceOf = matrixMultiplyAdd.source as (size: MatrixSize) => string
 const playedKernel = {
   ...matrixMultiplyAdd,
   name: 'matrix_multiply_add, played',
-  source: (size: MatrixSize) => replacements.reduce((text, [from, to]) => {
-    assert.match(text, from)
-    return text.replace(from, to)
-  }, sourceOf(size)),
+  source: (size: MatrixSize) =>
+    replacements.reduce((text, [from, to]) => {
+      assert.match(text, from)
+      return text.replace(from, to)
+    }, sourceOf(size)),
 }
 
 test('multiply-adds by matrices, played', async () => {
-  for (const kind of [{ m: 4, n: 8, k: 2 }, { m: 8, n: 4, k: 5 }]) {
+  for (const kind of [
+    { m: 4, n: 8, k: 2 },
+    { m: 8, n: 4, k: 5 },
+  ]) {
     const size = { groups: 2, iterations: 3, kind: { component: 'f16' as const, ...kind } }
     const y = engine.zeros([2, 256])
     engine.run(playedKernel, { y }, size)
@@ -88,7 +92,12 @@ test('multiply-adds by matrices, played', async () => {
   }
 })
 
-const SHAPES = [[16, 16, 16], [16, 8, 16], [16, 8, 8], [8, 8, 8]]
+const SHAPES = [
+  [16, 16, 16],
+  [16, 8, 16],
+  [16, 8, 8],
+  [8, 8, 8],
+]
 const KINDS: readonly MatrixKind[] = SHAPES.map(([m, n, k]) => ({ component: 'f16', m, n, k }))
 
 test('multiply-adds by matrices compile as they are, and the null backend is no GPU', async () => {
@@ -97,7 +106,8 @@ test('multiply-adds by matrices compile as they are, and the null backend is no 
   const y = dawn.zeros([2, 256])
   for (const kind of KINDS) dawn.run(matrixMultiplyAdd, { y }, { groups: 2, iterations: 3, kind })
   await dawn.finish()
-  const source = (size: MatrixSize) => sourceOf(size).replace('matrix_left<f16, SIZE_K, SIZE_M>', 'matrix_left<f16, SIZE_K, 4>')
+  const source = (size: MatrixSize) =>
+    sourceOf(size).replace('matrix_left<f16, SIZE_K, SIZE_M>', 'matrix_left<f16, SIZE_K, 4>')
   const broken = { ...matrixMultiplyAdd, name: 'broken', source }
   try {
     dawn.run(broken, { y }, { groups: 2, iterations: 3, kind: KINDS[0] })

@@ -29,20 +29,57 @@ test('one tiny case for real', async () => {
   assert.is(row.repeats, 2)
   assert.ok(measurement.runs >= 1 && row.submits <= 1)
   assert.ok(row.hostMs > 0)
-  assert.equal(Object.keys(row).sort(), ['bytes', 'case', 'dispatches', 'flop', 'gbs', 'gflops', 'hostMs', 'medianMs', 'peakBytes', 'percentOfPeak', 'repeats', 'size', 'spread', 'submits'])
+  assert.equal(Object.keys(row).sort(), [
+    'bytes',
+    'case',
+    'dispatches',
+    'flop',
+    'gbs',
+    'gflops',
+    'hostMs',
+    'medianMs',
+    'peakBytes',
+    'percentOfPeak',
+    'repeats',
+    'size',
+    'spread',
+    'submits',
+  ])
   assert.equal(JSON.parse(JSON.stringify(row)), row)
 })
 
 test('all variants of a product, and how far the default is from the best', async () => {
-  const rows = await compareVariants({ open: openEngine, only: ['matmul forward NT 1088×64×256'], sizes: ['small'], repeats: 1 })
-  assert.equal(rows.map(({ key }) => key), ['matmul NT 1088×64×256'])
+  const rows = await compareVariants({
+    open: openEngine,
+    only: ['matmul forward NT 1088×64×256'],
+    sizes: ['small'],
+    repeats: 1,
+  })
+  assert.equal(
+    rows.map(({ key }) => key),
+    ['matmul NT 1088×64×256'],
+  )
   const [{ milliseconds, standard, best, ratio }] = rows
   assert.ok(Object.keys(milliseconds).length > 1 && standard in milliseconds)
   assert.is(milliseconds[best], Math.min(...Object.values(milliseconds)))
   assert.is(ratio, milliseconds[standard] / milliseconds[best])
-  const made = { size: 'small' as const, case: 'a', key: 'matmul NN 1×1×1', standard: 'x', best: 'y', ratio: 2, milliseconds: { x: 2, y: 1 } }
-  assert.match(variantsTable([made, { ...made, standard: 'y', ratio: 1 }]), /small  matmul NN 1×1×1  x +y +2\.00 +1\.00 +2\.00 +2\n.*\n\ndefault within 10 % of the best: 1 of 2$/)
-  await compareVariants({ open: openEngine, only: ['swiglu'], sizes: ['middle'] }).then(() => assert.unreachable(), ({ message }) => assert.match(message, /has an operation with several kernels/))
+  const made = {
+    size: 'small' as const,
+    case: 'a',
+    key: 'matmul NN 1×1×1',
+    standard: 'x',
+    best: 'y',
+    ratio: 2,
+    milliseconds: { x: 2, y: 1 },
+  }
+  assert.match(
+    variantsTable([made, { ...made, standard: 'y', ratio: 1 }]),
+    /small  matmul NN 1×1×1  x +y +2\.00 +1\.00 +2\.00 +2\n.*\n\ndefault within 10 % of the best: 1 of 2$/,
+  )
+  await compareVariants({ open: openEngine, only: ['swiglu'], sizes: ['middle'] }).then(
+    () => assert.unreachable(),
+    ({ message }) => assert.match(message, /has an operation with several kernels/),
+  )
 })
 
 test('derivatives of operations run alone', async () => {
@@ -57,7 +94,10 @@ test('short work is repeated, the first round does not count, long work is repea
   let now = 0
   const timed = (ms: number) => {
     let calls = 0
-    return { work: () => void (now += calls++ === 0 ? 500 : ms), options: { clock: { now: () => now, cpu: () => now / 2 } } }
+    return {
+      work: () => void (now += calls++ === 0 ? 500 : ms),
+      options: { clock: { now: () => now, cpu: () => now / 2 } },
+    }
   }
   const short = timed(3)
   const { median, spread, runs, repeats, cpuMs, cpuSpread } = await measure(engine, short.work, short.options)
@@ -106,7 +146,10 @@ test('a case that would take too long is skipped, and says so', async () => {
   // The sums of 64 values take less than that at the peak, the gates more.
   const [row] = result.rows
   assert.equal([result.rows.length, row.case, row.repeats, row.limited], [1, tiny.name, 1, 'first run'])
-  assert.equal(result.skipped!.map(({ case: name }) => name), ['swiglu 1088×256', 'swiglu 1088×256 backward'])
+  assert.equal(
+    result.skipped!.map(({ case: name }) => name),
+    ['swiglu 1088×256', 'swiglu 1088×256 backward'],
+  )
   assert.ok(result.skipped!.every(({ estimatedMs }) => estimatedMs > 0.05))
   assert.is(result.limitMs, 0.05)
   assert.ok(result.peak.gflops > 0 && result.peak.gbs > 0)
@@ -114,23 +157,63 @@ test('a case that would take too long is skipped, and says so', async () => {
   const text = report({ ...result, commit: null, date, node: '20.0.0', load: { before: 0, after: 1, cores: 4 } })
   assert.match(text, /small  dispatch of 64 sums .* 1 repeat, compiling included$/m)
   assert.match(text, /^small swiglu 1088×256 skipped: would take some .* s at the best rate seen so far, the limit/m)
-  assert.equal([true, false].map(isSoftware => defaultLimit({ isSoftware })), [60000, 10000])
+  assert.equal(
+    [true, false].map(isSoftware => defaultLimit({ isSoftware })),
+    [60000, 10000],
+  )
 })
 
 const row = (name: string, medianMs: number, more: Partial<Row> = {}): Row => ({
-  case: name, size: 'small', medianMs, spread: [medianMs * 0.9, medianMs * 1.1], flop: 1e6, bytes: 1e4, gflops: 1 / medianMs, gbs: 0.01 / medianMs, percentOfPeak: 1, peakBytes: 256, repeats: 7, hostMs: 0.01, dispatches: 1, submits: 0.1, ...more,
+  case: name,
+  size: 'small',
+  medianMs,
+  spread: [medianMs * 0.9, medianMs * 1.1],
+  flop: 1e6,
+  bytes: 1e4,
+  gflops: 1 / medianMs,
+  gbs: 0.01 / medianMs,
+  percentOfPeak: 1,
+  peakBytes: 256,
+  repeats: 7,
+  hostMs: 0.01,
+  dispatches: 1,
+  submits: 0.1,
+  ...more,
 })
 const result = (rows: Row[], more: Partial<Result> = {}): Result => ({
-  adapter: 'Some GPU: driver 1.2', features: [], commit: 'abc1234', date: '2030-01-02T03:04:05.000Z', node: '20.0.0', load: { before: 0, after: 1, cores: 4 }, peak: { ...peak, before: peak, after: peak }, rows, ...more,
+  adapter: 'Some GPU: driver 1.2',
+  features: [],
+  commit: 'abc1234',
+  date: '2030-01-02T03:04:05.000Z',
+  node: '20.0.0',
+  load: { before: 0, after: 1, cores: 4 },
+  peak: { ...peak, before: peak, after: peak },
+  rows,
+  ...more,
 })
 
 test('the share of the peak is that of what limits: arithmetic or memory', () => {
-  const measurement = { median: 2, spread: [2, 2] as [number, number], leastMs: 2, hostMs: 0, dispatches: 1, submits: 1, repeats: 1, runs: 1 }
-  const share = (flop: number, bytes: number) => toRow({ name: 'a', size: 'small', work: { flop, bytes, products: 0 } }, measurement, 0, peak).percentOfPeak
+  const measurement = {
+    median: 2,
+    spread: [2, 2] as [number, number],
+    leastMs: 2,
+    hostMs: 0,
+    dispatches: 1,
+    submits: 1,
+    repeats: 1,
+    runs: 1,
+  }
+  const share = (flop: number, bytes: number) =>
+    toRow({ name: 'a', size: 'small', work: { flop, bytes, products: 0 } }, measurement, 0, peak).percentOfPeak
   // 100 GFLOP/s do 10⁸ FLOP in 1 ms, 10 GB/s move 10⁷ bytes in 1 ms; it took 2 ms.
   assert.is(share(1e8, 1e6), 50)
   assert.is(share(1e7, 1e7), 50)
-  const cpu = toRow({ name: 'a', size: 'small', work: { flop: 1e8, bytes: 0, products: 0 } }, { ...measurement, cpuMs: 1.25 }, 0, { ...peak, gflopsCpu: 200, gbsCpu: 20 })
+  const cpu = toRow(
+    { name: 'a', size: 'small', work: { flop: 1e8, bytes: 0, products: 0 } },
+    { ...measurement, cpuMs: 1.25 },
+    0,
+    { ...peak, gflopsCpu: 200, gbsCpu: 20 },
+  )
   assert.is(cpu.percentOfPeakCpu, 40)
   // Where matrices do 400 GFLOP/s, work in float16 that may use them goes by these; other work does not.
   const matrices = { ...peak, matrixGflops: 400 }
@@ -144,10 +227,30 @@ test('the share of the peak is that of what limits: arithmetic or memory', () =>
 })
 
 test('a comparison begins with what changed most, for better or worse', () => {
-  const a = [row('same', 10), row('better', 10), row('worse', 10), row('gone', 1), row('by cpu', 10, { cpuMs: 10, cpuSpread: [9, 11] })]
-  const b = [row('worse', 80), row('same', 10.5), row('better', 5), row('new', 1), row('by cpu', 10, { cpuMs: 2.5, cpuSpread: [2, 3] })]
+  const a = [
+    row('same', 10),
+    row('better', 10),
+    row('worse', 10),
+    row('gone', 1),
+    row('by cpu', 10, { cpuMs: 10, cpuSpread: [9, 11] }),
+  ]
+  const b = [
+    row('worse', 80),
+    row('same', 10.5),
+    row('better', 5),
+    row('new', 1),
+    row('by cpu', 10, { cpuMs: 2.5, cpuSpread: [2, 3] }),
+  ]
   const { pairs, onlyA, onlyB } = pairRows(a, b)
-  assert.equal(pairs.map(pair => [pair.a.case, pair.ratio, pair.isUnclear]), [['worse', 0.125, false], ['by cpu', 1, false], ['better', 2, false], ['same', 10 / 10.5, true]])
+  assert.equal(
+    pairs.map(pair => [pair.a.case, pair.ratio, pair.isUnclear]),
+    [
+      ['worse', 0.125, false],
+      ['by cpu', 1, false],
+      ['better', 2, false],
+      ['same', 10 / 10.5, true],
+    ],
+  )
   assert.equal([onlyA, onlyB], [['small gone'], ['small new']])
   const lines = compareResults(result(a), result(b, { adapter: 'Other' })).split('\n')
   const at = (part: string) => lines.findIndex(line => line.includes(part))
@@ -181,14 +284,39 @@ test('files that are no results are refused by name', () => {
   const whole = result([row('a', 1)])
   assert.equal(parseResult(JSON.stringify(whole), 'a.json'), whole)
   assert.throws(() => parseResult('{', 'a.json'), /a\.json: not JSON/)
-  for (const text of ['null', '[]', '{"rows":[]}', '{"peak":{"gflops":1}}']) assert.throws(() => parseResult(text, 'a.json'), /a\.json: no rows or no peak/)
+  for (const text of ['null', '[]', '{"rows":[]}', '{"peak":{"gflops":1}}'])
+    assert.throws(() => parseResult(text, 'a.json'), /a\.json: no rows or no peak/)
 })
 
 test('the report', () => {
-  const start = { openMs: 1, modelMs: 2, recordMs: 3, finishMs: 4, totalMs: 10, pipelines: 5, dispatches: 20, submits: 2, bytes: 1000, processMs: 50, cpuMs: 60 }
-  const rows = [row('a', 1.2345), row('training step, batch 64', 100, { dispatches: 199, hostMs: 10 }), coldStartRow('cold start', [start], peak)]
+  const start = {
+    openMs: 1,
+    modelMs: 2,
+    recordMs: 3,
+    finishMs: 4,
+    totalMs: 10,
+    pipelines: 5,
+    dispatches: 20,
+    submits: 2,
+    bytes: 1000,
+    processMs: 50,
+    cpuMs: 60,
+  }
+  const rows = [
+    row('a', 1.2345),
+    row('training step, batch 64', 100, { dispatches: 199, hostMs: 10 }),
+    coldStartRow('cold start', [start], peak),
+  ]
   const text = report(result(rows, { coldStarts: { warm: [start], cold: [start] } }))
-  for (const part of ['Some GPU', 'abc1234', 'load 0 before and 1.00 after, on 4 cores', 'peak before', 'peak after', 'cold start, shader cache off: 10.0 ms']) assert.ok(text.includes(part), part)
+  for (const part of [
+    'Some GPU',
+    'abc1234',
+    'load 0 before and 1.00 after, on 4 cores',
+    'peak before',
+    'peak after',
+    'cold start, shader cache off: 10.0 ms',
+  ])
+    assert.ok(text.includes(part), part)
   assert.match(rowsTable(rows), /small  a +1\.23  1\.11 … 1\.36/)
   assert.match(hostTable(rows), /199 +< 1 +10\.0 +50\.3 +10\.0/)
   assert.not.match(hostTable(rows), /small  a /)
@@ -198,15 +326,29 @@ test('the report', () => {
 test('numbers, sizes, tables, file names', () => {
   assert.equal([1234.5, 12.345, 1.2345, 0.012345, 0, NaN].map(digits), ['1235', '12.3', '1.23', '0.0123', '0', '–'])
   assert.equal([12, 1500, 2.5e6, 3e9].map(size), ['12.0 B', '1.50 kB', '2.50 MB', '3.00 GB'])
-  assert.is(alignTable([['a', 'bb'], ['ccc', 'd']]), 'a    bb\nccc   d')
-  assert.is(resultName({ adapter: 'NVIDIA GPU (driver: 1.2)', date: '2030-01-02T03:04:05.000Z' }), 'nvidia-gpu-driver-1-2-2030-01-02.json')
+  assert.is(
+    alignTable([
+      ['a', 'bb'],
+      ['ccc', 'd'],
+    ]),
+    'a    bb\nccc   d',
+  )
+  assert.is(
+    resultName({ adapter: 'NVIDIA GPU (driver: 1.2)', date: '2030-01-02T03:04:05.000Z' }),
+    'nvidia-gpu-driver-1-2-2030-01-02.json',
+  )
 })
 
 test('the suite knows no Node', async () => {
   const folder = join(await rootFolder(), 'bench')
   const files = readdirSync(folder).filter(file => file.endsWith('.ts'))
   assert.ok(files.length >= 7)
-  for (const file of files) assert.not.match(readFileSync(join(folder, file), 'utf8'), /from 'node:|\bprocess\.|from '\.\.\/src\/(cli|node|adapters)/, file)
+  for (const file of files)
+    assert.not.match(
+      readFileSync(join(folder, file), 'utf8'),
+      /from 'node:|\bprocess\.|from '\.\.\/src\/(cli|node|adapters)/,
+      file,
+    )
 })
 
 test.run()

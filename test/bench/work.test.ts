@@ -1,10 +1,34 @@
 // Declared FLOP and bytes against counts of another kind: loops, tensors that are bound, and the products that the model really dispatches.
 import { test } from 'uvu'
 import * as assert from 'uvu/assert'
-import { allCases, type BenchAdapter, MIDDLE, missingCases, modelSizes, OFFICIAL_ATTENTION, planner, OFFICIAL_MLP, type Planner, randomPuzzles, SMALL } from '../../bench/cases.js'
+import {
+  allCases,
+  type BenchAdapter,
+  MIDDLE,
+  missingCases,
+  modelSizes,
+  OFFICIAL_ATTENTION,
+  planner,
+  OFFICIAL_MLP,
+  type Planner,
+  randomPuzzles,
+  SMALL,
+} from '../../bench/cases.js'
 import { chooseCases } from '../../bench/suite.js'
 import {
-  attentionBackwardWork, attentionWork, inferenceWork, linearSizes, matmulWork, mixSizes, networkWork, optimizerWork, parameterCount, rmsnormWork, swigluWork, trainingWork, type Work,
+  attentionBackwardWork,
+  attentionWork,
+  inferenceWork,
+  linearSizes,
+  matmulWork,
+  mixSizes,
+  networkWork,
+  optimizerWork,
+  parameterCount,
+  rmsnormWork,
+  swigluWork,
+  trainingWork,
+  type Work,
 } from '../../bench/work.js'
 import type { Engine } from '../../src/engine/index.js'
 import { type Bound, isTensor } from '../../src/engine/tensor.js'
@@ -17,7 +41,11 @@ import { Trainer } from '../../src/trm/trainer.js'
 import { openEngine } from '../engine-under-test.js'
 
 const SOFTWARE = { isSoftware: true, features: [], subgroupMatrices: [] }
-const GPU: BenchAdapter = { isSoftware: false, features: ['shader-f16'], subgroupMatrices: [{ component: 'f16', m: 16, n: 16, k: 16 }] }
+const GPU: BenchAdapter = {
+  isSoftware: false,
+  features: ['shader-f16'],
+  subgroupMatrices: [{ component: 'f16', m: 16, n: 16, k: 16 }],
+}
 
 const engine = await openEngine()
 test.after(() => engine.close())
@@ -25,7 +53,8 @@ test.after(() => engine.close())
 test('a matrix product, counted one multiply-add at a time', () => {
   const [m, n, k, pairs] = [3, 4, 5, 2]
   let flop = 0
-  for (let pair = 0; pair < pairs; pair++) for (let i = 0; i < m; i++) for (let j = 0; j < n; j++) for (let l = 0; l < k; l++) flop += 2
+  for (let pair = 0; pair < pairs; pair++)
+    for (let i = 0; i < m; i++) for (let j = 0; j < n; j++) for (let l = 0; l < k; l++) flop += 2
   assert.equal(matmulWork({ m, n, k, batch: pairs }), { flop, products: flop, bytes: 4 * 2 * (15 + 20 + 12) })
   assert.is(matmulWork({ m, n, k, reduce: pairs }).bytes, 4 * (2 * 15 + 2 * 20 + 12))
   assert.is(matmulWork({ m, n, k, batch: pairs, sharedA: true }).bytes, 4 * (15 + 2 * 20 + 2 * 12))
@@ -67,7 +96,12 @@ test('numbers worked out by hand', () => {
 })
 
 // By kernels that bind tensors alone, no copies of them in textures.
-for (const [family, variant] of [['matmul', 'vec4 16×16'], ['mlp block', 'composed'], ['attention', 'thread']]) engine.variants.force(family, variant)
+for (const [family, variant] of [
+  ['matmul', 'vec4 16×16'],
+  ['mlp block', 'composed'],
+  ['attention', 'thread'],
+])
+  engine.variants.force(family, variant)
 
 /** FLOP of the matrix products that work dispatches once it is prepared, and bytes of the tensors that its dispatches bind. */
 function dispatched(prepare: (engine: Engine) => () => void): { products: number; bytes: number } {
@@ -94,7 +128,16 @@ function dispatched(prepare: (engine: Engine) => () => void): { products: number
   return { products, bytes }
 }
 
-const sample: TrmConfig = { ...SMALL, hidden: 16, puzzleWidth: 16, cells: 5, vocabulary: 7, layers: 2, cycles: 3, latentSteps: 2 }
+const sample: TrmConfig = {
+  ...SMALL,
+  hidden: 16,
+  puzzleWidth: 16,
+  cells: 5,
+  vocabulary: 7,
+  layers: 2,
+  cycles: 3,
+  latentSteps: 2,
+}
 const models: Record<string, TrmConfig> = {
   'token mixing': sample,
   attention: { ...MIDDLE, hidden: 16, heads: 2, cells: 6, vocabulary: 5, cycles: 2, latentSteps: 3 },
@@ -112,14 +155,18 @@ for (const [name, config] of Object.entries(models)) {
     const inference = dispatched(on => {
       const model = Trm.create(on, config)
       const slots = new Slots(model, batch)
-      return () => on.scope(() => {
-        model.think(slots.carry, model.embed(slots.inputs, slots.puzzleRows()), config.cycles)
-        model.heads(slots.carry.y)
-      })
+      return () =>
+        on.scope(() => {
+          model.think(slots.carry, model.embed(slots.inputs, slots.puzzleRows()), config.cycles)
+          model.heads(slots.carry.y)
+        })
     })
     assert.is(inferenceWork(config, batch).products, inference.products)
     for (const microBatch of [3, 2]) {
-      const training = dispatched(on => () => new Trainer(Trm.create(on, config), { batchSize: batch, microBatch }).run(randomPuzzles(config, batch)))
+      const training = dispatched(
+        on => () =>
+          new Trainer(Trm.create(on, config), { batchSize: batch, microBatch }).run(randomPuzzles(config, batch)),
+      )
       assert.is(trainingWork(config, batch, microBatch).products, training.products, `micro-batch ${microBatch}`)
     }
   })
@@ -152,14 +199,21 @@ test('cases bind the bytes that they declare', () => {
 })
 
 test('float16 and subgroup matrices are cases of GPUs that have them; a line says what is missing', () => {
-  const named = (adapter: BenchAdapter, text: string, plan?: Planner) => allCases(adapter, plan).filter(({ name }) => name.includes(text))
+  const named = (adapter: BenchAdapter, text: string, plan?: Planner) =>
+    allCases(adapter, plan).filter(({ name }) => name.includes(text))
   assert.is(named(SOFTWARE, 'f16').length, 0)
   assert.equal(missingCases(SOFTWARE), [])
-  assert.ok(named(GPU, 'f16 training step, batch 768').length === 2 && named(GPU, 'f16 without matrices training step').length === 2)
+  assert.ok(
+    named(GPU, 'f16 training step, batch 768').length === 2 &&
+      named(GPU, 'f16 without matrices training step').length === 2,
+  )
   assert.equal(missingCases(GPU), [])
   assert.is(named({ ...GPU, subgroupMatrices: [] }, 'without matrices').length, 0)
   assert.match(missingCases({ ...GPU, subgroupMatrices: [] }).join(), /^skipped: subgroup matrices/)
-  assert.match(missingCases({ ...GPU, features: [] }).join(), /^skipped: cases in float16, this adapter has no shader-f16$/)
+  assert.match(
+    missingCases({ ...GPU, features: [] }).join(),
+    /^skipped: cases in float16, this adapter has no shader-f16$/,
+  )
   if (!engine.adapter.features.includes('shader-f16')) return
   const dry = engine.dryRun()
   for (const { prepare } of named(GPU, 'f16 recursion step', planner(engine))) prepare(dry)()
@@ -167,18 +221,49 @@ test('float16 and subgroup matrices are cases of GPUs that have them; a line say
 })
 
 test('a GPU takes whole batches where they fit, else the micro-batches of a training', () => {
-  const official = (plan: Planner, dtype: 'f32' | 'f16' = 'f32') => modelSizes(false, dtype, plan).filter(({ batch }) => batch === 768)
+  const official = (plan: Planner, dtype: 'f32' | 'f16' = 'f32') =>
+    modelSizes(false, dtype, plan).filter(({ batch }) => batch === 768)
   // An adapter with larger bindings than those of this machine.
-  const large: Engine = Object.assign(Object.create(engine) as Engine, { adapter: { ...engine.adapter, isSoftware: false }, device: { features: engine.device.features, limits: { maxBufferSize: 2 ** 40, maxStorageBufferBindingSize: 2 ** 31 - 4, maxStorageBuffersPerShaderStage: 16, maxTextureDimension2D: 65536 } } })
-  assert.equal(official(planner(large)).map(({ microBatch }) => microBatch), [768, 768])
-  for (const dtype of engine.adapter.features.includes('shader-f16') ? ['f32', 'f16'] as const : ['f32'] as const) {
+  const large: Engine = Object.assign(Object.create(engine) as Engine, {
+    adapter: { ...engine.adapter, isSoftware: false },
+    device: {
+      features: engine.device.features,
+      limits: {
+        maxBufferSize: 2 ** 40,
+        maxStorageBufferBindingSize: 2 ** 31 - 4,
+        maxStorageBuffersPerShaderStage: 16,
+        maxTextureDimension2D: 65536,
+      },
+    },
+  })
+  assert.equal(
+    official(planner(large)).map(({ microBatch }) => microBatch),
+    [768, 768],
+  )
+  for (const dtype of engine.adapter.features.includes('shader-f16') ? (['f32', 'f16'] as const) : (['f32'] as const)) {
     for (const { config, microBatch } of official(planner(large, 8e9), dtype)) {
-      assert.ok(microBatch < 768 && planMemory(large, config, { batchSize: 768, microBatch, dtype }).bytes <= 8e9, `${microBatch} at a time in ${dtype}`)
-      assert.throws(() => planMemory(large, config, { batchSize: 768, microBatch: 2 * microBatch, dtype, memoryLimit: 8e9 }), /needed with micro_batch/)
+      assert.ok(
+        microBatch < 768 && planMemory(large, config, { batchSize: 768, microBatch, dtype }).bytes <= 8e9,
+        `${microBatch} at a time in ${dtype}`,
+      )
+      assert.throws(
+        () => planMemory(large, config, { batchSize: 768, microBatch: 2 * microBatch, dtype, memoryLimit: 8e9 }),
+        /needed with micro_batch/,
+      )
     }
   }
   // What fits any adapter is not planned.
-  assert.equal(modelSizes(true, 'f32', () => { throw new Error('planned') }).map(({ batch, microBatch }) => [batch, microBatch]), [[64, 64], [16, 16], [2, 2], [2, 2]])
+  assert.equal(
+    modelSizes(true, 'f32', () => {
+      throw new Error('planned')
+    }).map(({ batch, microBatch }) => [batch, microBatch]),
+    [
+      [64, 64],
+      [16, 16],
+      [2, 2],
+      [2, 2],
+    ],
+  )
 })
 
 test('names are unique, and every size is there', () => {
@@ -194,7 +279,11 @@ test('names are unique, and every size is there', () => {
 test('filters', () => {
   const cases = allCases(SOFTWARE)
   assert.is(chooseCases(cases, [], ['small', 'middle', 'official', 'large']).length, cases.length)
-  assert.ok(chooseCases(cases, ['Middle RMS'], ['small', 'middle']).every(({ size, name }) => size === 'middle' && name.startsWith('rmsnorm')))
+  assert.ok(
+    chooseCases(cases, ['Middle RMS'], ['small', 'middle']).every(
+      ({ size, name }) => size === 'middle' && name.startsWith('rmsnorm'),
+    ),
+  )
   assert.is(chooseCases(cases, ['nothing'], ['small']).length, 0)
 })
 

@@ -31,7 +31,8 @@ test('the server gives files of its folders and nothing else', async () => {
   try {
     assert.equal(await get(''), [200, '<p>here', 'text/html; charset=utf-8'])
     assert.equal(await get('more/part.js?x=1'), [200, '1', 'text/javascript; charset=utf-8'])
-    for (const path of ['absent', '..%2fsecret.txt', '%2e%2e/secret.txt', 'more/..%2f..%2fsecret.txt']) assert.not.equal((await get(path))[0], 200, path)
+    for (const path of ['absent', '..%2fsecret.txt', '%2e%2e/secret.txt', 'more/..%2f..%2fsecret.txt'])
+      assert.not.equal((await get(path))[0], 200, path)
     assert.is((await fetch(url, { method: 'POST' })).status, 405)
   } finally {
     await close()
@@ -49,9 +50,11 @@ if (findChromium()) {
       // Any address of the server is a secure context, a missing page too.
       await page.goto(`${url}none.html`)
       const sum = await page.evaluate(async path => {
-        const { add, Engine } = await import(path) as typeof import('../../src/engine/index.js')
+        const { add, Engine } = (await import(path)) as typeof import('../../src/engine/index.js')
         const engine = await Engine.open()
-        const values = await engine.read(add(engine, engine.from(new Float32Array([1, 2])), engine.from(new Float32Array([3, 5]))))
+        const values = await engine.read(
+          add(engine, engine.from(new Float32Array([1, 2])), engine.from(new Float32Array([3, 5]))),
+        )
         engine.close()
         return [...values]
       }, '/engine.js')

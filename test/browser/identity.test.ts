@@ -16,7 +16,7 @@ const driver = chromiumDriver(program)
 
 if (program && driver) {
   const root = await rootFolder()
-  const { trainings, differences, STEPS } = await import(pathToFileURL(join(root, MODULE)).href) as Module
+  const { trainings, differences, STEPS } = (await import(pathToFileURL(join(root, MODULE)).href)) as Module
   const { url, close } = await serve({ '/': root })
   const { browser, kill } = await openChromium({ program })
   test.after(async () => {
@@ -28,7 +28,10 @@ if (program && driver) {
     const page = await browser.newPage()
     try {
       await page.goto(`${url}test/browser/page.html`)
-      return await page.evaluate(async ([module, given]) => (await import(module) as Module).trainings(given), [url + MODULE, options] as const)
+      return await page.evaluate(async ([module, given]) => ((await import(module)) as Module).trainings(given), [
+        url + MODULE,
+        options,
+      ] as const)
     } finally {
       await page.close()
     }
@@ -52,7 +55,11 @@ if (program && driver) {
     }
     assert.equal(Object.keys(page.traces), ['mlp', 'attention'])
     assert.ok(node.traces.mlp!.steps[0].loss > node.traces.mlp!.steps[STEPS - 1].loss, 'it trains')
-    console.log(`Node on ${node.adapter}, and Chromium ${browser.version()} on ${page.adapter}: loss ${Object.values(page.traces).map(({ steps }) => steps.at(-1)!.loss).join(' and ')} at step ${STEPS}`)
+    console.log(
+      `Node on ${node.adapter}, and Chromium ${browser.version()} on ${page.adapter}: loss ${Object.values(page.traces)
+        .map(({ steps }) => steps.at(-1)!.loss)
+        .join(' and ')} at step ${STEPS}`,
+    )
     assert.equal(differences(node.traces, page.traces), [])
   })
 
@@ -63,7 +70,9 @@ if (program && driver) {
     assert.match(found[1], /^mlp: checkpoint /)
   })
 } else {
-  console.log(`skipped: the same bits in Node and in a page — ${program ? `no SwiftShader beside ${program}` : 'no Chromium on this machine'}`)
+  console.log(
+    `skipped: the same bits in Node and in a page — ${program ? `no SwiftShader beside ${program}` : 'no Chromium on this machine'}`,
+  )
   test.skip('the same metrics at every step, the same checkpoint')
   test.skip('one constant of one kernel that differs by a hundredth is found')
 }

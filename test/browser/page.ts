@@ -12,6 +12,6 @@ export async function runFile(url: string): Promise<void> {
   globals.UVU_DEFER = 1
   globals.UVU_QUEUE = [[null]]
   await import(url)
-  const { exec } = await import('uvu') as unknown as { exec(): Promise<void> }
+  const { exec } = (await import('uvu')) as unknown as { exec(): Promise<void> }
   await exec()
 }

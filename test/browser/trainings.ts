@@ -26,7 +26,10 @@ export type Traces = Partial<Record<ModelName, Trace>>
  * Trains the models from the same seeds on the adapter of this home.
  * @param epsilonFactor multiplies the constant EPSILON of the kernel rmsnorm, to see that the comparison finds such a thing
  */
-export async function trainings({ epsilonFactor = 1, models = ['mlp', 'attention'] }: { epsilonFactor?: number, models?: ModelName[] } = {}): Promise<{ adapter: string; traces: Traces }> {
+export async function trainings({
+  epsilonFactor = 1,
+  models = ['mlp', 'attention'],
+}: { epsilonFactor?: number; models?: ModelName[] } = {}): Promise<{ adapter: string; traces: Traces }> {
   const { constants } = kernels.rmsnorm
   const altered = kernels.rmsnorm as { constants: typeof constants }
   altered.constants = size => ({ ...constants(size), EPSILON: size.epsilon * epsilonFactor })
@@ -34,17 +37,48 @@ export async function trainings({ epsilonFactor = 1, models = ['mlp', 'attention
   try {
     const { train: data } = generateSudoku({ size: 4, train: 60, test: 2, clues: 6, seed: 1 })
     const { vocabSize: vocabulary, seqLen: cells, numPuzzleIdentifiers: puzzles } = data.metadata
-    const attention: TrmConfig = { ...DEFAULTS, vocabulary, cells, puzzles, hidden: 32, heads: 2, expansion: 1, cycles: 2, latentSteps: 1, supervisionSteps: 3, puzzleWidth: 32, puzzleSlots: 1 }
+    const attention: TrmConfig = {
+      ...DEFAULTS,
+      vocabulary,
+      cells,
+      puzzles,
+      hidden: 32,
+      heads: 2,
+      expansion: 1,
+      cycles: 2,
+      latentSteps: 1,
+      supervisionSteps: 3,
+      puzzleWidth: 32,
+      puzzleSlots: 1,
+    }
     const trace = async (config: TrmConfig): Promise<Trace> => {
       const steps: Trace['steps'] = []
-      for await (const report of train(Trm.create(engine, config, { seed: 1 }), data, { batchSize: 8, steps: STEPS, logInterval: 1, learningRate: 2e-3, warmupSteps: 4, emaRate: 0.9, seed: 3 })) {
+      for await (const report of train(Trm.create(engine, config, { seed: 1 }), data, {
+        batchSize: 8,
+        steps: STEPS,
+        logInterval: 1,
+        learningRate: 2e-3,
+        warmupSteps: 4,
+        emaRate: 0.9,
+        seed: 3,
+      })) {
         // Times differ, everything else that is a number must not.
-        steps.push(Object.fromEntries(Object.entries(report).filter(([name, value]) => typeof value === 'number' && !/PerSecond$/.test(name)) as [string, number][]))
+        steps.push(
+          Object.fromEntries(
+            Object.entries(report).filter(([name, value]) => typeof value === 'number' && !/PerSecond$/.test(name)) as [
+              string,
+              number,
+            ][],
+          ),
+        )
         if (report.step === STEPS) return { steps, checkpoint: await sha256(await saveCheckpoint(report.averaged)) }
       }
       throw new Error(`no report of step ${STEPS}`)
     }
-    const configs: Record<ModelName, TrmConfig> = { mlp: { ...attention, tokenMixing: true, positions: 'none' }, attention }
+    const configs: Record<ModelName, TrmConfig> = {
+      mlp: { ...attention, tokenMixing: true, positions: 'none' },
+      attention,
+    }
     const traces: Traces = {}
     for (const model of models) traces[model] = await trace(configs[model])
     return { adapter: engine.adapter.description, traces }
@@ -59,10 +93,16 @@ export function differences(ours: Traces, theirs: Traces): string[] {
   const found: string[] = []
   for (const model of Object.keys(theirs) as ModelName[]) {
     const [a, b] = [ours[model]!, theirs[model]!]
-    const step = Array.from({ length: Math.max(a.steps.length, b.steps.length) }, (_, i) => i).find(i => JSON.stringify(a.steps[i]) !== JSON.stringify(b.steps[i]))
+    const step = Array.from({ length: Math.max(a.steps.length, b.steps.length) }, (_, i) => i).find(
+      i => JSON.stringify(a.steps[i]) !== JSON.stringify(b.steps[i]),
+    )
     if (step !== undefined) {
-      const names = Object.keys({ ...a.steps[step], ...b.steps[step] }).filter(name => !Object.is(a.steps[step]?.[name], b.steps[step]?.[name]))
-      found.push(`${model}: step ${step + 1}: ${names.map(name => `${name} ${a.steps[step]?.[name]} and ${b.steps[step]?.[name]}`).join(', ')}`)
+      const names = Object.keys({ ...a.steps[step], ...b.steps[step] }).filter(
+        name => !Object.is(a.steps[step]?.[name], b.steps[step]?.[name]),
+      )
+      found.push(
+        `${model}: step ${step + 1}: ${names.map(name => `${name} ${a.steps[step]?.[name]} and ${b.steps[step]?.[name]}`).join(', ')}`,
+      )
     }
     if (a.checkpoint !== b.checkpoint) found.push(`${model}: checkpoint ${a.checkpoint} and ${b.checkpoint}`)
   }

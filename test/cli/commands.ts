@@ -23,4 +23,3 @@ export async function refusal(command: CommandName, ...args: string[]): Promise<
   }
   throw new Error(`expected a refusal of ${args.join(' ')}`)
 }
-

@@ -4,7 +4,15 @@ import { tmpdir } from 'node:os'
 import { dirname, join } from 'node:path'
 import { test } from 'uvu'
 import * as assert from 'uvu/assert'
-import { closeSplit, openSplit, openTestSplit, readGridTasks, sharedIdentifiers, trainingPaths, withoutTest } from '../../src/cli/datasets.js'
+import {
+  closeSplit,
+  openSplit,
+  openTestSplit,
+  readGridTasks,
+  sharedIdentifiers,
+  trainingPaths,
+  withoutTest,
+} from '../../src/cli/datasets.js'
 import { TrainingBatches } from '../../src/data/batches.js'
 import { exampleCount, writeDataset, writeIdentifiers, type StoredDataset } from '../../src/data/dataset.js'
 import { gridTaskPath } from '../../src/data/grids.js'
@@ -28,9 +36,13 @@ const { train, test: held } = generateSudoku({ size: 4, train: 40, test: 8, clue
 const whole = write('whole', [...writeDataset(train, 'train'), ...writeDataset(held, 'test'), ...writeIdentifiers()])
 const bare = write('bare', writeDataset(train, 'train'))
 // What a file manager leaves in a folder is no test split.
-const visited = write('visited', [...writeDataset(train, 'train'), ['test/.DS_Store', Uint8Array.of(1)], ['test/._all__inputs.npy', Uint8Array.of(1)]])
+const visited = write('visited', [
+  ...writeDataset(train, 'train'),
+  ['test/.DS_Store', Uint8Array.of(1)],
+  ['test/._all__inputs.npy', Uint8Array.of(1)],
+])
 
-test('directories by --data, by data_paths, and by HRM\'s data_path', () => {
+test("directories by --data, by data_paths, and by HRM's data_path", () => {
   const of = (data: string[], settings = {}) => trainingPaths(data, settings, 'trm train')
   assert.equal(of(['a', 'b']), { train: ['a', 'b'], test: undefined })
   assert.equal(of([], { data_paths: ['a'], data_paths_test: [] }), { train: ['a'], test: undefined })
@@ -51,28 +63,67 @@ test('the test split: where there is one, where there is none, where only hidden
     return [split && exampleCount(split), ...notes]
   }
   assert.equal(await open({ train: [whole] }), [8])
-  assert.equal(await open({ train: [bare, visited] }), [undefined, `${bare}, ${visited}: no test split: nothing is evaluated, and no best.safetensors is kept`])
+  assert.equal(await open({ train: [bare, visited] }), [
+    undefined,
+    `${bare}, ${visited}: no test split: nothing is evaluated, and no best.safetensors is kept`,
+  ])
   assert.equal(await open({ train: [bare, whole] }), [8, `${bare}: no test split: evaluated on that of ${whole}`])
   assert.equal(await open({ train: [bare], test: [whole] }), [8])
-  await open({ train: [whole], test: [bare] }).then(() => assert.unreachable(), ({ message }) => assert.match(message, /bare\/test\/dataset\.json: no such file or directory — data_paths_test of the configuration names it/))
+  await open({ train: [whole], test: [bare] }).then(
+    () => assert.unreachable(),
+    ({ message }) =>
+      assert.match(
+        message,
+        /bare\/test\/dataset\.json: no such file or directory — data_paths_test of the configuration names it/,
+      ),
+  )
   const torn = write('torn', [...writeDataset(train, 'train'), ['test/all__inputs.npy', Uint8Array.of(1)]])
-  await open({ train: [torn] }).then(() => assert.unreachable(), ({ message }) => assert.match(message, /torn\/test\/dataset\.json: no such file or directory$/))
+  await open({ train: [torn] }).then(
+    () => assert.unreachable(),
+    ({ message }) => assert.match(message, /torn\/test\/dataset\.json: no such file or directory$/),
+  )
   const metadata = { ...held.metadata, totalGroups: 0, totalPuzzles: 0, meanPuzzleExamples: 0 }
-  const none = { metadata, inputs: new Uint8Array(0), labels: new Int8Array(0), puzzleIdentifiers: new Int32Array(0), puzzleIndices: new Int32Array(1), groupIndices: new Int32Array(1) }
+  const none = {
+    metadata,
+    inputs: new Uint8Array(0),
+    labels: new Int8Array(0),
+    puzzleIdentifiers: new Int32Array(0),
+    puzzleIndices: new Int32Array(1),
+    groupIndices: new Int32Array(1),
+  }
   const empty = write('empty', [...writeDataset(train, 'train'), ...writeDataset(none, 'test')])
-  assert.equal(await open({ train: [empty] }), [undefined, `${empty}: the test split has no examples: nothing is evaluated, and no best.safetensors is kept`])
+  assert.equal(await open({ train: [empty] }), [
+    undefined,
+    `${empty}: the test split has no examples: nothing is evaluated, and no best.safetensors is kept`,
+  ])
 })
 
 test('directories together: their alphabets have to agree, other names of identifiers are told', async () => {
-  const alphabet = (symbols: string) => new TextEncoder().encode(JSON.stringify({ rows: 4, columns: 4, alphabet: [...symbols] }))
+  const alphabet = (symbols: string) =>
+    new TextEncoder().encode(JSON.stringify({ rows: 4, columns: 4, alphabet: [...symbols] }))
   const [one, other] = ['xo', 'ox'].map(symbols => write(symbols, [[gridTaskPath, alphabet(symbols)]]))
-  const message = await readGridTasks([one, other]).then(() => '', (error: Error) => error.message)
-  assert.match(message, /^dataset .*ox: expected the alphabet "xo" as in .*xo, got the alphabet "ox" — directories that are used together have to agree$/)
-  assert.match(await readGridTasks([one, whole]).then(() => '', (error: Error) => error.message), /got no grids\.json/)
+  const message = await readGridTasks([one, other]).then(
+    () => '',
+    (error: Error) => error.message,
+  )
+  assert.match(
+    message,
+    /^dataset .*ox: expected the alphabet "xo" as in .*xo, got the alphabet "ox" — directories that are used together have to agree$/,
+  )
+  assert.match(
+    await readGridTasks([one, whole]).then(
+      () => '',
+      (error: Error) => error.message,
+    ),
+    /got no grids\.json/,
+  )
   assert.is(await readGridTasks([whole, bare]), undefined)
   const named = write('named', writeIdentifiers(['<blank>', 'a']))
   assert.equal(await sharedIdentifiers([whole, whole]), [])
-  assert.match((await sharedIdentifiers([whole, named]))[0], /whole and .*named have other names for their puzzle identifiers: equal identifiers share a row of puzzle_emb/)
+  assert.match(
+    (await sharedIdentifiers([whole, named]))[0],
+    /whole and .*named have other names for their puzzle identifiers: equal identifiers share a row of puzzle_emb/,
+  )
 })
 
 test('training and evaluating without a test split, and on two directories', async () => {
@@ -83,18 +134,26 @@ test('training and evaluating without a test split, and on two directories', asy
   assert.not.match(run.stdout, /held-out/)
   const both = await trm('train', '--out', path('both'), ...settings, `data_paths=[${whole},${bare}]`)
   assert.is(both.code, 0, both.stderr)
-  assert.match(both.stdout, /bare: no test split: evaluated on that of .*whole\n[^]*held-out exact accuracy .*\(8 puzzles\)/)
-  const evaluated = async (...args: string[]) => JSON.parse((await trm('eval', '--checkpoint', path('both', 'model.safetensors'), '--json', ...args)).stdout)
+  assert.match(
+    both.stdout,
+    /bare: no test split: evaluated on that of .*whole\n[^]*held-out exact accuracy .*\(8 puzzles\)/,
+  )
+  const evaluated = async (...args: string[]) =>
+    JSON.parse((await trm('eval', '--checkpoint', path('both', 'model.safetensors'), '--json', ...args)).stdout)
   const { data, examples } = await evaluated('--data', whole, '--data', whole)
   assert.equal([data, examples], [[whole, whole], 16])
   const lacking = await trm('eval', '--checkpoint', path('run', 'model.safetensors'), '--data', bare)
-  assert.equal([lacking.code, lacking.stderr.trim()], [1, `trm: dataset ${bare}: it has no test split — evaluate on --split train, or give another --data`])
+  assert.equal(
+    [lacking.code, lacking.stderr.trim()],
+    [1, `trm: dataset ${bare}: it has no test split — evaluate on --split train, or give another --data`],
+  )
 })
 
 /** A table of zeros without its bytes: as long as it has to be, but on disk almost nothing. */
 function sparse(file: string, rows: number, cells: number): void {
   const header = Buffer.from(writeNpy({ shape: [0, 0], dtype: 'u1', data: new Uint8Array(0) }))
-  const text = `{'descr': '|u1', 'fortran_order': False, 'shape': (${rows}, ${cells}), }`.padEnd(header.length - 11) + '\n'
+  const text =
+    `{'descr': '|u1', 'fortran_order': False, 'shape': (${rows}, ${cells}), }`.padEnd(header.length - 11) + '\n'
   header.write(text, 10, 'latin1')
   const handle = openSync(file, 'w')
   writeSync(handle, header)
@@ -105,8 +164,20 @@ function sparse(file: string, rows: number, cells: number): void {
 test('tables of five gigabytes: opened at once, rows read where they lie', async () => {
   const [rows, cells, groups, each] = [5_578_573, 900, 1280, 1001]
   const puzzles = groups * each
-  const vector = (length: number, value: (i: number) => number) => writeNpy({ shape: [length], dtype: 'i4', data: Int32Array.from({ length }, (_, i) => value(i)) })
-  const json = { pad_id: 0, ignore_label_id: 0, blank_identifier_id: 0, vocab_size: 12, seq_len: cells, num_puzzle_identifiers: puzzles + 1, total_groups: groups, mean_puzzle_examples: rows / puzzles, total_puzzles: puzzles, sets: ['all'] }
+  const vector = (length: number, value: (i: number) => number) =>
+    writeNpy({ shape: [length], dtype: 'i4', data: Int32Array.from({ length }, (_, i) => value(i)) })
+  const json = {
+    pad_id: 0,
+    ignore_label_id: 0,
+    blank_identifier_id: 0,
+    vocab_size: 12,
+    seq_len: cells,
+    num_puzzle_identifiers: puzzles + 1,
+    total_groups: groups,
+    mean_puzzle_examples: rows / puzzles,
+    total_puzzles: puzzles,
+    sets: ['all'],
+  }
   const large = write('large', [
     ['train/dataset.json', new TextEncoder().encode(JSON.stringify(json))],
     ['train/all__puzzle_identifiers.npy', vector(puzzles, i => i + 1)],
@@ -127,7 +198,9 @@ test('tables of five gigabytes: opened at once, rows read where they lie', async
   const batches = new TrainingBatches(dataset, { batchSize: 768, seed: 0 })
   for (let step = 0; step < 5; step++) assert.ok((await batches.next()).puzzleIdentifiers.every(id => id > 0))
   const [seconds, bytes] = [(performance.now() - started) / 1000, process.memoryUsage().rss - before]
-  console.log(`opened, and five batches of 768 rows drawn, in ${seconds.toFixed(1)} s with ${(bytes / 1e6).toFixed(0)} MB`)
+  console.log(
+    `opened, and five batches of 768 rows drawn, in ${seconds.toFixed(1)} s with ${(bytes / 1e6).toFixed(0)} MB`,
+  )
   assert.ok(bytes < 300e6, `${bytes} bytes`)
   await closeSplit(dataset)
   rmSync(large, { recursive: true })

@@ -1,6 +1,16 @@
 // A disk that fills up while files are written: the last checkpoint stays whole, nothing half written is left, and the training goes on from it.
 import { execFileSync } from 'node:child_process'
-import { existsSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, statSync, symlinkSync, writeFileSync } from 'node:fs'
+import {
+  existsSync,
+  mkdirSync,
+  mkdtempSync,
+  readdirSync,
+  readFileSync,
+  rmSync,
+  statSync,
+  symlinkSync,
+  writeFileSync,
+} from 'node:fs'
 import fs from 'node:fs/promises'
 import { syncBuiltinESMExports } from 'node:module'
 import { tmpdir } from 'node:os'
@@ -21,19 +31,43 @@ const path = (...parts: string[]) => join(folder, ...parts)
 const whole = path('whole')
 
 async function refusal(promise: Promise<unknown>): Promise<string> {
-  return promise.then(() => 'nothing', error => (error as Error).message)
+  return promise.then(
+    () => 'nothing',
+    error => (error as Error).message,
+  )
 }
 
 test('files that belong together are replaced together', async () => {
   const [a, b] = [path('a'), path('b')]
-  await writeTogether([[a, 'old a'], [b, 'old b']])
+  await writeTogether([
+    [a, 'old a'],
+    [b, 'old b'],
+  ])
   const missing = path('absent', 'c')
-  assert.is(await refusal(writeTogether([[a, 'new a'], [b, 'new b'], [missing, 'c']])), `cannot write ${missing}: no such file or directory`)
-  assert.equal([a, b].map(file => readFileSync(file, 'utf8')), ['old a', 'old b'])
-  assert.equal(readdirSync(folder).filter(name => name.includes('partial')), [])
+  assert.is(
+    await refusal(
+      writeTogether([
+        [a, 'new a'],
+        [b, 'new b'],
+        [missing, 'c'],
+      ]),
+    ),
+    `cannot write ${missing}: no such file or directory`,
+  )
+  assert.equal(
+    [a, b].map(file => readFileSync(file, 'utf8')),
+    ['old a', 'old b'],
+  )
+  assert.equal(
+    readdirSync(folder).filter(name => name.includes('partial')),
+    [],
+  )
   writeFileSync(path('.a.partial-123'), '')
   await removePartials(folder)
-  assert.equal(readdirSync(folder).filter(name => name.includes('partial')), [])
+  assert.equal(
+    readdirSync(folder).filter(name => name.includes('partial')),
+    [],
+  )
   await appendWhole(a, 'more')
   assert.is(readFileSync(a, 'utf8'), 'old amore')
   if (existsSync('/dev/full')) {
@@ -71,17 +105,35 @@ test('the disk is full at one file after the other', async () => {
     const room = fill(file => file.includes(`${name}.safetensors.partial`) && ++seen === (name === 'best' ? 1 : 2))
     const message = await training(engine, cut)
     room()
-    assert.is(message, `cannot write ${join(cut, `${name}.safetensors`)}: no space left — the checkpoint of step 2 is whole: "trm train --resume" goes on from there`)
-    assert.equal(readdirSync(cut).sort(), ['config.yaml', 'metrics.jsonl', 'model.safetensors', 'training.safetensors', ...(name === 'best' ? [] : ['best.safetensors'])].sort())
+    assert.is(
+      message,
+      `cannot write ${join(cut, `${name}.safetensors`)}: no space left — the checkpoint of step 2 is whole: "trm train --resume" goes on from there`,
+    )
+    assert.equal(
+      readdirSync(cut).sort(),
+      [
+        'config.yaml',
+        'metrics.jsonl',
+        'model.safetensors',
+        'training.safetensors',
+        ...(name === 'best' ? [] : ['best.safetensors']),
+      ].sort(),
+    )
     assert.is(await training(engine, cut, { resume: true }), '')
     assert.equal(contents(cut), contents(whole), name)
   }
   // The rows of the metrics too are whole.
   const cut = path('metrics')
-  const room = fill(file => file.endsWith('metrics.jsonl') && existsSync(file) && readFileSync(file, 'utf8').includes('"step":2'))
-  assert.match(await training(engine, cut), /^cannot write .*metrics\.jsonl: no space left — no checkpoint was written yet|the checkpoint of step 2 is whole/)
+  const room = fill(
+    file => file.endsWith('metrics.jsonl') && existsSync(file) && readFileSync(file, 'utf8').includes('"step":2'),
+  )
+  assert.match(
+    await training(engine, cut),
+    /^cannot write .*metrics\.jsonl: no space left — no checkpoint was written yet|the checkpoint of step 2 is whole/,
+  )
   room()
-  for (const line of readFileSync(join(cut, 'metrics.jsonl'), 'utf8').trim().split('\n')) assert.ok(JSON.parse(line).step <= 2)
+  for (const line of readFileSync(join(cut, 'metrics.jsonl'), 'utf8').trim().split('\n'))
+    assert.ok(JSON.parse(line).step <= 2)
 })
 
 test('a file system that is full', async () => {
@@ -101,13 +153,26 @@ test('a file system that is full', async () => {
       onStep(step) {
         if (step !== 3) return
         before = contents(run)
-        const [, free] = execFileSync('df', ['-k', '--output=avail', disk], { encoding: 'utf8' }).trim().split('\n').map(Number)
-        writeFileSync(join(disk, 'filler'), new Uint8Array(1024 * (free - 2 * size('model') - Math.floor(size('training') / 2))))
+        const [, free] = execFileSync('df', ['-k', '--output=avail', disk], { encoding: 'utf8' })
+          .trim()
+          .split('\n')
+          .map(Number)
+        writeFileSync(
+          join(disk, 'filler'),
+          new Uint8Array(1024 * (free - 2 * size('model') - Math.floor(size('training') / 2))),
+        )
       },
     })
-    assert.is(message, `cannot write ${join(run, 'training.safetensors')}: no space left — the checkpoint of step 2 is whole: "trm train --resume" goes on from there`)
-    for (const name of ['model.safetensors', 'training.safetensors', 'config.yaml']) assert.is(contents(run)[name], before[name], name)
-    assert.equal(readdirSync(run).filter(name => name.includes('partial')), [])
+    assert.is(
+      message,
+      `cannot write ${join(run, 'training.safetensors')}: no space left — the checkpoint of step 2 is whole: "trm train --resume" goes on from there`,
+    )
+    for (const name of ['model.safetensors', 'training.safetensors', 'config.yaml'])
+      assert.is(contents(run)[name], before[name], name)
+    assert.equal(
+      readdirSync(run).filter(name => name.includes('partial')),
+      [],
+    )
     rmSync(join(disk, 'filler'))
     assert.is(await training(engine, run, { resume: true }), '')
     assert.equal(contents(run), contents(whole))

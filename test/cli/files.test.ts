@@ -28,8 +28,18 @@ test('parts of an open file, and of one without a size', async () => {
   for (const atOnce of [7, undefined]) {
     const file = await openFile(join(folder, 'parts'), 'file', atOnce)
     assert.is(file.size, 1000)
-    assert.equal(await Promise.all([file.read(990, 10), file.read(0, 1), file.read(5, 0)]), [bytes.slice(990), bytes.slice(0, 1), new Uint8Array()])
-    assert.is(await file.read(990, 11).then(() => '', ({ message }) => message), `file ${join(folder, 'parts')}: it became shorter while it was read: expected 1000 bytes but found 1000`)
+    assert.equal(await Promise.all([file.read(990, 10), file.read(0, 1), file.read(5, 0)]), [
+      bytes.slice(990),
+      bytes.slice(0, 1),
+      new Uint8Array(),
+    ])
+    assert.is(
+      await file.read(990, 11).then(
+        () => '',
+        ({ message }) => message,
+      ),
+      `file ${join(folder, 'parts')}: it became shorter while it was read: expected 1000 bytes but found 1000`,
+    )
     await file.close!()
   }
   const status = await openFile('/proc/self/status', 'file')
@@ -38,7 +48,11 @@ test('parts of an open file, and of one without a size', async () => {
 })
 
 test('what cannot be read is named in a line', async () => {
-  const message = async (path: string) => await readBytes(path, 'dataset').then(() => '', (error: Error) => error.message)
+  const message = async (path: string) =>
+    await readBytes(path, 'dataset').then(
+      () => '',
+      (error: Error) => error.message,
+    )
   assert.is(await message(join(folder, 'absent')), `dataset ${join(folder, 'absent')}: no such file or directory`)
   assert.is(await message(folder), `dataset ${folder}: it is a directory`)
 })

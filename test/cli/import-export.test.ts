@@ -45,22 +45,37 @@ async function refuses(pattern: RegExp, command: typeof importCommand, ...args: 
 }
 
 /** The initial model of a recording of the published code, by official names, and its configuration under official names. */
-async function published(name: string): Promise<{ tensors: Map<string, StoredTensor>; fields: Record<string, unknown> }> {
+async function published(
+  name: string,
+): Promise<{ tensors: Map<string, StoredTensor>; fields: Record<string, unknown> }> {
   const { tensors, metadata } = parseSafetensors(await golden(name))
-  const own = [...tensors].filter(([key]) => key.startsWith('init.')).map(([key, stored]) => [key.slice('init.'.length), stored] as const)
+  const own = [...tensors]
+    .filter(([key]) => key.startsWith('init.'))
+    .map(([key, stored]) => [key.slice('init.'.length), stored] as const)
   return { tensors: new Map(own), fields: JSON.parse(metadata.config) }
 }
-const prefixed = (prefix: string, tensors: ReadonlyMap<string, StoredTensor>) => new Map([...tensors].map(([key, stored]) => [prefix + key, stored]))
+const prefixed = (prefix: string, tensors: ReadonlyMap<string, StoredTensor>) =>
+  new Map([...tensors].map(([key, stored]) => [prefix + key, stored]))
 const bytesOf = (file: string) => new Uint8Array(readFileSync(file))
 const sameTensors = (actual: ReadonlyMap<string, StoredTensor>, expected: ReadonlyMap<string, StoredTensor>) => {
   assert.equal([...actual.keys()].sort(), [...expected.keys()].sort())
-  for (const [key, { shape, data }] of expected) assert.equal([actual.get(key)!.shape, actual.get(key)!.data], [shape, data], key)
+  for (const [key, { shape, data }] of expected)
+    assert.equal([actual.get(key)!.shape, actual.get(key)!.data], [shape, data], key)
 }
 const GOLDENS = ['trm-mlp', 'trm-att-rope', 'trm-att-learned', 'trm-no-puzzle-emb']
 /** The published code writes no sizes of the data into its YAML. */
 const { stringify } = YAML
 const yamlOf = ({ vocab_size: _v, seq_len: _s, num_puzzle_identifiers: _n, ...arch }: Record<string, unknown>) =>
-  stringify({ arch: { name: 'recursive_reasoning.trm@TinyRecursiveReasoningModel_ACTV1', loss: { name: 'losses@ACTLossHead', loss_type: 'stablemax_cross_entropy' }, ...arch }, lr: 1e-4, epochs: 100, data_paths: ['data/x'] })
+  stringify({
+    arch: {
+      name: 'recursive_reasoning.trm@TinyRecursiveReasoningModel_ACTV1',
+      loss: { name: 'losses@ACTLossHead', loss_type: 'stablemax_cross_entropy' },
+      ...arch,
+    },
+    lr: 1e-4,
+    epochs: 100,
+    data_paths: ['data/x'],
+  })
 
 for (const name of GOLDENS) {
   test(`${name}: a .pt with its YAML comes in, goes out and comes in again unchanged`, async ({ folder }) => {
@@ -74,7 +89,8 @@ for (const name of GOLDENS) {
       sameTensors(parseSafetensors(bytesOf(out)).tensors, tensors)
     }
     const { config } = readCheckpointConfig(bytesOf(out))
-    const own = 'puzzle_emb_ndim' in fields && fields.puzzle_emb_ndim === 0 ? { ...fields, num_puzzle_identifiers: 1 } : fields
+    const own =
+      'puzzle_emb_ndim' in fields && fields.puzzle_emb_ndim === 0 ? { ...fields, num_puzzle_identifiers: 1 } : fields
     assert.equal(config, configFromOfficial(own))
 
     const [back, backYaml, again] = ['b.pt', 'b.yaml', 'b.safetensors'].map(file => join(folder, file))
@@ -93,11 +109,20 @@ test('a model loads from .pt bytes as from safetensors', async () => {
   try {
     const { tensors, fields } = await published('trm-mlp')
     const config = configFromOfficial(fields)
-    const model = loadCheckpoint(engine, writeTorch(prefixed('_orig_mod.model.', tensors)), 'a.pt', { config, readTorch })
+    const model = loadCheckpoint(engine, writeTorch(prefixed('_orig_mod.model.', tensors)), 'a.pt', {
+      config,
+      readTorch,
+    })
     assert.equal(model.config, config)
     sameTensors(parseSafetensors(await saveCheckpoint(model)).tensors, tensors)
-    assert.throws(() => loadCheckpoint(engine, writeTorch(tensors), 'a.pt', { config }), /^a.pt: a file of torch.save, .* readTorch/)
-    assert.throws(() => loadCheckpoint(engine, writeTorch(tensors), 'a.pt', { readTorch }), /^a.pt: it holds no configuration, .* H_cycles, L_cycles, halt_max_steps/)
+    assert.throws(
+      () => loadCheckpoint(engine, writeTorch(tensors), 'a.pt', { config }),
+      /^a.pt: a file of torch.save, .* readTorch/,
+    )
+    assert.throws(
+      () => loadCheckpoint(engine, writeTorch(tensors), 'a.pt', { readTorch }),
+      /^a.pt: it holds no configuration, .* H_cycles, L_cycles, halt_max_steps/,
+    )
   } finally {
     engine.close()
   }
@@ -108,11 +133,21 @@ test('a file that PyTorch wrote, with bfloat16 and learned positions', async ({ 
   writeFileSync(join(folder, 'a.pt'), bytes!)
   const [pt, out] = [join(folder, 'a.pt'), join(folder, 'a.safetensors')]
   const fields = ['H_cycles=2', 'L_cycles=2', 'halt_max_steps=4', 'num_heads=2']
-  await refuses(/do not tell num_heads, H_cycles, L_cycles, halt_max_steps, puzzle_emb_len — give them/, importCommand, '--from', pt, '--out', out)
+  await refuses(
+    /do not tell num_heads, H_cycles, L_cycles, halt_max_steps, puzzle_emb_len — give them/,
+    importCommand,
+    '--from',
+    pt,
+    '--out',
+    out,
+  )
   assert.not.ok(existsSync(out))
   await run(importCommand, '--from', pt, '--out', out, ...fields, 'puzzle_emb_len=1')
   const { config } = readCheckpointConfig(bytesOf(out))
-  assert.equal([config.cells, config.puzzleSlots, config.positions, config.puzzles, config.layers], [4, 1, 'learned', 3, 1])
+  assert.equal(
+    [config.cells, config.puzzleSlots, config.positions, config.puzzles, config.layers],
+    [4, 1, 'learned', 3, 1],
+  )
   await run(importCommand, '--from', pt, '--out', out, ...fields, 'seq_len=4')
   assert.equal(readCheckpointConfig(bytesOf(out)).config, config)
   const imported = parseSafetensors(bytesOf(out)).tensors
@@ -126,7 +161,20 @@ test('what the tensors tell', async () => {
   const rest: Partial<TrmConfig> = { cycles: 3, latentSteps: 2, supervisionSteps: 4 }
   const mlp = await published('trm-mlp')
   const config = inferConfig(mlp.tensors, { config: { ...rest, cells: 16 } })
-  assert.equal([config.hidden, config.vocabulary, config.layers, config.tokenMixing, config.positions, config.puzzles, config.puzzleWidth, config.puzzleSlots, config.expansion], [32, 6, 2, true, 'none', 5, 32, 2, 4])
+  assert.equal(
+    [
+      config.hidden,
+      config.vocabulary,
+      config.layers,
+      config.tokenMixing,
+      config.positions,
+      config.puzzles,
+      config.puzzleWidth,
+      config.puzzleSlots,
+      config.expansion,
+    ],
+    [32, 6, 2, true, 'none', 5, 32, 2, 4],
+  )
   assert.is(inferConfig(mlp.tensors, { config: { ...rest, puzzleSlots: 2 } }).cells, 16)
   assert.is(inferConfig(mlp.tensors, { config: rest, fallback: { puzzleSlots: 2, hidden: 7, layers: 9 } }).hidden, 32)
   const attention = await published('trm-att-rope')
@@ -137,17 +185,32 @@ test('what the tensors tell', async () => {
       return (error as Error).message
     }
   }
-  assert.match(missing({}), /^a: it holds no configuration, and its tensors do not tell seq_len, num_heads, H_cycles, L_cycles, halt_max_steps, pos_encodings, puzzle_emb_len —/)
+  assert.match(
+    missing({}),
+    /^a: it holds no configuration, and its tensors do not tell seq_len, num_heads, H_cycles, L_cycles, halt_max_steps, pos_encodings, puzzle_emb_len —/,
+  )
   const all = { ...rest, heads: 2, positions: 'rope', puzzleSlots: 2, cells: 16 } as const
   assert.is(missing({ config: all }), '')
   assert.match(missing({ config: { ...all, hidden: 64 } }), /says hidden_size is 64, the tensors say 32/)
   assert.match(missing({ config: { ...all, tokenMixing: true } }), /says mlp_t is true, the tensors say false/)
-  assert.match(missing({ config: { ...all, positions: 'learned' } }), /says pos_encodings is learned, the tensors say rope or none/)
-  assert.match(missing({ config: { ...all, heads: 33 } }), /num_heads is 33, 32 hidden values do not divide into heads of an even width/)
-  assert.throws(() => inferConfig(mlp.tensors, { config: { ...rest, cells: 16, puzzleSlots: 3 } }), /for 18 positions, the configuration has 3 puzzle slots and 16 cells/)
+  assert.match(
+    missing({ config: { ...all, positions: 'learned' } }),
+    /says pos_encodings is learned, the tensors say rope or none/,
+  )
+  assert.match(
+    missing({ config: { ...all, heads: 33 } }),
+    /num_heads is 33, 32 hidden values do not divide into heads of an even width/,
+  )
+  assert.throws(
+    () => inferConfig(mlp.tensors, { config: { ...rest, cells: 16, puzzleSlots: 3 } }),
+    /for 18 positions, the configuration has 3 puzzle slots and 16 cells/,
+  )
   assert.throws(() => inferConfig(mlp.tensors, { config: { ...rest, cells: 20 } }), /18 positions/)
   assert.throws(() => inferConfig(mlp.tensors, { config: { ...rest, puzzleSlots: 18 } }), /18 positions/)
-  assert.throws(() => inferConfig(new Map([['weight', attention.tensors.get('inner.H_init')!]]), {}, 'a'), /^a: tensor "inner.embed_tokens.embedding_weight" is missing, .* found "weight"/)
+  assert.throws(
+    () => inferConfig(new Map([['weight', attention.tensors.get('inner.H_init')!]]), {}, 'a'),
+    /^a: tensor "inner.embed_tokens.embedding_weight" is missing, .* found "weight"/,
+  )
 })
 
 test('another number of puzzle ids refills the table with its mean row', async ({ folder }) => {
@@ -155,17 +218,32 @@ test('another number of puzzle ids refills the table with its mean row', async (
   const [pt, yaml, out] = ['a.pt', 'a.yaml', 'a.safetensors'].map(file => join(folder, file))
   writeFileSync(pt, writeTorch(tensors))
   writeFileSync(yaml, yamlOf(fields))
-  const { shape: [rows, width], data } = tensors.get('inner.puzzle_emb.weights')!
-  const mean = Float32Array.from({ length: width }, (_, j) => Array.from({ length: rows }, (_, i) => data[i * width + j] as number).reduce((a, b) => a + b, 0) / rows)
+  const {
+    shape: [rows, width],
+    data,
+  } = tensors.get('inner.puzzle_emb.weights')!
+  const mean = Float32Array.from(
+    { length: width },
+    (_, j) => Array.from({ length: rows }, (_, i) => data[i * width + j] as number).reduce((a, b) => a + b, 0) / rows,
+  )
   for (const count of [1, 9]) {
-    assert.match(await run(importCommand, '--from', pt, '--out', out, '--config', yaml, `num_puzzle_identifiers=${count}`), new RegExp(`${count} puzzle ids`))
+    assert.match(
+      await run(importCommand, '--from', pt, '--out', out, '--config', yaml, `num_puzzle_identifiers=${count}`),
+      new RegExp(`${count} puzzle ids`),
+    )
     const table = parseSafetensors(bytesOf(out)).tensors.get('inner.puzzle_emb.weights')!
     assert.equal(table.shape, [count, width])
     for (let i = 0; i < count; i++) assert.equal(table.data.slice(i * width, (i + 1) * width), mean)
   }
   // Also from a checkpoint that has a configuration; the same number leaves the table alone.
-  const { config, tensors: refilled } = readCheckpoint(bytesOf(out), 'a', { readTorch, config: { puzzles: 3, supervisionSteps: 7 } })
-  assert.equal([config.puzzles, config.supervisionSteps, refilled.get('inner.puzzle_emb.weights')!.shape], [3, 7, [3, width]])
+  const { config, tensors: refilled } = readCheckpoint(bytesOf(out), 'a', {
+    readTorch,
+    config: { puzzles: 3, supervisionSteps: 7 },
+  })
+  assert.equal(
+    [config.puzzles, config.supervisionSteps, refilled.get('inner.puzzle_emb.weights')!.shape],
+    [3, 7, [3, width]],
+  )
   await run(importCommand, '--from', pt, '--out', out, '--config', yaml, `num_puzzle_identifiers=${rows}`)
   assert.equal(parseSafetensors(bytesOf(out)).tensors.get('inner.puzzle_emb.weights')!.data, data)
 })
@@ -175,8 +253,14 @@ test('export in other float types and with other prefixes', async ({ folder }) =
   const [from, out, again] = ['a.safetensors', 'b', 'c.safetensors'].map(file => join(folder, file))
   writeFileSync(from, writeSafetensors(tensors, { config: JSON.stringify(fields), step: '7' }))
   const { config } = readCheckpointConfig(bytesOf(from))
-  for (const [dtype, short] of [['bfloat16', 'BF16'], ['float16', 'F16'], ['float32', 'F32']] as const) {
-    const expected = new Map([...tensors].map(([key, stored]) => [key, fromFloat32(toFloat32(stored), stored.shape, short)]))
+  for (const [dtype, short] of [
+    ['bfloat16', 'BF16'],
+    ['float16', 'F16'],
+    ['float32', 'F32'],
+  ] as const) {
+    const expected = new Map(
+      [...tensors].map(([key, stored]) => [key, fromFloat32(toFloat32(stored), stored.shape, short)]),
+    )
     await run(exportCommand, '--checkpoint', from, '--out', `${out}.pt`, '--dtype', dtype, '--prefix', 'x.')
     sameTensors(readTensors(bytesOf(`${out}.pt`)).tensors, prefixed('x.', expected))
     await run(exportCommand, '--checkpoint', from, '--out', `${out}.safetensors`, '--dtype', dtype)
@@ -184,26 +268,66 @@ test('export in other float types and with other prefixes', async ({ folder }) =
     sameTensors(exported.tensors, expected)
     assert.equal([exported.metadata.step, readCheckpointConfig(bytesOf(`${out}.safetensors`)).config], ['7', config])
     await run(importCommand, '--from', `${out}.safetensors`, '--out', again)
-    assert.equal(parseSafetensors(bytesOf(again)).tensors.get('inner.lm_head.weight')!.data, toFloat32(expected.get('inner.lm_head.weight')!))
+    assert.equal(
+      parseSafetensors(bytesOf(again)).tensors.get('inner.lm_head.weight')!.data,
+      toFloat32(expected.get('inner.lm_head.weight')!),
+    )
   }
 })
 
-test('a training\'s state with two models: refused with their names, --key takes one; other files are named', async ({ folder }) => {
+test("a training's state with two models: refused with their names, --key takes one; other files are named", async ({
+  folder,
+}) => {
   const { tensors, fields } = await published('trm-mlp')
   const [pt, yaml, out] = ['a.pt', 'a.yaml', 'a.safetensors'].map(file => join(folder, file))
-  const ema = new Map([...tensors].map(([name, stored]) => [name, fromFloat32(toFloat32(stored).map(x => x / 2), stored.shape, 'F32')]))
-  writeFileSync(pt, torchFile({ step: 3, model: prefixed('_orig_mod.model.', tensors), ema, rng_state: { dtype: 'U8', shape: [4], data: new Uint8Array(4) } }))
+  const ema = new Map(
+    [...tensors].map(([name, stored]) => [
+      name,
+      fromFloat32(
+        toFloat32(stored).map(x => x / 2),
+        stored.shape,
+        'F32',
+      ),
+    ]),
+  )
+  writeFileSync(
+    pt,
+    torchFile({
+      step: 3,
+      model: prefixed('_orig_mod.model.', tensors),
+      ema,
+      rng_state: { dtype: 'U8', shape: [4], data: new Uint8Array(4) },
+    }),
+  )
   writeFileSync(yaml, yamlOf(fields))
   const from = ['--from', pt, '--out', out, '--config', yaml, 'seq_len=16']
-  await refuses(/it holds 2 models: "model" \(15 tensors, 77,474 values\), "ema" \(15 .* — choose one: on the command line --key model/, importCommand, ...from)
+  await refuses(
+    /it holds 2 models: "model" \(15 tensors, 77,474 values\), "ema" \(15 .* — choose one: on the command line --key model/,
+    importCommand,
+    ...from,
+  )
   assert.not.ok(existsSync(out))
-  for (const [key, expected] of [['model', tensors], ['ema', ema]] as const) {
+  for (const [key, expected] of [
+    ['model', tensors],
+    ['ema', ema],
+  ] as const) {
     await run(importCommand, ...from, '--key', key)
     sameTensors(parseSafetensors(bytesOf(out)).tensors, expected)
   }
   writeFileSync(pt, 'version https://git-lfs.github.com/spec/v1\noid sha256:4d7a\nsize 28311552\n')
-  await refuses(/a\.pt: this is a Git LFS pointer, expected a checkpoint, .* — fetch the file itself/, importCommand, ...from)
-  await refuses(/a\.pt: this is a Git LFS pointer, expected a checkpoint, .* — fetch the file itself/, exportCommand, '--checkpoint', pt, '--out', join(folder, 'b.pt'))
+  await refuses(
+    /a\.pt: this is a Git LFS pointer, expected a checkpoint, .* — fetch the file itself/,
+    importCommand,
+    ...from,
+  )
+  await refuses(
+    /a\.pt: this is a Git LFS pointer, expected a checkpoint, .* — fetch the file itself/,
+    exportCommand,
+    '--checkpoint',
+    pt,
+    '--out',
+    join(folder, 'b.pt'),
+  )
 })
 
 test('mistakes', async ({ folder }) => {
@@ -214,10 +338,22 @@ test('mistakes', async ({ folder }) => {
     writeFileSync(pt, writeTorch(changed))
     return refuses(pattern, importCommand, '--from', pt, '--out', out, '--config', yaml, ...more)
   }
-  await importOf(new Map([...tensors, ['inner.H_level.layers.0.mlp.down_proj.weight', tensors.get('inner.H_init')!]]), /"inner.H_level.layers.0.mlp.down_proj.weight" is none of a Tiny Recursive Model's/)
-  await importOf(new Map([...tensors].filter(([key]) => key !== 'inner.q_head.bias')), /tensor "inner.q_head.bias" is missing/)
-  await importOf(new Map([...tensors, ['model.inner.H_init', tensors.get('inner.H_init')!]]), /it holds 2 models: "." \(15 tensors, .*\), "model" \(1 tensors, /)
-  await importOf(new Map([...tensors, ['inner.q_head.bias', { dtype: 'I32', shape: [2], data: new Int32Array(2) }]]), /holds I32, expected floats/)
+  await importOf(
+    new Map([...tensors, ['inner.H_level.layers.0.mlp.down_proj.weight', tensors.get('inner.H_init')!]]),
+    /"inner.H_level.layers.0.mlp.down_proj.weight" is none of a Tiny Recursive Model's/,
+  )
+  await importOf(
+    new Map([...tensors].filter(([key]) => key !== 'inner.q_head.bias')),
+    /tensor "inner.q_head.bias" is missing/,
+  )
+  await importOf(
+    new Map([...tensors, ['model.inner.H_init', tensors.get('inner.H_init')!]]),
+    /it holds 2 models: "." \(15 tensors, .*\), "model" \(1 tensors, /,
+  )
+  await importOf(
+    new Map([...tensors, ['inner.q_head.bias', { dtype: 'I32', shape: [2], data: new Int32Array(2) }]]),
+    /holds I32, expected floats/,
+  )
   await importOf(tensors, /"lr" is no field of the model/, 'lr=3')
   await importOf(tensors, /unknown field "colour"/, 'arch.colour=3')
   await importOf(tensors, /no_ACT_continue is false/, 'arch.no_ACT_continue=false')
@@ -231,9 +367,34 @@ test('mistakes', async ({ folder }) => {
   assert.not.ok(existsSync(out))
   await run(importCommand, '--from', pt, '--out', out, '--config', yaml)
   await refuses(/ends in .pt or .safetensors/, exportCommand, '--checkpoint', out, '--out', join(folder, 'b.bin'))
-  await refuses(/ends in .yaml/, exportCommand, '--checkpoint', out, '--out', join(folder, 'b.pt'), '--config-out', join(folder, 'b.json'))
-  await refuses(/expected one of float32, float16, bfloat16/, exportCommand, '--checkpoint', out, '--out', join(folder, 'b.pt'), '--dtype', 'int8')
-  await refuses(/a file of torch.save holds no configuration, expected a checkpoint that "trm train" wrote — make one with trm import/, exportCommand, '--checkpoint', pt, '--out', join(folder, 'b.pt'))
+  await refuses(
+    /ends in .yaml/,
+    exportCommand,
+    '--checkpoint',
+    out,
+    '--out',
+    join(folder, 'b.pt'),
+    '--config-out',
+    join(folder, 'b.json'),
+  )
+  await refuses(
+    /expected one of float32, float16, bfloat16/,
+    exportCommand,
+    '--checkpoint',
+    out,
+    '--out',
+    join(folder, 'b.pt'),
+    '--dtype',
+    'int8',
+  )
+  await refuses(
+    /a file of torch.save holds no configuration, expected a checkpoint that "trm train" wrote — make one with trm import/,
+    exportCommand,
+    '--checkpoint',
+    pt,
+    '--out',
+    join(folder, 'b.pt'),
+  )
   assert.throws(() => readCheckpointConfig(bytesOf(pt), 'a.pt'), /^a.pt: a file of torch.save holds no configuration/)
   await refuses(/./, exportCommand, '--out', out)
   assert.ok(await exportCommand.run(['--out', out]).catch(error => error instanceof UsageError))
@@ -242,7 +403,9 @@ test('mistakes', async ({ folder }) => {
 test('a Linear-and-buffer module of PyTorch takes what is exported', async ({ folder }) => {
   const program = ['python3', '/usr/bin/python3'].find(path => {
     try {
-      execFileSync(path, ['-c', 'import importlib.util, sys; sys.exit(importlib.util.find_spec("torch") is None)'], { stdio: 'ignore' })
+      execFileSync(path, ['-c', 'import importlib.util, sys; sys.exit(importlib.util.find_spec("torch") is None)'], {
+        stdio: 'ignore',
+      })
       return true
     } catch {
       return false
@@ -254,7 +417,9 @@ test('a Linear-and-buffer module of PyTorch takes what is exported', async ({ fo
   writeFileSync(from, writeSafetensors(tensors, { config: JSON.stringify(fields) }))
   await run(exportCommand, '--checkpoint', from, '--out', pt)
   // Loads into a module of the same names, strictly, and saves its state_dict as the published training does.
-  execFileSync(program, ['-c', `
+  execFileSync(program, [
+    '-c',
+    `
 import sys, torch
 state = torch.load(sys.argv[1], weights_only=True)
 class Holder(torch.nn.Module):
@@ -273,8 +438,14 @@ for name, value in state.items():
         module.register_parameter(last, torch.nn.Parameter(torch.zeros_like(value)))
 root.load_state_dict(state)
 torch.save(root.state_dict(), sys.argv[2])
-`, pt, again])
-  const { tensors: returned } = readCheckpoint(bytesOf(again), 'b.pt', { config: configFromOfficial(fields), readTorch })
+`,
+    pt,
+    again,
+  ])
+  const { tensors: returned } = readCheckpoint(bytesOf(again), 'b.pt', {
+    config: configFromOfficial(fields),
+    readTorch,
+  })
   sameTensors(returned, tensors)
 })
 

@@ -19,22 +19,65 @@ const [data, run] = [path('data'), path('run')]
 function forget(isForgotten: (row: number) => boolean): void {
   const file = join(data, 'test', 'all__labels.npy')
   const { shape, dtype, data: labels } = parseNpy(new Uint8Array(readFileSync(file)), file)
-  writeFileSync(file, writeNpy({ shape, dtype, data: (labels as Uint8Array).map((label, i) => (isForgotten(Math.floor(i / shape[1])) ? 0 : label)) }))
+  writeFileSync(
+    file,
+    writeNpy({
+      shape,
+      dtype,
+      data: (labels as Uint8Array).map((label, i) => (isForgotten(Math.floor(i / shape[1])) ? 0 : label)),
+    }),
+  )
 }
 
 test('half of the held-out puzzles has labels, then none has', async () => {
-  await here(dataCommand, 'generate', 'sudoku', '--size', '4', '--train', '16', '--test', '6', '--clues', '8', '--out', data)
-  const train = () => here(trainCommand, '--data', data, '--out', run, '--config', 'tiny', '--steps', '1', 'global_batch_size=4', 'arch.hidden_size=16', 'arch.puzzle_emb_ndim=16', 'arch.halt_max_steps=2')
-  const evaluate = (...more: string[]) => here(evalCommand, '--checkpoint', join(run, 'model.safetensors'), '--data', data, ...more)
+  await here(
+    dataCommand,
+    'generate',
+    'sudoku',
+    '--size',
+    '4',
+    '--train',
+    '16',
+    '--test',
+    '6',
+    '--clues',
+    '8',
+    '--out',
+    data,
+  )
+  const train = () =>
+    here(
+      trainCommand,
+      '--data',
+      data,
+      '--out',
+      run,
+      '--config',
+      'tiny',
+      '--steps',
+      '1',
+      'global_batch_size=4',
+      'arch.hidden_size=16',
+      'arch.puzzle_emb_ndim=16',
+      'arch.halt_max_steps=2',
+    )
+  const evaluate = (...more: string[]) =>
+    here(evalCommand, '--checkpoint', join(run, 'model.safetensors'), '--data', data, ...more)
   forget(row => row < 3)
-  assert.match(await train(), /step 1\/1 .* exact – .*\n(?:.*\n)*.*held-out exact accuracy [\d.]+ %, cells [\d.]+ % \(3 puzzles with labels of 6\)/)
+  assert.match(
+    await train(),
+    /step 1\/1 .* exact – .*\n(?:.*\n)*.*held-out exact accuracy [\d.]+ %, cells [\d.]+ % \(3 puzzles with labels of 6\)/,
+  )
   assert.ok(existsSync(join(run, 'best.safetensors')))
   assert.match(await evaluate(), /6 examples in .*; the means are over the 3 that have labels\n/)
 
   forget(() => true)
   assert.match(await train(), /none of 6 held-out puzzles has labels: no accuracy, and no best\.safetensors/)
   assert.not.ok(existsSync(join(run, 'best.safetensors')))
-  assert.is(JSON.parse(readFileSync(join(run, 'metrics.jsonl'), 'utf8').trim().split('\n').at(-1)!).evaluation.exactAccuracy, null)
+  assert.is(
+    JSON.parse(readFileSync(join(run, 'metrics.jsonl'), 'utf8').trim().split('\n').at(-1)!).evaluation.exactAccuracy,
+    null,
+  )
   const printed = await evaluate('--halt')
   assert.match(printed, /none has labels, so there is nothing to be right about\nexact accuracy: –\ncell accuracy: –\n/)
   assert.not.match(printed, /NaN|null|\d %/)

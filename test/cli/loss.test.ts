@@ -23,8 +23,14 @@ test('the device is lost after a checkpoint, and before the first', async () => 
     lost.close()
     return message
   }
-  assert.match(await losing(cut, 5), /^train: device lost \(destroyed\) on [^—]+ — the checkpoint of step 4 is whole: "trm train --resume" goes on from there$/)
-  assert.match(await losing(soon, 1), /^train: device lost \(destroyed\) on [^—]+ — no checkpoint was written yet, so begin again$/)
+  assert.match(
+    await losing(cut, 5),
+    /^train: device lost \(destroyed\) on [^—]+ — the checkpoint of step 4 is whole: "trm train --resume" goes on from there$/,
+  )
+  assert.match(
+    await losing(soon, 1),
+    /^train: device lost \(destroyed\) on [^—]+ — no checkpoint was written yet, so begin again$/,
+  )
   assert.is(await training(engine, cut, { resume: true }), '')
   assert.equal(contents(cut), contents(whole))
 })

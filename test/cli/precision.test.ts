@@ -25,7 +25,8 @@ const hasHalf = engine.adapter.features.includes('shader-f16')
 if (!hasHalf) console.log('skipped: trainings in float16, this adapter has no shader-f16')
 
 /** This engine, its adapter described as another. */
-const described = (adapter: Partial<AdapterSummary>): Engine => Object.assign(Object.create(engine) as Engine, { adapter: { ...engine.adapter, ...adapter } })
+const described = (adapter: Partial<AdapterSummary>): Engine =>
+  Object.assign(Object.create(engine) as Engine, { adapter: { ...engine.adapter, ...adapter } })
 const KINDS = {
   gpu: described({ isSoftware: false, features: ['shader-f16'] }),
   'gpu without shader-f16': described({ isSoftware: false, features: [] }),
@@ -40,9 +41,13 @@ test('bf16 is float16 on a GPU that has it and float32 elsewhere; what is asked 
   assert.equal(used('f16'), ['f16', 'f16', 'f16', 'f16'])
   assert.equal(used('f32'), ['f32', 'f32', 'f32', 'f32'])
   const { config } = resolveRun(presets.tiny.settings, data.train.metadata)
-  for (const kind of ['gpu without shader-f16', 'software', 'software without shader-f16'] as const) assert.is(Trm.create(KINDS[kind], config, { dtype: 'bf16' }).dtype, 'f32', kind)
+  for (const kind of ['gpu without shader-f16', 'software', 'software without shader-f16'] as const)
+    assert.is(Trm.create(KINDS[kind], config, { dtype: 'bf16' }).dtype, 'f32', kind)
   if (hasHalf) assert.is(Trm.create(KINDS.gpu, config, { dtype: 'bf16' }).dtype, 'f16')
-  assert.throws(() => Trm.create(KINDS['gpu without shader-f16'], config, { dtype: 'f16' }), /float16 was asked for, but .* has no feature shader-f16/)
+  assert.throws(
+    () => Trm.create(KINDS['gpu without shader-f16'], config, { dtype: 'f16' }),
+    /float16 was asked for, but .* has no feature shader-f16/,
+  )
 })
 
 test('the published presets ask for bfloat16, the others for float32', () => {
@@ -50,11 +55,21 @@ test('the published presets ask for bfloat16, the others for float32', () => {
     assert.is(resolveRun(settings, data.train.metadata).dtype, /^(sudoku|maze|arc)/.test(name) ? 'bf16' : 'f32', name)
   }
   for (const bad of ['float64', 'toString', 16, null]) {
-    assert.throws(() => resolveRun({ arch: { forward_dtype: bad } }, data.train.metadata), /^config: arch\.forward_dtype is .*, expected float32, float16, bfloat16$/)
+    assert.throws(
+      () => resolveRun({ arch: { forward_dtype: bad } }, data.train.metadata),
+      /^config: arch\.forward_dtype is .*, expected float32, float16, bfloat16$/,
+    )
   }
 })
 
-const BFLOAT16: Partial<RunSettings> = { steps: 2, global_batch_size: 4, eval_interval: 2, log_interval: 1, lr_min_ratio: 1, arch: { forward_dtype: 'bfloat16' } }
+const BFLOAT16: Partial<RunSettings> = {
+  steps: 2,
+  global_batch_size: 4,
+  eval_interval: 2,
+  log_interval: 1,
+  lr_min_ratio: 1,
+  arch: { forward_dtype: 'bfloat16' },
+}
 
 /** Trains on such an adapter; what was said about the precision, and what the directory holds. */
 async function training(kind: Kind, name: string, given: Partial<RunSettings>, more: Partial<Output> = {}) {
@@ -63,7 +78,11 @@ async function training(kind: Kind, name: string, given: Partial<RunSettings>, m
   const { log } = console
   console.log = (line: string) => void said.push(line)
   try {
-    await runTraining(KINDS[kind], resolveRun(mergeSettings(presets.tiny.settings, given), data.train.metadata), data, { out, evalLimit: 4, ...more })
+    await runTraining(KINDS[kind], resolveRun(mergeSettings(presets.tiny.settings, given), data.train.metadata), data, {
+      out,
+      evalLimit: 4,
+      ...more,
+    })
   } finally {
     console.log = log
   }
@@ -79,9 +98,28 @@ async function training(kind: Kind, name: string, given: Partial<RunSettings>, m
 
 test('a training with bfloat16 says in a line what it takes, and writes that down', async () => {
   const expected: [Kind, string, string, RegExp][] = [
-    ...(hasHalf ? [['gpu', 'float16', 'f16', /^forward_dtype bfloat16: activations are float16, with loss scaling$/] as [Kind, string, string, RegExp]] : []),
-    ['gpu without shader-f16', 'float32', 'f32', /^forward_dtype bfloat16: activations are float32; this adapter has no shader-f16$/],
-    ['software', 'float32', 'f32', /^forward_dtype bfloat16: activations are float32; float16 is slower on a software adapter \(arch\.forward_dtype=float16 /],
+    ...(hasHalf
+      ? [
+          ['gpu', 'float16', 'f16', /^forward_dtype bfloat16: activations are float16, with loss scaling$/] as [
+            Kind,
+            string,
+            string,
+            RegExp,
+          ],
+        ]
+      : []),
+    [
+      'gpu without shader-f16',
+      'float32',
+      'f32',
+      /^forward_dtype bfloat16: activations are float32; this adapter has no shader-f16$/,
+    ],
+    [
+      'software',
+      'float32',
+      'f32',
+      /^forward_dtype bfloat16: activations are float32; float16 is slower on a software adapter \(arch\.forward_dtype=float16 /,
+    ],
   ]
   for (const [kind, official, dtype, line] of expected) {
     mkdirSync(join(folder, kind))
@@ -95,7 +133,10 @@ test('a training with bfloat16 says in a line what it takes, and writes that dow
 
 if (hasHalf) {
   test('a resumed run keeps the precision that it began with: the same bits there, and the same precision on another kind of adapter', async () => {
-    for (const [began, other, dtype] of [['gpu', 'software', 'f16'], ['software', 'gpu', 'f32']] as const) {
+    for (const [began, other, dtype] of [
+      ['gpu', 'software', 'f16'],
+      ['software', 'gpu', 'f32'],
+    ] as const) {
       const whole = await training(began, began, { ...BFLOAT16, steps: 4 })
       const half = await training(began, began, BFLOAT16)
       assert.not.ok(half.model.equals(whole.model))
@@ -106,7 +147,12 @@ if (hasHalf) {
         return training(kind, out, { ...given, steps: 4 }, { resume })
       }
       // From the settings that the run wrote down, and from those that it was given.
-      for (const [kind, given, line] of [[began, half.written, undefined], [began, BFLOAT16, /; the run began with it$/], [other, half.written, undefined], [other, BFLOAT16, /; the run began with it$/]] as const) {
+      for (const [kind, given, line] of [
+        [began, half.written, undefined],
+        [began, BFLOAT16, /; the run began with it$/],
+        [other, half.written, undefined],
+        [other, BFLOAT16, /; the run began with it$/],
+      ] as const) {
         const ended = await again(kind, given)
         assert.is(ended.dtype, dtype)
         assert.is(ended.written.arch.forward_dtype, dtype === 'f16' ? 'float16' : 'float32')
@@ -120,12 +166,48 @@ if (hasHalf) {
 }
 
 test('on the command line: the help says it, a software adapter takes float32, and float16 that is missing is refused', async () => {
-  assert.match((await trm('train', '--help')).stdout, /WebGPU has no bfloat16: it becomes\nfloat16 on GPUs with shader-f16, and float32 elsewhere/)
+  assert.match(
+    (await trm('train', '--help')).stdout,
+    /WebGPU has no bfloat16: it becomes\nfloat16 on GPUs with shader-f16, and float32 elsewhere/,
+  )
   if (!engine.adapter.isSoftware) return
   const directory = join(folder, 'data')
-  assert.is((await trm('data', 'generate', 'sudoku', '--size', '4', '--train', '40', '--test', '8', '--clues', '8', '--out', directory)).code, 0)
+  assert.is(
+    (
+      await trm(
+        'data',
+        'generate',
+        'sudoku',
+        '--size',
+        '4',
+        '--train',
+        '40',
+        '--test',
+        '8',
+        '--clues',
+        '8',
+        '--out',
+        directory,
+      )
+    ).code,
+    0,
+  )
   const out = join(folder, 'cli')
-  const run = await trm('train', '--data', directory, '--out', out, '--config', 'tiny', '--steps', '1', '--eval-limit', '4', 'global_batch_size=4', 'arch.forward_dtype=bfloat16')
+  const run = await trm(
+    'train',
+    '--data',
+    directory,
+    '--out',
+    out,
+    '--config',
+    'tiny',
+    '--steps',
+    '1',
+    '--eval-limit',
+    '4',
+    'global_batch_size=4',
+    'arch.forward_dtype=bfloat16',
+  )
   assert.is(run.code, 0, run.stderr)
   assert.match(run.stdout, /^forward_dtype bfloat16: activations are float32; float16 is slower/m)
   assert.match(readFileSync(join(out, 'config.yaml'), 'utf8'), /forward_dtype: float32/)

@@ -1,5 +1,15 @@
 // trm train --resume: a killed run goes on to the same files, and what does not belong to it is refused.
-import { copyFileSync, cpSync, existsSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
+import {
+  copyFileSync,
+  cpSync,
+  existsSync,
+  mkdirSync,
+  mkdtempSync,
+  readdirSync,
+  readFileSync,
+  rmSync,
+  writeFileSync,
+} from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { test } from 'uvu'
@@ -11,12 +21,27 @@ const folder = mkdtempSync(join(tmpdir(), 'trm-resume-'))
 test.after(() => rmSync(folder, { recursive: true, force: true }))
 const path = (...parts: string[]) => join(folder, ...parts)
 const data = path('data')
-const settings = ['--config', 'tiny', '--eval-limit', '8', 'global_batch_size=8', 'log_interval=1', 'checkpoint_interval=5', 'eval_interval=10', 'lr_warmup_steps=5']
+const settings = [
+  '--config',
+  'tiny',
+  '--eval-limit',
+  '8',
+  'global_batch_size=8',
+  'log_interval=1',
+  'checkpoint_interval=5',
+  'eval_interval=10',
+  'lr_warmup_steps=5',
+]
 const SAME = ['best.safetensors', 'config.yaml', 'model.safetensors', 'training.safetensors']
 
 const bytes = (...parts: string[]) => readFileSync(path(...parts))
 /** Rows of metrics.jsonl without how fast they were. */
-const rows = (run: string) => bytes(run, 'metrics.jsonl').toString().trim().split('\n').map(line => ({ ...JSON.parse(line), stepsPerSecond: 0, seconds: 0, processorSeconds: 0 }))
+const rows = (run: string) =>
+  bytes(run, 'metrics.jsonl')
+    .toString()
+    .trim()
+    .split('\n')
+    .map(line => ({ ...JSON.parse(line), stepsPerSecond: 0, seconds: 0, processorSeconds: 0 }))
 
 async function refusal(...args: string[]): Promise<string> {
   const { code, stdout, stderr } = await trm('train', '--data', data, ...args)
@@ -29,18 +54,36 @@ test('killed and interrupted, then resumed: the files of a run that was neither'
   await trm('data', 'generate', 'sudoku', '--size', '4', '--train', '60', '--test', '8', '--clues', '6', '--out', data)
   const whole = await trm('train', '--data', data, '--out', path('whole'), ...settings, '--steps', '40', '--keep', '2')
   assert.is(whole.code, 0, whole.stderr)
-  assert.equal(readdirSync(path('whole')).sort(), [...SAME, 'metrics.jsonl', 'model-35.safetensors', 'model-40.safetensors'].sort())
+  assert.equal(
+    readdirSync(path('whole')).sort(),
+    [...SAME, 'metrics.jsonl', 'model-35.safetensors', 'model-40.safetensors'].sort(),
+  )
 
   // Killed without warning after step 6 at the earliest: training.safetensors is of step 5 or a later one.
   const killed = start('train', '--data', data, '--out', path('cut'), ...settings, '--steps', '40', '--keep', '2')
-  await new Promise<void>(resolve => killed.child.stdout!.on('data', (text: string) => /step 6\//.test(text) && resolve()))
+  await new Promise<void>(resolve =>
+    killed.child.stdout!.on('data', (text: string) => /step 6\//.test(text) && resolve()),
+  )
   killed.child.kill('SIGKILL')
   assert.is((await killed.finished).code, null)
   writeFileSync(path('cut', 'metrics.jsonl'), `${bytes('cut', 'metrics.jsonl')}{"step":39,"loss":1}\n{"step":4`)
 
-  const interrupted = start('train', '--data', data, '--out', path('cut'), '--resume', '--eval-limit', '8', '--keep', '2')
+  const interrupted = start(
+    'train',
+    '--data',
+    data,
+    '--out',
+    path('cut'),
+    '--resume',
+    '--eval-limit',
+    '8',
+    '--keep',
+    '2',
+  )
   let text = ''
-  await new Promise<void>(resolve => interrupted.child.stdout!.on('data', (part: string) => /step \d+\/40/.test((text += part)) && resolve()))
+  await new Promise<void>(resolve =>
+    interrupted.child.stdout!.on('data', (part: string) => /step \d+\/40/.test((text += part)) && resolve()),
+  )
   const at = Number(/resumed at step (\d+) of 40/.exec(text)?.[1])
   assert.ok(at >= 5 && at < 40 && at % 5 === 0, text)
   interrupted.child.kill('SIGINT')
@@ -55,8 +98,13 @@ test('killed and interrupted, then resumed: the files of a run that was neither'
   for (const file of SAME) assert.ok(bytes('cut', file).equals(bytes('whole', file)), file)
   assert.equal(rows('cut'), rows('whole'))
   // Time goes on where the run was left.
-  const times = bytes('cut', 'metrics.jsonl').toString().trim().split('\n').map(line => JSON.parse(line) as { seconds: number; processorSeconds: number })
-  for (const name of ['seconds', 'processorSeconds'] as const) assert.ok(times[0][name] > 0 && times.every((row, i) => i === 0 || row[name] >= times[i - 1][name]), name)
+  const times = bytes('cut', 'metrics.jsonl')
+    .toString()
+    .trim()
+    .split('\n')
+    .map(line => JSON.parse(line) as { seconds: number; processorSeconds: number })
+  for (const name of ['seconds', 'processorSeconds'] as const)
+    assert.ok(times[0][name] > 0 && times.every((row, i) => i === 0 || row[name] >= times[i - 1][name]), name)
   assert.equal(readdirSync(path('cut')).sort(), readdirSync(path('whole')).sort())
 
   const done = await trm('train', '--data', data, '--out', path('cut'), '--resume')
@@ -69,11 +117,36 @@ test('killed and interrupted, then resumed: the files of a run that was neither'
 
 test('what does not belong to the run is refused, and nothing of it changes', async () => {
   cpSync(path('whole'), path('safe'), { recursive: true })
-  assert.match(await refusal('--out', path('nowhere'), '--resume'), /resume .*nowhere.training\.safetensors: no such file/)
+  assert.match(
+    await refusal('--out', path('nowhere'), '--resume'),
+    /resume .*nowhere.training\.safetensors: no such file/,
+  )
   assert.not.ok(existsSync(path('nowhere')))
-  assert.match(await refusal('--out', path('whole'), '--resume', 'lr=0.5', '--steps', '50'), /training\.safetensors: it is of a training with lr 0\.006, this one has 0\.5/)
-  assert.match(await refusal('--out', path('whole'), '--resume', 'arch.L_cycles=3', '--steps', '50'), /with arch\.L_cycles 2, this one has 3/)
-  await trm('data', 'generate', 'sudoku', '--size', '4', '--train', '60', '--test', '8', '--clues', '6', '--seed', '7', '--out', path('other'))
+  assert.match(
+    await refusal('--out', path('whole'), '--resume', 'lr=0.5', '--steps', '50'),
+    /training\.safetensors: it is of a training with lr 0\.006, this one has 0\.5/,
+  )
+  assert.match(
+    await refusal('--out', path('whole'), '--resume', 'arch.L_cycles=3', '--steps', '50'),
+    /with arch\.L_cycles 2, this one has 3/,
+  )
+  await trm(
+    'data',
+    'generate',
+    'sudoku',
+    '--size',
+    '4',
+    '--train',
+    '60',
+    '--test',
+    '8',
+    '--clues',
+    '6',
+    '--seed',
+    '7',
+    '--out',
+    path('other'),
+  )
   const other = await trm('train', '--data', path('other'), '--out', path('whole'), '--resume', '--steps', '50')
   assert.is(other.code, 1)
   assert.match(other.stderr, /training on other data/)
@@ -83,13 +156,30 @@ test('what does not belong to the run is refused, and nothing of it changes', as
   writeFileSync(path('torn', 'training.safetensors'), bytes('whole', 'training.safetensors').subarray(0, 3000))
   assert.match(await refusal('--out', path('torn'), '--resume'), /torn.training\.safetensors: .*truncated/)
   copyFileSync(path('whole', 'model.safetensors'), path('torn', 'training.safetensors'))
-  assert.match(await refusal('--out', path('torn'), '--resume'), /it holds no state of a training, expected training\.safetensors/)
+  assert.match(
+    await refusal('--out', path('torn'), '--resume'),
+    /it holds no state of a training, expected training\.safetensors/,
+  )
 })
 
 test('a new run in the directory of an old one keeps nothing of it that could be mistaken for its own', async () => {
-  const again = await trm('train', '--data', data, '--out', path('whole'), ...settings, '--steps', '2', 'eval_interval=100', 'checkpoint_interval=100')
+  const again = await trm(
+    'train',
+    '--data',
+    data,
+    '--out',
+    path('whole'),
+    ...settings,
+    '--steps',
+    '2',
+    'eval_interval=100',
+    'checkpoint_interval=100',
+  )
   assert.is(again.code, 0, again.stderr)
-  assert.equal(rows('whole').map(({ step }) => step), [1, 2, 2])
+  assert.equal(
+    rows('whole').map(({ step }) => step),
+    [1, 2, 2],
+  )
   assert.is(JSON.parse(parseSafetensors(bytes('whole', 'training.safetensors')).metadata.training).step, 2)
 })
 

@@ -12,15 +12,18 @@ test.after(({ folder }) => rmSync(folder, { recursive: true, force: true }))
 
 const program = `"${process.execPath}" dist/cli.js`
 /** Answers one puzzle, which has one solution, then fails with one line. */
-const work = (more = '') => `${more} ${program} solve 123.341.214.432. --checkpoint playground/sudoku-4x4.safetensors; ${program} solve 1 --checkpoint none`
-const shell = (script: string) => execFileSync('/bin/sh', ['-c', `${script}; true`], { encoding: 'utf8', stdio: ['ignore', 'pipe', 'ignore'] })
+const work = (more = '') =>
+  `${more} ${program} solve 123.341.214.432. --checkpoint playground/sudoku-4x4.safetensors; ${program} solve 1 --checkpoint none`
+const shell = (script: string) =>
+  execFileSync('/bin/sh', ['-c', `${script}; true`], { encoding: 'utf8', stdio: ['ignore', 'pipe', 'ignore'] })
 const REFUSAL = 'trm: checkpoint none: no such file or directory\n'
 
 test('a file, a file in append mode, a pipe', ({ folder }) => {
   if (process.platform !== 'linux') return console.log('skipped: only Linux tells what is needed')
   const file = join(folder, 'log.txt')
   shell(`(${work('TRM_DAWN_LOG=1')}) 2> ${file} > /dev/null`)
-  if (readFileSync(file, 'utf8') === REFUSAL) return console.log('skipped: this adapter is opened without a word anyway')
+  if (readFileSync(file, 'utf8') === REFUSAL)
+    return console.log('skipped: this adapter is opened without a word anyway')
   shell(`rm ${file}; (${work()}) 2>> ${file} > /dev/null`)
   assert.is(readFileSync(file, 'utf8'), REFUSAL)
   assert.is(shell(`(${work()}) 2>&1 > /dev/null | cat`), REFUSAL)

@@ -15,12 +15,28 @@ const puzzle = '12......3.1...4.'
 const json = async (...args: string[]) => {
   const { code, stdout, stderr } = await trm(...args, '--checkpoint', checkpoint, '--json')
   assert.ok(code === 0 || (code === 1 && args[0] === 'solve'), stderr)
-  return stdout.trim().split('\n').map(line => JSON.parse(line))
+  return stdout
+    .trim()
+    .split('\n')
+    .map(line => JSON.parse(line))
 }
 
 test('eval: steps, halting and rollouts', async () => {
   await trm('data', 'generate', 'sudoku', '--size', '4', '--train', '60', '--test', '20', '--clues', '6', '--out', data)
-  const trained = await trm('train', '--data', data, '--out', join(folder, 'run'), '--config', 'tiny', '--steps', '4', '--eval-limit', '8', 'global_batch_size=8')
+  const trained = await trm(
+    'train',
+    '--data',
+    data,
+    '--out',
+    join(folder, 'run'),
+    '--config',
+    'tiny',
+    '--steps',
+    '4',
+    '--eval-limit',
+    '8',
+    'global_batch_size=8',
+  )
   assert.is(trained.code, 0, trained.stderr)
   const [plain] = await json('eval', '--data', data)
   assert.equal([plain.steps.length, plain.meanSteps, plain.savedSteps, 'noise' in plain], [4, 4, 0, false])
@@ -36,7 +52,10 @@ test('eval: steps, halting and rollouts', async () => {
   assert.equal((await json(...rollouts))[0].steps, noisy.steps)
   const text = await trm(...rollouts, '--checkpoint', checkpoint, '--vote', '--halt')
   assert.match(text.stdout, /3 rollouts with noise 0\.4 \(seed 5\), the most frequent answer/)
-  assert.match(text.stdout, /halting at confidence 0\.5: mean supervision steps of a rollout: \d\.\d\d of 4 \(\d+\.\d % saved\)/)
+  assert.match(
+    text.stdout,
+    /halting at confidence 0\.5: mean supervision steps of a rollout: \d\.\d\d of 4 \(\d+\.\d % saved\)/,
+  )
 })
 
 test('solve: steps, halting and rollouts', async () => {
@@ -45,8 +64,20 @@ test('solve: steps, halting and rollouts', async () => {
   assert.not.ok('votes' in plain[0])
   assert.is((await json('solve', '--steps', '7', puzzle)).length, 8)
   const noisy = await json('solve', '--rollouts', '5', '--noise', '0.5', '--halt', puzzle)
-  assert.ok(noisy.length >= 2 && noisy[0].votes >= 1 && noisy[0].votes <= 5 && noisy[0].rollout < 5 && noisy[0].running <= 5)
-  const { stdout } = await trm('solve', '--checkpoint', checkpoint, '--rollouts', '5', '--noise', '0.5', '--vote', puzzle)
+  assert.ok(
+    noisy.length >= 2 && noisy[0].votes >= 1 && noisy[0].votes <= 5 && noisy[0].rollout < 5 && noisy[0].running <= 5,
+  )
+  const { stdout } = await trm(
+    'solve',
+    '--checkpoint',
+    checkpoint,
+    '--rollouts',
+    '5',
+    '--noise',
+    '0.5',
+    '--vote',
+    puzzle,
+  )
   assert.match(stdout, /step 4: .* rollout \d with \d of 5 votes/)
 })
 
@@ -57,8 +88,14 @@ test('options that cannot be: one line', async () => {
     assert.is(result.stderr.trim().split('\n').length, 1, result.stderr)
     return result.stderr
   }
-  assert.match(await line(1, 'eval', '--data', data, '--rollouts', '4'), /evaluate: 4 rollouts without noise are the same 4 times — give noise/)
-  assert.match(await line(1, 'eval', '--data', data, '--confidence', '0.9'), /evaluate: confidence 0\.9 decides when a puzzle halts, and none halts — give halt too/)
+  assert.match(
+    await line(1, 'eval', '--data', data, '--rollouts', '4'),
+    /evaluate: 4 rollouts without noise are the same 4 times — give noise/,
+  )
+  assert.match(
+    await line(1, 'eval', '--data', data, '--confidence', '0.9'),
+    /evaluate: confidence 0\.9 decides when a puzzle halts, and none halts — give halt too/,
+  )
   assert.match(await line(1, 'solve', '--vote', puzzle), /solve: a vote of 1 rollout is none/)
   assert.match(await line(2, 'eval', '--data', data, '--noise', '-1'), /--noise: expected a number, from 0/)
   assert.match(await line(2, 'solve', '--steps', '0', puzzle), /--steps: expected a whole number, from 1/)

@@ -16,7 +16,18 @@ export function start(...args: string[]): { child: ChildProcess; finished: Promi
   child.stdout!.setEncoding('utf8').on('data', text => (stdout += text))
   child.stderr!.setEncoding('utf8').on('data', text => (stderr += text))
   const finished = new Promise<Finished>(resolve => {
-    child.on('close', code => resolve({ code, stdout, stderr: stderr.split('\n').filter(line => !/artificially reduced|vkEnumeratePhysicalDevices|Loader Message|GatherPhysicalDevices/.test(line)).join('\n') }))
+    child.on('close', code =>
+      resolve({
+        code,
+        stdout,
+        stderr: stderr
+          .split('\n')
+          .filter(
+            line => !/artificially reduced|vkEnumeratePhysicalDevices|Loader Message|GatherPhysicalDevices/.test(line),
+          )
+          .join('\n'),
+      }),
+    )
   })
   return { child, finished }
 }

@@ -12,15 +12,28 @@ import { parseSafetensors } from '../../src/formats/safetensors.js'
 import { sharedPath } from './shared.js'
 
 const cell = (...colours: number[]): Grid => ({ cells: Uint8Array.from(colours), rows: 1, columns: colours.length })
-const asked = (name: string, ...pairs: [Grid, Grid][]): ArcTask => ({ name, pairs: pairs.map(([input, output]) => ({ part: 'test', input, output })) })
+const asked = (name: string, ...pairs: [Grid, Grid][]): ArcTask => ({
+  name,
+  pairs: pairs.map(([input, output]) => ({ part: 'test', input, output })),
+})
 const names = ['<blank>', 'x', 'x|||t1|||0213456789', 'x|||t6|||0918273645', 'y']
 /** x asks twice, y once; the right answers are colours 1, 2 and 3. */
 const tasks = [asked('x', [cell(7), cell(1, 1)], [cell(8), cell(2, 2)]), asked('y', [cell(9), cell(3)])]
 
 /** Rows [identifier, input, answer, logit] of original grids, augmented as the name says. */
 function batchOf(...rows: [number, Grid, Grid, number][]): ArcPredictions {
-  const tokens = (which: 1 | 2) => Uint8Array.from(rows.flatMap(row => [...encodeArcGrid(applyArcAugmentation(row[which], parseArcName(names[row[0]]).augmentation))]))
-  return { inputs: tokens(1), predictions: tokens(2), puzzleIdentifiers: rows.map(row => row[0]), qHaltLogits: rows.map(row => row[3]) }
+  const tokens = (which: 1 | 2) =>
+    Uint8Array.from(
+      rows.flatMap(row => [
+        ...encodeArcGrid(applyArcAugmentation(row[which], parseArcName(names[row[0]]).augmentation)),
+      ]),
+    )
+  return {
+    inputs: tokens(1),
+    predictions: tokens(2),
+    puzzleIdentifiers: rows.map(row => row[0]),
+    qHaltLogits: rows.map(row => row[3]),
+  }
 }
 
 function scoreOf(...rows: [number, Grid, Grid, number][]) {
@@ -63,7 +76,9 @@ test('the published predictions get the published score and submission', async (
 test('votes count across augmentations, then confidence, then first sight', () => {
   const [wrong, right] = [cell(5), cell(1, 1)]
   const attempts = (...rows: [number, Grid, number][]) => {
-    const [{ attempt_1, attempt_2 }] = scoreOf(...rows.map(([id, answer, logit]): [number, Grid, Grid, number] => [id, cell(7), answer, logit])).submission.x
+    const [{ attempt_1, attempt_2 }] = scoreOf(
+      ...rows.map(([id, answer, logit]): [number, Grid, Grid, number] => [id, cell(7), answer, logit]),
+    ).submission.x
     return [attempt_1, attempt_2]
   }
   assert.equal(attempts([1, wrong, 9], [2, right, -9], [3, right, -9]), [[[1, 1]], [[5]]])
@@ -72,13 +87,28 @@ test('votes count across augmentations, then confidence, then first sight', () =
   assert.equal(attempts([1, right, 1], [2, wrong, 1], [3, cell(6), 1]), [[[1, 1]], [[5]]])
   // The mean counts, not the sum: two votes each, (0.5, 0.5) against (0.9, 0.2).
   const logit = (p: number) => Math.log(p / (1 - p))
-  assert.equal(attempts([1, wrong, 0], [2, wrong, 0], [1, right, logit(0.9)], [2, right, logit(0.2)]), [[[1, 1]], [[5]]])
+  assert.equal(attempts([1, wrong, 0], [2, wrong, 0], [1, right, logit(0.9)], [2, right, logit(0.2)]), [
+    [[1, 1]],
+    [[5]],
+  ])
   assert.equal(attempts([1, right, 0]), [[[1, 1]], [[1, 1]]])
 })
 
 test('the score is the mean over tasks of the share of solved test inputs', () => {
-  const { metrics, testInputs, unanswered } = scoreOf([1, cell(7), cell(1, 1), 0], [1, cell(8), cell(5), 0], [2, cell(8), cell(2, 2), -1], [4, cell(9), cell(4), 0])
-  assert.equal(metrics, { 'ARC/pass@1': 0.25, 'ARC/pass@2': 0.5, 'ARC/pass@5': 0.5, 'ARC/pass@10': 0.5, 'ARC/pass@100': 0.5, 'ARC/pass@1000': 0.5 })
+  const { metrics, testInputs, unanswered } = scoreOf(
+    [1, cell(7), cell(1, 1), 0],
+    [1, cell(8), cell(5), 0],
+    [2, cell(8), cell(2, 2), -1],
+    [4, cell(9), cell(4), 0],
+  )
+  assert.equal(metrics, {
+    'ARC/pass@1': 0.25,
+    'ARC/pass@2': 0.5,
+    'ARC/pass@5': 0.5,
+    'ARC/pass@10': 0.5,
+    'ARC/pass@100': 0.5,
+    'ARC/pass@1000': 0.5,
+  })
   assert.equal([testInputs, unanswered], [3, 0])
 })
 
@@ -88,7 +118,10 @@ test('missing, strange and padding rows', () => {
   assert.is(nothing.metrics['ARC/pass@1000'], 0)
   assert.equal(nothing.submission.x, Array(2).fill({ attempt_1: [[0]], attempt_2: [[0]] }))
   // The second test input keeps its place when the first has no prediction.
-  assert.equal(scoreOf([1, cell(8), cell(2, 2), 0]).submission.x.map(({ attempt_1 }) => attempt_1), [[[0]], [[2, 2]]])
+  assert.equal(
+    scoreOf([1, cell(8), cell(2, 2), 0]).submission.x.map(({ attempt_1 }) => attempt_1),
+    [[[0]], [[2, 2]]],
+  )
   assert.is(scoreOf([1, cell(6), cell(1, 1), 0]).strangers, 1)
   const padded = batchOf([1, cell(7), cell(1, 1), 0])
   const scorer = new ArcScorer({ names, tasks })
@@ -109,8 +142,14 @@ test('wrong batches are refused', () => {
   const batch = batchOf([1, cell(7), cell(1, 1), 0])
   assert.throws(() => scorer.add({ ...batch, inputs: new Uint8Array(5) }), /expected 900 inputs for 1 rows, got 5/)
   assert.throws(() => scorer.add({ ...batch, qHaltLogits: [] }), /expected 1 qHaltLogits for 1 rows, got 0/)
-  assert.throws(() => scorer.add({ ...batch, puzzleIdentifiers: [5] }), /row 0: expected a puzzle identifier of 0 … 4, got 5/)
-  assert.throws(() => scorer.add({ ...batch, qHaltLogits: [NaN] }), /row 0: expected a number as halting logit, got NaN/)
+  assert.throws(
+    () => scorer.add({ ...batch, puzzleIdentifiers: [5] }),
+    /row 0: expected a puzzle identifier of 0 … 4, got 5/,
+  )
+  assert.throws(
+    () => scorer.add({ ...batch, qHaltLogits: [NaN] }),
+    /row 0: expected a number as halting logit, got NaN/,
+  )
   assert.throws(() => new ArcScorer({ names, tasks: [] }), /expected tasks to score, got none/)
 })
 

@@ -8,7 +8,16 @@ import { ignoreLabel, type Dataset } from '../../src/data/dataset.js'
 function numbered(groups: number[][]): Dataset {
   const sizes = groups.flat()
   const total = sizes.reduce((a, b) => a + b, 0)
-  const runs = (counts: number[]) => Int32Array.from([0, ...counts.map((sum => count => (sum += count))(0))])
+  const runs = (counts: number[]) =>
+    Int32Array.from([
+      0,
+      ...counts.map(
+        (
+          sum => count =>
+            (sum += count)
+        )(0),
+      ),
+    ])
   return {
     metadata: {
       padId: 7,
@@ -30,7 +39,8 @@ function numbered(groups: number[][]): Dataset {
   }
 }
 
-const take = (batches: TrainingBatches, count: number): Promise<Batch[]> => Promise.all(Array.from({ length: count }, () => batches.next()))
+const take = (batches: TrainingBatches, count: number): Promise<Batch[]> =>
+  Promise.all(Array.from({ length: count }, () => batches.next()))
 
 async function all(batches: AsyncIterable<Batch>): Promise<Batch[]> {
   const found: Batch[] = []
@@ -40,7 +50,10 @@ async function all(batches: AsyncIterable<Batch>): Promise<Batch[]> {
 
 test('training: full batches; labels and identifiers belong to the inputs', async () => {
   const dataset = numbered([[3, 1], [2], [5, 5, 1], [1], [4]])
-  for (const { inputs, labels, puzzleIdentifiers, count } of await take(new TrainingBatches(dataset, { batchSize: 4, seed: 1 }), 200)) {
+  for (const { inputs, labels, puzzleIdentifiers, count } of await take(
+    new TrainingBatches(dataset, { batchSize: 4, seed: 1 }),
+    200,
+  )) {
     assert.is(count, 4)
     inputs.forEach((example, row) => {
       assert.is(labels[row], example + 1)
@@ -129,12 +142,28 @@ test('testing: all examples in order, the last batch padded', async () => {
   const dataset = numbered([[3, 1], [2], [1]])
   const batches = await all(testBatches(dataset, 4))
   assert.equal(batches, [
-    { inputs: Int32Array.of(0, 1, 2, 3), labels: Int32Array.of(1, 2, 3, 4), puzzleIdentifiers: Int32Array.of(1, 1, 1, 2), count: 4 },
-    { inputs: Int32Array.of(4, 5, 6, 7), labels: Int32Array.of(5, 6, 7, ignoreLabel), puzzleIdentifiers: Int32Array.of(3, 3, 4, 0), count: 3 },
+    {
+      inputs: Int32Array.of(0, 1, 2, 3),
+      labels: Int32Array.of(1, 2, 3, 4),
+      puzzleIdentifiers: Int32Array.of(1, 1, 1, 2),
+      count: 4,
+    },
+    {
+      inputs: Int32Array.of(4, 5, 6, 7),
+      labels: Int32Array.of(5, 6, 7, ignoreLabel),
+      puzzleIdentifiers: Int32Array.of(3, 3, 4, 0),
+      count: 3,
+    },
   ])
   assert.is((await all(testBatches(dataset, 7))).length, 1)
   assert.equal(await all(testBatches(dataset, 4, 4)), batches.slice(0, 1))
-  assert.equal((await all(testBatches(dataset, 4, 5))).map(({ inputs, count }) => [...inputs, count]), [[0, 1, 2, 3, 4], [4, 7, 7, 7, 1]])
+  assert.equal(
+    (await all(testBatches(dataset, 4, 5))).map(({ inputs, count }) => [...inputs, count]),
+    [
+      [0, 1, 2, 3, 4],
+      [4, 7, 7, 7, 1],
+    ],
+  )
   assert.equal((await all(testBatches(numbered([[0, 2]]), 2)))[0].puzzleIdentifiers, Int32Array.of(2, 2))
 })
 
@@ -142,10 +171,18 @@ test('wrong sizes and states are refused', async () => {
   const dataset = numbered([[1], [1]])
   for (const batchSize of [0, -1, 1.5]) {
     assert.throws(() => new TrainingBatches(dataset, { batchSize, seed: 0 }), /batches: expected a batch size/)
-    await testBatches(dataset, batchSize).next().then(() => assert.unreachable(), ({ message }) => assert.match(message, /batches: expected a batch size/))
+    await testBatches(dataset, batchSize)
+      .next()
+      .then(
+        () => assert.unreachable(),
+        ({ message }) => assert.match(message, /batches: expected a batch size/),
+      )
   }
   assert.throws(() => new TrainingBatches(dataset, { batchSize: 1, seed: 0, epochsPerPass: 0 }), /epochsPerPass/)
-  assert.throws(() => new TrainingBatches(numbered([[0]]), { batchSize: 1, seed: 0 }), /expected a dataset with examples/)
+  assert.throws(
+    () => new TrainingBatches(numbered([[0]]), { batchSize: 1, seed: 0 }),
+    /expected a dataset with examples/,
+  )
   const { state } = new TrainingBatches(dataset, { batchSize: 1, seed: 0 })
   assert.throws(() => TrainingBatches.restore(numbered([[1]]), state), /dataset of 1 groups, got one of 2/)
   assert.throws(() => TrainingBatches.restore(dataset, { ...state, position: 1 }), /the state is damaged/)

@@ -18,26 +18,38 @@ test('ids mean what NumPy does: rot90, fliplr, flipud, transpose, fliplr of rot9
   ]
   for (let id = 0; id < dihedralCount; id++) {
     const turned = [1, 3, 6, 7].includes(id)
-    assert.equal(dihedralTransform(grid, id), { cells: Uint8Array.from(expected[id]), rows: turned ? 3 : 2, columns: turned ? 2 : 3 })
+    assert.equal(dihedralTransform(grid, id), {
+      cells: Uint8Array.from(expected[id]),
+      rows: turned ? 3 : 2,
+      columns: turned ? 2 : 3,
+    })
   }
 })
 
 test('the inverse restores any grid; all eight differ; two in a row are one of the eight', () => {
   const random = new Random(4)
-  for (const [rows, columns] of [[1, 1], [1, 7], [5, 3], [30, 30]]) {
+  for (const [rows, columns] of [
+    [1, 1],
+    [1, 7],
+    [5, 3],
+    [30, 30],
+  ]) {
     const grid = { cells: Uint8Array.from({ length: rows * columns }, () => random.below(256)), rows, columns }
-    for (let id = 0; id < dihedralCount; id++) assert.equal(dihedralTransform(dihedralTransform(grid, id), dihedralInverse[id]), grid)
+    for (let id = 0; id < dihedralCount; id++)
+      assert.equal(dihedralTransform(dihedralTransform(grid, id), dihedralInverse[id]), grid)
   }
   const square = { cells: Uint8Array.from({ length: 16 }, (_, i) => i), rows: 4, columns: 4 }
   const all = Array.from({ length: dihedralCount }, (_, id) => dihedralTransform(square, id).cells.join())
   assert.is(new Set(all).size, dihedralCount)
   for (let a = 0; a < dihedralCount; a++) {
-    for (let b = 0; b < dihedralCount; b++) assert.ok(all.includes(dihedralTransform(dihedralTransform(square, a), b).cells.join()))
+    for (let b = 0; b < dihedralCount; b++)
+      assert.ok(all.includes(dihedralTransform(dihedralTransform(square, a), b).cells.join()))
   }
 })
 
 test('wrong ids and sizes are refused', () => {
-  for (const id of [-1, 8, 0.5]) assert.throws(() => dihedralMap(2, 2, id), /dihedral: expected a transform id of 0 … 7/)
+  for (const id of [-1, 8, 0.5])
+    assert.throws(() => dihedralMap(2, 2, id), /dihedral: expected a transform id of 0 … 7/)
   assert.throws(() => dihedralTransform({ cells: [1, 2, 3], rows: 2, columns: 2 }, 0), /expected 2 × 2 cells, got 3/)
 })
 

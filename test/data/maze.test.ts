@@ -3,7 +3,14 @@ import { existsSync, readFileSync } from 'node:fs'
 import { test } from 'uvu'
 import * as assert from 'uvu/assert'
 import { dihedralInverse, dihedralTransform } from '../../src/data/dihedral.js'
-import { decodeMaze, encodeMaze, generateMaze, mazeFromRows, mazeViolations, shortestMazePath } from '../../src/data/maze.js'
+import {
+  decodeMaze,
+  encodeMaze,
+  generateMaze,
+  mazeFromRows,
+  mazeViolations,
+  shortestMazePath,
+} from '../../src/data/maze.js'
 import { parsePuzzleCsv } from '../../src/data/table.js'
 import { sharedPath } from './shared.js'
 
@@ -41,7 +48,9 @@ test('answers are judged against the shortest path', () => {
 })
 
 test('a table gives groups of one maze and its symmetries', () => {
-  const { metadata, inputs, labels, groupIndices } = mazeFromRows([rowOf(ring, over), rowOf(ring, over)], { augment: 7 })
+  const { metadata, inputs, labels, groupIndices } = mazeFromRows([rowOf(ring, over), rowOf(ring, over)], {
+    augment: 7,
+  })
   assert.equal([metadata.vocabSize, metadata.seqLen, metadata.totalPuzzles, metadata.totalGroups], [6, 16, 16, 2])
   assert.equal([...groupIndices], [0, 8, 16])
   for (let id = 0; id < 8; id++) {
@@ -54,8 +63,11 @@ test('a table gives groups of one maze and its symmetries', () => {
 
 test('a wrong row is named by file and line', () => {
   const refuse = (q: string, a: string, pattern: RegExp) =>
-    assert.throws(() => mazeFromRows([rowOf(ring, over), rowOf(q, a, 3)], { name: 'm.csv' }), (error: Error) =>
-      error.message.startsWith('m.csv:3: ') && pattern.test(error.message) && !error.message.includes('\n'))
+    assert.throws(
+      () => mazeFromRows([rowOf(ring, over), rowOf(q, a, 3)], { name: 'm.csv' }),
+      (error: Error) =>
+        error.message.startsWith('m.csv:3: ') && pattern.test(error.message) && !error.message.includes('\n'),
+    )
   refuse(question, question, /expected 16 characters in the question, as in the first maze, got 25/)
   refuse(ring, over + ' ', /16 characters in the answer/)
   refuse(ring.replace('#', '?'), over, /got "\?" at character 6/)
@@ -67,7 +79,14 @@ test('a wrong row is named by file and line', () => {
 })
 
 test('generated mazes have one path, which the answer marks; none occurs twice', () => {
-  for (const [size, train, count, rooms] of [[5, 60, 20], [6, 60, 20], [11, 40, 10], [30, 20, 5], [7, 60, 20, true], [15, 20, 5, true]] as [number, number, number, boolean?][]) {
+  for (const [size, train, count, rooms] of [
+    [5, 60, 20],
+    [6, 60, 20],
+    [11, 40, 10],
+    [30, 20, 5],
+    [7, 60, 20, true],
+    [15, 20, 5, true],
+  ] as [number, number, number, boolean?][]) {
     const splits = generateMaze({ size, rooms, train, test: count, seed: 3 })
     const cells = size * size
     const seen = new Set<string>()
@@ -91,20 +110,31 @@ test('generated mazes have one path, which the answer marks; none occurs twice',
         for (let cell = 0; rooms && cell < cells; cell++) {
           const [row, column] = [Math.floor(cell / size), cell % size]
           if (row % 2 && column % 2) assert.ok(open(cell), 'a room')
-          else if (row % 2 === column % 2 || row === 0 || column === 0 || row === size - 1 || column === size - 1) assert.not.ok(open(cell), 'a wall')
+          else if (row % 2 === column % 2 || row === 0 || column === 0 || row === size - 1 || column === size - 1)
+            assert.not.ok(open(cell), 'a wall')
         }
-        for (let id = 0; id < 8; id++) assert.is(seen.has(decodeMaze(dihedralTransform({ cells: maze, rows: size, columns: size }, id).cells)), false)
+        for (let id = 0; id < 8; id++)
+          assert.is(
+            seen.has(decodeMaze(dihedralTransform({ cells: maze, rows: size, columns: size }, id).cells)),
+            false,
+          )
         seen.add(decodeMaze(maze))
       }
     }
     assert.is(seen.size, train + count)
   }
-  assert.equal(generateMaze({ size: 6, train: 3, test: 1, seed: 1 }), generateMaze({ size: 6, train: 3, test: 1, seed: 1 }))
+  assert.equal(
+    generateMaze({ size: 6, train: 3, test: 1, seed: 1 }),
+    generateMaze({ size: 6, train: 3, test: 1, seed: 1 }),
+  )
 })
 
 test('wrong sizes are refused', () => {
   assert.throws(() => generateMaze({ size: 4, train: 1, test: 1 }), /size that is a whole number from 5, got 4/)
-  assert.throws(() => generateMaze({ size: 8, rooms: true, train: 1, test: 1 }), /expected an odd size for rooms between walls, got 8/)
+  assert.throws(
+    () => generateMaze({ size: 8, rooms: true, train: 1, test: 1 }),
+    /expected an odd size for rooms between walls, got 8/,
+  )
   assert.throws(() => generateMaze({ size: 5, train: 0, test: 1 }), /expected train to be a whole number from 1/)
 })
 

@@ -7,11 +7,21 @@ test('the sequence follows the published recurrence', () => {
   // xoshiro128** from state 1, 2, 3, 4: result = rotl(s1 · 5, 7) · 9, worked by hand for the first two.
   const random = Random.restore([1, 2, 3, 4])
   assert.equal([random.uint32(), random.uint32()], [11520, 0])
-  assert.is(random.state.every(word => Number.isInteger(word) && word >= 0 && word < 2 ** 32), true)
+  assert.is(
+    random.state.every(word => Number.isInteger(word) && word >= 0 && word < 2 ** 32),
+    true,
+  )
 })
 
 test('equal seeds give equal numbers, other seeds others', () => {
-  const draw = (seed: number) => Array.from({ length: 8 }, (() => { const random = new Random(seed); return () => random.uint32() })())
+  const draw = (seed: number) =>
+    Array.from(
+      { length: 8 },
+      (() => {
+        const random = new Random(seed)
+        return () => random.uint32()
+      })(),
+    )
   assert.equal(draw(5), draw(5))
   const first = [0, 1, 2, 2 ** 32, 2 ** 32 + 1, 2 ** 53 - 1].map(seed => draw(seed).join())
   assert.is(new Set(first).size, first.length)

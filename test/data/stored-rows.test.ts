@@ -2,7 +2,13 @@
 import { test } from 'uvu'
 import * as assert from 'uvu/assert'
 import { testBatches, TrainingBatches, type Batch } from '../../src/data/batches.js'
-import { exampleCount, singleExampleDataset, writeDataset, type Dataset, type StoredDataset } from '../../src/data/dataset.js'
+import {
+  exampleCount,
+  singleExampleDataset,
+  writeDataset,
+  type Dataset,
+  type StoredDataset,
+} from '../../src/data/dataset.js'
 import { openDataset, pickedDirectory, type DatasetDirectory } from '../../src/data/directory.js'
 import { Random } from '../../src/data/random.js'
 import { parseNpy, writeNpy, type NpyArray, type NpyDtype } from '../../src/formats/npy.js'
@@ -14,10 +20,30 @@ function random(): Dataset {
   const seed = new Random(5)
   const sizes = Array.from({ length: 19 }, () => seed.below(7))
   const total = sizes.reduce((a, b) => a + b, 0)
-  const puzzleIndices = Int32Array.from([0, ...sizes.map((sum => size => (sum += size))(0)), total + 3])
+  const puzzleIndices = Int32Array.from([
+    0,
+    ...sizes.map(
+      (
+        sum => size =>
+          (sum += size)
+      )(0),
+    ),
+    total + 3,
+  ])
   const [rows, seqLen] = [total + 3, 4]
   return {
-    metadata: { padId: 0, ignoreLabelId: 0, blankIdentifierId: 0, vocabSize: 120, seqLen, numPuzzleIdentifiers: 21, totalGroups: 7, meanPuzzleExamples: rows / 20, totalPuzzles: 20, sets: ['all'] },
+    metadata: {
+      padId: 0,
+      ignoreLabelId: 0,
+      blankIdentifierId: 0,
+      vocabSize: 120,
+      seqLen,
+      numPuzzleIdentifiers: 21,
+      totalGroups: 7,
+      meanPuzzleExamples: rows / 20,
+      totalPuzzles: 20,
+      sets: ['all'],
+    },
     inputs: Uint8Array.from({ length: rows * seqLen }, () => seed.below(120)),
     labels: Int8Array.from({ length: rows * seqLen }, (_, i) => (i % 4 === 3 ? -100 : 1 + Math.floor(i / 4))),
     puzzleIdentifiers: Int32Array.from({ length: 20 }, (_, i) => i + 1),
@@ -81,19 +107,46 @@ test('the same batches, in the same order, as from memory; also from Blobs', asy
 })
 
 test('a directory that was picked in a page', async () => {
-  const files = [...writeDataset(random(), 'train')].map(([path, bytes]) => Object.assign(new Blob([bytes as BlobPart]), { webkitRelativePath: `arc/${path}`, name: path.split('/')[1] }) as File)
-  const hidden = Object.assign(new Blob(['x']), { webkitRelativePath: 'arc/train/._all__inputs.npy', name: '._all__inputs.npy' }) as File
+  const files = [...writeDataset(random(), 'train')].map(
+    ([path, bytes]) =>
+      Object.assign(new Blob([bytes as BlobPart]), {
+        webkitRelativePath: `arc/${path}`,
+        name: path.split('/')[1],
+      }) as File,
+  )
+  const hidden = Object.assign(new Blob(['x']), {
+    webkitRelativePath: 'arc/train/._all__inputs.npy',
+    name: '._all__inputs.npy',
+  }) as File
   assert.equal(await openDataset([pickedDirectory([hidden, ...files])], 'train'), random())
-  await openDataset([pickedDirectory(files.slice(1))], 'train').then(() => assert.unreachable(), ({ message }) => assert.match(message, /^dataset arc\/train\/dataset\.json: it is not among the 5 files that were picked/))
+  await openDataset([pickedDirectory(files.slice(1))], 'train').then(
+    () => assert.unreachable(),
+    ({ message }) =>
+      assert.match(message, /^dataset arc\/train\/dataset\.json: it is not among the 5 files that were picked/),
+  )
 })
 
 test('every width and byte order of integers', async () => {
   const dataset = random()
-  for (const [dtype, Type] of Object.entries({ u2: Uint16Array, i4: Int32Array, i8: BigInt64Array, u8: BigUint64Array }) as [NpyDtype, typeof Int32Array][]) {
+  for (const [dtype, Type] of Object.entries({
+    u2: Uint16Array,
+    i4: Int32Array,
+    i8: BigInt64Array,
+    u8: BigUint64Array,
+  }) as [NpyDtype, typeof Int32Array][]) {
     const files = writeDataset(dataset, 'train')
     for (const name of ['inputs', 'labels']) {
       const { shape, data } = parseNpy(files.get(`train/all__${name}.npy`)!)
-      files.set(`train/all__${name}.npy`, writeNpy({ shape, dtype, data: Type.from(Array.from(data as Uint8Array, Type.name.startsWith('Big') ? (BigInt as unknown as typeof Number) : Number)) } as NpyArray))
+      files.set(
+        `train/all__${name}.npy`,
+        writeNpy({
+          shape,
+          dtype,
+          data: Type.from(
+            Array.from(data as Uint8Array, Type.name.startsWith('Big') ? (BigInt as unknown as typeof Number) : Number),
+          ),
+        } as NpyArray),
+      )
     }
     assert.equal(await batchesOf(await stored(directoryOf(files)), 5), await batchesOf(dataset, 5), dtype)
     assert.equal(await openDataset([directoryOf(files)], 'train'), dataset, dtype)
@@ -102,7 +155,13 @@ test('every width and byte order of integers', async () => {
 
 test('rows that lie together are read at once', async () => {
   const inputs = Uint8Array.from({ length: 40 * 900 }, (_, i) => 1 + (i % 11))
-  const dataset = singleExampleDataset({ inputs, labels: Int8Array.from(inputs), seqLen: 900, vocabSize: 12, groupSize: 1 })
+  const dataset = singleExampleDataset({
+    inputs,
+    labels: Int8Array.from(inputs),
+    seqLen: 900,
+    vocabSize: 12,
+    groupSize: 1,
+  })
   const directory = directoryOf(writeDataset(dataset, 'train'))
   const files = await stored(directory)
   const rows = exampleCount(dataset)
@@ -112,7 +171,10 @@ test('rows that lie together are read at once', async () => {
   // Between rows 0 and 30 there are more bytes than are worth reading.
   const cells = new Int32Array(4 * 900)
   await files.read(Int32Array.of(31, 0, 2, 30), cells, cells.slice())
-  assert.equal(directory.reads.sort((a, b) => a - b), [2, 2, 3, 3].map(count => count * 900))
+  assert.equal(
+    directory.reads.sort((a, b) => a - b),
+    [2, 2, 3, 3].map(count => count * 900),
+  )
   assert.equal(cells.slice(0, 900), Int32Array.from(dataset.inputs.slice(31 * 900, 32 * 900)))
 })
 
@@ -130,17 +192,31 @@ test('a state is that behind the batch that was given, not behind what is read a
 
 test('a wrong value is named with its row by whom it is drawn for, and by nobody before', async () => {
   const cases: [string, number, RegExp][] = [
-    ['inputs', 120, /^dataset: d\/train\/all__inputs\.npy: expected tokens of 0 … 119, got 120 at row 33, cell 2 — rebuild/],
-    ['labels', 250, /^dataset: d\/train\/all__labels\.npy: expected labels of 0 … 119, got 250 at row 33, cell 2 — rebuild/],
+    [
+      'inputs',
+      120,
+      /^dataset: d\/train\/all__inputs\.npy: expected tokens of 0 … 119, got 120 at row 33, cell 2 — rebuild/,
+    ],
+    [
+      'labels',
+      250,
+      /^dataset: d\/train\/all__labels\.npy: expected labels of 0 … 119, got 250 at row 33, cell 2 — rebuild/,
+    ],
   ]
   for (const [name, value, pattern] of cases) {
     const files = writeDataset(random(), 'train')
     files.get(`train/all__${name}.npy`)![128 + 4 * 33 + 2] = value
-    await openDataset([directoryOf(files)], 'train').then(() => assert.unreachable(), ({ message }) => assert.match(message, pattern))
+    await openDataset([directoryOf(files)], 'train').then(
+      () => assert.unreachable(),
+      ({ message }) => assert.match(message, pattern),
+    )
     const dataset = await stored(directoryOf(files))
     const out = new Int32Array(8)
     await dataset.read(Int32Array.of(32, 34), out, out.slice())
-    await dataset.read(Int32Array.of(32, 33), out, out.slice()).then(() => assert.unreachable(), ({ message }) => assert.match(message, pattern))
+    await dataset.read(Int32Array.of(32, 33), out, out.slice()).then(
+      () => assert.unreachable(),
+      ({ message }) => assert.match(message, pattern),
+    )
     let seen = 0
     try {
       for await (const { count } of testBatches(dataset, 10)) seen += count
@@ -157,22 +233,47 @@ test('a wrong value is named with its row by whom it is drawn for, and by nobody
 test('Fortran order: a table that fits memory is turned, a larger one is refused', async () => {
   const dataset = random()
   const files = writeDataset(dataset, 'train')
-  const { shape: [rows, cells], data } = parseNpy(files.get('train/all__inputs.npy')!)
-  const turned = writeNpy({ shape: [rows, cells], dtype: 'u1', data: Uint8Array.from(data as Uint8Array, (_, i) => (data as Uint8Array)[(i % rows) * cells + Math.floor(i / rows)]) })
-  turned.set(new TextEncoder().encode('True '), new TextDecoder('latin1').decode(turned.subarray(0, 128)).indexOf('False'))
+  const {
+    shape: [rows, cells],
+    data,
+  } = parseNpy(files.get('train/all__inputs.npy')!)
+  const turned = writeNpy({
+    shape: [rows, cells],
+    dtype: 'u1',
+    data: Uint8Array.from(
+      data as Uint8Array,
+      (_, i) => (data as Uint8Array)[(i % rows) * cells + Math.floor(i / rows)],
+    ),
+  })
+  turned.set(
+    new TextEncoder().encode('True '),
+    new TextDecoder('latin1').decode(turned.subarray(0, 128)).indexOf('False'),
+  )
   files.set('train/all__inputs.npy', turned)
   assert.equal(await openDataset([directoryOf(files)], 'train'), dataset)
   const directory = directoryOf(files)
-  await stored(directory).then(() => assert.unreachable(), ({ message }) => assert.match(message, /^dataset: d\/train\/all__inputs\.npy: expected C order in a table of \d+ bytes, .* — save numpy\.ascontiguousarray\(array\) instead$/))
+  await stored(directory).then(
+    () => assert.unreachable(),
+    ({ message }) =>
+      assert.match(
+        message,
+        /^dataset: d\/train\/all__inputs\.npy: expected C order in a table of \d+ bytes, .* — save numpy\.ascontiguousarray\(array\) instead$/,
+      ),
+  )
   assert.is(directory.opened.size, 0)
   turned[128 + 2 * rows + 33] = 200
-  await openDataset([directoryOf(files)], 'train').then(() => assert.unreachable(), ({ message }) => assert.match(message, /got 200 at row 33, cell 2/))
+  await openDataset([directoryOf(files)], 'train').then(
+    () => assert.unreachable(),
+    ({ message }) => assert.match(message, /got 200 at row 33, cell 2/),
+  )
 })
 
 test('the fingerprint of tables in files goes by a sample of the rows, and by everything else', async () => {
   const [one, same, other] = [random(), random(), random()]
   other.inputs[0] = (other.inputs[0] + 1) % 120
-  const prints = await Promise.all([one, same, other].map(async dataset => fingerprint(await stored(directoryOf(writeDataset(dataset, 'train'))))))
+  const prints = await Promise.all(
+    [one, same, other].map(async dataset => fingerprint(await stored(directoryOf(writeDataset(dataset, 'train'))))),
+  )
   assert.is(prints[0], prints[1])
   assert.is.not(prints[0], prints[2])
 })

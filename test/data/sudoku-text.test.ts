@@ -2,7 +2,14 @@
 import { test } from 'uvu'
 import * as assert from 'uvu/assert'
 import { mazeViolations, parseMazes, decodeMaze } from '../../src/data/maze.js'
-import { decodeSudoku, encodeSudoku, judgeSudoku, parseSudokus, solveSudoku, sudokuContradiction } from '../../src/data/sudoku.js'
+import {
+  decodeSudoku,
+  encodeSudoku,
+  judgeSudoku,
+  parseSudokus,
+  solveSudoku,
+  sudokuContradiction,
+} from '../../src/data/sudoku.js'
 import { mutations } from '../mutations.js'
 
 const puzzle = '53..7....6..195....98....6.8...6...34..8.3..17...2...6.6....28....419..5....8..79'
@@ -12,8 +19,10 @@ const hollow = ['.........', ...rows.slice(1, 4), '.........', ...rows.slice(5, 
 const apart = (row: string) => [...row].join(' ')
 const boxes = (row: string) => row.match(/.{3}/g)!
 /** Rows with a line before each band but the first. */
-const banded = (line: string, write: (row: string) => string, all = rows) => all.map((row, i) => (i && i % 3 === 0 ? `${line}\n` : '') + write(row)).join('\n')
-const framed = (line: string, write: (row: string) => string, all = rows) => `${line}\n${banded(line, write, all)}\n${line}`
+const banded = (line: string, write: (row: string) => string, all = rows) =>
+  all.map((row, i) => (i && i % 3 === 0 ? `${line}\n` : '') + write(row)).join('\n')
+const framed = (line: string, write: (row: string) => string, all = rows) =>
+  `${line}\n${banded(line, write, all)}\n${line}`
 const numbers = rows.map(row => [...row].map(sign => (sign === '.' ? 0 : Number(sign))))
 const spaced = (row: string) => `| ${boxes(row).map(apart).join(' | ')} |`
 const tight = (row: string) => boxes(row).join('|')
@@ -30,12 +39,20 @@ const refusal = (text: string): string => {
 
 test('every usual sign for a blank', () => {
   for (const sign of '.0*_-?xX') {
-    for (const text of [puzzle, rows.join('\n'), rows.map(apart).join('\r\n'), banded('------+-------+------', row => boxes(row).map(apart).join(' | ')), banded('-----------', tight)]) {
+    for (const text of [
+      puzzle,
+      rows.join('\n'),
+      rows.map(apart).join('\r\n'),
+      banded('------+-------+------', row => boxes(row).map(apart).join(' | ')),
+      banded('-----------', tight),
+    ]) {
       assert.equal(read(text.replaceAll('.', sign)), [puzzle], text.replaceAll('.', sign))
     }
     assert.equal(read(hollow.join('\n').replaceAll('.', sign)), [hollow.join('')], sign)
   }
-  assert.equal(read(puzzle.replaceAll('.', '·').replace(/\d/g, digit => String.fromCharCode(0xff10 + Number(digit)))), [puzzle])
+  assert.equal(read(puzzle.replaceAll('.', '·').replace(/\d/g, digit => String.fromCharCode(0xff10 + Number(digit)))), [
+    puzzle,
+  ])
 })
 
 test('drawn boxes, with blanks by a sign or by nothing', () => {
@@ -55,17 +72,26 @@ test('drawn boxes, with blanks by a sign or by nothing', () => {
     // Editors cut what is blank at the end of a line.
     if (!/\|$/m.test(blank)) assert.equal(read(blank.replace(/ +$/gm, '')), [puzzle], blank)
   }
-  assert.equal(read(`╔═══════╦═══════╦═══════╗\n${banded('╠═══════╬═══════╬═══════╣', row => spaced(row).replaceAll('|', '║'))}\n╚═══════╩═══════╩═══════╝`), [puzzle])
+  assert.equal(
+    read(
+      `╔═══════╦═══════╦═══════╗\n${banded('╠═══════╬═══════╬═══════╣', row => spaced(row).replaceAll('|', '║'))}\n╚═══════╩═══════╩═══════╝`,
+    ),
+    [puzzle],
+  )
   assert.equal(read(framed('+-------+-------+-------+', spaced, hollow).replaceAll('.', ' ')), [hollow.join('')])
 })
 
 test('blanks that are drawn as frames are', () => {
   // Rows of nothing but "-" are rows where lines of another length, or with corners, are the frame.
-  for (const line of ['-----------', '---+---+---', '---------------']) assert.equal(read(banded(line, tight, hollow).replaceAll('.', '-')), [hollow.join('')], line)
+  for (const line of ['-----------', '---+---+---', '---------------'])
+    assert.equal(read(banded(line, tight, hollow).replaceAll('.', '-')), [hollow.join('')], line)
   assert.equal(read(framed('*************', row => `|${tight(row)}|`).replaceAll('.', '*')), [puzzle])
   // With the dots as blanks, lines of nine are a frame too.
   assert.equal(read(banded('---------', row => row)), [puzzle])
-  assert.match(refusal(banded('---------', row => row.replaceAll('.', '-'), hollow)), /^sudoku: expected 9 rows of 9 cells, found/)
+  assert.match(
+    refusal(banded('---------', row => row.replaceAll('.', '-'), hollow)),
+    /^sudoku: expected 9 rows of 9 cells, found/,
+  )
   // The top and the bottom line are a frame, or the first and the last row of a puzzle.
   assert.equal(read('----\n1---\n-2--\n----'), ['....1....2......'])
   assert.equal(read('----\n1---\n-2--\n---3\n--4-\n----'), ['1....2.....3..4.'])
@@ -76,31 +102,63 @@ test('spaces, commas and tabs between which nothing is', () => {
     const text = all.join('\n').replaceAll('.', ' ')
     assert.equal(read(text), [all.join('')])
     for (const sign of [',', ';', '\t']) {
-      assert.equal(read(all.map(row => [...row].join(sign)).join('\n').replaceAll('.', '')), [all.join('')], JSON.stringify(sign))
+      assert.equal(
+        read(
+          all
+            .map(row => [...row].join(sign))
+            .join('\n')
+            .replaceAll('.', ''),
+        ),
+        [all.join('')],
+        JSON.stringify(sign),
+      )
       assert.equal(read(all.map(row => [...row].join(sign)).join('\n')), [all.join('')])
     }
   }
   assert.equal(read(rows.join('\n').replaceAll('.', ' ').replace(/ +$/gm, '')), [puzzle])
   assert.equal(read(rows.map(apart).join('\n').replaceAll('.', ' ')), [puzzle])
   assert.equal(read(puzzle.replaceAll('.', ' ')), [puzzle])
-  assert.equal(read(rows.map(row => [...row].map(sign => `"${sign === '.' ? '' : sign}"`).join(',')).join('\n')), [puzzle])
+  assert.equal(read(rows.map(row => [...row].map(sign => `"${sign === '.' ? '' : sign}"`).join(',')).join('\n')), [
+    puzzle,
+  ])
 })
 
 test('lists', () => {
   for (const text of [
-    JSON.stringify(numbers), JSON.stringify(numbers.flat()), JSON.stringify(numbers, null, 2), JSON.stringify(rows), JSON.stringify(puzzle), JSON.stringify([puzzle]),
-    JSON.stringify(numbers.map(row => row.map(digit => digit || null))), JSON.stringify(rows.map(row => [...row].map(sign => (sign === '.' ? '' : sign)))),
-    JSON.stringify({ puzzle, solution: '1'.repeat(81) }), JSON.stringify({ newboard: { grids: [{ value: numbers, solution: numbers, difficulty: 'Easy' }] } }),
-    `[${numbers.map(row => `[${row.join(', ')}]`).join(',\n ')}]`.replaceAll('0', 'None'), `[[${numbers.map(row => row.join(' ')).join(']\n [')}]]`, `{{${numbers.map(row => row.join(', ')).join('},\n{')}}}`,
-    `['${rows.map(row => [...row].join("', '")).join("'],\n['")}']`, `(${numbers.flat().join(', ')})`,
-  ]) assert.equal(read(text), [puzzle], text)
+    JSON.stringify(numbers),
+    JSON.stringify(numbers.flat()),
+    JSON.stringify(numbers, null, 2),
+    JSON.stringify(rows),
+    JSON.stringify(puzzle),
+    JSON.stringify([puzzle]),
+    JSON.stringify(numbers.map(row => row.map(digit => digit || null))),
+    JSON.stringify(rows.map(row => [...row].map(sign => (sign === '.' ? '' : sign)))),
+    JSON.stringify({ puzzle, solution: '1'.repeat(81) }),
+    JSON.stringify({ newboard: { grids: [{ value: numbers, solution: numbers, difficulty: 'Easy' }] } }),
+    `[${numbers.map(row => `[${row.join(', ')}]`).join(',\n ')}]`.replaceAll('0', 'None'),
+    `[[${numbers.map(row => row.join(' ')).join(']\n [')}]]`,
+    `{{${numbers.map(row => row.join(', ')).join('},\n{')}}}`,
+    `['${rows.map(row => [...row].join("', '")).join("'],\n['")}']`,
+    `(${numbers.flat().join(', ')})`,
+  ])
+    assert.equal(read(text), [puzzle], text)
 })
 
 test('one line, several lines, other line ends, comments, headings, names', () => {
   for (const text of [
-    `"${puzzle}"`, `${puzzle}\n`, `${puzzle.slice(0, 50)}\n${puzzle.slice(50)}`, rows.join('/'), rows.join('\\n'), `${rows.join('\r\n')}\r\n`, rows.map((row, i) => (i % 3 ? row : `\n${row}`)).join('\n'),
-    `# easy: 1 2 3\n${puzzle} # 30 clues`, `Grid 01\n${rows.join('\n')}`, `0000183b305c ${puzzle} 1.2`, `${puzzle};name,7`,
-  ]) assert.equal(read(text), [puzzle], text)
+    `"${puzzle}"`,
+    `${puzzle}\n`,
+    `${puzzle.slice(0, 50)}\n${puzzle.slice(50)}`,
+    rows.join('/'),
+    rows.join('\\n'),
+    `${rows.join('\r\n')}\r\n`,
+    rows.map((row, i) => (i % 3 ? row : `\n${row}`)).join('\n'),
+    `# easy: 1 2 3\n${puzzle} # 30 clues`,
+    `Grid 01\n${rows.join('\n')}`,
+    `0000183b305c ${puzzle} 1.2`,
+    `${puzzle};name,7`,
+  ])
+    assert.equal(read(text), [puzzle], text)
 })
 
 test('several in a text, with the lines in which they end', () => {
@@ -112,21 +170,37 @@ test('several in a text, with the lines in which they end', () => {
     [`{"puzzle":"${puzzle}"}\n{"puzzle":"${hollow.join('')}"}\n`, [1, 2]],
   ] as const) {
     assert.equal(read(text), [puzzle, hollow.join('')], text)
-    assert.equal(parseSudokus(text).map(({ line }) => line), [...lines])
+    assert.equal(
+      parseSudokus(text).map(({ line }) => line),
+      [...lines],
+    )
   }
-  assert.equal(read(`12${'.'.repeat(14)}\n6${'.'.repeat(35)}`).map(({ length }) => length), [16, 36])
+  assert.equal(
+    read(`12${'.'.repeat(14)}\n6${'.'.repeat(35)}`).map(({ length }) => length),
+    [16, 36],
+  )
 })
 
 test('what is none is told in a line', () => {
   for (const [text, pattern] of [
-    ['', /found none$/], ['hello world', /expected a puzzle, digits row by row .*, found none$/], ['12345', /expected 16, 36 or 81 cells, got 5$/],
-    [puzzle.slice(1), /got 80$/], [`${puzzle}1`, /got 82$/], [`${puzzle},${puzzle}`, /got 162$/],
+    ['', /found none$/],
+    ['hello world', /expected a puzzle, digits row by row .*, found none$/],
+    ['12345', /expected 16, 36 or 81 cells, got 5$/],
+    [puzzle.slice(1), /got 80$/],
+    [`${puzzle}1`, /got 82$/],
+    [`${puzzle},${puzzle}`, /got 162$/],
     [rows.slice(0, 4).join('\n'), /expected 9 rows of 9 cells, found 4, from line 1 on$/],
     [rows.join('\n').replace('5', ''), /got 80: line 1 has 8, others have 9$/],
-    [`Grid\n${rows.slice(0, 3).join('\n')}\nGrid\n${rows.join('\n')}`, /expected 9 rows of 9 cells, found 3, from line 2 on$/],
-    [puzzle.replace('.', '@'), /got "@" in line 1$/], [puzzle.replace('.', '\u001b'), /got "\\u001b" in line 1$/],
+    [
+      `Grid\n${rows.slice(0, 3).join('\n')}\nGrid\n${rows.join('\n')}`,
+      /expected 9 rows of 9 cells, found 3, from line 2 on$/,
+    ],
+    [puzzle.replace('.', '@'), /got "@" in line 1$/],
+    [puzzle.replace('.', '\u001b'), /got "\\u001b" in line 1$/],
     [puzzle.replace('.', '_'), /expected one sign for blanks, got "_" and "\."/],
-    ['5'.repeat(16), /expected digits 1 … 4, got 5 in line 1$/], ['[1,2,3]', /got 3$/], ['{}', /found none$/],
+    ['5'.repeat(16), /expected digits 1 … 4, got 5 in line 1$/],
+    ['[1,2,3]', /got 3$/],
+    ['{}', /found none$/],
   ] as [string, RegExp][]) {
     assert.match(refusal(text), pattern)
     assert.not.match(refusal(text), /[\n\u001b]/)
@@ -135,7 +209,12 @@ test('what is none is told in a line', () => {
 
 test('mutations load or are told in a line', async () => {
   for (const text of [framed('+-------+-------+-------+', spaced), JSON.stringify(numbers), hollow.join('\n')]) {
-    await mutations(new TextEncoder().encode(text), bytes => parseSudokus(new TextDecoder().decode(bytes)), /^sudoku: /, { count: 60 })
+    await mutations(
+      new TextEncoder().encode(text),
+      bytes => parseSudokus(new TextDecoder().decode(bytes)),
+      /^sudoku: /,
+      { count: 60 },
+    )
   }
 })
 
@@ -160,11 +239,27 @@ test('mazes: rows of which an editor cut the end, one in a line, several', () =>
   const maze = ['S  #', ' # #', '   G', '#   ']
   const ids = parseMazes(maze.join(''))[0].ids
   assert.equal(mazeViolations(ids, ids).length > 0, true)
-  for (const text of [maze.join(''), maze.join('\n'), `${maze.join('\r\n')}\r\n`, maze.map(row => row.trimEnd()).join('\n'), `${maze.join('').slice(0, 6)}\n${maze.join('').slice(6)}`]) {
-    assert.equal(parseMazes(text, 16).map(found => decodeMaze(found.ids)), [maze.join('')], text)
+  for (const text of [
+    maze.join(''),
+    maze.join('\n'),
+    `${maze.join('\r\n')}\r\n`,
+    maze.map(row => row.trimEnd()).join('\n'),
+    `${maze.join('').slice(0, 6)}\n${maze.join('').slice(6)}`,
+  ]) {
+    assert.equal(
+      parseMazes(text, 16).map(found => decodeMaze(found.ids)),
+      [maze.join('')],
+      text,
+    )
   }
-  assert.equal(parseMazes(`${maze.join('\n')}\n\n${maze.join('\n')}`, 16).map(({ line }) => line), [4, 9])
-  assert.equal(parseMazes(`${maze.join('')}\n${maze.join('')}\n`, 16).map(({ line }) => line), [1, 2])
+  assert.equal(
+    parseMazes(`${maze.join('\n')}\n\n${maze.join('\n')}`, 16).map(({ line }) => line),
+    [4, 9],
+  )
+  assert.equal(
+    parseMazes(`${maze.join('')}\n${maze.join('')}\n`, 16).map(({ line }) => line),
+    [1, 2],
+  )
   assert.throws(() => parseMazes(maze.slice(1).join('\n'), 16), /^maze: expected 4 rows of 4 characters, got 3 rows$/)
   assert.throws(() => parseMazes('S  .', 4), /expected characters "# SGo", got "\."/)
 })

@@ -5,8 +5,20 @@ import * as assert from 'uvu/assert'
 import type { Dataset } from '../../src/data/dataset.js'
 import { Random } from '../../src/data/random.js'
 import {
-  applySudokuShuffle, decodeSudoku, describeSudokuViolation, drawSudokuShuffle, encodeSudoku, generateSudoku, invertSudokuShuffle,
-  isSudokuSolved, solveSudoku, sudokuFromRows, sudokuSizeOf, sudokuViolations, sudokuVocabSize, type SudokuSize,
+  applySudokuShuffle,
+  decodeSudoku,
+  describeSudokuViolation,
+  drawSudokuShuffle,
+  encodeSudoku,
+  generateSudoku,
+  invertSudokuShuffle,
+  isSudokuSolved,
+  solveSudoku,
+  sudokuFromRows,
+  sudokuSizeOf,
+  sudokuViolations,
+  sudokuVocabSize,
+  type SudokuSize,
 } from '../../src/data/sudoku.js'
 import { parsePuzzleCsv } from '../../src/data/table.js'
 import { sharedPath } from './shared.js'
@@ -19,7 +31,8 @@ const solved: Record<SudokuSize, string> = {
 }
 const question9 = '6......7........5285.7..4.61....6..9.....3...43..78.....1.6.5....68.12...2834....'
 const rowOf = (question: string, answer: string, line = 2) => ({ source: 's', question, answer, rating: '0', line })
-const gridsOf = (values: ArrayLike<number>, cells: number) => Array.from({ length: values.length / cells }, (_, i) => Uint8Array.from(values).slice(i * cells, (i + 1) * cells))
+const gridsOf = (values: ArrayLike<number>, cells: number) =>
+  Array.from({ length: values.length / cells }, (_, i) => Uint8Array.from(values).slice(i * cells, (i + 1) * cells))
 
 test('tokens are digit + 1, blanks 1, the vocabulary is size + 2', () => {
   assert.equal([...encodeSudoku('1.304.....0....4')], [2, 1, 4, 1, 5, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 5])
@@ -45,7 +58,7 @@ test('violations name unit, digit and cells', () => {
     for (let i = 0; i < 50; i++) {
       const wrong = ids.slice()
       const cell = random.below(ids.length)
-      wrong[cell] = 2 + (wrong[cell] - 1) % size
+      wrong[cell] = 2 + ((wrong[cell] - 1) % size)
       const units = sudokuViolations(wrong, size)
       assert.equal(new Set(units.map(({ unit }) => unit)), new Set(['row', 'column', 'box']))
       for (const { cells, digit } of units) {
@@ -56,13 +69,21 @@ test('violations name unit, digit and cells', () => {
     }
   }
   const grid = encodeSudoku('11..............')
-  assert.equal(sudokuViolations(grid, 4), [{ unit: 'row', index: 0, digit: 1, cells: [0, 1] }, { unit: 'box', index: 0, digit: 1, cells: [0, 1] }])
+  assert.equal(sudokuViolations(grid, 4), [
+    { unit: 'row', index: 0, digit: 1, cells: [0, 1] },
+    { unit: 'box', index: 0, digit: 1, cells: [0, 1] },
+  ])
   assert.is(describeSudokuViolation(sudokuViolations(grid, 4)[0], 4), '2 times 1 in row 1')
   grid[5] = 0
   grid[0] = 7
-  assert.equal(sudokuViolations(grid, 4, encodeSudoku('31..............')).map(one => describeSudokuViolation(one, 4)), [
-    'the given 3 at row 1 column 1 was changed', 'no digit of 1 … 4 at row 1 column 1', 'no digit of 1 … 4 at row 2 column 2',
-  ])
+  assert.equal(
+    sudokuViolations(grid, 4, encodeSudoku('31..............')).map(one => describeSudokuViolation(one, 4)),
+    [
+      'the given 3 at row 1 column 1 was changed',
+      'no digit of 1 … 4 at row 1 column 1',
+      'no digit of 1 … 4 at row 2 column 2',
+    ],
+  )
   assert.is(isSudokuSolved(encodeSudoku('.'.repeat(16)), 4), false)
   assert.throws(() => sudokuViolations(grid, 9), /expected 81 cells for size 9, got 16/)
 })
@@ -80,7 +101,7 @@ test('shuffles keep the rules, have inverses, and keep question and answer toget
   const random = new Random(1)
   for (const size of sizes) {
     const answer = encodeSudoku(solved[size])
-    const question = answer.map(id => random.below(2) ? id : 1)
+    const question = answer.map(id => (random.below(2) ? id : 1))
     const transposed = new Set<boolean>()
     const seen = new Set<string>()
     for (let i = 0; i < 200; i++) {
@@ -89,7 +110,10 @@ test('shuffles keep the rules, have inverses, and keep question and answer toget
       assert.equal(sudokuViolations(newAnswer, size, newQuestion), [])
       assert.is(newQuestion.filter(id => id > 1).length, question.filter(id => id > 1).length)
       assert.equal(applySudokuShuffle(newAnswer, invertSudokuShuffle(shuffle)), answer)
-      assert.equal([...shuffle.tokens].sort((a, b) => a - b), Array.from({ length: size + 2 }, (_, token) => token))
+      assert.equal(
+        [...shuffle.tokens].sort((a, b) => a - b),
+        Array.from({ length: size + 2 }, (_, token) => token),
+      )
       assert.equal([shuffle.tokens[0], shuffle.tokens[1]], [0, 1])
       // Transposed: the first row of the result comes from one column.
       transposed.add(Math.floor(shuffle.map[0] / size) !== Math.floor(shuffle.map[1] / size))
@@ -104,7 +128,10 @@ test('every shuffle of a 4×4 and of a 6×6 Sudoku is drawn', () => {
   // Bands and rows within them, stacks and columns within them, and transposition where boxes are square: ways to move the cells.
   const moves = { 4: (2 * 2 ** 2) ** 2 * 2, 6: 6 * 2 ** 3 * (2 * 6 ** 2) }
   const random = new Random(8)
-  for (const [size, draws] of [[4, 3000], [6, 60_000]] as const) {
+  for (const [size, draws] of [
+    [4, 3000],
+    [6, 60_000],
+  ] as const) {
     const [maps, relabellings] = [new Set<string>(), new Set<string>()]
     for (let i = 0; i < draws; i++) {
       const { map, tokens } = drawSudokuShuffle(size, random)
@@ -119,19 +146,36 @@ test('a table gives groups of one puzzle and its shuffles', () => {
   const dataset = sudokuFromRows([rowOf(question9, solved[9]), rowOf(solved[9], solved[9])], { augment: 3, seed: 1 })
   const { metadata, inputs, labels } = dataset
   assert.equal(metadata, {
-    padId: 0, ignoreLabelId: 0, blankIdentifierId: 0, vocabSize: 11, seqLen: 81, numPuzzleIdentifiers: 1, totalGroups: 2, meanPuzzleExamples: 1, totalPuzzles: 8, sets: ['all'],
+    padId: 0,
+    ignoreLabelId: 0,
+    blankIdentifierId: 0,
+    vocabSize: 11,
+    seqLen: 81,
+    numPuzzleIdentifiers: 1,
+    totalGroups: 2,
+    meanPuzzleExamples: 1,
+    totalPuzzles: 8,
+    sets: ['all'],
   })
   assert.equal([...dataset.groupIndices], [0, 4, 8])
   assert.equal([...dataset.puzzleIndices], [0, 1, 2, 3, 4, 5, 6, 7, 8])
   assert.equal([...dataset.puzzleIdentifiers], new Array(8).fill(0))
   assert.is(decodeSudoku(inputs.slice(0, 81)), question9)
   gridsOf(inputs, 81).forEach((question, i) => assert.is(isSudokuSolved(gridsOf(labels, 81)[i], 9, question), true))
-  assert.equal(sudokuFromRows([rowOf(question9, solved[9])], { augment: 3, seed: 1 }), sudokuFromRows([rowOf(question9, solved[9])], { augment: 3, seed: 1 }))
-  assert.not.equal(sudokuFromRows([rowOf(question9, solved[9])], { augment: 3, seed: 2 }), sudokuFromRows([rowOf(question9, solved[9])], { augment: 3, seed: 1 }))
+  assert.equal(
+    sudokuFromRows([rowOf(question9, solved[9])], { augment: 3, seed: 1 }),
+    sudokuFromRows([rowOf(question9, solved[9])], { augment: 3, seed: 1 }),
+  )
+  assert.not.equal(
+    sudokuFromRows([rowOf(question9, solved[9])], { augment: 3, seed: 2 }),
+    sudokuFromRows([rowOf(question9, solved[9])], { augment: 3, seed: 1 }),
+  )
 })
 
 test('a subsample is drawn without replacement by the seed', () => {
-  const rows = Array.from({ length: 16 }, (_, i) => rowOf(solved[4].slice(0, i) + '.' + solved[4].slice(i + 1), solved[4]))
+  const rows = Array.from({ length: 16 }, (_, i) =>
+    rowOf(solved[4].slice(0, i) + '.' + solved[4].slice(i + 1), solved[4]),
+  )
   const draw = (seed: number) => gridsOf(sudokuFromRows(rows, { subsample: 7, seed }).inputs, 16).map(decodeSudoku)
   assert.is(new Set(draw(1)).size, 7)
   assert.equal(draw(1), draw(1))
@@ -141,8 +185,11 @@ test('a subsample is drawn without replacement by the seed', () => {
 
 test('a wrong row is named by file and line', () => {
   const refuse = (question: string, answer: string, pattern: RegExp) =>
-    assert.throws(() => sudokuFromRows([rowOf(question9, solved[9]), rowOf(question, answer, 3)], { name: 't.csv' }), (error: Error) =>
-      error.message.startsWith('t.csv:3: ') && pattern.test(error.message) && !error.message.includes('\n'))
+    assert.throws(
+      () => sudokuFromRows([rowOf(question9, solved[9]), rowOf(question, answer, 3)], { name: 't.csv' }),
+      (error: Error) =>
+        error.message.startsWith('t.csv:3: ') && pattern.test(error.message) && !error.message.includes('\n'),
+    )
   refuse(solved[4], solved[4], /expected 81 characters in the question, as in the first puzzle, got 16/)
   refuse(question9, solved[9] + '1', /81 characters in the answer.* got 82/)
   refuse(question9.replace('6', 'x'), solved[9], /question: .* got "x" at character 1/)
@@ -150,7 +197,10 @@ test('a wrong row is named by file and line', () => {
   refuse(question9, '4' + solved[9].slice(1), /the given 6 at row 1 column 1 was changed/)
   refuse('.'.repeat(81), '4' + solved[9].slice(1), /2 times 4 in row 1/)
   assert.throws(() => sudokuFromRows([], { name: 't.csv' }), /t\.csv: expected at least one puzzle/)
-  assert.throws(() => sudokuFromRows([rowOf('12', '12')], { name: 't.csv' }), /t\.csv:2: question: sudoku: expected 16, 36 or 81 cells, got 2/)
+  assert.throws(
+    () => sudokuFromRows([rowOf('12', '12')], { name: 't.csv' }),
+    /t\.csv:2: question: sudoku: expected 16, 36 or 81 cells, got 2/,
+  )
   assert.throws(() => sudokuFromRows([rowOf(question9, solved[9])], { augment: -1 }), /augment/)
   assert.throws(() => sudokuFromRows([rowOf(question9, solved[9])], { subsample: 0 }), /subsample/)
 })
@@ -179,7 +229,9 @@ test('generated puzzles have one solution, are distinct, and the splits share no
     const start = performance.now()
     const splits = generateSudoku({ ...options, seed: 7 })
     const time = performance.now() - start
-    console.log(`${size}×${size}, ${options.train} + ${options.test} puzzles, ${clues ?? 'fewest'} clues: ${time.toFixed(0)} ms`)
+    console.log(
+      `${size}×${size}, ${options.train} + ${options.test} puzzles, ${clues ?? 'fewest'} clues: ${time.toFixed(0)} ms`,
+    )
     assert.ok(time < 10_000)
     const questions = new Set<string>()
     const answers = { train: new Set<string>(), test: new Set<string>() }
@@ -219,10 +271,16 @@ test('the generator depends on the seed alone', () => {
 
 test('what cannot be generated is refused, in time', () => {
   assert.throws(() => generateSudoku({ size: 5 as SudokuSize, train: 1, test: 1 }), /size 4, 6 or 9, got 5/)
-  assert.throws(() => generateSudoku({ size: 4, train: 1, test: 0 }), /expected test to be a whole number from 1, got 0/)
+  assert.throws(
+    () => generateSudoku({ size: 4, train: 1, test: 0 }),
+    /expected test to be a whole number from 1, got 0/,
+  )
   assert.throws(() => generateSudoku({ size: 9, train: 1, test: 1, clues: 16 }), /17 … 80 clues for size 9, got 16/)
   // 43 grids with 16 ways to leave one cell out: 688 puzzles at most.
-  assert.throws(() => generateSudoku({ size: 4, train: 1, test: 1000, clues: 15 }), /expected 1000 distinct test puzzles of size 4 with 15 clues, found 6\d\d/)
+  assert.throws(
+    () => generateSudoku({ size: 4, train: 1, test: 1000, clues: 15 }),
+    /expected 1000 distinct test puzzles of size 4 with 15 clues, found 6\d\d/,
+  )
 })
 
 test('real puzzles: every answer is right, and the solver agrees', () => {
@@ -232,7 +290,8 @@ test('real puzzles: every answer is right, and the solver agrees', () => {
     const rows = parsePuzzleCsv(new Uint8Array(readFileSync(path)), path)
     const { metadata, inputs, labels } = sudokuFromRows(rows, { name: path })
     assert.equal([metadata.totalPuzzles, metadata.seqLen, metadata.vocabSize], [rows.length, 81, 11])
-    for (let i = 0; i < 50 * 81; i += 81) assert.equal(solveSudoku(inputs.subarray(i, i + 81), 9), [Uint8Array.from(labels.subarray(i, i + 81))])
+    for (let i = 0; i < 50 * 81; i += 81)
+      assert.equal(solveSudoku(inputs.subarray(i, i + 81), 9), [Uint8Array.from(labels.subarray(i, i + 81))])
   }
 })
 

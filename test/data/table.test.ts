@@ -15,7 +15,8 @@ test('rows with line numbers; blanks inside cells are kept', () => {
     { source: 'a,b', question: 'q "1"', answer: 'z', rating: '', line: 4 },
   ])
   const text = '\ufeffrating,note,answer,question,source\r\n5,n,A,Q,S\r\n'
-  for (const input of [text, new TextEncoder().encode(text)]) assert.equal(parsePuzzleCsv(input), [{ source: 'S', question: 'Q', answer: 'A', rating: '5', line: 2 }])
+  for (const input of [text, new TextEncoder().encode(text)])
+    assert.equal(parsePuzzleCsv(input), [{ source: 'S', question: 'Q', answer: 'A', rating: '5', line: 2 }])
   assert.equal(parsePuzzleCsv('source,question,answer,rating\n'), [])
 })
 
@@ -34,7 +35,12 @@ test('the names that are in use', () => {
     ['puzzle,question,answer', ['11', question, answer], [question, answer, '']],
     ['difficulty,rating,question,answer', ['hard', '3', question, answer], [question, answer, '3']],
   ] as [string, string[], string[]][]) {
-    for (const delimiter of [',', ';', '\t']) assert.equal(first([header.replaceAll(',', delimiter), cells.join(delimiter)].join('\n')), expected, `${header} with ${delimiter}`)
+    for (const delimiter of [',', ';', '\t'])
+      assert.equal(
+        first([header.replaceAll(',', delimiter), cells.join(delimiter)].join('\n')),
+        expected,
+        `${header} with ${delimiter}`,
+      )
   }
 })
 
@@ -58,20 +64,29 @@ test('lines of puzzles, with or without their answers', () => {
     [`0f3b  ${question} 1.2`, [question, '', '']],
     [`"${question}"`, [question, '', '']],
     ['.'.repeat(81), ['.'.repeat(81), '', '']],
-  ] as [string, string[]][]) assert.equal(first(`# puzzles, "one" a line\n\n${line}\n`), expected, line)
-  assert.equal(parsePuzzleCsv(`# a\n${question}\n# b, c\n\n  \n${question}\r\n`).map(({ line }) => line), [2, 6])
+  ] as [string, string[]][])
+    assert.equal(first(`# puzzles, "one" a line\n\n${line}\n`), expected, line)
+  assert.equal(
+    parsePuzzleCsv(`# a\n${question}\n# b, c\n\n  \n${question}\r\n`).map(({ line }) => line),
+    [2, 6],
+  )
   assert.equal(first(`${question},3`, { rating: '2' }), [question, '', '3'])
   const maze = '#####S   ##   ##   ####G##'.slice(0, 25)
   assert.equal(first(`${maze},${maze.replaceAll(' ', 'o')}`), [maze, maze.replaceAll(' ', 'o'), ''])
 })
 
 test('the same rows however the text is cut', () => {
-  for (const text of [`# c\n\nquizzes,solutions\n${question},${answer}\n"${question}",${answer}\n`, `# c\r\n${question} 1\r\n${question} 2`]) {
+  for (const text of [
+    `# c\n\nquizzes,solutions\n${question},${answer}\n"${question}",${answer}\n`,
+    `# c\r\n${question} 1\r\n${question} 2`,
+  ]) {
     const whole = parsePuzzleCsv(text)
     assert.is(whole.length, 2)
     for (let size = 1; size < text.length; size++) {
       const reader = new TableReader('t')
-      const rows = Array.from({ length: Math.ceil(text.length / size) }, (_, i) => reader.read(text.slice(i * size, (i + 1) * size))).flat()
+      const rows = Array.from({ length: Math.ceil(text.length / size) }, (_, i) =>
+        reader.read(text.slice(i * size, (i + 1) * size)),
+      ).flat()
       assert.equal([...rows, ...reader.end()], whole, `pieces of ${size}`)
     }
   }
@@ -79,13 +94,21 @@ test('the same rows however the text is cut', () => {
 
 test('what cannot be used is told with what was found', () => {
   const throws = (text: string, pattern: RegExp, asked?: ColumnNames) =>
-    assert.throws(() => parsePuzzleCsv(text, 't.csv', asked), (error: Error) => pattern.test(error.message) && !error.message.includes('\n'))
+    assert.throws(
+      () => parsePuzzleCsv(text, 't.csv', asked),
+      (error: Error) => pattern.test(error.message) && !error.message.includes('\n'),
+    )
   throws('', /^t\.csv: this is an empty file, expected a table \(CSV\)/)
   throws('# only a comment\n', /^t\.csv: this is an empty file/)
-  throws('a,b\n1,2\n', /^t\.csv:1: expected a header with a column of puzzles \(question, puzzle, .*\) or lines of puzzles, found the columns "a,b"$/)
+  throws(
+    'a,b\n1,2\n',
+    /^t\.csv:1: expected a header with a column of puzzles \(question, puzzle, .*\) or lines of puzzles, found the columns "a,b"$/,
+  )
   throws('a,b\n1,2\n', /found the columns "a,b", not "c"$/, { question: 'c' })
   throws('puzzle,input\n1,2\n', /^t\.csv:1: expected one column of questions, found puzzle, input — which is it\?/)
-  throws('question\n1\n', /^t\.csv:1: expected puzzles and answers in different columns, got "question" for both/, { answer: 'question' })
+  throws('question\n1\n', /^t\.csv:1: expected puzzles and answers in different columns, got "question" for both/, {
+    answer: 'question',
+  })
   throws('source,question,answer,rating\na,b,c,1\na,b,c\n', /^t\.csv:3: expected 4 cells as in the first line, got 3/)
   throws(`${question}\n${question},${answer}\n`, /^t\.csv:2: expected 1 cells as in the first line, got 2/)
   throws(`${question},${answer},${answer}\n`, /^t\.csv:1: expected a puzzle and its answer in a line, found 3 puzzles/)

@@ -44,7 +44,10 @@ test('a read inside a scope gets the values of that moment', async () => {
       engine.copy(y, x)
     })
   }
-  assert.equal((await Promise.all(reads)).map(([v]) => v), Array.from({ length: 20 }, (_, i) => 2 ** (i + 1)))
+  assert.equal(
+    (await Promise.all(reads)).map(([v]) => v),
+    Array.from({ length: 20 }, (_, i) => 2 ** (i + 1)),
+  )
 })
 
 test('many reads at once, of all sizes and types', async () => {
@@ -52,7 +55,10 @@ test('many reads at once, of all sizes and types', async () => {
   const tensors = sizes.map((size, i) => engine.from(values(i, size)))
   const all = await Promise.all(tensors.map(tensor => engine.read(tensor)))
   all.forEach((data, i) => same('commands', data, values(i, sizes[i])))
-  assert.equal([...(await engine.readInt32(engine.from(new Int32Array([-1, 2 ** 31 - 1, -(2 ** 31)]))))], [-1, 2 ** 31 - 1, -(2 ** 31)])
+  assert.equal(
+    [...(await engine.readInt32(engine.from(new Int32Array([-1, 2 ** 31 - 1, -(2 ** 31)]))))],
+    [-1, 2 ** 31 - 1, -(2 ** 31)],
+  )
   assert.equal([...(await engine.readInt32(engine.zeros([3], 'u32')))], [0, 0, 0])
 })
 
@@ -75,7 +81,10 @@ test('pace keeps a loop near the GPU and reads nothing back', async () => {
 
 test('what does not fit is refused', () => {
   const tensor = engine.zeros([4])
-  assert.throws(() => engine.write(tensor, of(1, 2, 3), 2), /^write: 3 values at 2 do not fit the 4 elements of a tensor of shape \[4\]/)
+  assert.throws(
+    () => engine.write(tensor, of(1, 2, 3), 2),
+    /^write: 3 values at 2 do not fit the 4 elements of a tensor of shape \[4\]/,
+  )
   assert.throws(() => engine.copy(engine.zeros([3]), tensor, 2), /^copy: 3 elements at 2 do not fit into shape \[4\]/)
   assert.throws(() => tensor.reshape([5]), /^reshape: \[4\] has 4 elements, \[5\] needs 5/)
 })

@@ -10,7 +10,11 @@ const work = (engine: Engine) => {
   return engine.scope(() => engine.read(rmsnorm(engine, linear(engine, x, weight))))
 }
 
-const message = async (promise: Promise<unknown>) => promise.then(() => 'none', error => (error as Error).message)
+const message = async (promise: Promise<unknown>) =>
+  promise.then(
+    () => 'none',
+    error => (error as Error).message,
+  )
 
 test('what a dry run asked for is there when it first runs', async () => {
   const { engine, asked } = await openAsHardware()
@@ -57,11 +61,14 @@ test('software adapters compile when a kernel first runs', async () => {
 test('what is wrong with a kernel is said as it is when it runs', async () => {
   const [{ engine }, plain] = [await openAsHardware(), await openAsHardware()]
   const y = engine.zeros([4])
-  const kernel = (name: string, body: string) => defineKernel<object>({
-    name,
-    source: `override COUNT: u32; @group(0) @binding(0) var<storage, read_write> y: array<f32>; @compute @workgroup_size(1) fn main() { ${body} }`,
-    bindings: { y: 'write' }, constants: () => ({}), workgroups: () => [1, 1, 1],
-  })
+  const kernel = (name: string, body: string) =>
+    defineKernel<object>({
+      name,
+      source: `override COUNT: u32; @group(0) @binding(0) var<storage, read_write> y: array<f32>; @compute @workgroup_size(1) fn main() { ${body} }`,
+      bindings: { y: 'write' },
+      constants: () => ({}),
+      workgroups: () => [1, 1, 1],
+    })
   for (const [wrong, expected] of [
     [kernel('broken', 'y[0] = nothing;'), /^GPU error on .+: .*unresolved value 'nothing'/],
     [kernel('forgetful', 'if (COUNT > 0u) { y[0] = 1.0; }'), /^GPU error on .+: .*COUNT/],

@@ -16,28 +16,72 @@ offerLavapipe()
 offerMatrices()
 
 const described: AdapterSummary = {
-  description: 'described', vendor: '', architecture: '', features: [], isSoftware: false, boundsChecks: true, subgroupSize: 32, subgroupMatrices: [],
-  maxTensorBytes: 2 ** 31 - 4, workgroupBytes: 32768, workgroupThreads: 1024,
+  description: 'described',
+  vendor: '',
+  architecture: '',
+  features: [],
+  isSoftware: false,
+  boundsChecks: true,
+  subgroupSize: 32,
+  subgroupMatrices: [],
+  maxTensorBytes: 2 ** 31 - 4,
+  workgroupBytes: 32768,
+  workgroupThreads: 1024,
 }
 const ADAPTERS: Record<string, AdapterSummary> = {
   lavapipe: { ...described, isSoftware: true, subgroupSize: 8 },
   swiftshader: { ...described, isSoftware: true, subgroupSize: 4, workgroupBytes: 16384 },
-  'a GPU with little workgroup memory': { ...described, subgroupSize: undefined, workgroupBytes: 16384, workgroupThreads: 256 },
+  'a GPU with little workgroup memory': {
+    ...described,
+    subgroupSize: undefined,
+    workgroupBytes: 16384,
+    workgroupThreads: 256,
+  },
   'a GPU': { ...described, features: ['shader-f16', 'subgroups'], workgroupBytes: 49152 },
   'a GPU with matrices': {
-    ...described, features: ['shader-f16', 'subgroups', 'subgroup-size-control', 'chromium-experimental-subgroup-matrix'], workgroupBytes: 49152,
-    subgroupMatrices: [{ component: 'f16', m: 16, n: 16, k: 16 }, { component: 'f16', m: 16, n: 8, k: 16 }],
+    ...described,
+    features: ['shader-f16', 'subgroups', 'subgroup-size-control', 'chromium-experimental-subgroup-matrix'],
+    workgroupBytes: 49152,
+    subgroupMatrices: [
+      { component: 'f16', m: 16, n: 16, k: 16 },
+      { component: 'f16', m: 16, n: 8, k: 16 },
+    ],
   },
 }
 
 const LENGTHS = [1, 2, 8, 16, 17, 64, 97, 512, 1024, 3072, 9312, 74496]
-const products: MatmulSize[] = [false, true].flatMap(half => [[false, false], [false, true], [true, false]].flatMap(([transposeA, transposeB]) =>
-  LENGTHS.flatMap(m => LENGTHS.flatMap(n => [1, 17, 97, 512, 3072, 74496].flatMap(k => [{}, { batch: 64 }, { batch: 768, sharedA: true }, { reduce: 768 }].map(more => ({ m, n, k, transposeA, transposeB, halfA: half, halfB: half, ...more })))))))
+const products: MatmulSize[] = [false, true].flatMap(half =>
+  [
+    [false, false],
+    [false, true],
+    [true, false],
+  ].flatMap(([transposeA, transposeB]) =>
+    LENGTHS.flatMap(m =>
+      LENGTHS.flatMap(n =>
+        [1, 17, 97, 512, 3072, 74496].flatMap(k =>
+          [{}, { batch: 64 }, { batch: 768, sharedA: true }, { reduce: 768 }].map(more => ({
+            m,
+            n,
+            k,
+            transposeA,
+            transposeB,
+            halfA: half,
+            halfB: half,
+            ...more,
+          })),
+        ),
+      ),
+    ),
+  ),
+)
 
 const flags = [false, true]
 
 /** Names of a family's variants that are the default somewhere. */
-function defaults<Tensors, Size, Result>(family: Family<Tensors, Size, Result>, sizes: readonly Size[]): Map<string, string[]> {
+function defaults<Tensors, Size, Result>(
+  family: Family<Tensors, Size, Result>,
+  sizes: readonly Size[],
+): Map<string, string[]> {
   const found = new Map<string, string[]>()
   for (const [name, adapter] of Object.entries(ADAPTERS)) {
     const variants = new Variants(adapter)
@@ -54,25 +98,61 @@ function check<Tensors, Size, Result>(family: Family<Tensors, Size, Result>, siz
   const found = defaults(family, sizes)
   for (const [variant, adapters] of found) console.log(`${family.name}: ${variant} on ${adapters.join(', ')}`)
   const names = family.variants.map(({ name }) => name)
-  assert.equal(names.filter(name => !found.has(name)), [], `${family.name}: never a default`)
+  assert.equal(
+    names.filter(name => !found.has(name)),
+    [],
+    `${family.name}: never a default`,
+  )
   assert.is(new Set(names).size, names.length, `${family.name}: names are unique`)
 }
 
 test('products', () => check(matmulFamily, products))
 
-test('gated products', () => check(gatedFamily, products.filter(({ m, n, reduce }) => !reduce && m % 2 === 0 && n % 2 === 0).flatMap(size => (['columns', 'rows'] as const).map(gated => ({ ...size, gated })))))
+test('gated products', () =>
+  check(
+    gatedFamily,
+    products
+      .filter(({ m, n, reduce }) => !reduce && m % 2 === 0 && n % 2 === 0)
+      .flatMap(size => (['columns', 'rows'] as const).map(gated => ({ ...size, gated }))),
+  ))
 
-test('attention', () => check(attentionFamily, [1, 8, 17, 97, 916].flatMap(length => [4, 5, 16, 32, 64, 128].flatMap(headDim =>
-  flags.flatMap(half => flags.flatMap(rope => flags.map(recorded => ({ batch: 8, length, heads: 2, headDim, half, rope, recorded })))))))
-)
+test('attention', () =>
+  check(
+    attentionFamily,
+    [1, 8, 17, 97, 916].flatMap(length =>
+      [4, 5, 16, 32, 64, 128].flatMap(headDim =>
+        flags.flatMap(half =>
+          flags.flatMap(rope => flags.map(recorded => ({ batch: 8, length, heads: 2, headDim, half, rope, recorded }))),
+        ),
+      ),
+    ),
+  ))
 
-test('SwiGLU blocks', () => check(mlpBlockFamily, ([-1, -2] as const).flatMap(axis => [17, 97].flatMap(length => [64, 512].flatMap(width =>
-  flags.flatMap(half => flags.map(recorded => ({ batch: 8, length, width, inner: 128, axis, half, recorded, epsilon: 1e-5 })))))))
-)
+test('SwiGLU blocks', () =>
+  check(
+    mlpBlockFamily,
+    ([-1, -2] as const).flatMap(axis =>
+      [17, 97].flatMap(length =>
+        [64, 512].flatMap(width =>
+          flags.flatMap(half =>
+            flags.map(recorded => ({ batch: 8, length, width, inner: 128, axis, half, recorded, epsilon: 1e-5 })),
+          ),
+        ),
+      ),
+    ),
+  ))
 
-test('norms', () => check(normFamily, [1, 512].flatMap(inner => [97, 512, 916].flatMap(width => flags.flatMap(half => flags.map(recorded =>
-  ({ rows: 96 * inner, width, inner, half, recorded, epsilon: 1e-5 }))))))
-)
+test('norms', () =>
+  check(
+    normFamily,
+    [1, 512].flatMap(inner =>
+      [97, 512, 916].flatMap(width =>
+        flags.flatMap(half =>
+          flags.map(recorded => ({ rows: 96 * inner, width, inner, half, recorded, epsilon: 1e-5 })),
+        ),
+      ),
+    ),
+  ))
 
 test('what is offered twice is there once; another of the same name is refused', () => {
   const variant = (name: string): Variant<object, object> => ({ name, available: () => true, run() {} })
@@ -80,8 +160,14 @@ test('what is offered twice is there once; another of the same name is refused',
   const family: Family<object, object> = { name: 'made up', variants: [first], classOf: () => '', sample: () => ({}) }
   offer(family, second, first)
   offer(family, second)
-  assert.equal(family.variants.map(({ name }) => name), ['second', 'first'])
-  assert.throws(() => offer(family, variant('first')), /^offer: made up has a variant "first", expected a name of its own$/)
+  assert.equal(
+    family.variants.map(({ name }) => name),
+    ['second', 'first'],
+  )
+  assert.throws(
+    () => offer(family, variant('first')),
+    /^offer: made up has a variant "first", expected a name of its own$/,
+  )
 })
 
 test.run()

@@ -11,10 +11,23 @@ test('counts what a real run makes, and reads zeros', async () => {
     parameters.write('qkv', values(1, 3 * 16 * 16))
     const x = engine.from(values(2, 2 * 9 * 16), [2, 9, 16])
     const into = parameters.like('gradients').all()
-    const step = () => engine.scope(() => {
-      engine.gradients(parameters.all(), () => add(engine, rmsnorm(engine, linear(engine, attention(engine, linear(engine, x, parameters.get('qkv')), 2), parameters.get('out'))), parameters.get('bias')), { into })
-      return engine.read(engine.tensor([5]))
-    })
+    const step = () =>
+      engine.scope(() => {
+        engine.gradients(
+          parameters.all(),
+          () =>
+            add(
+              engine,
+              rmsnorm(
+                engine,
+                linear(engine, attention(engine, linear(engine, x, parameters.get('qkv')), 2), parameters.get('out')),
+              ),
+              parameters.get('bias'),
+            ),
+          { into },
+        )
+        return engine.read(engine.tensor([5]))
+      })
     const read = await step()
     await step()
     await engine.finish()
@@ -27,12 +40,17 @@ test('counts what a real run makes, and reads zeros', async () => {
   await work(real)
   assert.equal(await work(dry), new Float32Array(5))
   // The check that the adapter computes came before.
-  const made = Object.fromEntries(Object.entries(real.stats).map(([name, count]) => [name, count - before[name as keyof typeof before]]))
+  const made = Object.fromEntries(
+    Object.entries(real.stats).map(([name, count]) => [name, count - before[name as keyof typeof before]]),
+  )
   assert.equal({ ...dry.stats, pipelines: 0 }, { ...made, pipelines: 0 })
   assert.ok(dry.stats.bytes > 10000 && dry.stats.dispatches > 10)
   assert.equal(dry.variants.used, real.variants.used)
   assert.is(dry.adapter, real.adapter)
-  assert.throws(() => dry.tensor([real.adapter.maxTensorBytes / 4 + 64], 'f32', 'giant'), /^giant: .* needed, this adapter binds .* at most/)
+  assert.throws(
+    () => dry.tensor([real.adapter.maxTensorBytes / 4 + 64], 'f32', 'giant'),
+    /^giant: .* needed, this adapter binds .* at most/,
+  )
   dry.close()
   real.close()
 })

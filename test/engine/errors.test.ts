@@ -22,11 +22,18 @@ async function reason(promise: Promise<unknown>): Promise<string> {
 
 test('a tensor that the adapter cannot bind', () => {
   const elements = engine.adapter.maxTensorBytes / 4 + 64
-  assert.throws(() => engine.tensor([elements], 'f32', 'scores'), /^scores: [\d.]+ [MG]B needed, this adapter binds [\d.]+ [MG]B at most — lower the batch \(or micro-batch\) size$/)
+  assert.throws(
+    () => engine.tensor([elements], 'f32', 'scores'),
+    /^scores: [\d.]+ [MG]B needed, this adapter binds [\d.]+ [MG]B at most — lower the batch \(or micro-batch\) size$/,
+  )
 })
 
 test('a shape without elements', () => {
-  for (const shape of [[0], [3, 0], [1.5], [NaN], [-1]]) assert.throws(() => engine.tensor(shape, 'f32', 'odd'), /^odd: shape \[.*\] has no elements, expected positive integers$/)
+  for (const shape of [[0], [3, 0], [1.5], [NaN], [-1]])
+    assert.throws(
+      () => engine.tensor(shape, 'f32', 'odd'),
+      /^odd: shape \[.*\] has no elements, expected positive integers$/,
+    )
 })
 
 test('a binding that is not given', () => {
@@ -35,7 +42,13 @@ test('a binding that is not given', () => {
 })
 
 test('a constant that is no number', () => {
-  const broken = defineKernel<object>({ name: 'broken', source: '', bindings: {}, constants: () => ({ COUNT: NaN }), workgroups: () => [1, 1, 1] })
+  const broken = defineKernel<object>({
+    name: 'broken',
+    source: '',
+    bindings: {},
+    constants: () => ({ COUNT: NaN }),
+    workgroups: () => [1, 1, 1],
+  })
   assert.throws(() => engine.run(broken, {}, {}), /^broken: constant COUNT is NaN, expected a number$/)
 })
 
@@ -48,17 +61,28 @@ test('an error that nobody caught is kept, thrown by the next read, and then for
 
 test('a shader that does not fit its blueprint is such an error', async () => {
   const tensor = engine.zeros([4])
-  const wrong = { ...addKernel, name: 'wrong', source: (size: AddSize) => (addKernel.source as (size: AddSize) => string)(size).replace('read_write> y', 'read> y').replace(/y\[i\] = [^;]+;/, '') }
+  const wrong = {
+    ...addKernel,
+    name: 'wrong',
+    source: (size: AddSize) =>
+      (addKernel.source as (size: AddSize) => string)(size)
+        .replace('read_write> y', 'read> y')
+        .replace(/y\[i\] = [^;]+;/, ''),
+  }
   engine.run(wrong, { a: tensor, b: tensor, y: tensor }, size)
   assert.match(await reason(engine.finish()), /^GPU error on .+: /)
   await engine.finish()
 })
 
 test('two kernels of one name do not mix', async () => {
-  const times = (factor: number) => defineKernel<object>({
-    name: 'times', source: `@group(0) @binding(0) var<storage, read_write> y: array<f32>; @compute @workgroup_size(1) fn main() { y[0] *= ${factor}; }`,
-    bindings: { y: 'write' }, constants: () => ({}), workgroups: () => [1, 1, 1],
-  })
+  const times = (factor: number) =>
+    defineKernel<object>({
+      name: 'times',
+      source: `@group(0) @binding(0) var<storage, read_write> y: array<f32>; @compute @workgroup_size(1) fn main() { y[0] *= ${factor}; }`,
+      bindings: { y: 'write' },
+      constants: () => ({}),
+      workgroups: () => [1, 1, 1],
+    })
   const y = engine.from(new Float32Array([1]))
   for (const factor of [2, 3]) engine.run(times(factor), { y }, {})
   assert.equal([...(await engine.read(y))], [6])
@@ -68,8 +92,11 @@ test('a forgotten override constant is named', async () => {
   const tensor = engine.zeros([4])
   const forgetful = defineKernel<object>({
     name: 'forgetful',
-    source: 'override COUNT: u32; @group(0) @binding(0) var<storage, read_write> y: array<f32>; @compute @workgroup_size(1) fn main() { if (COUNT > 0u) { y[0] = 1.0; } }',
-    bindings: { y: 'write' }, constants: () => ({}), workgroups: () => [1, 1, 1],
+    source:
+      'override COUNT: u32; @group(0) @binding(0) var<storage, read_write> y: array<f32>; @compute @workgroup_size(1) fn main() { if (COUNT > 0u) { y[0] = 1.0; } }',
+    bindings: { y: 'write' },
+    constants: () => ({}),
+    workgroups: () => [1, 1, 1],
   })
   engine.run(forgetful, { y: tensor }, {})
   assert.match(await reason(engine.finish()), /COUNT/)
@@ -83,9 +110,17 @@ test('a closed engine', async () => {
   assert.is(closed.isLost, false)
   const message = /^engine: it was closed/
   for (const use of [
-    () => closed.tensor([4]), () => closed.lasting([4]), () => closed.zeros([4]), () => closed.from(new Float32Array(4)), () => closed.write(tensor, new Float32Array(4)),
-    () => closed.copy(tensor, tensor), () => closed.clear(tensor), () => closed.run(addKernel, { a: tensor, b: tensor, y: tensor }, size), () => add(closed, tensor, tensor),
-  ]) assert.throws(use, message, String(use))
+    () => closed.tensor([4]),
+    () => closed.lasting([4]),
+    () => closed.zeros([4]),
+    () => closed.from(new Float32Array(4)),
+    () => closed.write(tensor, new Float32Array(4)),
+    () => closed.copy(tensor, tensor),
+    () => closed.clear(tensor),
+    () => closed.run(addKernel, { a: tensor, b: tensor, y: tensor }, size),
+    () => add(closed, tensor, tensor),
+  ])
+    assert.throws(use, message, String(use))
   assert.match(await reason(closed.read(tensor)), message)
   assert.match(await reason(closed.finish()), message)
 })
@@ -96,7 +131,10 @@ test('a lost device is reported by every later wait', async () => {
   lost.device.destroy()
   await lost.device.lost
   for (let i = 0; i < 2; i++) {
-    assert.match(await reason(lost.read(tensor)), /^device lost \(destroyed\) on .+ — reopen the engine and load the last checkpoint/)
+    assert.match(
+      await reason(lost.read(tensor)),
+      /^device lost \(destroyed\) on .+ — reopen the engine and load the last checkpoint/,
+    )
     assert.match(await reason(lost.finish()), /^device lost/)
   }
   assert.ok(lost.isLost)
@@ -104,8 +142,12 @@ test('a lost device is reported by every later wait', async () => {
 })
 
 test('no WebGPU, no adapter', async () => {
-  if (!globalThis.navigator?.gpu) assert.match(await reason(Engine.open()), /^engine: no WebGPU here, expected a GPU object \(navigator.gpu\)/)
-  assert.match(await reason(Engine.open({ gpu: { requestAdapter: async () => null } as unknown as GPU })), /^engine: WebGPU found no adapter/)
+  if (!globalThis.navigator?.gpu)
+    assert.match(await reason(Engine.open()), /^engine: no WebGPU here, expected a GPU object \(navigator.gpu\)/)
+  assert.match(
+    await reason(Engine.open({ gpu: { requestAdapter: async () => null } as unknown as GPU })),
+    /^engine: WebGPU found no adapter/,
+  )
 })
 
 test.run()

@@ -36,7 +36,13 @@ function make(interval?: number) {
     },
     async state() {
       const read = async (p: Parameters) => (await p.read()).get('w')!
-      return [await read(parameters), await read(adam.m), await read(adam.v), await read(adam.average), await engine.read(table)]
+      return [
+        await read(parameters),
+        await read(adam.m),
+        await read(adam.v),
+        await read(adam.average),
+        await engine.read(table),
+      ]
     },
   }
 }

@@ -15,13 +15,20 @@ const three = () => [engine.tensor([10]), engine.tensor([1000]), engine.tensor([
 test('the next scope gets the same buffers in the same order', () => {
   const first = engine.scope(() => ids(...three()))
   const { buffers, bytes } = engine.stats
-  for (let i = 0; i < 3; i++) assert.equal(engine.scope(() => ids(...three())), first)
+  for (let i = 0; i < 3; i++)
+    assert.equal(
+      engine.scope(() => ids(...three())),
+      first,
+    )
   assert.equal([engine.stats.buffers, engine.stats.bytes], [buffers, bytes])
   assert.is(new Set(first).size, 3)
   // A scope that needs more begins with the same ones, and so does the one after it.
   const more = engine.scope(() => ids(...three(), ...three()))
   assert.equal(more.slice(0, 3), first)
-  assert.equal(engine.scope(() => ids(...three(), ...three())), more)
+  assert.equal(
+    engine.scope(() => ids(...three(), ...three())),
+    more,
+  )
 })
 
 test('scopes in scopes', () => {
@@ -44,18 +51,27 @@ test('scopes in scopes', () => {
 test('an exception ends its scopes', () => {
   const work = () => engine.scope(() => ids(...three()))
   const before = work()
-  const fail = () => engine.scope(() => engine.scope(() => {
-    three()
-    throw new Error('in the middle')
-  }))
+  const fail = () =>
+    engine.scope(() =>
+      engine.scope(() => {
+        three()
+        throw new Error('in the middle')
+      }),
+    )
   assert.throws(fail, /^in the middle$/)
   assert.equal(work(), before)
 })
 
 test('asynchronous work is refused', () => {
   const before = engine.scope(() => ids(...three()))
-  assert.throws(() => engine.scope(async () => three()), /^scope: the work is asynchronous, expected a synchronous function/)
-  assert.equal(engine.scope(() => ids(...three())), before)
+  assert.throws(
+    () => engine.scope(async () => three()),
+    /^scope: the work is asynchronous, expected a synchronous function/,
+  )
+  assert.equal(
+    engine.scope(() => ids(...three())),
+    before,
+  )
 })
 
 test('what is to last outlives the scope it was born in', async () => {
@@ -68,12 +84,13 @@ test('what is to last outlives the scope it was born in', async () => {
 })
 
 test('a released tensor serves the next one of its size', () => {
-  const nest = () => engine.scope(() => {
-    const [a, b] = [engine.tensor([70]), engine.tensor([70])]
-    engine.release(a)
-    const c = engine.tensor([70])
-    return ids(a, b, c)
-  })
+  const nest = () =>
+    engine.scope(() => {
+      const [a, b] = [engine.tensor([70]), engine.tensor([70])]
+      engine.release(a)
+      const c = engine.tensor([70])
+      return ids(a, b, c)
+    })
   const first = nest()
   assert.is(first[0], first[2])
   assert.equal(nest(), first)
@@ -94,7 +111,10 @@ test('results do not depend on what the buffers held before', async () => {
 
 test('while the tape records no scope opens', () => {
   const x = engine.from(values(4, 5))
-  assert.throws(() => engine.gradients([x], () => engine.scope(() => add(engine, x, x))), /^scope: not while gradients are recorded/)
+  assert.throws(
+    () => engine.gradients([x], () => engine.scope(() => add(engine, x, x))),
+    /^scope: not while gradients are recorded/,
+  )
   engine.scope(() => engine.gradients([x], () => add(engine, x, x)))
 })
 

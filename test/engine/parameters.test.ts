@@ -53,7 +53,10 @@ test('wrong names and sizes', () => {
 
 test('which parameter an element of the flat tensor belongs to', () => {
   const parameters = new Parameters(engine, { first: [64], second: [65], third: [1] })
-  assert.equal([0, 127, 128, 192, 255, 256].map(i => parameters.nameAt(i)), ['first', 'first', 'second', 'second', 'second', 'third'])
+  assert.equal(
+    [0, 127, 128, 192, 255, 256].map(i => parameters.nameAt(i)),
+    ['first', 'first', 'second', 'second', 'second', 'third'],
+  )
 })
 
 test.run()

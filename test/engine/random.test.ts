@@ -23,12 +23,15 @@ test('mean, deviation and cut', () => {
     const variance = drawn.reduce((sum, x) => sum + (x - mean) ** 2, 0) / count
     assert.ok(Math.abs(mean) < (4 * sigma) / Math.sqrt(count), `mean ${mean}`)
     // Four standard errors; the cut makes tails light, so a normal's bound is ample.
-    assert.ok(Math.abs(Math.sqrt(variance) / sigma - 1) < 4 / Math.sqrt(2 * count), `deviation ${Math.sqrt(variance)} of ${sigma}`)
+    assert.ok(
+      Math.abs(Math.sqrt(variance) / sigma - 1) < 4 / Math.sqrt(2 * count),
+      `deviation ${Math.sqrt(variance)} of ${sigma}`,
+    )
     const most = drawn.reduce((most, x) => Math.max(most, Math.abs(x)), 0)
-    assert.ok(most <= (2 * sigma) / deviation * (1 + 1e-6) && most > (1.99 * sigma) / deviation, `largest ${most}`)
+    assert.ok(most <= ((2 * sigma) / deviation) * (1 + 1e-6) && most > (1.99 * sigma) / deviation, `largest ${most}`)
     // Shape: the share within one half of the cut, Φ(1) against Φ(2).
     const within = drawn.filter(x => Math.abs(x) < sigma / deviation).length / count
-    assert.ok(Math.abs(within - 0.682689 / 0.954500) < 4 * Math.sqrt(0.2 / count), `share ${within}`)
+    assert.ok(Math.abs(within - 0.682689 / 0.9545) < 4 * Math.sqrt(0.2 / count), `share ${within}`)
   }
 })
 

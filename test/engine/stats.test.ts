@@ -12,16 +12,33 @@ test('a repeated step', async () => {
   const [x, target] = [engine.from(values(1, 40), [5, 8]), engine.from(values(2, 20), [5, 4])]
   const weights = [engine.from(values(3, 96), [12, 8]), engine.from(values(4, 24), [4, 6])]
   const into = weights.map(({ shape }) => engine.zeros(shape))
-  const step = () => engine.scope(() => {
-    engine.gradients(weights, () => squaredError(engine, rmsnorm(engine, linear(engine, swiglu(engine, linear(engine, x, weights[0])), weights[1])), target), { into })
-  })
+  const step = () =>
+    engine.scope(() => {
+      engine.gradients(
+        weights,
+        () =>
+          squaredError(
+            engine,
+            rmsnorm(engine, linear(engine, swiglu(engine, linear(engine, x, weights[0])), weights[1])),
+            target,
+          ),
+        { into },
+      )
+    })
   step()
   await engine.finish()
   const before = { ...engine.stats }
   for (let i = 0; i < 5; i++) step()
   await engine.finish()
   const { dispatches, submits, ...rest } = engine.stats
-  assert.equal(rest, { buffers: before.buffers, bytes: before.bytes, bindGroups: before.bindGroups, pipelines: before.pipelines, reads: before.reads, writes: before.writes })
+  assert.equal(rest, {
+    buffers: before.buffers,
+    bytes: before.bytes,
+    bindGroups: before.bindGroups,
+    pipelines: before.pipelines,
+    reads: before.reads,
+    writes: before.writes,
+  })
   assert.ok(dispatches > before.dispatches)
   assert.is(submits - before.submits, 1)
 })

@@ -18,7 +18,9 @@ const ones = (count: number, value = 1) => new Float32Array(count).fill(value)
 
 test('a tensor used several times gets the sum', async () => {
   const x = engine.from(values(1, 70))
-  const thrice = engine.scope(() => engine.gradients([x], () => add(engine, add(engine, x, x), x)).map(g => engine.read(g)))
+  const thrice = engine.scope(() =>
+    engine.gradients([x], () => add(engine, add(engine, x, x), x)).map(g => engine.read(g)),
+  )
   same('tape', await thrice[0], ones(70, 3))
   const [eightfold] = engine.gradients([x], () => {
     let y = x
@@ -37,18 +39,26 @@ test('a block with residuals: branches, shared gradients, two uses of one weight
   const [rows, width] = [5, 6]
   const block = (x: Tensor, up: Tensor, down: Tensor) => {
     let h = x
-    for (let i = 0; i < 2; i++) h = rmsnorm(engine, linear(engine, swiglu(engine, linear(engine, h, up)), down), { residual: h })
+    for (let i = 0; i < 2; i++)
+      h = rmsnorm(engine, linear(engine, swiglu(engine, linear(engine, h, up)), down), { residual: h })
     return add(engine, h, x)
   }
   const truth = (x: Float64Array, up: Float64Array, down: Float64Array) => {
     let h = x
     for (let i = 0; i < 2; i++) {
       const inner = oracle.swiglu(oracle.matmul(h, up, { m: rows, n: 8, k: width, transposeB: true }), { half: 4 })
-      h = oracle.rmsnorm(oracle.matmul(inner, down, { m: rows, n: width, k: 4, transposeB: true }), h, { width, epsilon: 1e-5 })
+      h = oracle.rmsnorm(oracle.matmul(inner, down, { m: rows, n: width, k: 4, transposeB: true }), h, {
+        width,
+        epsilon: 1e-5,
+      })
     }
     return oracle.add(h, x)
   }
-  const inputs = [{ data: values(2, rows * width), shape: [rows, width] }, { data: values(3, 8 * width), shape: [8, width] }, { data: values(4, width * 4), shape: [width, 4] }]
+  const inputs = [
+    { data: values(2, rows * width), shape: [rows, width] },
+    { data: values(3, 8 * width), shape: [8, width] },
+    { data: values(4, width * 4), shape: [width, 4] },
+  ]
   // About twenty operations in a row, each exact to the usual few units.
   await checkGradients(engine, 'tape', { inputs, ours: block, truth, depth: 20, c: 8, unit: 0.1 })
 })
@@ -56,7 +66,8 @@ test('a block with residuals: branches, shared gradients, two uses of one weight
 test('gradients go into given tensors, or are added to them', async () => {
   const [x, bias] = [engine.from(values(5, 12), [4, 3]), engine.from(values(6, 3))]
   const into = [engine.from(ones(12, 5), [4, 3]), engine.from(ones(3, 7))]
-  const run = (accumulate?: boolean) => engine.gradients([x, bias], () => add(engine, add(engine, x, x), bias), { into, accumulate })
+  const run = (accumulate?: boolean) =>
+    engine.gradients([x, bias], () => add(engine, add(engine, x, x), bias), { into, accumulate })
   assert.equal(run(), into)
   same('tape, into', await engine.read(into[0]), ones(12, 2))
   same('tape, into', await engine.read(into[1]), ones(3, 4))
@@ -66,14 +77,22 @@ test('gradients go into given tensors, or are added to them', async () => {
   same('tape, added', await engine.read(into[1]), ones(3, 12))
 })
 
-test('seeds: several, twice for one tensor, and the caller\'s tensors stay as they are', async () => {
+test("seeds: several, twice for one tensor, and the caller's tensors stay as they are", async () => {
   const x = engine.from(values(7, 9))
   const seed = engine.from(ones(9, 2))
-  const [gradient] = engine.scope(() => engine.gradients([x], () => {
-    const y = add(engine, x, x)
-    const z = add(engine, y, x)
-    return [[y, seed], [z, seed], [z, seed]]
-  })).map(g => engine.read(g))
+  const [gradient] = engine
+    .scope(() =>
+      engine.gradients([x], () => {
+        const y = add(engine, x, x)
+        const z = add(engine, y, x)
+        return [
+          [y, seed],
+          [z, seed],
+          [z, seed],
+        ]
+      }),
+    )
+    .map(g => engine.read(g))
   // 2 · 2 through y, 2 · 2 · 3 through z.
   same('tape, seeds', await gradient, ones(9, 16))
   same('tape, seeds', await engine.read(seed), ones(9, 2))
@@ -83,10 +102,11 @@ test('only what depends on a wanted tensor is differentiated', () => {
   const x = engine.from(values(8, 4))
   const constant = engine.from(values(9, 4))
   let asked = 0
-  const probe = (input: Tensor) => engine.record(engine.tensor(input.shape), [input], dy => {
-    asked++
-    return [dy]
-  })
+  const probe = (input: Tensor) =>
+    engine.record(engine.tensor(input.shape), [input], dy => {
+      asked++
+      return [dy]
+    })
   engine.gradients([x], () => add(engine, probe(constant), probe(x)))
   assert.is(asked, 1)
   const weight = engine.from(values(10, 8), [2, 4])
@@ -112,17 +132,28 @@ test('a branch that leads nowhere costs nothing and adds nothing', async () => {
 async function blocks(depth: number, keep: 'all' | 'results' | 'less') {
   const [rows, width] = [300, 64]
   const on = await openEngine()
-  const [x, up, down, bias] = [on.from(values(16, rows * width), [rows, width]), on.from(values(17, 4 * width * width, 0.1), [4 * width, width]), on.from(values(18, 2 * width * width, 0.1), [width, 2 * width]), on.from(values(19, width))]
-  const block = (h: Tensor) => rmsnorm(on, linear(on, swiglu(on, linear(on, h, up)), down), { residual: add(on, h, bias) })
+  const [x, up, down, bias] = [
+    on.from(values(16, rows * width), [rows, width]),
+    on.from(values(17, 4 * width * width, 0.1), [4 * width, width]),
+    on.from(values(18, 2 * width * width, 0.1), [width, 2 * width]),
+    on.from(values(19, width)),
+  ]
+  const block = (h: Tensor) =>
+    rmsnorm(on, linear(on, swiglu(on, linear(on, h, up)), down), { residual: add(on, h, bias) })
   const call = keep === 'all' ? block : (h: Tensor) => on.checkpoint(() => block(h))
-  const run = () => on.scope(() => on.gradients([x, up, down, bias], () => {
-    const half = (h: Tensor) => {
-      for (let i = 0; i < depth; i++) h = add(on, call(h), x)
-      return h
-    }
-    // Checkpoints in a checkpoint.
-    return keep === 'less' ? on.checkpoint(() => half(on.checkpoint(() => half(x)))) : half(half(x))
-  }).map(gradient => on.read(gradient)))
+  const run = () =>
+    on.scope(() =>
+      on
+        .gradients([x, up, down, bias], () => {
+          const half = (h: Tensor) => {
+            for (let i = 0; i < depth; i++) h = add(on, call(h), x)
+            return h
+          }
+          // Checkpoints in a checkpoint.
+          return keep === 'less' ? on.checkpoint(() => half(on.checkpoint(() => half(x)))) : half(half(x))
+        })
+        .map(gradient => on.read(gradient)),
+    )
   const gradients = await Promise.all(run())
   const { buffers, bindGroups, bytes } = on.stats
   assert.equal(await Promise.all(run()), gradients)
@@ -141,33 +172,70 @@ test('computed again instead of kept: the same bits in less memory', async () =>
 test('checkpoints: outside of gradients just computed, left out where nothing wanted is in them, no scope within', async () => {
   const [x, y] = [engine.from(values(20, 6)), engine.from(values(21, 6))]
   const twice = (h: Tensor) => engine.checkpoint(() => add(engine, h, h))
-  same('checkpoint', await engine.read(twice(x)), values(20, 6).map(v => 2 * v))
+  same(
+    'checkpoint',
+    await engine.read(twice(x)),
+    values(20, 6).map(v => 2 * v),
+  )
   let computed = 0
-  const watched = (h: Tensor) => engine.checkpoint(() => {
-    computed++
-    return add(engine, h, h)
-  })
-  same('checkpoint', await engine.read(engine.gradients([x], () => add(engine, add(engine, watched(x), watched(y)), engine.checkpoint(() => x)))[0]), ones(6, 3))
+  const watched = (h: Tensor) =>
+    engine.checkpoint(() => {
+      computed++
+      return add(engine, h, h)
+    })
+  same(
+    'checkpoint',
+    await engine.read(
+      engine.gradients([x], () =>
+        add(
+          engine,
+          add(engine, watched(x), watched(y)),
+          engine.checkpoint(() => x),
+        ),
+      )[0],
+    ),
+    ones(6, 3),
+  )
   assert.is(computed, 3, 'each once, and again what depends on x')
-  assert.throws(() => engine.gradients([x], () => engine.checkpoint(() => engine.scope(() => add(engine, x, x)))), /^scope: not while gradients are recorded/)
+  assert.throws(
+    () => engine.gradients([x], () => engine.checkpoint(() => engine.scope(() => add(engine, x, x)))),
+    /^scope: not while gradients are recorded/,
+  )
 })
 
 test('a wanted tensor that gets nothing is named', () => {
   const [x, other] = [engine.from(values(12, 4)), engine.from(values(13, 6), [2, 3])]
-  assert.throws(() => engine.gradients([x, other], () => add(engine, x, x)), /^gradients: wanted tensor 1 of shape \[2,3\] received nothing — the objective does not depend on it$/)
+  assert.throws(
+    () => engine.gradients([x, other], () => add(engine, x, x)),
+    /^gradients: wanted tensor 1 of shape \[2,3\] received nothing — the objective does not depend on it$/,
+  )
 })
 
 test('a tensor wanted twice is refused', () => {
   const x = engine.from(values(14, 4))
-  assert.throws(() => engine.gradients([x, x], () => add(engine, x, x)), /^gradients: wanted tensors 0 and 1 are the same/)
+  assert.throws(
+    () => engine.gradients([x, x], () => add(engine, x, x)),
+    /^gradients: wanted tensors 0 and 1 are the same/,
+  )
 })
 
 test('recording ends with the objective, also when that fails; it is not nested', async () => {
   const x = engine.from(values(15, 4))
-  assert.throws(() => engine.gradients([x], () => { throw new Error('objective') }), /^objective$/)
+  assert.throws(
+    () =>
+      engine.gradients([x], () => {
+        throw new Error('objective')
+      }),
+    /^objective$/,
+  )
   assert.throws(() => engine.gradients([x], () => engine.gradients([x], () => x)[0]), /^gradients: already recording/)
   same('tape', await engine.read(engine.gradients([x], () => add(engine, x, x))[0]), ones(4, 2))
-  close('tape', await engine.read(add(engine, x, x)), values(15, 4).map(v => 2 * v), { scale: 2 })
+  close(
+    'tape',
+    await engine.read(add(engine, x, x)),
+    values(15, 4).map(v => 2 * v),
+    { scale: 2 },
+  )
 })
 
 test.run()

@@ -30,7 +30,10 @@ test('measures, adopts, and the choice is used and reported', async () => {
   assert.ok(Object.values(tuning.milliseconds).every(ms => ms > 0))
   matmul(engine, tensors, size)
   assert.is(engine.variants.used[key], tuning.variant)
-  close('tuned matmul', await engine.read(tensors.c), oracle.matmul(a, b, size), { scale: oracle.matmul(a.map(Math.abs), b.map(Math.abs), size), depth: size.k })
+  close('tuned matmul', await engine.read(tensors.c), oracle.matmul(a, b, size), {
+    scale: oracle.matmul(a.map(Math.abs), b.map(Math.abs), size),
+    depth: size.k,
+  })
 })
 
 test('choices from elsewhere are taken over; a forced one wins', () => {
@@ -46,13 +49,24 @@ test('choices from elsewhere are taken over; a forced one wins', () => {
 
 test('a name that is no variant is refused', () => {
   engine.variants.force('matmul', 'magic')
-  assert.throws(() => engine.variants.pick(matmulFamily, { m: 64, n: 64, k: 64 }), /^matmul: no variant "magic", expected .*tiled 64×64, /)
+  assert.throws(
+    () => engine.variants.pick(matmulFamily, { m: 64, n: 64, k: 64 }),
+    /^matmul: no variant "magic", expected .*tiled 64×64, /,
+  )
   engine.variants.force('matmul', undefined)
 })
 
 /** A place as a page's localStorage is. */
 function pageStorage(text: string | null = null) {
-  const place = { text, async read() { return place.text }, async write(text: string) { place.text = text } }
+  const place = {
+    text,
+    async read() {
+      return place.text
+    },
+    async write(text: string) {
+      place.text = text
+    },
+  }
   return place
 }
 
@@ -70,18 +84,25 @@ test('what a dry run asks for is measured once and kept; whoever has the choices
   }
   const first = await measured(openEngine)
   const key = 'matmul NT 40×56×24'
-  assert.equal(first.tunings.map(tuning => tuning.key), [key])
+  assert.equal(
+    first.tunings.map(tuning => tuning.key),
+    [key],
+  )
   const description = first.on.adapter.description
   assert.equal(JSON.parse(place.text!), { [description]: { [key]: first.tunings[0].variant } })
   assert.is(first.on.variants.used[key], first.tunings[0].variant)
-  const second = await measured(() => { throw new Error('nothing is left to measure') })
+  const second = await measured(() => {
+    throw new Error('nothing is left to measure')
+  })
   assert.equal(second.tunings, [])
   assert.equal(second.product, first.product)
   // Another choice stands in the store: it is taken, and what other adapters chose stays.
   const [, other] = first.on.variants.candidates(matmulFamily, { m: 40, n: 56, k: 24, transposeB: true })
   await store.write('another adapter', { [key]: 'theirs' })
   await store.write(description, { [key]: other.name })
-  const third = await measured(() => { throw new Error('nothing is left to measure') })
+  const third = await measured(() => {
+    throw new Error('nothing is left to measure')
+  })
   assert.is(third.on.variants.used[key], other.name)
   assert.equal(await store.read('another adapter'), { [key]: 'theirs' })
   for (const { on } of [first, second, third]) on.close()

@@ -78,8 +78,12 @@ test('Fortran order', () => {
   const header = (shape: string) => `{'descr': '|u1', 'fortran_order': True, 'shape': (${shape}), }\n`
   // numpy.arange(12).reshape(2, 3, 2): the first axis is the fastest in the file.
   const spread = [0, 6, 2, 8, 4, 10, 1, 7, 3, 9, 5, 11]
-  assert.equal(parseNpy(bytesOf(header('2, 3, 2'), spread)).data, Uint8Array.from({ length: 12 }, (_, i) => i))
-  for (const shape of ['3,', '1, 3', '3, 1', '1, 3, 1']) assert.equal(parseNpy(bytesOf(header(shape), [7, 8, 9])).data, Uint8Array.of(7, 8, 9))
+  assert.equal(
+    parseNpy(bytesOf(header('2, 3, 2'), spread)).data,
+    Uint8Array.from({ length: 12 }, (_, i) => i),
+  )
+  for (const shape of ['3,', '1, 3', '3, 1', '1, 3, 1'])
+    assert.equal(parseNpy(bytesOf(header(shape), [7, 8, 9])).data, Uint8Array.of(7, 8, 9))
   assert.equal(parseNpy(bytesOf(header('0, 3'))), { shape: [0, 3], dtype: 'u1', data: new Uint8Array(0) })
 })
 
@@ -94,7 +98,10 @@ test('an open file is read in pieces, from memory and from a Blob', async () => 
     }
   }
   const cut = writeNpy(samples[2]).slice(0, 140)
-  await openNpy(openSource(cut), 'x.npy').then(() => assert.unreachable(), ({ message }) => assert.match(message, /^x\.npy: expected 16 bytes of data for shape \(2, 2\) of i4, got 12/))
+  await openNpy(openSource(cut), 'x.npy').then(
+    () => assert.unreachable(),
+    ({ message }) => assert.match(message, /^x\.npy: expected 16 bytes of data for shape \(2, 2\) of i4, got 12/),
+  )
 })
 
 test('the official directory: the writer gives the very bytes of NumPy', () => {
@@ -116,7 +123,10 @@ test('what cannot be read is refused with the name and the reason', () => {
     [bytesOf(good, [], 9), /version 1, 2 or 3, got 9/],
     [bytesOf(good.replace('<i4', '|O'), [1, 2, 3, 4]), /expected numbers \(i1, .*bool\), got dtype "\|O"/],
     [bytesOf(good.replace('<i4', '<f2'), [1, 2]), /got dtype "<f2" — convert it/],
-    [bytesOf(good.replace("'<i4'", "[('a', '<i4'), ('b', '<i4', (2,))]")), /got dtype "\[\('a', '<i4'\), \('b', '<i4', \(2,\)\)\]"/],
+    [
+      bytesOf(good.replace("'<i4'", "[('a', '<i4'), ('b', '<i4', (2,))]")),
+      /got dtype "\[\('a', '<i4'\), \('b', '<i4', \(2,\)\)\]"/,
+    ],
     [bytesOf(good.replace('<i4', '<i\x1b\x07\u009b\u202e')), /got dtype "<i\\u001b\\u0007\\u009b\\u202e"/],
     [bytesOf(good.replace('<i4', 'x'.repeat(300))), /got dtype "x{40}…"/],
     [bytesOf(`\x1b[2J${good}`), /cannot read the header "\\u001b\[2J\{/],
@@ -127,7 +137,11 @@ test('what cannot be read is refused with the name and the reason', () => {
     [bytesOf(good, [1, 2, 3, 4]).subarray(0, 30), /truncated: the header ends/],
   ]
   for (const [bytes, pattern] of cases) {
-    assert.throws(() => parseNpy(bytes, 'x.npy'), (error: Error) => pattern.test(error.message) && error.message.startsWith('x.npy: ') && !error.message.includes('\n'))
+    assert.throws(
+      () => parseNpy(bytes, 'x.npy'),
+      (error: Error) =>
+        pattern.test(error.message) && error.message.startsWith('x.npy: ') && !error.message.includes('\n'),
+    )
   }
   assert.throws(() => writeNpy({ shape: [3], dtype: 'i4', data: new Int32Array(2) }), /expected 3 elements/)
   assert.throws(() => writeNpy({ shape: [2], dtype: 'f4', data: new Int32Array(2) }), /expected Float32Array/)
@@ -143,7 +157,10 @@ test('damaged and truncated files either load or throw an Error', () => {
       if (damaged.length) damaged[random.below(Math.min(damaged.length, 100))] ^= 1 << random.below(8)
       try {
         const { shape, data } = parseNpy(damaged)
-        assert.is(data.length, shape.reduce((a, b) => a * b, 1))
+        assert.is(
+          data.length,
+          shape.reduce((a, b) => a * b, 1),
+        )
         loaded++
       } catch (error) {
         assert.match((error as Error).message, /^npy: /)
@@ -157,11 +174,16 @@ test('npyInt32 takes any integers that fit', () => {
   const of = (dtype: NpyDtype, data: NpyArray['data']) => npyInt32({ shape: [data.length], dtype, data }, 'y')
   assert.equal(of('i8', BigInt64Array.of(-5n, 2n ** 31n - 1n)), Int32Array.of(-5, 2 ** 31 - 1))
   assert.equal(of('u1', Uint8Array.of(0, 255)), Int32Array.of(0, 255))
-  assert.throws(() => of('i8', BigInt64Array.of(0n, 2n ** 31n)), /^y: expected integers of 32 bits, got 2147483648 at element 1/)
+  assert.throws(
+    () => of('i8', BigInt64Array.of(0n, 2n ** 31n)),
+    /^y: expected integers of 32 bits, got 2147483648 at element 1/,
+  )
   assert.throws(() => of('u4', Uint32Array.of(2 ** 31)), /32 bits/)
   assert.equal(of('u8', BigUint64Array.of(7n, 2n ** 31n - 1n)), Int32Array.of(7, 2 ** 31 - 1))
-  for (const value of [2n ** 31n, 2n ** 32n, 2n ** 53n + 1n, 2n ** 64n - 1n]) assert.throws(() => of('u8', BigUint64Array.of(1n, value)), new RegExp(`got ${value} at element 1`))
-  for (const value of [-(2n ** 31n) - 1n, 2n ** 32n, -(2n ** 63n), 2n ** 63n - 1n]) assert.throws(() => of('i8', BigInt64Array.of(1n, value)), new RegExp(`got ${value} at element 1`))
+  for (const value of [2n ** 31n, 2n ** 32n, 2n ** 53n + 1n, 2n ** 64n - 1n])
+    assert.throws(() => of('u8', BigUint64Array.of(1n, value)), new RegExp(`got ${value} at element 1`))
+  for (const value of [-(2n ** 31n) - 1n, 2n ** 32n, -(2n ** 63n), 2n ** 63n - 1n])
+    assert.throws(() => of('i8', BigInt64Array.of(1n, value)), new RegExp(`got ${value} at element 1`))
   assert.equal(of('i8', BigInt64Array.of(-1n, -(2n ** 31n))), Int32Array.of(-1, -(2 ** 31)))
   assert.throws(() => of('f4', Float32Array.of(1)), /expected integers, got dtype f4/)
 })

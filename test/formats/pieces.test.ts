@@ -8,7 +8,9 @@ import { Random } from '../../src/data/random.js'
 const bytes = (text: string) => new TextEncoder().encode(text)
 
 async function packed(text: string): Promise<Uint8Array<ArrayBuffer>> {
-  return new Uint8Array(await new Response(new Blob([text]).stream().pipeThrough(new CompressionStream('gzip'))).arrayBuffer())
+  return new Uint8Array(
+    await new Response(new Blob([text]).stream().pipeThrough(new CompressionStream('gzip'))).arrayBuffer(),
+  )
 }
 
 /** The bytes in pieces of so many. */
@@ -22,11 +24,17 @@ async function text(source: Uint8Array, size = source.length || 1): Promise<stri
   return all
 }
 
-const refusal = (source: Uint8Array, size?: number) => text(source, size).then(() => 'read', (error: Error) => error.message)
+const refusal = (source: Uint8Array, size?: number) =>
+  text(source, size).then(
+    () => 'read',
+    (error: Error) => error.message,
+  )
 
 test('text in UTF-8 and UTF-16, cut anywhere', async () => {
   const written = 'question,ä€😀\n1,2\n'
-  const wide = new Uint8Array(Uint16Array.from({ length: written.length + 1 }, (_, i) => `\ufeff${written}`.charCodeAt(i)).buffer)
+  const wide = new Uint8Array(
+    Uint16Array.from({ length: written.length + 1 }, (_, i) => `\ufeff${written}`.charCodeAt(i)).buffer,
+  )
   for (const source of [bytes(written), bytes(`\ufeff${written}`), wide, await packed(written)]) {
     for (const size of [1, 2, 3, 5, 1000]) assert.is(await text(source, size), written)
   }
@@ -35,14 +43,23 @@ test('text in UTF-8 and UTF-16, cut anywhere', async () => {
 
 test('what is no text, or a damaged gzip, is told in a line', async () => {
   const whole = await packed('a,b\n'.repeat(5000))
-  assert.match(await refusal(whole.subarray(0, whole.length - 9)), /^t\.csv: expected a gzip file, got one that is damaged or cut off/)
+  assert.match(
+    await refusal(whole.subarray(0, whole.length - 9)),
+    /^t\.csv: expected a gzip file, got one that is damaged or cut off/,
+  )
   assert.match(await refusal(whole.subarray(0, 3)), /^t\.csv: expected a gzip file/)
   const flipped = whole.slice()
   flipped[whole.length - 6] ^= 1
   assert.match(await refusal(flipped, 7), /^t\.csv: expected a gzip file/)
-  assert.match(await refusal(Uint8Array.of(80, 65, 82, 49, 0, 1, 2)), /^t\.csv: expected a table as text, got other bytes/)
+  assert.match(
+    await refusal(Uint8Array.of(80, 65, 82, 49, 0, 1, 2)),
+    /^t\.csv: expected a table as text, got other bytes/,
+  )
   assert.match(await refusal(Uint8Array.of(1, 2, 0, 7)), /^t\.csv: expected a table as text, got other bytes/)
-  await unpack(flipped, 'p').then(() => assert.unreachable(), (error: Error) => assert.match(error.message, /^p: expected a gzip file/))
+  await unpack(flipped, 'p').then(
+    () => assert.unreachable(),
+    (error: Error) => assert.match(error.message, /^p: expected a gzip file/),
+  )
 })
 
 test('mutations of a gzip load or are told in a line', async () => {

@@ -18,7 +18,9 @@ const latin = (text: string) => Uint8Array.from(text, char => char.charCodeAt(0)
 const zipOf = (...names: string[]) => writeZip(names.map(name => [name, latin('x')]))
 const utf16 = (text: string, mark = '') => latin(mark + [...text].map(char => `${char}\0`).join(''))
 
-const POINTER = latin('version https://git-lfs.github.com/spec/v1\noid sha256:4d7a214614ab2935c943f9e0ff69d22eadbb8f32b1258daaa5e2ca24d17e2393\nsize 28311552\n')
+const POINTER = latin(
+  'version https://git-lfs.github.com/spec/v1\noid sha256:4d7a214614ab2935c943f9e0ff69d22eadbb8f32b1258daaa5e2ca24d17e2393\nsize 28311552\n',
+)
 const KINDS: [name: string, bytes: Uint8Array, what: RegExp][] = [
   ['LFS pointer', POINTER, /^a Git LFS pointer$/],
   ['LFS pointer of old', latin('version https://hawser.github.com/spec/v1\noid sha256:1\n'), /LFS/],
@@ -30,10 +32,22 @@ const KINDS: [name: string, bytes: Uint8Array, what: RegExp][] = [
   ['text error', latin('Entry not found'), /error message of a server/],
   ['text error', latin('404: Not Found'), /error message of a server/],
   ['text error', latin('Access to model x/y is restricted.'), /error message of a server/],
-  ['index of shards', latin('{\n "metadata": {"total_size": 5},\n "weight_map": {"a": "model-00001-of-00002.safetensors"}}'), /several files/],
+  [
+    'index of shards',
+    latin('{\n "metadata": {"total_size": 5},\n "weight_map": {"a": "model-00001-of-00002.safetensors"}}'),
+    /several files/,
+  ],
   ['zeros', new Uint8Array(200), /zero bytes/],
-  ['safetensors', writeSafetensors([['a', { dtype: 'U8', shape: [1], data: new Uint8Array(1) }]]), /^a safetensors file$/],
-  ['torch', writeTorch([['a', { dtype: 'U8', shape: [1], data: new Uint8Array(1) }]]), /^a file of torch.save \(.pt\)$/],
+  [
+    'safetensors',
+    writeSafetensors([['a', { dtype: 'U8', shape: [1], data: new Uint8Array(1) }]]),
+    /^a safetensors file$/,
+  ],
+  [
+    'torch',
+    writeTorch([['a', { dtype: 'U8', shape: [1], data: new Uint8Array(1) }]]),
+    /^a file of torch.save \(.pt\)$/,
+  ],
   ['npz', zipOf('inputs.npy', 'labels.npy'), /\.npz/],
   ['xlsx', zipOf('[Content_Types].xml', 'xl/workbook.xml'), /Excel/],
   ['Keras', zipOf('metadata.json', 'config.json', 'model.weights.h5'), /Keras/],
@@ -64,12 +78,23 @@ const KINDS: [name: string, bytes: Uint8Array, what: RegExp][] = [
 
 test('each kind is recognised by its first bytes, and nothing else is', () => {
   for (const [name, bytes, what] of KINDS) assert.match(recognise(bytes)?.what ?? 'nothing', what, name)
-  for (const text of ['source,question,answer,rating\nx,..,12,0\n', 'lr: 1e-4\narch:\n  L_cycles: 6\n', 'hello', '400 000 805', '\x01\x02\x03']) assert.is(recognise(latin(text)), undefined, text)
+  for (const text of [
+    'source,question,answer,rating\nx,..,12,0\n',
+    'lr: 1e-4\narch:\n  L_cycles: 6\n',
+    'hello',
+    '400 000 805',
+    '\x01\x02\x03',
+  ])
+    assert.is(recognise(latin(text)), undefined, text)
 })
 
 /** Every reader, what it takes, and how its errors begin. */
 const READERS: [name: string, own: RegExp, read: (bytes: Uint8Array) => unknown][] = [
-  ['parseSafetensors', /^safetensors$/, bytes => named(bytes, 'f', 'a safetensors file', () => parseSafetensors(bytes, 'f'))],
+  [
+    'parseSafetensors',
+    /^safetensors$/,
+    bytes => named(bytes, 'f', 'a safetensors file', () => parseSafetensors(bytes, 'f')),
+  ],
   ['readTorch', /^(torch|zip)$/, bytes => readTorch(bytes, 'f')],
   ['parseNpy', /^npy$/, bytes => parseNpy(bytes, 'f')],
   ['parsePuzzleCsv', /^$/, bytes => parsePuzzleCsv(bytes, 'f')],
@@ -82,7 +107,12 @@ test('every reader names every kind that it does not take, in one line that says
   for (const [reader, own, read] of READERS) {
     for (const [kind, bytes, what] of KINDS) {
       if (own.test(kind)) continue
-      const message = await Promise.resolve().then(() => read(bytes)).then(() => 'it was read', ({ message }) => message as string)
+      const message = await Promise.resolve()
+        .then(() => read(bytes))
+        .then(
+          () => 'it was read',
+          ({ message }) => message as string,
+        )
       assert.match(message, new RegExp(what.source.replace(/[$^]/g, '')), `${reader}, ${kind}`)
       assert.match(message, /^[^\n]*: this is [^\n]*, expected /, `${reader}, ${kind}`)
     }
@@ -91,12 +121,18 @@ test('every reader names every kind that it does not take, in one line that says
 
 test('a damaged file of the kind that is expected keeps its own message', () => {
   const whole = writeSafetensors([['a', { dtype: 'U8', shape: [1], data: new Uint8Array(1) }]])
-  assert.throws(() => named(whole.subarray(0, 30), 'f', 'a safetensors file', () => parseSafetensors(whole.subarray(0, 30), 'f')), /^f: truncated/)
+  assert.throws(
+    () => named(whole.subarray(0, 30), 'f', 'a safetensors file', () => parseSafetensors(whole.subarray(0, 30), 'f')),
+    /^f: truncated/,
+  )
 })
 
 test('text out of files: one line, clipped, nothing that does not print', () => {
   assert.is(shown('plain "text"'), '"plain \\"text\\""')
-  assert.is(shown('\x1b[31mred\x9b\u202e\u2028\u200b\ufeff\x7f\n'), '"\\u001b[31mred\\u009b\\u202e\\u2028\\u200b\\ufeff\\u007f\\n"')
+  assert.is(
+    shown('\x1b[31mred\x9b\u202e\u2028\u200b\ufeff\x7f\n'),
+    '"\\u001b[31mred\\u009b\\u202e\\u2028\\u200b\\ufeff\\u007f\\n"',
+  )
   assert.is(shown('x'.repeat(100), 5), '"xxxxx…"')
   assert.is(shown({ a: '\x1b' }), '{"a":"\\u001b"}')
   assert.is(shown(undefined), 'undefined')

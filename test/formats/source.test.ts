@@ -23,7 +23,16 @@ test('every kind of source gives the same bytes', async () => {
   part.set(bytes, 8)
   const url = new URL(`data:application/octet-stream;base64,${btoa(String.fromCharCode(...bytes.subarray(0, 1000)))}`)
   assert.equal(await readAll(url), bytes.slice(0, 1000))
-  for (const source of [bytes.slice().buffer, bytes, part.subarray(8), new DataView(part.buffer, 8), new Blob([bytes]), new Response(bytes), stream(), new Response(stream())]) {
+  for (const source of [
+    bytes.slice().buffer,
+    bytes,
+    part.subarray(8),
+    new DataView(part.buffer, 8),
+    new Blob([bytes]),
+    new Response(bytes),
+    stream(),
+    new Response(stream()),
+  ]) {
     assert.equal(await readAll(source), bytes, source.constructor.name)
   }
   assert.is((await readAll(bytes)).buffer, bytes.buffer, 'a buffer is not copied')
@@ -52,10 +61,20 @@ test('what cannot be read is told in a line that names it', async () => {
     }
     assert.unreachable(String(pattern))
   }
-  await rejects(new Response('gone', { status: 404, statusText: 'Not Found' }), /^weights: the server answered 404 Not Found$/, 'weights')
-  await rejects(new Response(bytes.slice(0, 10), { headers: { 'content-length': '20' } }), /^source: expected 20 bytes, got 10 — the transfer was cut off$/)
+  await rejects(
+    new Response('gone', { status: 404, statusText: 'Not Found' }),
+    /^weights: the server answered 404 Not Found$/,
+    'weights',
+  )
+  await rejects(
+    new Response(bytes.slice(0, 10), { headers: { 'content-length': '20' } }),
+    /^source: expected 20 bytes, got 10 — the transfer was cut off$/,
+  )
   await rejects(new URL('http://127.0.0.1:9/none'), /^http:\/\/127\.0\.0\.1:9\/none: it cannot be read — /)
-  await rejects(new ReadableStream({ start: controller => controller.error(new Error('unplugged')) }), /^source: it cannot be read — unplugged$/)
+  await rejects(
+    new ReadableStream({ start: controller => controller.error(new Error('unplugged')) }),
+    /^source: it cannot be read — unplugged$/,
+  )
 })
 
 test.run()

@@ -18,7 +18,10 @@ const fixture = async (name: string): Promise<Uint8Array> => {
 const raw = ({ buffer, byteOffset, byteLength }: ArrayBufferView) => [...new Uint8Array(buffer, byteOffset, byteLength)]
 
 async function rejection(promise: Promise<unknown>): Promise<string> {
-  const error = await promise.then(() => undefined, (error: Error) => error)
+  const error = await promise.then(
+    () => undefined,
+    (error: Error) => error,
+  )
   assert.instance(error, Error)
   assert.not.match(error!.message, /\n/)
   return error!.message
@@ -26,7 +29,16 @@ async function rejection(promise: Promise<unknown>): Promise<string> {
 
 test('files of PyTorch: every row as in the whole file', async () => {
   let views = 0
-  for (const name of ['dtypes', 'views', 'views-protocol-4', 'views-protocol-5', 'module', 'trm-attention', 'compiled', 'no-checksums']) {
+  for (const name of [
+    'dtypes',
+    'views',
+    'views-protocol-4',
+    'views-protocol-5',
+    'module',
+    'trm-attention',
+    'compiled',
+    'no-checksums',
+  ]) {
     const bytes = await fixture(name)
     const whole = readTorch(bytes, name).tensors
     // A page reads pieces of a Blob, which are copies.
@@ -40,11 +52,15 @@ test('files of PyTorch: every row as in the whole file', async () => {
         const step = Math.max(1, Math.floor(count / 2))
         const parts: number[] = []
         const read = async () => {
-          for (let from = 0; from < count; from += step) parts.push(...raw(await tensor.rows(from, Math.min(count, from + step))))
+          for (let from = 0; from < count; from += step)
+            parts.push(...raw(await tensor.rows(from, Math.min(count, from + step))))
         }
         if (name.startsWith('views') && ['transposed', 'steps', 'permuted'].includes(key)) {
           views++
-          assert.match(await rejection(read()), /its rows do not lie in one piece each — save it after \.contiguous\(\)/)
+          assert.match(
+            await rejection(read()),
+            /its rows do not lie in one piece each — save it after \.contiguous\(\)/,
+          )
         } else {
           await read()
           assert.equal(parts, raw(data), `${name}: ${key}`)
@@ -64,14 +80,20 @@ test('the legacy format holds the same tensors', async () => {
     assert.equal([a.dtype, a.shape], [b.dtype, b.shape])
     assert.equal(raw(await a.rows(1, a.shape[0])), raw(await b.rows(1, b.shape[0])), key)
   }
-  for (let length = 10; length < legacy.length; length += 23) assert.match(await rejection(openTorch(openSource(legacy.slice(0, length)), 'p')), /^p: .*(truncated|has no end)/)
+  for (let length = 10; length < legacy.length; length += 23)
+    assert.match(await rejection(openTorch(openSource(legacy.slice(0, length)), 'p')), /^p: .*(truncated|has no end)/)
 })
 
 test('only the rows that are asked for are read', async () => {
-  const tensors: [string, StoredTensor][] = [['large', { dtype: 'F32', shape: [1000, 500], data: new Float32Array(500_000).map((_, i) => i) }]]
+  const tensors: [string, StoredTensor][] = [
+    ['large', { dtype: 'F32', shape: [1000, 500], data: new Float32Array(500_000).map((_, i) => i) }],
+  ]
   const bytes = writeTorch(tensors)
   let read = 0
-  const file: OpenFile = { size: bytes.length, read: async (at, length) => (read += length, bytes.subarray(at, at + length)) }
+  const file: OpenFile = {
+    size: bytes.length,
+    read: async (at, length) => ((read += length), bytes.subarray(at, at + length)),
+  }
   const large = (await openTorch(file)).get('large')!
   assert.ok(read < 70_000, `${read} bytes for the index`)
   assert.is((await large.rows(7, 9))[500], 8 * 500)
@@ -86,7 +108,10 @@ test('damage is found: in the index, and in the data once all of it was read', a
   damaged[place.start + 5]++
   const a = (await openTorch(openSource(damaged), 'p')).get('a')!
   await a.rows(0, 3)
-  assert.match(await rejection(a.rows(3, 4)), /^p: entry "archive\/data\/0": expected checksum [0-9a-f]{8}, got [0-9a-f]{8} — the file is damaged/)
+  assert.match(
+    await rejection(a.rows(3, 4)),
+    /^p: entry "archive\/data\/0": expected checksum [0-9a-f]{8}, got [0-9a-f]{8} — the file is damaged/,
+  )
   assert.match(await rejection(openTorch(openSource(await fixture('tensor')), 'p')), /^p: it holds a single tensor/)
   assert.match(await rejection(openTorch(openSource(new Uint8Array(3)), 'p')), /^p: .*got 3 other bytes/)
 })
@@ -98,7 +123,8 @@ test('100 damaged files: an error of one line, or the tensors', async () => {
   for (let i = 0; i < 100; i++) {
     const bytes = i % 4 ? good.slice() : good.slice(0, random.below(good.length))
     // Most of what is hit lies in the pickle at the start or the directory at the end.
-    for (let n = i % 4; n > 0; n--) bytes[random.below(2) ? random.below(900) : bytes.length - 1 - random.below(1500)] = random.below(256)
+    for (let n = i % 4; n > 0; n--)
+      bytes[random.below(2) ? random.below(900) : bytes.length - 1 - random.below(1500)] = random.below(256)
     try {
       for (const { shape, rows } of (await openTorch(openSource(bytes), 'p')).values()) await rows(0, shape[0] ?? 1)
       valid++

@@ -20,16 +20,37 @@ async function check(options: AdamOptions, count: number, magnitude: number, gra
   const parameters = new Parameters(engine, { w: [count] })
   parameters.write('w', start)
   const adam = new Adam(engine, parameters, options)
-  let before: { values: ArrayLike<number>; m: ArrayLike<number>; v: ArrayLike<number>; average: ArrayLike<number> } = { values: start, m: new Float32Array(count), v: new Float32Array(count), average: start }
+  let before: { values: ArrayLike<number>; m: ArrayLike<number>; v: ArrayLike<number>; average: ArrayLike<number> } = {
+    values: start,
+    m: new Float32Array(count),
+    v: new Float32Array(count),
+    average: start,
+  }
   for (let step = 1; step <= 4; step++) {
     const learningRate = 0.01 * step
     const gradients = values(10 + step, count, gradientMagnitude)
     adam.prepare(step, learningRate, 0.5)
-    adam.gradients.write('w', gradients.map(g => 2 * g))
+    adam.gradients.write(
+      'w',
+      gradients.map(g => 2 * g),
+    )
     adam.step()
-    const truth = oracle.adam(before, gradients, { step, learningRate, weightDecay, beta1, beta2, emaRate, atan2: algorithm === 'atan2' })
+    const truth = oracle.adam(before, gradients, {
+      step,
+      learningRate,
+      weightDecay,
+      beta1,
+      beta2,
+      emaRate,
+      atan2: algorithm === 'atan2',
+    })
     const read = async (p: Parameters) => (await p.read()).get('w')!
-    const [now, m, v, average] = [await read(parameters), await read(adam.m), await read(adam.v), await read(adam.average)]
+    const [now, m, v, average] = [
+      await read(parameters),
+      await read(adam.m),
+      await read(adam.v),
+      await read(adam.average),
+    ]
     const name = `adam, ${algorithm} step ${step}`
     close(name, m, truth.m, { scale: 2 * gradientMagnitude })
     close(name, v, truth.v, { scale: 2 * gradientMagnitude ** 2 })
@@ -71,33 +92,63 @@ test('quarters of the plane: gradients that turn', async () => {
   const parameters = new Parameters(engine, { w: [64] })
   const adam = new Adam(engine, parameters, { weightDecay: 0 })
   const g = Float32Array.from({ length: 64 }, () => next() * 2 - 1)
-  let before: oracle.AdamTruth = { values: new Float64Array(64), m: new Float64Array(64), v: new Float64Array(64), average: new Float64Array(64) }
+  let before: oracle.AdamTruth = {
+    values: new Float64Array(64),
+    m: new Float64Array(64),
+    v: new Float64Array(64),
+    average: new Float64Array(64),
+  }
   for (let step = 1; step <= 3; step++) {
     const gradients = g.map(x => (step === 2 ? -9 * x : x))
     adam.prepare(step, 0.1)
     adam.gradients.write('w', gradients)
     adam.step()
-    before = oracle.adam(before, gradients, { step, learningRate: 0.1, weightDecay: 0, beta1: 0.9, beta2: 0.95, emaRate: 0, atan2: true })
+    before = oracle.adam(before, gradients, {
+      step,
+      learningRate: 0.1,
+      weightDecay: 0,
+      beta1: 0.9,
+      beta2: 0.95,
+      emaRate: 0,
+      atan2: true,
+    })
   }
   // Three steps of atan2, see above.
   close('adam, turning', (await parameters.read()).get('w')!, before.values, { scale: 1, c: 64 })
 })
 
 test('clipping by global norm', async () => {
-  for (const [count, clipNorm, magnitude] of [[1, 1, 3], [65, 0.5, 1], [1009, 1e4, 1], [70_001, 2, 1e-2], [70_001, 1e-3, 1e3]]) {
+  for (const [count, clipNorm, magnitude] of [
+    [1, 1, 3],
+    [65, 0.5, 1],
+    [1009, 1e4, 1],
+    [70_001, 2, 1e-2],
+    [70_001, 1e-3, 1e3],
+  ]) {
     const parameters = new Parameters(engine, { w: [count], other: [7] })
     const adam = new Adam(engine, parameters, { beta1: 0, clipNorm })
     const w = values(3, count, magnitude)
     const other = values(4, 7, magnitude)
     // The factor comes first: gradients of twice the size, halved.
     adam.prepare(1, 0, 0.5)
-    adam.gradients.write('w', w.map(g => 2 * g))
-    adam.gradients.write('other', other.map(g => 2 * g))
+    adam.gradients.write(
+      'w',
+      w.map(g => 2 * g),
+    )
+    adam.gradients.write(
+      'other',
+      other.map(g => 2 * g),
+    )
     adam.step()
     const norm = Math.sqrt([...w, ...other].reduce((sum, g) => sum + g * g, 0))
     const factor = Math.min(1, clipNorm / (norm + 1e-6))
     // β1 = 0: the first moment is the gradient. Squares are added in up to 70,001 / 65,536 + 8 steps per part, and 256 parts.
-    close('clip_gradients, first moment', (await adam.m.read()).get('w')!, w.map(g => g * factor), { scale: w.map(g => Math.abs(g * factor)), depth: 256 })
+    close(
+      'clip_gradients, first moment',
+      (await adam.m.read()).get('w')!,
+      w.map(g => g * factor),
+      { scale: w.map(g => Math.abs(g * factor)), depth: 256 },
+    )
     const again = new Adam(engine, parameters, { beta1: 0, clipNorm })
     again.prepare(1, 0, 0.5)
     engine.copy(adam.gradients.flat, again.gradients.flat)
@@ -120,7 +171,10 @@ test('the first number that is not finite is found, with its step and its parame
       assert.is(await run(1, { first: [1, -2, 1e18], second: fine, third: [0, 1e-30] }), undefined)
       // 1e30 is finite, its square is not.
       const found = { step: 2, name: 'second', what: 'gradient', count: 3 }
-      assert.equal(await run(2, { second: fine.map((g, i) => (i === 129 || i === 77 ? bad : g)), third: [bad, 1] }), found)
+      assert.equal(
+        await run(2, { second: fine.map((g, i) => (i === 129 || i === 77 ? bad : g)), third: [bad, 1] }),
+        found,
+      )
       assert.equal(await run(3, { first: [bad, bad, bad] }), found, 'a later one is not the first')
     }
   }

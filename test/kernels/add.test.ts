@@ -15,14 +15,19 @@ test.after(() => {
   printShares()
 })
 
-const sizes = (a: ArrayLike<number>, b: ArrayLike<number>) => Float64Array.from({ length: a.length }, (_, i) => Math.abs(a[i]) + Math.abs(b[i % b.length]))
+const sizes = (a: ArrayLike<number>, b: ArrayLike<number>) =>
+  Float64Array.from({ length: a.length }, (_, i) => Math.abs(a[i]) + Math.abs(b[i % b.length]))
 
 test('a + b and a + bias', async () => {
   for (const [rows, width] of RECTANGLES) {
     for (const magnitude of MAGNITUDES) {
       const a = values(1, rows * width, magnitude)
       for (const b of [values(2, rows * width), values(3, width)]) {
-        const y = engine.scope(() => ({ read: engine.read(add(engine, engine.from(a, [rows, width]), engine.from(b, b.length === width ? [width] : [rows, width]))) }))
+        const y = engine.scope(() => ({
+          read: engine.read(
+            add(engine, engine.from(a, [rows, width]), engine.from(b, b.length === width ? [width] : [rows, width])),
+          ),
+        }))
         close('add', await y.read, oracle.add(a, b), { scale: sizes(a, b), c: 1 })
       }
     }
@@ -32,7 +37,10 @@ test('a + b and a + bias', async () => {
 test('more workgroups than one dimension holds', async () => {
   // 128 MiB, the least that any adapter binds, less one value, so that threads take one value at a time and there are the most of them.
   const size = { count: 2 ** 25 - 1, countB: 37, accumulate: false }
-  assert.ok(kernels.add.workgroups(size)[1] > 1, 'one dimension holds them all: a kernel with more workgroups is to be tested')
+  assert.ok(
+    kernels.add.workgroups(size)[1] > 1,
+    'one dimension holds them all: a kernel with more workgroups is to be tested',
+  )
   const pattern = values(4, 1009)
   const a = new Float32Array(size.count)
   for (let i = 0; i < a.length; i += 1009) a.set(i + 1009 <= a.length ? pattern : pattern.subarray(0, a.length - i), i)
@@ -55,16 +63,32 @@ test('copies and sums up', async () => {
     engine.run(kernels.add, { a: x, b: x, y }, { count, countB: 0, accumulate: false })
     same('add, copy', await engine.read(y), a)
     engine.run(kernels.add, { a: x, b: x, y }, { count, countB: count, accumulate: true })
-    close('add, += a + a', await engine.read(y), a.map(v => 3 * v), { scale: 4, c: 1 })
+    close(
+      'add, += a + a',
+      await engine.read(y),
+      a.map(v => 3 * v),
+      { scale: 4, c: 1 },
+    )
   }
 })
 
 test('gradients', async () => {
   for (const [rows, width] of RECTANGLES) {
     const shapes = [[rows, width], [width]]
-    const inputs = shapes.map((shape, i) => ({ data: values(8 + i, shape.reduce((n, d) => n * d)), shape }))
+    const inputs = shapes.map((shape, i) => ({
+      data: values(
+        8 + i,
+        shape.reduce((n, d) => n * d),
+      ),
+      shape,
+    }))
     await checkGradients(engine, 'add', { inputs, ours: (a, b) => add(engine, a, b), truth: oracle.add, depth: rows })
-    await checkGradients(engine, 'add', { inputs: [inputs[0], inputs[0]], ours: (a, b) => add(engine, a, b), truth: oracle.add, depth: 1 })
+    await checkGradients(engine, 'add', {
+      inputs: [inputs[0], inputs[0]],
+      ours: (a, b) => add(engine, a, b),
+      truth: oracle.add,
+      depth: 1,
+    })
   }
 })
 

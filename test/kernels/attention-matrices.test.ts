@@ -33,22 +33,34 @@ if (!canPlay) console.log('skipped: attention by matrices, this adapter has no f
 const ROUNDING = 2 ** 13
 
 /** Few pipelines: all lengths of a width share one, so that some own tiles and parts of blocks without rows. */
-const shareInTest: typeof shareOf = ({ headDim }, adapter) => shareOf({ batch: 1, heads: 1, length: headDim === 64 ? 97 : 16, headDim }, adapter)
+const shareInTest: typeof shareOf = ({ headDim }, adapter) =>
+  shareOf({ batch: 1, heads: 1, length: headDim === 64 ? 97 : 16, headDim }, adapter)
 const fits = (size: AttentionSize, adapter: AdapterSummary) => shareInTest(size, adapter) !== undefined
 
 /**
  * The same loops, not unrolled and of a length that compilers do not know. A software adapter would take minutes to compile them.
  * As to what they compute, the mark says nothing.
  */
-const rolled = (text: string) => text.replace(/@diagnostic\(off, trm\.unroll\) (for \(var (\w) = 0u; \2 < )(\w+)/g, '$1min(u32($3), p.length * 64u)')
+const rolled = (text: string) =>
+  text.replace(/@diagnostic\(off, trm\.unroll\) (for \(var (\w) = 0u; \2 < )(\w+)/g, '$1min(u32($3), p.length * 64u)')
 const kernels = attentionKernels({ forward: rolled(forward), backward: rolled(backward) })
 
-offer(attentionFamily, attentionVariant({
-  name: 'played',
-  available: (adapter, size) => size.half === true && fits(size, adapter),
-  suits: () => false,
-  ...attentionSteps({ forward: playedKernel(kernels.forward), backwardQ: playedKernel(kernels.backwardQ), backwardKv: playedKernel(kernels.backwardKv) }, shareInTest),
-}))
+offer(
+  attentionFamily,
+  attentionVariant({
+    name: 'played',
+    available: (adapter, size) => size.half === true && fits(size, adapter),
+    suits: () => false,
+    ...attentionSteps(
+      {
+        forward: playedKernel(kernels.forward),
+        backwardQ: playedKernel(kernels.backwardQ),
+        backwardKv: playedKernel(kernels.backwardKv),
+      },
+      shareInTest,
+    ),
+  }),
+)
 engine.variants.force('attention', 'played')
 
 interface Size {
@@ -74,7 +86,11 @@ const SIZES: readonly Size[] = [
 /** Packed rows, rounded to float16. */
 function packed({ batch, length, heads, headDim, scores = 1 }: Size): Float32Array<ArrayBuffer> {
   const width = heads * headDim
-  return float16ToFloat32(float32ToFloat16(values(1, batch * length * 3 * width).map((v, i) => (i % (3 * width) < 2 * width ? v * scores : v))))
+  return float16ToFloat32(
+    float32ToFloat16(
+      values(1, batch * length * 3 * width).map((v, i) => (i % (3 * width) < 2 * width ? v * scores : v)),
+    ),
+  )
 }
 
 /** The table, and the rows turned as it says. */
@@ -82,8 +98,12 @@ function turning(size: Size) {
   const { length, headDim, rope } = size
   if (!rope) return { table: undefined, turned: (qkv: ArrayLike<number>) => qkv }
   const angles = ropeTable(length, headDim, 10000)
-  const angle = (position: number, i: number) => Math.atan2(angles[position * headDim + 2 * i + 1], angles[position * headDim + 2 * i])
-  return { table: engine.from(angles, [length, headDim / 2, 2]), turned: (qkv: ArrayLike<number>) => oracle.rope(qkv, size, angle) }
+  const angle = (position: number, i: number) =>
+    Math.atan2(angles[position * headDim + 2 * i + 1], angles[position * headDim + 2 * i])
+  return {
+    table: engine.from(angles, [length, headDim / 2, 2]),
+    turned: (qkv: ArrayLike<number>) => oracle.rope(qkv, size, angle),
+  }
 }
 
 /** To float16 and back, recorded. */
@@ -107,7 +127,11 @@ if (canPlay) {
     test(`attention, ${name}`, async () => {
       const { table, turned } = turning(size)
       const qkv = packed(size)
-      const o = await engine.read(engine.scope(() => widened(engine, attention(engine, rounded(engine, engine.from(qkv, shape)), heads, { rope: table }))))
+      const o = await engine.read(
+        engine.scope(() =>
+          widened(engine, attention(engine, rounded(engine, engine.from(qkv, shape)), heads, { rope: table })),
+        ),
+      )
       const truth = oracle.attention(turned(qkv), size)
       close('attention by matrices', o, truth, { scale: largest(truth), c: ROUNDING * 2 * scores })
     })
@@ -117,20 +141,41 @@ if (canPlay) {
       const inputs = [{ data: packed(size), shape }]
       const truth = (qkv: Float64Array) => oracle.attention(turned(qkv), size)
       const ours = (qkv: Tensor) => attention(engine, rounded(engine, qkv), heads, { rope: table })
-      await checkGradients(engine, 'attention by matrices', { inputs, ours: qkv => widened(engine, ours(qkv)), truth, depth: 1, c: 8 * ROUNDING * scores })
+      await checkGradients(engine, 'attention by matrices', {
+        inputs,
+        ours: qkv => widened(engine, ours(qkv)),
+        truth,
+        depth: 1,
+        c: 8 * ROUNDING * scores,
+      })
       // The gradient of the result is float32.
-      if (length === 17) await checkGradients(engine, 'attention by matrices', { inputs, ours, truth, depth: 1, c: 8 * ROUNDING * scores })
+      if (length === 17)
+        await checkGradients(engine, 'attention by matrices', {
+          inputs,
+          ours,
+          truth,
+          depth: 1,
+          c: 8 * ROUNDING * scores,
+        })
     })
   }
 }
 
 test('GPUs with matrices of 16 take them where rows are float16, and as many subgroups as their memory holds', () => {
   const matrices = [{ component: 'f16', m: 16, n: 16, k: 16 }] as const
-  const gpu: AdapterSummary = { ...engine.adapter, isSoftware: false, subgroupMatrices: matrices, workgroupBytes: 49152, workgroupThreads: 1024 }
+  const gpu: AdapterSummary = {
+    ...engine.adapter,
+    isSoftware: false,
+    subgroupMatrices: matrices,
+    workgroupBytes: 49152,
+    workgroupThreads: 1024,
+  }
   const size = { batch: 96, length: 97, heads: 8, headDim: 64, half: true, recorded: false }
   offerMatrices()
-  const taken = (more: Partial<typeof size>, adapter = gpu) => new Variants(adapter).pick(attentionFamily, { ...size, ...more }).name
-  for (const length of [16, 97, 916]) for (const headDim of [32, 64, 128]) assert.is(taken({ length, headDim }), 'matrices')
+  const taken = (more: Partial<typeof size>, adapter = gpu) =>
+    new Variants(adapter).pick(attentionFamily, { ...size, ...more }).name
+  for (const length of [16, 97, 916])
+    for (const headDim of [32, 64, 128]) assert.is(taken({ length, headDim }), 'matrices')
   assert.is.not(taken({ length: 8 }), 'matrices')
   assert.is(taken({ headDim: 96 }), 'tiled')
   assert.is(taken({ half: false }), 'tiled')

@@ -16,14 +16,22 @@ test.after(() => {
 })
 
 const SIZES = [
-  { batch: 1, length: 1, heads: 1, headDim: 1 }, { batch: 2, length: 2, heads: 1, headDim: 3 }, { batch: 3, length: 7, heads: 2, headDim: 4 },
-  { batch: 1, length: 31, heads: 3, headDim: 8 }, { batch: 2, length: 33, heads: 1, headDim: 32 }, { batch: 2, length: 32, heads: 2, headDim: 16 }, { batch: 1, length: 34, heads: 2, headDim: 64 }, { batch: 1, length: 97, heads: 1, headDim: 5 },
+  { batch: 1, length: 1, heads: 1, headDim: 1 },
+  { batch: 2, length: 2, heads: 1, headDim: 3 },
+  { batch: 3, length: 7, heads: 2, headDim: 4 },
+  { batch: 1, length: 31, heads: 3, headDim: 8 },
+  { batch: 2, length: 33, heads: 1, headDim: 32 },
+  { batch: 2, length: 32, heads: 2, headDim: 16 },
+  { batch: 1, length: 34, heads: 2, headDim: 64 },
+  { batch: 1, length: 97, heads: 1, headDim: 5 },
 ]
 const width = ({ heads, headDim }: (typeof SIZES)[number]) => 3 * heads * headDim
 
 /** Packed rows whose queries and keys are of one magnitude and whose values are of another. */
 function packed(size: (typeof SIZES)[number], scores: number, magnitude: number): Float32Array<ArrayBuffer> {
-  return values(1, size.batch * size.length * width(size)).map((v, i) => v * (i % width(size) < 2 * size.heads * size.headDim ? scores : magnitude))
+  return values(1, size.batch * size.length * width(size)).map(
+    (v, i) => v * (i % width(size) < 2 * size.heads * size.headDim ? scores : magnitude),
+  )
 }
 
 /** Rounding of a score moves its weight by as much: Σ|q||k| / √headDim units of the values. */
@@ -32,45 +40,60 @@ const spread = ({ headDim }: (typeof SIZES)[number], scores: number) => 2 + scor
 /** Angles of rotary positions as the table rounds them; undefined where nothing is turned. */
 function turning({ length, headDim }: (typeof SIZES)[number]) {
   const table = ropeTable(length, headDim, 10000)
-  const angle = (position: number, i: number) => Math.atan2(table[position * headDim + 2 * i + 1], table[position * headDim + 2 * i])
-  return { rope: engine.from(table, [length, headDim / 2, 2]), turned: (qkv: ArrayLike<number>, size: (typeof SIZES)[number]) => oracle.rope(qkv, size, angle) }
+  const angle = (position: number, i: number) =>
+    Math.atan2(table[position * headDim + 2 * i + 1], table[position * headDim + 2 * i])
+  return {
+    rope: engine.from(table, [length, headDim / 2, 2]),
+    turned: (qkv: ArrayLike<number>, size: (typeof SIZES)[number]) => oracle.rope(qkv, size, angle),
+  }
 }
 
 const SAMPLE = { batch: 1, length: 16, heads: 1, headDim: 32, half: false, recorded: true }
 const VARIANTS = tried(engine, attentionFamily, SAMPLE).map(({ name }) => name)
 
 /** Each compiles for each width of heads, some for long. */
-const sizesOf = (variant: string) => SIZES.filter(({ headDim }) => {
-  if (variant === 'tiled') return headDim === 32 || headDim === 64
-  if (variant === 'textures') return headDim % 4 === 0 && headDim !== 16
-  return headDim <= 8
-})
+const sizesOf = (variant: string) =>
+  SIZES.filter(({ headDim }) => {
+    if (variant === 'tiled') return headDim === 32 || headDim === 64
+    if (variant === 'textures') return headDim % 4 === 0 && headDim !== 16
+    return headDim <= 8
+  })
 
 /** With and without rotary positions where heads are of even width; in tiles either, as each takes seconds to compile for each width. */
-const turnsOf = (variant: string, headDim: number) => (variant === 'tiled' ? [headDim === 64] : headDim % 2 ? [false] : [false, true])
+const turnsOf = (variant: string, headDim: number) =>
+  variant === 'tiled' ? [headDim === 64] : headDim % 2 ? [false] : [false, true]
 
 /** All ways of computing it; where the adapter cannot run one, another stands in. */
 function force(variant: string): void {
   engine.variants.force('attention', variant)
 }
 
-for (const variant of VARIANTS) test(`attention by ${variant}`, async () => {
-  force(variant)
-  for (const size of sizesOf(variant)) {
-    for (const magnitude of MAGNITUDES) {
-      for (const scores of [1e-4, 1, 8]) {
-        const qkv = packed(size, scores, magnitude)
-        for (const turns of turnsOf(variant, size.headDim)) {
-          const { rope, turned } = turning(size)
-          const o = attention(engine, engine.from(qkv, [size.batch, size.length, width(size)]), size.heads, turns ? { rope } : {})
-          assert.equal(o.shape, [size.batch, size.length, width(size) / 3])
-          const truth = oracle.attention(turns ? turned(qkv, size) : qkv, size)
-          close(turns ? 'attention with rope' : 'attention', await engine.read(o), truth, { scale: magnitude * spread(size, scores), depth: size.length })
+for (const variant of VARIANTS)
+  test(`attention by ${variant}`, async () => {
+    force(variant)
+    for (const size of sizesOf(variant)) {
+      for (const magnitude of MAGNITUDES) {
+        for (const scores of [1e-4, 1, 8]) {
+          const qkv = packed(size, scores, magnitude)
+          for (const turns of turnsOf(variant, size.headDim)) {
+            const { rope, turned } = turning(size)
+            const o = attention(
+              engine,
+              engine.from(qkv, [size.batch, size.length, width(size)]),
+              size.heads,
+              turns ? { rope } : {},
+            )
+            assert.equal(o.shape, [size.batch, size.length, width(size) / 3])
+            const truth = oracle.attention(turns ? turned(qkv, size) : qkv, size)
+            close(turns ? 'attention with rope' : 'attention', await engine.read(o), truth, {
+              scale: magnitude * spread(size, scores),
+              depth: size.length,
+            })
+          }
         }
       }
     }
-  }
-})
+  })
 
 test('scores far beyond the range of exp pick one value', async () => {
   const size = { batch: 1, length: 5, heads: 1, headDim: 2 }
@@ -85,24 +108,25 @@ test('scores far beyond the range of exp pick one value', async () => {
   close('attention, saturated', ours, [4, -4, 3, -3, 2, -2, 1, -1, 0, 0], { scale: 4 })
 })
 
-for (const variant of VARIANTS) test(`gradients by ${variant}`, async () => {
-  force(variant)
-  for (const size of sizesOf(variant)) {
-    for (const scores of [1, 3]) {
-      const inputs = [{ data: packed(size, scores, 1), shape: [size.batch, size.length, width(size)] }]
-      for (const turns of turnsOf(variant, size.headDim)) {
-        const { rope, turned } = turning(size)
-        await checkGradients(engine, turns ? 'attention with rope' : 'attention', {
-          inputs,
-          ours: qkv => attention(engine, qkv, size.heads, turns ? { rope } : {}),
-          truth: (qkv: Float64Array) => oracle.attention(turns ? turned(qkv, size) : qkv, size),
-          depth: size.length,
-          c: 4 * spread(size, scores),
-        })
+for (const variant of VARIANTS)
+  test(`gradients by ${variant}`, async () => {
+    force(variant)
+    for (const size of sizesOf(variant)) {
+      for (const scores of [1, 3]) {
+        const inputs = [{ data: packed(size, scores, 1), shape: [size.batch, size.length, width(size)] }]
+        for (const turns of turnsOf(variant, size.headDim)) {
+          const { rope, turned } = turning(size)
+          await checkGradients(engine, turns ? 'attention with rope' : 'attention', {
+            inputs,
+            ours: qkv => attention(engine, qkv, size.heads, turns ? { rope } : {}),
+            truth: (qkv: Float64Array) => oracle.attention(turns ? turned(qkv, size) : qkv, size),
+            depth: size.length,
+            c: 4 * spread(size, scores),
+          })
+        }
       }
     }
-  }
-})
+  })
 
 test('what is given stays as it is', async () => {
   for (const variant of VARIANTS) {
@@ -116,11 +140,17 @@ test('what is given stays as it is', async () => {
 })
 
 test('tables of other heads are refused', () => {
-  assert.throws(() => attention(engine, engine.zeros([1, 2, 24]), 2, { rope: engine.zeros([2, 1, 2]) }), /^attention: a table of shape \[2,1,2\] does not turn heads of width 4 at 2 positions/)
+  assert.throws(
+    () => attention(engine, engine.zeros([1, 2, 24]), 2, { rope: engine.zeros([2, 1, 2]) }),
+    /^attention: a table of shape \[2,1,2\] does not turn heads of width 4 at 2 positions/,
+  )
 })
 
 test('widths that do not divide into heads are refused', () => {
-  assert.throws(() => attention(engine, engine.zeros([1, 2, 20]), 2), /^attention: shape \[1,2,20\] is not \(batch, length, 3 × 2 heads × head width\)/)
+  assert.throws(
+    () => attention(engine, engine.zeros([1, 2, 20]), 2),
+    /^attention: shape \[1,2,20\] is not \(batch, length, 3 × 2 heads × head width\)/,
+  )
 })
 
 test.run()

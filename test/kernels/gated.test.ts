@@ -30,22 +30,44 @@ async function check(given: GatedSize, dtype: DType = 'f32', magnitude = 1): Pro
   // |silu(gate) · up| is at most |gate · up|; the error of both sums goes into it.
   const sums = oracle.matmul(a.data.map(Math.abs), b.data.map(Math.abs), size)
   const scale = truth.map((_, i) => {
-    const row = gated === 'columns' ? Math.floor(i / (n / 2)) * n + (i % (n / 2)) : Math.floor(i / ((m / 2) * n)) * m * n + (i % ((m / 2) * n))
+    const row =
+      gated === 'columns'
+        ? Math.floor(i / (n / 2)) * n + (i % (n / 2))
+        : Math.floor(i / ((m / 2) * n)) * m * n + (i % ((m / 2) * n))
     return 1.1 * sums[row] * sums[row + (gated === 'columns' ? n / 2 : (m / 2) * n)]
   })
   // In float16 what is stored, and gate and up where they are stored in between, are rounded 2¹³ times as much.
-  close(`gated${dtype === 'f16' ? ' in float16' : ''}, ${JSON.stringify(size)}`, await engine.read(c), truth, { scale, depth: 2 * k, c: dtype === 'f16' ? 2 ** 15 : 4 })
+  close(`gated${dtype === 'f16' ? ' in float16' : ''}, ${JSON.stringify(size)}`, await engine.read(c), truth, {
+    scale,
+    depth: 2 * k,
+    c: dtype === 'f16' ? 2 ** 15 : 4,
+  })
   engine.release(a.tensor, b.tensor, c)
 }
 
 for (const dtype of ['f32', ...(engine.adapter.features.includes('shader-f16') ? (['f16'] as const) : [])] as const) {
   const half = dtype === 'f16'
-  for (const { name } of tried(engine, gatedFamily, { m: 64, n: 64, k: 64, gated: 'columns', halfA: half, halfB: half })) {
+  for (const { name } of tried(engine, gatedFamily, {
+    m: 64,
+    n: 64,
+    k: 64,
+    gated: 'columns',
+    halfA: half,
+    halfB: half,
+  })) {
     test(`variant ${name}, ${dtype}`, async () => {
       engine.variants.force('gated', name)
       // Large tiles take seconds to compile for each way of loading: four values at once where gate and up are columns, else single ones.
       const isLarge = name.includes('128×128')
-      for (const [m, half, k] of [[1, 1, 1], [5, 3, 7], [33, 34, 16], [70, 65, 33], [130, 68, 20], [131, 130, 9], [3, 64, 4]]) {
+      for (const [m, half, k] of [
+        [1, 1, 1],
+        [5, 3, 7],
+        [33, 34, 16],
+        [70, 65, 33],
+        [130, 68, 20],
+        [131, 130, 9],
+        [3, 64, 4],
+      ]) {
         if (!isLarge || k % 4 === 0) await check({ m, n: 2 * half, k, transposeB: true, gated: 'columns' }, dtype)
         if (!isLarge || k % 4) await check({ m: 2 * half, n: m, k, batch: 3, sharedA: true, gated: 'rows' }, dtype)
       }
@@ -57,20 +79,28 @@ for (const dtype of ['f32', ...(engine.adapter.features.includes('shader-f16') ?
 }
 
 test('the operation, along either axis, and its derivative', async () => {
-  for (const [x, axis] of [[[2, 3, 5], -1], [[2, 5, 3], -2]] as const) {
+  for (const [x, axis] of [
+    [[2, 3, 5], -1],
+    [[2, 5, 3], -2],
+  ] as const) {
     const [data, weight] = [engine.from(values(1, 30), x), engine.from(values(2, 40), [8, 5])]
     const y = gated(engine, data, weight, axis)
     assert.equal(y.shape, axis === -1 ? [2, 3, 4] : [2, 4, 3])
     const layer = () => (axis === -1 ? swiglu(engine, linear(engine, data, weight)) : gated(engine, data, weight, axis))
     close('gated', await engine.read(y), await engine.read(layer()), { scale: 10, depth: 5 })
-    const both = [() => gated(engine, data, weight, axis), layer].map(objective => engine.gradients([data, weight], objective))
+    const both = [() => gated(engine, data, weight, axis), layer].map(objective =>
+      engine.gradients([data, weight], objective),
+    )
     for (const i of [0, 1]) close('gated', await engine.read(both[0][i]), await engine.read(both[1][i]), { scale: 0 })
   }
 })
 
 test('a weight that does not fit is refused', () => {
   const [x, weight] = [engine.zeros([2, 3, 5]), engine.zeros([7, 5])]
-  assert.throws(() => gated(engine, x, weight), /^gated: x of shape \[2,3,5\] does not fit a weight of shape \[7,5\] over axis -1/)
+  assert.throws(
+    () => gated(engine, x, weight),
+    /^gated: x of shape \[2,3,5\] does not fit a weight of shape \[7,5\] over axis -1/,
+  )
   assert.throws(() => gated(engine, x, engine.zeros([8, 5]), -2), /over axis -2, expected/)
 })
 

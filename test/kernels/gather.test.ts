@@ -15,7 +15,13 @@ test.after(() => {
   printShares()
 })
 
-const SIZES = [[1, 1, 1], [5, 3, 7], [64, 11, 33], [97, 11, 65], [3, 1000, 31]]
+const SIZES = [
+  [1, 1, 1],
+  [5, 3, 7],
+  [64, 11, 33],
+  [97, 11, 65],
+  [3, 1000, 31],
+]
 
 test('rows', async () => {
   for (const [count, rows, width] of SIZES) {
@@ -29,7 +35,11 @@ test('rows', async () => {
 test('more workgroups than one dimension holds', async () => {
   const [table, ids] = [values(1, 11), integers(2, BEYOND_ONE_DIMENSION, 11)]
   assert.ok(kernels.gather.workgroups({ ids: ids.length, rows: 11, width: 1 })[1] > 1)
-  same('gather', await engine.read(gather(engine, engine.from(table, [11, 1]), engine.from(ids))), oracle.gather(table, ids, 1))
+  same(
+    'gather',
+    await engine.read(gather(engine, engine.from(table, [11, 1]), engine.from(ids))),
+    oracle.gather(table, ids, 1),
+  )
 })
 
 test('gradients', async () => {
@@ -37,12 +47,21 @@ test('gradients', async () => {
     const ids = integers(3, count, rows)
     const bound = engine.from(ids)
     const inputs = [{ data: values(4, rows * width), shape: [rows, width] }]
-    await checkGradients(engine, 'gather', { inputs, ours: table => gather(engine, table, bound), truth: table => oracle.gather(table, ids, width), depth: count })
+    await checkGradients(engine, 'gather', {
+      inputs,
+      ours: table => gather(engine, table, bound),
+      truth: table => oracle.gather(table, ids, width),
+      depth: count,
+    })
   }
 })
 
 /** The definition, term by term; and the same of magnitudes. */
-function backward(ids: Int32Array, dy: Float32Array, { rows, width, batch, length, prefix, factor }: Omit<kernels.GatherBackwardSize, 'accumulate'>): { truth: Float64Array; scale: Float64Array } {
+function backward(
+  ids: Int32Array,
+  dy: Float32Array,
+  { rows, width, batch, length, prefix, factor }: Omit<kernels.GatherBackwardSize, 'accumulate'>,
+): { truth: Float64Array; scale: Float64Array } {
   const [truth, scale] = [new Float64Array(rows * width), new Float64Array(rows * width)]
   for (let i = 0; i < batch * length; i++) {
     const row = Math.floor(i / length) * (prefix + length) + prefix + (i % length)
@@ -55,7 +74,12 @@ function backward(ids: Int32Array, dy: Float32Array, { rows, width, batch, lengt
 }
 
 test('gradients behind a prefix, of repeated ids, with a factor, added up, the same bits each time', async () => {
-  for (const [rows, width, batch, length, prefix] of [[1, 1, 1, 1, 0], [7, 3, 4, 5, 2], [11, 33, 3, 81, 16], [5, 65, 7, 31, 1]]) {
+  for (const [rows, width, batch, length, prefix] of [
+    [1, 1, 1, 1, 0],
+    [7, 3, 4, 5, 2],
+    [11, 33, 3, 81, 16],
+    [5, 65, 7, 31, 1],
+  ]) {
     for (const magnitude of [1e-4, 1, 1e4]) {
       const size = { rows, width, batch, length, prefix, factor: 2.5 }
       const ids = integers(5, batch * length, Math.max(1, rows - 1))
@@ -70,7 +94,12 @@ test('gradients behind a prefix, of repeated ids, with a factor, added up, the s
       // The last row's id does not occur: it gets exactly 0.
       close('gather', first, truth, { scale, depth: batch * length })
       same('gather, twice', await run(false), first)
-      close('gather, +=', await run(true), truth.map(v => 2 * v), { scale: scale.map(v => 3 * v), depth: batch * length })
+      close(
+        'gather, +=',
+        await run(true),
+        truth.map(v => 2 * v),
+        { scale: scale.map(v => 3 * v), depth: batch * length },
+      )
     }
   }
 })

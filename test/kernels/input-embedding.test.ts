@@ -14,7 +14,14 @@ test.after(() => {
 
 const vocabulary = 11
 /** batch, cells, prefix, width, width of a puzzle's row: none, narrower than its slots, as wide. */
-const SIZES = [[1, 1, 0, 1, 0], [2, 5, 0, 7, 0], [3, 16, 2, 32, 48], [2, 81, 3, 33, 99], [1, 9, 1, 65, 3], [5, 7, 4, 31, 1]]
+const SIZES = [
+  [1, 1, 0, 1, 0],
+  [2, 5, 0, 7, 0],
+  [3, 16, 2, 32, 48],
+  [2, 81, 3, 33, 99],
+  [1, 9, 1, 65, 3],
+  [5, 7, 4, 31, 1],
+]
 
 test('input', async () => {
   for (const [batch, cells, prefix, width, puzzleWidth] of SIZES) {
@@ -27,9 +34,31 @@ test('input', async () => {
         const positions = learned ? values(4, (prefix + cells) * width, magnitude) : undefined
         const table = engine.from(tokens)
         const x = engine.lasting([batch, prefix + cells, width])
-        const bound = { ids: engine.from(ids), tokens: table, puzzles: puzzles ? engine.from(puzzles) : table, positions: positions ? engine.from(positions) : table, x }
-        engine.run(inputEmbedding, bound, { batch, length: cells, prefix, width, vocabulary, puzzleWidth, hasPositions: learned, factor })
-        const truth = oracle.inputEmbedding(ids, tokens, puzzles, positions, { batch, cells, prefix, width, puzzleWidth, factor })
+        const bound = {
+          ids: engine.from(ids),
+          tokens: table,
+          puzzles: puzzles ? engine.from(puzzles) : table,
+          positions: positions ? engine.from(positions) : table,
+          x,
+        }
+        engine.run(inputEmbedding, bound, {
+          batch,
+          length: cells,
+          prefix,
+          width,
+          vocabulary,
+          puzzleWidth,
+          hasPositions: learned,
+          factor,
+        })
+        const truth = oracle.inputEmbedding(ids, tokens, puzzles, positions, {
+          batch,
+          cells,
+          prefix,
+          width,
+          puzzleWidth,
+          factor,
+        })
         close('input_embedding', await engine.read(x), truth, { scale: 2 * factor * magnitude })
       }
     }
@@ -42,12 +71,20 @@ test('gradient of the puzzle rows', async () => {
     const size = { batch, length: cells, prefix, width, vocabulary, puzzleWidth, hasPositions: false, factor: 3 }
     const dx = values(5, batch * (prefix + cells) * width)
     const before = values(6, batch * puzzleWidth)
-    const truth = Float64Array.from(before, (_, i) => 3 * dx[Math.floor(i / puzzleWidth) * (prefix + cells) * width + (i % puzzleWidth)])
+    const truth = Float64Array.from(
+      before,
+      (_, i) => 3 * dx[Math.floor(i / puzzleWidth) * (prefix + cells) * width + (i % puzzleWidth)],
+    )
     const tensors = { dx: engine.from(dx), dPuzzles: engine.from(before) }
     engine.run(prefixGradient, tensors, { ...size, accumulate: true })
-    close('prefix_gradient', await engine.read(tensors.dPuzzles), truth.map((v, i) => v + before[i]), { scale: 4 })
+    close(
+      'prefix_gradient',
+      await engine.read(tensors.dPuzzles),
+      truth.map((v, i) => v + before[i]),
+      { scale: 4 },
+    )
     engine.run(prefixGradient, tensors, { ...size, accumulate: false })
-    same('prefix_gradient', (await engine.read(tensors.dPuzzles)), truth.map(Math.fround))
+    same('prefix_gradient', await engine.read(tensors.dPuzzles), truth.map(Math.fround))
   }
 })
 

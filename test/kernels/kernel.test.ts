@@ -15,13 +15,17 @@ test('grid folds beyond 65,535 workgroups into rows, with hardly any to spare', 
 })
 
 test('grid refuses what is no count, and what no dispatch can hold', () => {
-  for (const count of [0, -1, 1.5, NaN, Infinity]) assert.throws(() => grid(count), /^grid: expected a positive number of workgroups, got/)
+  for (const count of [0, -1, 1.5, NaN, Infinity])
+    assert.throws(() => grid(count), /^grid: expected a positive number of workgroups, got/)
   assert.throws(() => grid(65535 ** 2 + 1), /more than one dispatch can hold/)
 })
 
 test('small arithmetic', () => {
   assert.equal([divideUp(1, 64), divideUp(64, 64), divideUp(65, 64)], [1, 1, 2])
-  assert.equal([1, 2, 3, 11, 64, 65, 1000].map(n => powerOfTwo(n, 128)), [1, 2, 4, 16, 64, 128, 128])
+  assert.equal(
+    [1, 2, 3, 11, 64, 65, 1000].map(n => powerOfTwo(n, 128)),
+    [1, 2, 4, 16, 64, 128, 128],
+  )
 })
 
 test('named lines stand in the text as asked; the same values give the same text', () => {
@@ -38,9 +42,17 @@ test('marked loops are unrolled, inner ones with them', () => {
   const text = `const N = 2;\n${mark}for (var i = 0u; i < N; i++) { ${mark}for (var k = 0u; k < 3; k++) { x[i] += y[ik + k]; } }\nz();`
   const body = (i: number) => `{ ${[0, 1, 2].map(k => `{ x[${i}u] += y[ik + ${k}u]; }`).join('\n')} }`
   assert.is(unroll(text), `const N = 2;\n${body(0)}\n${body(1)}\nz();`)
-  assert.is(unroll(text.replaceAll(', ', ',').replace('N = 2', 'N = 0').replaceAll(') for', ')for')), 'const N = 0;\n\nz();')
+  assert.is(
+    unroll(text.replaceAll(', ', ',').replace('N = 2', 'N = 0').replaceAll(') for', ')for')),
+    'const N = 0;\n\nz();',
+  )
   assert.is(unroll('for (var i = 0u; i < 3u; i++) { }'), 'for (var i = 0u; i < 3u; i++) { }')
-  for (const wrong of [`${mark}for (var i = 1u; i < 3; i++) { }`, `${mark}for (var i = 0u; i < M; i++) { }`, `${mark}for (var i = 0u; i < 3; i++) { {}`]) assert.throws(() => unroll(wrong), /^cannot unroll "@diagnostic/)
+  for (const wrong of [
+    `${mark}for (var i = 1u; i < 3; i++) { }`,
+    `${mark}for (var i = 0u; i < M; i++) { }`,
+    `${mark}for (var i = 0u; i < 3; i++) { {}`,
+  ])
+    assert.throws(() => unroll(wrong), /^cannot unroll "@diagnostic/)
 })
 
 test.run()

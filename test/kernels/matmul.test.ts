@@ -19,7 +19,11 @@ test.after(() => {
 
 type Run = (tensors: MatmulTensors, size: MatmulSize) => void
 
-async function check(size: MatmulSize, magnitude = 1, run: Run = (tensors, size) => matmul(engine, tensors, size)): Promise<void> {
+async function check(
+  size: MatmulSize,
+  magnitude = 1,
+  run: Run = (tensors, size) => matmul(engine, tensors, size),
+): Promise<void> {
   const { m, n, k, batch = 1, reduce = 1, sharedA, sharedB, accumulate } = size
   const a = values(1, m * k * (sharedA ? 1 : batch * reduce), magnitude)
   const b = values(2, k * n * (sharedB ? 1 : batch * reduce))
@@ -49,9 +53,18 @@ for (const transposeA of [false, true]) {
     })
 
     test(`batches${transposeA ? ', a transposed' : ''}${transposeB ? ', b transposed' : ''}`, async () => {
-      for (const [m, n, k] of [[1, 1, 1], [5, 7, 3], [33, 9, 17]]) {
+      for (const [m, n, k] of [
+        [1, 1, 1],
+        [5, 7, 3],
+        [33, 9, 17],
+      ]) {
         for (const accumulate of [false, true]) {
-          for (const [sharedA, sharedB] of [[false, false], [true, false], [false, true]]) await check({ m, n, k, transposeA, transposeB, batch: 3, sharedA, sharedB, accumulate })
+          for (const [sharedA, sharedB] of [
+            [false, false],
+            [true, false],
+            [false, true],
+          ])
+            await check({ m, n, k, transposeA, transposeB, batch: 3, sharedA, sharedB, accumulate })
           await check({ m, n, k, transposeA, transposeB, reduce: 5, accumulate })
           await check({ m, n, k, transposeA, transposeB, batch: 2, reduce: 3, accumulate })
         }
@@ -61,7 +74,8 @@ for (const transposeA of [false, true]) {
 }
 
 /** Tiles of 128 × 128 take seconds to compile for each way of loading: with both operands as vec4f along k, or with none, all code runs. */
-const isWorthIt = ({ k, transposeA, transposeB }: MatmulSize) => (!transposeA && k % 4 === 0) === (transposeB === true && k % 4 === 0)
+const isWorthIt = ({ k, transposeA, transposeB }: MatmulSize) =>
+  (!transposeA && k % 4 === 0) === (transposeB === true && k % 4 === 0)
 
 for (const { name } of tried(engine, matmulFamily, { m: 1, n: 1, k: 1 })) {
   test(`variant ${name}`, async () => {
@@ -71,7 +85,10 @@ for (const { name } of tried(engine, matmulFamily, { m: 1, n: 1, k: 1 })) {
     for (const transposes of [0, 1, 2, 3]) {
       const [transposeA, transposeB] = [transposes % 2 === 1, transposes > 1]
       const sizes: MatmulSize[] = PRODUCTS.filter(([m, n]) => m * n < 20000).map(([m, n, k]) => ({ m, n, k }))
-      sizes.push({ m: 33, n: 9, k: 17, batch: 2, reduce: 3, accumulate: true }, { m: 9, n: 33, k: 16, batch: 2, reduce: 3, accumulate: true })
+      sizes.push(
+        { m: 33, n: 9, k: 17, batch: 2, reduce: 3, accumulate: true },
+        { m: 9, n: 33, k: 16, batch: 2, reduce: 3, accumulate: true },
+      )
       // Several tiles with edges along both sides, several steps along k; the last one is whole, or not.
       if (isLarge) for (const k of [36, 37]) sizes.push({ m: 131, n: 260, k }, { m: 260, n: 129, k })
       for (const size of sizes.map(size => ({ ...size, transposeA, transposeB }))) {
@@ -87,10 +104,24 @@ for (const { name } of tried(engine, matmulFamily, { m: 1, n: 1, k: 1 })) {
 }
 
 test('large tiles in 16 KB of workgroup memory, half as deep', async () => {
-  assert.equal([[64, 16384], [64, 49152], [128, 16384], [128, 32768]].map(([side, bytes]) => tiledDepth(side, bytes)), [16, 16, 8, 16])
+  assert.equal(
+    [
+      [64, 16384],
+      [64, 49152],
+      [128, 16384],
+      [128, 32768],
+    ].map(([side, bytes]) => tiledDepth(side, bytes)),
+    [16, 16, 8, 16],
+  )
   const tiled: Run = (tensors, size) => engine.run(matmulTiled, tensors, { ...size, side: 128, depth: 8, splits: 1 })
-  for (const [m, n, k] of [[1, 1, 1], [127, 129, 2], [131, 260, 37], [33, 9, 64]]) {
-    for (const transposeA of [false, true]) await check({ m, n, k, transposeA: transposeA || k % 4 === 0, reduce: 2, accumulate: true }, 1, tiled)
+  for (const [m, n, k] of [
+    [1, 1, 1],
+    [127, 129, 2],
+    [131, 260, 37],
+    [33, 9, 64],
+  ]) {
+    for (const transposeA of [false, true])
+      await check({ m, n, k, transposeA: transposeA || k % 4 === 0, reduce: 2, accumulate: true }, 1, tiled)
   }
 })
 
@@ -104,7 +135,9 @@ test('a sum of what is infinite is infinite, although lines and terms beyond the
     const b = Float32Array.from({ length: k * n }, (_, i) => (i === k * n - 1 ? Infinity : 1))
     const c = engine.tensor([m * n])
     matmul(engine, { a: engine.from(a), b: engine.from(b), c }, { m, n, k, transposeA, transposeB })
-    const expected = Array.from({ length: m * n }, (_, i) => (i % n === n - 1 || Math.floor(i / n) === m - 1 ? Infinity : k))
+    const expected = Array.from({ length: m * n }, (_, i) =>
+      i % n === n - 1 || Math.floor(i / n) === m - 1 ? Infinity : k,
+    )
     assert.equal([...(await engine.read(c))], expected)
   }
   engine.variants.force('matmul', undefined)
@@ -112,14 +145,24 @@ test('a sum of what is infinite is infinite, although lines and terms beyond the
 
 test('sums in ranges that are longer than the least', async () => {
   engine.variants.force('matmul', 'tiled 64×64 split')
-  for (const transposes of [0, 1, 2, 3]) await check({ m: 20, n: 36, k: 133, transposeA: transposes % 2 === 1, transposeB: transposes > 1, reduce: 16, accumulate: true })
+  for (const transposes of [0, 1, 2, 3])
+    await check({
+      m: 20,
+      n: 36,
+      k: 133,
+      transposeA: transposes % 2 === 1,
+      transposeB: transposes > 1,
+      reduce: 16,
+      accumulate: true,
+    })
   await check({ m: 36, n: 17, k: 4100, transposeA: true, batch: 2 })
   engine.variants.force('matmul', undefined)
 })
 
 test('defaults on a GPU, without measuring', () => {
   const variants = new Variants({ ...engine.adapter, isSoftware: false, subgroupSize: 32 })
-  const taken = (m: number, n: number, k: number, more: Partial<MatmulSize> = {}) => variants.pick(matmulFamily, { m, n, k, ...more }).name
+  const taken = (m: number, n: number, k: number, more: Partial<MatmulSize> = {}) =>
+    variants.pick(matmulFamily, { m, n, k, ...more }).name
   assert.is(taken(9312, 3072, 512, { transposeB: true }), 'tiled 128×128')
   assert.is(taken(9312, 512, 3072), 'tiled 128×128 split')
   assert.is(taken(9312, 1536, 512), 'tiled 128×128')
@@ -144,24 +187,60 @@ test('more workgroups than one dimension holds', async () => {
 })
 
 test('linear layers', async () => {
-  for (const [rows, out, width] of [[1, 1, 1], [3, 5, 7], [6, 33, 11], [35, 9, 31], [130, 65, 33]]) {
-    const inputs = [{ data: values(4, rows * width), shape: [rows, width] }, { data: values(5, out * width), shape: [out, width] }]
-    const truth = (x: Float64Array, weight: Float64Array) => oracle.matmul(x, weight, { m: rows, n: out, k: width, transposeB: true })
-    await checkGradients(engine, 'linear', { inputs, ours: (x, weight) => linear(engine, x, weight), truth, depth: Math.max(rows, out) })
+  for (const [rows, out, width] of [
+    [1, 1, 1],
+    [3, 5, 7],
+    [6, 33, 11],
+    [35, 9, 31],
+    [130, 65, 33],
+  ]) {
+    const inputs = [
+      { data: values(4, rows * width), shape: [rows, width] },
+      { data: values(5, out * width), shape: [out, width] },
+    ]
+    const truth = (x: Float64Array, weight: Float64Array) =>
+      oracle.matmul(x, weight, { m: rows, n: out, k: width, transposeB: true })
+    await checkGradients(engine, 'linear', {
+      inputs,
+      ours: (x, weight) => linear(engine, x, weight),
+      truth,
+      depth: Math.max(rows, out),
+    })
     const y = linear(engine, engine.from(inputs[0].data, [rows, 1, width]), engine.from(inputs[1].data, [out, width]))
     assert.equal(y.shape, [rows, 1, out])
-    close('linear', await engine.read(y), truth(Float64Array.from(inputs[0].data), Float64Array.from(inputs[1].data)), { scale: width, depth: width })
+    close('linear', await engine.read(y), truth(Float64Array.from(inputs[0].data), Float64Array.from(inputs[1].data)), {
+      scale: width,
+      depth: width,
+    })
   }
 })
 
 test('layers over the next-to-last axis', async () => {
-  for (const [batch, out, length, width] of [[1, 1, 1, 1], [3, 5, 7, 2], [2, 33, 18, 5], [4, 9, 17, 33], [5, 66, 31, 63]]) {
-    const inputs = [{ data: values(6, batch * length * width), shape: [batch, length, width] }, { data: values(7, out * length), shape: [out, length] }]
-    const truth = (x: Float64Array, weight: Float64Array) => oracle.matmul(weight, x, { m: out, n: width, k: length, batch, sharedA: true })
-    await checkGradients(engine, 'mix', { inputs, ours: (x, weight) => mix(engine, x, weight), truth, depth: batch * Math.max(width, out) })
+  for (const [batch, out, length, width] of [
+    [1, 1, 1, 1],
+    [3, 5, 7, 2],
+    [2, 33, 18, 5],
+    [4, 9, 17, 33],
+    [5, 66, 31, 63],
+  ]) {
+    const inputs = [
+      { data: values(6, batch * length * width), shape: [batch, length, width] },
+      { data: values(7, out * length), shape: [out, length] },
+    ]
+    const truth = (x: Float64Array, weight: Float64Array) =>
+      oracle.matmul(weight, x, { m: out, n: width, k: length, batch, sharedA: true })
+    await checkGradients(engine, 'mix', {
+      inputs,
+      ours: (x, weight) => mix(engine, x, weight),
+      truth,
+      depth: batch * Math.max(width, out),
+    })
     const y = mix(engine, engine.from(inputs[0].data, inputs[0].shape), engine.from(inputs[1].data, [out, length]))
     assert.equal(y.shape, [batch, out, width])
-    close('mix', await engine.read(y), truth(Float64Array.from(inputs[0].data), Float64Array.from(inputs[1].data)), { scale: length, depth: length })
+    close('mix', await engine.read(y), truth(Float64Array.from(inputs[0].data), Float64Array.from(inputs[1].data)), {
+      scale: length,
+      depth: length,
+    })
   }
 })
 

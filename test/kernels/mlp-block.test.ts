@@ -26,23 +26,48 @@ interface Shape {
 }
 
 /** In float64, from the oracles of the parts. */
-function truth(h: Float64Array, injection: Float64Array | undefined, gateUp: Float64Array, down: Float64Array, { batch, length, width, inner, axis }: Shape): Float64Array {
+function truth(
+  h: Float64Array,
+  injection: Float64Array | undefined,
+  gateUp: Float64Array,
+  down: Float64Array,
+  { batch, length, width, inner, axis }: Shape,
+): Float64Array {
   const s = injection ? h.map((v, i) => v + injection[i]) : h
   if (axis === -1) {
     const rows = batch * length
     const gates = oracle.matmul(s, gateUp, { m: rows, n: 2 * inner, k: width, transposeB: true })
-    const out = oracle.matmul(oracle.swiglu(gates, { half: inner }), down, { m: rows, n: width, k: inner, transposeB: true })
+    const out = oracle.matmul(oracle.swiglu(gates, { half: inner }), down, {
+      m: rows,
+      n: width,
+      k: inner,
+      transposeB: true,
+    })
     return oracle.rmsnorm(out, s, { width, inner: 1, epsilon })
   }
   const gates = oracle.matmul(gateUp, s, { m: 2 * inner, n: width, k: length, batch, sharedA: true })
-  const out = oracle.matmul(down, oracle.swiglu(gates, { half: inner, inner: width }), { m: length, n: width, k: inner, batch, sharedA: true })
+  const out = oracle.matmul(down, oracle.swiglu(gates, { half: inner, inner: width }), {
+    m: length,
+    n: width,
+    k: inner,
+    batch,
+    sharedA: true,
+  })
   return oracle.rmsnorm(out, s, { width: length, inner: width, epsilon })
 }
 
 function inputsOf({ batch, length, width, inner, axis }: Shape) {
   const over = axis === -1 ? width : length
-  const [h, injection] = [1, 2].map(seed => ({ data: values(seed, batch * length * width), shape: [batch, length, width] }))
-  return { h, injection, gateUp: { data: values(3, 2 * inner * over, 0.5), shape: [2 * inner, over] }, down: { data: values(4, over * inner, 0.5), shape: [over, inner] } }
+  const [h, injection] = [1, 2].map(seed => ({
+    data: values(seed, batch * length * width),
+    shape: [batch, length, width],
+  }))
+  return {
+    h,
+    injection,
+    gateUp: { data: values(3, 2 * inner * over, 0.5), shape: [2 * inner, over] },
+    down: { data: values(4, over * inner, 0.5), shape: [over, inner] },
+  }
 }
 
 const shapes: Shape[] = [
@@ -68,11 +93,18 @@ for (const { name, available } of mlpBlockFamily.variants) {
       for (const added of [undefined, injection]) {
         if (!available(engine.adapter, { ...shape, epsilon, recorded: false, half: false })) continue
         const tensors = [h, gateUp, down].map(({ data, shape }) => engine.from(data, shape))
-        const y = mlpBlock(engine, tensors[0], tensors[1], tensors[2], { injection: added && engine.from(added.data, added.shape), axis: shape.axis, epsilon })
+        const y = mlpBlock(engine, tensors[0], tensors[1], tensors[2], {
+          injection: added && engine.from(added.data, added.shape),
+          axis: shape.axis,
+          epsilon,
+        })
         const [a, b, c, d] = [h.data, added?.data, gateUp.data, down.data].map(data => data && Float64Array.from(data))
         const over = shape.axis === -1 ? shape.width : shape.length
         // Of three sums one after the other, the last of values around one.
-        close(`mlp block ${name}`, await engine.read(y), truth(a!, b, c!, d!, shape), { scale: 4 * Math.sqrt(shape.inner), depth: over })
+        close(`mlp block ${name}`, await engine.read(y), truth(a!, b, c!, d!, shape), {
+          scale: 4 * Math.sqrt(shape.inner),
+          depth: over,
+        })
         ran++
       }
     }
@@ -84,7 +116,12 @@ for (const { name, available } of mlpBlockFamily.variants) {
 for (const { name, available } of mlpBlockFamily.variants) {
   test(`gradients after variant ${name}`, async () => {
     engine.variants.force('mlp block', name)
-    for (const shape of [{ batch: 2, length: 3, width: 4, inner: 2, axis: -1 }, { batch: 2, length: 3, width: 4, inner: 2, axis: -2 }, { batch: 1, length: 9, width: 32, inner: 32, axis: -1 }, { batch: 2, length: 9, width: 64, inner: 16, axis: -2 }] as const) {
+    for (const shape of [
+      { batch: 2, length: 3, width: 4, inner: 2, axis: -1 },
+      { batch: 2, length: 3, width: 4, inner: 2, axis: -2 },
+      { batch: 1, length: 9, width: 32, inner: 32, axis: -1 },
+      { batch: 2, length: 9, width: 64, inner: 16, axis: -2 },
+    ] as const) {
       if (!available(engine.adapter, { ...shape, epsilon, recorded: true, half: false })) continue
       const { h, injection, gateUp, down } = inputsOf(shape)
       await checkGradients(engine, `mlp block ${name}`, {
@@ -95,20 +132,38 @@ for (const { name, available } of mlpBlockFamily.variants) {
       })
       // One weight alone, where a kernel gives the gradients of both.
       for (const wanted of [gateUp, down]) {
-        const fixed = (given: Tensor, other: typeof down) => (other === wanted ? given : engine.from(other.data, other.shape))
-        const exact = (given: Float64Array, other: typeof down) => (other === wanted ? given : Float64Array.from(other.data))
+        const fixed = (given: Tensor, other: typeof down) =>
+          other === wanted ? given : engine.from(other.data, other.shape)
+        const exact = (given: Float64Array, other: typeof down) =>
+          other === wanted ? given : Float64Array.from(other.data)
         await checkGradients(engine, `mlp block ${name}`, {
           inputs: [wanted],
-          ours: weight => mlpBlock(engine, engine.from(h.data, h.shape), fixed(weight, gateUp), fixed(weight, down), { axis: shape.axis, epsilon }),
-          truth: weight => truth(Float64Array.from(h.data), undefined, exact(weight, gateUp), exact(weight, down), shape),
+          ours: weight =>
+            mlpBlock(engine, engine.from(h.data, h.shape), fixed(weight, gateUp), fixed(weight, down), {
+              axis: shape.axis,
+              epsilon,
+            }),
+          truth: weight =>
+            truth(Float64Array.from(h.data), undefined, exact(weight, gateUp), exact(weight, down), shape),
           depth: 12 * shape.inner,
         })
       }
       // Without an injection h's gradient is the sum of two ways.
       await checkGradients(engine, `mlp block ${name}`, {
         inputs: [h],
-        ours: a => add(engine, mlpBlock(engine, a, engine.from(gateUp.data, gateUp.shape), engine.from(down.data, down.shape), { axis: shape.axis, epsilon }), a),
-        truth: a => truth(a, undefined, Float64Array.from(gateUp.data), Float64Array.from(down.data), shape).map((v, i) => v + a[i]),
+        ours: a =>
+          add(
+            engine,
+            mlpBlock(engine, a, engine.from(gateUp.data, gateUp.shape), engine.from(down.data, down.shape), {
+              axis: shape.axis,
+              epsilon,
+            }),
+            a,
+          ),
+        truth: a =>
+          truth(a, undefined, Float64Array.from(gateUp.data), Float64Array.from(down.data), shape).map(
+            (v, i) => v + a[i],
+          ),
         depth: 12 * shape.inner,
       })
     }
@@ -118,7 +173,10 @@ for (const { name, available } of mlpBlockFamily.variants) {
 
 test('weights that do not fit are refused', () => {
   const [h, gateUp, down] = [engine.zeros([2, 3, 4]), engine.zeros([10, 4]), engine.zeros([4, 5])]
-  assert.throws(() => mlpBlock(engine, h, gateUp, down, { axis: -2, epsilon }), /^mlpBlock: h of shape \[2,3,4\] does not fit weights of shapes \[10,4\] and \[4,5\] over axis -2/)
+  assert.throws(
+    () => mlpBlock(engine, h, gateUp, down, { axis: -2, epsilon }),
+    /^mlpBlock: h of shape \[2,3,4\] does not fit weights of shapes \[10,4\] and \[4,5\] over axis -2/,
+  )
 })
 
 test.run()

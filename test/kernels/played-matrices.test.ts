@@ -12,21 +12,37 @@ const engine = await openEngine()
 test.after(() => engine.close())
 
 /** c += a · b by one subgroup of two; the other one computes 2 · a · b. Matrices lie in pieces of workgroup memory. */
-function text(m: number, n: number, k: number, element: 'f16' | 'f32', memory: 'words' | 'floats', majors: readonly [string, string, string]): string {
+function text(
+  m: number,
+  n: number,
+  k: number,
+  element: 'f16' | 'f32',
+  memory: 'words' | 'floats',
+  majors: readonly [string, string, string],
+): string {
   const vectors = memory === 'words'
   const store = vectors ? 'vec4u' : 'f32'
   const [perOperand, perResult] = vectors ? [element === 'f16' ? 8 : 4, 4] : [1, 1]
   // Rows as they lie in memory, padded.
-  const lines = (rows: number, columns: number, major: string) => (major === 'row_major' ? [rows, columns] : [columns, rows])
+  const lines = (rows: number, columns: number, major: string) =>
+    major === 'row_major' ? [rows, columns] : [columns, rows]
   const width = (length: number, per: number) => (length + 2 * per) / per
-  const [[linesA, lengthA], [linesB, lengthB], [linesC, lengthC]] = [lines(m, k, majors[0]), lines(k, n, majors[1]), lines(m, n, majors[2])]
+  const [[linesA, lengthA], [linesB, lengthB], [linesC, lengthC]] = [
+    lines(m, k, majors[0]),
+    lines(k, n, majors[1]),
+    lines(m, n, majors[2]),
+  ]
   const [widthA, widthB, widthC] = [width(lengthA, perOperand), width(lengthB, perOperand), width(lengthC, perResult)]
   const piece = Math.max(linesA * widthA, linesB * widthB, linesC * widthC) + 1
   const value = (tensor: string, at: string) => `${tensor}[${at}]`
-  const pack = (tensor: string, at: string) => (!vectors ? value(tensor, at) : element === 'f16'
-    ? `vec4u(${[0, 2, 4, 6].map(i => `pack2x16float(vec2f(${value(tensor, `${at} + ${i}u`)}, ${value(tensor, `${at} + ${i + 1}u`)}))`).join(', ')})`
-    : `bitcast<vec4u>(vec4f(${[0, 1, 2, 3].map(i => value(tensor, `${at} + ${i}u`)).join(', ')}))`)
-  const fillPiece = (tensor: string, piece: number, count: number, length: number, wide: number) => `for (var i = thread; i < ${count * length / perOperand}u; i += 64u) { memory[${piece}][1u + i / ${length / perOperand}u * ${wide}u + i % ${length / perOperand}u] = ${pack(tensor, `i * ${perOperand}u`)}; }`
+  const pack = (tensor: string, at: string) =>
+    !vectors
+      ? value(tensor, at)
+      : element === 'f16'
+        ? `vec4u(${[0, 2, 4, 6].map(i => `pack2x16float(vec2f(${value(tensor, `${at} + ${i}u`)}, ${value(tensor, `${at} + ${i + 1}u`)}))`).join(', ')})`
+        : `bitcast<vec4u>(vec4f(${[0, 1, 2, 3].map(i => value(tensor, `${at} + ${i}u`)).join(', ')}))`
+  const fillPiece = (tensor: string, piece: number, count: number, length: number, wide: number) =>
+    `for (var i = thread; i < ${(count * length) / perOperand}u; i += 64u) { memory[${piece}][1u + i / ${length / perOperand}u * ${wide}u + i % ${length / perOperand}u] = ${pack(tensor, `i * ${perOperand}u`)}; }`
   const resultAt = `1u + i / ${lengthC}u * ${widthC * perResult}u + i % ${lengthC}u`
   return `enable f16;
 enable subgroups;
@@ -62,10 +78,23 @@ fn main(@builtin(subgroup_id) subgroup: u32, @builtin(local_invocation_index) th
 }`
 }
 
-const transpose = (x: ArrayLike<number>, rows: number, columns: number) => Float32Array.from({ length: rows * columns }, (_, i) => x[(i % rows) * columns + Math.floor(i / rows)])
+const transpose = (x: ArrayLike<number>, rows: number, columns: number) =>
+  Float32Array.from({ length: rows * columns }, (_, i) => x[(i % rows) * columns + Math.floor(i / rows)])
 
-const CASES: readonly (readonly [m: number, n: number, k: number, element: 'f16' | 'f32', memory: 'words' | 'floats', columnMajor: string])[] = [
-  [16, 16, 16, 'f16', 'words', ''], [16, 8, 16, 'f16', 'words', 'b'], [8, 8, 8, 'f16', 'words', 'ab'], [4, 8, 24, 'f32', 'words', 'b'], [8, 16, 8, 'f32', 'words', 'a'], [32, 4, 8, 'f32', 'floats', 'ac'],
+const CASES: readonly (readonly [
+  m: number,
+  n: number,
+  k: number,
+  element: 'f16' | 'f32',
+  memory: 'words' | 'floats',
+  columnMajor: string,
+])[] = [
+  [16, 16, 16, 'f16', 'words', ''],
+  [16, 8, 16, 'f16', 'words', 'b'],
+  [8, 8, 8, 'f16', 'words', 'ab'],
+  [4, 8, 24, 'f32', 'words', 'b'],
+  [8, 16, 8, 'f32', 'words', 'a'],
+  [32, 4, 8, 'f32', 'floats', 'ac'],
 ]
 
 test('loads, products and stores', async () => {
@@ -73,15 +102,33 @@ test('loads, products and stores', async () => {
     const [a, b] = [Float32Array.from(integers(1, m * k, 64)), Float32Array.from(integers(2, k * n, 64))]
     const truth = oracle.matmul(a, b, { m, n, k })
     const [majorA, majorB, majorC] = [...'abc'].map(name => (columnMajor.includes(name) ? 'col_major' : 'row_major'))
-    const kernel = playedKernel(defineKernel<object>({
-      name: 'product', source: text(m, n, k, element, memory, [majorA, majorB, majorC]), bindings: { a: 'read', b: 'read', c: 'write' }, constants: () => ({}), workgroups: () => [1, 1, 1],
-    }))
+    const kernel = playedKernel(
+      defineKernel<object>({
+        name: 'product',
+        source: text(m, n, k, element, memory, [majorA, majorB, majorC]),
+        bindings: { a: 'read', b: 'read', c: 'write' },
+        constants: () => ({}),
+        workgroups: () => [1, 1, 1],
+      }),
+    )
     const c = engine.zeros([2, m * n])
-    engine.run(kernel, { a: engine.from(majorA === 'row_major' ? a : transpose(a, m, k)), b: engine.from(majorB === 'row_major' ? b : transpose(b, k, n)), c }, {})
+    engine.run(
+      kernel,
+      {
+        a: engine.from(majorA === 'row_major' ? a : transpose(a, m, k)),
+        b: engine.from(majorB === 'row_major' ? b : transpose(b, k, n)),
+        c,
+      },
+      {},
+    )
     const results = await engine.read(c)
     for (const half of [0, 1]) {
       const got = results.slice(half * m * n, (half + 1) * m * n)
-      same(`played matrices, ${[m, n, k, element, memory, columnMajor]} subgroup ${half}`, majorC === 'row_major' ? got : transpose(got, n, m), truth.map(x => x * (half + 1)))
+      same(
+        `played matrices, ${[m, n, k, element, memory, columnMajor]} subgroup ${half}`,
+        majorC === 'row_major' ? got : transpose(got, n, m),
+        truth.map(x => x * (half + 1)),
+      )
     }
   }
 })
@@ -103,7 +150,11 @@ test('what they do not know', () => {
   refused(/subgroupMatrixStore<row_major>/, 'subgroupMatrixStore<col_major>', /row by row alone/)
   refused('@subgroup_size(32)', '@subgroup_size(16)', /does not know @subgroup_size/)
   refused('SIZE_K = 16u', 'SIZE_K = 8u + 8u', /expects a number/)
-  refused('alias Sum = subgroup_matrix_result<f32, 16, SIZE_M>', 'alias Sum = subgroup_matrix_result<f32, 8, SIZE_M>', /cannot multiply/)
+  refused(
+    'alias Sum = subgroup_matrix_result<f32, 16, SIZE_M>',
+    'alias Sum = subgroup_matrix_result<f32, 8, SIZE_M>',
+    /cannot multiply/,
+  )
 })
 
 test.run()

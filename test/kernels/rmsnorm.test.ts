@@ -19,7 +19,11 @@ test.after(() => {
 const epsilon = 1e-5
 
 /** The result's error where x and residual cancel is that of their sum. */
-function scales(x: ArrayLike<number>, residual: ArrayLike<number> | undefined, shape: { width: number; inner: number }): Float64Array {
+function scales(
+  x: ArrayLike<number>,
+  residual: ArrayLike<number> | undefined,
+  shape: { width: number; inner: number },
+): Float64Array {
   const y = oracle.rmsnorm(x, residual, { ...shape, epsilon })
   return y.map((value, i) => {
     const s = x[i] + (residual ? residual[i] : 0)
@@ -42,19 +46,61 @@ const everySecond = (first: number) => WIDTHS.filter((_, i) => i % 2 === first)
 
 const CASES: readonly Cases[] = [
   // Each width is compiled anew: one axis takes every second one.
-  { variant: 'loop', axis: -1, sizes: everySecond(0).map((width, i) => [[1, 3, 65][i % 3], width, 1]), differentiated: [[1, 1, 1], [3, 7, 1], [5, 65, 1]] },
+  {
+    variant: 'loop',
+    axis: -1,
+    sizes: everySecond(0).map((width, i) => [[1, 3, 65][i % 3], width, 1]),
+    differentiated: [
+      [1, 1, 1],
+      [3, 7, 1],
+      [5, 65, 1],
+    ],
+  },
   {
     variant: 'loop',
     axis: -2,
     sizes: everySecond(1).map((width, i) => [[1, 3][i % 2], width, [1, 5, 33, 65][i % 4]]),
-    differentiated: [[3, 7, 1], [2, 11, 5], [2, 129, 2], [9, 31, 65]],
+    differentiated: [
+      [3, 7, 1],
+      [2, 11, 5],
+      [2, 129, 2],
+      [9, 31, 65],
+    ],
   },
   // Rows of one word, of whole and of cut chunks; more and fewer rows than a workgroup has. Each chunk costs a second of compiling.
-  { variant: 'registers', axis: -1, sizes: [[3, 8, 1], [300, 8, 1], [65, 32, 1], [9, 264, 1]], differentiated: [[3, 8, 1], [65, 32, 1], [9, 264, 1]] },
-  { variant: 'registers', axis: -2, sizes: [[2, 2, 8], [70, 3, 24], [3, 33, 64]], differentiated: [[2, 2, 8], [9, 31, 64]] },
+  {
+    variant: 'registers',
+    axis: -1,
+    sizes: [
+      [3, 8, 1],
+      [300, 8, 1],
+      [65, 32, 1],
+      [9, 264, 1],
+    ],
+    differentiated: [
+      [3, 8, 1],
+      [65, 32, 1],
+      [9, 264, 1],
+    ],
+  },
+  {
+    variant: 'registers',
+    axis: -2,
+    sizes: [
+      [2, 2, 8],
+      [70, 3, 24],
+      [3, 33, 64],
+    ],
+    differentiated: [
+      [2, 2, 8],
+      [9, 31, 64],
+    ],
+  },
 ]
 
-const names = tried(engine, normFamily, { rows: 8, width: 32, inner: 1, epsilon, half: false, recorded: false }).map(({ name }) => name)
+const names = tried(engine, normFamily, { rows: 8, width: 32, inner: 1, epsilon, half: false, recorded: false }).map(
+  ({ name }) => name,
+)
 for (const { variant, axis, sizes, differentiated } of CASES.filter(({ variant }) => names.includes(variant))) {
   const shapeOf = ([outer, width, inner]: Sizes[number]) => (axis === -1 ? [outer, width] : [outer, width, inner])
 
@@ -66,14 +112,28 @@ for (const { variant, axis, sizes, differentiated } of CASES.filter(({ variant }
       for (const magnitude of MAGNITUDES) {
         const [x, residual] = [values(1, outer * width * inner, magnitude), values(2, outer * width * inner, magnitude)]
         for (const added of [undefined, residual]) {
-          const y = rmsnorm(engine, engine.from(x, shape), { residual: added && engine.from(added, shape), axis, epsilon })
+          const y = rmsnorm(engine, engine.from(x, shape), {
+            residual: added && engine.from(added, shape),
+            axis,
+            epsilon,
+          })
           assert.equal(y.shape, shape)
-          close('rmsnorm', await engine.read(y), oracle.rmsnorm(x, added, { width, inner, epsilon }), { scale: scales(x, added, { width, inner }), depth: width })
+          close('rmsnorm', await engine.read(y), oracle.rmsnorm(x, added, { width, inner, epsilon }), {
+            scale: scales(x, added, { width, inner }),
+            depth: width,
+          })
         }
       }
     }
     // Widths of one class: none was computed by another variant.
-    assert.equal(Object.entries(engine.variants.used).filter(([key, used]) => sizes.some(([outer, width, inner]) => key === `rmsnorm ${outer}×${width}${inner > 1 ? `×${inner}` : ''}`) && used !== variant), [])
+    assert.equal(
+      Object.entries(engine.variants.used).filter(
+        ([key, used]) =>
+          sizes.some(([outer, width, inner]) => key === `rmsnorm ${outer}×${width}${inner > 1 ? `×${inner}` : ''}`) &&
+          used !== variant,
+      ),
+      [],
+    )
     engine.variants.force('rmsnorm', undefined)
   })
 
@@ -83,13 +143,35 @@ for (const { variant, axis, sizes, differentiated } of CASES.filter(({ variant }
       const [outer, width, inner] = size
       const shape = shapeOf(size)
       const count = outer * width * inner
-      const inputs = [{ data: values(3, count), shape }, { data: values(4, count), shape }]
+      const inputs = [
+        { data: values(3, count), shape },
+        { data: values(4, count), shape },
+      ]
       const truth = (...[x, residual]: Float64Array[]) => oracle.rmsnorm(x, residual, { width, inner, epsilon })
       // ds = (dy − y · mean(y · dy)) / rms: in short rows the two terms nearly cancel.
-      const least = (...given: Float32Array[]) => largest(truth(...given.map(data => Float64Array.from(data))).map((y, i) => y / given.reduce((sum, data) => sum + data[i], 0)))
+      const least = (...given: Float32Array[]) =>
+        largest(
+          truth(...given.map(data => Float64Array.from(data))).map(
+            (y, i) => y / given.reduce((sum, data) => sum + data[i], 0),
+          ),
+        )
       const both = inputs.map(({ data }) => data)
-      await checkGradients(engine, 'rmsnorm', { inputs, ours: (x, residual) => rmsnorm(engine, x, { residual, axis, epsilon }), truth, depth: width, least: least(...both), unit: 0.05 })
-      await checkGradients(engine, 'rmsnorm', { inputs: [inputs[0]], ours: x => rmsnorm(engine, x, { axis, epsilon }), truth, depth: width, least: least(both[0]), unit: 0.05 })
+      await checkGradients(engine, 'rmsnorm', {
+        inputs,
+        ours: (x, residual) => rmsnorm(engine, x, { residual, axis, epsilon }),
+        truth,
+        depth: width,
+        least: least(...both),
+        unit: 0.05,
+      })
+      await checkGradients(engine, 'rmsnorm', {
+        inputs: [inputs[0]],
+        ours: x => rmsnorm(engine, x, { axis, epsilon }),
+        truth,
+        depth: width,
+        least: least(both[0]),
+        unit: 0.05,
+      })
     }
     engine.variants.force('rmsnorm', undefined)
   })
@@ -100,7 +182,10 @@ if (names.includes('registers')) {
     engine.variants.force('rmsnorm', 'registers')
     const [rows, width] = [3, 2048]
     const [x, residual] = [values(7, rows * width), values(8, rows * width)]
-    const y = rmsnorm(engine, engine.from(x, [rows, width]), { residual: engine.from(residual, [rows, width]), epsilon })
+    const y = rmsnorm(engine, engine.from(x, [rows, width]), {
+      residual: engine.from(residual, [rows, width]),
+      epsilon,
+    })
     const scale = scales(x, residual, { width, inner: 1 })
     close('rmsnorm', await engine.read(y), oracle.rmsnorm(x, residual, { width, epsilon }), { scale, depth: width })
     engine.variants.force('rmsnorm', undefined)
@@ -112,11 +197,32 @@ test('GPUs keep rows in registers where these consist of words and fit', () => {
   const taken = (rows: number, width: number, inner = 1, about: Partial<NormSize> = {}) =>
     variants.pick(normFamily, { rows, width, inner, epsilon, half: false, recorded: false, ...about }).name
   for (const half of [false, true]) {
-    for (const [rows, width, inner] of [[9312, 512, 1], [96 * 512, 97, 512], [16, 8, 1]] as const) assert.is(taken(rows, width, inner, { half }), 'registers')
-    for (const [rows, width, inner] of [[9, 33, 1], [4, 4096, 1], [96 * 512, 916, 512], [66, 97, 33]] as const) assert.is(taken(rows, width, inner, { half }), 'loop')
+    for (const [rows, width, inner] of [
+      [9312, 512, 1],
+      [96 * 512, 97, 512],
+      [16, 8, 1],
+    ] as const)
+      assert.is(taken(rows, width, inner, { half }), 'registers')
+    for (const [rows, width, inner] of [
+      [9, 33, 1],
+      [4, 4096, 1],
+      [96 * 512, 916, 512],
+      [66, 97, 33],
+    ] as const)
+      assert.is(taken(rows, width, inner, { half }), 'loop')
   }
   assert.is(taken(16, 4), 'loop')
-  assert.is(new Variants({ ...engine.adapter, isSoftware: true }).pick(normFamily, { rows: 9312, width: 512, inner: 1, epsilon, half: false, recorded: false }).name, 'loop')
+  assert.is(
+    new Variants({ ...engine.adapter, isSoftware: true }).pick(normFamily, {
+      rows: 9312,
+      width: 512,
+      inner: 1,
+      epsilon,
+      half: false,
+      recorded: false,
+    }).name,
+    'loop',
+  )
 })
 
 test('zeros stay zeros', async () => {
@@ -127,18 +233,29 @@ test('the result may go into a given tensor', async () => {
   const x = values(5, 40)
   const into = engine.zeros([4, 10])
   assert.is(rmsnorm(engine, engine.from(x, [4, 10]), { into }), into)
-  close('rmsnorm', await engine.read(into), oracle.rmsnorm(x, undefined, { width: 10, epsilon }), { scale: 4, depth: 10 })
+  close('rmsnorm', await engine.read(into), oracle.rmsnorm(x, undefined, { width: 10, epsilon }), {
+    scale: 4,
+    depth: 10,
+  })
 })
 
 test('more rows than 65,535 workgroups norm at once', async () => {
   const rows = 64 * 65535 + 7
   const x = values(6, rows)
   // Of one element each, with a large epsilon: y = x / √(x² + 1).
-  close('rmsnorm', await engine.read(rmsnorm(engine, engine.from(x, [rows, 1]), { epsilon: 1 })), Float64Array.from(x, v => v / Math.sqrt(v * v + 1)), { scale: 1 })
+  close(
+    'rmsnorm',
+    await engine.read(rmsnorm(engine, engine.from(x, [rows, 1]), { epsilon: 1 })),
+    Float64Array.from(x, v => v / Math.sqrt(v * v + 1)),
+    { scale: 1 },
+  )
 })
 
 test('a residual of another size is refused', () => {
-  assert.throws(() => rmsnorm(engine, engine.zeros([2, 3]), { residual: engine.zeros([3]) }), /^rmsnorm: residual of shape \[3\] does not fit x of shape \[2,3\]/)
+  assert.throws(
+    () => rmsnorm(engine, engine.zeros([2, 3]), { residual: engine.zeros([3]) }),
+    /^rmsnorm: residual of shape \[3\] does not fit x of shape \[2,3\]/,
+  )
 })
 
 test.run()

@@ -15,12 +15,22 @@ test.after(() => {
 })
 
 const theta = 10000
-const SIZES = [{ batch: 1, length: 1, heads: 1, headDim: 2 }, { batch: 2, length: 7, heads: 3, headDim: 4 }, { batch: 3, length: 33, heads: 1, headDim: 6 }, { batch: 1, length: 97, heads: 2, headDim: 64 }]
+const SIZES = [
+  { batch: 1, length: 1, heads: 1, headDim: 2 },
+  { batch: 2, length: 7, heads: 3, headDim: 4 },
+  { batch: 3, length: 33, heads: 1, headDim: 6 },
+  { batch: 1, length: 97, heads: 2, headDim: 64 },
+]
 const count = ({ batch, length, heads, headDim }: (typeof SIZES)[number]) => batch * length * 3 * heads * headDim
 const shape = (size: (typeof SIZES)[number]) => [size.batch, size.length, 3 * size.heads * size.headDim]
 
 test('table', () => {
-  for (const [length, headDim] of [[1, 2], [97, 64], [916, 64], [33, 6]]) {
+  for (const [length, headDim] of [
+    [1, 2],
+    [97, 64],
+    [916, 64],
+    [33, 6],
+  ]) {
     const table = ropeTable(length, headDim, theta)
     const truth: number[] = []
     const scale: number[] = []
@@ -45,7 +55,8 @@ test('turns queries and keys, leaves values', async () => {
       const angle = (position: number, i: number) => oracle.ropeAngle(position, i, size.headDim, theta)
       close('rope', ours, oracle.rope(x, size, angle), { scale: magnitude * (1 + size.length) })
       // Against the table's own angles no error of the angle is left.
-      const turn = (position: number, i: number) => Math.atan2(table[(position * size.headDim) + 2 * i + 1], table[(position * size.headDim) + 2 * i])
+      const turn = (position: number, i: number) =>
+        Math.atan2(table[position * size.headDim + 2 * i + 1], table[position * size.headDim + 2 * i])
       close('rope', ours, oracle.rope(x, size, turn), { scale: 2 * magnitude })
     }
   }
@@ -56,12 +67,21 @@ test('gradients', async () => {
     const table = engine.from(ropeTable(size.length, size.headDim, theta))
     const angle = (position: number, i: number) => oracle.ropeAngle(position, i, size.headDim, theta)
     const inputs = [{ data: values(2, count(size)), shape: shape(size) }]
-    await checkGradients(engine, 'rope', { inputs, ours: x => rope(engine, x, table, size.heads), truth: x => oracle.rope(x, size, angle), depth: 1, c: 4 * (1 + size.length) })
+    await checkGradients(engine, 'rope', {
+      inputs,
+      ours: x => rope(engine, x, table, size.heads),
+      truth: x => oracle.rope(x, size, angle),
+      depth: 1,
+      c: 4 * (1 + size.length),
+    })
   }
 })
 
 test('heads of odd width are refused', () => {
-  assert.throws(() => rope(engine, engine.zeros([1, 2, 18]), engine.zeros([2, 1, 2]), 2), /^rope: width 18 is not 3 × 2 heads of an even width/)
+  assert.throws(
+    () => rope(engine, engine.zeros([1, 2, 18]), engine.zeros([2, 1, 2]), 2),
+    /^rope: width 18 is not 3 × 2 heads of an even width/,
+  )
 })
 
 test.run()

@@ -18,7 +18,12 @@ test('shares', async () => {
   for (const count of [1, 63, 65, 1009]) {
     for (const magnitude of MAGNITUDES) {
       const [a, b] = [values(1, count, magnitude), values(2, count, magnitude)]
-      close('squared_error', await engine.read(squaredError(engine, engine.from(a), engine.from(b))), oracle.squaredError(a, b), { scale: (4 * magnitude ** 2) / count })
+      close(
+        'squared_error',
+        await engine.read(squaredError(engine, engine.from(a), engine.from(b))),
+        oracle.squaredError(a, b),
+        { scale: (4 * magnitude ** 2) / count },
+      )
     }
   }
 })
@@ -27,12 +32,20 @@ test('gradients', async () => {
   for (const count of [1, 7, 65, 1009]) {
     const target = values(3, count)
     const b = engine.from(target)
-    await checkGradients(engine, 'squared_error', { inputs: [{ data: values(4, count), shape: [count] }], ours: a => squaredError(engine, a, b), truth: a => oracle.squaredError(a, target), depth: 1 })
+    await checkGradients(engine, 'squared_error', {
+      inputs: [{ data: values(4, count), shape: [count] }],
+      ours: a => squaredError(engine, a, b),
+      truth: a => oracle.squaredError(a, target),
+      depth: 1,
+    })
   }
 })
 
 test('sizes that differ are refused', () => {
-  assert.throws(() => squaredError(engine, engine.zeros([3]), engine.zeros([2])), /^squaredError: shapes \[3\] and \[2\] differ/)
+  assert.throws(
+    () => squaredError(engine, engine.zeros([3]), engine.zeros([2])),
+    /^squaredError: shapes \[3\] and \[2\] differ/,
+  )
 })
 
 test.run()

@@ -36,7 +36,12 @@ test('over the last axis', async () => {
 })
 
 test('over the next-to-last axis', async () => {
-  for (const [batch, half, width] of [[1, 1, 1], [2, 3, 5], [3, 33, 17], [1, 128, 65]]) {
+  for (const [batch, half, width] of [
+    [1, 1, 1],
+    [2, 3, 5],
+    [3, 33, 17],
+    [1, 128, 65],
+  ]) {
     const x = values(2, batch * 2 * half * width, 3)
     const y = swiglu(engine, engine.from(x, [batch, 2 * half, width]), -2)
     assert.equal(y.shape, [batch, half, width])
@@ -49,18 +54,33 @@ test('gradients', async () => {
     for (const magnitude of [1e-4, 1, 10]) {
       const inputs = [{ data: values(3, rows * 2 * half, magnitude), shape: [rows, 2 * half] }]
       // exp is exact to 3 + 2|gate| units, here twice in a product.
-      await checkGradients(engine, 'swiglu', { inputs, ours: x => swiglu(engine, x), truth: x => oracle.swiglu(x, { half }), depth: 1, c: 8 + 2 * magnitude, unit: 0.1 })
+      await checkGradients(engine, 'swiglu', {
+        inputs,
+        ours: x => swiglu(engine, x),
+        truth: x => oracle.swiglu(x, { half }),
+        depth: 1,
+        c: 8 + 2 * magnitude,
+        unit: 0.1,
+      })
     }
   }
   const inputs = [{ data: values(4, 2 * 6 * 5), shape: [2, 6, 5] }]
-  await checkGradients(engine, 'swiglu', { inputs, ours: x => swiglu(engine, x, -2), truth: x => oracle.swiglu(x, { half: 3, inner: 5 }), depth: 1, c: 8 })
+  await checkGradients(engine, 'swiglu', {
+    inputs,
+    ours: x => swiglu(engine, x, -2),
+    truth: x => oracle.swiglu(x, { half: 3, inner: 5 }),
+    depth: 1,
+    c: 8,
+  })
 })
 
 test('saturated gates give finite gradients', async () => {
   const x = engine.from(new Float32Array([-1e4, -100, -90, 0, 90, 1e4, 1, 1, 1, 1, 1, 1]), [1, 12])
   const [gradient] = engine.gradients([x], () => swiglu(engine, x))
   const [gates, ups] = [Float64Array.from([0, 0, 0, 0.5, 1, 1]), Float64Array.from([0, 0, 0, 0, 90, 1e4])]
-  close('swiglu, saturated', await engine.read(gradient), [...gates, ...ups], { scale: [1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 90, 1e4] })
+  close('swiglu, saturated', await engine.read(gradient), [...gates, ...ups], {
+    scale: [1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 90, 1e4],
+  })
 })
 
 test('an odd axis is refused', () => {

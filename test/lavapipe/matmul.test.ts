@@ -29,17 +29,30 @@ async function check(size: MatmulSize, rows: number, columns: number): Promise<v
       scale[i] += Math.abs(before[i])
     }
   }
-  close(`matmul by textures, ${JSON.stringify({ ...size, rows, columns })}`, await engine!.read(tensors.c), truth, { scale, depth: k * reduce })
+  close(`matmul by textures, ${JSON.stringify({ ...size, rows, columns })}`, await engine!.read(tensors.c), truth, {
+    scale,
+    depth: k * reduce,
+  })
   engine!.release(...Object.values(tensors))
 }
 
 if (!engine) console.log('skipped: no lavapipe on this machine')
-for (const [rows, columns] of [[24, 32], [32, 32], [48, 64]]) {
-  (engine ? test : test.skip)(`tiles of ${rows} × ${columns}`, async () => {
+for (const [rows, columns] of [
+  [24, 32],
+  [32, 32],
+  [48, 64],
+]) {
+  ;(engine ? test : test.skip)(`tiles of ${rows} × ${columns}`, async () => {
     for (const transposes of [0, 1, 2, 3]) {
       const [transposeA, transposeB] = [transposes % 2 === 1, transposes > 1]
       // Texels hold four neighbours of b: in k where it is transposed, else in n.
-      for (const [m, free, fours] of [[1, 1, 4], [5, 3, 8], [33, 17, 36], [50, 31, 68], [97, 66, 132]]) {
+      for (const [m, free, fours] of [
+        [1, 1, 4],
+        [5, 3, 8],
+        [33, 17, 36],
+        [50, 31, 68],
+        [97, 66, 132],
+      ]) {
         const [n, k] = transposeB ? [free, fours] : [fours, free]
         await check({ m, n, k, transposeA, transposeB }, rows, columns)
         await check({ m, n, k, transposeA, transposeB, batch: 2, reduce: 3, accumulate: true }, rows, columns)

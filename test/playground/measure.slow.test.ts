@@ -19,7 +19,7 @@ browserTest('this GPU is right: every golden beside the page agrees', async () =
   const verdict = await awaitText(page, 'verify-verdict', /^(yes|no|could not)/, 2 * PATIENCE)
   assert.match(verdict, /^yes: all \d+ quantities agree$/)
   assert.is(await page.locator('#verify-rows details').count(), 5)
-  assert.ok(await page.locator('#verify-rows td').count() > 2000)
+  assert.ok((await page.locator('#verify-rows td').count()) > 2000)
 })
 
 browserTest('the adapter is told', async () => {

@@ -20,7 +20,8 @@ test.before(async () => {
 })
 test.after(() => here?.leave())
 
-const cells = () => here.page.evaluate(() => [...document.querySelectorAll('#grid .cell')].map(cell => cell.textContent || '.').join(''))
+const cells = () =>
+  here.page.evaluate(() => [...document.querySelectorAll('#grid .cell')].map(cell => cell.textContent || '.').join(''))
 
 browserTest('the bundled model solves a typed puzzle step by step', async () => {
   const { page } = here
@@ -40,7 +41,7 @@ browserTest('the bundled model solves a typed puzzle step by step', async () => 
   assert.is(await cells(), PUZZLE)
   await page.keyboard.press('ArrowRight')
   assert.match(await textOf(page, 'step-text'), /^step 1 of 4/)
-  assert.ok(await page.locator('#grid .changed').count() > 5)
+  assert.ok((await page.locator('#grid .changed').count()) > 5)
 })
 
 browserTest('a puzzle is written with the keyboard, and a broken rule is marked', async () => {
@@ -61,7 +62,11 @@ browserTest('a puzzle is written with the keyboard, and a broken rule is marked'
 
 browserTest('puzzles of other kinds are shown, and what model they need', async () => {
   const { page } = here
-  for (const [text, title, count] of [['53..7....6..195....98....6.8...6...34..8.3..17...2...6.6....28....419..5....8..79', 'Sudoku 9×9', 81], ['S #\n  #\n# G', 'Maze 3×3', 9], ['[[1,2],[3,4],[0,5]]', 'ARC grid', 6]] as const) {
+  for (const [text, title, count] of [
+    ['53..7....6..195....98....6.8...6...34..8.3..17...2...6.6....28....419..5....8..79', 'Sudoku 9×9', 81],
+    ['S #\n  #\n# G', 'Maze 3×3', 9],
+    ['[[1,2],[3,4],[0,5]]', 'ARC grid', 6],
+  ] as const) {
     await page.fill('#puzzle-text', text)
     assert.is(await textOf(page, 'puzzle-title'), title)
     assert.is(await page.locator('#grid .cell').count(), count)
@@ -80,7 +85,11 @@ browserTest('broken files are refused in words, and the model before them stays'
   for (const [name, bytes, pattern] of [
     ['torn.safetensors', whole.subarray(0, 5000), /^torn\.safetensors: .*(truncated|header)/],
     ['noise.safetensors', whole.subarray(50_000, 60_000), /^noise\.safetensors: .*not a safetensors file/],
-    ['pointer.safetensors', new TextEncoder().encode('version https://git-lfs.github.com/spec/v1\noid sha256:1\n'), /^pointer\.safetensors: this is a Git LFS pointer, expected a checkpoint/],
+    [
+      'pointer.safetensors',
+      new TextEncoder().encode('version https://git-lfs.github.com/spec/v1\noid sha256:1\n'),
+      /^pointer\.safetensors: this is a Git LFS pointer, expected a checkpoint/,
+    ],
     ['broken.pt', Uint8Array.from([0x50, 0x4b, 3, 4, 9, 9, 9, 9]), /^broken\.pt: /],
   ] as const) {
     await drop(page, '#model-drop', name, bytes)
@@ -92,7 +101,11 @@ browserTest('broken files are refused in words, and the model before them stays'
 
 browserTest('a golden is a checkpoint, and so is a file of PyTorch once its configuration is told', async () => {
   const { page } = here
-  await page.setInputFiles('#model-file', { name: 'trm-mlp.safetensors', mimeType: '', buffer: Buffer.from(await golden('trm-mlp')) })
+  await page.setInputFiles('#model-file', {
+    name: 'trm-mlp.safetensors',
+    mimeType: '',
+    buffer: Buffer.from(await golden('trm-mlp')),
+  })
   await awaitText(page, 'model-facts', /^for Sudoku 4×4 · token-mixing MLP · .* · 3 cycles of/)
   assert.is(await textOf(page, 'model-name'), 'trm-mlp.safetensors')
   assert.is(await page.locator('#model-error').isVisible(), false)
@@ -105,7 +118,10 @@ browserTest('a golden is a checkpoint, and so is a file of PyTorch once its conf
 
   await page.setInputFiles('#model-file', join(await rootFolder(), 'test/formats/fixtures/trm-attention.pt'))
   await page.locator('#model-config').waitFor({ state: 'visible' })
-  assert.match(await textOf(page, 'model-config-reason'), /tensors do not tell num_heads, H_cycles, L_cycles, halt_max_steps, puzzle_emb_len$/)
+  assert.match(
+    await textOf(page, 'model-config-reason'),
+    /tensors do not tell num_heads, H_cycles, L_cycles, halt_max_steps, puzzle_emb_len$/,
+  )
   await page.selectOption('#model-preset', '')
   await page.fill('#model-fields', 'num_heads=2 H_cycles=2 L_cycles=2 halt_max_steps=3 puzzle_emb_len=1')
   await page.click('#model-config button')
@@ -125,10 +141,15 @@ browserTest('a lost device is told, and the model answers on a new one', async (
   await awaitText(page, 'verdict', /^solved$/)
 })
 
-browserTest('nothing went wrong behind the page, and nothing was asked of the network', () => assert.equal(here.troubles, []))
+browserTest('nothing went wrong behind the page, and nothing was asked of the network', () =>
+  assert.equal(here.troubles, []),
+)
 
 browserTest('without WebGPU the page says so, and what to do', async () => {
-  const visitor = await visit({ expectGpu: false, before: () => Object.defineProperty(Navigator.prototype, 'gpu', { get: () => undefined }) })
+  const visitor = await visit({
+    expectGpu: false,
+    before: () => Object.defineProperty(Navigator.prototype, 'gpu', { get: () => undefined }),
+  })
   try {
     await visitor.page.locator('#no-gpu').waitFor({ state: 'visible' })
     assert.match(await textOf(visitor.page, 'no-gpu'), /does not offer WebGPU.*chrome:\/\/flags/s)
@@ -138,7 +159,7 @@ browserTest('without WebGPU the page says so, and what to do', async () => {
   }
 })
 
-browserTest('the bundled checkpoint is one of the demo\'s', async () => {
+browserTest("the bundled checkpoint is one of the demo's", async () => {
   const bytes = readFileSync(join(await rootFolder(), 'playground/sudoku-4x4.safetensors'))
   assert.ok(bytes.length < 320_000 && bytes.includes('"step":"400"'), `${bytes.length} bytes`)
 })

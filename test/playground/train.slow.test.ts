@@ -50,7 +50,10 @@ declare const watched: { gaps: Gap[]; frames: number[] }
 async function watchMachine({ page }: Visit): Promise<() => (gap: Gap) => number> {
   const session = await page.context().browser()!.newBrowserCDPSession()
   const { processInfo } = await session.send('SystemInfo.getProcessInfo')
-  const threads = processInfo.filter(({ type }) => type === 'renderer').map(({ id }) => `/proc/${id}/task/${id}/schedstat`).filter(path => existsSync(path))
+  const threads = processInfo
+    .filter(({ type }) => type === 'renderer')
+    .map(({ id }) => `/proc/${id}/task/${id}/schedstat`)
+    .filter(path => existsSync(path))
   const samples: [at: number, waited: number][] = []
   const sample = () => {
     const waited = threads.reduce((sum, path) => sum + Number(readFileSync(path, 'utf8').split(' ')[1]) / 1e6, 0)
@@ -62,7 +65,10 @@ async function watchMachine({ page }: Visit): Promise<() => (gap: Gap) => number
     clearInterval(timer)
     sample()
     return ([from, to]) => {
-      const [before, after] = [samples.findLast(([at]) => at <= from) ?? samples[0], samples.find(([at]) => at >= to) ?? samples.at(-1)!]
+      const [before, after] = [
+        samples.findLast(([at]) => at <= from) ?? samples[0],
+        samples.find(([at]) => at >= to) ?? samples.at(-1)!,
+      ]
       return to - from - (after[1] - before[1])
     }
   }
@@ -75,43 +81,52 @@ test.before(async () => {
 test.after(() => here?.leave())
 
 const step = async () => Number(/^[\d,]+/.exec(await textOf(here.page, 'figure-step'))?.[0].replace(',', '') ?? 0)
-const kept = async () => Number(await here.page.evaluate(() => document.getElementById('panel-train')!.dataset.kept ?? 0))
+const kept = async () =>
+  Number(await here.page.evaluate(() => document.getElementById('panel-train')!.dataset.kept ?? 0))
 const awaitStep = async (least: number) => {
   const end = performance.now() + 2 * PATIENCE
   while ((await step()) < least) {
-    assert.ok(performance.now() < end, `step ${await step()}, expected ${least}; ${await textOf(here.page, 'train-state')} ${await textOf(here.page, 'train-error')}`)
+    assert.ok(
+      performance.now() < end,
+      `step ${await step()}, expected ${least}; ${await textOf(here.page, 'train-state')} ${await textOf(here.page, 'train-error')}`,
+    )
     await here.page.waitForTimeout(200)
   }
 }
 
-browserTest('half a minute of learning 4×4 Sudokus: the loss falls, and the page is never blocked for 100 ms', async () => {
-  const { page } = here
-  await page.evaluate(watch, [BEAT, GAP] as const)
-  const endWatch = await watchMachine(here)
-  await page.click('#train-start')
-  await awaitText(page, 'train-state', /^learning/)
-  const losses: number[] = []
-  const start = performance.now()
-  let seen = 0
-  while (performance.now() - start < LEARNING || (seen < LEAST_STEPS && performance.now() - start < MOST)) {
-    await page.waitForTimeout(100)
-    const now = await step()
-    if (now === seen) continue
-    seen = now
-    losses.push(Number(await textOf(page, 'figure-loss')))
-  }
-  const { gaps, frames } = await page.evaluate(() => watched)
-  const heldUp = endWatch()
-  const mean = (values: number[]) => values.reduce((a, b) => a + b, 0) / values.length
-  const part = Math.max(1, Math.floor(losses.length / 5))
-  const [first, last] = [mean(losses.slice(0, part)), mean(losses.slice(-part))]
-  const longest = Math.max(0, ...gaps.map(heldUp))
-  frames.sort((a, b) => a - b)
-  console.log(`share: ${seen} steps, loss ${first.toFixed(3)} → ${last.toFixed(3)}, page blocked for ${longest.toFixed(0)} ms at most (with the machine's other work ${Math.max(0, ...gaps.map(([from, to]) => to - from)).toFixed(0)} ms), ${frames.length} frames, half within ${frames[frames.length >> 1].toFixed(0)} ms`)
-  assert.ok(losses.length >= 5, `${losses.length} reports`)
-  assert.ok(last < 0.97 * first, `loss ${first} → ${last}`)
-  assert.ok(longest <= MOST_BLOCKED, `the page was blocked for ${longest.toFixed(0)} ms`)
-})
+browserTest(
+  'half a minute of learning 4×4 Sudokus: the loss falls, and the page is never blocked for 100 ms',
+  async () => {
+    const { page } = here
+    await page.evaluate(watch, [BEAT, GAP] as const)
+    const endWatch = await watchMachine(here)
+    await page.click('#train-start')
+    await awaitText(page, 'train-state', /^learning/)
+    const losses: number[] = []
+    const start = performance.now()
+    let seen = 0
+    while (performance.now() - start < LEARNING || (seen < LEAST_STEPS && performance.now() - start < MOST)) {
+      await page.waitForTimeout(100)
+      const now = await step()
+      if (now === seen) continue
+      seen = now
+      losses.push(Number(await textOf(page, 'figure-loss')))
+    }
+    const { gaps, frames } = await page.evaluate(() => watched)
+    const heldUp = endWatch()
+    const mean = (values: number[]) => values.reduce((a, b) => a + b, 0) / values.length
+    const part = Math.max(1, Math.floor(losses.length / 5))
+    const [first, last] = [mean(losses.slice(0, part)), mean(losses.slice(-part))]
+    const longest = Math.max(0, ...gaps.map(heldUp))
+    frames.sort((a, b) => a - b)
+    console.log(
+      `share: ${seen} steps, loss ${first.toFixed(3)} → ${last.toFixed(3)}, page blocked for ${longest.toFixed(0)} ms at most (with the machine's other work ${Math.max(0, ...gaps.map(([from, to]) => to - from)).toFixed(0)} ms), ${frames.length} frames, half within ${frames[frames.length >> 1].toFixed(0)} ms`,
+    )
+    assert.ok(losses.length >= 5, `${losses.length} reports`)
+    assert.ok(last < 0.97 * first, `loss ${first} → ${last}`)
+    assert.ok(longest <= MOST_BLOCKED, `the page was blocked for ${longest.toFixed(0)} ms`)
+  },
+)
 
 browserTest('paused, reloaded, resumed: it goes on where it was', async () => {
   const { page } = here
@@ -133,12 +148,17 @@ browserTest('paused, reloaded, resumed: it goes on where it was', async () => {
 
 browserTest('a lost device is told; only the steps since the last kept state are lost', async () => {
   const { page } = here
-  await page.waitForFunction(() => document.getElementById('panel-train')!.dataset.kept !== undefined, undefined, { timeout: PATIENCE })
+  await page.waitForFunction(() => document.getElementById('panel-train')!.dataset.kept !== undefined, undefined, {
+    timeout: PATIENCE,
+  })
   const keptBefore = await kept()
   await page.evaluate(() => document.getElementById('lose')!.click())
   await awaitText(page, 'notices', /the GPU was lost \(destroyed on purpose\).*goes on from its last kept state/)
   // It was resumed from an earlier step than this state's: so that is what it goes on from.
-  await page.waitForFunction(least => Number(/from step (\d+)/.exec(document.getElementById('train-state')!.textContent!)?.[1]) >= least, keptBefore)
+  await page.waitForFunction(
+    least => Number(/from step (\d+)/.exec(document.getElementById('train-state')!.textContent!)?.[1]) >= least,
+    keptBefore,
+  )
   await awaitStep(keptBefore + 1)
 })
 
@@ -146,7 +166,9 @@ browserTest('the checkpoint downloads, and the model goes to Solve', async () =>
   const { page } = here
   const downloading = page.waitForEvent('download')
   await page.click('#train-download')
-  const bytes = new Uint8Array(await new Response((await (await downloading).createReadStream()) as unknown as ReadableStream).arrayBuffer())
+  const bytes = new Uint8Array(
+    await new Response((await (await downloading).createReadStream()) as unknown as ReadableStream).arrayBuffer(),
+  )
   const { config, metadata } = readCheckpointConfig(bytes)
   assert.is(config.cells, 16)
   assert.is(metadata.task, 'Sudoku 4×4')
@@ -161,7 +183,7 @@ browserTest('the checkpoint downloads, and the model goes to Solve', async () =>
   await awaitText(page, 'verdict', /^(not )?solved/)
 })
 
-browserTest('a table of one\'s own is learned, and a broken one is refused in words', async () => {
+browserTest("a table of one's own is learned, and a broken one is refused in words", async () => {
   const { page } = here
   const table = (rows: string[]) => new TextEncoder().encode(rows.join('\n'))
   await page.click('#tab-train')
@@ -169,8 +191,14 @@ browserTest('a table of one\'s own is learned, and a broken one is refused in wo
   await page.click('#train-start')
   await awaitText(page, 'train-error', /^broken\.csv:1: expected a header with a column of puzzles/)
   const { train } = generateSudoku({ size: 4, train: 20, test: 1, seed: 5 })
-  const row = (i: number) => `x,${decodeSudoku(train.inputs.subarray(16 * i, 16 * i + 16))},${decodeSudoku(train.labels.subarray(16 * i, 16 * i + 16))},0`
-  await drop(page, '#panel-train', 'own.csv', table(['source,question,answer,rating', ...Array.from({ length: 20 }, (_, i) => row(i))]))
+  const row = (i: number) =>
+    `x,${decodeSudoku(train.inputs.subarray(16 * i, 16 * i + 16))},${decodeSudoku(train.labels.subarray(16 * i, 16 * i + 16))},0`
+  await drop(
+    page,
+    '#panel-train',
+    'own.csv',
+    table(['source,question,answer,rating', ...Array.from({ length: 20 }, (_, i) => row(i))]),
+  )
   await page.fill('#train-steps', '2')
   await page.fill('#batch', '4')
   await page.click('#train-start')

@@ -21,7 +21,11 @@ export interface Visit {
 /**
  * Opens a tab of the page; the bundled model is loaded unless `expectGpu` is false. `before` runs in the page before its own script.
  */
-export async function visit({ tab = 'solve', before, expectGpu = true }: { tab?: string; before?: () => void; expectGpu?: boolean } = {}): Promise<Visit> {
+export async function visit({
+  tab = 'solve',
+  before,
+  expectGpu = true,
+}: { tab?: string; before?: () => void; expectGpu?: boolean } = {}): Promise<Visit> {
   const server = await serve({ '/': join(await rootFolder(), 'build/playground') })
   const { browser, kill } = await openChromium()
   const leave = async () => {
@@ -34,7 +38,13 @@ export async function visit({ tab = 'solve', before, expectGpu = true }: { tab?:
     const troubles: string[] = []
     page.on('pageerror', error => troubles.push(error.message))
     page.on('console', message => message.type() === 'error' && troubles.push(message.text()))
-    page.on('request', request => request.url().startsWith(server.url) || /^(data|blob):/.test(request.url()) || troubles.push(`asked the network for ${request.url()}`))
+    page.on(
+      'request',
+      request =>
+        request.url().startsWith(server.url) ||
+        /^(data|blob):/.test(request.url()) ||
+        troubles.push(`asked the network for ${request.url()}`),
+    )
     if (before) await page.addInitScript(before)
     await page.goto(`${server.url}#/${tab}`)
     if (expectGpu) await page.waitForSelector('#bench:not(:disabled)', { state: 'attached' })
@@ -46,12 +56,17 @@ export async function visit({ tab = 'solve', before, expectGpu = true }: { tab?:
 }
 
 /** The text of an element. */
-export const textOf = (page: Page, id: string): Promise<string> => page.evaluate(id => document.getElementById(id)!.textContent ?? '', id)
+export const textOf = (page: Page, id: string): Promise<string> =>
+  page.evaluate(id => document.getElementById(id)!.textContent ?? '', id)
 
 /** Waits until the text of an element matches; fails with what it says in the end. */
 export async function awaitText(page: Page, id: string, pattern: RegExp, patience = PATIENCE): Promise<string> {
   try {
-    await page.waitForFunction(([id, source, flags]) => new RegExp(source, flags).test(document.getElementById(id)!.textContent ?? ''), [id, pattern.source, pattern.flags] as const, { timeout: patience })
+    await page.waitForFunction(
+      ([id, source, flags]) => new RegExp(source, flags).test(document.getElementById(id)!.textContent ?? ''),
+      [id, pattern.source, pattern.flags] as const,
+      { timeout: patience },
+    )
   } catch {
     assert.unreachable(`#${id} says ${JSON.stringify(await textOf(page, id))}, expected ${pattern}`)
   }
@@ -60,10 +75,13 @@ export async function awaitText(page: Page, id: string, pattern: RegExp, patienc
 
 /** Drops a file on an element. */
 export async function drop(page: Page, selector: string, name: string, bytes: Uint8Array): Promise<void> {
-  const transfer = await page.evaluateHandle(([name, numbers]) => {
-    const transfer = new DataTransfer()
-    transfer.items.add(new File([Uint8Array.from(numbers)], name))
-    return transfer
-  }, [name, [...bytes]] as const)
+  const transfer = await page.evaluateHandle(
+    ([name, numbers]) => {
+      const transfer = new DataTransfer()
+      transfer.items.add(new File([Uint8Array.from(numbers)], name))
+      return transfer
+    },
+    [name, [...bytes]] as const,
+  )
   await page.dispatchEvent(selector, 'drop', { dataTransfer: transfer })
 }

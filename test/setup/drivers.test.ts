@@ -4,7 +4,16 @@ import { tmpdir } from 'node:os'
 import { dirname, join } from 'node:path'
 import { suite } from 'uvu'
 import * as assert from 'uvu/assert'
-import { adapterKind, adapterLine, attemptEnv, attempts, findDrivers, firstAdapter, probe, type Driver } from '../../scripts/adapters.js'
+import {
+  adapterKind,
+  adapterLine,
+  attemptEnv,
+  attempts,
+  findDrivers,
+  firstAdapter,
+  probe,
+  type Driver,
+} from '../../scripts/adapters.js'
 import { openGpu } from '../../src/adapters.js'
 import { openEngine } from '../../src/node.js'
 
@@ -25,15 +34,25 @@ function place(...paths: string[]) {
 
 const home = { HOME: '/home/someone' }
 const chromium = ['/usr/lib/chromium/vk_swiftshader_icd.json', '/usr/lib/chromium/libvk_swiftshader.so']
-const cached = ['vk_swiftshader_icd.json', 'libvk_swiftshader.so', 'libvulkan.so.1'].map(name => `/home/someone/.cache/webgpu-trm/swiftshader/${name}`)
+const cached = ['vk_swiftshader_icd.json', 'libvk_swiftshader.so', 'libvulkan.so.1'].map(
+  name => `/home/someone/.cache/webgpu-trm/swiftshader/${name}`,
+)
 
 test('an empty machine has no drivers', () => {
   assert.equal(findDrivers({ root, env: home }), [])
 })
 
 test('drivers are found in every folder of the Vulkan loader, each once, with their kind', () => {
-  place('/etc/vulkan/icd.d/nvidia_icd.json', '/usr/share/vulkan/icd.d/lvp_icd.json', '/usr/local/share/vulkan/icd.d/radeon_icd.json', '/opt/x/vulkan/icd.d/own_icd.json')
-  const found = findDrivers({ root, env: { ...home, XDG_DATA_DIRS: '/opt/x:/usr/share' } }).map(({ kind, file }) => [kind, file.slice(root.length)])
+  place(
+    '/etc/vulkan/icd.d/nvidia_icd.json',
+    '/usr/share/vulkan/icd.d/lvp_icd.json',
+    '/usr/local/share/vulkan/icd.d/radeon_icd.json',
+    '/opt/x/vulkan/icd.d/own_icd.json',
+  )
+  const found = findDrivers({ root, env: { ...home, XDG_DATA_DIRS: '/opt/x:/usr/share' } }).map(({ kind, file }) => [
+    kind,
+    file.slice(root.length),
+  ])
   assert.equal(found.sort(), [
     ['hardware', '/etc/vulkan/icd.d/nvidia_icd.json'],
     ['hardware', '/opt/x/vulkan/icd.d/own_icd.json'],
@@ -43,16 +62,36 @@ test('drivers are found in every folder of the Vulkan loader, each once, with th
 })
 
 test('drivers for another processor are passed over', () => {
-  place('/usr/share/vulkan/icd.d/lvp_icd.i686.json', '/usr/share/vulkan/icd.d/lvp_icd.x86_64.json', '/usr/share/vulkan/icd.d/lvp_icd.aarch64.json')
-  assert.match(findDrivers({ root, env: home, arch: 'x64' }).map(driver => driver.file).join(), /^[^,]*lvp_icd\.x86_64\.json$/)
-  assert.match(findDrivers({ root, env: home, arch: 'arm64' }).map(driver => driver.file).join(), /^[^,]*lvp_icd\.aarch64\.json$/)
+  place(
+    '/usr/share/vulkan/icd.d/lvp_icd.i686.json',
+    '/usr/share/vulkan/icd.d/lvp_icd.x86_64.json',
+    '/usr/share/vulkan/icd.d/lvp_icd.aarch64.json',
+  )
+  assert.match(
+    findDrivers({ root, env: home, arch: 'x64' })
+      .map(driver => driver.file)
+      .join(),
+    /^[^,]*lvp_icd\.x86_64\.json$/,
+  )
+  assert.match(
+    findDrivers({ root, env: home, arch: 'arm64' })
+      .map(driver => driver.file)
+      .join(),
+    /^[^,]*lvp_icd\.aarch64\.json$/,
+  )
 })
 
 test('SwiftShader: the cache before Chromium, with the loader that lies beside it, and never without its library', () => {
   place(...chromium, ...cached, '/usr/lib/chromium-browser/vk_swiftshader_icd.json')
   const found = findDrivers({ root, env: home })
-  assert.equal(found.map(driver => driver.file), [join(root, cached[0]!), join(root, chromium[0]!)])
-  assert.equal(found.map(driver => driver.loader), [join(root, cached[2]!), undefined])
+  assert.equal(
+    found.map(driver => driver.file),
+    [join(root, cached[0]!), join(root, chromium[0]!)],
+  )
+  assert.equal(
+    found.map(driver => driver.loader),
+    [join(root, cached[2]!), undefined],
+  )
 })
 
 const lvp: Driver = { kind: 'lavapipe', file: '/i/lvp_icd.json' }
@@ -62,21 +101,42 @@ const linux = { platform: 'linux', env: {}, gpuNodes: false }
 
 test('auto: a GPU alone first, then the system, then SwiftShader', () => {
   const list = attempts('auto', { ...linux, drivers: [lvp, gpu, { ...swift, loader: undefined }], gpuNodes: true })
-  assert.equal(list.map(({ kind, files }) => [kind, files]), [['hardware', [gpu.file]], [undefined, undefined], ['swiftshader', [swift.file]]])
+  assert.equal(
+    list.map(({ kind, files }) => [kind, files]),
+    [
+      ['hardware', [gpu.file]],
+      [undefined, undefined],
+      ['swiftshader', [swift.file]],
+    ],
+  )
 })
 
 test('auto: without a GPU in the kernel the hardware drivers are not tried alone', () => {
-  assert.equal(attempts('auto', { ...linux, drivers: [lvp, gpu] }).map(({ files }) => files), [undefined])
+  assert.equal(
+    attempts('auto', { ...linux, drivers: [lvp, gpu] }).map(({ files }) => files),
+    [undefined],
+  )
   assert.equal(attempts('auto', { ...linux, drivers: [] }), [])
 })
 
 test('a system without a Vulkan loader gets a second try with the loader that came with SwiftShader', () => {
   const list = attempts('lavapipe', { ...linux, drivers: [lvp, swift] })
-  assert.equal(list.map(({ files, loader }) => [files, loader]), [[[lvp.file], undefined], [[lvp.file], swift.loader]])
+  assert.equal(
+    list.map(({ files, loader }) => [files, loader]),
+    [
+      [[lvp.file], undefined],
+      [[lvp.file], swift.loader],
+    ],
+  )
 })
 
 test('drivers that the user named are left alone, and so are other systems', () => {
-  assert.equal(attempts('auto', { ...linux, drivers: [lvp, gpu], env: { VK_DRIVER_FILES: '/mine.json' } }).map(({ files }) => files), [undefined])
+  assert.equal(
+    attempts('auto', { ...linux, drivers: [lvp, gpu], env: { VK_DRIVER_FILES: '/mine.json' } }).map(
+      ({ files }) => files,
+    ),
+    [undefined],
+  )
   assert.equal(attempts('auto', { platform: 'darwin', env: {}, drivers: [] }).length, 1)
 })
 
@@ -85,23 +145,47 @@ test('the loader reads the driver files from both of its variables', () => {
   assert.equal(env, { PATH: '/bin', VK_DRIVER_FILES: '/a.json:/b.json', VK_ICD_FILENAMES: '/a.json:/b.json' })
 })
 
-const llvmpipe = { vendor: 'mesa', architecture: 'software', device: 'llvmpipe-llvm-15-0-6-256-bits-', description: 'llvmpipe: Mesa 25.0.7-2~bpo12+1 (LLVM 15.0.6) 0.0.1', isFallbackAdapter: true }
+const llvmpipe = {
+  vendor: 'mesa',
+  architecture: 'software',
+  device: 'llvmpipe-llvm-15-0-6-256-bits-',
+  description: 'llvmpipe: Mesa 25.0.7-2~bpo12+1 (LLVM 15.0.6) 0.0.1',
+  isFallbackAdapter: true,
+}
 
 test('adapters are told apart and named in a line', () => {
   assert.is(adapterLine(llvmpipe, 'linux'), 'llvmpipe: Mesa 25.0.7 (LLVM 15.0.6) — lavapipe, software, Vulkan')
-  assert.is(adapterKind({ vendor: 'google', architecture: 'swiftshader', device: '', description: '', isFallbackAdapter: true }), 'swiftshader')
-  assert.is(adapterKind({ vendor: 'nvidia', architecture: 'hopper', device: '', description: '', isFallbackAdapter: false }), 'hardware')
-  assert.is(adapterKind({ vendor: 'microsoft', architecture: 'warp', device: '', description: '', isFallbackAdapter: true }), 'software')
+  assert.is(
+    adapterKind({
+      vendor: 'google',
+      architecture: 'swiftshader',
+      device: '',
+      description: '',
+      isFallbackAdapter: true,
+    }),
+    'swiftshader',
+  )
+  assert.is(
+    adapterKind({ vendor: 'nvidia', architecture: 'hopper', device: '', description: '', isFallbackAdapter: false }),
+    'hardware',
+  )
+  assert.is(
+    adapterKind({ vendor: 'microsoft', architecture: 'warp', device: '', description: '', isFallbackAdapter: true }),
+    'software',
+  )
 })
 
 /** A stand-in for the npm package webgpu whose requestAdapter does as told. */
-const dawn = (body: string) => `data:text/javascript,${encodeURIComponent(`export const globals = {}; export const create = () => ({ requestAdapter: async () => { ${body} } })`)}`
+const dawn = (body: string) =>
+  `data:text/javascript,${encodeURIComponent(`export const globals = {}; export const create = () => ({ requestAdapter: async () => { ${body} } })`)}`
 
 test('no adapter, a crash, an error and a hang all count as none, with the reason', async () => {
   const attempt = { label: 'made up' }
   const [none, crash, error, hang] = await Promise.all([
     probe(attempt, { entry: dawn('console.error("Warning: vkCreateInstance: Found no drivers!"); return null') }),
-    probe(attempt, { entry: dawn('process.kill(process.pid, "SIGSEGV"); await new Promise(() => setTimeout(() => {}, 1e4))') }),
+    probe(attempt, {
+      entry: dawn('process.kill(process.pid, "SIGSEGV"); await new Promise(() => setTimeout(() => {}, 1e4))'),
+    }),
     probe(attempt, { entry: dawn('throw new Error("lost")') }),
     probe(attempt, { entry: dawn('for (;;);'), timeout: 700 }),
   ])
@@ -114,7 +198,10 @@ test('no adapter, a crash, an error and a hang all count as none, with the reaso
 test('the reasons of all attempts are kept', async () => {
   const found = await firstAdapter('auto', { ...linux, drivers: [lvp, swift], entry: dawn('return null') })
   assert.is(found.adapter, undefined)
-  assert.equal(found.tried.map(({ label }) => label), ['system drivers', 'system drivers, bundled loader', `SwiftShader ${swift.file}`])
+  assert.equal(
+    found.tried.map(({ label }) => label),
+    ['system drivers', 'system drivers, bundled loader', `SwiftShader ${swift.file}`],
+  )
 })
 
 test('an adapter of another name is refused with the names there are', async () => {
@@ -122,7 +209,10 @@ test('an adapter of another name is refused with the names there are', async () 
     await openGpu({ adapter: 'vulkan' as 'auto' })
     assert.unreachable()
   } catch (error) {
-    assert.is((error as Error).message, "openGpu: adapter 'vulkan' is not known, expected one of auto, hardware, lavapipe, swiftshader, null — check the option or TRM_ADAPTER")
+    assert.is(
+      (error as Error).message,
+      "openGpu: adapter 'vulkan' is not known, expected one of auto, hardware, lavapipe, swiftshader, null — check the option or TRM_ADAPTER",
+    )
   }
 })
 
@@ -150,7 +240,8 @@ async function withVariable<T>(value: string | undefined, open: () => Promise<T>
 }
 
 test('bounds checks are on unless the variable says off, and the option comes before the variable', async () => {
-  const checks = async (value: string | undefined, boundsChecks?: boolean) => (await withVariable(value, () => openGpu({ adapter: 'null', boundsChecks }))).boundsChecks
+  const checks = async (value: string | undefined, boundsChecks?: boolean) =>
+    (await withVariable(value, () => openGpu({ adapter: 'null', boundsChecks }))).boundsChecks
   assert.is(await checks(undefined), true)
   assert.is(await checks(''), true)
   assert.is(await checks('on'), true)
@@ -160,7 +251,10 @@ test('bounds checks are on unless the variable says off, and the option comes be
 })
 
 test('another value of the variable is refused with the values there are', async () => {
-  const message = await withVariable('no', () => openGpu({ adapter: 'null' })).then(() => 'nothing', error => (error as Error).message)
+  const message = await withVariable('no', () => openGpu({ adapter: 'null' })).then(
+    () => 'nothing',
+    error => (error as Error).message,
+  )
   assert.is(message, "openGpu: TRM_BOUNDS_CHECKS is 'no', expected on or off — mend the variable or unset it")
 })
 

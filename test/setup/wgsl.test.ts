@@ -7,11 +7,13 @@ import { minifyWgsl } from '../../scripts/wgsl.js'
 import { rootFolder } from '../files.js'
 
 const folder = join(await rootFolder(), 'shaders')
-const tokens = (text: string) => text.replace(/\/\*[^]*?\*\/|\/\/.*/g, ' ').match(/[\w.]+|&&|\|\||<<|>>|--|\+\+|->|[-+*/%&|^<>=!]=|\S/g) ?? []
+const tokens = (text: string) =>
+  text.replace(/\/\*[^]*?\*\/|\/\/.*/g, ' ').match(/[\w.]+|&&|\|\||<<|>>|--|\+\+|->|[-+*/%&|^<>=!]=|\S/g) ?? []
 const filled = (text: string) => text.match(/^(const|alias) \w+ = \w+;/gm) ?? []
 
 /** Members of a name as tokens of their own. */
-const parts = (text: string) => tokens(text).flatMap(token => (/^[a-z_]/i.test(token) ? token.split(/(?=\.)/) : [token]))
+const parts = (text: string) =>
+  tokens(text).flatMap(token => (/^[a-z_]/i.test(token) ? token.split(/(?=\.)/) : [token]))
 
 /** What names became in the module and in each of its functions, one to one; throws where anything else changed. */
 function renamings(text: string, small: string, name: string): Map<string, string>[] {
@@ -29,15 +31,20 @@ function renamings(text: string, small: string, name: string): Map<string, strin
 }
 
 test('every shader keeps its tokens but for names in functions, and loses a fifth or more', () => {
-  const names = readdirSync(folder, { recursive: true }).map(String).filter(name => name.endsWith('.wgsl'))
+  const names = readdirSync(folder, { recursive: true })
+    .map(String)
+    .filter(name => name.endsWith('.wgsl'))
   assert.ok(names.length > 20)
   let total = 0
   for (const name of names) {
     const text = readFileSync(join(folder, name), 'utf8')
     const small = minifyWgsl(text)
-    const [module, ...functions] = renamings(text, small, name).map(names => [...names].filter(([before, after]) => before !== after))
+    const [module, ...functions] = renamings(text, small, name).map(names =>
+      [...names].filter(([before, after]) => before !== after),
+    )
     assert.equal(module, [], name)
-    for (const [before, after] of functions.flat()) assert.ok(/^[A-Z]$/.test(after) && !parts(text).includes(after), `${name}: ${before} became ${after}`)
+    for (const [before, after] of functions.flat())
+      assert.ok(/^[A-Z]$/.test(after) && !parts(text).includes(after), `${name}: ${before} became ${after}`)
     total += functions.flat().length
     assert.equal(filled(small), filled(text), name)
     assert.ok(small.length < 0.8 * text.length, `${name}: ${small.length} of ${text.length} characters`)
@@ -46,14 +53,28 @@ test('every shader keeps its tokens but for names in functions, and loses a fift
 })
 
 test('names in functions become capitals, what the module declares does not', () => {
-  assert.is(minifyWgsl('var<private> lane: u32;\nfn f(at: u32, lane: u32) -> u32 { let next = at + v.at + lane; for (var k = 0u; k < next; k++) { A(next); } return next; }'), 'var<private>lane:u32;fn f(B:u32,lane:u32)->u32{let C=B+v.at+lane;for(var k=0u;k<C;k++){A(C);}return C;}')
+  assert.is(
+    minifyWgsl(
+      'var<private> lane: u32;\nfn f(at: u32, lane: u32) -> u32 { let next = at + v.at + lane; for (var k = 0u; k < next; k++) { A(next); } return next; }',
+    ),
+    'var<private>lane:u32;fn f(B:u32,lane:u32)->u32{let C=B+v.at+lane;for(var k=0u;k<C;k++){A(C);}return C;}',
+  )
   // It may be another file that declares what these first mean.
-  assert.is(minifyWgsl('fn f(at: u32) { let left = left + at; let load = load(at); }'), 'fn f(A:u32){let left=left+A;let load=load(A);}')
+  assert.is(
+    minifyWgsl('fn f(at: u32) { let left = left + at; let load = load(at); }'),
+    'fn f(A:u32){let left=left+A;let load=load(A);}',
+  )
 })
 
 test('signs do not grow together, words stay apart', () => {
-  assert.is(minifyWgsl('let a = b - -c; // so\nlet d = b / * e;\nif (x < -1) { return; }\n'), 'let a=b- -c;let d=b/ *e;if(x< -1){return;}')
-  assert.is(minifyWgsl('var x: array<f32, 4> = y; /* more\nlines */ else if (a && b) { c = d & e; }'), 'var x:array<f32,4> =y;else if(a&&b){c=d&e;}')
+  assert.is(
+    minifyWgsl('let a = b - -c; // so\nlet d = b / * e;\nif (x < -1) { return; }\n'),
+    'let a=b- -c;let d=b/ *e;if(x< -1){return;}',
+  )
+  assert.is(
+    minifyWgsl('var x: array<f32, 4> = y; /* more\nlines */ else if (a && b) { c = d & e; }'),
+    'var x:array<f32,4> =y;else if(a&&b){c=d&e;}',
+  )
   assert.is(minifyWgsl('const A = 4; // here\nalias V = f32;\nfn f() {}'), 'const A = 4;\nalias V = f32;\nfn f(){}')
 })
 

@@ -15,7 +15,9 @@ const MB = (bytes: number) => (bytes / 1e6).toFixed(2)
 test('ten thousand steps', async () => {
   const measured = await flat(engine, 10_000, 1000)
   const [first, last] = [measured[0], measured.at(-1)!]
-  console.log(`figure: steps ${first.step} … ${last.step}: GPU ${first.gpu} … ${last.gpu} bytes, heap ${MB(first.heap)} … ${MB(last.heap)} MB, resident ${MB(first.resident)} … ${MB(last.resident)} MB`)
+  console.log(
+    `figure: steps ${first.step} … ${last.step}: GPU ${first.gpu} … ${last.gpu} bytes, heap ${MB(first.heap)} … ${MB(last.heap)} MB, resident ${MB(first.resident)} … ${MB(last.resident)} MB`,
+  )
   checkFlat(measured)
 })
 

@@ -32,11 +32,35 @@ export interface Measured {
 export async function flat(engine: Engine, steps: number, every: number): Promise<Measured[]> {
   const { train: data } = generateSudoku({ size: 4, train: 200, test: 1, clues: 8 })
   const { vocabSize: vocabulary, seqLen: cells, numPuzzleIdentifiers: puzzles } = data.metadata
-  const model = Trm.create(engine, { ...DEFAULTS, vocabulary, cells, puzzles, hidden: 16, heads: 1, layers: 1, expansion: 1, cycles: 1, latentSteps: 1, supervisionSteps: 2, tokenMixing: true, positions: 'none', puzzleWidth: 16, puzzleSlots: 1 })
+  const model = Trm.create(engine, {
+    ...DEFAULTS,
+    vocabulary,
+    cells,
+    puzzles,
+    hidden: 16,
+    heads: 1,
+    layers: 1,
+    expansion: 1,
+    cycles: 1,
+    latentSteps: 1,
+    supervisionSteps: 2,
+    tokenMixing: true,
+    positions: 'none',
+    puzzleWidth: 16,
+    puzzleSlots: 1,
+  })
   const all: Measured[] = []
-  for await (const { step, loss } of train(model, data, { batchSize: 4, steps, logInterval: 100, learningRate: 1e-4, warmupSteps: 10, emaRate: 0.99 })) {
+  for await (const { step, loss } of train(model, data, {
+    batchSize: 4,
+    steps,
+    logInterval: 100,
+    learningRate: 1e-4,
+    warmupSteps: 10,
+    emaRate: 0.99,
+  })) {
     assert.ok(loss > 0)
-    if (step === 100 || step % every === 0) all.push({ step, gpu: engine.bytes, heap: await liveHeap(), resident: process.memoryUsage().rss })
+    if (step === 100 || step % every === 0)
+      all.push({ step, gpu: engine.bytes, heap: await liveHeap(), resident: process.memoryUsage().rss })
   }
   return all
 }

@@ -5,9 +5,14 @@ import { killed } from './kills.js'
 
 test('twenty times', async () => {
   const died = await killed(20, 200, 11)
-  const text = Object.entries(died).map(([way, times]) => `${times} ${way}`).join(', ')
+  const text = Object.entries(died)
+    .map(([way, times]) => `${times} ${way}`)
+    .join(', ')
   console.log(`figure: killed 20 times (${text}) and resumed: the same bytes`)
-  assert.ok(Object.values(died).every(times => times >= 3), text)
+  assert.ok(
+    Object.values(died).every(times => times >= 3),
+    text,
+  )
 })
 
 test.run()

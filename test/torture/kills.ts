@@ -15,22 +15,64 @@ const WAYS = ['early', 'after a step', 'while a file is written'] as const
  * Trains `steps` steps without a break, then the same with `kills` deaths at seeded moments.
  * @returns how many died in each way; all files of both runs have the same bytes
  */
-export async function killed(kills: number, steps: number, seed: number): Promise<Record<(typeof WAYS)[number], number>> {
+export async function killed(
+  kills: number,
+  steps: number,
+  seed: number,
+): Promise<Record<(typeof WAYS)[number], number>> {
   const folder = mkdtempSync(join(tmpdir(), 'trm-killed-'))
   const path = (...parts: string[]) => join(folder, ...parts)
   const random = new Random(seed)
-  const died = { 'early': 0, 'after a step': 0, 'while a file is written': 0 }
+  const died = { early: 0, 'after a step': 0, 'while a file is written': 0 }
   try {
-    const made = await trm('data', 'generate', 'sudoku', '--size', '4', '--train', '60', '--test', '8', '--clues', '6', '--out', path('data'))
+    const made = await trm(
+      'data',
+      'generate',
+      'sudoku',
+      '--size',
+      '4',
+      '--train',
+      '60',
+      '--test',
+      '8',
+      '--clues',
+      '6',
+      '--out',
+      path('data'),
+    )
     assert.is(made.code, 0, made.stderr)
-    const settings = ['--config', 'tiny', '--steps', String(steps), 'global_batch_size=8', 'log_interval=1', 'checkpoint_interval=1', `eval_interval=${Math.ceil(steps / 8)}`, 'lr_warmup_steps=5', 'ema=True']
-    const begin = (run: string) => ['train', '--data', path('data'), '--out', path(run), '--eval-limit', '8', ...settings]
+    const settings = [
+      '--config',
+      'tiny',
+      '--steps',
+      String(steps),
+      'global_batch_size=8',
+      'log_interval=1',
+      'checkpoint_interval=1',
+      `eval_interval=${Math.ceil(steps / 8)}`,
+      'lr_warmup_steps=5',
+      'ema=True',
+    ]
+    const begin = (run: string) => [
+      'train',
+      '--data',
+      path('data'),
+      '--out',
+      path(run),
+      '--eval-limit',
+      '8',
+      ...settings,
+    ]
     const whole = await trm(...begin('whole'))
     assert.is(whole.code, 0, whole.stderr)
     /** Runs or goes on until it is killed; true when it came to the end before. */
     const live = async (kill?: (typeof WAYS)[number]): Promise<boolean> => {
       const resumes = existsSync(path('cut', 'training.safetensors'))
-      const { child, finished } = start(...(resumes ? ['train', '--data', path('data'), '--out', path('cut'), '--eval-limit', '8', '--resume'] : begin('cut')))
+      const { child, finished } = start(
+        ...(resumes
+          ? ['train', '--data', path('data'), '--out', path('cut'), '--eval-limit', '8', '--resume']
+          : begin('cut')),
+      )
       const end = () => child.kill('SIGKILL')
       const timers: NodeJS.Timeout[] = []
       const later = (most: number) => timers.push(setTimeout(end, random.uniform() * most))
@@ -39,7 +81,10 @@ export async function killed(kills: number, steps: number, seed: number): Promis
       const count = () => ++seen === wanted && later(kill === 'after a step' ? 60 : 2)
       if (kill === 'early') later(1500)
       if (kill === 'after a step') child.stdout!.on('data', (text: string) => /step \d+\//.test(text) && count())
-      const watched = kill === 'while a file is written' && existsSync(path('cut')) ? watch(path('cut'), (_, name) => name?.includes('.partial-') && count()) : undefined
+      const watched =
+        kill === 'while a file is written' && existsSync(path('cut'))
+          ? watch(path('cut'), (_, name) => name?.includes('.partial-') && count())
+          : undefined
       if (kill === 'while a file is written' && !watched) later(3000)
       const { code, stderr } = await finished
       watched?.close()
@@ -48,7 +93,7 @@ export async function killed(kills: number, steps: number, seed: number): Promis
       assert.is(code, 0, stderr)
       return true
     }
-    for (let deaths = 0; deaths < kills; ) {
+    for (let deaths = 0; deaths < kills;) {
       const way = WAYS[random.below(WAYS.length)]
       if (await live(way)) {
         // It was too fast to be killed; a new run is.
@@ -68,7 +113,11 @@ export async function killed(kills: number, steps: number, seed: number): Promis
 }
 
 /** Rows of metrics.jsonl without how fast they were. */
-const rows = (run: string) => readFileSync(join(run, 'metrics.jsonl'), 'utf8').trim().split('\n').map(line => ({ ...JSON.parse(line), stepsPerSecond: 0, seconds: 0, processorSeconds: 0 }))
+const rows = (run: string) =>
+  readFileSync(join(run, 'metrics.jsonl'), 'utf8')
+    .trim()
+    .split('\n')
+    .map(line => ({ ...JSON.parse(line), stepsPerSecond: 0, seconds: 0, processorSeconds: 0 }))
 
 /** The same files with the same bytes, and nothing half written. */
 function compare(whole: string, cut: string): void {

@@ -24,9 +24,15 @@ test('twenty moments', async () => {
     const out = join(folder, String(i))
     const losing = await openEngine()
     const [at, after] = [1 + random.below(6), random.uniform() * 30]
-    const message = await training(losing, out, { onStep: step => step === at && setTimeout(() => losing.device.destroy(), after) })
+    const message = await training(losing, out, {
+      onStep: step => step === at && setTimeout(() => losing.device.destroy(), after),
+    })
     losing.close()
-    if (message) assert.match(message, /^train: device lost \(destroyed\) on [^—]+ — (the checkpoint of step \d is whole: "trm train --resume" goes on from there|no checkpoint was written yet, so begin again)$/)
+    if (message)
+      assert.match(
+        message,
+        /^train: device lost \(destroyed\) on [^—]+ — (the checkpoint of step \d is whole: "trm train --resume" goes on from there|no checkpoint was written yet, so begin again)$/,
+      )
     lost += Number(message !== '')
     const resume = existsSync(join(out, 'training.safetensors'))
     kept += Number(resume)
@@ -34,7 +40,9 @@ test('twenty moments', async () => {
     assert.equal(contents(out), contents(whole))
     rmSync(out, { recursive: true })
   }
-  console.log(`figure: device lost at ${lost} moments of 20 trainings, ${kept} of them with a checkpoint: one line each, the same bytes in the end`)
+  console.log(
+    `figure: device lost at ${lost} moments of 20 trainings, ${kept} of them with a checkpoint: one line each, the same bytes in the end`,
+  )
   assert.ok(lost >= 10)
 })
 

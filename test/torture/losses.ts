@@ -8,10 +8,25 @@ import { readTraining } from '../../src/trm/resume.js'
 import { mergeSettings, presets, resolveRun } from '../../src/trm/run.js'
 
 const data = generateSudoku({ size: 4, train: 20, test: 4, clues: 8 })
-const run = resolveRun(mergeSettings(presets.tiny.settings, { steps: 6, seed: 1, global_batch_size: 4, log_interval: 1, checkpoint_interval: 2, eval_interval: 3, arch: { hidden_size: 16, puzzle_emb_ndim: 16 } }), data.train.metadata)
+const run = resolveRun(
+  mergeSettings(presets.tiny.settings, {
+    steps: 6,
+    seed: 1,
+    global_batch_size: 4,
+    log_interval: 1,
+    checkpoint_interval: 2,
+    eval_interval: 3,
+    arch: { hidden_size: 16, puzzle_emb_ndim: 16 },
+  }),
+  data.train.metadata,
+)
 
 /** Trains six steps, or goes on with them; a checkpoint after each second. Gives the message of what was thrown. `onStep` is told of each step that was printed. */
-export async function training(engine: Engine, out: string, { resume = false, onStep = () => {} }: { resume?: boolean; onStep?: (step: number) => void } = {}): Promise<string> {
+export async function training(
+  engine: Engine,
+  out: string,
+  { resume = false, onStep = () => {} }: { resume?: boolean; onStep?: (step: number) => void } = {},
+): Promise<string> {
   mkdirSync(out, { recursive: true })
   const { log } = console
   console.log = (line: string) => {
@@ -19,7 +34,11 @@ export async function training(engine: Engine, out: string, { resume = false, on
     if (step) onStep(Number(step))
   }
   try {
-    await runTraining(engine, run, data, { out, evalLimit: 4, ...(resume ? { resume: readTraining(new Uint8Array(readFileSync(join(out, 'training.safetensors')))) } : {}) })
+    await runTraining(engine, run, data, {
+      out,
+      evalLimit: 4,
+      ...(resume ? { resume: readTraining(new Uint8Array(readFileSync(join(out, 'training.safetensors')))) } : {}),
+    })
     return ''
   } catch (error) {
     return (error as Error).message
@@ -29,4 +48,10 @@ export async function training(engine: Engine, out: string, { resume = false, on
 }
 
 /** The checkpoints of a run, and whatever else is left but its rows. */
-export const contents = (out: string): Record<string, string> => Object.fromEntries(readdirSync(out).filter(name => name !== 'metrics.jsonl').sort().map(name => [name, readFileSync(join(out, name)).toString('base64')]))
+export const contents = (out: string): Record<string, string> =>
+  Object.fromEntries(
+    readdirSync(out)
+      .filter(name => name !== 'metrics.jsonl')
+      .sort()
+      .map(name => [name, readFileSync(join(out, name)).toString('base64')]),
+  )

@@ -26,7 +26,9 @@ for (const [i, { name, sample, read, clear, within }] of readers.entries()) {
 }
 
 test('ten thousand in all', () => {
-  console.log(`figure: ${readers.length} readers, ${all.loaded + all.refused} mutations: ${all.loaded} loaded, ${all.refused} refused, slowest ${all.slowest.toFixed(0)} ms`)
+  console.log(
+    `figure: ${readers.length} readers, ${all.loaded + all.refused} mutations: ${all.loaded} loaded, ${all.refused} refused, slowest ${all.slowest.toFixed(0)} ms`,
+  )
   assert.ok(all.loaded + all.refused >= 10_000)
 })
 

@@ -55,7 +55,8 @@ async function checkDirectory(directory: string): Promise<void> {
   for (const split of ['train', 'test'] as const) {
     const dataset = await readDataset(datasetFiles(directory), split, directory)
     assert.ok(exampleCount(dataset) > 0)
-    for await (const { inputs } of testBatches(dataset, 4)) assert.ok(inputs.every(token => token >= 0 && token < dataset.metadata.vocabSize))
+    for await (const { inputs } of testBatches(dataset, 4))
+      assert.ok(inputs.every(token => token >= 0 && token < dataset.metadata.vocabSize))
   }
 }
 
@@ -84,26 +85,80 @@ export async function openReaders(engine: Engine): Promise<{ readers: Reader[]; 
     },
   })
 
-  const sudokus = text('source,question,answer,rating', ...['1234341221434321', '3412123443212143'].map((answer, i) => `"s, ${i}",${answer.replace(/[12]/g, i ? '.' : '0')},${answer},${3 * i}`))
+  const sudokus = text(
+    'source,question,answer,rating',
+    ...['1234341221434321', '3412123443212143'].map(
+      (answer, i) => `"s, ${i}",${answer.replace(/[12]/g, i ? '.' : '0')},${answer},${3 * i}`,
+    ),
+  )
   const mazes = text('source,question,answer,rating', 'a,S ## ##G#,So##o##G#,3', 'b,G ## ##S#,Go##o##S#,3')
   // With 17 clues each.
-  const clues = text('000000010400000000020000000000050407008000300001090000300400200050100000000806000', '000000012000035000000600070700000300000400800100000000000120000080000040050000600', '# a remark')
+  const clues = text(
+    '000000010400000000020000000000050407008000300001090000300400200050100000000806000',
+    '000000012000035000000600070700000300000400800100000000000120000080000040050000600',
+    '# a remark',
+  )
   const goodClues = put('sudokus.txt', clues)
   const [goodSudokus, goodMazes] = [put('sudoku.csv', sudokus), put('maze.csv', mazes)]
 
-  const tasksJson = { aaaa1111: { train: [{ input: [[1, 2], [3, 4]], output: [[4, 3], [2, 1]] }], test: [{ input: [[5, 6]], output: [[6, 5]] }] }, bbbb2222: { train: [{ input: [[0]], output: [[9]] }, { input: [[7, 7, 7]], output: [[8], [8], [8]] }], test: [{ input: [[1]], output: [[2]] }, { input: [[2]], output: [[3]] }] } }
-  const challenges = Object.fromEntries(Object.entries(tasksJson).map(([id, { train, test }]) => [id, { train, test: test.map(({ input }) => ({ input })) }]))
-  const solutions = Object.fromEntries(Object.entries(tasksJson).map(([id, { test }]) => [id, test.map(({ output }) => output)]))
+  const tasksJson = {
+    aaaa1111: {
+      train: [
+        {
+          input: [
+            [1, 2],
+            [3, 4],
+          ],
+          output: [
+            [4, 3],
+            [2, 1],
+          ],
+        },
+      ],
+      test: [{ input: [[5, 6]], output: [[6, 5]] }],
+    },
+    bbbb2222: {
+      train: [
+        { input: [[0]], output: [[9]] },
+        { input: [[7, 7, 7]], output: [[8], [8], [8]] },
+      ],
+      test: [
+        { input: [[1]], output: [[2]] },
+        { input: [[2]], output: [[3]] },
+      ],
+    },
+  }
+  const challenges = Object.fromEntries(
+    Object.entries(tasksJson).map(([id, { train, test }]) => [
+      id,
+      { train, test: test.map(({ input }) => ({ input })) },
+    ]),
+  )
+  const solutions = Object.fromEntries(
+    Object.entries(tasksJson).map(([id, { test }]) => [id, test.map(({ output }) => output)]),
+  )
   writeFileSync(path('arc-agi_training_challenges.json'), JSON.stringify(challenges))
   writeFileSync(path('arc-agi_training_solutions.json'), JSON.stringify(solutions))
-  const kaggle = ['arc', '--train', path('arc-agi'), '--subsets', 'training', '--test-set', 'training', '--augment', '1']
+  const kaggle = [
+    'arc',
+    '--train',
+    path('arc-agi'),
+    '--subsets',
+    'training',
+    '--test-set',
+    'training',
+    '--augment',
+    '1',
+  ]
   await here(dataCommand, ...kaggle, '--out', arc)
   const puzzles = new Uint8Array(readFileSync(join(arc, 'test_puzzles.json')))
   /** `trm data arc` with one of its files changed. */
   const tasking = (name: string, file: string): Reader => {
     const sample = new Uint8Array(readFileSync(path(file)))
     return {
-      name, sample, clear: /^(.*\.json\b.*|arc): /,
+      name,
+      sample,
+      clear: /^(.*\.json\b.*|arc): /,
       async read(bytes) {
         rmSync(out, { recursive: true, force: true })
         put(file, bytes)
@@ -117,18 +172,37 @@ export async function openReaders(engine: Engine): Promise<{ readers: Reader[]; 
     }
   }
 
-  const lines = text('{"input": ["#.S", "#.#"], "output": "S.#/#.#"}', '{"input": [[0,1],[2,3]], "output": [[3,2],[1,0]]}')
+  const lines = text(
+    '{"input": ["#.S", "#.#"], "output": "S.#/#.#"}',
+    '{"input": [[0,1],[2,3]], "output": [[3,2],[1,0]]}',
+  )
   const gridTable = text('input,output', '#.S/#.#,S.#/#.#', '"ab', 'cd","ba', 'dc"')
   const goodGrids = put('good.jsonl', lines)
   await here(dataCommand, 'grids', '--train', goodGrids, '--test', goodGrids, '--out', gridData)
 
   const { train: learned } = generateSudoku({ size: 4, train: 20, test: 2, clues: 8 })
-  await here(dataCommand, 'generate', 'sudoku', '--size', '4', '--clues', '8', '--train', '6', '--test', '2', '--out', data)
+  await here(
+    dataCommand,
+    'generate',
+    'sudoku',
+    '--size',
+    '4',
+    '--clues',
+    '8',
+    '--train',
+    '6',
+    '--test',
+    '2',
+    '--out',
+    data,
+  )
   /** A file of a dataset directory, which is read as for training. */
   const directoryOf = (directory: string, file: string): Reader => {
     const sample = new Uint8Array(readFileSync(join(directory, file)))
     return {
-      name: `dataset directory, ${file.replace('all__', '')}`, sample, clear: /^(dataset|.*\.(json|npy))\b.*: /,
+      name: `dataset directory, ${file.replace('all__', '')}`,
+      sample,
+      clear: /^(dataset|.*\.(json|npy))\b.*: /,
       async read(bytes) {
         writeFileSync(join(directory, file), bytes)
         try {
@@ -149,12 +223,28 @@ export async function openReaders(engine: Engine): Promise<{ readers: Reader[]; 
     }
   }
 
-  const config = { ...ATTENTION, hidden: 4, heads: 1, puzzleWidth: 4, puzzles: 1, vocabulary: learned.metadata.vocabSize, cells: learned.metadata.seqLen }
+  const config = {
+    ...ATTENTION,
+    hidden: 4,
+    heads: 1,
+    puzzleWidth: 4,
+    puzzles: 1,
+    vocabulary: learned.metadata.vocabSize,
+    cells: learned.metadata.seqLen,
+  }
   const model = Trm.create(engine, config)
   const checkpoint = await saveCheckpoint(model, { step: '5' })
   const { tensors } = readCheckpoint(checkpoint, 'FILE')
   const torch = writeTorch(tensors)
-  await here(exportCommand, '--checkpoint', put('good.safetensors', checkpoint), '--out', path('good.pt'), '--config-out', path('arch.yaml'))
+  await here(
+    exportCommand,
+    '--checkpoint',
+    put('good.safetensors', checkpoint),
+    '--out',
+    path('good.pt'),
+    '--config-out',
+    path('arch.yaml'),
+  )
   const options = { batchSize: 2, steps: 4, logInterval: 1, warmupSteps: 1 }
   let state: Uint8Array | undefined
   for await (const { saveTraining } of train(model, learned, options)) state = await saveTraining()
@@ -173,7 +263,11 @@ export async function openReaders(engine: Engine): Promise<{ readers: Reader[]; 
   }
   const ofModel = /^(FILE|config)\b.*: /
   const readsModel = (bytes: Uint8Array) => {
-    for (const { shape, data } of readCheckpoint(bytes, 'FILE').tensors.values()) assert.is(data.length, shape.reduce((a, b) => a * b, 1))
+    for (const { shape, data } of readCheckpoint(bytes, 'FILE').tensors.values())
+      assert.is(
+        data.length,
+        shape.reduce((a, b) => a * b, 1),
+      )
   }
   const golden = new Uint8Array(readFileSync(join(root, 'test/goldens/trm-att-rope.safetensors')))
   const fixture = (name: string) => new Uint8Array(readFileSync(join(root, 'test/formats/fixtures', name)))
@@ -188,53 +282,154 @@ export async function openReaders(engine: Engine): Promise<{ readers: Reader[]; 
   const predictions = writeSafetensors(stored)
   /** `trm score arc`. */
   const scoring = (name: string, file: string, sample: Uint8Array, within?: number): Reader => ({
-    name, sample, within, clear: /^(.*\/FILE\.\w+|arc)\b.*: /,
+    name,
+    sample,
+    within,
+    clear: /^(.*\/FILE\.\w+|arc)\b.*: /,
     read: bytes => here(scoreCommand, 'arc', '--data', arc, '--predictions', put(file, bytes), '--out', path('score')),
   })
 
   const settings = (name: string, sample: string): Reader => ({
-    name, sample: text(sample), clear: /^config/,
+    name,
+    sample: text(sample),
+    clear: /^config/,
     async read(bytes) {
-      const { config, options } = resolveRun((await giveSettings({ command: 'trm train', config: put('config.yaml', bytes), pairs: [] })).settings, learned.metadata)
+      const { config, options } = resolveRun(
+        (await giveSettings({ command: 'trm train', config: put('config.yaml', bytes), pairs: [] })).settings,
+        learned.metadata,
+      )
       assert.ok(Number.isInteger(config.hidden) && options.steps >= 1)
     },
   })
 
   const readers: Reader[] = [
     building('Sudoku table', 'FILE.csv', sudokus, 'sudoku', '--train', 'FILE', '--test', goodSudokus, '--augment', '1'),
-    building('Sudoku table, gzip', 'FILE.csv.gz', new Uint8Array(gzipSync(sudokus)), 'sudoku', '--train', 'FILE', '--test', goodSudokus),
+    building(
+      'Sudoku table, gzip',
+      'FILE.csv.gz',
+      new Uint8Array(gzipSync(sudokus)),
+      'sudoku',
+      '--train',
+      'FILE',
+      '--test',
+      goodSudokus,
+    ),
     building('lines of Sudokus without answers', 'FILE.txt', clues, 'sudoku', '--train', 'FILE', '--test', goodClues),
     building('maze table', 'FILE.csv', mazes, 'maze', '--train', 'FILE', '--test', goodMazes, '--augment', '1'),
     building('grids, JSON Lines', 'FILE.jsonl', lines, 'grids', '--train', 'FILE', '--test', goodGrids),
     building('grids, table', 'FILE.csv', gridTable, 'grids', '--train', 'FILE', '--test', goodGrids),
     tasking('ARC tasks', 'arc-agi_training_challenges.json'),
     tasking('ARC solutions', 'arc-agi_training_solutions.json'),
-    ...['train/dataset.json', 'train/all__inputs.npy', 'train/all__labels.npy', 'train/all__puzzle_indices.npy', 'train/all__group_indices.npy', 'train/all__puzzle_identifiers.npy', 'test/dataset.json', 'identifiers.json'].map(file => directoryOf(data, file)),
+    ...[
+      'train/dataset.json',
+      'train/all__inputs.npy',
+      'train/all__labels.npy',
+      'train/all__puzzle_indices.npy',
+      'train/all__group_indices.npy',
+      'train/all__puzzle_identifiers.npy',
+      'test/dataset.json',
+      'identifiers.json',
+    ].map(file => directoryOf(data, file)),
     directoryOf(gridData, 'grids.json'),
-    { name: 'npy', sample: writeNpy({ shape: [3, 2], dtype: 'i4', data: Int32Array.of(1, 2, 3, 4, 5, 6) }), clear: /^FILE\b.*: /, read: bytes => parseNpy(bytes, 'FILE') },
-    { name: 'safetensors', sample: checkpoint, within: headerOf(checkpoint), clear: /^FILE\b.*: /, read: bytes => parseSafetensors(bytes, 'FILE') },
-    { name: 'zip', sample: writeZip([['a/b', text('hello')], ['c', new Uint8Array(40)]]), clear: /^FILE\b.*: /, read: bytes => readZip(bytes, 'FILE') },
-    ...['dtypes.pt', 'module.pt', 'training.pt', 'views.pt', 'compiled.pt', 'trm-attention.pt'].map((file): Reader => ({ name: `torch, ${file}`, sample: fixture(file), clear: /^FILE\b.*: /, read: bytes => readTensors(bytes, 'FILE') })),
+    {
+      name: 'npy',
+      sample: writeNpy({ shape: [3, 2], dtype: 'i4', data: Int32Array.of(1, 2, 3, 4, 5, 6) }),
+      clear: /^FILE\b.*: /,
+      read: bytes => parseNpy(bytes, 'FILE'),
+    },
+    {
+      name: 'safetensors',
+      sample: checkpoint,
+      within: headerOf(checkpoint),
+      clear: /^FILE\b.*: /,
+      read: bytes => parseSafetensors(bytes, 'FILE'),
+    },
+    {
+      name: 'zip',
+      sample: writeZip([
+        ['a/b', text('hello')],
+        ['c', new Uint8Array(40)],
+      ]),
+      clear: /^FILE\b.*: /,
+      read: bytes => readZip(bytes, 'FILE'),
+    },
+    ...['dtypes.pt', 'module.pt', 'training.pt', 'views.pt', 'compiled.pt', 'trm-attention.pt'].map((file): Reader => ({
+      name: `torch, ${file}`,
+      sample: fixture(file),
+      clear: /^FILE\b.*: /,
+      read: bytes => readTensors(bytes, 'FILE'),
+    })),
     { name: 'checkpoint, header', sample: checkpoint, within: headerOf(checkpoint), clear: ofModel, read: readsModel },
     { name: 'checkpoint', sample: checkpoint, clear: ofModel, read: readsModel },
     { name: 'recording as checkpoint', sample: golden, within: headerOf(golden), clear: ofModel, read: readsModel },
-    { name: 'checkpoint in .pt', sample: torch, clear: ofModel, read: bytes => readCheckpoint(bytes, 'FILE', { config, readTorch }) },
-    { name: 'trm import', sample: torch, clear: /^(.*\/FILE\.pt|config)\b.*: /, read: bytes => here(importCommand, '--from', put('FILE.pt', bytes), '--out', path('imported.safetensors'), '--config', path('arch.yaml'), 'seq_len=16') },
-    { name: 'trm export', sample: checkpoint, within: headerOf(checkpoint), clear: /^(.*\/FILE\.safetensors|config)\b.*: /, read: bytes => here(exportCommand, '--checkpoint', put('FILE.safetensors', bytes), '--out', path('exported.pt')) },
-    { name: 'state of a training, header', sample: state!, within: headerOf(state!), clear: /^(FILE|config|batches)\b.*: /, read: resume },
+    {
+      name: 'checkpoint in .pt',
+      sample: torch,
+      clear: ofModel,
+      read: bytes => readCheckpoint(bytes, 'FILE', { config, readTorch }),
+    },
+    {
+      name: 'trm import',
+      sample: torch,
+      clear: /^(.*\/FILE\.pt|config)\b.*: /,
+      read: bytes =>
+        here(
+          importCommand,
+          '--from',
+          put('FILE.pt', bytes),
+          '--out',
+          path('imported.safetensors'),
+          '--config',
+          path('arch.yaml'),
+          'seq_len=16',
+        ),
+    },
+    {
+      name: 'trm export',
+      sample: checkpoint,
+      within: headerOf(checkpoint),
+      clear: /^(.*\/FILE\.safetensors|config)\b.*: /,
+      read: bytes => here(exportCommand, '--checkpoint', put('FILE.safetensors', bytes), '--out', path('exported.pt')),
+    },
+    {
+      name: 'state of a training, header',
+      sample: state!,
+      within: headerOf(state!),
+      clear: /^(FILE|config|batches)\b.*: /,
+      read: resume,
+    },
     { name: 'state of a training', sample: state!, clear: /^(FILE|config|batches)\b.*: /, read: resume },
     scoring('stored predictions', 'FILE.safetensors', predictions, headerOf(predictions)),
     scoring('stored predictions of torch.save', 'FILE.pt', writeTorch(stored)),
     {
-      name: 'test_puzzles.json', sample: puzzles, clear: /^(.*test_puzzles\.json|arc)\b.*: /,
+      name: 'test_puzzles.json',
+      sample: puzzles,
+      clear: /^(.*test_puzzles\.json|arc)\b.*: /,
       async read(bytes) {
         writeFileSync(join(arc, 'test_puzzles.json'), bytes)
-        await here(scoreCommand, 'arc', '--data', arc, '--predictions', put('good-predictions.safetensors', predictions), '--out', path('score')).finally(() => writeFileSync(join(arc, 'test_puzzles.json'), puzzles))
+        await here(
+          scoreCommand,
+          'arc',
+          '--data',
+          arc,
+          '--predictions',
+          put('good-predictions.safetensors', predictions),
+          '--out',
+          path('score'),
+        ).finally(() => writeFileSync(join(arc, 'test_puzzles.json'), puzzles))
       },
     },
     settings('settings, a preset', YAML.stringify(resolveRun(presets.small.settings, learned.metadata).settings)),
-    settings('settings, published', 'defaults:\n  - arch: trm\n  - _self_\ndata_paths: [data/sudoku]\nglobal_batch_size: 768\nepochs: 100000\nlr: 1e-4\nbeta1: 0.9\nema: True\narch:\n  halt_max_steps: 16\n  hidden_size: &width 512\n  puzzle_emb_ndim: ${.hidden_size}\n  num_heads: 8\n  pos_encodings: rope\n  mlp_t: False'),
-    ...tasks.map(({ name, encode }): Reader => ({ name: `puzzle on the command line, ${name}`, sample: text(name === 'sudoku' ? '1.3..4...1.2...1' : 'S  # # ###G ## #').slice(0, -1), clear: /^\w+\b.*: /, read: bytes => encode(new TextDecoder().decode(bytes)) })),
+    settings(
+      'settings, published',
+      'defaults:\n  - arch: trm\n  - _self_\ndata_paths: [data/sudoku]\nglobal_batch_size: 768\nepochs: 100000\nlr: 1e-4\nbeta1: 0.9\nema: True\narch:\n  halt_max_steps: 16\n  hidden_size: &width 512\n  puzzle_emb_ndim: ${.hidden_size}\n  num_heads: 8\n  pos_encodings: rope\n  mlp_t: False',
+    ),
+    ...tasks.map(({ name, encode }): Reader => ({
+      name: `puzzle on the command line, ${name}`,
+      sample: text(name === 'sudoku' ? '1.3..4...1.2...1' : 'S  # # ###G ## #').slice(0, -1),
+      clear: /^\w+\b.*: /,
+      read: bytes => encode(new TextDecoder().decode(bytes)),
+    })),
   ]
   return { readers, release: () => rmSync(folder, { recursive: true, force: true }) }
 }

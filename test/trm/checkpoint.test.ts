@@ -16,7 +16,8 @@ test.after(() => engine.close())
 /** A model whose every value is random, the puzzle embedding too. */
 function scrambled(config = ATTENTION, seed = 1): Trm {
   const model = Trm.create(engine, config, { seed })
-  for (const [i, name] of model.parameters.names.entries()) model.parameters.write(name, values(seed + i, model.parameters.get(name).size))
+  for (const [i, name] of model.parameters.names.entries())
+    model.parameters.write(name, values(seed + i, model.parameters.get(name).size))
   if (model.puzzleTable) engine.write(model.puzzleTable, values(seed + 99, model.puzzleTable.size))
   return model
 }
@@ -34,9 +35,22 @@ for (const [name, config] of Object.entries({ ATTENTION, TOKEN_MIXING, LEARNED, 
 }
 
 test('names are those of the published code', async () => {
-  const names = async (config = ATTENTION) => [...parseSafetensors(await saveCheckpoint(Trm.create(engine, config))).tensors.keys()]
+  const names = async (config = ATTENTION) => [
+    ...parseSafetensors(await saveCheckpoint(Trm.create(engine, config))).tensors.keys(),
+  ]
   const attention = await names()
-  for (const name of ['inner.H_init', 'inner.L_init', 'inner.embed_tokens.embedding_weight', 'inner.lm_head.weight', 'inner.q_head.weight', 'inner.q_head.bias', 'inner.puzzle_emb.weights', 'inner.L_level.layers.1.self_attn.qkv_proj.weight', 'inner.L_level.layers.0.self_attn.o_proj.weight', 'inner.L_level.layers.0.mlp.gate_up_proj.weight']) {
+  for (const name of [
+    'inner.H_init',
+    'inner.L_init',
+    'inner.embed_tokens.embedding_weight',
+    'inner.lm_head.weight',
+    'inner.q_head.weight',
+    'inner.q_head.bias',
+    'inner.puzzle_emb.weights',
+    'inner.L_level.layers.1.self_attn.qkv_proj.weight',
+    'inner.L_level.layers.0.self_attn.o_proj.weight',
+    'inner.L_level.layers.0.mlp.gate_up_proj.weight',
+  ]) {
     assert.ok(attention.includes(name), name)
   }
   assert.ok((await names(TOKEN_MIXING)).includes('inner.L_level.layers.0.mlp_t.down_proj.weight'))
@@ -45,7 +59,9 @@ test('names are those of the published code', async () => {
 })
 
 /** A checkpoint with something changed. */
-async function edited(change: (tensors: Map<string, StoredTensor>, metadata: Record<string, string>) => void): Promise<Uint8Array> {
+async function edited(
+  change: (tensors: Map<string, StoredTensor>, metadata: Record<string, string>) => void,
+): Promise<Uint8Array> {
   const { tensors, metadata } = parseSafetensors(await saveCheckpoint(scrambled()))
   change(tensors, metadata)
   return writeSafetensors(tensors, metadata)
@@ -54,23 +70,38 @@ async function edited(change: (tensors: Map<string, StoredTensor>, metadata: Rec
 test('a tensor that is missing or of another shape is named', async () => {
   const name = 'inner.L_level.layers.0.mlp.down_proj.weight'
   const missing = await edited(tensors => tensors.delete(name))
-  assert.throws(() => loadCheckpoint(engine, missing, 'a.safetensors'), `a.safetensors: tensor "${name}" is missing, the configuration asks for it with shape [16,256]`)
-  const misshaped = await edited(tensors => tensors.set(name, { ...tensors.get(name)!, shape: [256, 16] } as StoredTensor))
-  assert.throws(() => loadCheckpoint(engine, misshaped, 'a.safetensors'), `a.safetensors: tensor "${name}" has shape [256,16], the configuration asks for [16,256]`)
+  assert.throws(
+    () => loadCheckpoint(engine, missing, 'a.safetensors'),
+    `a.safetensors: tensor "${name}" is missing, the configuration asks for it with shape [16,256]`,
+  )
+  const misshaped = await edited(tensors =>
+    tensors.set(name, { ...tensors.get(name)!, shape: [256, 16] } as StoredTensor),
+  )
+  assert.throws(
+    () => loadCheckpoint(engine, misshaped, 'a.safetensors'),
+    `a.safetensors: tensor "${name}" has shape [256,16], the configuration asks for [16,256]`,
+  )
 })
 
 test('nothing is overwritten by a file that does not fit', async () => {
   const model = scrambled(ATTENTION, 3)
   const before = await saveCheckpoint(model)
   const bytes = await edited(tensors => tensors.delete('inner.puzzle_emb.weights'))
-  assert.throws(() => loadTensors(model, parseSafetensors(bytes).tensors, 'x'), /^x: tensor "inner.puzzle_emb.weights" is missing/)
+  assert.throws(
+    () => loadTensors(model, parseSafetensors(bytes).tensors, 'x'),
+    /^x: tensor "inner.puzzle_emb.weights" is missing/,
+  )
   assert.equal(await saveCheckpoint(model), before)
 })
 
 test('half precision is widened', async () => {
   const bytes = await edited(tensors => {
     const { shape, data } = tensors.get('inner.H_init')!
-    tensors.set('inner.H_init', { dtype: 'BF16', shape, data: Uint16Array.from(data as Float32Array, (_, i) => 0x3f80 + i) })
+    tensors.set('inner.H_init', {
+      dtype: 'BF16',
+      shape,
+      data: Uint16Array.from(data as Float32Array, (_, i) => 0x3f80 + i),
+    })
   })
   const start = await engine.read(loadCheckpoint(engine, bytes).starts.y)
   assert.equal([...start.subarray(0, 3)], [1, 1 + 2 ** -7, 1 + 2 ** -6])
@@ -79,7 +110,10 @@ test('half precision is widened', async () => {
 test('files from elsewhere', async () => {
   const foreign = writeSafetensors([['weight', { dtype: 'F32', shape: [1], data: new Float32Array(1) }]])
   assert.throws(() => loadCheckpoint(engine, foreign, 'b'), /^b: no "config" in its metadata, expected a checkpoint/)
-  assert.throws(() => loadCheckpoint(engine, new TextEncoder().encode('PK\u0003\u0004 a zip file of other things'), 'b'), /^b: /)
+  assert.throws(
+    () => loadCheckpoint(engine, new TextEncoder().encode('PK\u0003\u0004 a zip file of other things'), 'b'),
+    /^b: /,
+  )
   const cut = (await saveCheckpoint(scrambled())).subarray(0, 20_000)
   assert.throws(() => loadCheckpoint(engine, cut, 'b'), /^b: .*truncated/)
 })

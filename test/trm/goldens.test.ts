@@ -21,7 +21,8 @@ for (const name of ['trm-mlp', 'trm-att-rope', 'trm-att-learned', 'trm-no-puzzle
 
 for (const name of ['trm-mlp', 'trm-att-rope']) {
   for (const microBatch of [2, 4]) {
-    test(`${name} in micro-batches of ${microBatch}`, async () => passes(await verify(engine, await golden(name), { file: name, microBatch })))
+    test(`${name} in micro-batches of ${microBatch}`, async () =>
+      passes(await verify(engine, await golden(name), { file: name, microBatch })))
   }
 }
 

@@ -8,24 +8,43 @@ import { golden, inPage } from '../files.js'
 const engine = await openEngine()
 test.after(() => engine.close())
 
-const GPU = { matmul: 'tiled 64×64', gated: 'tiled 64×64', rmsnorm: 'registers', attention: 'tiled', 'mlp block': 'composed' }
+const GPU = {
+  matmul: 'tiled 64×64',
+  gated: 'tiled 64×64',
+  rmsnorm: 'registers',
+  attention: 'tiled',
+  'mlp block': 'composed',
+}
 const hasHalf = engine.adapter.features.includes('shader-f16')
 // SwiftShader takes up to half a minute for each of these kernels.
 const tooSlow = inPage && engine.adapter.isSoftware
 
-for (const [file, dtype] of [['trm-mlp', 'f32'], ['trm-mlp', 'f16'], ['trm-att-rope', 'f32']] as const) {
+for (const [file, dtype] of [
+  ['trm-mlp', 'f32'],
+  ['trm-mlp', 'f16'],
+  ['trm-att-rope', 'f32'],
+] as const) {
   const isLeftOut = tooSlow || (dtype === 'f16' && !hasHalf)
-  if (isLeftOut) console.log(`skipped: ${file} in ${dtype} by kernels of GPUs, ${tooSlow ? 'in a page on a software adapter' : 'no shader-f16'}`)
+  if (isLeftOut)
+    console.log(
+      `skipped: ${file} in ${dtype} by kernels of GPUs, ${tooSlow ? 'in a page on a software adapter' : 'no shader-f16'}`,
+    )
   ;(isLeftOut ? test.skip : test)(`${file} in ${dtype}`, async () => {
     for (const [family, variant] of Object.entries(GPU)) engine.variants.force(family, variant)
     const { rows } = await verify(engine, await golden(file), { file, dtype })
-    assert.equal(rows.filter(({ error, allowed }) => !(error <= allowed)), [])
+    assert.equal(
+      rows.filter(({ error, allowed }) => !(error <= allowed)),
+      [],
+    )
     assert.ok(rows.length > 100)
     for (const family of Object.keys(GPU)) engine.variants.force(family, undefined)
     // A kernel that cannot run for some size would have let another stand in.
     const { used } = engine.variants
     const family = file === 'trm-mlp' ? 'gated' : 'attention'
-    assert.ok(Object.entries(used).some(([key, variant]) => key.startsWith(`${family} `) && variant === GPU[family]), JSON.stringify(used))
+    assert.ok(
+      Object.entries(used).some(([key, variant]) => key.startsWith(`${family} `) && variant === GPU[family]),
+      JSON.stringify(used),
+    )
   })
 }
 

@@ -18,7 +18,21 @@ const hasHalf = engine.adapter.features.includes('shader-f16')
 if (!hasHalf) console.log('skipped: float16 models, this adapter has no shader-f16')
 
 const config: TrmConfig = {
-  ...DEFAULTS, vocabulary: 6, cells: 16, puzzles: 1, hidden: 16, heads: 2, expansion: 1, layers: 1, cycles: 2, latentSteps: 1, supervisionSteps: 2, positions: 'none', tokenMixing: true, puzzleWidth: 16, puzzleSlots: 1,
+  ...DEFAULTS,
+  vocabulary: 6,
+  cells: 16,
+  puzzles: 1,
+  hidden: 16,
+  heads: 2,
+  expansion: 1,
+  layers: 1,
+  cycles: 2,
+  latentSteps: 1,
+  supervisionSteps: 2,
+  positions: 'none',
+  tokenMixing: true,
+  puzzleWidth: 16,
+  puzzleSlots: 1,
 }
 const { train: puzzles } = generateSudoku({ size: 4, train: 40, test: 4, clues: 6, seed: 0 })
 const options = { batchSize: 8, learningRate: 1e-2, warmupSteps: 1, emaRate: 0.9 }
@@ -27,14 +41,20 @@ const batchesOf = () => new TrainingBatches(puzzles, { batchSize: 8, seed: 0 })
 
 test('refused in one line where the adapter has no float16', () => {
   const without = Object.assign(Object.create(engine), { adapter: { ...engine.adapter, features: [] } })
-  assert.throws(() => Trm.create(without, config, { dtype: 'f16' }), /^model: float16 was asked for, but .* has no feature shader-f16 — use float32$/)
+  assert.throws(
+    () => Trm.create(without, config, { dtype: 'f16' }),
+    /^model: float16 was asked for, but .* has no feature shader-f16 — use float32$/,
+  )
 })
 
 if (hasHalf) {
   for (const file of ['trm-mlp', 'trm-att-rope']) {
     test(`${file}: within float16's tolerances, and not within float32's`, async () => {
       const { rows } = await verify(engine, await golden(file), { file, dtype: 'f16' })
-      assert.equal(rows.filter(({ error, allowed }) => !(error <= allowed)), [])
+      assert.equal(
+        rows.filter(({ error, allowed }) => !(error <= allowed)),
+        [],
+      )
       assert.ok(rows.length > 100)
       const { error, allowed } = rows.find(({ name }) => name === 'eval.1.logits')!
       assert.ok(error > allowed / 1024, 'float16 was not used')
@@ -70,11 +90,16 @@ if (hasHalf) {
     const resumed = make()
     const rest = restoreTraining(resumed, puzzles, readTraining(file), { data })
     for (let step = 0; step < 2; step++) resumed.run(await rest.next())
-    const [ours, theirs] = await Promise.all([whole, resumed].map(trainer => engine.read(trainer.model.parameters.flat)))
+    const [ours, theirs] = await Promise.all(
+      [whole, resumed].map(trainer => engine.read(trainer.model.parameters.flat)),
+    )
     same('resumed', theirs, ours)
     assert.equal(await resumed.lossScaler!.read(), await whole.lossScaler!.read())
     const other = new Trainer(Trm.create(engine, config, { seed: 1 }), options)
-    assert.throws(() => restoreTraining(other, puzzles, readTraining(file), { data }), /is of a training with dtype "f16", this one has "f32"/)
+    assert.throws(
+      () => restoreTraining(other, puzzles, readTraining(file), { data }),
+      /is of a training with dtype "f16", this one has "f32"/,
+    )
   })
 }
 

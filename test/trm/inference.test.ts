@@ -9,7 +9,14 @@ import { Slots } from '../../src/trm/act.js'
 import { DEFAULTS, type TrmConfig } from '../../src/trm/config.js'
 import { evaluate } from '../../src/trm/evaluate.js'
 import { Trm } from '../../src/trm/model.js'
-import { checkThinking, choose, countVotes, type Saying, thinkThrough, type ThinkingOptions } from '../../src/trm/rollouts.js'
+import {
+  checkThinking,
+  choose,
+  countVotes,
+  type Saying,
+  thinkThrough,
+  type ThinkingOptions,
+} from '../../src/trm/rollouts.js'
 import { solve, type SolveOptions, type SolveStep } from '../../src/trm/solve.js'
 import { train } from '../../src/trm/train.js'
 import { openEngine } from '../engine-under-test.js'
@@ -19,12 +26,35 @@ test.after(() => engine.close())
 
 const { train: learned, test: data } = generateSudoku({ size: 4, train: 40, test: 13, clues: 9, seed: 1 })
 const { vocabSize: vocabulary, seqLen: cells, numPuzzleIdentifiers: identifiers } = data.metadata
-const CONFIG: TrmConfig = { ...DEFAULTS, vocabulary, cells, puzzles: identifiers, hidden: 16, heads: 2, expansion: 1, cycles: 1, latentSteps: 2, supervisionSteps: 3, tokenMixing: true, positions: 'none', puzzleWidth: 16, puzzleSlots: 1 }
+const CONFIG: TrmConfig = {
+  ...DEFAULTS,
+  vocabulary,
+  cells,
+  puzzles: identifiers,
+  hidden: 16,
+  heads: 2,
+  expansion: 1,
+  cycles: 1,
+  latentSteps: 2,
+  supervisionSteps: 3,
+  tokenMixing: true,
+  positions: 'none',
+  puzzleWidth: 16,
+  puzzleSlots: 1,
+}
 
 /** A model that learned a little, so that its answers differ from step to step and from puzzle to puzzle; half of the puzzles want to halt early. */
 async function learner(config = CONFIG): Promise<Trm> {
   const model = Trm.create(engine, config, { seed: 2 })
-  for await (const _ of train(model, learned, { batchSize: 16, steps: 60, logInterval: 30, learningRate: 4e-3, warmupSteps: 5, weightDecay: 0.1, emaRate: 0 }));
+  for await (const _ of train(model, learned, {
+    batchSize: 16,
+    steps: 60,
+    logInterval: 30,
+    learningRate: 4e-3,
+    warmupSteps: 5,
+    weightDecay: 0.1,
+    emaRate: 0,
+  }));
   return model
 }
 const model = await learner()
@@ -36,10 +66,19 @@ for await (const batch of testBatches(data, 1)) rows.push(batch)
 /** All that is said of each puzzle of the data in `steps` steps by one train of thought without noise. */
 async function sayings(of: Trm, steps: number): Promise<Saying[][]> {
   async function* tasks() {
-    for (const [puzzle, { inputs, labels, puzzleIdentifiers }] of rows.entries()) yield { inputs, labels, puzzleId: puzzleIdentifiers[0], puzzle, rollout: 0 }
+    for (const [puzzle, { inputs, labels, puzzleIdentifiers }] of rows.entries())
+      yield { inputs, labels, puzzleId: puzzleIdentifiers[0], puzzle, rollout: 0 }
   }
   const all: Saying[][] = []
-  for await (const { task, said } of thinkThrough(of, tasks(), { count: 13, steps, halt: false, confidence: 0.5, noise: 0, seed: 0 })) all[task.puzzle] = said
+  for await (const { task, said } of thinkThrough(of, tasks(), {
+    count: 13,
+    steps,
+    halt: false,
+    confidence: 0.5,
+    noise: 0,
+    seed: 0,
+  }))
+    all[task.puzzle] = said
   return all
 }
 
@@ -65,48 +104,105 @@ test('without options: every step of every puzzle, as computed by hand', async (
     slots.haltAll()
     slots.restart()
     for (const sum of sums) {
-      const results = await engine.read(engine.scope(() => {
-        model.think(slots.carry, model.embed(slots.inputs, slots.puzzleRows()), cycles)
-        const { results } = slots.loss(model.heads(slots.carry.y), 'stablemax', 1)
-        const kept = engine.lasting(results.shape)
-        engine.copy(results, kept)
-        return kept
-      }))
+      const results = await engine.read(
+        engine.scope(() => {
+          model.think(slots.carry, model.embed(slots.inputs, slots.puzzleRows()), cycles)
+          const { results } = slots.loss(model.heads(slots.carry.y), 'stablemax', 1)
+          const kept = engine.lasting(results.shape)
+          engine.copy(results, kept)
+          return kept
+        }),
+      )
       for (let i = 0; i < batch.count * SLOT_RESULTS.length; i++) sum[i % SLOT_RESULTS.length] += results[i]
     }
   }
   slots.release()
   const column = (name: (typeof SLOT_RESULTS)[number]) => SLOT_RESULTS.indexOf(name)
-  assert.equal(result.steps, sums.map((sum, k) => ({ step: k + 1, exactAccuracy: sum[column('exact')] / 13, cellAccuracy: sum[column('accuracy')] / 13, qHaltAccuracy: sum[column('qHaltCorrect')] / 13, lmLoss: sum[column('lmLoss')] / 13 })))
+  assert.equal(
+    result.steps,
+    sums.map((sum, k) => ({
+      step: k + 1,
+      exactAccuracy: sum[column('exact')] / 13,
+      cellAccuracy: sum[column('accuracy')] / 13,
+      qHaltAccuracy: sum[column('qHaltCorrect')] / 13,
+      lmLoss: sum[column('lmLoss')] / 13,
+    })),
+  )
   assert.equal([result.examples, result.meanSteps, result.savedSteps], [13, 3, 0])
-  assert.equal([result.exactAccuracy, result.cellAccuracy], [result.steps[2].exactAccuracy, result.steps[2].cellAccuracy])
+  assert.equal(
+    [result.exactAccuracy, result.cellAccuracy],
+    [result.steps[2].exactAccuracy, result.steps[2].cellAccuracy],
+  )
 })
 
 /** The data with the labels of those rows alone. */
-const labelling = (isLabelled: (row: number) => boolean): Dataset => ({ ...data, labels: data.labels.map((label, i) => (isLabelled(Math.floor(i / cells)) ? label : ignoreLabel)) })
+const labelling = (isLabelled: (row: number) => boolean): Dataset => ({
+  ...data,
+  labels: data.labels.map((label, i) => (isLabelled(Math.floor(i / cells)) ? label : ignoreLabel)),
+})
 
 test('means are over the rows with labels; where there is none, there is no number', async () => {
-  const ways: ThinkingOptions[] = [{}, { halt: true, steps: 5 }, { rollouts: 2, noise: 0.4 }, { rollouts: 3, noise: 0.4, vote: true, halt: true }]
+  const ways: ThinkingOptions[] = [
+    {},
+    { halt: true, steps: 5 },
+    { rollouts: 2, noise: 0.4 },
+    { rollouts: 3, noise: 0.4, vote: true, halt: true },
+  ]
   const last = (row: number) => row === 12
   for (const options of ways) {
-    const [all, head, half, one, none] = [await evaluate(model, data, options), await evaluate(model, data, { ...options, limit: 6 }), await evaluate(model, labelling(row => row < 6), options), await evaluate(model, labelling(last), { ...options, batchSize: 5 }), await evaluate(model, labelling(() => false), options)]
-    assert.equal([all, head, half, one, none].map(({ examples, labelled }) => [examples, labelled]), [[13, 13], [6, 6], [13, 6], [13, 1], [13, 0]])
+    const [all, head, half, one, none] = [
+      await evaluate(model, data, options),
+      await evaluate(model, data, { ...options, limit: 6 }),
+      await evaluate(
+        model,
+        labelling(row => row < 6),
+        options,
+      ),
+      await evaluate(model, labelling(last), { ...options, batchSize: 5 }),
+      await evaluate(
+        model,
+        labelling(() => false),
+        options,
+      ),
+    ]
+    assert.equal(
+      [all, head, half, one, none].map(({ examples, labelled }) => [examples, labelled]),
+      [
+        [13, 13],
+        [6, 6],
+        [13, 6],
+        [13, 1],
+        [13, 0],
+      ],
+    )
     // The rows with labels are the first six, and count as if there were no others.
     near(half.meanSteps, head.meanSteps)
     near(half.savedSteps, head.savedSteps)
-    for (const [k, row] of half.steps.entries()) for (const [name, value] of Object.entries(row)) near(value, head.steps[k][name as keyof typeof row])
+    for (const [k, row] of half.steps.entries())
+      for (const [name, value] of Object.entries(row)) near(value, head.steps[k][name as keyof typeof row])
     assert.ok([0, 1].includes(one.exactAccuracy!))
-    assert.equal(none.steps.at(-1), { step: none.steps.length, exactAccuracy: null, cellAccuracy: null, qHaltAccuracy: null, lmLoss: null })
+    assert.equal(none.steps.at(-1), {
+      step: none.steps.length,
+      exactAccuracy: null,
+      cellAccuracy: null,
+      qHaltAccuracy: null,
+      lmLoss: null,
+    })
     assert.equal([none.exactAccuracy, none.cellAccuracy, none.meanSteps, none.savedSteps], [null, null, null, null])
   }
 })
 
 test('a report of a training in which no puzzle with labels ended has no accuracy', async () => {
   const options = { batchSize: 4, steps: 3, logInterval: 3, warmupSteps: 1 }
-  for await (const { count, accuracy, exactAccuracy, qHaltAccuracy, steps, lmLoss } of train(Trm.create(engine, CONFIG), labelling(() => false), options)) {
+  for await (const { count, accuracy, exactAccuracy, qHaltAccuracy, steps, lmLoss } of train(
+    Trm.create(engine, CONFIG),
+    labelling(() => false),
+    options,
+  )) {
     assert.equal([count, accuracy, exactAccuracy, qHaltAccuracy, steps, lmLoss], [0, null, null, null, null, 0])
   }
-  for await (const { count, exactAccuracy } of train(Trm.create(engine, CONFIG), data, options)) assert.ok(count > 0 && exactAccuracy! >= 0)
+  for await (const { count, exactAccuracy } of train(Trm.create(engine, CONFIG), data, options))
+    assert.ok(count > 0 && exactAccuracy! >= 0)
 })
 
 test('more steps begin with the same ones', async () => {
@@ -132,12 +228,18 @@ test('early halting: each puzzle ends after its first q_halt that is sure enough
     assert.ok(mean > least && mean < steps, `mean ${mean}`)
     least = mean
     for (const batchSize of [1, 4, 13, 64]) {
-      const result = await evaluate(model, data, { steps, halt: true, ...(threshold ? { confidence: 1 / (1 + Math.exp(-threshold)) } : {}), batchSize })
+      const result = await evaluate(model, data, {
+        steps,
+        halt: true,
+        ...(threshold ? { confidence: 1 / (1 + Math.exp(-threshold)) } : {}),
+        batchSize,
+      })
       near(result.meanSteps, mean)
       near(result.savedSteps, 1 - mean / steps)
       for (const [k, row] of result.steps.entries()) {
         const counted = all.map((said, puzzle) => said[Math.min(k + 1, lasts[puzzle]) - 1].results)
-        const share = (name: (typeof SLOT_RESULTS)[number]) => counted.reduce((sum, results) => sum + results[SLOT_RESULTS.indexOf(name)], 0) / 13
+        const share = (name: (typeof SLOT_RESULTS)[number]) =>
+          counted.reduce((sum, results) => sum + results[SLOT_RESULTS.indexOf(name)], 0) / 13
         near(row.exactAccuracy, share('exact'))
         near(row.cellAccuracy, share('accuracy'))
         near(row.qHaltAccuracy, share('qHaltCorrect'))
@@ -156,7 +258,10 @@ test('slots never idle while puzzles wait: the number of dispatched steps is wha
     return { steps: (engine.stats.reads - before) / 3, puzzleSteps: Math.round(13 * meanSteps!) }
   }
   const { steps, puzzleSteps } = await measured({ steps: 5, halt: true })
-  assert.ok(steps >= puzzleSteps / 3 && steps <= puzzleSteps / 3 + 5, `${steps} steps of 3 slots for ${puzzleSteps} steps of puzzles`)
+  assert.ok(
+    steps >= puzzleSteps / 3 && steps <= puzzleSteps / 3 + 5,
+    `${steps} steps of 3 slots for ${puzzleSteps} steps of puzzles`,
+  )
 })
 
 test('rollouts: the same for any batch size, others for another seed; noise of 0 is none', async () => {
@@ -164,7 +269,8 @@ test('rollouts: the same for any batch size, others for another seed; noise of 0
   const base = await evaluate(model, data, options)
   for (const batchSize of [1, 7, 39]) {
     const other = await evaluate(model, data, { ...options, batchSize })
-    for (const [k, row] of other.steps.entries()) for (const [name, value] of Object.entries(row)) near(value, base.steps[k][name as keyof typeof row])
+    for (const [k, row] of other.steps.entries())
+      for (const [name, value] of Object.entries(row)) near(value, base.steps[k][name as keyof typeof row])
   }
   assert.equal(await evaluate(model, data, options), base)
   assert.not.equal((await evaluate(model, data, { ...options, seed: 2 })).steps, base.steps)
@@ -177,8 +283,16 @@ test('rollouts: the same for any batch size, others for another seed; noise of 0
 })
 
 const OTHERS: Record<string, TrmConfig> = {
-  'attention': { ...CONFIG, tokenMixing: false, positions: 'rope' },
-  'the Hierarchical Reasoning Model': { ...CONFIG, architecture: 'hrm', highLayers: 1, layers: 1, tokenMixing: false, positions: 'rope', puzzleSlots: 0 },
+  attention: { ...CONFIG, tokenMixing: false, positions: 'rope' },
+  'the Hierarchical Reasoning Model': {
+    ...CONFIG,
+    architecture: 'hrm',
+    highLayers: 1,
+    layers: 1,
+    tokenMixing: false,
+    positions: 'rope',
+    puzzleSlots: 0,
+  },
   'one state': { ...CONFIG, architecture: 'single-z', latentSteps: 1 },
 }
 
@@ -190,16 +304,29 @@ for (const [name, config] of Object.entries(OTHERS)) {
     other.parameters.write('haltHead.weight', weight)
     other.parameters.write('haltHead.bias', new Float32Array([0, config.architecture === 'hrm' ? 0.5 : 100]))
     const options = { rollouts: 2, noise: 0.3, halt: true, steps: 4, limit: 6 }
-    const [one, many] = [await evaluate(other, data, { ...options, batchSize: 1 }), await evaluate(other, data, { ...options, batchSize: 12 })]
+    const [one, many] = [
+      await evaluate(other, data, { ...options, batchSize: 1 }),
+      await evaluate(other, data, { ...options, batchSize: 12 }),
+    ]
     near(one.meanSteps, many.meanSteps)
-    for (const [k, row] of one.steps.entries()) for (const [name, value] of Object.entries(row)) near(value, many.steps[k][name as keyof typeof row])
+    for (const [k, row] of one.steps.entries())
+      for (const [name, value] of Object.entries(row)) near(value, many.steps[k][name as keyof typeof row])
     const calm = await evaluate(other, data, { ...options, rollouts: 1, noise: 0 })
-    assert.not.equal(calm.steps.map(({ lmLoss }) => lmLoss), one.steps.map(({ lmLoss }) => lmLoss))
-    for (const { q, halts } of (await sayings(other, 2)).flat()) assert.is(halts, q > (config.architecture === 'hrm' ? 0.5 : 0))
+    assert.not.equal(
+      calm.steps.map(({ lmLoss }) => lmLoss),
+      one.steps.map(({ lmLoss }) => lmLoss),
+    )
+    for (const { q, halts } of (await sayings(other, 2)).flat())
+      assert.is(halts, q > (config.architecture === 'hrm' ? 0.5 : 0))
   })
 }
 
-const said = (q: number, ...answer: number[]): Saying => ({ q, halts: q > 0, answer: Int32Array.from(answer), results: new Float32Array(6) })
+const said = (q: number, ...answer: number[]): Saying => ({
+  q,
+  halts: q > 0,
+  answer: Int32Array.from(answer),
+  results: new Float32Array(6),
+})
 
 test('who answers: the highest q, or the most frequent answer, of equals the one with the higher q, then the first', () => {
   const rollouts = [said(1, 1, 2), said(3, 9, 9), said(0, 1, 2), said(2, 1, 2), said(2.5, 4, 4), said(-1, 4, 4)]
@@ -221,7 +348,10 @@ test('solve: as evaluate thinks', async () => {
   const all = await sayings(model, 5)
   for (const puzzle of [0, 7]) {
     const plain = await steps({ steps: 5 }, data.inputs.slice(puzzle * cells, (puzzle + 1) * cells))
-    assert.equal(plain.map(({ answer }) => answer), all[puzzle].map(({ answer }) => answer.slice()))
+    assert.equal(
+      plain.map(({ answer }) => answer),
+      all[puzzle].map(({ answer }) => answer.slice()),
+    )
     for (const [k, { halt, rollout, votes, running }] of plain.entries()) {
       assert.ok(Math.abs(halt - 1 / (1 + Math.exp(-all[puzzle][k].q))) < 1e-5)
       assert.equal([rollout, votes, running], [0, 1, 1])
@@ -245,7 +375,10 @@ test('solve: rollouts, their votes, and those that halt', async () => {
   assert.ok(halting.at(-1)!.running === 0 || halting.length === 30)
   // The first rollouts do not change when there are more.
   const single = await steps({ ...options, rollouts: 1 })
-  const of = async (rollouts: number) => (await steps({ ...options, rollouts })).map(({ rollout, answer, halt }) => (rollout === 0 ? [answer, halt] : undefined))
+  const of = async (rollouts: number) =>
+    (await steps({ ...options, rollouts })).map(({ rollout, answer, halt }) =>
+      rollout === 0 ? [answer, halt] : undefined,
+    )
   for (const [k, found] of (await of(2)).entries()) if (found) assert.equal(found[0], single[k].answer)
 })
 
@@ -265,7 +398,10 @@ test('options that cannot be', () => {
   assert.match(refused({ noise: NaN }), /noise is NaN/)
   assert.match(refused({ rollouts: 4 }), /4 rollouts without noise are the same 4 times — give noise, e\.g\. 0\.3/)
   assert.match(refused({ halt: true, confidence: 1 }), /confidence is 1, expected a share above 0 and below 1/)
-  assert.match(refused({ confidence: 0.9 }), /confidence 0\.9 decides when a puzzle halts, and none halts — give halt too/)
+  assert.match(
+    refused({ confidence: 0.9 }),
+    /confidence 0\.9 decides when a puzzle halts, and none halts — give halt too/,
+  )
   assert.match(refused({ vote: true }), /a vote of 1 rollout is none — give rollouts/)
 })
 
@@ -284,7 +420,11 @@ test('nothing is left behind, whatever ends the thinking', async () => {
 
 test('the last answers to all examples, each once, without padding', async () => {
   const expected = await sayings(model, 3)
-  const ways: [string, Parameters<typeof evaluate>[2]][] = [['in step', { batchSize: 5 }], ['one by one', { batchSize: 5, halt: true, confidence: 1 - 1e-9 }], ['some', { batchSize: 5, limit: 7 }]]
+  const ways: [string, Parameters<typeof evaluate>[2]][] = [
+    ['in step', { batchSize: 5 }],
+    ['one by one', { batchSize: 5, halt: true, confidence: 1 - 1e-9 }],
+    ['some', { batchSize: 5, limit: 7 }],
+  ]
   for (const [name, options] of ways) {
     const seen = new Map<string, { predictions: Int32Array; q: number; id: number }>()
     const { exactAccuracy, examples } = await evaluate(model, data, {
@@ -294,7 +434,11 @@ test('the last answers to all examples, each once, without padding', async () =>
         for (let i = 0; i < puzzleIdentifiers.length; i++) {
           const key = inputs.slice(i * cells, (i + 1) * cells).join()
           assert.not.ok(seen.has(key), `${name}: twice`)
-          seen.set(key, { predictions: predictions.slice(i * cells, (i + 1) * cells), q: qHaltLogits[i], id: puzzleIdentifiers[i] })
+          seen.set(key, {
+            predictions: predictions.slice(i * cells, (i + 1) * cells),
+            q: qHaltLogits[i],
+            id: puzzleIdentifiers[i],
+          })
         }
       },
     })

@@ -21,13 +21,29 @@ const none = engine.bytes
 const { train: learned, test: data } = generateSudoku({ size: 4, train: 12, test: 4, clues: 9, seed: 1 })
 const { vocabSize: vocabulary, seqLen: cells, numPuzzleIdentifiers: puzzles } = data.metadata
 // Widths that lavapipe's kernels with textures take.
-const MIXING: TrmConfig = { ...DEFAULTS, vocabulary, cells, puzzles, hidden: 32, heads: 2, expansion: 1, cycles: 1, latentSteps: 1, supervisionSteps: 2, tokenMixing: true, positions: 'none', puzzleWidth: 32, puzzleSlots: 1 }
+const MIXING: TrmConfig = {
+  ...DEFAULTS,
+  vocabulary,
+  cells,
+  puzzles,
+  hidden: 32,
+  heads: 2,
+  expansion: 1,
+  cycles: 1,
+  latentSteps: 1,
+  supervisionSteps: 2,
+  tokenMixing: true,
+  positions: 'none',
+  puzzleWidth: 32,
+  puzzleSlots: 1,
+}
 const ATTENTION: TrmConfig = { ...MIXING, tokenMixing: false, positions: 'rope' }
 const OPTIONS = { batchSize: 4, microBatch: 2, steps: 2, logInterval: 1, warmupSteps: 1, clipNorm: 1, emaRate: 0.9 }
 
 async function answerOf(model: Trm): Promise<number[]> {
   let answer: number[] = []
-  for await (const step of solve(model, data.inputs.subarray(0, cells), { rollouts: 2, noise: 0.2 })) answer = [...step.answer]
+  for await (const step of solve(model, data.inputs.subarray(0, cells), { rollouts: 2, noise: 0.2 }))
+    answer = [...step.answer]
   return answer
 }
 
@@ -80,7 +96,12 @@ test('a training let go leaves the memory of its model; a model goes on as if ot
     report!.trainer.release()
     assert.is(engine.bytes, ofModel)
     assert.ok((await evaluate(model, data)).examples === 4, 'the model stays')
-    await refused(/^tensor: it was released, maybe with its model or trainer — make that again$/, () => evaluate(report!.averaged, data), () => report!.trainer.readMetrics(), () => report!.trainer.optimizer.m.read())
+    await refused(
+      /^tensor: it was released, maybe with its model or trainer — make that again$/,
+      () => evaluate(report!.averaged, data),
+      () => report!.trainer.readMetrics(),
+      () => report!.trainer.optimizer.m.read(),
+    )
     model.release()
     assert.is(engine.bytes, before)
   }
@@ -111,16 +132,34 @@ test('using a model that was let go is an error with its name, and takes no memo
   const model = Trm.create(engine, ATTENTION)
   const likes = [model.withDepth({ cycles: 2, latentSteps: 1 }), model.withParameters(model.parameters)]
   const trainer = new Trainer(model, { batchSize: 2 })
-  const puzzles = { inputs: learned.inputs.slice(), labels: learned.labels.slice(), puzzleIdentifiers: learned.puzzleIdentifiers.slice() } as never
+  const puzzles = {
+    inputs: learned.inputs.slice(),
+    labels: learned.labels.slice(),
+    puzzleIdentifiers: learned.puzzleIdentifiers.slice(),
+  } as never
   likes[1].release()
   for (const gone of [model, ...likes]) {
-    await refused(/^model: it was released — load or create it again$/,
-      () => gone.engine, () => answerOf(gone), () => evaluate(gone, data), () => saveCheckpoint(gone), () => new Trainer(gone, { batchSize: 1 }), () => gone.withDepth({ cycles: 2, latentSteps: 1 }),
-      () => gone.heads(undefined as never), () => trainer.run(puzzles), async () => {
+    await refused(
+      /^model: it was released — load or create it again$/,
+      () => gone.engine,
+      () => answerOf(gone),
+      () => evaluate(gone, data),
+      () => saveCheckpoint(gone),
+      () => new Trainer(gone, { batchSize: 1 }),
+      () => gone.withDepth({ cycles: 2, latentSteps: 1 }),
+      () => gone.heads(undefined as never),
+      () => trainer.run(puzzles),
+      async () => {
         for await (const _ of train(gone, learned, OPTIONS));
-      })
+      },
+    )
   }
-  await refused(/^tensor: it was released/, () => model.parameters.read(), () => model.parameters.write('tokens', new Float32Array(vocabulary * 32)), () => engine.read(model.starts.y))
+  await refused(
+    /^tensor: it was released/,
+    () => model.parameters.read(),
+    () => model.parameters.write('tokens', new Float32Array(vocabulary * 32)),
+    () => engine.read(model.starts.y),
+  )
   trainer.release()
   assert.is(engine.bytes, none)
 })

@@ -17,7 +17,15 @@ const engine = await openEngine()
 test.after(() => engine.close())
 
 const { train: data } = generateSudoku({ size: 4, train: 20, test: 2, clues: 8 })
-const config = { ...ATTENTION, hidden: 4, heads: 1, puzzleWidth: 4, puzzles: 1, vocabulary: data.metadata.vocabSize, cells: data.metadata.seqLen }
+const config = {
+  ...ATTENTION,
+  hidden: 4,
+  heads: 1,
+  puzzleWidth: 4,
+  puzzles: 1,
+  vocabulary: data.metadata.vocabSize,
+  cells: data.metadata.seqLen,
+}
 const model = Trm.create(engine, config)
 /** Bytes before the numbers. */
 const headerOf = (file: Uint8Array) => 8 + Number(new DataView(file.buffer, file.byteOffset).getBigUint64(0, true))
@@ -26,13 +34,19 @@ test('checkpoints: 200 mutations of the header, 200 of the whole, 200 of a .pt',
   const file = await saveCheckpoint(model, { step: '5' })
   const read = (bytes: Uint8Array) => {
     const { config, tensors } = readCheckpoint(bytes, 'file')
-    for (const { shape, data } of tensors.values()) assert.is(data.length, shape.reduce((a, b) => a * b, 1))
+    for (const { shape, data } of tensors.values())
+      assert.is(
+        data.length,
+        shape.reduce((a, b) => a * b, 1),
+      )
     assert.ok(config.hidden > 0)
   }
   await mutations(file, read, /^(file|config)\b.*: /, { within: headerOf(file) })
   await mutations(file, read, /^(file|config)\b.*: /, { seed: 2 })
   const torch = writeTorch(readCheckpoint(file, 'file').tensors)
-  await mutations(torch, bytes => readCheckpoint(bytes, 'file', { config, readTorch }), /^(file|config)\b.*: /, { seed: 3 })
+  await mutations(torch, bytes => readCheckpoint(bytes, 'file', { config, readTorch }), /^(file|config)\b.*: /, {
+    seed: 3,
+  })
 })
 
 test('states of a training: 200 mutations of the header, 50 of the whole', async () => {

@@ -24,7 +24,12 @@ for (const [name, config] of Object.entries(OFFICIAL)) {
       const heads = model.heads(slots.carry.y)
       const { results, predictions } = slots.loss(heads, 'stablemax', 1)
       slots.halt(heads.q, results, engine.zeros([2], 'u32'), metricsTensor(engine), false)
-      return [engine.read(heads.logits), engine.read(results), engine.readInt32(predictions), engine.read(heads.q)] as const
+      return [
+        engine.read(heads.logits),
+        engine.read(results),
+        engine.readInt32(predictions),
+        engine.read(heads.q),
+      ] as const
     })
     const [logits, results, predictions, q] = await Promise.all(reads)
     assert.is(logits.length, 2 * 97 * 11)
@@ -63,7 +68,10 @@ if (!bench) console.log('\nskipped: bench-small.safetensors is not below ../shar
 const where = bench ? test : test.skip
 where('golden bench-small', async () => {
   const { ok, rows } = await verify(engine, bench!, { file: 'bench-small' })
-  assert.equal(rows.filter(({ error, allowed }) => !(error <= allowed)), [])
+  assert.equal(
+    rows.filter(({ error, allowed }) => !(error <= allowed)),
+    [],
+  )
   assert.ok(ok && rows.length > 100)
 })
 

@@ -5,7 +5,19 @@ import { integers } from '../shapes.js'
 
 /** Attention with turning positions, an early halt and a random one. */
 export const ATTENTION: TrmConfig = {
-  ...DEFAULTS, vocabulary: 5, cells: 9, puzzles: 4, hidden: 16, heads: 2, expansion: 1, cycles: 2, latentSteps: 2, supervisionSteps: 4, exploration: 0.5, puzzleWidth: 16, puzzleSlots: 2,
+  ...DEFAULTS,
+  vocabulary: 5,
+  cells: 9,
+  puzzles: 4,
+  hidden: 16,
+  heads: 2,
+  expansion: 1,
+  cycles: 2,
+  latentSteps: 2,
+  supervisionSteps: 4,
+  exploration: 0.5,
+  puzzleWidth: 16,
+  puzzleSlots: 2,
 }
 
 export const TOKEN_MIXING: TrmConfig = { ...ATTENTION, tokenMixing: true, positions: 'none' }
@@ -25,7 +37,9 @@ export function puzzles(seed: number, count: number, { cells, vocabulary, puzzle
   const unscored = integers(seed + 2, count * cells, 5)
   return {
     inputs: integers(seed, count * cells, vocabulary),
-    labels: integers(seed + 1, count * cells, vocabulary).map((label, i) => (unscored[i] === 0 || (count > 2 && i >= (count - 1) * cells) ? -100 : label)),
+    labels: integers(seed + 1, count * cells, vocabulary).map((label, i) =>
+      unscored[i] === 0 || (count > 2 && i >= (count - 1) * cells) ? -100 : label,
+    ),
     puzzleIdentifiers: integers(seed + 3, count, identifiers),
   }
 }

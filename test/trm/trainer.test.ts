@@ -14,24 +14,42 @@ import { ATTENTION, BARE, distance, LEARNED, puzzles, TOKEN_MIXING } from './sam
 const engine = await openEngine()
 test.after(() => engine.close())
 
-const RATES = { learningRate: 1e-3, warmupSteps: 1, weightDecay: 0.1, puzzleLearningRate: 1e-2, puzzleWeightDecay: 0.1, emaRate: 0.9, seed: 5 }
+const RATES = {
+  learningRate: 1e-3,
+  warmupSteps: 1,
+  weightDecay: 0.1,
+  puzzleLearningRate: 1e-2,
+  puzzleWeightDecay: 0.1,
+  emaRate: 0.9,
+  seed: 5,
+}
 
 function trainerOf(config: TrmConfig, options: Partial<TrainerOptions> = {}, on: Engine = engine): Trainer {
   return new Trainer(Trm.create(on, config, { seed: 1 }), { batchSize: 6, ...RATES, ...options })
 }
 
 function run(trainer: Trainer, steps: number): void {
-  for (let i = 0; i < steps; i++) trainer.run(puzzles(10 * trainer.step, trainer.options.batchSize, trainer.model.config))
+  for (let i = 0; i < steps; i++)
+    trainer.run(puzzles(10 * trainer.step, trainer.options.batchSize, trainer.model.config))
 }
 
-const CONFIGS = { 'attention, turning positions': ATTENTION, 'token mixing': TOKEN_MIXING, 'attention, learned positions': LEARNED, 'no puzzle embedding': BARE }
+const CONFIGS = {
+  'attention, turning positions': ATTENTION,
+  'token mixing': TOKEN_MIXING,
+  'attention, learned positions': LEARNED,
+  'no puzzle embedding': BARE,
+}
 
 for (const [name, config] of Object.entries(CONFIGS)) {
   test(`${name}: two runs of five steps give the same bits`, async () => {
     const checkpoint = async (on: Engine) => {
       const trainer = trainerOf(config, {}, on)
       run(trainer, 5)
-      return { live: await saveCheckpoint(trainer.model), averaged: await saveCheckpoint(trainer.averaged), metrics: await trainer.readMetrics() }
+      return {
+        live: await saveCheckpoint(trainer.model),
+        averaged: await saveCheckpoint(trainer.averaged),
+        metrics: await trainer.readMetrics(),
+      }
     }
     const first = await checkpoint(engine)
     assert.equal(await checkpoint(engine), first)
@@ -53,7 +71,17 @@ for (const [name, config] of Object.entries(CONFIGS)) {
       run(trainer, 4)
       await engine.finish()
       const after = engine.stats
-      assert.equal([after.buffers - buffers, after.bytes - bytes, after.bindGroups - bindGroups, after.pipelines - pipelines, after.reads - reads], [0, 0, 0, 0, 0], `micro-batch ${microBatch}`)
+      assert.equal(
+        [
+          after.buffers - buffers,
+          after.bytes - bytes,
+          after.bindGroups - bindGroups,
+          after.pipelines - pipelines,
+          after.reads - reads,
+        ],
+        [0, 0, 0, 0, 0],
+        `micro-batch ${microBatch}`,
+      )
     }
   })
 
@@ -95,19 +123,26 @@ for (const [name, config] of Object.entries(CONFIGS)) {
         moved: await moved(await engine.read(trainer.model.parameters.flat)),
         averageMoved: await moved(await engine.read(trainer.optimizer.average.flat)),
         table: trainer.model.puzzleTable && (await engine.read(trainer.model.puzzleTable)),
-        steps: (await Promise.all(trainer.chunks.map(chunk => engine.readInt32(chunk.steps)))).flatMap(steps => [...steps]),
+        steps: (await Promise.all(trainer.chunks.map(chunk => engine.readInt32(chunk.steps)))).flatMap(steps => [
+          ...steps,
+        ]),
         metrics: await trainer.readMetrics(),
       }
     }
     const whole = await outcome(6)
     assert.equal(whole.sizes, [6])
-    for (const [microBatch, sizes] of [[4, [4, 2]], [2, [2, 2, 2]]] as const) {
+    for (const [microBatch, sizes] of [
+      [4, [4, 2]],
+      [2, [2, 2, 2]],
+    ] as const) {
       const pieces = await outcome(microBatch)
       assert.equal(pieces.sizes, [...sizes])
       assert.equal(pieces.steps, whole.steps)
-      const near = (what: string, a: ArrayLike<number>, b: ArrayLike<number>, allowed: number) => assert.ok(distance(a, b) <= allowed, `${what} in pieces of ${microBatch}: off by ${distance(a, b)}`)
+      const near = (what: string, a: ArrayLike<number>, b: ArrayLike<number>, allowed: number) =>
+        assert.ok(distance(a, b) <= allowed, `${what} in pieces of ${microBatch}: off by ${distance(a, b)}`)
       // The halting head's weight starts with gradients of every size; all sums are over the same six slots.
-      for (const [parameter, gradient] of pieces.gradients) near(`gradient of ${parameter}`, gradient, whole.gradients.get(parameter)!, 1e-5)
+      for (const [parameter, gradient] of pieces.gradients)
+        near(`gradient of ${parameter}`, gradient, whole.gradients.get(parameter)!, 1e-5)
       if (pieces.rows) near('gradient of the puzzle rows', pieces.rows, whole.rows!, 1e-5)
       // The optimiser acts like a sign where a gradient is near 0: single elements may step the other way.
       near('movement', pieces.moved, whole.moved, 1e-2)
@@ -152,7 +187,10 @@ test('one supervision step per puzzle', async () => {
 })
 
 test('a curriculum of depth: the steps of each stage are those of a model of that depth', async () => {
-  const stages = [{ until: 0.25, cycles: 1, latentSteps: 1 }, { until: 0.5, cycles: 1, latentSteps: 2 }]
+  const stages = [
+    { until: 0.25, cycles: 1, latentSteps: 1 },
+    { until: 0.5, cycles: 1, latentSteps: 2 },
+  ]
   for (const config of [ATTENTION, { ...ATTENTION, architecture: 'hrm', highLayers: 1, puzzleSlots: 0 } as TrmConfig]) {
     const staged = trainerOf(config, { totalSteps: 8, curriculum: stages })
     const depths: number[][] = []
@@ -166,21 +204,39 @@ test('a curriculum of depth: the steps of each stage are those of a model of tha
         [staged.optimizer.m.flat, whole.optimizer.m.flat],
         [staged.optimizer.v.flat, whole.optimizer.v.flat],
         [staged.model.puzzleTable!, whole.model.puzzleTable!],
-        ...(['steps', 'halted', 'inputs', 'labels', 'puzzleIds'] as const).map(name => [staged.chunks[0][name], whole.chunks[0][name]]),
-        ...Object.keys(staged.chunks[0].carry).map(state => [staged.chunks[0].carry[state], whole.chunks[0].carry[state]]),
+        ...(['steps', 'halted', 'inputs', 'labels', 'puzzleIds'] as const).map(name => [
+          staged.chunks[0][name],
+          whole.chunks[0][name],
+        ]),
+        ...Object.keys(staged.chunks[0].carry).map(state => [
+          staged.chunks[0].carry[state],
+          whole.chunks[0].carry[state],
+        ]),
       ]
       for (const [from, to] of pairs) engine.copy(from, to)
       whole.step = staged.step
       run(whole, 1)
       run(staged, 1)
-      for (const [ours, theirs] of pairs) assert.equal(await engine.readInt32(ours), await engine.readInt32(theirs), `step ${i + 1}`)
+      for (const [ours, theirs] of pairs)
+        assert.equal(await engine.readInt32(ours), await engine.readInt32(theirs), `step ${i + 1}`)
     }
-    assert.equal(depths, [[1, 1], [1, 1], [1, 2], [1, 2], [2, 2], [2, 2]])
+    assert.equal(depths, [
+      [1, 1],
+      [1, 1],
+      [1, 2],
+      [1, 2],
+      [2, 2],
+      [2, 2],
+    ])
   }
 })
 
 test('a frozen network: the puzzle table alone learns, by the same gradients', async () => {
-  for (const [microBatch, recompute] of [[6, false], [4, false], [4, true]] as const) {
+  for (const [microBatch, recompute] of [
+    [6, false],
+    [4, false],
+    [4, true],
+  ] as const) {
     const frozen = trainerOf(TOKEN_MIXING, { freezeNetwork: true, microBatch, recompute })
     const free = trainerOf(TOKEN_MIXING, { microBatch })
     const before = await engine.read(frozen.model.parameters.flat)
@@ -191,7 +247,10 @@ test('a frozen network: the puzzle table alone learns, by the same gradients', a
     assert.equal(await engine.read(frozen.model.parameters.flat), before)
     assert.equal(await engine.read(frozen.averaged.parameters.flat), before)
     assert.ok((await engine.read(frozen.model.puzzleTable!)).every(Number.isFinite))
-    assert.not.equal(await engine.read(frozen.model.puzzleTable!), await engine.read(trainerOf(TOKEN_MIXING).model.puzzleTable!))
+    assert.not.equal(
+      await engine.read(frozen.model.puzzleTable!),
+      await engine.read(trainerOf(TOKEN_MIXING).model.puzzleTable!),
+    )
   }
 })
 
@@ -206,7 +265,12 @@ test('clipped gradients: a step of AdamW to the norm, and none where they are sh
   assert.equal(await moments(2 * norm(free)), free)
   const clipped = await moments(0.5 * norm(free))
   assert.ok(Math.abs(norm(clipped) / norm(free) - 0.5) < 1e-5)
-  assert.ok(distance(clipped.map(g => 2 * g), free) < 1e-5)
+  assert.ok(
+    distance(
+      clipped.map(g => 2 * g),
+      free,
+    ) < 1e-5,
+  )
 })
 
 test('training ends with the step and the tensor where a number is not finite', async () => {
@@ -215,25 +279,65 @@ test('training ends with the step and the tensor where a number is not finite', 
   const reports = async (poison: (trainer: Trainer, step: number) => void) => {
     let last = 0
     try {
-      for await (const { step, trainer } of train(Trm.create(engine, { ...ATTENTION, vocabulary, cells, puzzles: 1 }), data, { batchSize: 4, steps: 20, logInterval: 4, warmupSteps: 1 })) poison(trainer, (last = step))
+      for await (const { step, trainer } of train(
+        Trm.create(engine, { ...ATTENTION, vocabulary, cells, puzzles: 1 }),
+        data,
+        { batchSize: 4, steps: 20, logInterval: 4, warmupSteps: 1 },
+      ))
+        poison(trainer, (last = step))
     } catch (error) {
       return [last, (error as Error).message]
     }
     return [last]
   }
   assert.equal(await reports(() => {}), [20])
-  const [last, message] = await reports(({ model }, step) => step === 8 && model.parameters.write('layers.1.mlp.down', new Float32Array(model.parameters.get('layers.1.mlp.down').size).fill(NaN)))
+  const [last, message] = await reports(
+    ({ model }, step) =>
+      step === 8 &&
+      model.parameters.write(
+        'layers.1.mlp.down',
+        new Float32Array(model.parameters.get('layers.1.mlp.down').size).fill(NaN),
+      ),
+  )
   assert.is(last, 8)
-  assert.match(String(message), /^train: step 9 left \d+ numbers that are not finite, the first in the gradient of tokens — lower the learning rate \(now 0\.0001\), lengthen the warm-up or clip the gradients$/)
+  assert.match(
+    String(message),
+    /^train: step 9 left \d+ numbers that are not finite, the first in the gradient of tokens — lower the learning rate \(now 0\.0001\), lengthen the warm-up or clip the gradients$/,
+  )
 })
 
 test('options that cannot be', () => {
   assert.throws(() => trainerOf(BARE, { freezeNetwork: true }), /^train: freezeNetwork leaves nothing to train/)
-  assert.throws(() => trainerOf(ATTENTION, { curriculum: [{ until: 0.5, cycles: 1, latentSteps: 1 }, { until: 0.4, cycles: 1, latentSteps: 1 }] }), /^train: the stages of the curriculum end at 0\.5, 0\.4 of the steps, expected rising shares of up to 1$/)
-  assert.throws(() => trainerOf(ATTENTION, { curriculum: [{ until: 0.5, cycles: 0, latentSteps: 1 }] }), /^config: cycles is 0/)
-  assert.throws(() => trainerOf({ ...ATTENTION, architecture: 'transformer', highLayers: 1 }, { curriculum: [{ until: 0.5, cycles: 2, latentSteps: 1 }] }), /^config: a transformer has no other depth than 1 × 1$/)
-  assert.throws(() => trainerOf(ATTENTION, { batchSize: 0 }), /^train: batchSize is 0, expected a whole number of at least 1$/)
-  assert.throws(() => trainerOf(ATTENTION, { microBatch: 0.5 }), /^train: microBatch is 0.5, expected a whole number of at least 1$/)
+  assert.throws(
+    () =>
+      trainerOf(ATTENTION, {
+        curriculum: [
+          { until: 0.5, cycles: 1, latentSteps: 1 },
+          { until: 0.4, cycles: 1, latentSteps: 1 },
+        ],
+      }),
+    /^train: the stages of the curriculum end at 0\.5, 0\.4 of the steps, expected rising shares of up to 1$/,
+  )
+  assert.throws(
+    () => trainerOf(ATTENTION, { curriculum: [{ until: 0.5, cycles: 0, latentSteps: 1 }] }),
+    /^config: cycles is 0/,
+  )
+  assert.throws(
+    () =>
+      trainerOf(
+        { ...ATTENTION, architecture: 'transformer', highLayers: 1 },
+        { curriculum: [{ until: 0.5, cycles: 2, latentSteps: 1 }] },
+      ),
+    /^config: a transformer has no other depth than 1 × 1$/,
+  )
+  assert.throws(
+    () => trainerOf(ATTENTION, { batchSize: 0 }),
+    /^train: batchSize is 0, expected a whole number of at least 1$/,
+  )
+  assert.throws(
+    () => trainerOf(ATTENTION, { microBatch: 0.5 }),
+    /^train: microBatch is 0.5, expected a whole number of at least 1$/,
+  )
 })
 
 test.run()

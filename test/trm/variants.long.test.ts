@@ -17,7 +17,10 @@ const matmuls = tried(engine, matmulFamily, size).map(({ name }) => name)
 
 async function passes(file: string): Promise<void> {
   const { rows } = await verify(engine, await golden(file), { file })
-  assert.equal(rows.filter(({ error, allowed }) => !(error <= allowed)), [])
+  assert.equal(
+    rows.filter(({ error, allowed }) => !(error <= allowed)),
+    [],
+  )
   assert.ok(rows.length > 100)
 }
 
@@ -26,7 +29,10 @@ for (const name of matmuls) {
     engine.variants.force('matmul', name)
     await passes('trm-mlp')
     const used = Object.entries(engine.variants.used).filter(([key]) => key.startsWith('matmul '))
-    assert.ok(used.every(([, variant]) => variant === name), JSON.stringify(used))
+    assert.ok(
+      used.every(([, variant]) => variant === name),
+      JSON.stringify(used),
+    )
     engine.variants.force('matmul', undefined)
   })
 }
@@ -36,7 +42,12 @@ for (const { name } of tried(engine, gatedFamily, { ...size, gated: 'columns' })
     engine.variants.force('mlp block', 'composed')
     engine.variants.force('gated', name)
     await passes('trm-mlp')
-    assert.ok(Object.entries(engine.variants.used).filter(([key]) => key.startsWith('gated ')).map(([, used]) => used).includes(name))
+    assert.ok(
+      Object.entries(engine.variants.used)
+        .filter(([key]) => key.startsWith('gated '))
+        .map(([, used]) => used)
+        .includes(name),
+    )
     for (const family of ['mlp block', 'gated']) engine.variants.force(family, undefined)
   })
 }
@@ -51,7 +62,14 @@ for (const { name } of tried(engine, attentionFamily, heads)) {
   })
 }
 
-for (const { name } of tried(engine, normFamily, { rows: 8, width: 32, inner: 1, epsilon: 1e-5, half: false, recorded: true })) {
+for (const { name } of tried(engine, normFamily, {
+  rows: 8,
+  width: 32,
+  inner: 1,
+  epsilon: 1e-5,
+  half: false,
+  recorded: true,
+})) {
   test(`rmsnorm: ${name}`, async () => {
     engine.variants.force('mlp block', 'composed')
     engine.variants.force('rmsnorm', name)

@@ -23,12 +23,17 @@ export interface GenerateSudokuOptions {
  * only 288 grids, 15 % of the grids are kept for the test split and many puzzles share a grid; otherwise each puzzle
  * has its own. Throws when the sizes ask for more distinct puzzles, or fewer clues, than can be found.
  */
-export function generateSudoku({ size, train, test, clues, seed = 0 }: GenerateSudokuOptions): { train: Dataset; test: Dataset } {
+export function generateSudoku({ size, train, test, clues, seed = 0 }: GenerateSudokuOptions): {
+  train: Dataset
+  test: Dataset
+} {
   const { cells } = layoutOf(size)
   checkCount('train', train, 1)
   checkCount('test', test, 1)
   if (clues !== undefined && !(Number.isInteger(clues) && clues >= fewestClues[size] && clues < cells)) {
-    throw new Error(`sudoku: expected ${fewestClues[size]} … ${cells - 1} clues for size ${size}, got ${clues} — fewer never give one solution`)
+    throw new Error(
+      `sudoku: expected ${fewestClues[size]} … ${cells - 1} clues for size ${size}, got ${clues} — fewer never give one solution`,
+    )
   }
   const random = new Random(seed)
   const blank = new Uint8Array(cells)
@@ -66,12 +71,16 @@ export function generateSudoku({ size, train, test, clues, seed = 0 }: GenerateS
       const key = question?.join('')
       if (question && key && !questions.has(key)) {
         questions.add(key)
-        pairs.put(pairs.length, question.map(digit => digit + 1), answer.map(digit => digit + 1))
+        pairs.put(
+          pairs.length,
+          question.map(digit => digit + 1),
+          answer.map(digit => digit + 1),
+        )
         misses = 0
       } else if (++misses > patience) {
         throw new Error(
           `sudoku: expected ${count} distinct ${split} puzzles of size ${size}${clues === undefined ? '' : ` with ${clues} clues`}, ` +
-          `found ${pairs.length} and then none in ${patience} tries — ask for fewer puzzles or more clues`,
+            `found ${pairs.length} and then none in ${patience} tries — ask for fewer puzzles or more clues`,
         )
       }
     }

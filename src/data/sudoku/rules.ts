@@ -55,7 +55,7 @@ export function encodeSudoku(text: string): Uint8Array {
 
 /** Tokens to text: '.' for blank, '?' for PAD or anything that is not a token of digits 0 … 9. */
 export function decodeSudoku(ids: ArrayLike<number>): string {
-  return Array.from(ids, id => id === 1 ? '.' : id >= 2 && id <= 10 ? String(id - 1) : '?').join('')
+  return Array.from(ids, id => (id === 1 ? '.' : id >= 2 && id <= 10 ? String(id - 1) : '?')).join('')
 }
 
 /**
@@ -98,7 +98,7 @@ export function sudokuViolations(
 
 /** A violation in words, rows and columns counted from 1. */
 export function describeSudokuViolation({ unit, index, digit, cells }: SudokuViolation, size: SudokuSize): string {
-  const place = (cell: number) => `row ${Math.floor(cell / size) + 1} column ${cell % size + 1}`
+  const place = (cell: number) => `row ${Math.floor(cell / size) + 1} column ${(cell % size) + 1}`
   if (unit === 'given') return `the given ${digit} at ${place(index)} was changed`
   if (unit === 'cell') return `no digit of 1 … ${size} at ${place(index)}`
   return `${cells.length} times ${digit} in ${unit} ${index + 1}`
@@ -112,8 +112,10 @@ export function sudokuContradiction(ids: ArrayLike<number>, size: SudokuSize): s
   const [violation] = sudokuViolations(ids, size)
   if (!violation) return ''
   const { unit, cells } = violation
-  const places = cells.map(cell => `row ${Math.floor(cell / size) + 1} column ${cell % size + 1}`)
-  return unit === 'cell' ? describeSudokuViolation(violation, size) : `${describeSudokuViolation(violation, size)}, at ${places.join(' and ')}`
+  const places = cells.map(cell => `row ${Math.floor(cell / size) + 1} column ${(cell % size) + 1}`)
+  return unit === 'cell'
+    ? describeSudokuViolation(violation, size)
+    : `${describeSudokuViolation(violation, size)}, at ${places.join(' and ')}`
 }
 
 /** Whether every cell is filled, no rule is broken and, when `question` is given, its givens stand. */
@@ -122,8 +124,11 @@ export function isSudokuSolved(ids: ArrayLike<number>, size: SudokuSize, questio
 }
 
 function layout(size: SudokuSize, boxRows: number, boxColumns: number): Layout {
-  const boxes = Uint8Array.from({ length: size * size }, (_, cell) =>
-    Math.floor(Math.floor(cell / size) / boxRows) * (size / boxColumns) + Math.floor(cell % size / boxColumns))
+  const boxes = Uint8Array.from(
+    { length: size * size },
+    (_, cell) =>
+      Math.floor(Math.floor(cell / size) / boxRows) * (size / boxColumns) + Math.floor((cell % size) / boxColumns),
+  )
   return { size, boxRows, boxColumns, cells: size * size, boxes }
 }
 

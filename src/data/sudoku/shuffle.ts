@@ -33,7 +33,8 @@ export function drawInto(
   drawLines(columns, size, boxColumns, random)
   for (let cell = 0, row = 0; row < size; row++) {
     const from = transpose ? rows[row] : rows[row] * size
-    for (let column = 0; column < size; column++) map[cell++] = from + (transpose ? columns[column] * size : columns[column])
+    for (let column = 0; column < size; column++)
+      map[cell++] = from + (transpose ? columns[column] * size : columns[column])
   }
   tokens[0] = 0
   tokens[1] = 1

@@ -9,7 +9,11 @@ import { layoutOf, sudokuViolations, type SudokuSize } from './rules.js'
 export function solveSudoku(ids: ArrayLike<number>, size: SudokuSize, limit = 2): Uint8Array[] {
   if (sudokuViolations(ids, size).length > 0) return []
   const solutions: Uint8Array[] = []
-  search(Uint8Array.from(ids, id => id - 1), size, { limit, each: grid => void solutions.push(grid.map(digit => digit + 1)) })
+  search(
+    Uint8Array.from(ids, id => id - 1),
+    size,
+    { limit, each: grid => void solutions.push(grid.map(digit => digit + 1)) },
+  )
   return solutions
 }
 
@@ -28,7 +32,11 @@ export function judgeSudoku(
   if (sudokuViolations(ids, size).length > 0) return { verdict: 'none' }
   let solution: Uint8Array | undefined
   const each = (grid: Uint8Array) => void (solution ??= grid.map(digit => digit + 1))
-  const found = search(Uint8Array.from(ids, id => id - 1), size, { limit: 2, effort, byUnits: true, each })
+  const found = search(
+    Uint8Array.from(ids, id => id - 1),
+    size,
+    { limit: 2, effort, byUnits: true, each },
+  )
   return { verdict: found === undefined ? 'unknown' : (['none', 'one', 'several'] as const)[found], solution }
 }
 
@@ -50,7 +58,11 @@ interface SearchOptions {
  * Counts the solutions of a grid of digits without contradictions (0 is blank), up to `limit`; undefined when `effort`
  * was too little.
  */
-export function search(start: Uint8Array, size: SudokuSize, options: SearchOptions & { effort: number }): number | undefined
+export function search(
+  start: Uint8Array,
+  size: SudokuSize,
+  options: SearchOptions & { effort: number },
+): number | undefined
 export function search(start: Uint8Array, size: SudokuSize, options: SearchOptions): number
 export function search(
   start: Uint8Array,
@@ -93,7 +105,11 @@ export function search(
       }
     }
     for (let i = 0; i < size; i++) {
-      if ((rows[i] | some[i]) !== full || (columns[i] | some[size + i]) !== full || (boxed[i] | some[2 * size + i]) !== full) {
+      if (
+        (rows[i] | some[i]) !== full ||
+        (columns[i] | some[size + i]) !== full ||
+        (boxed[i] | some[2 * size + i]) !== full
+      ) {
         return { place: -1, bit: 0 }
       }
     }

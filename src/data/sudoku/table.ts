@@ -3,13 +3,22 @@ import type { Dataset } from '../dataset.js'
 import { gatherPuzzles, type PuzzleKind, type PuzzleTableOptions, puzzleDataset } from '../pairs.js'
 import type { PuzzleRow } from '../table.js'
 import {
-  describeSudokuViolation, encodeSudoku, layoutOf, sudokuSizeOf, sudokuViolations, sudokuVocabSize, type SudokuSize,
+  describeSudokuViolation,
+  encodeSudoku,
+  layoutOf,
+  sudokuSizeOf,
+  sudokuViolations,
+  sudokuVocabSize,
+  type SudokuSize,
 } from './rules.js'
 import { drawInto } from './shuffle.js'
 import { judgeSudoku } from './solver.js'
 import { parseSudokus } from './text.js'
 
-export type SudokuTableOptions = Pick<PuzzleTableOptions, 'name' | 'augment' | 'subsample' | 'seed' | 'minRating' | 'skipUnsolved'>
+export type SudokuTableOptions = Pick<
+  PuzzleTableOptions,
+  'name' | 'augment' | 'subsample' | 'seed' | 'minRating' | 'skipUnsolved'
+>
 
 /**
  * A dataset from the rows of a puzzle table; copies are shuffles (see `drawSudokuShuffle`). The first row tells the
@@ -40,7 +49,9 @@ export const sudokuKind: PuzzleKind = {
     const blank = answer.indexOf(1)
     if (blank >= 0) throw new Error(`expected an answer without blanks, got one at character ${blank + 1}`)
     const [violation] = sudokuViolations(answer, size, question)
-    throw new Error(`expected an answer that solves the question, got one that does not: ${describeSudokuViolation(violation, size)}`)
+    throw new Error(
+      `expected an answer that solves the question, got one that does not: ${describeSudokuViolation(violation, size)}`,
+    )
   },
   solve(question, answer) {
     const size = sizeOf(question)
@@ -50,7 +61,9 @@ export const sudokuKind: PuzzleKind = {
     if (!answer) return ''
     const { verdict, solution } = judgeSudoku(question, size)
     if (verdict !== 'one') {
-      return { none: 'without a solution', several: 'with several solutions', unknown: 'that takes too long to solve' }[verdict]
+      return { none: 'without a solution', several: 'with several solutions', unknown: 'that takes too long to solve' }[
+        verdict
+      ]
     }
     answer.set(solution!)
     return ''
@@ -72,7 +85,9 @@ const sizeOf = ({ length }: Uint8Array): SudokuSize => (length === 81 ? 9 : leng
 const utf8 = new TextEncoder()
 const characters = new Uint8Array(81)
 /** The tokens of characters, 0 for those that are no digit. */
-const tokens = Uint8Array.from({ length: 256 }, (_, code) => (code === 46 ? 1 : code >= 48 && code <= 57 ? code - 47 : 0))
+const tokens = Uint8Array.from({ length: 256 }, (_, code) =>
+  code === 46 ? 1 : code >= 48 && code <= 57 ? code - 47 : 0,
+)
 /** Digits as bits: those of each box of a band, and of the columns below it, side by side. */
 const boxesSeen = new Int32Array(3)
 const columnsSeen = new Int32Array(3)
@@ -93,9 +108,10 @@ function writeDigits(text: string, into: Uint8Array, size: number): boolean {
 
 /** Whether a grid has no blank and the givens of a question. */
 function answers(answer: Uint8Array, question: Uint8Array): boolean {
-  for (let i = 0; i < answer.length; i++) if (answer[i] <= 1 || (question[i] > 1 && question[i] !== answer[i])) {
-    return false
-  }
+  for (let i = 0; i < answer.length; i++)
+    if (answer[i] <= 1 || (question[i] > 1 && question[i] !== answer[i])) {
+      return false
+    }
   return true
 }
 

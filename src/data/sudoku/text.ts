@@ -37,7 +37,10 @@ const unclearSigns = ['-', '_', '*']
 export function parseSudokus(text: string): FoundSudoku[] {
   const listed = /^\s*[[{]/.test(text) ? fromJson(text) : []
   if (listed.length > 0) return listed
-  const lines = plainSigns(text).replace(/(\r\n?|\n)$/, '').split(/\r\n?|\n|\\n|\//).map(linePart)
+  const lines = plainSigns(text)
+    .replace(/(\r\n?|\n)$/, '')
+    .split(/\r\n?|\n|\\n|\//)
+    .map(linePart)
   let trouble: unknown
   for (const readings of [signReadings(lines), placeReadings(lines)]) {
     const found = new Map<string, FoundSudoku[]>()
@@ -53,7 +56,9 @@ export function parseSudokus(text: string): FoundSudoku[] {
       }
     }
     if (found.size > 1) {
-      throw new Error('sudoku: the text can be read in two ways, with "-", "_" or "*" as blanks or drawn — write blanks as "."')
+      throw new Error(
+        'sudoku: the text can be read in two ways, with "-", "_" or "*" as blanks or drawn — write blanks as "."',
+      )
     }
     for (const sudokus of found.values()) return sudokus
   }
@@ -115,7 +120,8 @@ function signReadings(lines: readonly Line[]): Reading[] {
   const usual = lengths.sort((a, b) => a - b)[Math.floor(lengths.length / 2)]
   const ways = [() => true, () => false, (line: string) => signsOf(line).length !== usual]
   const choices = unclear.reduce<Choice[][]>(
-    (sets, sign) => ways.flatMap(isDrawing => sets.map(set => [...set, { sign, isDrawing }])), [[]],
+    (sets, sign) => ways.flatMap(isDrawing => sets.map(set => [...set, { sign, isDrawing }])),
+    [[]],
   )
   return choices.map(choice => (line, number) => {
     if (isDrawn(line) || choice.some(({ sign, isDrawing }) => isLineOf(line, sign) && isDrawing(line))) return undefined
@@ -168,21 +174,31 @@ function placeReadings(lines: readonly Line[]): Reading[] {
       return fieldRow(fields, number, [...sizes, ...wholes])
     }
   })
-  const inBoxes = [2, 3].flatMap(columns => ['', ' '].map((margin): Reading => (line, number) => {
-    if (isFrame(line) || !line.includes('|')) return undefined
-    const inner = /^\s*\|(.*)\|\s*$/.exec(line)?.[1] ?? margin + line.padEnd(longest) + margin
-    const boxes = inner.split('|').map(part => boxCells(part, columns))
-    return boxes.every(cells => cells) ? fieldRow(boxes.flatMap(cells => cells!), number, sizes) : undefined
-  }))
-  const inColumns = sizes.flatMap(size => [1, 2].map((step): Reading => {
-    const width = step * (size - 1) + 1
-    const [from, to] = lines.length === size ? [0, size - 1] : [used[0], used[used.length - 1]]
-    return (line, number) => {
-      if (longest !== width || number - 1 < from || number - 1 > to) return undefined
-      const places = evenly(line.trimEnd().padEnd(width), step)
-      return places && fieldRow(places, number, [size])
-    }
-  }))
+  const inBoxes = [2, 3].flatMap(columns =>
+    ['', ' '].map((margin): Reading => (line, number) => {
+      if (isFrame(line) || !line.includes('|')) return undefined
+      const inner = /^\s*\|(.*)\|\s*$/.exec(line)?.[1] ?? margin + line.padEnd(longest) + margin
+      const boxes = inner.split('|').map(part => boxCells(part, columns))
+      return boxes.every(cells => cells)
+        ? fieldRow(
+            boxes.flatMap(cells => cells!),
+            number,
+            sizes,
+          )
+        : undefined
+    }),
+  )
+  const inColumns = sizes.flatMap(size =>
+    [1, 2].map((step): Reading => {
+      const width = step * (size - 1) + 1
+      const [from, to] = lines.length === size ? [0, size - 1] : [used[0], used[used.length - 1]]
+      return (line, number) => {
+        if (longest !== width || number - 1 < from || number - 1 > to) return undefined
+        const places = evenly(line.trimEnd().padEnd(width), step)
+        return places && fieldRow(places, number, [size])
+      }
+    }),
+  )
   const inOneLine: Reading = (line, number) =>
     wholes.includes(line.length) ? fieldRow([...line], number, wholes) : undefined
   return [...between, ...inBoxes, ...inColumns, inOneLine]
@@ -207,7 +223,13 @@ function evenly(text: string, step: number): string[] | undefined {
 
 /** Fields of a character, or of nothing, as a row; undefined where they are not that many. */
 function fieldRow(fields: readonly string[], line: number, counts: readonly number[]): Row | undefined {
-  const signs = fields.map(field => field.trim().replace(/^(["'])(.?)\1$/, '$2').trim() || ' ')
+  const signs = fields.map(
+    field =>
+      field
+        .trim()
+        .replace(/^(["'])(.?)\1$/, '$2')
+        .trim() || ' ',
+  )
   return counts.includes(signs.length) && signs.every(sign => sign.length === 1) ? rowOf(signs, line) : undefined
 }
 
@@ -221,14 +243,20 @@ function assemble(rows: readonly Row[]): FoundSudoku[] {
   for (const row of rows) {
     const { length } = row.cells
     if (open.length === 0 && wholes.includes(length)) found.push(sudokuOf([row]))
-    else if (sizes.some(size => size === length) && (open.length === 0 || open[0].cells.length === length)) open.push(row)
+    else if (sizes.some(size => size === length) && (open.length === 0 || open[0].cells.length === length))
+      open.push(row)
     else return [sudokuOf(rows)]
     if (open.length === 0 || open.length < open[0].cells.length) continue
     found.push(sudokuOf(open))
     open = []
   }
   if (open.length === 0) return found
-  const [{ cells: { length }, line }] = open
+  const [
+    {
+      cells: { length },
+      line,
+    },
+  ] = open
   throw new Error(`sudoku: expected ${length} rows of ${length} cells, found ${open.length}, from line ${line} on`)
 }
 
@@ -240,11 +268,23 @@ function sudokuOf(rows: readonly Row[]): FoundSudoku {
   const size = sudokuSizeOf(cells.length)
   const large = rows.find(row => row.cells.some(digit => digit > size))
   if (large) {
-    throw new Error(`sudoku: expected digits 1 … ${size}, got ${large.cells.find(digit => digit > size)} in line ${large.line}`)
+    throw new Error(
+      `sudoku: expected digits 1 … ${size}, got ${large.cells.find(digit => digit > size)} in line ${large.line}`,
+    )
   }
-  const signs = [...new Set(rows.map(row => row.blanks).join('').toLowerCase().replaceAll('0', '.'))]
+  const signs = [
+    ...new Set(
+      rows
+        .map(row => row.blanks)
+        .join('')
+        .toLowerCase()
+        .replaceAll('0', '.'),
+    ),
+  ]
   if (signs.length > 1) {
-    throw new Error(`sudoku: expected one sign for blanks, got ${signs.map(sign => shown(sign)).join(' and ')} — write them as "."`)
+    throw new Error(
+      `sudoku: expected one sign for blanks, got ${signs.map(sign => shown(sign)).join(' and ')} — write them as "."`,
+    )
   }
   return { ids: Uint8Array.from(cells, digit => digit + 1), line: rows[rows.length - 1].line }
 }
@@ -264,7 +304,9 @@ const questionNames = /^(question|puzzle|quiz|problem|input|unsolved|sudoku|boar
 function fromJson(text: string): FoundSudoku[] {
   for (const parts of [[text], text.trim().split('\n')]) {
     try {
-      return parts.map(part => JSON.parse(part) as unknown).flatMap((value, i) => inside(value, parts.length > 1 ? i + 1 : 1))
+      return parts
+        .map(part => JSON.parse(part) as unknown)
+        .flatMap((value, i) => inside(value, parts.length > 1 ? i + 1 : 1))
     } catch {
       // Perhaps a list in another language.
     }

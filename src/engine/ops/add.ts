@@ -10,11 +10,15 @@ import type { Tensor } from '../tensor.js'
  */
 export function add(engine: Engine, a: Tensor, b: Tensor): Tensor {
   const tail = a.shape.slice(a.shape.length - b.shape.length)
-  if (tail.length !== b.shape.length || tail.some((d, i) => d !== b.shape[i])) throw new Error(`add: shape [${b.shape}] is not that of the last axes of [${a.shape}]`)
+  if (tail.length !== b.shape.length || tail.some((d, i) => d !== b.shape[i]))
+    throw new Error(`add: shape [${b.shape}] is not that of the last axes of [${a.shape}]`)
   const y = engine.tensor(a.shape, a.dtype)
   engine.run(kernels.add, { a, b, y }, { count: a.size, countB: b.size, accumulate: false })
   return engine.record(y, [a, b], dy => [
     dy,
-    a.size === b.size ? dy : (into, accumulate) => engine.run(columnSums, { x: dy, y: into }, { rows: a.size / b.size, width: b.size, accumulate }),
+    a.size === b.size
+      ? dy
+      : (into, accumulate) =>
+          engine.run(columnSums, { x: dy, y: into }, { rows: a.size / b.size, width: b.size, accumulate }),
   ])
 }

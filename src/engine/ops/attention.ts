@@ -1,6 +1,11 @@
 // Multi-head attention over packed [q | k | v] rows, with rotary positions where a table is given, with its derivative.
 import * as kernels from '../../kernels/attention.js'
-import { attentionTiled, attentionTiledBackwardKv, attentionTiledBackwardQ, fitsTiles } from '../../kernels/attention-tiled.js'
+import {
+  attentionTiled,
+  attentionTiledBackwardKv,
+  attentionTiledBackwardQ,
+  fitsTiles,
+} from '../../kernels/attention-tiled.js'
 import { rope as turn } from '../../kernels/rope.js'
 import type { Engine } from '../engine.js'
 import type { Tensor } from '../tensor.js'
@@ -26,7 +31,14 @@ export interface AttentionInputs {
 export type AttentionStep = (engine: Engine, tensors: AnyTensors, size: kernels.AttentionSize) => void
 
 /** A variant by its two steps. */
-export function attentionVariant({ forward, backward, ...about }: Pick<Variant<AttentionInputs, RecordedSize, Tensor>, 'name' | 'available' | 'onlyHardware' | 'suits'> & { forward: AttentionStep; backward: AttentionStep }): Variant<AttentionInputs, RecordedSize, Tensor> {
+export function attentionVariant({
+  forward,
+  backward,
+  ...about
+}: Pick<Variant<AttentionInputs, RecordedSize, Tensor>, 'name' | 'available' | 'onlyHardware' | 'suits'> & {
+  forward: AttentionStep
+  backward: AttentionStep
+}): Variant<AttentionInputs, RecordedSize, Tensor> {
   return {
     ...about,
     run(engine, { qkv, rope }, size) {
@@ -46,7 +58,12 @@ export function attentionVariant({ forward, backward, ...about }: Pick<Variant<A
 }
 
 /** For kernels that take queries and keys as they are: they get a copy, turned, and the gradients that they give are turned back. */
-export function turnedBefore(engine: Engine, tensors: AnyTensors, size: kernels.AttentionSize, run: (tensors: AnyTensors) => void): void {
+export function turnedBefore(
+  engine: Engine,
+  tensors: AnyTensors,
+  size: kernels.AttentionSize,
+  run: (tensors: AnyTensors) => void,
+): void {
   if (!size.rope) return run(tensors)
   const { qkv, dQkv, table } = tensors
   const turned = engine.tensor(qkv.shape, qkv.dtype)
@@ -59,19 +76,23 @@ export function turnedBefore(engine: Engine, tensors: AnyTensors, size: kernels.
 
 // A thread walks over all keys: turning each of them for every query would cost more than the dispatch that it saves.
 // On GPUs registers must not be indexed by variables, on software adapters unrolled loops take long to compile.
-const thread = (unrolled: boolean) => attentionVariant({
-  name: unrolled ? 'thread unrolled' : 'thread',
-  available: ({ isSoftware }) => unrolled || isSoftware,
-  onlyHardware: unrolled || undefined,
-  forward: (engine, tensors, size) => turnedBefore(engine, tensors, size, turned => engine.run(kernels.attention, turned, { ...size, unrolled })),
-  backward: (engine, tensors, size) => turnedBefore(engine, tensors, size, turned => {
-    engine.run(kernels.attentionBackwardQ, turned, { ...size, unrolled })
-    engine.run(kernels.attentionBackwardKv, turned, { ...size, unrolled })
-  }),
-})
+const thread = (unrolled: boolean) =>
+  attentionVariant({
+    name: unrolled ? 'thread unrolled' : 'thread',
+    available: ({ isSoftware }) => unrolled || isSoftware,
+    onlyHardware: unrolled || undefined,
+    forward: (engine, tensors, size) =>
+      turnedBefore(engine, tensors, size, turned => engine.run(kernels.attention, turned, { ...size, unrolled })),
+    backward: (engine, tensors, size) =>
+      turnedBefore(engine, tensors, size, turned => {
+        engine.run(kernels.attentionBackwardQ, turned, { ...size, unrolled })
+        engine.run(kernels.attentionBackwardKv, turned, { ...size, unrolled })
+      }),
+  })
 
 /** A buffer that is written cannot also stand for a table that is not read. */
-export const readable = (tensors: AnyTensors, { rope }: kernels.AttentionSize) => (rope ? tensors : { ...tensors, table: tensors.qkv })
+export const readable = (tensors: AnyTensors, { rope }: kernels.AttentionSize) =>
+  rope ? tensors : { ...tensors, table: tensors.qkv }
 
 const tiled = attentionVariant({
   name: 'tiled',
@@ -90,7 +111,8 @@ const tiled = attentionVariant({
 export const attentionFamily: Family<AttentionInputs, RecordedSize, Tensor> = {
   name: 'attention',
   variants: [tiled, thread(true), thread(false)],
-  classOf: ({ length, headDim, rope, half, recorded }) => `${half ? 'f16 ' : ''}${length}×${headDim}${rope ? ' rope' : ''}${recorded ? ' recorded' : ''}`,
+  classOf: ({ length, headDim, rope, half, recorded }) =>
+    `${half ? 'f16 ' : ''}${length}×${headDim}${rope ? ' rope' : ''}${recorded ? ' recorded' : ''}`,
   sample: (engine, { batch, length, heads, headDim, rope, half }) => ({
     qkv: engine.tensor([batch, length, 3 * heads * headDim], half ? 'f16' : 'f32'),
     rope: rope ? engine.tensor([length, headDim]) : undefined,
@@ -107,8 +129,20 @@ export function attention(engine: Engine, qkv: Tensor, heads: number, { rope }: 
   const [batch, length, packed] = qkv.shape
   const width = packed / 3
   const headDim = width / heads
-  if (qkv.shape.length !== 3 || !Number.isInteger(headDim)) throw new Error(`attention: shape [${qkv.shape}] is not (batch, length, 3 × ${heads} heads × head width)`)
-  if (rope && (headDim % 2 || rope.size !== length * headDim)) throw new Error(`attention: a table of shape [${rope.shape}] does not turn heads of width ${headDim} at ${length} positions, expected (length, head width / 2, 2)`)
-  const size = { batch, length, heads, headDim, rope: rope !== undefined, half: qkv.dtype === 'f16', recorded: engine.isRecording }
+  if (qkv.shape.length !== 3 || !Number.isInteger(headDim))
+    throw new Error(`attention: shape [${qkv.shape}] is not (batch, length, 3 × ${heads} heads × head width)`)
+  if (rope && (headDim % 2 || rope.size !== length * headDim))
+    throw new Error(
+      `attention: a table of shape [${rope.shape}] does not turn heads of width ${headDim} at ${length} positions, expected (length, head width / 2, 2)`,
+    )
+  const size = {
+    batch,
+    length,
+    heads,
+    headDim,
+    rope: rope !== undefined,
+    half: qkv.dtype === 'f16',
+    recorded: engine.isRecording,
+  }
   return engine.variants.pick(attentionFamily, size).run(engine, { qkv, rope }, size)
 }

@@ -14,6 +14,7 @@ export function firstPosition(engine: Engine, x: Tensor, dtype: DType = x.dtype)
   const y = engine.tensor([batch, width], dtype)
   engine.run(kernels.firstPosition, { from: x, to: y }, { ...size, forward: true, accumulate: false })
   return engine.record(y, [x], dy => [
-    (into, accumulate) => engine.run(kernels.firstPosition, { from: dy, to: into }, { ...size, forward: false, accumulate }),
+    (into, accumulate) =>
+      engine.run(kernels.firstPosition, { from: dy, to: into }, { ...size, forward: false, accumulate }),
   ])
 }

@@ -30,7 +30,11 @@ const composed: Variant<MatmulTensors, GatedSize> = {
     const both = engine.tensor([inSize(size)], c.dtype)
     matmul(engine, { a, b, c: both }, size)
     const { m, n, batch = 1 } = size
-    engine.run(swigluKernel, { x: both, y: c }, gated === 'columns' ? { rows: batch * m, inner: n / 2 } : { rows: batch, inner: (m / 2) * n })
+    engine.run(
+      swigluKernel,
+      { x: both, y: c },
+      gated === 'columns' ? { rows: batch * m, inner: n / 2 } : { rows: batch, inner: (m / 2) * n },
+    )
     engine.release(both)
   },
 }
@@ -56,7 +60,9 @@ export const gatedFamily: Family<MatmulTensors, GatedSize> = {
 export function gated(engine: Engine, x: Tensor, weight: Tensor, axis: -1 | -2 = -1): Tensor {
   const [both, width] = weight.shape
   if (weight.shape.length !== 2 || both % 2 || x.shape.at(axis) !== width || (axis === -2 && x.shape.length !== 3)) {
-    throw new Error(`gated: x of shape [${x.shape}] does not fit a weight of shape [${weight.shape}] over axis ${axis}, expected (2 · out, in) and (…, in), or (batch, in, width) with axis −2`)
+    throw new Error(
+      `gated: x of shape [${x.shape}] does not fit a weight of shape [${weight.shape}] over axis ${axis}, expected (2 · out, in) and (…, in), or (batch, in, width) with axis −2`,
+    )
   }
   if (engine.isRecording) return swiglu(engine, (axis === -1 ? linear : mix)(engine, x, weight), axis)
   const shape = [...x.shape]
@@ -64,10 +70,27 @@ export function gated(engine: Engine, x: Tensor, weight: Tensor, axis: -1 | -2 =
   const c = engine.tensor(shape, x.dtype)
   const [halfX, halfW] = [x.dtype === 'f16', weight.dtype === 'f16']
   if (axis === -1) {
-    const size: GatedSize = { m: x.size / width, n: both, k: width, transposeB: true, gated: 'columns', halfA: halfX, halfB: halfW }
+    const size: GatedSize = {
+      m: x.size / width,
+      n: both,
+      k: width,
+      transposeB: true,
+      gated: 'columns',
+      halfA: halfX,
+      halfB: halfW,
+    }
     engine.variants.pick(gatedFamily, size).run(engine, { a: x, b: weight, c }, size)
   } else {
-    const size: GatedSize = { m: both, n: x.shape[2], k: width, batch: x.shape[0], sharedA: true, gated: 'rows', halfA: halfW, halfB: halfX }
+    const size: GatedSize = {
+      m: both,
+      n: x.shape[2],
+      k: width,
+      batch: x.shape[0],
+      sharedA: true,
+      gated: 'rows',
+      halfA: halfW,
+      halfB: halfX,
+    }
     engine.variants.pick(gatedFamily, size).run(engine, { a: weight, b: x, c }, size)
   }
   return c

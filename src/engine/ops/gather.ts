@@ -14,6 +14,10 @@ export function gather(engine: Engine, table: Tensor, ids: Tensor): Tensor {
   engine.run(kernels.gather, { table, ids, y }, { ids: ids.size, rows, width })
   return engine.record(y, [table], dy => [
     (into, accumulate) =>
-      engine.run(kernels.gatherBackward, { ids, dy, dTable: into }, { rows, width, batch: 1, length: ids.size, prefix: 0, factor: 1, accumulate }),
+      engine.run(
+        kernels.gatherBackward,
+        { ids, dy, dTable: into },
+        { rows, width, batch: 1, length: ids.size, prefix: 0, factor: 1, accumulate },
+      ),
   ])
 }

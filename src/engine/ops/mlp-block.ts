@@ -56,7 +56,8 @@ const composed: Variant<BlockTensors, MlpBlockSize, Tensor> = {
 export const mlpBlockFamily: Family<BlockTensors, MlpBlockSize, Tensor> = {
   name: 'mlp block',
   variants: [composed],
-  classOf: ({ batch, length, width, inner, axis, recorded, half }) => `${half ? 'f16 ' : ''}${batch}×${length}×${width} by ${inner} axis ${axis}${recorded ? ' recorded' : ''}`,
+  classOf: ({ batch, length, width, inner, axis, recorded, half }) =>
+    `${half ? 'f16 ' : ''}${batch}×${length}×${width} by ${inner} axis ${axis}${recorded ? ' recorded' : ''}`,
   sample(engine, { batch, length, width, inner, axis, half }) {
     const over = axis === -1 ? width : length
     const tensor = (...shape: Shape) => engine.tensor(shape, half ? 'f16' : 'f32')
@@ -71,12 +72,20 @@ export const mlpBlockFamily: Family<BlockTensors, MlpBlockSize, Tensor> = {
  * @param down shape (n, inner)
  * @returns h's shape
  */
-export function mlpBlock(engine: Engine, h: Tensor, gateUp: Tensor, down: Tensor, { injection, axis, epsilon, into }: MlpBlockOptions): Tensor {
+export function mlpBlock(
+  engine: Engine,
+  h: Tensor,
+  gateUp: Tensor,
+  down: Tensor,
+  { injection, axis, epsilon, into }: MlpBlockOptions,
+): Tensor {
   const [batch, length, width] = h.shape
   const over = axis === -1 ? width : length
   const inner = down.shape[1]
   if (h.shape.length !== 3 || gateUp.shape[0] !== 2 * inner || gateUp.shape[1] !== over || down.shape[0] !== over) {
-    throw new Error(`mlpBlock: h of shape [${h.shape}] does not fit weights of shapes [${gateUp.shape}] and [${down.shape}] over axis ${axis}, expected (batch, length, width), (2 · inner, ${over}) and (${over}, inner)`)
+    throw new Error(
+      `mlpBlock: h of shape [${h.shape}] does not fit weights of shapes [${gateUp.shape}] and [${down.shape}] over axis ${axis}, expected (batch, length, width), (2 · inner, ${over}) and (${over}, inner)`,
+    )
   }
   const size = { batch, length, width, inner, axis, epsilon, recorded: engine.isRecording, half: h.dtype === 'f16' }
   return engine.variants.pick(mlpBlockFamily, size).run(engine, { h, injection, gateUp, down, into }, size)

@@ -33,7 +33,11 @@ type NormVariant = Variant<NormTensors, NormSize, Tensor>
 type Steps<Tensors, Size> = (engine: Engine, tensors: Tensors, size: Size) => void
 
 /** Forward: y and scale from x and residual. Backward: ds from y, scale and dy. */
-const normVariant = ({ forward, backward, ...about }: Omit<NormVariant, 'run'> & {
+const normVariant = ({
+  forward,
+  backward,
+  ...about
+}: Omit<NormVariant, 'run'> & {
   forward: Steps<AnyTensors, NormSize & { hasResidual: boolean }>
   backward: Steps<AnyTensors, NormSize>
 }): NormVariant => ({
@@ -50,8 +54,10 @@ const normVariant = ({ forward, backward, ...about }: Omit<NormVariant, 'run'> &
   },
 })
 
-const withLanes = <Size extends NormSize>(engine: Engine, size: Size) =>
-  ({ ...size, lanes: kernels.rowLanes(size, engine.adapter.isSoftware) })
+const withLanes = <Size extends NormSize>(engine: Engine, size: Size) => ({
+  ...size,
+  lanes: kernels.rowLanes(size, engine.adapter.isSoftware),
+})
 const loop = normVariant({
   name: 'loop',
   available: () => true,
@@ -80,8 +86,13 @@ export const normFamily: Family<NormTensors, NormSize, Tensor> = {
 }
 
 /** `s / sqrt(mean(s²) + epsilon)` with `s = x + residual`; no learned scale. */
-export function rmsnorm(engine: Engine, x: Tensor, { residual, axis = -1, epsilon = 1e-5, into }: RmsnormOptions = {}): Tensor {
-  if (residual && residual.size !== x.size) throw new Error(`rmsnorm: residual of shape [${residual.shape}] does not fit x of shape [${x.shape}]`)
+export function rmsnorm(
+  engine: Engine,
+  x: Tensor,
+  { residual, axis = -1, epsilon = 1e-5, into }: RmsnormOptions = {},
+): Tensor {
+  if (residual && residual.size !== x.size)
+    throw new Error(`rmsnorm: residual of shape [${residual.shape}] does not fit x of shape [${x.shape}]`)
   const inner = axis === -1 ? 1 : x.shape.at(-1)!
   const width = x.shape.at(axis)!
   const size = { rows: x.size / width, width, inner, epsilon, half: x.dtype === 'f16', recorded: engine.isRecording }

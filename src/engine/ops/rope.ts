@@ -14,7 +14,8 @@ import type { Tensor } from '../tensor.js'
 export function rope(engine: Engine, qkv: Tensor, table: Tensor, heads: number): Tensor {
   const [batch, length, width] = qkv.shape
   const headDim = width / 3 / heads
-  if (!Number.isInteger(headDim) || headDim % 2) throw new Error(`rope: width ${width} is not 3 × ${heads} heads of an even width`)
+  if (!Number.isInteger(headDim) || headDim % 2)
+    throw new Error(`rope: width ${width} is not 3 × ${heads} heads of an even width`)
   const size = { batch, length, heads, headDim }
   engine.run(kernels.rope, { table, x: qkv }, { ...size, direction: 1 })
   return engine.record(qkv.reshape(qkv.shape), [qkv], dy => [

@@ -10,7 +10,8 @@ import type { Tensor } from '../tensor.js'
 export function swiglu(engine: Engine, gateUp: Tensor, axis: -1 | -2 = -1): Tensor {
   const shape = gateUp.shape.slice()
   const at = shape.length + axis
-  if (shape[at] % 2 !== 0) throw new Error(`swiglu: axis ${axis} of shape [${shape}] is odd, expected gate and up halves of equal size`)
+  if (shape[at] % 2 !== 0)
+    throw new Error(`swiglu: axis ${axis} of shape [${shape}] is odd, expected gate and up halves of equal size`)
   shape[at] /= 2
   const inner = axis === -1 ? shape[at] : shape[at] * shape[at + 1]
   const y = engine.tensor(shape, gateUp.dtype)
