@@ -258,7 +258,7 @@ function dispatchCase(): Case {
     work: addWork(64),
     prepare(engine) {
       const [a, b] = [random(engine, [64]), random(engine, [64])]
-      return () => engine.scope(() => void add(engine, a, b))
+      return () => engine.scope(() => void add(a, b))
     },
   }
 }
@@ -283,7 +283,7 @@ function matmulCase(size: Size, name: string, product: MatmulSize, mode: Mode): 
       const a = random(engine, [sharedA ? 1 : batch * reduce, m, k], mode.dtype)
       const b = random(engine, [sharedB ? 1 : batch * reduce, k, n], mode.dtype)
       const c = engine.lasting([batch, m, n], mode.dtype)
-      return () => matmul(engine, { a, b, c }, product)
+      return () => matmul({ a, b, c }, product)
     },
   }
 }
@@ -326,14 +326,14 @@ function elementwise({ size, config, microBatch: batch }: ModelSize): Case[] {
       `rmsnorm axis ${axis} ${batch}×${length}×${hidden}`,
       engine => {
         const [x, residual] = [random(engine, shape), random(engine, shape)]
-        return on => rmsnorm(on, x, { residual, axis })
+        return () => rmsnorm(x, { residual, axis })
       },
       rmsnormWork(normed, width),
       rmsnormBackwardWork(normed, width),
     )
   const gate = (engine: Engine) => {
     const gateUp = random(engine, [rows, 2 * inner])
-    return (on: Engine) => swiglu(on, gateUp)
+    return () => swiglu(gateUp)
   }
   return [
     ...norm(-1, rows, hidden),
@@ -354,7 +354,7 @@ function attentionCases(size: Size, shape: AttentionShape, theta?: number): Case
       theta === undefined
         ? undefined
         : engine.from(ropeTable(shape.length, shape.headDim, theta), [shape.length, shape.headDim / 2, 2])
-    return (on: Engine) => attention(on, qkv, shape.heads, { rope })
+    return () => attention(qkv, shape.heads, { rope })
   }
   const turns = theta !== undefined
   return both(

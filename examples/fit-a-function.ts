@@ -22,11 +22,7 @@ for (let step = 1; step <= 500; step++) {
   const shares = engine.scope(() => {
     let error = target
     const objective = () =>
-      (error = squaredError(
-        engine,
-        linear(engine, swiglu(engine, linear(engine, x, weights.get('gateUp'))), weights.get('down')),
-        target,
-      ))
+      (error = squaredError(linear(swiglu(linear(x, weights.get('gateUp'))), weights.get('down')), target))
     engine.gradients(weights.all(), objective, { into: optimizer.gradients.all() })
     optimizer.step()
     return step % 100 === 0 ? engine.read(error) : undefined

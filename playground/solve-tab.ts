@@ -223,21 +223,19 @@ export class SolveTab {
     if (!isTyped) byId<HTMLTextAreaElement>('puzzle-text').value = kind.text(tokens)
     byId('puzzle-title').textContent = kind.title(tokens.length)
     byId('palette').replaceChildren(
-      ...kind
-        .tokens(tokens.length)
-        .map(token =>
-          element(
-            'button',
-            {
-              type: 'button',
-              class: `token ${kind.name === 'arc' ? `colour-${token.id - 2}` : ''}`,
-              'aria-label': token.name,
-              title: token.name,
-              click: () => this.grid.write(token),
-            },
-            kind.name === 'sudoku' ? (token.id === 1 ? '⌫' : token.key) : kind.name === 'maze' ? token.name : '',
-          ),
+      ...kind.tokens(tokens.length).map(token =>
+        element(
+          'button',
+          {
+            type: 'button',
+            class: `token ${kind.name === 'arc' ? `colour-${token.id - 2}` : ''}`,
+            'aria-label': token.name,
+            title: token.name,
+            click: () => this.grid.write(token),
+          },
+          kind.name === 'sudoku' ? (token.id === 1 ? '⌫' : token.key) : kind.name === 'maze' ? token.name : '',
         ),
+      ),
     )
     this.forget()
     this.showExamples()

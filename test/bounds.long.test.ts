@@ -14,7 +14,6 @@ import {
   firstPosition,
   gather,
   linear,
-  mix,
   mlpBlock,
   rmsnorm,
   rope,
@@ -166,10 +165,7 @@ function drawn(engine: Engine, seed: number, shape: Shape, dtype: Stored = 'f32'
 
 /** What an operation computes, and the gradients of its inputs, into new tensors and added to what stands in others. */
 const operation =
-  (
-    inputs: readonly (readonly [shape: Shape, dtype?: Stored])[],
-    compute: (engine: Engine, ...tensors: Tensor[]) => Tensor,
-  ): Work =>
+  (inputs: readonly (readonly [shape: Shape, dtype?: Stored])[], compute: (...tensors: Tensor[]) => Tensor): Work =>
   engine =>
     engine.scope(() => {
       const tensors = inputs.map(([shape, dtype], i) => drawn(engine, i + 1, shape, dtype))
@@ -179,7 +175,7 @@ const operation =
         const gradients = engine.gradients(
           tensors,
           () => {
-            const y = compute(engine, ...tensors)
+            const y = compute(...tensors)
             reads.push(engine.read(y))
             return [[y, drawn(engine, 9, y.shape, y.dtype as Stored)]]
           },
@@ -188,7 +184,7 @@ const operation =
         reads.push(...gradients.map(gradient => engine.read(gradient)))
       }
       // Without a tape other kernels run.
-      reads.push(engine.read(compute(engine, ...tensors)))
+      reads.push(engine.read(compute(...tensors)))
       return Promise.all(reads)
     })
 
@@ -262,7 +258,7 @@ const product =
         [k * n, sharedB],
       ].map(([size, shared], i) => drawn(engine, i + 1, [Number(size) * (shared ? 1 : batch * reduce)], dtype))
       const c = drawn(engine, 3, [batch * m * n])
-      matmul(engine, { a, b, c }, { m, n, k, ...more })
+      matmul({ a, b, c }, { m, n, k, ...more })
       return Promise.all([engine.read(c)])
     })
 
@@ -313,10 +309,14 @@ for (const dtype of dtypes) {
       const x = [[batch, length, width], dtype] as const
       await check(
         `linear ${batch}×${length}×${width} to ${out}`,
-        operation([x, [[out, width], dtype]], (engine, x, weight) => linear(engine, x, weight)),
+        operation([x, [[out, width], dtype]], (x, weight) => linear(x, weight)),
         { dtype },
       )
-      await check(`mix ${batch}×${length}×${width} to ${out}`, operation([x, [[out, length], dtype]], mix), { dtype })
+      await check(
+        `mix ${batch}×${length}×${width} to ${out}`,
+        operation([x, [[out, length], dtype]], (x, weight) => linear(x, weight, { axis: -2 })),
+        { dtype },
+      )
     }
     if (dtype === 'f16') await check('product', product(33, 97, 17, { dtype }), { dtype, left: ['matmul tiled'] })
     for (const gated of dtype === 'f32' ? (['rows', 'columns'] as const) : []) {
@@ -351,8 +351,7 @@ for (const dtype of dtypes) {
             `block ${batch}×${length}×${width} by ${inner} over axis ${axis}${injected ? ', injection' : ''}`,
             operation(
               [h, [[2 * inner, over], dtype], [[over, inner], dtype], ...(injected ? [h] : [])],
-              (engine, x, gateUp, down, injection) =>
-                mlpBlock(engine, x, gateUp, down, { injection, axis, epsilon: 1e-5 }),
+              (x, gateUp, down, injection) => mlpBlock(x, gateUp, down, { injection, axis, epsilon: 1e-5 }),
             ),
             { dtype },
           )
@@ -374,12 +373,12 @@ for (const dtype of dtypes) {
       if (headDim < 8)
         await check(
           name,
-          operation([qkv], (engine, x) => attention(engine, x, heads)),
+          operation([qkv], x => attention(x, heads)),
           { dtype },
         )
       await check(
         `${name}, turned`,
-        operation([qkv], (engine, x) => attention(engine, x, heads, { rope: table(engine) })),
+        operation([qkv], x => attention(x, heads, { rope: table(x.engine) })),
         { dtype, left: headDim < 8 ? [] : ['attention thread unrolled'] },
       )
       await check(
@@ -387,9 +386,7 @@ for (const dtype of dtypes) {
         engine =>
           engine.scope(() => {
             const x = drawn(engine, 1, ...qkv)
-            const [gradient] = engine.gradients([x], () => [
-              [rope(engine, x, table(engine), heads), drawn(engine, 2, ...qkv)],
-            ])
+            const [gradient] = engine.gradients([x], () => [[rope(x, table(engine), heads), drawn(engine, 2, ...qkv)]])
             return Promise.all([engine.read(x), engine.read(gradient)])
           }),
         { dtype },
@@ -397,7 +394,7 @@ for (const dtype of dtypes) {
     }
     await check(
       'one position, one value a head',
-      operation([[[3, 1, 3], dtype]], (engine, x) => attention(engine, x, 1)),
+      operation([[[3, 1, 3], dtype]], x => attention(x, 1)),
       { dtype },
     )
   })
@@ -410,42 +407,42 @@ for (const dtype of dtypes) {
       for (const axis of [-1, -2] as const) {
         await check(
           `norm ${name} over axis ${axis}`,
-          operation([x], (engine, x) => rmsnorm(engine, x, { axis })),
+          operation([x], x => rmsnorm(x, { axis })),
           { dtype },
         )
         await check(
           `norm ${name} over axis ${axis}, residual`,
-          operation([x, x], (engine, x, residual) => rmsnorm(engine, x, { axis, residual })),
+          operation([x, x], (x, residual) => rmsnorm(x, { axis, residual })),
           { dtype },
         )
       }
       await check(
         `norm ${name}, as on a GPU`,
-        operation([x], (engine, x) => rmsnorm(engine, x)),
+        operation([x], x => rmsnorm(x)),
         { dtype, asGpu: true },
       )
       await check(
         `gate ${name}`,
-        operation([[[batch, length, 2 * width], dtype]], (engine, x) => swiglu(engine, x)),
+        operation([[[batch, length, 2 * width], dtype]], x => swiglu(x)),
       )
       await check(
         `gate of rows ${name}`,
-        operation([[[batch, 2 * length, width], dtype]], (engine, x) => swiglu(engine, x, -2)),
+        operation([[[batch, 2 * length, width], dtype]], x => swiglu(x, { axis: -2 })),
       )
       await check(`add ${name}`, operation([x, x], add))
       await check(`bias ${name}`, operation([x, [[width]]], add))
       await check(
         `first position ${name}`,
-        operation([x], (engine, x) => firstPosition(engine, x)),
+        operation([x], x => firstPosition(x)),
       )
       await check(
         `squared error ${name}`,
-        operation([x], (engine, x) => squaredError(engine, x, drawn(engine, 5, shape, dtype))),
+        operation([x], x => squaredError(x, drawn(x.engine, 5, shape, dtype))),
       )
       await check(
         `look-up ${name}`,
-        operation([[[length, width], dtype]], (engine, table) =>
-          gather(engine, table, engine.from(integers(4, batch * 7, length), [batch, 7])),
+        operation([[[length, width], dtype]], table =>
+          gather(table, table.engine.from(integers(4, batch * 7, length), [batch, 7])),
         ),
       )
     }

@@ -7,7 +7,6 @@ import {
   type DType,
   Engine,
   linear,
-  mix,
   mlpBlock,
   rmsnorm,
   ropeTable,
@@ -129,16 +128,16 @@ const heads =
   (engine, dtype) => {
     const qkv = engine.zeros([2, 33, 6 * headDim], dtype)
     const rope = turns ? engine.from(ropeTable(33, headDim, 10000), [33, headDim / 2, 2]) : undefined
-    return [[qkv], () => attention(engine, qkv, 2, { rope })]
+    return [[qkv], () => attention(qkv, 2, { rope })]
   }
 const layer =
-  (product: typeof linear | typeof mix, out: number, width: number): Operation =>
+  (axis: -1 | -2, out: number, width: number): Operation =>
   (engine, dtype) => {
     const [x, weight] = [
-      engine.zeros(product === mix ? [3, width, 64] : [300, width], dtype),
+      engine.zeros(axis === -2 ? [3, width, 64] : [300, width], dtype),
       engine.zeros([out, width], dtype),
     ]
-    return [[x, weight], () => product(engine, x, weight)]
+    return [[x, weight], () => linear(x, weight, { axis })]
   }
 const block =
   (axis: -1 | -2, over: number): Operation =>
@@ -149,20 +148,20 @@ const block =
       [128, over],
       [over, 64],
     ].map(shape => engine.zeros(shape, dtype))
-    return [[h, gateUp, down], () => mlpBlock(engine, h, gateUp, down, { axis, epsilon: 1e-5 })]
+    return [[h, gateUp, down], () => mlpBlock(h, gateUp, down, { axis, epsilon: 1e-5 })]
   }
 const norm =
   (axis: -1 | -2, width: number): Operation =>
   (engine, dtype) => {
     const [x, residual] = [0, 1].map(() => engine.zeros([3, 97, width], dtype))
-    return [[x, residual], () => rmsnorm(engine, x, { residual, axis })]
+    return [[x, residual], () => rmsnorm(x, { residual, axis })]
   }
 
 /** Run by every variant, and by their defaults alone. */
 const withVariants = [
   heads(16, true),
-  layer(linear, 96, 128),
-  layer(mix, 96, 128),
+  layer(-1, 96, 128),
+  layer(-2, 96, 128),
   block(-1, 64),
   block(-2, 17),
   norm(-1, 512),
@@ -173,7 +172,7 @@ const byDefault = [
   ...[
     [2, 256],
     [64, 33],
-  ].flatMap(([out, width]) => [layer(linear, out, width), layer(mix, out, width)]),
+  ].flatMap(([out, width]) => [layer(-1, out, width), layer(-2, out, width)]),
   ...[block(-2, 97), norm(-1, 17), norm(-1, 1536), norm(-2, 66)],
 ]
 

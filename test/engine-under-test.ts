@@ -5,9 +5,7 @@ import { inPage } from './files.js'
 
 /** @throws where the adapter does not compute: Dawn's null backend accepts every command and does none */
 export async function checkComputes(engine: Engine): Promise<void> {
-  const sum = await engine.read(
-    add(engine, engine.from(new Float32Array([1, 2])), engine.from(new Float32Array([3, 5]))),
-  )
+  const sum = await engine.read(add(engine.from(new Float32Array([1, 2])), engine.from(new Float32Array([3, 5]))))
   if (sum[0] !== 4 || sum[1] !== 7)
     throw new Error(
       `${engine.adapter.description || 'this adapter'} computes 1 + 3 = ${sum[0]} — the null backend is no GPU, choose another adapter`,

@@ -156,7 +156,7 @@ const operations = [
   ...[4, 16, 32, 64, 128].flatMap(headDim => [false, true].map(turns => (engine, dtype) => {
     const qkv = engine.zeros([2, 33, 6 * headDim], dtype)
     const rope = turns ? engine.from(ropeTable(33, headDim, 10000), [33, headDim / 2, 2]) : undefined
-    return [[qkv], () => attention(engine, qkv, 2, { rope })]
+    return [[qkv], () => attention(qkv, 2, { rope })]
   })),
   ...[[96, 128], [2, 256], [64, 33]].flatMap(([out, width]) => [[linear, [300, width]], [mix, [3, width, 64]]].map(([product, shape]) => (engine, dtype) => {
     const [x, weight] = [engine.zeros(shape, dtype), engine.zeros([out, width], dtype)]

@@ -18,11 +18,11 @@ export async function open(): Promise<Backend> {
     async matmul({ m, n, k, a, b }) {
       const [x, w] = [engine.from(a, [m, k]), engine.from(b, [n, k])]
       const start = performance.now()
-      const first = engine.scope(() => engine.read(linear(engine, x, w)))
+      const first = engine.scope(() => engine.read(linear(x, w)))
       const c = await first
       const firstMs = performance.now() - start
       const run = async (count: number) => {
-        for (let i = 0; i < count; i++) engine.scope(() => linear(engine, x, w))
+        for (let i = 0; i < count; i++) engine.scope(() => linear(x, w))
         await engine.finish()
       }
       return { firstMs, outputs: { c }, run }

@@ -1,9 +1,9 @@
 // The bare sum that the tape and the parameters use: no operation, not recorded.
 import { add } from '../kernels/add.js'
-import type { Engine } from './engine.js'
 import type { Tensor } from './tensor.js'
 
 /** `into = x`, or `into += x`, from and to either float type. */
-export function addTo(engine: Engine, into: Tensor, x: Tensor, accumulate: boolean): void {
+export function addTo(into: Tensor, x: Tensor, accumulate: boolean): void {
+  const { engine } = into
   engine.run(add, { a: x, b: x, y: into }, { count: into.size, countB: 0, accumulate })
 }

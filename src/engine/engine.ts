@@ -399,7 +399,7 @@ export class Engine {
     if (!Number.isInteger(n) || n < 1)
       throw new Error(`${label}: shape [${shape}] has no elements, expected positive integers`)
     this.requireDtype(dtype, label)
-    return new Tensor(shape, dtype, this.memory.allocate(bytesOf(n, dtype), label, lasting))
+    return new Tensor(this, shape, dtype, this.memory.allocate(bytesOf(n, dtype), label, lasting))
   }
 
   private alive(): void {

@@ -32,7 +32,10 @@ export class Parameters {
     this.flat = engine.zeros([Object.values(shapes).reduce((sum, shape) => sum + room(shape), 0)], dtype, label)
     let start = 0
     for (const [name, shape] of Object.entries(shapes)) {
-      this.#places.set(name, { start, view: new Tensor(shape, dtype, this.flat.storage, bytesOf(start, dtype)) })
+      this.#places.set(name, {
+        start,
+        view: new Tensor(engine, shape, dtype, this.flat.storage, bytesOf(start, dtype)),
+      })
       start += room(shape)
     }
   }
@@ -98,7 +101,7 @@ export class Parameters {
   /** The same values rounded to float16, as they are now; rounding is recorded when they changed. */
   half(): Parameters {
     this.#rounded ??= new Parameters(this.engine, this.shapes, `${this.label}, float16`, 'f16')
-    if (this.#roundedVersion !== this.#version) addTo(this.engine, this.#rounded.flat, this.flat, false)
+    if (this.#roundedVersion !== this.#version) addTo(this.#rounded.flat, this.flat, false)
     this.#roundedVersion = this.#version
     return this.#rounded
   }

@@ -183,7 +183,7 @@ class Sums {
       this.#write(gradient, sum, true)
     } else {
       const copy = this.engine.tensor(x.shape, x.dtype)
-      addTo(this.engine, copy, sum, false)
+      addTo(copy, sum, false)
       this.#write(gradient, copy, true)
       this.drop(x)
       this.#received.add(x)
@@ -212,6 +212,6 @@ class Sums {
 
   #write(gradient: Gradient, into: Tensor, accumulate: boolean): void {
     if (typeof gradient === 'function') gradient(into, accumulate)
-    else addTo(this.engine, into, gradient, accumulate)
+    else addTo(into, gradient, accumulate)
   }
 }

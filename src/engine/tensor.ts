@@ -1,4 +1,5 @@
 // A tensor: a shape over a range of a GPU buffer. It holds no operations and no gradient; see ops/ and tape.ts.
+import type { Engine } from './engine.js'
 
 /** Element types of four bytes, and float16 of two. Kernels compute float32 from both floats; the host reads and writes float32. */
 export type DType = 'f32' | 'i32' | 'u32' | 'f16'
@@ -9,6 +10,7 @@ export type Shape = readonly number[]
 export class Tensor {
   /** @param offset in bytes, a multiple of 256 */
   constructor(
+    readonly engine: Engine,
     readonly shape: Shape,
     readonly dtype: DType,
     readonly storage: Storage,
@@ -29,7 +31,7 @@ export class Tensor {
   reshape(shape: Shape): Tensor {
     if (elements(shape) !== this.size)
       throw new Error(`reshape: [${this.shape}] has ${this.size} elements, [${shape}] needs ${elements(shape)}`)
-    return new Tensor(shape, this.dtype, this.storage, this.offset)
+    return new Tensor(this.engine, shape, this.dtype, this.storage, this.offset)
   }
 }
 

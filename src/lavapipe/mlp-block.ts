@@ -127,7 +127,7 @@ function throughNorm(
 function runColumns(engine: Engine, { h, injection, gateUp, down, into }: BlockTensors, size: MlpBlockSize): Tensor {
   const { batch, width, recorded } = size
   const isAdded = injection !== undefined && recorded
-  const s = isAdded ? add(engine, h, injection) : h
+  const s = isAdded ? add(h, injection) : h
   const y = into ?? engine.tensor(h.shape)
   const scale = engine.tensor([batch * width])
   const hasInjection = injection !== undefined && !isAdded
@@ -181,7 +181,7 @@ function recomputing(
 /** Over the last axis. What lies between is kept for the derivative. */
 function runRows(engine: Engine, { h, injection, gateUp, down, into }: BlockTensors, size: MlpBlockSize): Tensor {
   const { batch, length, inner, recorded } = size
-  const s = injection ? add(engine, h, injection) : h
+  const s = injection ? add(h, injection) : h
   const y = into ?? engine.tensor(h.shape)
   const scale = engine.tensor([batch * length])
   const gatesUps = engine.tensor(recorded ? [batch, length, 2 * inner] : [1])
@@ -190,7 +190,7 @@ function runRows(engine: Engine, { h, injection, gateUp, down, into }: BlockTens
   if (!recorded) engine.release(scale, gatesUps, activated, ...(injection ? [s] : []))
   return engine.record(y, [gateUp, down, s], dy => {
     const ds = throughNorm(engine, { y, scale, dy }, size)
-    const [toGateUp, toDown] = [gateUp, down].map(weight => rowLayer(engine, weight, batch * length))
+    const [toGateUp, toDown] = [gateUp, down].map(weight => rowLayer(weight, batch * length))
     const dActivated = engine.tensor(activated.shape)
     const dGatesUps = engine.tensor(gatesUps.shape)
     toDown.toInput(ds, dActivated, false)
@@ -200,7 +200,7 @@ function runRows(engine: Engine, { h, injection, gateUp, down, into }: BlockTens
       (into, accumulate) => toGateUp.toWeight(dGatesUps, s, into, accumulate),
       (into, accumulate) => toDown.toWeight(ds, activated, into, accumulate),
       (into, accumulate) => {
-        if (accumulate) addTo(engine, into, ds, true)
+        if (accumulate) addTo(into, ds, true)
         else engine.copy(ds, into)
         toGateUp.toInput(dGatesUps, into, true)
         engine.release(ds, dGatesUps)

@@ -28,7 +28,7 @@ export const attentionSteps = (
     let { dO } = tensors
     if (dO.dtype !== 'f16') {
       dO = engine.tensor(dO.shape, 'f16')
-      addTo(engine, dO, tensors.dO, false)
+      addTo(dO, tensors.dO, false)
     }
     for (const kernel of [kernels.backwardQ, kernels.backwardKv])
       inParts(kernel, share)(engine, { ...tensors, dO }, size)

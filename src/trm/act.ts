@@ -88,8 +88,8 @@ export class Slots {
 
   /** The slots' rows of the puzzle table, (count, puzzleWidth). */
   puzzleRows(): Tensor | undefined {
-    const { engine, puzzleTable } = this.model
-    return puzzleTable && gather(engine, puzzleTable, this.puzzleIds)
+    const { puzzleTable } = this.model
+    return puzzleTable && gather(puzzleTable, this.puzzleIds)
   }
 
   /**

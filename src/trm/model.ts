@@ -229,7 +229,7 @@ export class Trm {
     const { engine, config, ropeTable } = this
     const sizes = { ...layerSizes(config), layers: config[net], epsilon: config.epsilon }
     const apply = (h: Tensor, into?: Tensor) =>
-      layers(engine, h, injection, sizes, (k, name) => this.#weight(`${net}.${k}.${name}`), ropeTable, into)
+      layers(h, injection, sizes, (k, name) => this.#weight(`${net}.${k}.${name}`), ropeTable, into)
     if (engine.isRecording) return apply(h, into)
     const y = into ?? engine.tensor(h.shape, h.dtype)
     for (let i = 0; i < times; i++) engine.scope(() => apply(i === 0 ? h : y, y))
@@ -271,7 +271,7 @@ export class Trm {
       ? (compute: () => Tensor) => engine.checkpoint(compute)
       : (compute: () => Tensor) => compute()
     const tensors = (terms: readonly string[]) => terms.map(term => (term === 'x' ? x : carry[term]))
-    const sum = (terms: readonly Tensor[]) => terms.reduce((a, b) => add(engine, a, b))
+    const sum = (terms: readonly Tensor[]) => terms.reduce((a, b) => add(a, b))
     let before = 0
     for (const { net, states, plus, times } of schedule.cycle) {
       const count = times ? config[times] : 1
@@ -297,11 +297,9 @@ export class Trm {
 
   /** Reads the heads off an answer. */
   heads(y: Tensor): Heads {
-    const { engine } = this
-    const logits = linear(engine, y, this.#weight('head'), 'f32')
+    const logits = linear(y, this.#weight('head'), { dtype: 'f32' })
     const q = add(
-      engine,
-      linear(engine, firstPosition(engine, y, 'f32'), this.#weight('haltHead.weight')),
+      linear(firstPosition(y, { dtype: 'f32' }), this.#weight('haltHead.weight')),
       this.#weight('haltHead.bias'),
     )
     return { logits, q }

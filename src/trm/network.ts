@@ -1,5 +1,5 @@
 // A network: its layers over h + injection, composed of operations.
-import { add, attention, type Engine, linear, mlpBlock, rmsnorm, type Shape, type Tensor } from '../engine/index.js'
+import { add, attention, linear, mlpBlock, rmsnorm, type Shape, type Tensor } from '../engine/index.js'
 
 export interface LayerSizes {
   length: number
@@ -31,7 +31,6 @@ export function layerShapes({ length, width, heads, seen, inner, mixInner }: Lay
  * @param into receives the result instead of a new tensor; it may be h, it may not be the injection
  */
 export function layers(
-  engine: Engine,
   h: Tensor,
   injection: Tensor | undefined,
   { heads, layers, epsilon }: { heads: number; layers: number; epsilon: number },
@@ -42,13 +41,13 @@ export function layers(
   for (let k = 0; k < layers; k++) {
     const added = k === 0 ? injection : undefined
     if (heads === 0) {
-      h = mlpBlock(engine, h, weight(k, 'mix.gateUp'), weight(k, 'mix.down'), { injection: added, axis: -2, epsilon })
+      h = mlpBlock(h, weight(k, 'mix.gateUp'), weight(k, 'mix.down'), { injection: added, axis: -2, epsilon })
     } else {
-      if (added) h = add(engine, h, added)
-      const seen = attention(engine, linear(engine, h, weight(k, 'attention.qkv')), heads, { rope: table })
-      h = rmsnorm(engine, linear(engine, seen, weight(k, 'attention.output')), { residual: h, epsilon })
+      if (added) h = add(h, added)
+      const seen = attention(linear(h, weight(k, 'attention.qkv')), heads, { rope: table })
+      h = rmsnorm(linear(seen, weight(k, 'attention.output')), { residual: h, epsilon })
     }
-    h = mlpBlock(engine, h, weight(k, 'mlp.gateUp'), weight(k, 'mlp.down'), {
+    h = mlpBlock(h, weight(k, 'mlp.gateUp'), weight(k, 'mlp.down'), {
       axis: -1,
       epsilon,
       into: k === layers - 1 ? into : undefined,

@@ -53,7 +53,7 @@ if (findChromium()) {
         const { add, Engine } = (await import(path)) as typeof import('../../src/engine/index.js')
         const engine = await Engine.open()
         const values = await engine.read(
-          add(engine, engine.from(new Float32Array([1, 2])), engine.from(new Float32Array([3, 5]))),
+          add(engine.from(new Float32Array([1, 2])), engine.from(new Float32Array([3, 5]))),
         )
         engine.close()
         return [...values]

@@ -13,11 +13,11 @@ const of = (...numbers: number[]) => new Float32Array(numbers)
 
 test('a host write comes after what was recorded before it', async () => {
   const [a, b] = [engine.from(of(1, 2)), engine.from(of(10, 20))]
-  const first = add(engine, a, b)
+  const first = add(a, b)
   engine.write(a, of(5, 6))
-  const second = add(engine, a, b)
+  const second = add(a, b)
   engine.write(b, of(-1), 1)
-  const third = add(engine, a, b)
+  const third = add(a, b)
   same('commands', await engine.read(first), [11, 22])
   same('commands', await engine.read(second), [15, 26])
   same('commands', await engine.read(third), [15, 5])
@@ -26,7 +26,7 @@ test('a host write comes after what was recorded before it', async () => {
 test('copies and clears keep their place between dispatches', async () => {
   const a = engine.from(of(1, 2))
   const kept = engine.zeros([5])
-  engine.copy(add(engine, a, a), kept, 3)
+  engine.copy(add(a, a), kept, 3)
   engine.copy(a, kept, 1)
   engine.clear(a)
   engine.copy(a, kept)
@@ -39,7 +39,7 @@ test('a read inside a scope gets the values of that moment', async () => {
   const x = engine.from(of(1))
   for (let i = 0; i < 20; i++) {
     engine.scope(() => {
-      const y = add(engine, x, x)
+      const y = add(x, x)
       reads.push(engine.read(y))
       engine.copy(y, x)
     })
@@ -72,7 +72,7 @@ test('pace keeps a loop near the GPU and reads nothing back', async () => {
   const x = engine.from(of(1))
   const { reads } = engine.stats
   for (let i = 0; i < 10; i++) {
-    engine.scope(() => engine.copy(add(engine, x, x), x))
+    engine.scope(() => engine.copy(add(x, x), x))
     await engine.pace(1)
   }
   assert.is(engine.stats.reads, reads)
@@ -95,7 +95,7 @@ test('submits after so many dispatches change no result', async () => {
     const x = short.from(of(1, 3))
     let y = x
     const before = short.stats.submits
-    for (let i = 0; i < 10; i++) y = add(short, y, x)
+    for (let i = 0; i < 10; i++) y = add(y, x)
     assert.is(short.stats.submits - before, 3)
     same('commands', await short.read(y), [11, 33])
   } finally {

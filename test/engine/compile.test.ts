@@ -7,7 +7,7 @@ import { values } from '../shapes.js'
 
 const work = (engine: Engine) => {
   const [x, weight] = [engine.from(values(1, 40), [5, 8]), engine.from(values(2, 96), [12, 8])]
-  return engine.scope(() => engine.read(rmsnorm(engine, linear(engine, x, weight))))
+  return engine.scope(() => engine.read(rmsnorm(linear(x, weight))))
 }
 
 const message = async (promise: Promise<unknown>) =>

@@ -17,11 +17,7 @@ test('counts what a real run makes, and reads zeros', async () => {
           parameters.all(),
           () =>
             add(
-              engine,
-              rmsnorm(
-                engine,
-                linear(engine, attention(engine, linear(engine, x, parameters.get('qkv')), 2), parameters.get('out')),
-              ),
+              rmsnorm(linear(attention(linear(x, parameters.get('qkv')), 2), parameters.get('out'))),
               parameters.get('bias'),
             ),
           { into },

@@ -118,7 +118,7 @@ test('a closed engine', async () => {
     () => closed.copy(tensor, tensor),
     () => closed.clear(tensor),
     () => closed.run(addKernel, { a: tensor, b: tensor, y: tensor }, size),
-    () => add(closed, tensor, tensor),
+    () => add(tensor, tensor),
   ])
     assert.throws(use, message, String(use))
   assert.match(await reason(closed.read(tensor)), message)

@@ -32,7 +32,7 @@ test('written values are read and computed with; neighbours rest', async () => {
   same('parameters', all.get('weight')!, values(1, 77))
   same('parameters', all.get('bias')!, [3, 4])
   same('parameters', all.get('more')!, new Float32Array(64))
-  same('parameters', await engine.read(add(engine, parameters.get('bias'), parameters.get('bias'))), [6, 8])
+  same('parameters', await engine.read(add(parameters.get('bias'), parameters.get('bias'))), [6, 8])
 })
 
 test('like: zeros, or a copy that goes its own way', async () => {

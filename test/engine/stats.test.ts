@@ -16,12 +16,7 @@ test('a repeated step', async () => {
     engine.scope(() => {
       engine.gradients(
         weights,
-        () =>
-          squaredError(
-            engine,
-            rmsnorm(engine, linear(engine, swiglu(engine, linear(engine, x, weights[0])), weights[1])),
-            target,
-          ),
+        () => squaredError(rmsnorm(linear(swiglu(linear(x, weights[0])), weights[1])), target),
         { into },
       )
     })
@@ -44,7 +39,7 @@ test('a repeated step', async () => {
 })
 
 test('sizes that come again find their pipelines', () => {
-  const run = (rows: number) => engine.scope(() => rmsnorm(engine, engine.tensor([rows, 16])))
+  const run = (rows: number) => engine.scope(() => rmsnorm(engine.tensor([rows, 16])))
   run(3)
   run(4)
   const { pipelines } = engine.stats

@@ -18,13 +18,11 @@ const ones = (count: number, value = 1) => new Float32Array(count).fill(value)
 
 test('a tensor used several times gets the sum', async () => {
   const x = engine.from(values(1, 70))
-  const thrice = engine.scope(() =>
-    engine.gradients([x], () => add(engine, add(engine, x, x), x)).map(g => engine.read(g)),
-  )
+  const thrice = engine.scope(() => engine.gradients([x], () => add(add(x, x), x)).map(g => engine.read(g)))
   same('tape', await thrice[0], ones(70, 3))
   const [eightfold] = engine.gradients([x], () => {
     let y = x
-    for (let i = 0; i < 3; i++) y = add(engine, y, y)
+    for (let i = 0; i < 3; i++) y = add(y, y)
     return y
   })
   same('tape', await engine.read(eightfold), ones(70, 8))
@@ -39,9 +37,8 @@ test('a block with residuals: branches, shared gradients, two uses of one weight
   const [rows, width] = [5, 6]
   const block = (x: Tensor, up: Tensor, down: Tensor) => {
     let h = x
-    for (let i = 0; i < 2; i++)
-      h = rmsnorm(engine, linear(engine, swiglu(engine, linear(engine, h, up)), down), { residual: h })
-    return add(engine, h, x)
+    for (let i = 0; i < 2; i++) h = rmsnorm(linear(swiglu(linear(h, up)), down), { residual: h })
+    return add(h, x)
   }
   const truth = (x: Float64Array, up: Float64Array, down: Float64Array) => {
     let h = x
@@ -66,8 +63,7 @@ test('a block with residuals: branches, shared gradients, two uses of one weight
 test('gradients go into given tensors, or are added to them', async () => {
   const [x, bias] = [engine.from(values(5, 12), [4, 3]), engine.from(values(6, 3))]
   const into = [engine.from(ones(12, 5), [4, 3]), engine.from(ones(3, 7))]
-  const run = (accumulate?: boolean) =>
-    engine.gradients([x, bias], () => add(engine, add(engine, x, x), bias), { into, accumulate })
+  const run = (accumulate?: boolean) => engine.gradients([x, bias], () => add(add(x, x), bias), { into, accumulate })
   assert.equal(run(), into)
   same('tape, into', await engine.read(into[0]), ones(12, 2))
   same('tape, into', await engine.read(into[1]), ones(3, 4))
@@ -83,8 +79,8 @@ test("seeds: several, twice for one tensor, and the caller's tensors stay as the
   const [gradient] = engine
     .scope(() =>
       engine.gradients([x], () => {
-        const y = add(engine, x, x)
-        const z = add(engine, y, x)
+        const y = add(x, x)
+        const z = add(y, x)
         return [
           [y, seed],
           [z, seed],
@@ -107,13 +103,13 @@ test('only what depends on a wanted tensor is differentiated', () => {
       asked++
       return [dy]
     })
-  engine.gradients([x], () => add(engine, probe(constant), probe(x)))
+  engine.gradients([x], () => add(probe(constant), probe(x)))
   assert.is(asked, 1)
   const weight = engine.from(values(10, 8), [2, 4])
   const dispatches = () => engine.stats.dispatches
   const count = (wanted: Tensor[]) => {
     const before = dispatches()
-    engine.gradients(wanted, () => linear(engine, x, weight))
+    engine.gradients(wanted, () => linear(x, weight))
     return dispatches() - before
   }
   assert.is(count([x, weight]) - count([weight]), 1, 'the gradient of x costs one product more')
@@ -122,8 +118,8 @@ test('only what depends on a wanted tensor is differentiated', () => {
 test('a branch that leads nowhere costs nothing and adds nothing', async () => {
   const x = engine.from(values(11, 4))
   const [gradient] = engine.gradients([x], () => {
-    swiglu(engine, x)
-    return add(engine, x, x)
+    swiglu(x)
+    return add(x, x)
   })
   same('tape', await engine.read(gradient), ones(4, 2))
 })
@@ -138,15 +134,14 @@ async function blocks(depth: number, keep: 'all' | 'results' | 'less') {
     on.from(values(18, 2 * width * width, 0.1), [width, 2 * width]),
     on.from(values(19, width)),
   ]
-  const block = (h: Tensor) =>
-    rmsnorm(on, linear(on, swiglu(on, linear(on, h, up)), down), { residual: add(on, h, bias) })
+  const block = (h: Tensor) => rmsnorm(linear(swiglu(linear(h, up)), down), { residual: add(h, bias) })
   const call = keep === 'all' ? block : (h: Tensor) => on.checkpoint(() => block(h))
   const run = () =>
     on.scope(() =>
       on
         .gradients([x, up, down, bias], () => {
           const half = (h: Tensor) => {
-            for (let i = 0; i < depth; i++) h = add(on, call(h), x)
+            for (let i = 0; i < depth; i++) h = add(call(h), x)
             return h
           }
           // Checkpoints in a checkpoint.
@@ -171,7 +166,7 @@ test('computed again instead of kept: the same bits in less memory', async () =>
 
 test('checkpoints: outside of gradients just computed, left out where nothing wanted is in them, no scope within', async () => {
   const [x, y] = [engine.from(values(20, 6)), engine.from(values(21, 6))]
-  const twice = (h: Tensor) => engine.checkpoint(() => add(engine, h, h))
+  const twice = (h: Tensor) => engine.checkpoint(() => add(h, h))
   same(
     'checkpoint',
     await engine.read(twice(x)),
@@ -181,15 +176,14 @@ test('checkpoints: outside of gradients just computed, left out where nothing wa
   const watched = (h: Tensor) =>
     engine.checkpoint(() => {
       computed++
-      return add(engine, h, h)
+      return add(h, h)
     })
   same(
     'checkpoint',
     await engine.read(
       engine.gradients([x], () =>
         add(
-          engine,
-          add(engine, watched(x), watched(y)),
+          add(watched(x), watched(y)),
           engine.checkpoint(() => x),
         ),
       )[0],
@@ -198,7 +192,7 @@ test('checkpoints: outside of gradients just computed, left out where nothing wa
   )
   assert.is(computed, 3, 'each once, and again what depends on x')
   assert.throws(
-    () => engine.gradients([x], () => engine.checkpoint(() => engine.scope(() => add(engine, x, x)))),
+    () => engine.gradients([x], () => engine.checkpoint(() => engine.scope(() => add(x, x)))),
     /^scope: not while gradients are recorded/,
   )
 })
@@ -206,17 +200,14 @@ test('checkpoints: outside of gradients just computed, left out where nothing wa
 test('a wanted tensor that gets nothing is named', () => {
   const [x, other] = [engine.from(values(12, 4)), engine.from(values(13, 6), [2, 3])]
   assert.throws(
-    () => engine.gradients([x, other], () => add(engine, x, x)),
+    () => engine.gradients([x, other], () => add(x, x)),
     /^gradients: wanted tensor 1 of shape \[2,3\] received nothing — the objective does not depend on it$/,
   )
 })
 
 test('a tensor wanted twice is refused', () => {
   const x = engine.from(values(14, 4))
-  assert.throws(
-    () => engine.gradients([x, x], () => add(engine, x, x)),
-    /^gradients: wanted tensors 0 and 1 are the same/,
-  )
+  assert.throws(() => engine.gradients([x, x], () => add(x, x)), /^gradients: wanted tensors 0 and 1 are the same/)
 })
 
 test('recording ends with the objective, also when that fails; it is not nested', async () => {
@@ -229,10 +220,10 @@ test('recording ends with the objective, also when that fails; it is not nested'
     /^objective$/,
   )
   assert.throws(() => engine.gradients([x], () => engine.gradients([x], () => x)[0]), /^gradients: already recording/)
-  same('tape', await engine.read(engine.gradients([x], () => add(engine, x, x))[0]), ones(4, 2))
+  same('tape', await engine.read(engine.gradients([x], () => add(x, x))[0]), ones(4, 2))
   close(
     'tape',
-    await engine.read(add(engine, x, x)),
+    await engine.read(add(x, x)),
     values(15, 4).map(v => 2 * v),
     { scale: 2 },
   )

@@ -21,14 +21,14 @@ test('measures, adopts, and the choice is used and reported', async () => {
   const size = { m: 33, n: 65, k: 17, transposeB: true }
   const [a, b] = [values(1, size.m * size.k), values(2, size.n * size.k)]
   const tensors = { a: engine.from(a), b: engine.from(b), c: engine.zeros([size.m * size.n]) }
-  matmul(engine, tensors, size)
+  matmul(tensors, size)
   const key = 'matmul NT 33×65×17'
   const [tuning] = await tune(engine)
   const names = engine.variants.candidates(matmulFamily, size).map(({ name }) => name)
   assert.is(tuning.key, key)
   assert.equal(Object.keys(tuning.milliseconds), names)
   assert.ok(Object.values(tuning.milliseconds).every(ms => ms > 0))
-  matmul(engine, tensors, size)
+  matmul(tensors, size)
   assert.is(engine.variants.used[key], tuning.variant)
   close('tuned matmul', await engine.read(tensors.c), oracle.matmul(a, b, size), {
     scale: oracle.matmul(a.map(Math.abs), b.map(Math.abs), size),
@@ -74,7 +74,7 @@ test('what a dry run asks for is measured once and kept; whoever has the choices
   const place = pageStorage('{ torn')
   const store = keepVariants(place)
   const data = [values(3, 40 * 24), values(4, 56 * 24)]
-  const work = (on: Engine) => linear(on, on.from(data[0], [40, 24]), on.from(data[1], [56, 24]))
+  const work = (on: Engine) => linear(on.from(data[0], [40, 24]), on.from(data[1], [56, 24]))
   const measured = async (open: () => Promise<Engine>) => {
     const on = await openEngine()
     const dry = on.dryRun()

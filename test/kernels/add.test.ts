@@ -25,7 +25,7 @@ test('a + b and a + bias', async () => {
       for (const b of [values(2, rows * width), values(3, width)]) {
         const y = engine.scope(() => ({
           read: engine.read(
-            add(engine, engine.from(a, [rows, width]), engine.from(b, b.length === width ? [width] : [rows, width])),
+            add(engine.from(a, [rows, width]), engine.from(b, b.length === width ? [width] : [rows, width])),
           ),
         }))
         close('add', await y.read, oracle.add(a, b), { scale: sizes(a, b), c: 1 })
@@ -82,10 +82,10 @@ test('gradients', async () => {
       ),
       shape,
     }))
-    await checkGradients(engine, 'add', { inputs, ours: (a, b) => add(engine, a, b), truth: oracle.add, depth: rows })
+    await checkGradients(engine, 'add', { inputs, ours: (a, b) => add(a, b), truth: oracle.add, depth: rows })
     await checkGradients(engine, 'add', {
       inputs: [inputs[0], inputs[0]],
-      ours: (a, b) => add(engine, a, b),
+      ours: (a, b) => add(a, b),
       truth: oracle.add,
       depth: 1,
     })
@@ -94,8 +94,8 @@ test('gradients', async () => {
 
 test('shapes that do not fit are refused', () => {
   const [a, b] = [engine.zeros([4, 6]), engine.zeros([4])]
-  assert.throws(() => add(engine, a, b), /^add: shape \[4\] is not that of the last axes of \[4,6\]/)
-  assert.throws(() => add(engine, b, a), /^add: shape/)
+  assert.throws(() => add(a, b), /^add: shape \[4\] is not that of the last axes of \[4,6\]/)
+  assert.throws(() => add(b, a), /^add: shape/)
 })
 
 test.run()

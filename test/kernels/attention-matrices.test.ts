@@ -109,13 +109,13 @@ function turning(size: Size) {
 /** To float16 and back, recorded. */
 function rounded(on: Engine, x: Tensor): Tensor {
   const y = on.tensor(x.shape, 'f16')
-  addTo(on, y, x, false)
-  return on.record(y, [x], dy => [(into, accumulate) => addTo(on, into, dy, accumulate)])
+  addTo(y, x, false)
+  return on.record(y, [x], dy => [(into, accumulate) => addTo(into, dy, accumulate)])
 }
 function widened(on: Engine, x: Tensor): Tensor {
   const y = on.tensor(x.shape)
-  addTo(on, y, x, false)
-  return on.record(y, [x], dy => [(into, accumulate) => addTo(on, into, dy, accumulate)])
+  addTo(y, x, false)
+  return on.record(y, [x], dy => [(into, accumulate) => addTo(into, dy, accumulate)])
 }
 
 if (canPlay) {
@@ -129,7 +129,7 @@ if (canPlay) {
       const qkv = packed(size)
       const o = await engine.read(
         engine.scope(() =>
-          widened(engine, attention(engine, rounded(engine, engine.from(qkv, shape)), heads, { rope: table })),
+          widened(engine, attention(rounded(engine, engine.from(qkv, shape)), heads, { rope: table })),
         ),
       )
       const truth = oracle.attention(turned(qkv), size)
@@ -140,7 +140,7 @@ if (canPlay) {
       const { table, turned } = turning(size)
       const inputs = [{ data: packed(size), shape }]
       const truth = (qkv: Float64Array) => oracle.attention(turned(qkv), size)
-      const ours = (qkv: Tensor) => attention(engine, rounded(engine, qkv), heads, { rope: table })
+      const ours = (qkv: Tensor) => attention(rounded(engine, qkv), heads, { rope: table })
       await checkGradients(engine, 'attention by matrices', {
         inputs,
         ours: qkv => widened(engine, ours(qkv)),

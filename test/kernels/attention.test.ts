@@ -78,7 +78,6 @@ for (const variant of VARIANTS)
           for (const turns of turnsOf(variant, size.headDim)) {
             const { rope, turned } = turning(size)
             const o = attention(
-              engine,
               engine.from(qkv, [size.batch, size.length, width(size)]),
               size.heads,
               turns ? { rope } : {},
@@ -103,7 +102,7 @@ test('scores far beyond the range of exp pick one value', async () => {
     const [own, asked] = [(2 * Math.PI * i) / 5, (2 * Math.PI * (4 - i)) / 5]
     qkv.set([1e4 * Math.cos(asked), 1e4 * Math.sin(asked), 1e4 * Math.cos(own), 1e4 * Math.sin(own), i, -i], i * 6)
   }
-  const ours = await engine.read(attention(engine, engine.from(qkv, [1, 5, 6]), 1))
+  const ours = await engine.read(attention(engine.from(qkv, [1, 5, 6]), 1))
   close('attention, saturated', ours, oracle.attention(qkv, size), { scale: 4 })
   close('attention, saturated', ours, [4, -4, 3, -3, 2, -2, 1, -1, 0, 0], { scale: 4 })
 })
@@ -118,7 +117,7 @@ for (const variant of VARIANTS)
           const { rope, turned } = turning(size)
           await checkGradients(engine, turns ? 'attention with rope' : 'attention', {
             inputs,
-            ours: qkv => attention(engine, qkv, size.heads, turns ? { rope } : {}),
+            ours: qkv => attention(qkv, size.heads, turns ? { rope } : {}),
             truth: (qkv: Float64Array) => oracle.attention(turns ? turned(qkv, size) : qkv, size),
             depth: size.length,
             c: 4 * spread(size, scores),
@@ -134,21 +133,21 @@ test('what is given stays as it is', async () => {
     const data = packed(size, 1, 1)
     const qkv = engine.from(data, [size.batch, size.length, width(size)])
     force(variant)
-    attention(engine, qkv, size.heads, { rope: turning(size).rope })
+    attention(qkv, size.heads, { rope: turning(size).rope })
     assert.equal(await engine.read(qkv), data)
   }
 })
 
 test('tables of other heads are refused', () => {
   assert.throws(
-    () => attention(engine, engine.zeros([1, 2, 24]), 2, { rope: engine.zeros([2, 1, 2]) }),
+    () => attention(engine.zeros([1, 2, 24]), 2, { rope: engine.zeros([2, 1, 2]) }),
     /^attention: a table of shape \[2,1,2\] does not turn heads of width 4 at 2 positions/,
   )
 })
 
 test('widths that do not divide into heads are refused', () => {
   assert.throws(
-    () => attention(engine, engine.zeros([1, 2, 20]), 2),
+    () => attention(engine.zeros([1, 2, 20]), 2),
     /^attention: shape \[1,2,20\] is not \(batch, length, 3 × 2 heads × head width\)/,
   )
 })

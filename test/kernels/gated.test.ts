@@ -84,11 +84,11 @@ test('the operation, along either axis, and its derivative', async () => {
     [[2, 5, 3], -2],
   ] as const) {
     const [data, weight] = [engine.from(values(1, 30), x), engine.from(values(2, 40), [8, 5])]
-    const y = gated(engine, data, weight, axis)
+    const y = gated(data, weight, { axis })
     assert.equal(y.shape, axis === -1 ? [2, 3, 4] : [2, 4, 3])
-    const layer = () => (axis === -1 ? swiglu(engine, linear(engine, data, weight)) : gated(engine, data, weight, axis))
+    const layer = () => (axis === -1 ? swiglu(linear(data, weight)) : gated(data, weight, { axis }))
     close('gated', await engine.read(y), await engine.read(layer()), { scale: 10, depth: 5 })
-    const both = [() => gated(engine, data, weight, axis), layer].map(objective =>
+    const both = [() => gated(data, weight, { axis }), layer].map(objective =>
       engine.gradients([data, weight], objective),
     )
     for (const i of [0, 1]) close('gated', await engine.read(both[0][i]), await engine.read(both[1][i]), { scale: 0 })
@@ -98,10 +98,10 @@ test('the operation, along either axis, and its derivative', async () => {
 test('a weight that does not fit is refused', () => {
   const [x, weight] = [engine.zeros([2, 3, 5]), engine.zeros([7, 5])]
   assert.throws(
-    () => gated(engine, x, weight),
+    () => gated(x, weight),
     /^gated: x of shape \[2,3,5\] does not fit a weight of shape \[7,5\] over axis -1/,
   )
-  assert.throws(() => gated(engine, x, engine.zeros([8, 5]), -2), /over axis -2, expected/)
+  assert.throws(() => gated(x, engine.zeros([8, 5]), { axis: -2 }), /over axis -2, expected/)
 })
 
 test.run()

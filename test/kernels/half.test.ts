@@ -5,11 +5,9 @@ import {
   add,
   attention,
   type DType,
-  type Engine,
   firstPosition,
   gather,
   linear,
-  mix,
   rmsnorm,
   rope,
   ropeTable,
@@ -78,7 +76,7 @@ async function stored(data: Float32Array<ArrayBuffer>, shape: Shape, dtype: DTyp
 async function check(
   name: string,
   shapes: readonly Shape[],
-  compute: (engine: Engine, ...inputs: Tensor[]) => Tensor,
+  compute: (...inputs: Tensor[]) => Tensor,
   roundings = 1,
 ): Promise<void> {
   const rounded = await Promise.all(
@@ -104,7 +102,7 @@ async function check(
           let y: Tensor | undefined
           const gradients = engine.gradients(inputs, () => {
             // Operations in place must not touch the inputs.
-            y = compute(engine, ...inputs)
+            y = compute(...inputs)
             assert.is(y.dtype, dtype)
             const dy = engine.tensor(y.shape, dtype)
             engine.run(fill, { y: dy }, { count: y.size })
@@ -144,11 +142,11 @@ if (hasHalf) {
     const tensor = await stored(Float32Array.of(1, 1 + 2 ** -11, 1 + 2 ** -10, 1e6, -3), [5], 'f16')
     assert.is(tensor.bytes, 12)
     assert.equal([...(await engine.read(tensor))], [1, 1, 1 + 2 ** -10, Infinity, -3])
-    const sum = await engine.read(add(engine, tensor, tensor))
+    const sum = await engine.read(add(tensor, tensor))
     assert.equal([...sum.slice(0, 3), ...sum.slice(4)], [2, 2, 2 + 2 ** -9, -6])
     assert.not.ok(Number.isFinite(sum[3]))
     const big = await stored(Float32Array.of(60000, 1), [2], 'f16')
-    assert.equal([...(await engine.read(add(engine, big, big)))], [Infinity, 2])
+    assert.equal([...(await engine.read(add(big, big)))], [Infinity, 2])
     assert.throws(() => engine.copy(tensor, engine.zeros([5])), /^copy: f16 to element 0 of f32/)
   })
 
@@ -168,11 +166,11 @@ if (hasHalf) {
           [rows, width],
           [rows, width],
         ],
-        (on, x, residual) => rmsnorm(on, x, { residual }),
+        (x, residual) => rmsnorm(x, { residual }),
       )
-      await check('swiglu', [[rows, 2 * width]], (on, x) => swiglu(on, x))
+      await check('swiglu', [[rows, 2 * width]], x => swiglu(x))
     }
-    await check('rmsnorm', [[2, 9, 5]], (on, x) => rmsnorm(on, x, { axis: -2 }))
+    await check('rmsnorm', [[2, 9, 5]], x => rmsnorm(x, { axis: -2 }))
     engine.variants.force('rmsnorm', 'registers')
     for (const [rows, width] of [
       [300, 8],
@@ -184,13 +182,13 @@ if (hasHalf) {
           [rows, width],
           [rows, width],
         ],
-        (on, x, residual) => rmsnorm(on, x, { residual }),
+        (x, residual) => rmsnorm(x, { residual }),
       )
     for (const [length, width] of [
       [9, 8],
       [33, 24],
     ])
-      await check('rmsnorm', [[2, length, width]], (on, x) => rmsnorm(on, x, { axis: -2 }))
+      await check('rmsnorm', [[2, length, width]], x => rmsnorm(x, { axis: -2 }))
     assert.is(engine.variants.used['rmsnorm f16 3×272 recorded'], 'registers')
     engine.variants.force('rmsnorm', undefined)
     const table = engine.from(ropeTable(11, 8, 10000), [11, 4, 2])
@@ -201,17 +199,12 @@ if (hasHalf) {
     ] as const) {
       engine.variants.force('attention', variant)
       const angles = engine.from(ropeTable(11, headDim, 10000), [11, headDim / 2, 2])
-      await check(
-        'attention with rope',
-        [[2, 11, 6 * headDim]],
-        (on, qkv) => attention(on, qkv, 2, { rope: angles }),
-        2,
-      )
+      await check('attention with rope', [[2, 11, 6 * headDim]], qkv => attention(qkv, 2, { rope: angles }), 2)
     }
-    await check('rope', [[2, 11, 3 * 16]], (on, qkv) => rope(on, add(on, qkv, qkv), table, 2), 2)
-    await check('first position', [[2, 3, 5]], (on, x) => firstPosition(on, x))
+    await check('rope', [[2, 11, 3 * 16]], qkv => rope(add(qkv, qkv), table, 2), 2)
+    await check('first position', [[2, 3, 5]], x => firstPosition(x))
     const ids = engine.from(integers(1, 6, 4))
-    await check('gather', [[4, 5]], (on, x) => gather(on, x, ids))
+    await check('gather', [[4, 5]], x => gather(x, ids))
   })
 
   test('layers', async () => {
@@ -221,7 +214,7 @@ if (hasHalf) {
         [9, 17],
         [33, 17],
       ],
-      (on, x, weight) => linear(on, x, weight),
+      (x, weight) => linear(x, weight),
     )
     await check(
       'linear',
@@ -229,18 +222,18 @@ if (hasHalf) {
         [64, 32],
         [40, 32],
       ],
-      (on, x, weight) => linear(on, x, weight),
+      (x, weight) => linear(x, weight),
     )
     await check(
-      'mix',
+      'linear over axis −2',
       [
         [2, 9, 17],
         [5, 9],
       ],
-      mix,
+      (x, weight) => linear(x, weight, { axis: -2 }),
     )
     assert.is(
-      linear(engine, await stored(values(1, 6), [2, 3], 'f16'), engine.from(values(2, 12), [4, 3]), 'f32').dtype,
+      linear(await stored(values(1, 6), [2, 3], 'f16'), engine.from(values(2, 12), [4, 3]), { dtype: 'f32' }).dtype,
       'f32',
     )
   })
@@ -265,7 +258,7 @@ if (hasHalf) {
         )
         const product = async (...[ta, tb, tc]: readonly DType[]) => {
           const c = engine.lasting([m * n], tc)
-          matmul(engine, { a: await stored(a, [m * k], ta), b: await stored(b, [n * k], tb), c }, size)
+          matmul({ a: await stored(a, [m * k], ta), b: await stored(b, [n * k], tb), c }, size)
           return engine.read(c)
         }
         engine.variants.force('matmul', isTiled ? undefined : name)

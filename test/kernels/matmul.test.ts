@@ -1,7 +1,7 @@
 // Matrix products in every transposition, batched, summed, shared and accumulated; linear layers over either axis and their derivatives.
 import { test } from 'uvu'
 import * as assert from 'uvu/assert'
-import { linear, mix } from '../../src/engine/index.js'
+import { linear } from '../../src/engine/index.js'
 import { matmul, matmulFamily, type MatmulTensors } from '../../src/engine/ops/matmul.js'
 import { type MatmulSize, matmulTiled, tiledDepth } from '../../src/kernels/matmul.js'
 import { Variants } from '../../src/engine/variants.js'
@@ -22,7 +22,7 @@ type Run = (tensors: MatmulTensors, size: MatmulSize) => void
 async function check(
   size: MatmulSize,
   magnitude = 1,
-  run: Run = (tensors, size) => matmul(engine, tensors, size),
+  run: Run = (tensors, size) => matmul(tensors, size),
 ): Promise<void> {
   const { m, n, k, batch = 1, reduce = 1, sharedA, sharedB, accumulate } = size
   const a = values(1, m * k * (sharedA ? 1 : batch * reduce), magnitude)
@@ -134,7 +134,7 @@ test('a sum of what is infinite is infinite, although lines and terms beyond the
     const a = Float32Array.from({ length: m * k }, (_, i) => (i === m * k - 1 ? Infinity : 1))
     const b = Float32Array.from({ length: k * n }, (_, i) => (i === k * n - 1 ? Infinity : 1))
     const c = engine.tensor([m * n])
-    matmul(engine, { a: engine.from(a), b: engine.from(b), c }, { m, n, k, transposeA, transposeB })
+    matmul({ a: engine.from(a), b: engine.from(b), c }, { m, n, k, transposeA, transposeB })
     const expected = Array.from({ length: m * n }, (_, i) =>
       i % n === n - 1 || Math.floor(i / n) === m - 1 ? Infinity : k,
     )
@@ -202,11 +202,11 @@ test('linear layers', async () => {
       oracle.matmul(x, weight, { m: rows, n: out, k: width, transposeB: true })
     await checkGradients(engine, 'linear', {
       inputs,
-      ours: (x, weight) => linear(engine, x, weight),
+      ours: (x, weight) => linear(x, weight),
       truth,
       depth: Math.max(rows, out),
     })
-    const y = linear(engine, engine.from(inputs[0].data, [rows, 1, width]), engine.from(inputs[1].data, [out, width]))
+    const y = linear(engine.from(inputs[0].data, [rows, 1, width]), engine.from(inputs[1].data, [out, width]))
     assert.equal(y.shape, [rows, 1, out])
     close('linear', await engine.read(y), truth(Float64Array.from(inputs[0].data), Float64Array.from(inputs[1].data)), {
       scale: width,
@@ -231,11 +231,13 @@ test('layers over the next-to-last axis', async () => {
       oracle.matmul(weight, x, { m: out, n: width, k: length, batch, sharedA: true })
     await checkGradients(engine, 'mix', {
       inputs,
-      ours: (x, weight) => mix(engine, x, weight),
+      ours: (x, weight) => linear(x, weight, { axis: -2 }),
       truth,
       depth: batch * Math.max(width, out),
     })
-    const y = mix(engine, engine.from(inputs[0].data, inputs[0].shape), engine.from(inputs[1].data, [out, length]))
+    const y = linear(engine.from(inputs[0].data, inputs[0].shape), engine.from(inputs[1].data, [out, length]), {
+      axis: -2,
+    })
     assert.equal(y.shape, [batch, out, width])
     close('mix', await engine.read(y), truth(Float64Array.from(inputs[0].data), Float64Array.from(inputs[1].data)), {
       scale: length,
@@ -246,8 +248,8 @@ test('layers over the next-to-last axis', async () => {
 
 test('shapes that do not fit are refused', () => {
   const [x, weight] = [engine.zeros([2, 3, 5]), engine.zeros([4, 7])]
-  assert.throws(() => linear(engine, x, weight), /^linear: x of shape \[2,3,5\] does not fit a weight of shape \[4,7\]/)
-  assert.throws(() => mix(engine, x, weight), /^mix: x of shape \[2,3,5\] does not fit/)
+  assert.throws(() => linear(x, weight), /^linear: x of shape \[2,3,5\] does not fit a weight of shape \[4,7\]/)
+  assert.throws(() => linear(x, weight, { axis: -2 }), /^linear: x of shape \[2,3,5\] does not fit/)
 })
 
 test.run()

@@ -93,7 +93,7 @@ for (const { name, available } of mlpBlockFamily.variants) {
       for (const added of [undefined, injection]) {
         if (!available(engine.adapter, { ...shape, epsilon, recorded: false, half: false })) continue
         const tensors = [h, gateUp, down].map(({ data, shape }) => engine.from(data, shape))
-        const y = mlpBlock(engine, tensors[0], tensors[1], tensors[2], {
+        const y = mlpBlock(tensors[0], tensors[1], tensors[2], {
           injection: added && engine.from(added.data, added.shape),
           axis: shape.axis,
           epsilon,
@@ -126,7 +126,7 @@ for (const { name, available } of mlpBlockFamily.variants) {
       const { h, injection, gateUp, down } = inputsOf(shape)
       await checkGradients(engine, `mlp block ${name}`, {
         inputs: [h, injection, gateUp, down],
-        ours: (...[a, b, c, d]: Tensor[]) => mlpBlock(engine, a, c, d, { injection: b, axis: shape.axis, epsilon }),
+        ours: (...[a, b, c, d]: Tensor[]) => mlpBlock(a, c, d, { injection: b, axis: shape.axis, epsilon }),
         truth: (...[a, b, c, d]: Float64Array[]) => truth(a, b, c, d, shape),
         depth: 12 * shape.inner,
       })
@@ -139,7 +139,7 @@ for (const { name, available } of mlpBlockFamily.variants) {
         await checkGradients(engine, `mlp block ${name}`, {
           inputs: [wanted],
           ours: weight =>
-            mlpBlock(engine, engine.from(h.data, h.shape), fixed(weight, gateUp), fixed(weight, down), {
+            mlpBlock(engine.from(h.data, h.shape), fixed(weight, gateUp), fixed(weight, down), {
               axis: shape.axis,
               epsilon,
             }),
@@ -153,8 +153,7 @@ for (const { name, available } of mlpBlockFamily.variants) {
         inputs: [h],
         ours: a =>
           add(
-            engine,
-            mlpBlock(engine, a, engine.from(gateUp.data, gateUp.shape), engine.from(down.data, down.shape), {
+            mlpBlock(a, engine.from(gateUp.data, gateUp.shape), engine.from(down.data, down.shape), {
               axis: shape.axis,
               epsilon,
             }),
@@ -174,7 +173,7 @@ for (const { name, available } of mlpBlockFamily.variants) {
 test('weights that do not fit are refused', () => {
   const [h, gateUp, down] = [engine.zeros([2, 3, 4]), engine.zeros([10, 4]), engine.zeros([4, 5])]
   assert.throws(
-    () => mlpBlock(engine, h, gateUp, down, { axis: -2, epsilon }),
+    () => mlpBlock(h, gateUp, down, { axis: -2, epsilon }),
     /^mlpBlock: h of shape \[2,3,4\] does not fit weights of shapes \[10,4\] and \[4,5\] over axis -2/,
   )
 })

@@ -112,7 +112,7 @@ for (const { variant, axis, sizes, differentiated } of CASES.filter(({ variant }
       for (const magnitude of MAGNITUDES) {
         const [x, residual] = [values(1, outer * width * inner, magnitude), values(2, outer * width * inner, magnitude)]
         for (const added of [undefined, residual]) {
-          const y = rmsnorm(engine, engine.from(x, shape), {
+          const y = rmsnorm(engine.from(x, shape), {
             residual: added && engine.from(added, shape),
             axis,
             epsilon,
@@ -158,7 +158,7 @@ for (const { variant, axis, sizes, differentiated } of CASES.filter(({ variant }
       const both = inputs.map(({ data }) => data)
       await checkGradients(engine, 'rmsnorm', {
         inputs,
-        ours: (x, residual) => rmsnorm(engine, x, { residual, axis, epsilon }),
+        ours: (x, residual) => rmsnorm(x, { residual, axis, epsilon }),
         truth,
         depth: width,
         least: least(...both),
@@ -166,7 +166,7 @@ for (const { variant, axis, sizes, differentiated } of CASES.filter(({ variant }
       })
       await checkGradients(engine, 'rmsnorm', {
         inputs: [inputs[0]],
-        ours: x => rmsnorm(engine, x, { axis, epsilon }),
+        ours: x => rmsnorm(x, { axis, epsilon }),
         truth,
         depth: width,
         least: least(both[0]),
@@ -182,7 +182,7 @@ if (names.includes('registers')) {
     engine.variants.force('rmsnorm', 'registers')
     const [rows, width] = [3, 2048]
     const [x, residual] = [values(7, rows * width), values(8, rows * width)]
-    const y = rmsnorm(engine, engine.from(x, [rows, width]), {
+    const y = rmsnorm(engine.from(x, [rows, width]), {
       residual: engine.from(residual, [rows, width]),
       epsilon,
     })
@@ -226,13 +226,13 @@ test('GPUs keep rows in registers where these consist of words and fit', () => {
 })
 
 test('zeros stay zeros', async () => {
-  same('rmsnorm, zeros', await engine.read(rmsnorm(engine, engine.zeros([3, 33]))), new Float64Array(99))
+  same('rmsnorm, zeros', await engine.read(rmsnorm(engine.zeros([3, 33]))), new Float64Array(99))
 })
 
 test('the result may go into a given tensor', async () => {
   const x = values(5, 40)
   const into = engine.zeros([4, 10])
-  assert.is(rmsnorm(engine, engine.from(x, [4, 10]), { into }), into)
+  assert.is(rmsnorm(engine.from(x, [4, 10]), { into }), into)
   close('rmsnorm', await engine.read(into), oracle.rmsnorm(x, undefined, { width: 10, epsilon }), {
     scale: 4,
     depth: 10,
@@ -245,7 +245,7 @@ test('more rows than 65,535 workgroups norm at once', async () => {
   // Of one element each, with a large epsilon: y = x / √(x² + 1).
   close(
     'rmsnorm',
-    await engine.read(rmsnorm(engine, engine.from(x, [rows, 1]), { epsilon: 1 })),
+    await engine.read(rmsnorm(engine.from(x, [rows, 1]), { epsilon: 1 })),
     Float64Array.from(x, v => v / Math.sqrt(v * v + 1)),
     { scale: 1 },
   )
@@ -253,7 +253,7 @@ test('more rows than 65,535 workgroups norm at once', async () => {
 
 test('a residual of another size is refused', () => {
   assert.throws(
-    () => rmsnorm(engine, engine.zeros([2, 3]), { residual: engine.zeros([3]) }),
+    () => rmsnorm(engine.zeros([2, 3]), { residual: engine.zeros([3]) }),
     /^rmsnorm: residual of shape \[3\] does not fit x of shape \[2,3\]/,
   )
 })

@@ -51,7 +51,7 @@ test('turns queries and keys, leaves values', async () => {
     const table = ropeTable(size.length, size.headDim, theta)
     for (const magnitude of MAGNITUDES) {
       const x = values(1, count(size), magnitude)
-      const ours = await engine.read(rope(engine, engine.from(x, shape(size)), engine.from(table), size.heads))
+      const ours = await engine.read(rope(engine.from(x, shape(size)), engine.from(table), size.heads))
       const angle = (position: number, i: number) => oracle.ropeAngle(position, i, size.headDim, theta)
       close('rope', ours, oracle.rope(x, size, angle), { scale: magnitude * (1 + size.length) })
       // Against the table's own angles no error of the angle is left.
@@ -69,7 +69,7 @@ test('gradients', async () => {
     const inputs = [{ data: values(2, count(size)), shape: shape(size) }]
     await checkGradients(engine, 'rope', {
       inputs,
-      ours: x => rope(engine, x, table, size.heads),
+      ours: x => rope(x, table, size.heads),
       truth: x => oracle.rope(x, size, angle),
       depth: 1,
       c: 4 * (1 + size.length),
@@ -79,7 +79,7 @@ test('gradients', async () => {
 
 test('heads of odd width are refused', () => {
   assert.throws(
-    () => rope(engine, engine.zeros([1, 2, 18]), engine.zeros([2, 1, 2]), 2),
+    () => rope(engine.zeros([1, 2, 18]), engine.zeros([2, 1, 2]), 2),
     /^rope: width 18 is not 3 × 2 heads of an even width/,
   )
 })

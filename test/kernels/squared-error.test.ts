@@ -20,7 +20,7 @@ test('shares', async () => {
       const [a, b] = [values(1, count, magnitude), values(2, count, magnitude)]
       close(
         'squared_error',
-        await engine.read(squaredError(engine, engine.from(a), engine.from(b))),
+        await engine.read(squaredError(engine.from(a), engine.from(b))),
         oracle.squaredError(a, b),
         { scale: (4 * magnitude ** 2) / count },
       )
@@ -34,7 +34,7 @@ test('gradients', async () => {
     const b = engine.from(target)
     await checkGradients(engine, 'squared_error', {
       inputs: [{ data: values(4, count), shape: [count] }],
-      ours: a => squaredError(engine, a, b),
+      ours: a => squaredError(a, b),
       truth: a => oracle.squaredError(a, target),
       depth: 1,
     })
@@ -43,7 +43,7 @@ test('gradients', async () => {
 
 test('sizes that differ are refused', () => {
   assert.throws(
-    () => squaredError(engine, engine.zeros([3]), engine.zeros([2])),
+    () => squaredError(engine.zeros([3]), engine.zeros([2])),
     /^squaredError: shapes \[3\] and \[2\] differ/,
   )
 })

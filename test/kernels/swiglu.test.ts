@@ -28,7 +28,7 @@ test('over the last axis', async () => {
   for (const [rows, half] of RECTANGLES) {
     for (const magnitude of [...MAGNITUDES, 20]) {
       const x = values(1, rows * 2 * half, magnitude)
-      const y = swiglu(engine, engine.from(x, [rows, 2 * half]))
+      const y = swiglu(engine.from(x, [rows, 2 * half]))
       assert.equal(y.shape, [rows, half])
       close('swiglu', await engine.read(y), oracle.swiglu(x, { half }), { scale: scales(x, half, 1) })
     }
@@ -43,7 +43,7 @@ test('over the next-to-last axis', async () => {
     [1, 128, 65],
   ]) {
     const x = values(2, batch * 2 * half * width, 3)
-    const y = swiglu(engine, engine.from(x, [batch, 2 * half, width]), -2)
+    const y = swiglu(engine.from(x, [batch, 2 * half, width]), { axis: -2 })
     assert.equal(y.shape, [batch, half, width])
     close('swiglu', await engine.read(y), oracle.swiglu(x, { half, inner: width }), { scale: scales(x, half, width) })
   }
@@ -56,7 +56,7 @@ test('gradients', async () => {
       // exp is exact to 3 + 2|gate| units, here twice in a product.
       await checkGradients(engine, 'swiglu', {
         inputs,
-        ours: x => swiglu(engine, x),
+        ours: x => swiglu(x),
         truth: x => oracle.swiglu(x, { half }),
         depth: 1,
         c: 8 + 2 * magnitude,
@@ -67,7 +67,7 @@ test('gradients', async () => {
   const inputs = [{ data: values(4, 2 * 6 * 5), shape: [2, 6, 5] }]
   await checkGradients(engine, 'swiglu', {
     inputs,
-    ours: x => swiglu(engine, x, -2),
+    ours: x => swiglu(x, { axis: -2 }),
     truth: x => oracle.swiglu(x, { half: 3, inner: 5 }),
     depth: 1,
     c: 8,
@@ -76,7 +76,7 @@ test('gradients', async () => {
 
 test('saturated gates give finite gradients', async () => {
   const x = engine.from(new Float32Array([-1e4, -100, -90, 0, 90, 1e4, 1, 1, 1, 1, 1, 1]), [1, 12])
-  const [gradient] = engine.gradients([x], () => swiglu(engine, x))
+  const [gradient] = engine.gradients([x], () => swiglu(x))
   const [gates, ups] = [Float64Array.from([0, 0, 0, 0.5, 1, 1]), Float64Array.from([0, 0, 0, 0, 90, 1e4])]
   close('swiglu, saturated', await engine.read(gradient), [...gates, ...ups], {
     scale: [1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 90, 1e4],
@@ -84,7 +84,7 @@ test('saturated gates give finite gradients', async () => {
 })
 
 test('an odd axis is refused', () => {
-  assert.throws(() => swiglu(engine, engine.zeros([2, 3])), /^swiglu: axis -1 of shape \[2,3\] is odd/)
+  assert.throws(() => swiglu(engine.zeros([2, 3])), /^swiglu: axis -1 of shape \[2,3\] is odd/)
 })
 
 test.run()

@@ -1,14 +1,14 @@
 // y = a + b, with its derivative.
 import * as kernels from '../../kernels/add.js'
 import { columnSums } from '../../kernels/column-sums.js'
-import type { Engine } from '../engine.js'
 import type { Tensor } from '../tensor.js'
 
 /**
  * `a + b`.
  * @param b of a's shape, or of its last axes (a bias): then it is repeated over the first ones
  */
-export function add(engine: Engine, a: Tensor, b: Tensor): Tensor {
+export function add(a: Tensor, b: Tensor): Tensor {
+  const { engine } = a
   const tail = a.shape.slice(a.shape.length - b.shape.length)
   if (tail.length !== b.shape.length || tail.some((d, i) => d !== b.shape[i]))
     throw new Error(`add: shape [${b.shape}] is not that of the last axes of [${a.shape}]`)

@@ -125,7 +125,8 @@ export const attentionFamily: Family<AttentionInputs, RecordedSize, Tensor> = {
  * @param qkv shape (batch, length, 3 · heads · headDim): query heads, key heads, value heads
  * @returns shape (batch, length, heads · headDim)
  */
-export function attention(engine: Engine, qkv: Tensor, heads: number, { rope }: AttentionOptions = {}): Tensor {
+export function attention(qkv: Tensor, heads: number, { rope }: AttentionOptions = {}): Tensor {
+  const { engine } = qkv
   const [batch, length, packed] = qkv.shape
   const width = packed / 3
   const headDim = width / heads

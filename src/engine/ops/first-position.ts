@@ -1,6 +1,5 @@
 // The first position of each sequence, with its derivative.
 import * as kernels from '../../kernels/first-position.js'
-import type { Engine } from '../engine.js'
 import type { DType, Tensor } from '../tensor.js'
 
 /**
@@ -8,7 +7,8 @@ import type { DType, Tensor } from '../tensor.js'
  * @param dtype of the result
  * @returns shape (batch, width)
  */
-export function firstPosition(engine: Engine, x: Tensor, dtype: DType = x.dtype): Tensor {
+export function firstPosition(x: Tensor, { dtype = x.dtype }: { dtype?: DType } = {}): Tensor {
+  const { engine } = x
   const [batch, length, width] = x.shape
   const size = { batch, length, width }
   const y = engine.tensor([batch, width], dtype)

@@ -1,10 +1,9 @@
 // silu(gate) ⊙ up with [gate | up] = W · x: a layer and its activation, in one product where nothing needs gate and up afterwards.
 import { type Gated, type MatmulSize, matmulTiled } from '../../kernels/matmul.js'
 import { swiglu as swigluKernel } from '../../kernels/swiglu.js'
-import type { Engine } from '../engine.js'
 import type { Tensor } from '../tensor.js'
 import type { Family, Variant } from '../variants.js'
-import { linear, mix } from './linear.js'
+import { linear } from './linear.js'
 import { BUSY, matmul, matmulFamily, type MatmulTensors, tileOf } from './matmul.js'
 import { swiglu } from './swiglu.js'
 
@@ -28,7 +27,7 @@ const composed: Variant<MatmulTensors, GatedSize> = {
   available: () => true,
   run(engine, { a, b, c }, { gated, ...size }) {
     const both = engine.tensor([inSize(size)], c.dtype)
-    matmul(engine, { a, b, c: both }, size)
+    matmul({ a, b, c: both }, size)
     const { m, n, batch = 1 } = size
     engine.run(
       swigluKernel,
@@ -57,14 +56,15 @@ export const gatedFamily: Family<MatmulTensors, GatedSize> = {
  * @param weight shape (2 · out, in); the gate is the first half
  * @returns shape (…, out), or (batch, out, width)
  */
-export function gated(engine: Engine, x: Tensor, weight: Tensor, axis: -1 | -2 = -1): Tensor {
+export function gated(x: Tensor, weight: Tensor, { axis = -1 }: { axis?: -1 | -2 } = {}): Tensor {
+  const { engine } = x
   const [both, width] = weight.shape
   if (weight.shape.length !== 2 || both % 2 || x.shape.at(axis) !== width || (axis === -2 && x.shape.length !== 3)) {
     throw new Error(
       `gated: x of shape [${x.shape}] does not fit a weight of shape [${weight.shape}] over axis ${axis}, expected (2 · out, in) and (…, in), or (batch, in, width) with axis −2`,
     )
   }
-  if (engine.isRecording) return swiglu(engine, (axis === -1 ? linear : mix)(engine, x, weight), axis)
+  if (engine.isRecording) return swiglu(linear(x, weight, { axis }), { axis })
   const shape = [...x.shape]
   shape[shape.length + axis] = both / 2
   const c = engine.tensor(shape, x.dtype)

@@ -1,6 +1,5 @@
 // Embedding lookup: rows of a table by number, with a deterministic gradient.
 import * as kernels from '../../kernels/gather.js'
-import type { Engine } from '../engine.js'
 import type { Tensor } from '../tensor.js'
 
 /**
@@ -8,7 +7,8 @@ import type { Tensor } from '../tensor.js'
  * @param ids i32, any shape, each in 0 … rows − 1 (the caller checks)
  * @returns shape (…ids, width)
  */
-export function gather(engine: Engine, table: Tensor, ids: Tensor): Tensor {
+export function gather(table: Tensor, ids: Tensor): Tensor {
+  const { engine } = table
   const [rows, width] = table.shape
   const y = engine.tensor([...ids.shape, width], table.dtype)
   engine.run(kernels.gather, { table, ids, y }, { ids: ids.size, rows, width })

@@ -1,5 +1,4 @@
-// Products with a weight matrix, over the last axis (linear) or over the next-to-last one (mix), with their derivatives.
-import type { Engine } from '../engine.js'
+// Products with a weight matrix, over the last axis or over the one before it, with their derivatives.
 import type { DType, Tensor } from '../tensor.js'
 import { matmul } from './matmul.js'
 
@@ -12,85 +11,60 @@ export interface Layer {
 }
 
 /** Over the last of `rows` rows; weight of shape (out, in). */
-export function rowLayer(engine: Engine, weight: Tensor, rows: number): Layer {
+export function rowLayer(weight: Tensor, rows: number): Layer {
   const [out, width] = weight.shape
   return {
-    forward: (x, y) => matmul(engine, { a: x, b: weight, c: y }, { m: rows, n: out, k: width, transposeB: true }),
-    toInput: (dy, into, accumulate) =>
-      matmul(engine, { a: dy, b: weight, c: into }, { m: rows, n: width, k: out, accumulate }),
+    forward: (x, y) => matmul({ a: x, b: weight, c: y }, { m: rows, n: out, k: width, transposeB: true }),
+    toInput: (dy, into, accumulate) => matmul({ a: dy, b: weight, c: into }, { m: rows, n: width, k: out, accumulate }),
     toWeight: (dy, x, into, accumulate) =>
-      matmul(engine, { a: dy, b: x, c: into }, { m: out, n: width, k: rows, transposeA: true, accumulate }),
+      matmul({ a: dy, b: x, c: into }, { m: out, n: width, k: rows, transposeA: true, accumulate }),
   }
 }
 
 /** Over the columns of `batch` matrices, `width` of them each; weight of shape (out, in). */
-function columnLayer(engine: Engine, weight: Tensor, batch: number, width: number): Layer {
+function columnLayer(weight: Tensor, batch: number, width: number): Layer {
   const [out, length] = weight.shape
   return {
-    forward: (x, y) => matmul(engine, { a: weight, b: x, c: y }, { m: out, n: width, k: length, batch, sharedA: true }),
+    forward: (x, y) => matmul({ a: weight, b: x, c: y }, { m: out, n: width, k: length, batch, sharedA: true }),
     toInput: (dy, into, accumulate) =>
       matmul(
-        engine,
         { a: weight, b: dy, c: into },
         { m: length, n: width, k: out, transposeA: true, batch, sharedA: true, accumulate },
       ),
     toWeight: (dy, x, into, accumulate) =>
-      matmul(
-        engine,
-        { a: dy, b: x, c: into },
-        { m: out, n: length, k: width, transposeB: true, reduce: batch, accumulate },
-      ),
+      matmul({ a: dy, b: x, c: into }, { m: out, n: length, k: width, transposeB: true, reduce: batch, accumulate }),
   }
 }
 
-function apply(engine: Engine, layer: Layer, x: Tensor, weight: Tensor, y: Tensor): Tensor {
+export interface LinearOptions {
+  /** Axis that the weight works on: the last one by default, or the one before it, which mixes positions. */
+  axis?: -1 | -2
+  /** Of the result; that of x by default. */
+  dtype?: DType
+}
+
+/**
+ * `y = x · Wᵀ` over the last axis, or `y[b] = W · x[b]` over the one before it, without transposing anything.
+ * @param x shape (…, in), or (batch, in, width) with axis −2
+ * @param weight shape (out, in)
+ * @returns shape (…, out), or (batch, out, width)
+ * @throws when the shapes do not fit
+ */
+export function linear(x: Tensor, weight: Tensor, { axis = -1, dtype = x.dtype }: LinearOptions = {}): Tensor {
+  const { engine } = x
+  const [out, width] = weight.shape
+  if (weight.shape.length !== 2 || x.shape.at(axis) !== width || (axis === -2 && x.shape.length !== 3)) {
+    const expected = axis === -1 ? '(…, in)' : '(batch, in, width)'
+    throw new Error(
+      `linear: x of shape [${x.shape}] does not fit a weight of shape [${weight.shape}] over axis ${axis}, ` +
+        `expected ${expected} and (out, in)`,
+    )
+  }
+  const layer = axis === -1 ? rowLayer(weight, x.size / width) : columnLayer(weight, x.shape[0], x.shape[2])
+  const y = engine.tensor(x.shape.with(axis, out), dtype)
   layer.forward(x, y)
   return engine.record(y, [x, weight], dy => [
     (into, accumulate) => layer.toInput(dy, into, accumulate),
     (into, accumulate) => layer.toWeight(dy, x, into, accumulate),
   ])
-}
-
-/**
- * `y = x · Wᵀ` over the last axis.
- * @param x shape (…, in)
- * @param weight shape (out, in)
- * @param dtype of the result
- * @returns shape (…, out)
- */
-export function linear(engine: Engine, x: Tensor, weight: Tensor, dtype: DType = x.dtype): Tensor {
-  const [out, width] = weight.shape
-  if (weight.shape.length !== 2 || x.shape.at(-1) !== width)
-    throw new Error(
-      `linear: x of shape [${x.shape}] does not fit a weight of shape [${weight.shape}], expected (…, in) and (out, in)`,
-    )
-  return apply(
-    engine,
-    rowLayer(engine, weight, x.size / width),
-    x,
-    weight,
-    engine.tensor([...x.shape.slice(0, -1), out], dtype),
-  )
-}
-
-/**
- * `y[b] = W · x[b]`: a linear layer over the next-to-last axis, without transposing anything.
- * @param x shape (batch, in, width)
- * @param weight shape (out, in)
- * @returns shape (batch, out, width)
- */
-export function mix(engine: Engine, x: Tensor, weight: Tensor): Tensor {
-  const [batch, length, width] = x.shape
-  const [out, given] = weight.shape
-  if (x.shape.length !== 3 || given !== length)
-    throw new Error(
-      `mix: x of shape [${x.shape}] does not fit a weight of shape [${weight.shape}], expected (batch, in, width) and (out, in)`,
-    )
-  return apply(
-    engine,
-    columnLayer(engine, weight, batch, width),
-    x,
-    weight,
-    engine.tensor([batch, out, width], x.dtype),
-  )
 }

@@ -81,7 +81,8 @@ export const matmulFamily: Family<MatmulTensors, MatmulSize> = {
 }
 
 /** `c = a · b`, or `c += a · b`; sizes, transpositions and batches as in `MatmulSize`. */
-export function matmul(engine: Engine, tensors: MatmulTensors, given: MatmulSize): void {
+export function matmul(tensors: MatmulTensors, given: MatmulSize): void {
+  const { engine } = tensors.c
   const size = { ...given, halfA: tensors.a.dtype === 'f16', halfB: tensors.b.dtype === 'f16' }
   engine.variants.pick(matmulFamily, size).run(engine, tensors, size)
 }

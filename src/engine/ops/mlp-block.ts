@@ -1,10 +1,9 @@
 // A SwiGLU block with residual and norm, rms(s + down(silu(gate) · up)) with s = h + injection: four operations, or one of a variant.
-import type { Engine } from '../engine.js'
 import type { Shape, Tensor } from '../tensor.js'
 import type { Family, Variant } from '../variants.js'
 import { add } from './add.js'
 import { gated } from './gated.js'
-import { linear, mix } from './linear.js'
+import { linear } from './linear.js'
 import { rmsnorm } from './rmsnorm.js'
 
 export interface MlpBlockOptions {
@@ -45,9 +44,8 @@ const composed: Variant<BlockTensors, MlpBlockSize, Tensor> = {
   available: () => true,
   run(engine, { h, injection, gateUp, down, into }, { axis, epsilon, recorded }) {
     const compute = () => {
-      const s = injection ? add(engine, h, injection) : h
-      const layer = axis === -1 ? linear : mix
-      return rmsnorm(engine, layer(engine, gated(engine, s, gateUp, axis), down), { residual: s, axis, epsilon, into })
+      const s = injection ? add(h, injection) : h
+      return rmsnorm(linear(gated(s, gateUp, { axis }), down, { axis }), { residual: s, axis, epsilon, into })
     }
     return recorded ? compute() : engine.transient(compute, (storage, y) => storage === y.storage)
   },
@@ -73,12 +71,12 @@ export const mlpBlockFamily: Family<BlockTensors, MlpBlockSize, Tensor> = {
  * @returns h's shape
  */
 export function mlpBlock(
-  engine: Engine,
   h: Tensor,
   gateUp: Tensor,
   down: Tensor,
   { injection, axis, epsilon, into }: MlpBlockOptions,
 ): Tensor {
+  const { engine } = h
   const [batch, length, width] = h.shape
   const over = axis === -1 ? width : length
   const inner = down.shape[1]

@@ -86,11 +86,8 @@ export const normFamily: Family<NormTensors, NormSize, Tensor> = {
 }
 
 /** `s / sqrt(mean(s²) + epsilon)` with `s = x + residual`; no learned scale. */
-export function rmsnorm(
-  engine: Engine,
-  x: Tensor,
-  { residual, axis = -1, epsilon = 1e-5, into }: RmsnormOptions = {},
-): Tensor {
+export function rmsnorm(x: Tensor, { residual, axis = -1, epsilon = 1e-5, into }: RmsnormOptions = {}): Tensor {
+  const { engine } = x
   if (residual && residual.size !== x.size)
     throw new Error(`rmsnorm: residual of shape [${residual.shape}] does not fit x of shape [${x.shape}]`)
   const inner = axis === -1 ? 1 : x.shape.at(-1)!

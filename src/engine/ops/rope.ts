@@ -1,7 +1,6 @@
 // Rotary position embedding of packed [q | k | v] rows, with its derivative.
 import * as kernels from '../../kernels/rope.js'
 import { addTo } from '../accumulate.js'
-import type { Engine } from '../engine.js'
 import type { Tensor } from '../tensor.js'
 
 /**
@@ -11,7 +10,8 @@ import type { Tensor } from '../tensor.js'
  * @param table from `ropeTable`, shape (length, headDim / 2, 2)
  * @returns the same elements as a new tensor, for the tape
  */
-export function rope(engine: Engine, qkv: Tensor, table: Tensor, heads: number): Tensor {
+export function rope(qkv: Tensor, table: Tensor, heads: number): Tensor {
+  const { engine } = qkv
   const [batch, length, width] = qkv.shape
   const headDim = width / 3 / heads
   if (!Number.isInteger(headDim) || headDim % 2)
@@ -21,7 +21,7 @@ export function rope(engine: Engine, qkv: Tensor, table: Tensor, heads: number):
   return engine.record(qkv.reshape(qkv.shape), [qkv], dy => [
     (into, accumulate) => {
       if (accumulate) throw new Error('rope: its input may be used by nothing else, as it is overwritten')
-      addTo(engine, into, dy, false)
+      addTo(into, dy, false)
       engine.run(kernels.rope, { table, x: into }, { ...size, direction: -1 })
     },
   ])

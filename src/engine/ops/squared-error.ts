@@ -1,13 +1,13 @@
 // Mean squared error as a tensor of shares, with its derivative.
 import * as kernels from '../../kernels/squared-error.js'
-import type { Engine } from '../engine.js'
 import type { Tensor } from '../tensor.js'
 
 /**
  * `(a − b)² / size`, elementwise; the sum of the result is the mean squared error.
  * @param b the target, of a's shape; it gets no gradient
  */
-export function squaredError(engine: Engine, a: Tensor, b: Tensor): Tensor {
+export function squaredError(a: Tensor, b: Tensor): Tensor {
+  const { engine } = a
   if (a.size !== b.size) throw new Error(`squaredError: shapes [${a.shape}] and [${b.shape}] differ`)
   const count = a.size
   const y = engine.tensor(a.shape, a.dtype)

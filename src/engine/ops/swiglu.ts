@@ -1,13 +1,13 @@
 // silu(gate) · up, with its derivative.
 import * as kernels from '../../kernels/swiglu.js'
-import type { Engine } from '../engine.js'
 import type { Tensor } from '../tensor.js'
 
 /**
  * @param gateUp shape (…, 2·inner), or (batch, 2·inner, width) with `axis` −2; the gate is the first half of that axis
  * @returns shape (…, inner) or (batch, inner, width)
  */
-export function swiglu(engine: Engine, gateUp: Tensor, axis: -1 | -2 = -1): Tensor {
+export function swiglu(gateUp: Tensor, { axis = -1 }: { axis?: -1 | -2 } = {}): Tensor {
+  const { engine } = gateUp
   const shape = gateUp.shape.slice()
   const at = shape.length + axis
   if (shape[at] % 2 !== 0)
