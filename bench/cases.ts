@@ -82,7 +82,7 @@ export const SMALL: TrmConfig = {
   positions: 'none',
   tokenMixing: true,
   puzzleWidth: 64,
-  puzzleSlots: 1,
+  prefix: 1,
 }
 
 export const MIDDLE: TrmConfig = {
@@ -93,7 +93,7 @@ export const MIDDLE: TrmConfig = {
   hidden: 128,
   heads: 4,
   puzzleWidth: 0,
-  puzzleSlots: 0,
+  prefix: 0,
 }
 
 /** The published networks for Sudoku-Extreme. */
@@ -476,7 +476,7 @@ function modelCases({ size, label: model, config, batch, microBatch }: ModelSize
           recompute,
         })
         const puzzles = randomPuzzles(config, batch)
-        return () => trainer.run(puzzles)
+        return () => trainer.step(puzzles)
       },
     })),
   ]
@@ -542,5 +542,5 @@ function random(engine: Engine, shape: Shape, dtype: Precision = 'f32'): Tensor 
 export function randomPuzzles({ cells, vocabulary }: TrmConfig, count: number): Puzzles {
   const random = new Random(2)
   const ids = () => Int32Array.from({ length: count * cells }, () => Math.floor(random.uniform() * vocabulary))
-  return { inputs: ids(), labels: ids(), puzzleIdentifiers: new Int32Array(count) }
+  return { inputs: ids(), labels: ids(), puzzleIds: new Int32Array(count) }
 }

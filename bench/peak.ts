@@ -85,7 +85,7 @@ export function warmer(engine: Engine, { now }: Clock = WALL): ((ms: number) => 
     // Several submits are under way at a time, each long enough that the next one is there before it ends.
     for (let runs = 1; now() - start < ms;) {
       const from = now()
-      for (let i = 0; i < runs; i++) engine.run(multiplyAdd, { constants, y }, { threads, iterations, chains })
+      for (let i = 0; i < runs; i++) engine.dispatch(multiplyAdd, { constants, y }, { threads, iterations, chains })
       await engine.pace()
       if (now() - from < 5) runs *= 2
     }
@@ -103,7 +103,7 @@ export async function measurePeak(open: () => Promise<Engine>, options: MeasureO
     // More than the processor's caches hold.
     const count = Math.min(maxTensorBytes, isSoftware ? 2 ** 26 : 2 ** 28) / 16
     const [from, to] = [engine.zeros([count, 4]), engine.lasting([count, 4])]
-    const copying = () => engine.run(copy, { x: from, y: to }, { count })
+    const copying = () => engine.dispatch(copy, { x: from, y: to }, { count })
     const moved = await measure(engine, copying, { repeats: 7, ...options })
     const bytes = 32 * count
     // The best repeat: a peak is what is possible, and whatever disturbs makes it smaller.
@@ -142,7 +142,7 @@ export async function measureMultiplyAdds(
   let best = { gflops: 0, gflopsCpu: 0 }
   for (const chains of [8, 12, 16]) {
     const flop = 2 * STEPS * chains * threads * iterations
-    const work = () => engine.run(multiplyAdd, { constants, y }, { threads, iterations, chains })
+    const work = () => engine.dispatch(multiplyAdd, { constants, y }, { threads, iterations, chains })
     const { leastMs, leastCpuMs } = await measure(engine, work, { repeats: 7, ...options })
     // All chains run towards 1/2.
     checkSum(engine, (await engine.read(y))[0], chains / 2)
@@ -163,7 +163,7 @@ async function measureMatrices(engine: Engine, options: MeasureOptions): Promise
   const kind = kinds.reduce((a, b) => (volume(b) > volume(a) ? b : a))
   const [groups, iterations] = [2048, 256]
   const y = engine.lasting([groups, MATRIX_THREADS])
-  const work = () => engine.run(matrixMultiplyAdd, { y }, { groups, iterations, kind })
+  const work = () => engine.dispatch(matrixMultiplyAdd, { y }, { groups, iterations, kind })
   const { leastMs } = await measure(engine, work, { repeats: 7, ...options })
   checkSum(engine, (await engine.read(y))[0], matrixSum(kind, iterations))
   engine.release(y)

@@ -289,7 +289,7 @@ export async function coldStart(
   const trainer = new Trainer(Trm.create(engine, SMALL), { batchSize: 64 })
   const puzzles = randomPuzzles(SMALL, 64)
   times.push(now())
-  trainer.run(puzzles)
+  trainer.step(puzzles)
   times.push(now())
   await engine.finish()
   times.push(now())

@@ -88,7 +88,7 @@ async function compileCandidates(engine: Engine, asked: readonly Asked[]): Promi
   const dry = engine.dryRun()
   for (const { family, size } of asked) {
     for (const candidate of engine.variants.candidates(family, size)) {
-      dry.scope(() => candidate.run(dry, family.sample(dry, size), size))
+      dry.scope(() => candidate.apply(dry, family.sample(dry, size), size))
     }
   }
   await engine.compile(dry)

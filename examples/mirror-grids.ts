@@ -15,7 +15,7 @@ const task = gridTaskOf(pairs)
 const [training, heldOut] = [gridDataset(pairs.slice(0, 2000), task), gridDataset(pairs.slice(2000), task)]
 
 const engine = await openEngine()
-const { vocabSize: vocabulary, seqLen: cells } = training.metadata
+const { vocabulary, cells } = training.metadata
 const model = Trm.create(engine, {
   ...DEFAULTS,
   vocabulary,
@@ -30,7 +30,7 @@ const model = Trm.create(engine, {
   positions: 'none',
   tokenMixing: true,
   puzzleWidth: 0,
-  puzzleSlots: 0,
+  prefix: 0,
 })
 let trained = model
 const options = {

@@ -6,7 +6,7 @@ import { saveCheckpoint } from '../src/trm/checkpoint.js'
 import { evaluate } from '../src/trm/evaluate.js'
 import { Trm } from '../src/trm/model.js'
 import { readTraining } from '../src/trm/resume.js'
-import { mergeSettings, presets, resolveRun, type Run } from '../src/trm/run.js'
+import { mergeSettings, presets, resolveRun, type RunConfig } from '../src/trm/run.js'
 import { train, type TrainingReport } from '../src/trm/train.js'
 import { openEngine, wasLost } from './gpu.js'
 import { type Lessons, lessonsOf } from './lessons.js'
@@ -39,7 +39,7 @@ const MOST_LOSSES = 3
 /** One training from its setup on. */
 interface Session {
   setup: TrainingSetup
-  run: Run
+  run: RunConfig
   lessons: Lessons
   points: TrainingPoint[]
   /** Goes into the storage with the first state; undefined once it is there. */

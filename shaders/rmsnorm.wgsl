@@ -1,10 +1,10 @@
 // y = s / sqrt(mean(s², along the normed axis) + EPSILON), s = x + residual;  scale = 1 / sqrt(mean(s²) + EPSILON) is kept for the derivative.
-// Tensors are (outer, WIDTH, INNER), normed over WIDTH. LANES threads share a row, GROUPS rows share a workgroup.
+// Tensors are (outer, WIDTH, STRIDE), normed over WIDTH. LANES threads share a row, GROUPS rows share a workgroup.
 override LANES: u32;
 override GROUPS: u32;
 override ROWS: u32;
 override WIDTH: u32;
-override INNER: u32;
+override STRIDE: u32;
 override EPSILON: f32;
 override HAS_RESIDUAL: bool;
 
@@ -19,11 +19,11 @@ var<workgroup> partial: array<f32, LANES * GROUPS>;
 fn main(@builtin(workgroup_id) group: vec3u, @builtin(num_workgroups) groups: vec3u, @builtin(local_invocation_index) thread: u32) {
   let lane = thread % LANES;
   let row = (group.x + group.y * groups.x) * GROUPS + thread / LANES;
-  let start = min(row, ROWS - 1u) / INNER * WIDTH * INNER + row % INNER;
+  let start = min(row, ROWS - 1u) / STRIDE * WIDTH * STRIDE + row % STRIDE;
 
   var squares = 0.0;
   for (var i = lane; i < WIDTH; i += LANES) {
-    let at = start + i * INNER;
+    let at = start + i * STRIDE;
     var s = x[at];
     if (HAS_RESIDUAL) { s += residual[at]; }
     squares = fma(s, s, squares);
@@ -42,7 +42,7 @@ fn main(@builtin(workgroup_id) group: vec3u, @builtin(num_workgroups) groups: ve
   let factor = inverseSqrt(squares / f32(WIDTH) + EPSILON);
   if (lane == 0u) { scale[row] = factor; }
   for (var i = lane; i < WIDTH; i += LANES) {
-    let at = start + i * INNER;
+    let at = start + i * STRIDE;
     var s = x[at];
     if (HAS_RESIDUAL) { s += residual[at]; }
     y[at] = s * factor;

@@ -3,7 +3,7 @@
 override LANES: u32;
 override GROUPS: u32;
 override ROWS: u32;
-override INNER: u32;
+override STRIDE: u32;
 
 // Not an override: short rows would be written out, which is slow to compile.
 struct Parameters { width: u32 }
@@ -20,11 +20,11 @@ var<workgroup> partial: array<f32, LANES * GROUPS>;
 fn main(@builtin(workgroup_id) group: vec3u, @builtin(num_workgroups) groups: vec3u, @builtin(local_invocation_index) thread: u32) {
   let lane = thread % LANES;
   let row = (group.x + group.y * groups.x) * GROUPS + thread / LANES;
-  let start = min(row, ROWS - 1u) / INNER * p.width * INNER + row % INNER;
+  let start = min(row, ROWS - 1u) / STRIDE * p.width * STRIDE + row % STRIDE;
 
   var dot = 0.0;
   for (var i = lane; i < p.width; i += LANES) {
-    let at = start + i * INNER;
+    let at = start + i * STRIDE;
     dot = fma(y[at], dy[at], dot);
   }
   if (LANES > 1u) {
@@ -40,7 +40,7 @@ fn main(@builtin(workgroup_id) group: vec3u, @builtin(num_workgroups) groups: ve
 
   let mean = dot / f32(p.width);
   for (var i = lane; i < p.width; i += LANES) {
-    let at = start + i * INNER;
+    let at = start + i * STRIDE;
     ds[at] = scale[row] * (dy[at] - y[at] * mean);
   }
 }

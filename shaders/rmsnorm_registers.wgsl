@@ -1,7 +1,7 @@
 // As rmsnorm.wgsl and, BACKWARD, rmsnorm_backward.wgsl, for GPUs: each value is read once and stays in registers.
-// Tensors are (outer, width, inner) words of eight elements, normed over width.
+// Tensors are (outer, width, stride) words of eight elements, normed over width.
 // LANES threads share a row of words. Lane l has CHUNKS of them: l, l + LANES, … Neighbouring threads read neighbouring words.
-// ACROSS: each element of a word has a norm of its own. Otherwise inner is 1 and all elements of a row have one.
+// ACROSS: each element of a word has a norm of its own. Otherwise stride is 1 and all elements of a row have one.
 const LANES = 32;
 const CHUNKS = 2;
 const ACROSS = false;
@@ -11,7 +11,7 @@ const APART = select(1u, GROUPS, ACROSS); // threads from lane to lane
 override EPSILON: f32;
 override HAS_RESIDUAL: bool;
 
-struct Parameters { rows: u32, width: u32, inner: u32 }
+struct Parameters { rows: u32, width: u32, stride: u32 }
 
 @group(0) @binding(0) var<storage, read> x: array<mat2x4f>; // y where it is BACKWARD
 @group(0) @binding(1) var<storage, read> residual: array<mat2x4f>; // dy
@@ -31,12 +31,12 @@ fn main(
   let row = (group.x + group.y * groups.x) * GROUPS + select(thread / LANES, thread % GROUPS, ACROSS);
   // Threads beyond the last row, or beyond its end, read what others read.
   let there = min(row, p.rows - 1u);
-  let first = there / p.inner * p.width * p.inner + there % p.inner;
+  let first = there / p.stride * p.width * p.stride + there % p.stride;
   var a: array<mat2x4f, CHUNKS>;
   var b: array<mat2x4f, CHUNKS>;
   var sum: mat2x4f;
   @diagnostic(off, trm.unroll) for (var c = 0u; c < CHUNKS; c++) {
-    let at = first + min(c * LANES + lane, p.width - 1u) * p.inner;
+    let at = first + min(c * LANES + lane, p.width - 1u) * p.stride;
     a[c] = x[at];
     if (HAS_RESIDUAL) { b[c] = residual[at]; }
   }
@@ -71,6 +71,6 @@ fn main(
   }
   @diagnostic(off, trm.unroll) for (var c = 0u; c < CHUNKS; c++) {
     if (BACKWARD) { a[c] = b[c] - times(a[c], mean); }
-    if (c + 1u < CHUNKS || c * LANES + lane < p.width) { y[first + (c * LANES + lane) * p.inner] = times(a[c], factor); }
+    if (c + 1u < CHUNKS || c * LANES + lane < p.width) { y[first + (c * LANES + lane) * p.stride] = times(a[c], factor); }
   }
 }

@@ -1,9 +1,9 @@
-// y = silu(gate) · up, silu(g) = g / (1 + exp(−g)); a row of x is [gate | up], each INNER long.
+// y = silu(gate) · up, silu(g) = g / (1 + exp(−g)); a row of x is [gate | up], each HALF long.
 // A thread computes PER_THREAD values of y that lie THREADS apart; counts are in units of Value.
 override THREADS: u32;
 override PER_THREAD: u32;
 override COUNT: u32;
-override INNER: u32;
+override HALF: u32;
 
 alias Value = f32;
 
@@ -14,8 +14,8 @@ alias Value = f32;
 fn main(@builtin(workgroup_id) group: vec3u, @builtin(num_workgroups) groups: vec3u, @builtin(local_invocation_index) thread: u32) {
   let first = (group.x + group.y * groups.x) * THREADS * PER_THREAD + thread;
   for (var i = first; i < min(COUNT, first + THREADS * PER_THREAD); i += THREADS) {
-    let at = i / INNER * INNER + i;
+    let at = i / HALF * HALF + i;
     let gate = x[at];
-    y[i] = gate / (1.0 + exp(-gate)) * x[at + INNER];
+    y[i] = gate / (1.0 + exp(-gate)) * x[at + HALF];
   }
 }

@@ -210,7 +210,7 @@ test('a kernel that reaches one element outside is caught, by guards and by its 
         engine.scope(() => {
           const [x, y] = [drawn(engine, 1, [length]), drawn(engine, 2, [length])]
           const kernel = reach(index, place)
-          engine.run({ ...kernel, workgroups: () => [length, 1, 1] }, { x, y }, {})
+          engine.dispatch({ ...kernel, workgroups: () => [length, 1, 1] }, { x, y }, {})
           return Promise.all([engine.read(y)])
         })
     await check('inside', work('i', 'i'))
@@ -329,7 +329,7 @@ for (const dtype of dtypes) {
             const { batch = 1 } = size as { batch?: number }
             const [a, b] = [drawn(engine, 1, [size.m * k]), drawn(engine, 2, [batch * size.n * k])]
             const c = engine.tensor([(batch * m * n) / 2])
-            engine.variants.pick(gatedFamily, { ...size, gated }).run(engine, { a, b, c }, { ...size, gated })
+            engine.variants.pick(gatedFamily, { ...size, gated }).apply(engine, { a, b, c }, { ...size, gated })
             return Promise.all([engine.read(c)])
           }),
         { left: ['matmul', `gated tiled ${gated === 'rows' ? '128×128' : '64×64'}`] },
@@ -463,7 +463,7 @@ const BASE: TrmConfig = {
   supervisionSteps: 2,
   exploration: 0.5,
   puzzleWidth: 42,
-  puzzleSlots: 2,
+  prefix: 2,
 }
 const MODELS: Record<string, [TrmConfig, TrainerOptions, Stored]> = {
   'attention, two sizes of chunks': [BASE, { batchSize: 5, microBatch: 3, clipNorm: 1e-3 }, 'f32'],
@@ -476,7 +476,7 @@ const MODELS: Record<string, [TrmConfig, TrainerOptions, Stored]> = {
       tokenMixing: true,
       positions: 'learned',
       puzzleWidth: 7,
-      puzzleSlots: 1,
+      prefix: 1,
     },
     { batchSize: 3, optimizer: 'adamw', loss: 'softmax' },
     dtypes.at(-1)!,
@@ -494,15 +494,15 @@ for (const [name, [config, options, dtype]] of Object.entries(MODELS)) {
           warmupSteps: 1,
           ...options,
         })
-        for (let step = 0; step < 3; step++) trainer.run(puzzles(step, options.batchSize, config))
+        for (let step = 0; step < 3; step++) trainer.step(puzzles(step, options.batchSize, config))
         const sums = await trainer.readSums()
         await trainer.optimizer.firstNotFinite()
         const { model } = trainer
         const metadata = {
           ...dataset.metadata,
-          seqLen: config.cells,
-          vocabSize: config.vocabulary,
-          numPuzzleIdentifiers: config.puzzles,
+          cells: config.cells,
+          vocabulary: config.vocabulary,
+          puzzles: config.puzzles,
         }
         const examples = puzzles(7, 3, config)
         const answers: number[] = []

@@ -26,7 +26,7 @@ const config: TrmConfig = {
   latentSteps: 1,
   supervisionSteps: 2,
   puzzleWidth: 16,
-  puzzleSlots: 1,
+  prefix: 1,
 }
 const { train: lessons, test: exam } = generateSudoku({ size: 4, train: 16, test: 10, clues: 8, seed: 0 })
 

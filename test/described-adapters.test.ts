@@ -189,7 +189,7 @@ const sizes: TrmConfig = {
   latentSteps: 1,
   supervisionSteps: 2,
   puzzleWidth: 32,
-  puzzleSlots: 1,
+  prefix: 1,
 }
 const models: Partial<TrmConfig>[] = [
   { tokenMixing: true, positions: 'none' },
@@ -244,7 +244,7 @@ for (const [name, described] of Object.entries(ADAPTERS)) {
       for (const model of models) {
         const engine = await Engine.open({ gpu })
         const trm = Trm.create(engine, { ...sizes, ...model }, { dtype: dtype as 'f32' | 'f16' })
-        new Trainer(trm, { batchSize: 4, clipNorm: 1 }).run(randomPuzzles(trm.config, 4))
+        new Trainer(trm, { batchSize: 4, clipNorm: 1 }).step(randomPuzzles(trm.config, 4))
         assert.is(await fault(engine), undefined)
         engine.close()
       }
@@ -264,7 +264,7 @@ test('a kernel that does not compile is found', async () => {
     workgroups: () => [1, 1, 1] as const,
   })
   const found = async (text: string) => {
-    engine.run(broken(text), {}, {})
+    engine.dispatch(broken(text), {}, {})
     return fault(engine)
   }
   assert.match((await found(''))!, /unresolved value 'x'/)

@@ -89,7 +89,7 @@ test('products by subgroup matrices compile, in every kind that adapters list', 
   // This adapter has 16 KiB of workgroup memory, too little for the large tile: the pipeline alone is refused, its text is not.
   const compile = async (kernel: typeof matmulMatrix, sizes: readonly MatrixProduct[], into = c) => {
     for (const size of sizes) {
-      engine.run(kernel, { a: half, b: half, c: into }, size)
+      engine.dispatch(kernel, { a: half, b: half, c: into }, size)
       const problem = await reason(engine.finish())
       if (
         problem !== 'none' &&
@@ -159,7 +159,7 @@ test('attention by subgroup matrices compiles, for every width of heads', async 
       table: rope ? engine.zeros([size.length, headDim]) : qkv,
     }
     for (const kernel of Object.values(attentionKernels(texts))) {
-      for (let part = 0; part < Math.max(1, headDim / 64); part++) engine.run(kernel, tensors, { ...size, part })
+      for (let part = 0; part < Math.max(1, headDim / 64); part++) engine.dispatch(kernel, tensors, { ...size, part })
     }
     return engine.finish()
   }

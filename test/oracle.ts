@@ -45,17 +45,17 @@ export function add(a: Values, b: Values): Float64Array {
   return fill(a.length, i => a[i] + b[i % b.length])
 }
 
-/** y = s / sqrt(mean(s²) + epsilon), s = x + residual; x is (outer, width, inner), normed over the width. */
+/** y = s / sqrt(mean(s²) + epsilon), s = x + residual; x is (outer, width, stride), normed over the width. */
 export function rmsnorm(
   x: Values,
   residual: Values | undefined,
-  { width, inner = 1, epsilon }: { width: number; inner?: number; epsilon: number },
+  { width, stride = 1, epsilon }: { width: number; stride?: number; epsilon: number },
 ): Float64Array {
   const s = fill(x.length, i => x[i] + (residual ? residual[i] : 0))
   const y = new Float64Array(x.length)
-  for (let outer = 0; outer < x.length / (width * inner); outer++) {
-    for (let i = 0; i < inner; i++) {
-      const at = (j: number) => (outer * width + j) * inner + i
+  for (let outer = 0; outer < x.length / (width * stride); outer++) {
+    for (let i = 0; i < stride; i++) {
+      const at = (j: number) => (outer * width + j) * stride + i
       let squares = 0
       for (let j = 0; j < width; j++) squares += s[at(j)] ** 2
       for (let j = 0; j < width; j++) y[at(j)] = s[at(j)] / Math.sqrt(squares / width + epsilon)
@@ -74,7 +74,7 @@ export function swiglu(x: Values, { half, inner = 1 }: { half: number; inner?: n
   })
 }
 
-export interface Heads {
+export interface Outputs {
   batch: number
   length: number
   heads: number
@@ -89,7 +89,7 @@ export function ropeAngle(position: number, i: number, headDim: number, theta: n
 /** q and k of packed rows [q | k | v] turned by `angle(position, i)`: x · cos + rotate_half(x) · sin, rotate_half(x) = [−x₂, x₁]. */
 export function rope(
   qkv: Values,
-  { batch, length, heads, headDim }: Heads,
+  { batch, length, heads, headDim }: Outputs,
   angle: (position: number, i: number) => number,
 ): Float64Array {
   const y = Float64Array.from({ length: qkv.length }, (_, i) => qkv[i])
@@ -109,7 +109,7 @@ export function rope(
 }
 
 /** softmax(q · kᵀ / √headDim) · v for each head, packed rows [q | k | v]. */
-export function attention(qkv: Values, { batch, length, heads, headDim }: Heads): Float64Array {
+export function attention(qkv: Values, { batch, length, heads, headDim }: Outputs): Float64Array {
   const o = new Float64Array(batch * length * heads * headDim)
   const at = (b: number, position: number, part: number, head: number, d: number) =>
     (((b * length + position) * 3 + part) * heads + head) * headDim + d

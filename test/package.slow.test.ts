@@ -74,7 +74,7 @@ export async function app(engine) {
   const puzzles = generateSudoku({ size: 4, train: 8, test: 2, clues: 8, seed: 0 })
   const model = Trm.create(engine, {
     ...DEFAULTS, vocabulary: 6, cells: 16, puzzles: 1, hidden: 16, heads: 2, expansion: 1, cycles: 1, latentSteps: 1,
-    supervisionSteps: 2, positions: 'none', tokenMixing: true, puzzleWidth: 16, puzzleSlots: 1,
+    supervisionSteps: 2, positions: 'none', tokenMixing: true, puzzleWidth: 16, prefix: 1,
   }, { seed: 0 })
   let steps = 0
   for await (const { step, loss } of train(model, puzzles.train, { batchSize: 4, steps: 2, logInterval: 1, learningRate: 1e-3, seed: 0 })) {
@@ -149,7 +149,7 @@ test('a Node script, and the program', () => {
 
 /** Every variant of the operations that have several, in float32 and float16, for the null backend: it computes nothing, but compiles. */
 const COMPILING = `
-import { attention, defineKernel, linear, mix, mlpBlock, ropeTable } from 'webgpu-trm/engine'
+import { attention, defineKernel, linear, mlpBlock, ropeTable } from 'webgpu-trm/engine'
 import { openEngine } from 'webgpu-trm/node'
 
 const operations = [
@@ -158,13 +158,13 @@ const operations = [
     const rope = turns ? engine.from(ropeTable(33, headDim, 10000), [33, headDim / 2, 2]) : undefined
     return [[qkv], () => attention(qkv, 2, { rope })]
   })),
-  ...[[96, 128], [2, 256], [64, 33]].flatMap(([out, width]) => [[linear, [300, width]], [mix, [3, width, 64]]].map(([product, shape]) => (engine, dtype) => {
+  ...[[96, 128], [2, 256], [64, 33]].flatMap(([out, width]) => [[-1, [300, width]], [-2, [3, width, 64]]].map(([axis, shape]) => (engine, dtype) => {
     const [x, weight] = [engine.zeros(shape, dtype), engine.zeros([out, width], dtype)]
-    return [[x, weight], () => product(engine, x, weight)]
+    return [[x, weight], () => linear(x, weight, { axis })]
   })),
   ...[[-1, 64], [-2, 17]].map(([axis, over]) => (engine, dtype) => {
     const [h, gateUp, down] = [[2, 17, 64], [128, over], [over, 64]].map(shape => engine.zeros(shape, dtype))
-    return [[h, gateUp, down], () => mlpBlock(engine, h, gateUp, down, { axis, epsilon: 1e-5 })]
+    return [[h, gateUp, down], () => mlpBlock(h, gateUp, down, { axis, epsilon: 1e-5 })]
   }),
 ]
 const compiled = new Set()

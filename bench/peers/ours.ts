@@ -43,7 +43,7 @@ function load(engine: Engine, { config, weights }: Model): Trm {
   return model
 }
 
-const batchOf = ({ inputs, labels, ids }: Model['batches'][number]) => ({ inputs, labels, puzzleIdentifiers: ids })
+const batchOf = ({ inputs, labels, ids }: Model['batches'][number]) => ({ inputs, labels, puzzleIds: ids })
 
 async function train(engine: Engine, golden: Model): ReturnType<Backend['train']> {
   const { train: t, batches } = golden as Model & { train: Record<string, number> }
@@ -65,7 +65,7 @@ async function train(engine: Engine, golden: Model): ReturnType<Backend['train']
   const outputs: Record<string, ArrayLike<number>> = {}
   let firstMs = 0
   for (let step = 0; step < batches.length; step++) {
-    trainer.run(batchOf(batches[step]!))
+    trainer.step(batchOf(batches[step]!))
     const sums = await trainer.readSums()
     if (step === 0) {
       firstMs = performance.now() - start
@@ -78,7 +78,7 @@ async function train(engine: Engine, golden: Model): ReturnType<Backend['train']
   for (const [name, values] of await optimizer.average.read()) outputs[`ema.${officialTensor(name)}`] = values
   if (model.puzzleTable) outputs[`final.${PUZZLE_TABLE}`] = await engine.read(model.puzzleTable)
   const run = async (count: number) => {
-    for (let i = 0; i < count; i++) trainer.run(batchOf(batches[i % batches.length]!))
+    for (let i = 0; i < count; i++) trainer.step(batchOf(batches[i % batches.length]!))
     await trainer.readSums()
   }
   return { firstMs, outputs, run }
@@ -87,7 +87,7 @@ async function train(engine: Engine, golden: Model): ReturnType<Backend['train']
 async function infer(engine: Engine, golden: Model): ReturnType<Backend['infer']> {
   const start = performance.now()
   const model = load(engine, golden)
-  const { config, length, slots: prefix } = model
+  const { config, length, prefix } = model
   const slots = new Slots(model, golden.config.batch_size as number)
   slots.offer(batchOf(golden.batches[0]!))
   slots.restart()

@@ -12,7 +12,7 @@ import { type Clock, WALL } from '../../bench/measure.js'
 import { type ProcessStart, report, type Result, resultName } from '../../bench/report.js'
 import { COLD_START, coldStart, coldStartRow, runSuite } from '../../bench/suite.js'
 import { compareVariants, VARIANT_CASES, variantsTable } from '../../bench/variants.js'
-import { bytesOf } from '../trm/run.js'
+import { parseBytes } from '../trm/run.js'
 import { adapterName, adapterOptions, type AdapterValues, openEngine } from './adapter.js'
 import { parseArguments, UsageError } from './arguments.js'
 import { readBytes, reason, writeWhole } from './files.js'
@@ -121,7 +121,7 @@ async function bench(args: string[]): Promise<void> {
     sizes,
     repeats,
     limitMs: limit === undefined ? undefined : 1000 * limit,
-    memoryLimit: memoryLimit === undefined ? undefined : bytesOf(memoryLimit),
+    memoryLimit: memoryLimit === undefined ? undefined : parseBytes(memoryLimit),
     clock: clockOf,
     mayBeEmpty: wantsStart,
     onProgress: (done, total, text) => progress.show(done, total, `${done}/${total} ${text}`),

@@ -61,16 +61,16 @@ export const demoCommand = {
       if (process.exitCode) return
       const task = taskOf(model.config.cells, model.config.vocabulary)!
       const { exactAccuracy, examples } = await evaluate(model, data.test)
-      const { seqLen } = data.test.metadata
+      const { cells } = data.test.metadata
       for (let i = 0; i < 3; i++) {
         console.log(`\n── held-out puzzle ${i + 1} ──`)
-        await showSolution(model, task, Uint8Array.from(data.test.inputs.slice(i * seqLen, (i + 1) * seqLen)))
+        await showSolution(model, task, Uint8Array.from(data.test.inputs.slice(i * cells, (i + 1) * cells)))
       }
       const checkpoint = join(out, 'model.safetensors')
       console.log(`
 checkpoint: ${checkpoint}
 try next:
-  node dist/cli.js solve --checkpoint ${checkpoint} ${task.decode(data.test.inputs.slice(3 * seqLen, 4 * seqLen))}
+  node dist/cli.js solve --checkpoint ${checkpoint} ${task.decode(data.test.inputs.slice(3 * cells, 4 * cells))}
   node dist/cli.js data generate sudoku --size 6 --clues 14 --train 5000 --test 500 --out data/sudoku6
   node dist/cli.js train --data data/sudoku6 --out runs/sudoku6 --config small
   node dist/cli.js --help

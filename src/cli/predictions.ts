@@ -182,7 +182,7 @@ function columnsOf(tensors: ReadonlyMap<string, RowTensor>, path: string): Omit<
     read: async (from, to) => ({
       inputs: await inputs(from, to),
       predictions: await predictions(from, to),
-      puzzleIdentifiers: await identifiers(from, to),
+      puzzleIds: await identifiers(from, to),
       qHaltLogits: floatsOf({ ...q, data: await q.rows(from, to) }),
       firstRow: from,
     }),

@@ -1,7 +1,7 @@
 // Whether a run's settings are those that its state was left with, in the words in which settings are written.
 import { configToOfficial } from '../trm/official.js'
 import type { TrainingState } from '../trm/resume.js'
-import { FORWARD_DTYPES, type Run } from '../trm/run.js'
+import { FORWARD_DTYPES, type RunConfig } from '../trm/run.js'
 
 /** Options that a resumed training must share, and the fields that give them. */
 const FIELDS = {
@@ -21,12 +21,13 @@ const FIELDS = {
   curriculum: 'depth_curriculum',
   freezeNetwork: 'freeze_weights',
   seed: 'seed',
-} as const satisfies Partial<Record<keyof Run['options'], string>>
+} as const satisfies Partial<Record<keyof RunConfig['options'], string>>
 
-const officialDtype = (dtype: Run['dtype']) => Object.entries(FORWARD_DTYPES).find(([, ours]) => ours === dtype)?.[0]
+const officialDtype = (dtype: RunConfig['dtype']) =>
+  Object.entries(FORWARD_DTYPES).find(([, ours]) => ours === dtype)?.[0]
 
 /** @throws naming the first field that differs */
-export function checkResumable({ name, config, options, dtype = 'f32', sampler }: TrainingState, run: Run): void {
+export function checkResumable({ name, config, options, dtype = 'f32', sampler }: TrainingState, run: RunConfig): void {
   const compare = (field: string, was: unknown, is: unknown) => {
     if (JSON.stringify(was) === JSON.stringify(is)) return
     const remedy = 'resume with the settings that the run began with, or begin a new one'

@@ -108,10 +108,10 @@ async function tasksOfLabels(files: readonly string[], names: readonly string[],
       if (!file.labels)
         throw new Error(`${path}: expected labels, got none, ${untold} — is ${data} the right directory?`)
       for (const [from, to] of pieces(file)) {
-        const { inputs, puzzleIdentifiers } = await file.read(from, to)
+        const { inputs, puzzleIds } = await file.read(from, to)
         const labels = await file.labels(from, to)
         for (let row = 0; row < to - from; row++) {
-          const name = names[puzzleIdentifiers[row]]
+          const name = names[puzzleIds[row]]
           if (name === undefined || name === '<blank>' || parseArcName(name).task !== name) continue
           const task = tasks.get(name) ?? { name, pairs: [] }
           tasks.set(name, task)

@@ -1,5 +1,5 @@
 // Options of the commands that think longer, halt early or roll out with noise: eval and solve.
-import type { ThinkingOptions } from '../trm/rollouts.js'
+import type { InferenceOptions } from '../trm/rollouts.js'
 
 export const thinkingOptions = {
   steps: { type: 'number', min: 1, description: 'supervision steps at most; without it, as many as in training' },
@@ -43,6 +43,6 @@ export function thinkingOf({
   noise,
   seed,
   vote,
-}: Required<Omit<ThinkingOptions, 'steps'>> & { steps: number | undefined }): ThinkingOptions {
+}: Required<Omit<InferenceOptions, 'steps'>> & { steps: number | undefined }): InferenceOptions {
   return { steps, halt, confidence, rollouts, noise, seed, vote }
 }

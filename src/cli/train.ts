@@ -10,7 +10,7 @@ import { planMemory } from '../trm/memory.js'
 import { type Precision, precisionOf, Trm } from '../trm/model.js'
 import { configToOfficial } from '../trm/official.js'
 import { readTraining, type TrainingState } from '../trm/resume.js'
-import { mergeSettings, presets, resolveRun, type Run, type RunSettings } from '../trm/run.js'
+import { mergeSettings, presets, resolveRun, type RunConfig, type RunSettings } from '../trm/run.js'
 import { train, type TrainingReport } from '../trm/train.js'
 import { DeviceLost, type Engine } from '../engine/index.js'
 import { megabytes } from '../engine/memory.js'
@@ -204,7 +204,7 @@ export interface Output {
 /** Trains, evaluates where there is a test split, and keeps the checkpoints up to date; returns the trained model with its averaged parameters. */
 export async function runTraining(
   engine: Engine,
-  run: Run,
+  run: RunConfig,
   data: { train: Examples; test?: Examples },
   { out, evalLimit, json = false, keep = 0, resume, start, described }: Output,
 ): Promise<Trm> {

@@ -5,7 +5,7 @@ import { dirname, join } from 'node:path'
 import { type Engine } from '../engine/index.js'
 import { keepVariants, useMeasuredVariants } from '../engine/tune.js'
 import { planMemory } from '../trm/memory.js'
-import type { Run } from '../trm/run.js'
+import type { RunConfig } from '../trm/run.js'
 import type { Option } from './arguments.js'
 import { writeWhole } from './files.js'
 import type { Progress } from './progress.js'
@@ -22,7 +22,7 @@ export const variantsOption = {
 export async function useKeptVariants(
   engine: Engine,
   open: () => Promise<Engine>,
-  run: Run,
+  run: RunConfig,
   progress: Progress,
   quiet: boolean,
 ): Promise<void> {

@@ -14,7 +14,7 @@ export interface ArcPredictions {
   /** (N × 900) tokens, the best of each cell. */
   predictions: ArrayLike<number>
   /** (N); rows whose identifier is `<blank>` are padding. */
-  puzzleIdentifiers: ArrayLike<number>
+  puzzleIds: ArrayLike<number>
   /** (N); the sigmoid of these breaks ties of votes. */
   qHaltLogits: ArrayLike<number>
   /** What errors call the first row: 0 unless rows came before. */
@@ -85,8 +85,8 @@ export class ArcScorer {
   }
 
   /** Counts the votes of a batch. Throws when sizes disagree, an identifier is unknown or a logit is not a number. */
-  add({ inputs, predictions, puzzleIdentifiers, qHaltLogits, firstRow = 0 }: ArcPredictions): void {
-    const count = puzzleIdentifiers.length
+  add({ inputs, predictions, puzzleIds, qHaltLogits, firstRow = 0 }: ArcPredictions): void {
+    const count = puzzleIds.length
     for (const [what, { length }, expected] of [
       ['inputs', inputs, count * arcSeqLen],
       ['predictions', predictions, count * arcSeqLen],
@@ -95,7 +95,7 @@ export class ArcScorer {
       if (length !== expected) throw new Error(`arc: expected ${expected} ${what} for ${count} rows, got ${length}`)
     }
     for (let row = 0; row < count; row++) {
-      const identifier = puzzleIdentifiers[row]
+      const identifier = puzzleIds[row]
       const name = this.#names[identifier]
       if (name === undefined)
         throw new Error(

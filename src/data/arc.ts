@@ -108,16 +108,16 @@ export function arcFiles(plan: ArcPlan): Map<string, Uint8Array | Iterable<Uint8
   const files = new Map<string, Uint8Array | Iterable<Uint8Array>>(writeIdentifiers(plan.names))
   files.set('test_puzzles.json', new TextEncoder().encode(arcTasksJson(heldOutTasks(plan))))
   for (const split of ['train', 'test'] as const) {
-    const { metadata, examples, puzzleIdentifiers, puzzleIndices, groupIndices } = indexSplit(plan, split)
+    const { metadata, examples, puzzleIds, puzzleIndices, groupIndices } = indexSplit(plan, split)
     files.set(
       `${split}/dataset.json`,
       jsonBytes({
         pad_id: metadata.padId,
         ignore_label_id: metadata.ignoreLabelId,
-        blank_identifier_id: metadata.blankIdentifierId,
-        vocab_size: metadata.vocabSize,
-        seq_len: metadata.seqLen,
-        num_puzzle_identifiers: metadata.numPuzzleIdentifiers,
+        blank_identifier_id: metadata.blankPuzzleId,
+        vocab_size: metadata.vocabulary,
+        seq_len: metadata.cells,
+        num_puzzle_identifiers: metadata.puzzles,
         total_groups: metadata.totalGroups,
         mean_puzzle_examples: metadata.meanPuzzleExamples,
         total_puzzles: metadata.totalPuzzles,
@@ -131,7 +131,7 @@ export function arcFiles(plan: ArcPlan): Map<string, Uint8Array | Iterable<Uint8
     files.set(`${split}/all__inputs.npy`, pieces('input'))
     files.set(`${split}/all__labels.npy`, pieces('output'))
     for (const [name, data] of Object.entries({
-      puzzle_identifiers: puzzleIdentifiers,
+      puzzle_identifiers: puzzleIds,
       puzzle_indices: puzzleIndices,
       group_indices: groupIndices,
     })) {
@@ -161,14 +161,14 @@ function indexSplit(
 ): Omit<Dataset, 'inputs' | 'labels'> & { examples: number } {
   const used = groups.filter(group => pairsOf(group, split).length > 0)
   const totalPuzzles = used.reduce((sum, { identifiers }) => sum + identifiers.length, 0)
-  const puzzleIdentifiers = new Int32Array(totalPuzzles)
+  const puzzleIds = new Int32Array(totalPuzzles)
   const puzzleIndices = new Int32Array(totalPuzzles + 1)
   const groupIndices = new Int32Array(used.length + 1)
   let [puzzle, examples] = [0, 0]
   for (const [i, group] of used.entries()) {
     const { length } = pairsOf(group, split)
     for (const identifier of group.identifiers) {
-      puzzleIdentifiers[puzzle++] = identifier
+      puzzleIds[puzzle++] = identifier
       puzzleIndices[puzzle] = examples += length
     }
     groupIndices[i + 1] = puzzle
@@ -176,16 +176,16 @@ function indexSplit(
   const metadata = {
     padId: 0,
     ignoreLabelId: 0,
-    blankIdentifierId: 0,
-    vocabSize: arcVocabSize,
-    seqLen: arcSeqLen,
-    numPuzzleIdentifiers: names.length,
+    blankPuzzleId: 0,
+    vocabulary: arcVocabSize,
+    cells: arcSeqLen,
+    puzzles: names.length,
     totalGroups: used.length,
     meanPuzzleExamples: examples / totalPuzzles,
     totalPuzzles,
     sets: ['all'],
   }
-  return { metadata, examples, puzzleIdentifiers, puzzleIndices, groupIndices }
+  return { metadata, examples, puzzleIds, puzzleIndices, groupIndices }
 }
 
 /**

@@ -9,7 +9,7 @@ export interface Batch {
   /** (B × S) labels, `ignoreLabel` where not scored. */
   labels: Int32Array
   /** (B) */
-  puzzleIdentifiers: Int32Array
+  puzzleIds: Int32Array
   /** Real rows; always B in training. */
   count: number
 }
@@ -215,22 +215,22 @@ async function collate(
   puzzles: Int32Array,
   batchSize: number,
 ): Promise<Batch> {
-  const { seqLen, padId, blankIdentifierId } = dataset.metadata
+  const { cells, padId, blankPuzzleId } = dataset.metadata
   const count = examples.length
-  const inputs = new Int32Array(batchSize * seqLen).fill(padId, count * seqLen)
-  const labels = new Int32Array(batchSize * seqLen).fill(ignoreLabel, count * seqLen)
-  const puzzleIdentifiers = new Int32Array(batchSize).fill(blankIdentifierId, count)
-  for (let row = 0; row < count; row++) puzzleIdentifiers[row] = dataset.puzzleIdentifiers[puzzles[row]]
+  const inputs = new Int32Array(batchSize * cells).fill(padId, count * cells)
+  const labels = new Int32Array(batchSize * cells).fill(ignoreLabel, count * cells)
+  const puzzleIds = new Int32Array(batchSize).fill(blankPuzzleId, count)
+  for (let row = 0; row < count; row++) puzzleIds[row] = dataset.puzzleIds[puzzles[row]]
   if ('read' in dataset) {
     await dataset.read(examples, inputs, labels)
   } else {
     for (let row = 0; row < count; row++) {
-      const from = examples[row] * seqLen
-      inputs.set(dataset.inputs.subarray(from, from + seqLen), row * seqLen)
-      labels.set(dataset.labels.subarray(from, from + seqLen), row * seqLen)
+      const from = examples[row] * cells
+      inputs.set(dataset.inputs.subarray(from, from + cells), row * cells)
+      labels.set(dataset.labels.subarray(from, from + cells), row * cells)
     }
   }
-  return { inputs, labels, puzzleIdentifiers, count }
+  return { inputs, labels, puzzleIds, count }
 }
 
 /** Writes `taken` different numbers of start … start + size − 1 in random order into `out` (a Fisher–Yates that stops early). */

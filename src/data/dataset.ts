@@ -13,10 +13,10 @@ export interface DatasetMetadata {
   /** Label value that is stored for "not scored", or null when every label counts. In memory such labels are `ignoreLabel`. */
   ignoreLabelId: number | null
   /** Puzzle identifier that means "none". */
-  blankIdentifierId: number
-  vocabSize: number
-  seqLen: number
-  numPuzzleIdentifiers: number
+  blankPuzzleId: number
+  vocabulary: number
+  cells: number
+  puzzles: number
   totalGroups: number
   meanPuzzleExamples: number
   totalPuzzles: number
@@ -30,8 +30,8 @@ export interface DatasetMetadata {
  */
 export interface DatasetIndex {
   metadata: DatasetMetadata
-  /** Identifier of each puzzle (P), 0 … numPuzzleIdentifiers − 1. */
-  puzzleIdentifiers: Int32Array
+  /** Identifier of each puzzle (P), 0 … puzzles − 1. */
+  puzzleIds: Int32Array
   /** Puzzle p holds the examples puzzleIndices[p] … puzzleIndices[p + 1] − 1 (P + 1 numbers from 0 to N). */
   puzzleIndices: Int32Array
   /** Group g holds the puzzles groupIndices[g] … groupIndices[g + 1] − 1 (G + 1 numbers from 0 to P). */
@@ -42,9 +42,9 @@ export interface DatasetIndex {
 
 /** One split in memory. */
 export interface Dataset extends DatasetIndex {
-  /** Tokens (N × S), 0 … vocabSize − 1. Uint8Array for vocabularies of up to 256. */
+  /** Tokens (N × S), 0 … vocabulary − 1. Uint8Array for vocabularies of up to 256. */
   inputs: Uint8Array | Int32Array
-  /** Labels (N × S), 0 … vocabSize − 1 or `ignoreLabel`. Int8Array for vocabularies of up to 128. */
+  /** Labels (N × S), 0 … vocabulary − 1 or `ignoreLabel`. Int8Array for vocabularies of up to 128. */
   labels: Int8Array | Int32Array
 }
 
@@ -68,10 +68,10 @@ export type Examples = Dataset | StoredDataset
 export const metadataFields = {
   padId: 'pad_id',
   ignoreLabelId: 'ignore_label_id',
-  blankIdentifierId: 'blank_identifier_id',
-  vocabSize: 'vocab_size',
-  seqLen: 'seq_len',
-  numPuzzleIdentifiers: 'num_puzzle_identifiers',
+  blankPuzzleId: 'blank_identifier_id',
+  vocabulary: 'vocab_size',
+  cells: 'seq_len',
+  puzzles: 'num_puzzle_identifiers',
   totalGroups: 'total_groups',
   meanPuzzleExamples: 'mean_puzzle_examples',
   totalPuzzles: 'total_puzzles',
@@ -103,16 +103,16 @@ export function writeDataset(dataset: Dataset, split: Split): Map<string, Uint8A
   const { metadata, inputs, labels } = dataset
   const sets = JSON.stringify(metadata.sets)
   if (sets !== '["all"]') throw new Error(`dataset: expected sets ["all"], got ${sets}`)
-  const shape = [exampleCount(dataset), metadata.seqLen]
+  const shape = [exampleCount(dataset), metadata.cells]
   const vector = (data: Int32Array): NpyArray => ({ shape: [data.length], dtype: 'i4', data })
   const table = (data: ArrayLike<number>): NpyArray =>
-    metadata.vocabSize <= 256
+    metadata.vocabulary <= 256
       ? { shape, dtype: 'u1', data: Uint8Array.from(data) }
       : { shape, dtype: 'i4', data: Int32Array.from(data) }
   const contents: Record<ArrayName, NpyArray> = {
     inputs: table(inputs),
     labels: table(storedLabels(labels, metadata)),
-    puzzle_identifiers: vector(dataset.puzzleIdentifiers),
+    puzzle_identifiers: vector(dataset.puzzleIds),
     puzzle_indices: vector(dataset.puzzleIndices),
     group_indices: vector(dataset.groupIndices),
   }
@@ -141,19 +141,19 @@ export function writeIdentifiers(names: string[] = ['<blank>']): Map<string, Uin
  */
 export function checkDataset(dataset: Dataset, at: (name: ArrayName) => string = name => `dataset: ${name}`): void {
   const { metadata, inputs, labels } = dataset
-  const { vocabSize, seqLen } = metadata
-  const rows = inputs.length / seqLen
-  if (!Number.isInteger(rows)) refuse(at('inputs'), `a multiple of ${seqLen} cells`, `${inputs.length}`)
+  const { vocabulary, cells } = metadata
+  const rows = inputs.length / cells
+  if (!Number.isInteger(rows)) refuse(at('inputs'), `a multiple of ${cells} cells`, `${inputs.length}`)
   const { totalPuzzles: puzzles, totalGroups: groups } = metadata
-  checkIndex(dataset, { rows, labelRows: labels.length / seqLen, puzzles, groups }, at)
+  checkIndex(dataset, { rows, labelRows: labels.length / cells, puzzles, groups }, at)
   for (const [name, values] of [
     ['inputs', inputs],
     ['labels', labels],
   ] as const) {
     for (let i = 0; i < values.length; i++) {
       const value = values[i]
-      if (value >= 0 && value < vocabSize) continue
-      if (name === 'inputs' || value !== ignoreLabel) refuseToken(name, value, metadata, at(name), cellText(i, seqLen))
+      if (value >= 0 && value < vocabulary) continue
+      if (name === 'inputs' || value !== ignoreLabel) refuseToken(name, value, metadata, at(name), cellText(i, cells))
     }
   }
 }
@@ -164,11 +164,11 @@ export function checkDataset(dataset: Dataset, at: (name: ArrayName) => string =
  * @throws an Error that begins with what `at` makes of the array's official name
  */
 export function checkIndex(
-  { metadata, puzzleIdentifiers, puzzleIndices, groupIndices }: DatasetIndex,
-  { rows, labelRows, puzzles, groups }: { rows: number; labelRows: number; puzzles: number; groups: number },
+  { metadata, puzzleIds, puzzleIndices, groupIndices }: DatasetIndex,
+  expected: { rows: number; labelRows: number; puzzles: number; groups: number },
   at: (name: ArrayName) => string,
 ): void {
-  const { numPuzzleIdentifiers } = metadata
+  const { rows, groups } = expected
   const runs = (name: ArrayName, indices: Int32Array, count: number, total: number, least: number) => {
     const fail = (expected: string, got: string) => refuse(at(name), expected, got)
     const counted = name === 'group_indices' ? 'groups' : 'puzzles'
@@ -180,16 +180,16 @@ export function checkIndex(
     }
     if (indices[count] !== total) fail(`the last number to be ${total}`, `${indices[count]}`)
   }
-  if (labelRows !== rows) refuse(at('labels'), `${rows} rows as in inputs`, `${labelRows}`)
+  if (expected.labelRows !== rows) refuse(at('labels'), `${rows} rows as in inputs`, `${expected.labelRows}`)
   const where = at('puzzle_identifiers')
-  const { length } = puzzleIdentifiers
-  if (length !== puzzles) refuse(where, `${puzzles} puzzles as in dataset.json`, `${length}`)
-  runs('puzzle_indices', puzzleIndices, puzzles, rows, 0)
-  runs('group_indices', groupIndices, groups, puzzles, 1)
-  const stranger = puzzleIdentifiers.findIndex(id => id < 0 || id >= numPuzzleIdentifiers)
+  const { length } = puzzleIds
+  if (length !== expected.puzzles) refuse(where, `${expected.puzzles} puzzles as in dataset.json`, `${length}`)
+  runs('puzzle_indices', puzzleIndices, expected.puzzles, rows, 0)
+  runs('group_indices', groupIndices, groups, expected.puzzles, 1)
+  const stranger = puzzleIds.findIndex(id => id < 0 || id >= metadata.puzzles)
   if (stranger < 0) return
-  const got = `${puzzleIdentifiers[stranger]} at puzzle ${stranger}`
-  refuse(where, `identifiers of 0 … ${numPuzzleIdentifiers - 1}`, got)
+  const got = `${puzzleIds[stranger]} at puzzle ${stranger}`
+  refuse(where, `identifiers of 0 … ${metadata.puzzles - 1}`, got)
 }
 
 /** Throws: `where` is the file, or what else is wrong. */
@@ -201,38 +201,38 @@ export function refuse(where: string, expected: string, got: string): never {
 export function refuseToken(
   name: 'inputs' | 'labels',
   value: number,
-  { vocabSize }: DatasetMetadata,
+  { vocabulary }: DatasetMetadata,
   where: string,
   place: string,
 ): never {
-  return refuse(where, `${name === 'labels' ? 'labels' : 'tokens'} of 0 … ${vocabSize - 1}`, `${value} at ${place}`)
+  return refuse(where, `${name === 'labels' ? 'labels' : 'tokens'} of 0 … ${vocabulary - 1}`, `${value} at ${place}`)
 }
 
 /** Where cell `index` of a table lies. */
-export function cellText(index: number, seqLen: number): string {
-  return `row ${Math.floor(index / seqLen)}, cell ${index % seqLen}`
+export function cellText(index: number, cells: number): string {
+  return `row ${Math.floor(index / cells)}, cell ${index % cells}`
 }
 
 /**
  * A dataset whose puzzles have one example each and no identifier of their own, as Sudoku and mazes do.
- * `inputs`, `labels`: (N × seqLen) tokens of 1 … vocabSize − 1 (0 is padding and "not scored"); every `groupSize`
+ * `inputs`, `labels`: (N × cells) tokens of 1 … vocabulary − 1 (0 is padding and "not scored"); every `groupSize`
  * examples in a row form a group.
  */
 export function singleExampleDataset({
   inputs,
   labels,
-  seqLen,
-  vocabSize,
+  cells,
+  vocabulary,
   groupSize,
 }: {
   inputs: Uint8Array
   labels: Int8Array
-  seqLen: number
-  vocabSize: number
+  cells: number
+  vocabulary: number
   groupSize: number
 }): Dataset {
   const dataset: Dataset = {
-    ...singleExampleIndices({ count: inputs.length / seqLen, seqLen, vocabSize, groupSize }),
+    ...singleExampleIndices({ count: inputs.length / cells, cells, vocabulary, groupSize }),
     inputs,
     labels,
   }
@@ -243,13 +243,13 @@ export function singleExampleDataset({
 /** All of such a dataset of `count` examples but its tables. */
 export function singleExampleIndices({
   count,
-  seqLen,
-  vocabSize,
+  cells,
+  vocabulary,
   groupSize,
 }: {
   count: number
-  seqLen: number
-  vocabSize: number
+  cells: number
+  vocabulary: number
   groupSize: number
 }): Omit<Dataset, 'inputs' | 'labels'> {
   const groups = count / groupSize
@@ -257,16 +257,16 @@ export function singleExampleIndices({
     metadata: {
       padId: 0,
       ignoreLabelId: 0,
-      blankIdentifierId: 0,
-      vocabSize,
-      seqLen,
-      numPuzzleIdentifiers: 1,
+      blankPuzzleId: 0,
+      vocabulary,
+      cells,
+      puzzles: 1,
       totalGroups: groups,
       meanPuzzleExamples: 1,
       totalPuzzles: count,
       sets: ['all'],
     },
-    puzzleIdentifiers: new Int32Array(count),
+    puzzleIds: new Int32Array(count),
     puzzleIndices: Int32Array.from({ length: count + 1 }, (_, i) => i),
     groupIndices: Int32Array.from({ length: groups + 1 }, (_, i) => i * groupSize),
   }
@@ -277,11 +277,11 @@ export function arrayPath(split: Split, name: ArrayName, set = 'all'): string {
   return `${split}/${set}__${name}.npy`
 }
 
-function storedLabels(labels: Int8Array | Int32Array, { ignoreLabelId, vocabSize }: DatasetMetadata): Int32Array {
+function storedLabels(labels: Int8Array | Int32Array, { ignoreLabelId, vocabulary }: DatasetMetadata): Int32Array {
   const stored = Int32Array.from(labels)
   for (let i = 0; i < stored.length; i++) {
     if (stored[i] !== ignoreLabel) continue
-    if (ignoreLabelId === null || (vocabSize <= 256 && (ignoreLabelId < 0 || ignoreLabelId > 255))) {
+    if (ignoreLabelId === null || (vocabulary <= 256 && (ignoreLabelId < 0 || ignoreLabelId > 255))) {
       throw new Error(
         `dataset: labels: expected an ignore_label_id that fits the file for cells that are not scored, got ${ignoreLabelId} — set ignoreLabelId to an unused token`,
       )

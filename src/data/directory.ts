@@ -136,15 +136,7 @@ async function readHead(directory: DatasetDirectory, split: Split): Promise<Head
 }
 
 /** What directories that are used together have to have in common. */
-const SHARED = [
-  'seqLen',
-  'vocabSize',
-  'padId',
-  'ignoreLabelId',
-  'blankIdentifierId',
-  'numPuzzleIdentifiers',
-  'sets',
-] as const
+const SHARED = ['cells', 'vocabulary', 'padId', 'ignoreLabelId', 'blankPuzzleId', 'puzzles', 'sets'] as const
 
 /** @throws when two directories cannot be used together */
 function checkAgreement({ where, metadata }: Head, first: Head): void {
@@ -176,9 +168,9 @@ async function openPart(head: Head, split: Split, set: string, files: OpenFile[]
   }
   const table = async (name: 'inputs' | 'labels') => {
     const npy = await opened(name)
-    const { seqLen } = metadata
+    const { cells } = metadata
     const { shape } = npy.header
-    if (shape.length !== 2 || shape[1] !== seqLen) refuse(at(name), `shape (N, ${seqLen})`, `(${shape.join(', ')})`)
+    if (shape.length !== 2 || shape[1] !== cells) refuse(at(name), `shape (N, ${cells})`, `(${shape.join(', ')})`)
     return new RowTable(name, npy, metadata, at(name))
   }
   const [inputs, labels] = [await table('inputs'), await table('labels')]
@@ -193,7 +185,7 @@ async function openPart(head: Head, split: Split, set: string, files: OpenFile[]
   }
   const index = {
     metadata,
-    puzzleIdentifiers: await flat('puzzle_identifiers'),
+    puzzleIds: await flat('puzzle_identifiers'),
     puzzleIndices: await flat('puzzle_indices'),
     groupIndices: await flat('group_indices'),
   }
@@ -212,7 +204,7 @@ function totals(heads: readonly Head[], parts: readonly Part[], split: Split): P
   for (const head of heads) {
     const own = parts.filter(part => part.head === head)
     const groups = own.reduce((sum, { groupIndices }) => sum + groupIndices.length - 1, 0)
-    const puzzles = own.reduce((sum, { puzzleIdentifiers }) => sum + puzzleIdentifiers.length, 0)
+    const puzzles = own.reduce((sum, { puzzleIds }) => sum + puzzleIds.length, 0)
     const { metadata } = head
     const check = (name: string, said: number, found: number) => {
       if (said !== found) refuse(head.where, `${name} to be ${found}, those of its sets together`, `${said}`)
@@ -225,15 +217,15 @@ function totals(heads: readonly Head[], parts: readonly Part[], split: Split): P
   }
   if (heads.length === 1) return { totalGroups, totalPuzzles }
   // A test split needs no more rows of the table than its identifiers name.
-  const numPuzzleIdentifiers = heads[0].metadata.numPuzzleIdentifiers * (split === 'train' ? heads.length : 1)
-  return { totalGroups, totalPuzzles, meanPuzzleExamples: examples / Math.max(totalPuzzles, 1), numPuzzleIdentifiers }
+  const puzzles = heads[0].metadata.puzzles * (split === 'train' ? heads.length : 1)
+  return { totalGroups, totalPuzzles, meanPuzzleExamples: examples / Math.max(totalPuzzles, 1), puzzles }
 }
 
 /** The indices of all parts, one after the other. */
 function joined(parts: readonly Part[], metadata: DatasetMetadata): DatasetIndex {
   if (parts.length === 1) {
-    const [{ puzzleIdentifiers, puzzleIndices, groupIndices }] = parts
-    return { metadata, puzzleIdentifiers, puzzleIndices, groupIndices }
+    const [{ puzzleIds, puzzleIndices, groupIndices }] = parts
+    return { metadata, puzzleIds, puzzleIndices, groupIndices }
   }
   const total = parts.reduce((sum, { rows }) => sum + rows, 0)
   if (total >= 2 ** 31) throw new Error(`dataset: expected fewer than 2³¹ examples in all sets together, got ${total}`)
@@ -247,16 +239,16 @@ function joined(parts: readonly Part[], metadata: DatasetMetadata): DatasetIndex
     }
     return out
   }
-  const puzzleIdentifiers = new Int32Array(metadata.totalPuzzles)
+  const puzzleIds = new Int32Array(metadata.totalPuzzles)
   const setGroups = new Int32Array(parts.length + 1)
   let puzzle = 0
   for (const [i, part] of parts.entries()) {
-    puzzleIdentifiers.set(part.puzzleIdentifiers, puzzle)
-    puzzle += part.puzzleIdentifiers.length
+    puzzleIds.set(part.puzzleIds, puzzle)
+    puzzle += part.puzzleIds.length
     setGroups[i + 1] = setGroups[i] + part.groupIndices.length - 1
   }
   const [puzzleIndices, groupIndices] = [runs('puzzleIndices'), runs('groupIndices')]
-  return { metadata, puzzleIdentifiers, puzzleIndices, groupIndices, setGroups }
+  return { metadata, puzzleIds, puzzleIndices, groupIndices, setGroups }
 }
 
 function parseMetadata(json: unknown, where: string): Pick<Head, 'metadata' | 'countsPuzzles'> {
@@ -270,7 +262,7 @@ function parseMetadata(json: unknown, where: string): Pick<Head, 'metadata' | 'c
   for (const [key, name] of Object.entries(metadataFields)) {
     const value = key === 'totalPuzzles' && countsPuzzles ? 0 : record[name]
     const whole = key !== 'meanPuzzleExamples'
-    const least = key === 'vocabSize' || key === 'seqLen' || key === 'numPuzzleIdentifiers' ? 1 : 0
+    const least = key === 'vocabulary' || key === 'cells' || key === 'puzzles' ? 1 : 0
     const isNumber = typeof value === 'number' && Number.isFinite(value)
     const valid = isNumber && value >= least && (!whole || Number.isSafeInteger(value))
     // A negative ignore_label_id such as −100 is fine: it can occur in signed label files.
@@ -280,8 +272,8 @@ function parseMetadata(json: unknown, where: string): Pick<Head, 'metadata' | 'c
     metadata[key] = value
   }
   const checked = metadata as unknown as DatasetMetadata
-  const { padId, vocabSize, blankIdentifierId: blank, numPuzzleIdentifiers: identifiers } = checked
-  if (padId >= vocabSize) fail(`pad_id below vocab_size ${vocabSize}`, padId)
+  const { padId, vocabulary, blankPuzzleId: blank, puzzles: identifiers } = checked
+  if (padId >= vocabulary) fail(`pad_id below vocab_size ${vocabulary}`, padId)
   if (blank >= identifiers) fail(`blank_identifier_id below num_puzzle_identifiers ${identifiers}`, blank)
   const { sets } = record
   if (!Array.isArray(sets) || sets.length === 0) return fail('sets to be a list of names such as ["all"]', sets)

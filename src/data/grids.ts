@@ -164,15 +164,15 @@ export function encodeGrid({ alphabet, rows, columns }: GridTask, grid: SymbolGr
  * @throws naming the place of the first example that does not fit the task
  */
 export function gridDataset(pairs: readonly GridPair[], task: GridTask): Dataset {
-  const seqLen = task.rows * task.columns
-  const inputs = new Uint8Array(pairs.length * seqLen)
-  const labels = new Int8Array(pairs.length * seqLen)
+  const cells = task.rows * task.columns
+  const inputs = new Uint8Array(pairs.length * cells)
+  const labels = new Int8Array(pairs.length * cells)
   for (const [i, { input, output, place }] of pairs.entries()) {
-    inputs.set(encodeGrid(task, input, `${place}: input`), i * seqLen)
-    labels.set(encodeGrid(task, output, `${place}: output`), i * seqLen)
+    inputs.set(encodeGrid(task, input, `${place}: input`), i * cells)
+    labels.set(encodeGrid(task, output, `${place}: output`), i * cells)
   }
   for (let i = 0; i < labels.length; i++) if (labels[i] === 0) labels[i] = ignoreLabel
-  return singleExampleDataset({ inputs, labels, seqLen, vocabSize: task.alphabet.length + 1, groupSize: 1 })
+  return singleExampleDataset({ inputs, labels, cells, vocabulary: task.alphabet.length + 1, groupSize: 1 })
 }
 
 /** The same as a task of the command line: typed as text with "/" between rows, and shown; its rules are not known. */

@@ -138,7 +138,7 @@ export function mazeFromRows(rows: PuzzleRow[], options: MazeTableOptions = {}):
 /** Mazes for the readers of puzzle tables. */
 export const mazeKind: PuzzleKind = {
   name: 'maze',
-  vocabSize: () => mazeVocabSize,
+  vocabulary: () => mazeVocabSize,
   cellsOf(question) {
     try {
       return encodeMaze(question).length

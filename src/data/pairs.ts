@@ -9,7 +9,7 @@ import { type ColumnNames, type ColumnRole, type PuzzleRow, type TableLayout, ta
 /** What a kind of puzzle says about itself. Errors do not tell the place in a table. */
 export interface PuzzleKind {
   name: 'sudoku' | 'maze'
-  vocabSize(cells: number): number
+  vocabulary(cells: number): number
   /** Cells of a puzzle in a table. @throws when it cannot be one */
   cellsOf(question: string): number
   /** Writes the tokens of a row; those of an answer only where the row has one. @throws when the row is wrong */
@@ -346,12 +346,12 @@ export function puzzleDataset({ kind, pairs, augment, random }: Omit<PuzzleTable
       offset += piece.length
     }
   }
-  const vocabSize = kind.vocabSize(cells)
+  const vocabulary = kind.vocabulary(cells)
   return singleExampleDataset({
     inputs,
     labels: new Int8Array(labels.buffer),
-    seqLen: cells,
-    vocabSize,
+    cells,
+    vocabulary,
     groupSize: 1 + augment,
   })
 }
@@ -366,11 +366,11 @@ export function puzzleFiles(
 ): Map<string, Uint8Array | Iterable<Uint8Array>> {
   const [groupSize, count] = [1 + augment, pairs.length * (1 + augment)]
   const { state } = random
-  const vocabSize = kind.vocabSize(pairs.cells)
-  const { metadata, puzzleIdentifiers, puzzleIndices, groupIndices } = singleExampleIndices({
+  const vocabulary = kind.vocabulary(pairs.cells)
+  const { metadata, puzzleIds, puzzleIndices, groupIndices } = singleExampleIndices({
     count,
-    seqLen: pairs.cells,
-    vocabSize,
+    cells: pairs.cells,
+    vocabulary,
     groupSize,
   })
   const table = function* (side: 'question' | 'answer') {
@@ -382,7 +382,7 @@ export function puzzleFiles(
     [`${split}/dataset.json`, metadataJson(metadata)],
     [`${split}/all__inputs.npy`, table('question')],
     [`${split}/all__labels.npy`, table('answer')],
-    [`${split}/all__puzzle_identifiers.npy`, vector(puzzleIdentifiers)],
+    [`${split}/all__puzzle_identifiers.npy`, vector(puzzleIds)],
     [`${split}/all__puzzle_indices.npy`, vector(puzzleIndices)],
     [`${split}/all__group_indices.npy`, vector(groupIndices)],
   ])

@@ -35,20 +35,20 @@ export class RowTable {
 
   /** The type of array that holds it in memory. */
   get Type(): typeof Uint8Array | typeof Int8Array | typeof Int32Array {
-    const { vocabSize } = this.metadata
+    const { vocabulary } = this.metadata
     const isBytes = ['u1', 'bool'].includes(this.npy.header.dtype)
-    if (this.name === 'labels') return vocabSize <= 128 ? Int8Array : Int32Array
-    return isBytes || vocabSize <= 256 ? Uint8Array : Int32Array
+    if (this.name === 'labels') return vocabulary <= 128 ? Int8Array : Int32Array
+    return isBytes || vocabulary <= 256 ? Uint8Array : Int32Array
   }
 
   /** Bytes in memory. */
   get bytes(): number {
-    return this.rows * this.metadata.seqLen * this.Type.BYTES_PER_ELEMENT
+    return this.rows * this.metadata.cells * this.Type.BYTES_PER_ELEMENT
   }
 
   /** Bytes of a row in the file. */
   get rowBytes(): number {
-    return this.metadata.seqLen * this.npy.header.width
+    return this.metadata.cells * this.npy.header.width
   }
 
   /** @throws when a row's cells are spread over the file */
@@ -87,13 +87,13 @@ export class RowTable {
 
   /** Reads from the first to the last of these rising rows, and stores row `rows[i]` in row `to[i]` of `out`. */
   async readRows(rows: readonly number[], to: readonly number[], out: Int32Array): Promise<void> {
-    const { seqLen } = this.metadata
+    const { cells } = this.metadata
     const first = rows[0]
     const count = rows.at(-1)! - first + 1
-    const values = this.integers(await this.npy.read(first * seqLen, count * seqLen), first * seqLen)
+    const values = this.integers(await this.npy.read(first * cells, count * cells), first * cells)
     for (const [i, row] of rows.entries()) {
-      const from = (row - first) * seqLen
-      this.store(values.subarray(from, from + seqLen), out, to[i] * seqLen, 1, cell => row * seqLen + cell)
+      const from = (row - first) * cells
+      this.store(values.subarray(from, from + cells), out, to[i] * cells, 1, cell => row * cells + cell)
     }
   }
 
@@ -102,20 +102,20 @@ export class RowTable {
     const {
       header: { dtype, fortranOrder },
     } = this.npy
-    const place = (i: number) => (fortranOrder ? `element ${first + i}` : cellText(first + i, this.metadata.seqLen))
+    const place = (i: number) => (fortranOrder ? `element ${first + i}` : cellText(first + i, this.metadata.cells))
     return data instanceof Uint8Array ? data : npyInt32({ dtype, data }, this.where, place)
   }
 
   /** Checks values and stores them at every `step`-th element of `out`; `cell` tells their places in the table. */
   private store(values: Cells, out: Cells, at: number, step: number, cell: (i: number) => number): void {
     const { name, metadata, where } = this
-    const { vocabSize, ignoreLabelId, seqLen } = metadata
+    const { vocabulary, ignoreLabelId, cells } = metadata
     const isLabels = name === 'labels'
     for (let i = 0; i < values.length; i++) {
       const value = values[i]
       if (isLabels && (value === ignoreLabelId || value === ignoreLabel)) out[at + i * step] = ignoreLabel
-      else if (value >= 0 && value < vocabSize) out[at + i * step] = value
-      else refuseToken(name, value, metadata, where, cellText(cell(i), seqLen))
+      else if (value >= 0 && value < vocabulary) out[at + i * step] = value
+      else refuseToken(name, value, metadata, where, cellText(cell(i), cells))
     }
   }
 }
@@ -167,7 +167,7 @@ export class StoredRows {
     const rows = exampleCount(index)
     const count = Math.min(SAMPLED, rows)
     const examples = Int32Array.from({ length: count }, (_, i) => Math.floor((i * (rows - 1)) / Math.max(1, count - 1)))
-    const [inputs, labels] = [0, 1].map(() => new Int32Array(count * index.metadata.seqLen))
+    const [inputs, labels] = [0, 1].map(() => new Int32Array(count * index.metadata.cells))
     await this.read(examples, inputs, labels)
     return { ...index, inputs, labels }
   }
@@ -175,13 +175,13 @@ export class StoredRows {
   /** All rows, read piece by piece. */
   async inMemory(): Promise<Dataset> {
     const { index, sets } = this
-    const { seqLen } = index.metadata
+    const { cells } = index.metadata
     const whole = async (name: 'inputs' | 'labels') => {
       // Sets of different element types lie in the larger one.
       const types = sets.map(({ [name]: { Type } }) => Type)
       const Type = types.reduce((a, b) => (a.BYTES_PER_ELEMENT >= b.BYTES_PER_ELEMENT ? a : b))
-      const out = new Type(exampleCount(index) * seqLen)
-      for (const [i, { [name]: table }] of sets.entries()) await table.readAll(out, this.starts[i] * seqLen)
+      const out = new Type(exampleCount(index) * cells)
+      for (const [i, { [name]: table }] of sets.entries()) await table.readAll(out, this.starts[i] * cells)
       return out
     }
     const [inputs, labels] = [await whole('inputs'), await whole('labels')]

@@ -5,5 +5,5 @@ import type { Tensor } from './tensor.js'
 /** `into = x`, or `into += x`, from and to either float type. */
 export function addTo(into: Tensor, x: Tensor, accumulate: boolean): void {
   const { engine } = into
-  engine.run(add, { a: x, b: x, y: into }, { count: into.size, countB: 0, accumulate })
+  engine.dispatch(add, { a: x, b: x, y: into }, { count: into.size, countB: 0, accumulate })
 }

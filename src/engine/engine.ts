@@ -231,7 +231,7 @@ export class Engine {
    * Records one dispatch.
    * @param bound a tensor for each of the kernel's bindings; a resource where the binding is a layout entry
    */
-  run<Size>(kernel: Kernel<Size>, bound: Readonly<Record<string, Bound>>, size: Size): void {
+  dispatch<Size>(kernel: Kernel<Size>, bound: Readonly<Record<string, Bound>>, size: Size): void {
     this.alive()
     const halves = Object.keys(kernel.bindings).flatMap((name, binding) => {
       const given = bound[name]
@@ -337,8 +337,8 @@ export class Engine {
    * The gradients have the same bits. Outside of `gradients` it just computes.
    * @param compute gives the same each time: what it reads stays as it is until the gradients are there. Of its tensors only the result may be used
    */
-  checkpoint(compute: () => Tensor): Tensor {
-    return this.tape?.isRecording ? this.tape.checkpoint(compute) : compute()
+  recompute(compute: () => Tensor): Tensor {
+    return this.tape?.isRecording ? this.tape.recompute(compute) : compute()
   }
 
   /** Bytes of all tensor buffers. */

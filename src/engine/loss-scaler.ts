@@ -27,7 +27,7 @@ export class LossScaler {
 
   /** Multiplies gradients of the loss by the scale, in place; all that follow from them are scaled then. */
   scale(...gradients: readonly Tensor[]): void {
-    for (const x of gradients) this.engine.run(scale, { factor: this.state, x }, { count: x.size })
+    for (const x of gradients) this.engine.dispatch(scale, { factor: this.state, x }, { count: x.size })
   }
 
   /**
@@ -37,9 +37,9 @@ export class LossScaler {
    */
   check(...more: readonly Tensor[]): void {
     const { engine, adam, sparse, state, found, unused } = this
-    for (const x of [adam.gradients.flat, ...more]) engine.run(nonFinite, { x, found }, { count: x.size })
+    for (const x of [adam.gradients.flat, ...more]) engine.dispatch(nonFinite, { x, found }, { count: x.size })
     const { beta1, beta2 } = adam.options
-    engine.run(
+    engine.dispatch(
       lossScale,
       { found, state, schedule: adam.schedule, puzzleSchedule: sparse?.schedule ?? unused },
       { beta1, beta2, interval: this.interval },

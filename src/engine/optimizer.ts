@@ -6,7 +6,7 @@ import type { Parameters } from './parameters.js'
 import type { Tensor } from './tensor.js'
 
 /** More than any step. */
-const NEVER = 2 ** 32 - 1
+const NO_STEP = 2 ** 32 - 1
 
 export interface AdamOptions {
   /** 'atan2' needs no epsilon and bounds each step by lr · π/2; 'adamw' is Loshchilov and Hutter's. */
@@ -59,7 +59,7 @@ export class Adam {
     this.average = emaRate > 0 ? values.like('moving average', true) : values
     if (this.average === values) this.unused = engine.zeros([64])
     this.schedule = engine.zeros([7])
-    this.broken = engine.from(new Uint32Array([NEVER, NEVER, 0]))
+    this.broken = engine.from(new Uint32Array([NO_STEP, NO_STEP, 0]))
     if (clipNorm > 0) this.sums = engine.zeros([partCount(values.flat.size)])
   }
 
@@ -90,8 +90,8 @@ export class Adam {
     const { engine, gradients, values, m, v, average, schedule, broken, sums, unused } = this
     const count = values.flat.size
     if (sums) {
-      engine.run(sumSquares, { x: gradients.flat, sums }, { count })
-      engine.run(clipGradients, { sums, schedule }, { count, clipNorm })
+      engine.dispatch(sumSquares, { x: gradients.flat, sums }, { count })
+      engine.dispatch(clipGradients, { sums, schedule }, { count, clipNorm })
     }
     const bound = {
       schedule,
@@ -102,14 +102,14 @@ export class Adam {
       average: unused ?? average.flat,
       broken,
     }
-    engine.run(adam, bound, { count, beta1, beta2, emaRate, atan2: algorithm === 'atan2' })
+    engine.dispatch(adam, bound, { count, beta1, beta2, emaRate, atan2: algorithm === 'atan2' })
     for (const changed of new Set([values, average])) changed.changed()
   }
 
   /** Where the first number that is not finite came up, in all steps so far; undefined where there was none. */
   async firstNotFinite(): Promise<NotFinite | undefined> {
     const [step, at, count] = new Uint32Array((await this.engine.readInt32(this.broken)).buffer)
-    return step === NEVER
+    return step === NO_STEP
       ? undefined
       : { step, name: this.values.nameAt(at >>> 1), what: at & 1 ? 'value' : 'gradient', count }
   }
@@ -146,7 +146,7 @@ export class SparseSignSgd {
    */
   step(ids: Tensor, gradients: Tensor): void {
     const [slots, width] = gradients.shape
-    this.engine.run(signSgd, { schedule: this.schedule, ids, gradients, table: this.table }, { slots, width })
+    this.engine.dispatch(signSgd, { schedule: this.schedule, ids, gradients, table: this.table }, { slots, width })
   }
 }
 

@@ -99,7 +99,7 @@ export class Parameters {
   }
 
   /** The same values rounded to float16, as they are now; rounding is recorded when they changed. */
-  half(): Parameters {
+  f16(): Parameters {
     this.#rounded ??= new Parameters(this.engine, this.shapes, `${this.label}, float16`, 'f16')
     if (this.#roundedVersion !== this.#version) addTo(this.#rounded.flat, this.flat, false)
     this.#roundedVersion = this.#version

@@ -72,7 +72,7 @@ export class Pipelines {
         ? access
         : { buffer: { type: access === 'read' ? 'read-only-storage' : 'storage' } }
     })
-    const hasParameters = kernel.parameters !== undefined
+    const hasParameters = kernel.uniforms !== undefined
     if (hasParameters) bindings.push({ buffer: { type: 'uniform' } })
     const layout = this.device.createBindGroupLayout({
       label: kernel.name,
@@ -96,7 +96,7 @@ export class Pipelines {
 
   bindGroup<Size>(
     entry: Pipeline,
-    { name: kernel, parameters }: Kernel<Size>,
+    { name: kernel, uniforms: parameters }: Kernel<Size>,
     bound: Readonly<Record<string, Bound>>,
     size: Size,
   ): GPUBindGroup {

@@ -27,13 +27,13 @@ interface Entry {
 }
 
 /** Operations whose entries and inner tensors were given up; computing again brings them back. */
-interface Checkpoint {
+interface Recomputed {
   readonly y: Tensor
   readonly again: () => Tensor
 }
 
 export class Tape {
-  readonly #entries: (Entry | Checkpoint)[] = []
+  readonly #entries: (Entry | Recomputed)[] = []
   /** Tensors that depend on a wanted one. */
   readonly #reached: Set<Tensor>
   /** Whether what is computed now is recorded: in the objective, and where a checkpoint is computed again. */
@@ -68,7 +68,7 @@ export class Tape {
   }
 
   /** Computes and keeps the result alone; what lies between is computed again when its turn comes on the way back. */
-  checkpoint(compute: () => Tensor): Tensor {
+  recompute(compute: () => Tensor): Tensor {
     const first = this.#entries.length
     const y = this.engine.transient(compute, (storage, { storage: kept }) => storage === kept)
     const given = this.#entries.splice(first)

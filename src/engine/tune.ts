@@ -50,7 +50,7 @@ export async function tune(
       const record = (times: number) =>
         engine.scope(() => {
           const tensors = family.sample(engine, size)
-          const run = () => candidate.run(engine, tensors, size)
+          const run = () => candidate.apply(engine, tensors, size)
           for (let t = 0; t < times; t++) {
             if (isRecorded(size)) engine.gradients(family.inputs!(tensors), () => run() as Tensor)
             else run()

@@ -11,7 +11,7 @@ export interface Variant<Tensors, Size, Result = void> {
   readonly onlyHardware?: true
   /** Whether it may be the default for this size; without, for all. */
   suits?(size: Size): boolean
-  run(engine: Engine, tensors: Tensors, size: Size): Result
+  apply(engine: Engine, tensors: Tensors, size: Size): Result
 }
 
 /**

@@ -20,8 +20,8 @@ const withWidth =
   ({ headDim, rope = false }: AttentionSize) =>
     fill(text, { HEAD_DIM: headDim, PARTS: divideUp(headDim, 32), ROPE: rope })
 
-const inTiles: Pick<Kernel<AttentionSize>, 'parameters' | 'constants' | 'workgroups'> = {
-  parameters: size => ({
+const inTiles: Pick<Kernel<AttentionSize>, 'uniforms' | 'constants' | 'workgroups'> = {
+  uniforms: size => ({
     length: size.length,
     heads: size.heads,
     tiles: divideUp(size.length, TILE),

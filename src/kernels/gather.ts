@@ -29,7 +29,7 @@ export const gatherBackward = defineKernel<GatherBackwardSize>({
   name: 'gather_backward',
   source: backward,
   bindings: { ids: 'read', dy: 'read', dTable: 'write' },
-  parameters: ({ length }) => ({ length }),
+  uniforms: ({ length }) => ({ length }),
   constants: size => ({
     THREADS,
     ROWS: size.rows,

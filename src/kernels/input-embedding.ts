@@ -8,7 +8,7 @@ const THREADS = 64
 export interface InputEmbeddingSize {
   batch: number
   /** Puzzle cells. */
-  length: number
+  cells: number
   /** Slots of the puzzle embedding in front of the cells. */
   prefix: number
   width: number
@@ -19,7 +19,7 @@ export interface InputEmbeddingSize {
   factor: number
 }
 
-const count = ({ batch, length, prefix, width }: InputEmbeddingSize) => batch * (prefix + length) * width
+const count = ({ batch, cells: length, prefix, width }: InputEmbeddingSize) => batch * (prefix + length) * width
 
 export const inputEmbedding = defineKernel<InputEmbeddingSize>({
   name: 'input_embedding',
@@ -28,7 +28,7 @@ export const inputEmbedding = defineKernel<InputEmbeddingSize>({
   constants: size => ({
     THREADS,
     COUNT: count(size),
-    LENGTH: size.length,
+    LENGTH: size.cells,
     PREFIX: size.prefix,
     WIDTH: size.width,
     VOCABULARY: size.vocabulary,
@@ -43,7 +43,7 @@ export const prefixGradient = defineKernel<InputEmbeddingSize & { accumulate: bo
   name: 'prefix_gradient',
   source: prefixSource,
   bindings: { dx: 'read', dPuzzles: 'write' },
-  constants: ({ batch, puzzleWidth, prefix, length, width, factor, accumulate }) => ({
+  constants: ({ batch, puzzleWidth, prefix, cells: length, width, factor, accumulate }) => ({
     THREADS,
     COUNT: batch * puzzleWidth,
     PUZZLE_WIDTH: puzzleWidth,

@@ -27,7 +27,7 @@ export interface Kernel<Size = never> {
    * Numbers that the shader reads at run time, all u32, in the order of its uniform struct `Parameters`, which is bound after
    * the tensors. For kernels that are slow to compile: one pipeline then serves every size.
    */
-  readonly parameters?: (size: Size) => Record<string, number>
+  readonly uniforms?: (size: Size) => Record<string, number>
   /** Values of the shader's `override` constants; all of them, as the shaders have no defaults. */
   readonly constants: (size: Size) => Record<string, number>
   readonly workgroups: (size: Size) => Workgroups

@@ -67,7 +67,7 @@ export const matmulVec4 = defineKernel<MatmulSize>({
   name: 'matmul_vec4',
   source: vec4,
   bindings,
-  parameters,
+  uniforms: parameters,
   constants: () => ({}),
   workgroups: size => tiles(size, 16, 16),
 })
@@ -105,7 +105,7 @@ export const matmulTiled = defineKernel<MatmulSize & { side: number; depth: numb
     })
   },
   bindings,
-  parameters: size => ({ ...parameters(size), splits: size.splits }),
+  uniforms: size => ({ ...parameters(size), splits: size.splits }),
   constants: () => ({}),
   workgroups({ m, n, batch = 1, side, splits, gated }) {
     const { M, N } = halves(gated)

@@ -10,7 +10,7 @@ export interface RmsnormSize {
   /** Length of a row. */
   width: number
   /** Distance of a row's neighbouring elements: 1 norms the last axis. */
-  inner: number
+  stride: number
 }
 
 export interface LoopSize extends RmsnormSize {
@@ -19,13 +19,13 @@ export interface LoopSize extends RmsnormSize {
 }
 
 /** Threads that share a row: one where neighbouring rows are neighbours in memory, or where barriers are expensive (software adapters). */
-export function rowLanes({ width, inner }: { width: number; inner: number }, isSoftware: boolean): number {
-  return inner > 1 || isSoftware ? 1 : powerOfTwo(width, 32)
+export function rowLanes({ width, stride }: { width: number; stride: number }, isSoftware: boolean): number {
+  return stride > 1 || isSoftware ? 1 : powerOfTwo(width, 32)
 }
 
-function threads({ lanes, inner }: LoopSize): { LANES: number; GROUPS: number } {
+function threads({ lanes, stride: stride }: LoopSize): { LANES: number; GROUPS: number } {
   // Without neighbouring rows side by side, small workgroups: nothing is shared, and rows spread over more of them.
-  return { LANES: lanes, GROUPS: (lanes === 1 && inner === 1 ? 8 : 64) / lanes }
+  return { LANES: lanes, GROUPS: (lanes === 1 && stride === 1 ? 8 : 64) / lanes }
 }
 
 export const rmsnorm = defineKernel<LoopSize & { epsilon: number; hasResidual: boolean }>({
@@ -36,7 +36,7 @@ export const rmsnorm = defineKernel<LoopSize & { epsilon: number; hasResidual: b
     ...threads(size),
     ROWS: size.rows,
     WIDTH: size.width,
-    INNER: size.inner,
+    STRIDE: size.stride,
     EPSILON: size.epsilon,
     HAS_RESIDUAL: Number(size.hasResidual),
   }),
@@ -47,8 +47,8 @@ export const rmsnormBackward = defineKernel<LoopSize>({
   name: 'rmsnorm_backward',
   source: backward,
   bindings: { y: 'read', scale: 'read', dy: 'read', ds: 'write' },
-  parameters: ({ width }) => ({ width }),
-  constants: size => ({ ...threads(size), ROWS: size.rows, INNER: size.inner }),
+  uniforms: ({ width }) => ({ width }),
+  constants: size => ({ ...threads(size), ROWS: size.rows, STRIDE: size.stride }),
   workgroups: size => grid(divideUp(size.rows, threads(size).GROUPS)),
 })
 
@@ -59,9 +59,9 @@ const WORD = 8
 const MOST_CHUNKS = 8
 
 /** The tensor in words, and the threads that share a row of them. Fractions where the kernel cannot run. */
-function inWords({ rows, width, inner }: RmsnormSize, backward = false) {
-  const across = inner > 1
-  const size = across ? { rows: rows / WORD, width, inner: inner / WORD } : { rows, width: width / WORD, inner }
+function inWords({ rows, width, stride: stride }: RmsnormSize, backward = false) {
+  const across = stride > 1
+  const size = across ? { rows: rows / WORD, width, stride: stride / WORD } : { rows, width: width / WORD, stride }
   // The derivative keeps two tensors: fewer words of each.
   const lanes = powerOfTwo(across ? width / (backward ? MOST_CHUNKS / 2 : MOST_CHUNKS) : size.width, 32)
   return {
@@ -74,15 +74,15 @@ function inWords({ rows, width, inner }: RmsnormSize, backward = false) {
 /** Whether rows consist of words and fit into registers: up to 2048 elements of the last axis, up to 256 of the one before. */
 export function fitsRegisters(norm: RmsnormSize): boolean {
   const {
-    size: { width, inner },
+    size: { width, stride },
     values,
   } = inWords(norm)
-  return Number.isInteger(width) && Number.isInteger(inner) && values.CHUNKS <= MOST_CHUNKS
+  return Number.isInteger(width) && Number.isInteger(stride) && values.CHUNKS <= MOST_CHUNKS
 }
 
-const inRegisters = (backward: boolean): Pick<Kernel<RmsnormSize>, 'source' | 'parameters' | 'workgroups'> => ({
+const inRegisters = (backward: boolean): Pick<Kernel<RmsnormSize>, 'source' | 'uniforms' | 'workgroups'> => ({
   source: size => fill(registers, inWords(size, backward).values),
-  parameters: size => inWords(size).size,
+  uniforms: size => inWords(size).size,
   workgroups: size => grid(divideUp(inWords(size).size.rows, inWords(size, backward).groups)),
 })
 

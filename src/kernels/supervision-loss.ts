@@ -41,7 +41,7 @@ export const supervisionLoss = defineKernel<SupervisionLossSize>({
     predictions: 'write',
     results: 'write',
   },
-  parameters: ({ vocabulary, cells }) => ({ vocabulary, threads: threads(cells) }),
+  uniforms: ({ vocabulary, cells }) => ({ vocabulary, threads: threads(cells) }),
   constants: ({ batch, cells, prefix, stablemax, trainsContinue, scale }) => ({
     THREADS: threads(cells),
     SLOTS: batch,

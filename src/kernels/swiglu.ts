@@ -6,10 +6,10 @@ import { defineKernel, elementwise, fill, type Kernel } from './kernel.js'
 export interface SwigluSize {
   rows: number
   /** Length of the gate half of a row. */
-  inner: number
+  half: number
 }
 
-const plan = ({ rows, inner }: SwigluSize) => elementwise({ COUNT: rows * inner, INNER: inner })
+const plan = ({ rows, half: half }: SwigluSize) => elementwise({ COUNT: rows * half, HALF: half })
 const shape: Pick<Kernel<SwigluSize>, 'constants' | 'workgroups'> = {
   constants: size => plan(size).constants,
   workgroups: size => plan(size).workgroups,

@@ -24,8 +24,8 @@ const withWidth =
   ({ headDim, rope = false }: AttentionSize) =>
     fill(text, { TEXELS_PER_ROW, TILE, GROUPS: TILE / 8, HEAD_DIM: headDim, ROPE: rope })
 
-const byTile: Pick<Kernel<AttentionSize>, 'parameters' | 'constants' | 'workgroups'> = {
-  parameters: size => ({
+const byTile: Pick<Kernel<AttentionSize>, 'uniforms' | 'constants' | 'workgroups'> = {
+  uniforms: size => ({
     length: size.length,
     heads: size.heads,
     tiles: divideUp(size.length, TILE),
@@ -73,7 +73,7 @@ export const attentionTextures = attentionVariant({
   available: (adapter, size) => !size.half && isLavapipe(adapter) && size.headDim % 4 === 0 && size.headDim <= 64,
   forward: turnedIfNeeded((engine, tensors, size) => runByTextures(engine, forwardKernel, tensors, size)),
   backward: turnedIfNeeded((engine, tensors, size) => {
-    engine.run(attentionDelta, tensors, size)
+    engine.dispatch(attentionDelta, tensors, size)
     runByTextures(engine, backwardQKernel, tensors, size)
     runByTextures(engine, backwardKvKernel, tensors, size)
   }),

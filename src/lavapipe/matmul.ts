@@ -17,7 +17,7 @@ const subgroupKernel = defineKernel<MatmulSize>({
   name: 'matmul_subgroup',
   source: () => fill(subgroupSource, { LANES, TILE_M, TILE_N }),
   bindings,
-  parameters,
+  uniforms: parameters,
   constants: () => ({}),
   workgroups: size => tiles(size, TILE_M, LANES * TILE_N),
 })
@@ -25,7 +25,7 @@ const subgroupKernel = defineKernel<MatmulSize>({
 const matmulSubgroup: Variant<MatmulTensors, MatmulSize> = {
   name: 'subgroup 16×4',
   available: isLavapipe,
-  run: (engine, tensors, size) => engine.run(subgroupKernel, tensors, size),
+  apply: (engine, tensors, size) => engine.dispatch(subgroupKernel, tensors, size),
 }
 
 /** How the values of an operand lie in texels: four of k, four rows of a or columns of b, or each in one of its own. */
@@ -62,7 +62,7 @@ export function textureKernel(
           TextureA,
         }),
       bindings: { a: access, b: TEXELS, c: 'write' },
-      parameters,
+      uniforms: parameters,
       constants: () => ({}),
       workgroups: size => tiles(size, rows, columns),
     })
@@ -101,7 +101,7 @@ const matmulTextures = (rows: number, columns: number): Variant<MatmulTensors, M
       textureKernel(size, rows, columns) !== undefined
     )
   },
-  run: (engine, tensors, size) => runByTextures(engine, textureKernel(size, rows, columns)!, tensors, size),
+  apply: (engine, tensors, size) => runByTextures(engine, textureKernel(size, rows, columns)!, tensors, size),
 })
 
 /** In the order in which they are preferred. */

@@ -30,7 +30,7 @@ const columnsKernel = defineKernel<MlpBlockSize & { hasInjection: boolean }>({
   name: 'mlp_block_columns',
   source: size => fill(columns, { EPSILON: size.epsilon, ...lengthLines(size) }),
   bindings: { h: TEXELS, injection: TEXELS, gateUp: TEXELS, down: TEXELS, y: 'write', scale: 'write' },
-  parameters: size => ({
+  uniforms: size => ({
     length: size.length,
     width: size.width,
     inner: size.inner,
@@ -46,7 +46,7 @@ const columnsBackwardKernel = defineKernel<MlpBlockSize & { accumulate: boolean 
   name: 'mlp_block_columns_backward',
   source: size => fill(columnsBackward, lengthLines(size)),
   bindings: { s: TEXELS, ds: TEXELS, gateUp: TEXELS, down: TEXELS, dS: 'write' },
-  parameters: size => ({
+  uniforms: size => ({
     length: size.length,
     width: size.width,
     inner: size.inner,
@@ -63,7 +63,7 @@ const columnsBackwardWeightsKernel = defineKernel<
   name: 'mlp_block_columns_backward_weights',
   source: size => fill(columnsBackwardWeights, lengthLines(size)),
   bindings: { s: TEXELS, ds: TEXELS, gateUp: TEXELS, down: TEXELS, dGateUp: 'write', dDown: 'write' },
-  parameters: size => ({
+  uniforms: size => ({
     length: size.length,
     width: size.width,
     inner: size.inner,
@@ -88,7 +88,7 @@ const rowsKernel = defineKernel<MlpBlockSize>({
     gatesUps: 'write',
     activated: 'write',
   },
-  parameters: size => ({
+  uniforms: size => ({
     rows: size.batch * size.length,
     inner: size.inner,
     groups: rowTiles(size),
@@ -107,7 +107,7 @@ function fits({ axis, length, width, inner }: MlpBlockSize): boolean {
 export const mlpBlockTextures: Variant<BlockTensors, MlpBlockSize, Tensor> = {
   name: 'textures',
   available: (adapter, size) => !size.half && isLavapipe(adapter) && fits(size),
-  run: (engine, tensors, size) => (size.axis === -2 ? runColumns : runRows)(engine, tensors, size),
+  apply: (engine, tensors, size) => (size.axis === -2 ? runColumns : runRows)(engine, tensors, size),
 }
 
 /** The gradient of s on the direct way, through the norm. */
@@ -117,9 +117,9 @@ function throughNorm(
   { batch, length, width, axis }: MlpBlockSize,
 ): Tensor {
   const ds = engine.tensor(y.shape)
-  const [over, inner] = axis === -1 ? [width, 1] : [length, width]
-  const norm = { rows: (batch * length * width) / over, width: over, inner }
-  engine.run(rmsnormBackward, { y, scale, dy, ds }, { ...norm, lanes: rowLanes(norm, true) })
+  const [over, stride] = axis === -1 ? [width, 1] : [length, width]
+  const norm = { rows: (batch * length * width) / over, width: over, stride }
+  engine.dispatch(rmsnormBackward, { y, scale, dy, ds }, { ...norm, lanes: rowLanes(norm, true) })
   return ds
 }
 
@@ -194,7 +194,11 @@ function runRows(engine: Engine, { h, injection, gateUp, down, into }: BlockTens
     const dActivated = engine.tensor(activated.shape)
     const dGatesUps = engine.tensor(gatesUps.shape)
     toDown.toInput(ds, dActivated, false)
-    engine.run(swigluBackward, { x: gatesUps, dy: dActivated, dx: dGatesUps }, { rows: batch * length, inner })
+    engine.dispatch(
+      swigluBackward,
+      { x: gatesUps, dy: dActivated, dx: dGatesUps },
+      { rows: batch * length, half: inner },
+    )
     engine.release(dActivated)
     return [
       (into, accumulate) => toGateUp.toWeight(dGatesUps, s, into, accumulate),

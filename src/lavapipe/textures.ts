@@ -102,7 +102,7 @@ export function runByTextures<Size>(
     }
     bound[name] = scratch
   }
-  engine.run(kernel, bound, size)
+  engine.dispatch(kernel, bound, size)
 }
 
 /** The pieces in which a tensor lies in a texture: whole rows, then the rest of one. Offsets in bytes, sizes in texels. */

@@ -43,7 +43,7 @@ const groups = (size: AttentionMatricesSize) => size.batch * size.heads * tiles(
 const byMatrices = (
   text: string,
   more: Record<string, boolean | number> = {},
-): Pick<Kernel<AttentionMatricesSize>, 'source' | 'parameters' | 'constants' | 'workgroups'> => ({
+): Pick<Kernel<AttentionMatricesSize>, 'source' | 'uniforms' | 'constants' | 'workgroups'> => ({
   source: size =>
     fill(text, {
       HEAD_TILES: size.headDim / 16,
@@ -56,7 +56,7 @@ const byMatrices = (
       ROPE: size.rope ?? false,
       ...more,
     }),
-  parameters: size => ({ length: size.length, heads: size.heads, tiles: tiles(size), groups: groups(size) }),
+  uniforms: size => ({ length: size.length, heads: size.heads, tiles: tiles(size), groups: groups(size) }),
   constants: () => ({}),
   workgroups: size => grid(groups(size)),
 })

@@ -15,7 +15,7 @@ const inParts =
   (engine, tensors, size) => {
     const shared = share(size, engine.adapter)!
     for (let part = 0; part < partsOf(size); part++)
-      engine.run(kernel, readable(tensors, size), { ...size, ...shared, part })
+      engine.dispatch(kernel, readable(tensors, size), { ...size, ...shared, part })
   }
 
 /** Forward and backward by these kernels. */

@@ -67,7 +67,7 @@ export const matmulMatrix = defineKernel<MatrixProduct>({
   name: 'matmul_matrix',
   source: size => fill(textOf(size), linesOf(size)),
   bindings,
-  parameters({ m, n, k, batch = 1, reduce = 1, splits, accumulate = false, transposeA, transposeB, sharedA, sharedB }) {
+  uniforms({ m, n, k, batch = 1, reduce = 1, splits, accumulate = false, transposeA, transposeB, sharedA, sharedB }) {
     const [rowA, rowB] = [padded(transposeA ? m : k) / 8, padded(transposeB ? k : n) / 8]
     return {
       m,

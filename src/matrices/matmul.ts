@@ -58,7 +58,7 @@ export function product(
   const aligned = (x: Tensor, rows: number, length: number): Tensor => {
     if (length % 8 === 0) return x
     const y = engine.tensor([(rows * padded(length)) / 2], 'u32')
-    engine.run(padRows, { x, y }, { rows, length })
+    engine.dispatch(padRows, { x, y }, { rows, length })
     made.push(y)
     return y
   }
@@ -67,13 +67,13 @@ export function product(
     a: transposeA ? aligned(a, pairsA * k, m) : aligned(a, pairsA * m, k),
     b: transposeB ? aligned(b, pairsB * n, k) : aligned(b, pairsB * k, n),
   }
-  if (splits === 1) engine.run(kernel, { ...operands, c }, size)
+  if (splits === 1) engine.dispatch(kernel, { ...operands, c }, size)
   else {
     const width = m * n * batch
     const parts = engine.tensor([splits, width])
     made.push(parts)
-    engine.run(kernel, { ...operands, c: parts }, { ...size, accumulate: false })
-    engine.run(columnSums, { x: parts, y: c }, { rows: splits, width, accumulate: size.accumulate ?? false })
+    engine.dispatch(kernel, { ...operands, c: parts }, { ...size, accumulate: false })
+    engine.dispatch(columnSums, { x: parts, y: c }, { rows: splits, width, accumulate: size.accumulate ?? false })
   }
   engine.release(...made)
 }
@@ -83,7 +83,7 @@ const whole = (span: number): Variant<MatmulTensors, MatmulSize> => ({
   onlyHardware: true,
   available: (adapter, size) => matrixKind(adapter, size, span) !== undefined,
   suits: size => fills(size, span) && (span <= 32 || tilesOf(size, span) >= FEW),
-  run: (engine, tensors, size) =>
+  apply: (engine, tensors, size) =>
     product(engine, tensors, { ...size, kind: matrixKind(engine.adapter, size, span)!, span, splits: 1 }),
 })
 
@@ -92,7 +92,7 @@ const split = (span: number): Variant<MatmulTensors, MatmulSize> => ({
   ...whole(span),
   name: `matrices ${2 * span}×${2 * span} split`,
   suits: size => fills(size, span) && splitsOf(size, span) > 1,
-  run: (engine, tensors, size) =>
+  apply: (engine, tensors, size) =>
     product(engine, tensors, {
       ...size,
       kind: matrixKind(engine.adapter, size, span)!,
@@ -114,7 +114,7 @@ const gated = (span: number): Variant<MatmulTensors, GatedSize> => ({
     return (!inRows || inRows % 16 === 0) && matrixKind(adapter, size, span) !== undefined
   },
   suits: whole(span).suits,
-  run: (engine, tensors, size) =>
+  apply: (engine, tensors, size) =>
     product(engine, tensors, { ...size, kind: matrixKind(engine.adapter, size, span)!, span, splits: 1 }),
 })
 

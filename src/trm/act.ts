@@ -2,13 +2,13 @@
 import { type Engine, gather, type Tensor } from '../engine/index.js'
 import { continueTarget, halt, METRICS, resetState, swapData } from '../kernels/act.js'
 import { SLOT_RESULTS, supervisionLoss } from '../kernels/supervision-loss.js'
-import type { Carry, Heads, Trm } from './model.js'
+import type { Carry, Outputs, Trm } from './model.js'
 
 /** Rows of token ids with labels (−100: not scored) and puzzle numbers; as `Batch` of webgpu-trm/data. */
 export interface Puzzles {
   inputs: Int32Array
   labels: Int32Array
-  puzzleIdentifiers: Int32Array
+  puzzleIds: Int32Array
 }
 
 /** What the loss kernel leaves: gradients of the heads and results per slot. */
@@ -54,7 +54,7 @@ export class Slots {
   }
 
   /** Sends this chunk's rows of a batch to the GPU, for halted slots to take; a host write. */
-  offer({ inputs, labels, puzzleIdentifiers }: Puzzles): void {
+  offer({ inputs, labels, puzzleIds }: Puzzles): void {
     const { cells } = this.model.config
     const rows = new Int32Array(this.count * (2 * cells + 1))
     for (let i = 0; i < this.count; i++) {
@@ -62,7 +62,7 @@ export class Slots {
       const slot = this.first + i
       rows.set(inputs.subarray(slot * cells, (slot + 1) * cells), at)
       rows.set(labels.subarray(slot * cells, (slot + 1) * cells), at + cells)
-      rows[at + 2 * cells] = puzzleIdentifiers[slot]
+      rows[at + 2 * cells] = puzzleIds[slot]
     }
     this.model.engine.write(this.#offered, rows)
   }
@@ -78,8 +78,8 @@ export class Slots {
     const { halted, inputs, labels, puzzleIds, steps, carry, count } = this
     const size = { slots: count, length, width: config.hidden }
     for (const [name, state] of Object.entries(carry))
-      engine.run(resetState, { halted, start: starts[name], state }, size)
-    engine.run(
+      engine.dispatch(resetState, { halted, start: starts[name], state }, size)
+    engine.dispatch(
       swapData,
       { halted, offered: this.#offered, inputs, labels, puzzleIds, steps },
       { slots: count, cells: config.cells },
@@ -106,7 +106,7 @@ export class Slots {
     engine.scope(() => {
       const next = model.cycle(carry, x)
       model.think(next, x, config.cycles)
-      engine.run(
+      engine.dispatch(
         continueTarget,
         { nextQ: model.heads(next.y).q, steps, targets },
         { slots: count, maxSteps: config.supervisionSteps },
@@ -116,8 +116,8 @@ export class Slots {
   }
 
   /** Loss and results of the heads against the slots' labels. `scale` multiplies the gradients; with `targets` q_continue is trained towards them. */
-  loss({ logits, q }: Heads, type: LossType, scale: number, targets?: Tensor): Outcome {
-    const { engine, config, slots: prefix } = this.model
+  loss({ logits, q }: Outputs, type: LossType, scale: number, targets?: Tensor): Outcome {
+    const { engine, config, prefix } = this.model
     const { count, labels } = this
     const outcome: Outcome = {
       dLogits: engine.tensor(logits.shape),
@@ -134,7 +134,7 @@ export class Slots {
       trainsContinue: targets !== undefined,
       scale,
     }
-    engine.run(supervisionLoss, { logits, q, labels, targets: targets ?? q, ...outcome }, size)
+    engine.dispatch(supervisionLoss, { logits, q, labels, targets: targets ?? q, ...outcome }, size)
     return outcome
   }
 
@@ -149,7 +149,7 @@ export class Slots {
       training,
       aboveContinue: schedule.haltsAbove === 'continue',
     }
-    engine.run(halt, { q, results, clock, numbers: this.#numbers, steps, halted, metrics }, size)
+    engine.dispatch(halt, { q, results, clock, numbers: this.#numbers, steps, halted, metrics }, size)
   }
 
   /** Gives the memory back, and that of more tensors. */

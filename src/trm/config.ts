@@ -37,7 +37,7 @@ export interface TrmConfig {
   /** Width of a puzzle's embedding; 0 leaves it out (`puzzle_emb_ndim`). */
   puzzleWidth: number
   /** Slots of the puzzle embedding in front of the cells; 0: as many as its width needs (`puzzle_emb_len`). */
-  puzzleSlots: number
+  prefix: number
   /** Added to the mean square in norms (`rms_norm_eps`). */
   epsilon: number
   /** Base of the rotary frequencies (`rope_theta`). */
@@ -59,7 +59,7 @@ export const DEFAULTS: Omit<TrmConfig, 'vocabulary' | 'cells' | 'puzzles'> = {
   positions: 'rope',
   tokenMixing: false,
   puzzleWidth: 512,
-  puzzleSlots: 16,
+  prefix: 16,
   epsilon: 1e-5,
   ropeTheta: 10000,
 }
@@ -79,7 +79,7 @@ const RANGES: Partial<Record<keyof TrmConfig, [least: number, most: number, frac
   supervisionSteps: [1, 100000],
   exploration: [0, 1, true],
   puzzleWidth: [0, 65536],
-  puzzleSlots: [0, 4096],
+  prefix: [0, 4096],
   epsilon: [0, 1, true],
   ropeTheta: [1, 1e9, true],
 }
@@ -113,10 +113,10 @@ export function checkConfig(given: TrmConfig, named: (field: keyof TrmConfig) =>
   if (!tokenMixing && (width < 1 || (even && width % 2))) {
     refuse('heads', `${hidden} hidden values do not divide into heads${even ? ' of an even width' : ''}`)
   }
-  const slots = slotCount(config)
+  const slots = prefixOf(config)
   if (puzzleWidth > slots * hidden) {
     const misfit = `a puzzle embedding of width ${puzzleWidth} does not fit ${slots} slots of ${hidden}`
-    throw new Error(`config: ${misfit} — raise ${named('puzzleSlots')} or set it to 0`)
+    throw new Error(`config: ${misfit} — raise ${named('prefix')} or set it to 0`)
   }
   return config
 }
@@ -127,13 +127,13 @@ export function headWidth({ hidden, heads }: Pick<TrmConfig, 'hidden' | 'heads'>
 }
 
 /** P: positions that the puzzle embedding takes. */
-export function slotCount({ puzzleSlots, puzzleWidth, hidden }: TrmConfig): number {
-  return puzzleSlots > 0 ? puzzleSlots : Math.ceil(puzzleWidth / hidden)
+export function prefixOf({ prefix, puzzleWidth, hidden }: TrmConfig): number {
+  return prefix > 0 ? prefix : Math.ceil(puzzleWidth / hidden)
 }
 
 /** L = P + S: positions of the network. */
 export function lengthOf(config: TrmConfig): number {
-  return slotCount(config) + config.cells
+  return prefixOf(config) + config.cells
 }
 
 /** Inner width of a SwiGLU over `width` values: 2/3 of the expansion, rounded up to a multiple of 256. */

@@ -5,17 +5,17 @@ import { SLOT_RESULTS } from '../kernels/supervision-loss.js'
 import { type LossType, Slots } from './act.js'
 import type { Trm } from './model.js'
 import {
-  checkThinking,
+  checkInference,
   choose,
-  compileThinking,
-  type Saying,
-  type Task,
-  type ThinkingOptions,
-  thinkThrough,
+  compileInference,
+  type SlotResult,
+  type InferenceTask,
+  type InferenceOptions,
+  infer,
 } from './rollouts.js'
 import { checkFit } from './train.js'
 
-export interface EvaluateOptions extends ThinkingOptions {
+export interface EvaluateOptions extends InferenceOptions {
   /** Puzzles computed at a time. Default 64. */
   batchSize?: number
   /** Only the first so many examples. */
@@ -33,7 +33,7 @@ export interface Answers {
   inputs: Int32Array
   predictions: Int32Array
   /** (N) */
-  puzzleIdentifiers: Int32Array
+  puzzleIds: Int32Array
   qHaltLogits: Float32Array
 }
 
@@ -68,7 +68,7 @@ export interface Evaluation {
 }
 
 /** Over the examples with labels. */
-interface Sums {
+interface Totals {
   labelled: number
   exact: number
   cells: number
@@ -79,7 +79,7 @@ interface Sums {
 const at = Object.fromEntries(SLOT_RESULTS.map((name, i) => [name, i])) as Record<(typeof SLOT_RESULTS)[number], number>
 
 /** Adds a slot's results, which begin at `row`, if it has labels. */
-function addTo(sum: Sums, results: Float32Array, row = 0): void {
+function addTo(sum: Totals, results: Float32Array, row = 0): void {
   if (!results[row + at.labelled]) return
   sum.labelled++
   sum.exact += results[row + at.exact]
@@ -89,20 +89,20 @@ function addTo(sum: Sums, results: Float32Array, row = 0): void {
 }
 
 /**
- * Accuracy over the examples that have labels. By default every supervision step is done on every example, as published; see `ThinkingOptions` for the rest.
+ * Accuracy over the examples that have labels. By default every supervision step is done on every example, as published; see `InferenceOptions` for the rest.
  * Rollouts and noise do not depend on the batch size.
  * @throws when model and data do not fit, or on an option that cannot be
  */
 export async function evaluate(model: Trm, dataset: Examples, options: EvaluateOptions = {}): Promise<Evaluation> {
   const { batchSize = 64, limit = Infinity } = options
   checkFit(model, dataset)
-  const thinking = checkThinking(model, options, 'evaluate')
+  const thinking = checkInference(model, options, 'evaluate')
   const { steps, halt, rollouts, noise } = thinking
   const total = Math.min(limit, exampleCount(dataset))
   const sums = Array.from({ length: steps }, () => ({ labelled: 0, exact: 0, cells: 0, qHalt: 0, lmLoss: 0 }))
   const inStep = !halt && noise === 0
   const count = Math.min(batchSize, total * (inStep ? 1 : rollouts))
-  await compileThinking(model, count, { ...thinking, loss: options.loss })
+  await compileInference(model, count, { ...thinking, loss: options.loss })
   const stepsDone = inStep
     ? await evaluateInStep(model, dataset, sums, total, count, options)
     : await evaluateOneByOne(model, dataset, sums, total, count, thinking, options)
@@ -132,7 +132,7 @@ export async function evaluate(model: Trm, dataset: Examples, options: EvaluateO
 async function evaluateInStep(
   model: Trm,
   dataset: Examples,
-  sums: Sums[],
+  sums: Totals[],
   total: number,
   size: number,
   { loss = 'stablemax', onAnswers, onProgress }: EvaluateOptions,
@@ -171,7 +171,7 @@ async function evaluateInStep(
         onAnswers!({
           inputs: batch.inputs.subarray(0, cells),
           predictions: predictions.subarray(0, cells),
-          puzzleIdentifiers: batch.puzzleIdentifiers.subarray(0, real),
+          puzzleIds: batch.puzzleIds.subarray(0, real),
           qHaltLogits: Float32Array.from({ length: real }, (_, i) => q[2 * i]),
         })
       }
@@ -192,16 +192,16 @@ async function evaluateInStep(
 async function evaluateOneByOne(
   model: Trm,
   dataset: Examples,
-  sums: Sums[],
+  sums: Totals[],
   total: number,
   count: number,
-  thinking: Required<ThinkingOptions>,
+  thinking: Required<InferenceOptions>,
   { loss, onAnswers, onProgress }: EvaluateOptions,
 ): Promise<number> {
   const { rollouts, vote } = thinking
-  const open = new Map<number, Saying[][]>()
+  const open = new Map<number, SlotResult[][]>()
   let [stepsDone, done] = [0, 0]
-  for await (const { task, said } of thinkThrough(model, tasksOf(dataset, total, rollouts), {
+  for await (const { task, said } of infer(model, tasksOf(dataset, total, rollouts), {
     ...thinking,
     count,
     loss,
@@ -221,7 +221,7 @@ async function evaluateOneByOne(
     onAnswers?.({
       inputs: Int32Array.from(task.inputs),
       predictions: answer,
-      puzzleIdentifiers: Int32Array.of(task.puzzleId),
+      puzzleIds: Int32Array.of(task.puzzleId),
       qHaltLogits: Float32Array.of(q),
     })
     onProgress?.(++done, total)
@@ -230,11 +230,11 @@ async function evaluateOneByOne(
 }
 
 /** The rollouts of the first `total` examples, in order. */
-async function* tasksOf(dataset: Examples, total: number, rollouts: number): AsyncGenerator<Task, void> {
+async function* tasksOf(dataset: Examples, total: number, rollouts: number): AsyncGenerator<InferenceTask, void> {
   let puzzle = 0
-  for await (const { inputs, labels, puzzleIdentifiers } of testBatches(dataset, 1, total)) {
+  for await (const { inputs, labels, puzzleIds } of testBatches(dataset, 1, total)) {
     for (let rollout = 0; rollout < rollouts; rollout++)
-      yield { inputs, labels, puzzleId: puzzleIdentifiers[0], puzzle, rollout }
+      yield { inputs, labels, puzzleId: puzzleIds[0], puzzle, rollout }
     puzzle++
   }
 }

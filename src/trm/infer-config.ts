@@ -2,7 +2,7 @@
 import type { StoredTensor } from '../formats/safetensors.js'
 import { shown } from '../formats/shown.js'
 import type { CheckpointOptions } from './checkpoint.js'
-import { checkConfig, DEFAULTS, innerWidth, slotCount, type TrmConfig } from './config.js'
+import { checkConfig, DEFAULTS, innerWidth, prefixOf, type TrmConfig } from './config.js'
 import { architectureOfTensors, OFFICIAL_FIELDS, officialName, officialTensor, PUZZLE_TABLE } from './official.js'
 import { netsOf, scheduleOf } from './schedules.js'
 
@@ -76,19 +76,17 @@ export function inferConfig(
   if (
     length !== undefined &&
     given.cells !== undefined &&
-    given.puzzleSlots === undefined &&
-    !('puzzleSlots' in scheduleOf(architecture).fixed)
+    given.prefix === undefined &&
+    !('prefix' in scheduleOf(architecture).fixed)
   )
-    config.puzzleSlots = length - given.cells
-  if (length !== undefined && config.cells === undefined && config.puzzleSlots !== undefined)
-    config.cells = length - slotCount(config as TrmConfig)
+    config.prefix = length - given.cells
+  if (length !== undefined && config.cells === undefined && config.prefix !== undefined)
+    config.cells = length - prefixOf(config as TrmConfig)
   const all =
-    config.cells !== undefined && config.puzzleSlots !== undefined
-      ? config.cells + slotCount(config as TrmConfig)
-      : undefined
+    config.cells !== undefined && config.prefix !== undefined ? config.cells + prefixOf(config as TrmConfig) : undefined
   if (length !== undefined && all !== undefined && (all !== length || config.cells! < 1)) {
     throw new Error(
-      `${name}: the tensors are for ${length} positions, the configuration has ${slotCount(config as TrmConfig)} puzzle slots and ${config.cells} cells — check ${officialName('puzzleSlots')} and ${officialName('cells')}`,
+      `${name}: the tensors are for ${length} positions, the configuration has ${prefixOf(config as TrmConfig)} puzzle slots and ${config.cells} cells — check ${officialName('prefix')} and ${officialName('cells')}`,
     )
   }
   const inner = parameter(`${nets[0]}.0.mlp.down`)?.[1] ?? 0

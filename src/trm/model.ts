@@ -18,7 +18,7 @@ import {
   truncatedNormal,
 } from '../engine/index.js'
 import { TooLarge } from '../engine/memory.js'
-import { checkConfig, headWidth, innerWidth, lengthOf, slotCount, type TrmConfig } from './config.js'
+import { checkConfig, headWidth, innerWidth, lengthOf, prefixOf, type TrmConfig } from './config.js'
 import { layers, layerShapes, type LayerSizes } from './network.js'
 import { type Net, netsOf, type Schedule, scheduleOf } from './schedules.js'
 
@@ -43,7 +43,7 @@ export interface Carry {
 }
 
 /** What a supervision step says: logits (batch, L, vocabulary), of which the first P positions mean nothing, and q (batch, 2): [halt, continue]. */
-export interface Heads {
+export interface Outputs {
   logits: Tensor
   q: Tensor
 }
@@ -52,7 +52,7 @@ export class Trm {
   /** How its architecture thinks. */
   readonly schedule: Schedule
   /** P and L = P + S. */
-  readonly slots: number
+  readonly prefix: number
   readonly length: number
   /** Rows of the puzzle embedding, shape (puzzles, puzzleWidth); trained apart from the parameters. */
   readonly puzzleTable: Tensor | undefined
@@ -73,7 +73,7 @@ export class Trm {
   ) {
     const { hidden, puzzles, puzzleWidth, positions, tokenMixing, ropeTheta } = config
     this.schedule = scheduleOf(config.architecture)
-    this.slots = slotCount(config)
+    this.prefix = prefixOf(config)
     this.length = lengthOf(config)
     this.starts = kept?.starts ?? this.carryOf(state => engine.zeros([hidden], 'f32', `start of ${state}`))
     this.puzzleTable = kept
@@ -167,7 +167,7 @@ export class Trm {
 
   /** What the network computes with: the halting head in float32, the others rounded as `dtype` says. */
   #weight(name: string): Tensor {
-    return (this.dtype === 'f16' && !name.startsWith('haltHead.') ? this.parameters.half() : this.parameters).get(name)
+    return (this.dtype === 'f16' && !name.startsWith('haltHead.') ? this.parameters.f16() : this.parameters).get(name)
   }
 
   /** The tensors whose gradients train the parameters, in their order. */
@@ -182,7 +182,7 @@ export class Trm {
    * @returns (batch, L, hidden)
    */
   embed(inputs: Tensor, puzzleRows: Tensor | undefined): Tensor {
-    const { engine, length, slots: prefix } = this
+    const { engine, length, prefix } = this
     const { hidden, cells, vocabulary, puzzleWidth, positions } = this.config
     const batch = inputs.shape[0]
     const tokens = this.#weight('tokens')
@@ -191,7 +191,7 @@ export class Trm {
     const factor = Math.sqrt(hidden) * (learned ? 0.707106781 : 1)
     const size = {
       batch,
-      length: cells,
+      cells,
       prefix,
       width: hidden,
       vocabulary,
@@ -200,7 +200,7 @@ export class Trm {
       factor,
     }
     const x = engine.tensor([batch, length, hidden], this.dtype)
-    engine.run(
+    engine.dispatch(
       inputEmbedding,
       { ids: inputs, tokens, puzzles: puzzleRows ?? tokens, positions: learned ?? tokens, x },
       size,
@@ -208,11 +208,11 @@ export class Trm {
     const sources = [tokens, ...(puzzleRows ? [puzzleRows] : []), ...(learned ? [learned] : [])]
     return engine.record(x, sources, dx =>
       sources.map(source => (into: Tensor, accumulate: boolean) => {
-        if (source === puzzleRows) engine.run(prefixGradient, { dx, dPuzzles: into }, { ...size, accumulate })
+        if (source === puzzleRows) engine.dispatch(prefixGradient, { dx, dPuzzles: into }, { ...size, accumulate })
         else if (source === learned)
-          engine.run(columnSums, { x: dx, y: into }, { rows: batch, width: length * hidden, factor, accumulate })
+          engine.dispatch(columnSums, { x: dx, y: into }, { rows: batch, width: length * hidden, factor, accumulate })
         else
-          engine.run(
+          engine.dispatch(
             gatherBackward,
             { ids: inputs, dy: dx, dTable: into },
             { rows: vocabulary, width: hidden, batch, length: cells, prefix, factor, accumulate },
@@ -267,9 +267,7 @@ export class Trm {
   #calls(carry: Carry, x: Tensor, from: number, to: number, inPlace: boolean, recompute = false): void {
     const { engine, schedule, config } = this
     const within = inPlace ? (work: () => void) => engine.scope(work) : (work: () => void) => work()
-    const call = recompute
-      ? (compute: () => Tensor) => engine.checkpoint(compute)
-      : (compute: () => Tensor) => compute()
+    const call = recompute ? (compute: () => Tensor) => engine.recompute(compute) : (compute: () => Tensor) => compute()
     const tensors = (terms: readonly string[]) => terms.map(term => (term === 'x' ? x : carry[term]))
     const sum = (terms: readonly Tensor[]) => terms.reduce((a, b) => add(a, b))
     let before = 0
@@ -296,7 +294,7 @@ export class Trm {
   }
 
   /** Reads the heads off an answer. */
-  heads(y: Tensor): Heads {
+  heads(y: Tensor): Outputs {
     const logits = linear(y, this.#weight('head'), { dtype: 'f32' })
     const q = add(
       linear(firstPosition(y, { dtype: 'f32' }), this.#weight('haltHead.weight')),

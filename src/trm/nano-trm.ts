@@ -42,7 +42,7 @@ const FIELDS: readonly (readonly [theirs: string, ours: keyof TrmConfig])[] = [
   ['halt_exploration_prob', 'exploration'],
   ['rope_theta', 'ropeTheta'],
   ['seq_len', 'cells'],
-  ['puzzle_emb_len', 'puzzleSlots'],
+  ['puzzle_emb_len', 'prefix'],
 ]
 
 /**

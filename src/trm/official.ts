@@ -20,7 +20,7 @@ const FIELDS: readonly (readonly [official: string, ours: keyof TrmConfig])[] = 
   ['pos_encodings', 'positions'],
   ['mlp_t', 'tokenMixing'],
   ['puzzle_emb_ndim', 'puzzleWidth'],
-  ['puzzle_emb_len', 'puzzleSlots'],
+  ['puzzle_emb_len', 'prefix'],
   ['rms_norm_eps', 'epsilon'],
   ['rope_theta', 'ropeTheta'],
 ]

@@ -77,7 +77,7 @@ export async function saveTraining(
     metadata = {},
   }: { data: string; known?: Readonly<Record<string, string>>; metadata?: Readonly<Record<string, string>> },
 ): Promise<Uint8Array<ArrayBuffer>> {
-  const { model, chunks, options, step, lossScaler } = trainer
+  const { model, chunks, options, stepsDone: step, lossScaler } = trainer
   const { engine } = model
   const written: Written = {
     version: 1,
@@ -235,7 +235,7 @@ export function restoreTraining(
       engine.write(slotTensors(chunk)[tensor], dtype === 'u32' ? Uint32Array.from(rows) : rows)
     }
   }
-  trainer.step = state.step
+  trainer.stepsDone = state.step
   return batches
 }
 

@@ -7,7 +7,7 @@ import { type LossType, Slots } from './act.js'
 import { Trm } from './model.js'
 
 /** How to think; without any field as in training and in the paper. */
-export interface ThinkingOptions {
+export interface InferenceOptions {
   /** Supervision steps at most; more than trained may help. Default: as many as the model was trained with. */
   steps?: number
   /** A puzzle, or one rollout of it, ends as soon as the model says "halt": q_halt > 0, or what else its architecture halts by. */
@@ -25,7 +25,7 @@ export interface ThinkingOptions {
 }
 
 /** Fills in the defaults. @throws on a value that cannot be, or that has no effect; `where` begins the message */
-export function checkThinking({ config }: Trm, options: ThinkingOptions, where: string): Required<ThinkingOptions> {
+export function checkInference({ config }: Trm, options: InferenceOptions, where: string): Required<InferenceOptions> {
   const {
     steps = config.supervisionSteps,
     halt = false,
@@ -59,7 +59,7 @@ export function checkThinking({ config }: Trm, options: ThinkingOptions, where: 
 }
 
 /** What a slot is to think about. */
-export interface Task {
+export interface InferenceTask {
   /** Token ids, (cells). */
   inputs: ArrayLike<number>
   /** (cells), −100 where not scored. */
@@ -72,7 +72,7 @@ export interface Task {
 }
 
 /** What a slot says after a supervision step. */
-export interface Saying {
+export interface SlotResult {
   /** Logit of "halt". */
   q: number
   /** Whether it is as sure of "halt" as was asked: of q, or of q above the logit of "continue", as the architecture has it. */
@@ -87,7 +87,7 @@ export interface Saying {
 const compiled = new WeakMap<Engine, Set<string>>()
 
 /** Compiles in parallel what a supervision step of `count` slots runs: see `Engine.compile`. Once for each engine, as it takes a dry run. */
-export async function compileThinking(
+export async function compileInference(
   { engine, config, dtype }: Trm,
   count: number,
   options: { noise: number; seed: number; confidence: number; loss?: LossType },
@@ -99,17 +99,17 @@ export async function compileThinking(
   if (known.has(key)) return
   known.add(key)
   const dry = engine.dryRun()
-  await new Thinkers(Trm.empty(dry, config, dtype), count, options).step()
+  await new RolloutSlots(Trm.empty(dry, config, dtype), count, options).step()
   await engine.compile(dry)
 }
 
 /** Slots that take tasks one by one, each with a step count of its own. */
-export class Thinkers {
+export class RolloutSlots {
   readonly #slots: Slots
   readonly #keys: Tensor
   readonly #keysByHost: Uint32Array<ArrayBuffer>
   readonly #halted: Uint32Array<ArrayBuffer>
-  readonly #offered: { inputs: Int32Array; labels: Int32Array; puzzleIdentifiers: Int32Array }
+  readonly #offered: { inputs: Int32Array; labels: Int32Array; puzzleIds: Int32Array }
 
   /** `count` slots; give them back with `release`. */
   constructor(
@@ -125,22 +125,22 @@ export class Thinkers {
     this.#offered = {
       inputs: new Int32Array(count * config.cells),
       labels: new Int32Array(count * config.cells).fill(-100),
-      puzzleIdentifiers: new Int32Array(count),
+      puzzleIds: new Int32Array(count),
     }
   }
 
   /** Gives a slot a new task, from the start states; it begins with the next step. */
-  place(slot: number, { inputs, labels, puzzleId, puzzle, rollout }: Task): void {
+  place(slot: number, { inputs, labels, puzzleId, puzzle, rollout }: InferenceTask): void {
     const { cells } = this.model.config
     this.#offered.inputs.set(inputs, slot * cells)
     this.#offered.labels.set(labels, slot * cells)
-    this.#offered.puzzleIdentifiers[slot] = puzzleId
+    this.#offered.puzzleIds[slot] = puzzleId
     this.#keysByHost.set([this.options.seed, puzzle, rollout, 0], slot * NOISE_KEY.length)
     this.#halted[slot] = 1
   }
 
   /** One supervision step of all slots. */
-  async step(): Promise<Saying[]> {
+  async step(): Promise<SlotResult[]> {
     const { model, count, options } = this
     const [slots, halted] = [this.#slots, this.#halted]
     const { engine, config, schedule } = model
@@ -181,7 +181,7 @@ export class Thinkers {
     const names = Object.keys(carry)
     const latents = names.length > 1 ? names.filter(name => name !== 'y') : names
     for (const [stream, name] of latents.entries())
-      engine.run(
+      engine.dispatch(
         latentNoise,
         { keys: this.#keys, state: carry[name] },
         { slots: this.count, perSlot: length * config.hidden, sigma, stream },
@@ -194,7 +194,7 @@ export class Thinkers {
 }
 
 /** The number of the rollout that answers. `sayings` are those of one puzzle's rollouts; of equals the first. */
-export function choose(sayings: readonly Saying[], vote: boolean): number {
+export function choose(sayings: readonly SlotResult[], vote: boolean): number {
   const votes = vote ? countVotes(sayings) : []
   const isBetter = (a: number, b: number) =>
     vote && votes[a] !== votes[b] ? votes[a] > votes[b] : sayings[a].q > sayings[b].q
@@ -202,7 +202,7 @@ export function choose(sayings: readonly Saying[], vote: boolean): number {
 }
 
 /** How many of the rollouts give the same answer as each of them, itself counted. */
-export function countVotes(sayings: readonly Saying[]): number[] {
+export function countVotes(sayings: readonly SlotResult[]): number[] {
   const answers = sayings.map(({ answer }) => answer.join())
   const votes = new Map<string, number>()
   for (const answer of answers) votes.set(answer, (votes.get(answer) ?? 0) + 1)
@@ -213,7 +213,7 @@ export function countVotes(sayings: readonly Saying[]): number[] {
  * Thinks every task through in `count` slots: a slot that ends takes the next task at once.
  * @returns all that was said of each task, one entry per step, in the order in which the tasks end
  */
-export async function* thinkThrough<T extends Task>(
+export async function* infer<T extends InferenceTask>(
   model: Trm,
   tasks: AsyncIterable<T>,
   {
@@ -222,10 +222,10 @@ export async function* thinkThrough<T extends Task>(
     halt,
     ...options
   }: { count: number; steps: number; halt: boolean; noise: number; seed: number; confidence: number; loss?: LossType },
-): AsyncGenerator<{ task: T; said: Saying[] }, void, undefined> {
-  const thinkers = new Thinkers(model, count, options)
+): AsyncGenerator<{ task: T; said: SlotResult[] }, void, undefined> {
+  const thinkers = new RolloutSlots(model, count, options)
   const coming = tasks[Symbol.asyncIterator]()
-  const held: ({ task: T; said: Saying[] } | undefined)[] = new Array(count).fill(undefined)
+  const held: ({ task: T; said: SlotResult[] } | undefined)[] = new Array(count).fill(undefined)
   try {
     while (true) {
       for (let slot = 0; slot < count; slot++) {

@@ -172,7 +172,7 @@ export const FORWARD_DTYPES = { float32: 'f32', float16: 'f16', bfloat16: 'bf16'
 const LOSS = 'losses@ACTLossHead'
 
 /** A run's settings made concrete for a dataset. */
-export interface Run {
+export interface RunConfig {
   config: TrmConfig
   /** How the model is asked to store its activations. */
   dtype: AskedPrecision
@@ -218,7 +218,7 @@ export function modelFields(settings: Partial<RunSettings>): { fields: Record<st
  * What settings mean for a dataset: the model's configuration and the training options.
  * @throws on an unknown field, and on one of another type, out of range or unfit for the others, whether it counts or not
  */
-export function resolveRun(given: Partial<RunSettings>, metadata: DatasetMetadata): Run {
+export function resolveRun(given: Partial<RunSettings>, metadata: DatasetMetadata): RunConfig {
   const settings = mergeSettings(RUN_DEFAULTS, given)
   for (const name of Object.keys(settings)) {
     if (!Object.hasOwn(RUN_DEFAULTS, name) && !SILENT.includes(name)) {
@@ -258,8 +258,8 @@ export function resolveRun(given: Partial<RunSettings>, metadata: DatasetMetadat
   for (const name of Object.keys(others))
     refuse(`arch.loss.${name}`, others[name], 'loss_type and name alone under arch.loss')
   const optimizer = one('optimizer', settings.optimizer, ['atan2', 'adamw'])
-  const { vocabSize, seqLen, numPuzzleIdentifiers } = metadata
-  const data = { vocab_size: vocabSize, seq_len: seqLen, num_puzzle_identifiers: numPuzzleIdentifiers }
+  const { vocabulary, cells, puzzles } = metadata
+  const data = { vocab_size: vocabulary, seq_len: cells, num_puzzle_identifiers: puzzles }
   for (const [name, value] of Object.entries(data)) {
     if (name in arch && arch[name] !== value)
       refuse(`arch.${name}`, arch[name], `what the data says, ${value} — leave it out`)
@@ -301,7 +301,7 @@ export function resolveRun(given: Partial<RunSettings>, metadata: DatasetMetadat
     options: {
       batchSize,
       microBatch: optional('micro_batch'),
-      memoryLimit: settings.memory_limit === null ? undefined : bytesOf(settings.memory_limit),
+      memoryLimit: settings.memory_limit === null ? undefined : parseBytes(settings.memory_limit),
       recompute: flag('recompute'),
       steps,
       learningRate: number('lr', 0, 10, true),
@@ -357,7 +357,7 @@ function curriculumOf(given: unknown): Stage[] {
 }
 
 /** A number of bytes, or one with a unit of a thousand, a million or a thousand millions: 500MB, 1.5GB. */
-export function bytesOf(given: unknown): number {
+export function parseBytes(given: unknown): number {
   const [, digits, unit] = /^(\d+(?:\.\d+)?) *([kMG]?)B?$/i.exec(String(given)) ?? []
   const bytes = Number(digits) * 1000 ** ['', 'K', 'M', 'G'].indexOf(unit?.toUpperCase())
   if (!(bytes >= 1))

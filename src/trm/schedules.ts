@@ -25,7 +25,7 @@ export interface Schedule {
   /** Trains q_continue to foretell the q of the next supervision step. */
   trainsContinue: boolean
   /** Fields of the configuration that mean nothing here, with the value they then have. */
-  fixed: Readonly<{ layers?: 1; highLayers?: 0; cycles?: 1; latentSteps?: 1; tokenMixing?: false; puzzleSlots?: 0 }>
+  fixed: Readonly<{ layers?: 1; highLayers?: 0; cycles?: 1; latentSteps?: 1; tokenMixing?: false; prefix?: 0 }>
 }
 
 const LATENTS = ['z1', 'z2', 'z3', 'z4', 'z5', 'z6'] as const
@@ -74,7 +74,7 @@ export const SCHEDULES = {
     gradientCalls: 2,
     haltsAbove: 'continue',
     trainsContinue: true,
-    fixed: { puzzleSlots: 0 },
+    fixed: { prefix: 0 },
   },
   // A plain transformer under deep supervision: y = high(y, x)
   transformer: {
@@ -82,7 +82,7 @@ export const SCHEDULES = {
     cycle: [{ net: 'highLayers', states: ['y'], plus: ['x'] }],
     haltsAbove: 'continue',
     trainsContinue: false,
-    fixed: { layers: 1, cycles: 1, latentSteps: 1, tokenMixing: false, puzzleSlots: 0 },
+    fixed: { layers: 1, cycles: 1, latentSteps: 1, tokenMixing: false, prefix: 0 },
   },
 } as const satisfies Record<string, Schedule>
 

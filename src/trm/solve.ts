@@ -1,13 +1,13 @@
 // One puzzle, answered step by step: by one train of thought, or by noisy rollouts side by side.
 import type { Trm } from './model.js'
 import {
-  checkThinking,
+  checkInference,
   choose,
-  compileThinking,
+  compileInference,
   countVotes,
-  type Saying,
-  Thinkers,
-  type ThinkingOptions,
+  type SlotResult,
+  RolloutSlots,
+  type InferenceOptions,
 } from './rollouts.js'
 
 /** The state of the answer after one supervision step. */
@@ -28,7 +28,7 @@ export interface SolveStep {
   running: number
 }
 
-export interface SolveOptions extends ThinkingOptions {
+export interface SolveOptions extends InferenceOptions {
   /** Row of the puzzle embedding. Default 0. */
   puzzleId?: number
 }
@@ -47,7 +47,7 @@ export async function* solve(
   const { config } = model
   const { cells, vocabulary, puzzles } = config
   const { puzzleId = 0 } = options
-  const { steps, halt, confidence, rollouts, noise, seed, vote } = checkThinking(model, options, 'solve')
+  const { steps, halt, confidence, rollouts, noise, seed, vote } = checkInference(model, options, 'solve')
   if (puzzle.length !== cells) throw new Error(`solve: the puzzle has ${puzzle.length} cells, the model takes ${cells}`)
   const inputs = Int32Array.from(puzzle)
   const wrong = inputs.findIndex(id => id < 0 || id >= vocabulary)
@@ -55,13 +55,13 @@ export async function* solve(
     throw new Error(`solve: token ${inputs[wrong]} at cell ${wrong + 1}, the model knows 0 … ${vocabulary - 1}`)
   if (config.puzzleWidth > 0 && !(puzzleId >= 0 && puzzleId < puzzles))
     throw new Error(`solve: puzzle id ${puzzleId}, the model knows 0 … ${puzzles - 1}`)
-  await compileThinking(model, rollouts, { noise, seed, confidence })
-  const thinkers = new Thinkers(model, rollouts, { noise, seed, confidence })
+  await compileInference(model, rollouts, { noise, seed, confidence })
+  const thinkers = new RolloutSlots(model, rollouts, { noise, seed, confidence })
   const labels = new Int32Array(cells).fill(-100)
   try {
     for (let rollout = 0; rollout < rollouts; rollout++)
       thinkers.place(rollout, { inputs, labels, puzzleId, puzzle: 0, rollout })
-    const last: Saying[] = []
+    const last: SlotResult[] = []
     const halted = new Array<boolean>(rollouts).fill(false)
     let before = inputs
     for (let step = 1; step <= steps; step++) {

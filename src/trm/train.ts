@@ -78,14 +78,14 @@ export async function* train(
     }
     const save = async (metadata?: Readonly<Record<string, string>>) =>
       saveTraining(trainer, batches, { data: (data ??= await fingerprint(dataset)), known, metadata })
-    let [since, sinceStep] = [performance.now(), trainer.step]
+    let [since, sinceStep] = [performance.now(), trainer.stepsDone]
     let skipped = resume ? ((await trainer.lossScaler?.read())?.skippedSteps ?? 0) : 0
-    while (trainer.step < steps) {
+    while (trainer.stepsDone < steps) {
       const { learningRate } = trainer.rates()
       const { cycles, latentSteps } = trainer.atDepth.config
-      trainer.run(await batches.next())
+      trainer.step(await batches.next())
       await engine.pace()
-      const { step } = trainer
+      const { stepsDone: step } = trainer
       const isDue = logSeconds === undefined ? step % logInterval === 0 : performance.now() - since >= 1000 * logSeconds
       if (!isDue && step !== steps) continue
       const [metrics, broken, lossScale] = await Promise.all([
@@ -134,13 +134,13 @@ export async function* train(
 /** @throws when the dataset is not for this model */
 export function checkFit({ config }: Trm, { metadata }: DatasetIndex): void {
   const pairs = [
-    ['cells per puzzle', metadata.seqLen, config.cells, metadata.seqLen === config.cells],
-    ['token ids', metadata.vocabSize, config.vocabulary, metadata.vocabSize === config.vocabulary],
+    ['cells per puzzle', metadata.cells, config.cells, metadata.cells === config.cells],
+    ['token ids', metadata.vocabulary, config.vocabulary, metadata.vocabulary === config.vocabulary],
     [
       'puzzle identifiers',
-      metadata.numPuzzleIdentifiers,
+      metadata.puzzles,
       config.puzzles,
-      config.puzzleWidth === 0 || metadata.numPuzzleIdentifiers <= config.puzzles,
+      config.puzzleWidth === 0 || metadata.puzzles <= config.puzzles,
     ],
   ] as const
   for (const [what, given, expected, fits] of pairs) {

@@ -87,7 +87,7 @@ export class Trainer {
   readonly lossScaler: LossScaler | undefined
   readonly chunks: readonly Slots[]
   /** Steps done. */
-  step = 0
+  stepsDone = 0
   /** Gradients of the slots' puzzle rows, (batch, puzzleWidth), before equal ids are summed. */
   readonly puzzleGradients: Tensor | undefined
   readonly #puzzleIds: Tensor | undefined
@@ -163,7 +163,7 @@ export class Trainer {
 
   /** The model at the depth of the coming step. */
   get atDepth(): Trm {
-    return this.#stages.find(({ end }) => this.step < end)?.model ?? this.model
+    return this.#stages.find(({ end }) => this.stepsDone < end)?.model ?? this.model
   }
 
   /** Learning rates of the coming step. */
@@ -175,12 +175,12 @@ export class Trainer {
       totalSteps: total,
       minLearningRateRatio: minRatio,
     } = this.options
-    const at = (peak: number) => learningRate(this.step + 1, { base: peak, warmup, total, minRatio })
+    const at = (peak: number) => learningRate(this.stepsDone + 1, { base: peak, warmup, total, minRatio })
     return { learningRate: at(base), puzzleLearningRate: at(puzzleLearningRate) }
   }
 
   /** Records one optimiser step on a batch. `inspect` sees the tensors of each chunk before they die. */
-  run(
+  step(
     batch: Puzzles,
     inspect?: (chunk: Slots, tensors: { logits: Tensor; q: Tensor; predictions: Tensor; results: Tensor }) => void,
   ): void {
@@ -189,23 +189,23 @@ export class Trainer {
     const rates = this.rates()
     // Host writes first: each of them submits what was recorded before.
     for (const chunk of this.chunks) chunk.offer(batch)
-    engine.write(this.#clock, new Uint32Array([seed, this.step]))
-    this.optimizer.prepare(this.step + 1, rates.learningRate)
+    engine.write(this.#clock, new Uint32Array([seed, this.stepsDone]))
+    this.optimizer.prepare(this.stepsDone + 1, rates.learningRate)
     this.#puzzleOptimizer?.prepare(rates.puzzleLearningRate)
     this.#record(this.chunks, inspect)
-    this.step++
+    this.stepsDone++
     this.#stepsSinceReading++
   }
 
   /** Makes every tensor that a step of any depth makes: chunks of the same size share theirs, so that one of each is enough. For dry runs. */
   rehearse(): void {
     for (const step of [0, ...this.#stages.map(({ end }) => Math.ceil(end))]) {
-      this.step = step
+      this.stepsDone = step
       this.#record([...new Set([this.chunks[0], this.chunks.at(-1)!])])
     }
   }
 
-  #record(chunks: readonly Slots[], inspect?: Parameters<Trainer['run']>[1]): void {
+  #record(chunks: readonly Slots[], inspect?: Parameters<Trainer['step']>[1]): void {
     const { engine } = this.model
     chunks.forEach((chunk, i) => {
       if (i > 0) engine.submit()
@@ -219,7 +219,7 @@ export class Trainer {
     if (!this.options.freezeNetwork) this.optimizer.step()
   }
 
-  #runChunk(chunk: Slots, accumulate: boolean, inspect: Parameters<Trainer['run']>[1]): void {
+  #runChunk(chunk: Slots, accumulate: boolean, inspect: Parameters<Trainer['step']>[1]): void {
     const { atDepth: model, optimizer } = this
     const { engine, config } = model
     const { batchSize, loss, recompute, freezeNetwork } = this.options

@@ -162,8 +162,8 @@ class Golden {
 
   batch(i: number): Puzzles | undefined {
     const get = (name: string) => this.tensors.get(`batch.${i}.${name}`)?.data as Int32Array | undefined
-    const [inputs, labels, puzzleIdentifiers] = [get('inputs'), get('labels'), get('puzzle_identifiers')]
-    return inputs && labels && puzzleIdentifiers && { inputs, labels, puzzleIdentifiers }
+    const [inputs, labels, puzzleIds] = [get('inputs'), get('labels'), get('puzzle_identifiers')]
+    return inputs && labels && puzzleIds && { inputs, labels, puzzleIds }
   }
 
   has(name: string): boolean {
@@ -263,7 +263,7 @@ class Golden {
 }
 
 async function verifyEvaluation(golden: Golden, model: Trm): Promise<void> {
-  const { engine, config, length, slots: prefix } = model
+  const { engine, config, length, prefix } = model
   const batch = golden.batch(0)!
   const slots = new Slots(model, golden.fields.batch_size as number)
   slots.offer(batch)
@@ -320,7 +320,7 @@ async function verifyEvaluation(golden: Golden, model: Trm): Promise<void> {
 
 async function verifyTraining(golden: Golden, trainer: Trainer): Promise<void> {
   const { model, optimizer } = trainer
-  const { engine, config, length, slots: prefix } = model
+  const { engine, config, length, prefix } = model
   for (let step = 0; ; step++) {
     const batch = golden.batch(step)
     if (!batch) break
@@ -334,7 +334,7 @@ async function verifyTraining(golden: Golden, trainer: Trainer): Promise<void> {
     const scale = (await trainer.lossScaler?.read())?.scale ?? 1
     const unscaled = (values: Float32Array) => values.map(x => x / scale)
     const reads: Promise<[logits: Float32Array, q: Float32Array, labels: Int32Array]>[] = []
-    trainer.run(batch, (chunk, { logits, q }) =>
+    trainer.step(batch, (chunk, { logits, q }) =>
       reads.push(Promise.all([engine.read(logits), engine.read(q), engine.readInt32(chunk.labels)])),
     )
     const read = await Promise.all(reads)

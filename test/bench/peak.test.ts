@@ -16,7 +16,7 @@ test.after(() => engine.close())
 test('multiply-adds and copies', async () => {
   const [threads, iterations, chains] = [70, 2, 5]
   const [constants, y] = [engine.from(Float32Array.of(0.9, 0.25)), engine.zeros([threads])]
-  engine.run(multiplyAdd, { constants, y }, { threads, iterations, chains })
+  engine.dispatch(multiplyAdd, { constants, y }, { threads, iterations, chains })
   const sums = await engine.read(y)
   for (let i = 0; i < threads; i++) {
     let expected = 0
@@ -29,7 +29,7 @@ test('multiply-adds and copies', async () => {
   }
   const data = values(1, 4 * 1000)
   const copied = engine.zeros([1000, 4])
-  engine.run(copy, { x: engine.from(data), y: copied }, { count: 1000 })
+  engine.dispatch(copy, { x: engine.from(data), y: copied }, { count: 1000 })
   assert.equal(await engine.read(copied), data)
 })
 
@@ -81,7 +81,7 @@ test('multiply-adds by matrices, played', async () => {
   ]) {
     const size = { groups: 2, iterations: 3, kind: { component: 'f16' as const, ...kind } }
     const y = engine.zeros([2, 256])
-    engine.run(playedKernel, { y }, size)
+    engine.dispatch(playedKernel, { y }, size)
     const found = await engine.read(y)
     const expected = matrixSum(size.kind, size.iterations)
     assert.ok(Math.abs(expected) > 1)
@@ -104,13 +104,13 @@ test('multiply-adds by matrices compile as they are, and the null backend is no 
   const { gpu } = await openGpu({ adapter: 'null' })
   const dawn = await Engine.open({ gpu })
   const y = dawn.zeros([2, 256])
-  for (const kind of KINDS) dawn.run(matrixMultiplyAdd, { y }, { groups: 2, iterations: 3, kind })
+  for (const kind of KINDS) dawn.dispatch(matrixMultiplyAdd, { y }, { groups: 2, iterations: 3, kind })
   await dawn.finish()
   const source = (size: MatrixSize) =>
     sourceOf(size).replace('matrix_left<f16, SIZE_K, SIZE_M>', 'matrix_left<f16, SIZE_K, 4>')
   const broken = { ...matrixMultiplyAdd, name: 'broken', source }
   try {
-    dawn.run(broken, { y }, { groups: 2, iterations: 3, kind: KINDS[0] })
+    dawn.dispatch(broken, { y }, { groups: 2, iterations: 3, kind: KINDS[0] })
     await dawn.finish()
     assert.unreachable()
   } catch (error) {

@@ -165,7 +165,7 @@ for (const [name, config] of Object.entries(models)) {
     for (const microBatch of [3, 2]) {
       const training = dispatched(
         on => () =>
-          new Trainer(Trm.create(on, config), { batchSize: batch, microBatch }).run(randomPuzzles(config, batch)),
+          new Trainer(Trm.create(on, config), { batchSize: batch, microBatch }).step(randomPuzzles(config, batch)),
       )
       assert.is(trainingWork(config, batch, microBatch).products, training.products, `micro-batch ${microBatch}`)
     }

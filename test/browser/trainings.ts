@@ -36,7 +36,7 @@ export async function trainings({
   const engine = await openEngine()
   try {
     const { train: data } = generateSudoku({ size: 4, train: 60, test: 2, clues: 6, seed: 1 })
-    const { vocabSize: vocabulary, seqLen: cells, numPuzzleIdentifiers: puzzles } = data.metadata
+    const { vocabulary, cells, puzzles } = data.metadata
     const attention: TrmConfig = {
       ...DEFAULTS,
       vocabulary,
@@ -49,7 +49,7 @@ export async function trainings({
       latentSteps: 1,
       supervisionSteps: 3,
       puzzleWidth: 32,
-      puzzleSlots: 1,
+      prefix: 1,
     }
     const trace = async (config: TrmConfig): Promise<Trace> => {
       const steps: Trace['steps'] = []

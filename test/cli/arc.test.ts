@@ -72,10 +72,10 @@ test('the published input gives a directory like the published one, which can be
     (await names(`${golden}/data`)).filter(name => !name.includes('|||')).sort(),
   )
   // Labels as predictions solve everything, in every augmentation.
-  const { inputs, labels, puzzleIdentifiers, puzzleIndices } = await split(out, 'test')
+  const { inputs, labels, puzzleIds, puzzleIndices } = await split(out, 'test')
   const rows = Int32Array.from(
     { length: 205 },
-    (_, row) => puzzleIdentifiers[puzzleIndices.findLastIndex(start => start <= row)],
+    (_, row) => puzzleIds[puzzleIndices.findLastIndex(start => start <= row)],
   )
   const tensors: [string, StoredTensor][] = [
     ['inputs', { dtype: 'U8', shape: [205, 900], data: inputs as Uint8Array }],

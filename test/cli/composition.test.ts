@@ -57,10 +57,10 @@ const PUBLISHED = {
     positions: 'rope',
     tokenMixing: false,
     puzzleWidth: 512,
-    puzzleSlots: 16,
+    prefix: 16,
   },
-  trm_singlez: { architecture: 'single-z', layers: 2, cycles: 3, latentSteps: 6, puzzleSlots: 16 },
-  trm_hier6: { architecture: 'hier6', layers: 2, cycles: 3, latentSteps: 6, puzzleSlots: 16 },
+  trm_singlez: { architecture: 'single-z', layers: 2, cycles: 3, latentSteps: 6, prefix: 16 },
+  trm_hier6: { architecture: 'hier6', layers: 2, cycles: 3, latentSteps: 6, prefix: 16 },
   hrm: {
     architecture: 'hrm',
     hidden: 512,
@@ -69,7 +69,7 @@ const PUBLISHED = {
     highLayers: 4,
     cycles: 2,
     latentSteps: 2,
-    puzzleSlots: 0,
+    prefix: 0,
     supervisionSteps: 16,
   },
   hrm_v1: {
@@ -80,7 +80,7 @@ const PUBLISHED = {
     highLayers: 4,
     cycles: 2,
     latentSteps: 2,
-    puzzleSlots: 0,
+    prefix: 0,
     supervisionSteps: 16,
   },
   transformers_baseline: {
@@ -88,7 +88,7 @@ const PUBLISHED = {
     hidden: 512,
     heads: 12,
     highLayers: 8,
-    puzzleSlots: 0,
+    prefix: 0,
     puzzleWidth: 512,
   },
 } as const
@@ -363,7 +363,7 @@ test("HRM's and TRM's all_config.yaml", async () => {
       cycles: 2,
       latentSteps: 2,
       supervisionSteps: 4,
-      puzzleSlots: 0,
+      prefix: 0,
     },
     'hrm',
   )
@@ -376,7 +376,7 @@ test("HRM's and TRM's all_config.yaml", async () => {
     'data_paths:\n- data/x\ndata_paths_test: []\nevaluators: []\nload_checkpoint: null\nmin_eval_interval: 0',
   )
   const given = await run(fileOf(trm))
-  holds(given.config, { architecture: 'trm', layers: 1, highLayers: 0, puzzleSlots: 16 }, 'trm')
+  holds(given.config, { architecture: 'trm', layers: 1, highLayers: 0, prefix: 16 }, 'trm')
   assert.ok(given.notes.includes('fields without effect in this architecture: arch.H_layers (1)'))
   assert.match(
     await refusal(fileOf(ALL_CONFIG.replace('losses@ACTLossHead', 'losses@Mine'))),

@@ -87,7 +87,7 @@ test('the test split: where there is one, where there is none, where only hidden
     metadata,
     inputs: new Uint8Array(0),
     labels: new Int8Array(0),
-    puzzleIdentifiers: new Int32Array(0),
+    puzzleIds: new Int32Array(0),
     puzzleIndices: new Int32Array(1),
     groupIndices: new Int32Array(1),
   }
@@ -196,7 +196,7 @@ test('tables of five gigabytes: opened at once, rows read where they lie', async
   await dataset.read(Int32Array.of(rows - 1, 0), inputs, inputs.slice())
   assert.equal([inputs[cells - 1], inputs[cells]], [7, 0])
   const batches = new TrainingBatches(dataset, { batchSize: 768, seed: 0 })
-  for (let step = 0; step < 5; step++) assert.ok((await batches.next()).puzzleIdentifiers.every(id => id > 0))
+  for (let step = 0; step < 5; step++) assert.ok((await batches.next()).puzzleIds.every(id => id > 0))
   const [seconds, bytes] = [(performance.now() - started) / 1000, process.memoryUsage().rss - before]
   console.log(
     `opened, and five batches of 768 rows drawn, in ${seconds.toFixed(1)} s with ${(bytes / 1e6).toFixed(0)} MB`,

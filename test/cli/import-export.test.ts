@@ -144,10 +144,7 @@ test('a file that PyTorch wrote, with bfloat16 and learned positions', async ({ 
   assert.not.ok(existsSync(out))
   await run(importCommand, '--from', pt, '--out', out, ...fields, 'puzzle_emb_len=1')
   const { config } = readCheckpointConfig(bytesOf(out))
-  assert.equal(
-    [config.cells, config.puzzleSlots, config.positions, config.puzzles, config.layers],
-    [4, 1, 'learned', 3, 1],
-  )
+  assert.equal([config.cells, config.prefix, config.positions, config.puzzles, config.layers], [4, 1, 'learned', 3, 1])
   await run(importCommand, '--from', pt, '--out', out, ...fields, 'seq_len=4')
   assert.equal(readCheckpointConfig(bytesOf(out)).config, config)
   const imported = parseSafetensors(bytesOf(out)).tensors
@@ -170,13 +167,13 @@ test('what the tensors tell', async () => {
       config.positions,
       config.puzzles,
       config.puzzleWidth,
-      config.puzzleSlots,
+      config.prefix,
       config.expansion,
     ],
     [32, 6, 2, true, 'none', 5, 32, 2, 4],
   )
-  assert.is(inferConfig(mlp.tensors, { config: { ...rest, puzzleSlots: 2 } }).cells, 16)
-  assert.is(inferConfig(mlp.tensors, { config: rest, fallback: { puzzleSlots: 2, hidden: 7, layers: 9 } }).hidden, 32)
+  assert.is(inferConfig(mlp.tensors, { config: { ...rest, prefix: 2 } }).cells, 16)
+  assert.is(inferConfig(mlp.tensors, { config: rest, fallback: { prefix: 2, hidden: 7, layers: 9 } }).hidden, 32)
   const attention = await published('trm-att-rope')
   const missing = (options: Parameters<typeof inferConfig>[1]) => {
     try {
@@ -189,7 +186,7 @@ test('what the tensors tell', async () => {
     missing({}),
     /^a: it holds no configuration, and its tensors do not tell seq_len, num_heads, H_cycles, L_cycles, halt_max_steps, pos_encodings, puzzle_emb_len —/,
   )
-  const all = { ...rest, heads: 2, positions: 'rope', puzzleSlots: 2, cells: 16 } as const
+  const all = { ...rest, heads: 2, positions: 'rope', prefix: 2, cells: 16 } as const
   assert.is(missing({ config: all }), '')
   assert.match(missing({ config: { ...all, hidden: 64 } }), /says hidden_size is 64, the tensors say 32/)
   assert.match(missing({ config: { ...all, tokenMixing: true } }), /says mlp_t is true, the tensors say false/)
@@ -202,11 +199,11 @@ test('what the tensors tell', async () => {
     /num_heads is 33, 32 hidden values do not divide into heads of an even width/,
   )
   assert.throws(
-    () => inferConfig(mlp.tensors, { config: { ...rest, cells: 16, puzzleSlots: 3 } }),
+    () => inferConfig(mlp.tensors, { config: { ...rest, cells: 16, prefix: 3 } }),
     /for 18 positions, the configuration has 3 puzzle slots and 16 cells/,
   )
   assert.throws(() => inferConfig(mlp.tensors, { config: { ...rest, cells: 20 } }), /18 positions/)
-  assert.throws(() => inferConfig(mlp.tensors, { config: { ...rest, puzzleSlots: 18 } }), /18 positions/)
+  assert.throws(() => inferConfig(mlp.tensors, { config: { ...rest, prefix: 18 } }), /18 positions/)
   assert.throws(
     () => inferConfig(new Map([['weight', attention.tensors.get('inner.H_init')!]]), {}, 'a'),
     /^a: tensor "inner.embed_tokens.embedding_weight" is missing, .* found "weight"/,

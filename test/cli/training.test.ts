@@ -33,9 +33,9 @@ const rowsOf = (run: string) =>
 /** 4×4 Sudokus of which every group of puzzles has an identifier of its own, 1 … 3. */
 function identified(directory: string): void {
   for (const [split, dataset] of Object.entries(generateSudoku({ size: 4, train: 30, test: 6, clues: 8, seed: 3 }))) {
-    const puzzleIdentifiers = dataset.puzzleIdentifiers.map((_, i) => 1 + (i % 3))
+    const puzzleIds = dataset.puzzleIds.map((_, i) => 1 + (i % 3))
     for (const [file, bytes] of writeDataset(
-      { ...dataset, puzzleIdentifiers, metadata: { ...dataset.metadata, numPuzzleIdentifiers: 4 } },
+      { ...dataset, puzzleIds, metadata: { ...dataset.metadata, puzzles: 4 } },
       split as 'train' | 'test',
     )) {
       mkdirSync(path(directory, split), { recursive: true })

@@ -31,7 +31,7 @@ function batchOf(...rows: [number, Grid, Grid, number][]): ArcPredictions {
   return {
     inputs: tokens(1),
     predictions: tokens(2),
-    puzzleIdentifiers: rows.map(row => row[0]),
+    puzzleIds: rows.map(row => row[0]),
     qHaltLogits: rows.map(row => row[3]),
   }
 }
@@ -60,7 +60,7 @@ test('the published predictions get the published score and submission', async (
       scorer.add({
         inputs: data('inputs').subarray(start * arcSeqLen, end * arcSeqLen),
         predictions: data('preds').subarray(start * arcSeqLen, end * arcSeqLen),
-        puzzleIdentifiers: data('puzzle_identifiers').subarray(start, end),
+        puzzleIds: data('puzzle_identifiers').subarray(start, end),
         qHaltLogits: data('q_halt_logits').subarray(start, end),
       })
     }
@@ -125,7 +125,7 @@ test('missing, strange and padding rows', () => {
   assert.is(scoreOf([1, cell(6), cell(1, 1), 0]).strangers, 1)
   const padded = batchOf([1, cell(7), cell(1, 1), 0])
   const scorer = new ArcScorer({ names, tasks })
-  scorer.add({ ...padded, puzzleIdentifiers: [0], qHaltLogits: [NaN] })
+  scorer.add({ ...padded, puzzleIds: [0], qHaltLogits: [NaN] })
   assert.equal([scorer.finish().unanswered, scorer.finish().strangers], [3, 0])
   // A prediction without any colour is an empty grid.
   scorer.add({ ...padded, predictions: new Uint8Array(arcSeqLen) })
@@ -142,10 +142,7 @@ test('wrong batches are refused', () => {
   const batch = batchOf([1, cell(7), cell(1, 1), 0])
   assert.throws(() => scorer.add({ ...batch, inputs: new Uint8Array(5) }), /expected 900 inputs for 1 rows, got 5/)
   assert.throws(() => scorer.add({ ...batch, qHaltLogits: [] }), /expected 1 qHaltLogits for 1 rows, got 0/)
-  assert.throws(
-    () => scorer.add({ ...batch, puzzleIdentifiers: [5] }),
-    /row 0: expected a puzzle identifier of 0 … 4, got 5/,
-  )
+  assert.throws(() => scorer.add({ ...batch, puzzleIds: [5] }), /row 0: expected a puzzle identifier of 0 … 4, got 5/)
   assert.throws(
     () => scorer.add({ ...batch, qHaltLogits: [NaN] }),
     /row 0: expected a number as halting logit, got NaN/,

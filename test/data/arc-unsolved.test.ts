@@ -191,7 +191,7 @@ function add(scorer: ArcScorer, ...rows: [number, number[], number[]][]): void {
   scorer.add({
     inputs: tokens(1),
     predictions: tokens(2),
-    puzzleIdentifiers: rows.map(row => row[0]),
+    puzzleIds: rows.map(row => row[0]),
     qHaltLogits: rows.map(() => 0),
   })
 }

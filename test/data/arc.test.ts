@@ -61,7 +61,7 @@ function cornerOf(row: Uint8Array): { row: number; column: number } {
 /** Every example of a split with its puzzle's name and its pair of the original task. */
 function* examplesOf(dataset: Dataset, split: Split, names: string[], tasks: Map<string, ArcTask>) {
   for (let puzzle = 0; puzzle < dataset.metadata.totalPuzzles; puzzle++) {
-    const name = names[dataset.puzzleIdentifiers[puzzle]]
+    const name = names[dataset.puzzleIds[puzzle]]
     const parsed = parseArcName(name)
     const pairs = tasks.get(parsed.task)!.pairs.filter(({ part }) => part === split)
     const start = dataset.puzzleIndices[puzzle]
@@ -166,7 +166,7 @@ test('own augmentations: unaugmented test puzzles equal the published rows, the 
     checkDataset(ours)
     checkRows(ours, split, plan.names, tasks)
     assert.equal(ours.metadata, theirs.metadata)
-    for (const name of ['puzzleIdentifiers', 'groupIndices'] as const) assert.equal(ours[name], theirs[name])
+    for (const name of ['puzzleIds', 'groupIndices'] as const) assert.equal(ours[name], theirs[name])
     assert.is(exampleCount(ours), exampleCount(theirs))
   }
 })

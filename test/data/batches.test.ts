@@ -22,10 +22,10 @@ function numbered(groups: number[][]): Dataset {
     metadata: {
       padId: 7,
       ignoreLabelId: 0,
-      blankIdentifierId: 0,
-      vocabSize: 2000,
-      seqLen: 1,
-      numPuzzleIdentifiers: sizes.length + 1,
+      blankPuzzleId: 0,
+      vocabulary: 2000,
+      cells: 1,
+      puzzles: sizes.length + 1,
       totalGroups: groups.length,
       meanPuzzleExamples: total / sizes.length,
       totalPuzzles: sizes.length,
@@ -33,7 +33,7 @@ function numbered(groups: number[][]): Dataset {
     },
     inputs: Int32Array.from({ length: total }, (_, i) => i),
     labels: Int32Array.from({ length: total }, (_, i) => i + 1),
-    puzzleIdentifiers: Int32Array.from(sizes, (_, i) => i + 1),
+    puzzleIds: Int32Array.from(sizes, (_, i) => i + 1),
     puzzleIndices: runs(sizes),
     groupIndices: runs(groups.map(group => group.length)),
   }
@@ -50,14 +50,14 @@ async function all(batches: AsyncIterable<Batch>): Promise<Batch[]> {
 
 test('training: full batches; labels and identifiers belong to the inputs', async () => {
   const dataset = numbered([[3, 1], [2], [5, 5, 1], [1], [4]])
-  for (const { inputs, labels, puzzleIdentifiers, count } of await take(
+  for (const { inputs, labels, puzzleIds, count } of await take(
     new TrainingBatches(dataset, { batchSize: 4, seed: 1 }),
     200,
   )) {
     assert.is(count, 4)
     inputs.forEach((example, row) => {
       assert.is(labels[row], example + 1)
-      const puzzle = puzzleIdentifiers[row] - 1
+      const puzzle = puzzleIds[row] - 1
       assert.ok(example >= dataset.puzzleIndices[puzzle] && example < dataset.puzzleIndices[puzzle + 1])
     })
     // A puzzle's examples are drawn without replacement.
@@ -88,7 +88,7 @@ test('training: groups and puzzles are drawn fairly', async () => {
   // Puzzles of one group are equally likely whatever their sizes; which groups miss the last batch is random.
   const batches = new TrainingBatches(numbered([[1, 1, 1, 1], [1], [1]]), { batchSize: 2, seed: 3 })
   const counts = new Float64Array(7)
-  for (const { puzzleIdentifiers } of await take(batches, 12_000)) puzzleIdentifiers.forEach(id => counts[id]++)
+  for (const { puzzleIds } of await take(batches, 12_000)) puzzleIds.forEach(id => counts[id]++)
   for (const id of [1, 2, 3, 4]) assert.ok(Math.abs(counts[id] - 2000) < 220, `${counts}`)
   for (const id of [5, 6]) assert.ok(Math.abs(counts[id] - 8000) < 350, `${counts}`)
 })
@@ -145,13 +145,13 @@ test('testing: all examples in order, the last batch padded', async () => {
     {
       inputs: Int32Array.of(0, 1, 2, 3),
       labels: Int32Array.of(1, 2, 3, 4),
-      puzzleIdentifiers: Int32Array.of(1, 1, 1, 2),
+      puzzleIds: Int32Array.of(1, 1, 1, 2),
       count: 4,
     },
     {
       inputs: Int32Array.of(4, 5, 6, 7),
       labels: Int32Array.of(5, 6, 7, ignoreLabel),
-      puzzleIdentifiers: Int32Array.of(3, 3, 4, 0),
+      puzzleIds: Int32Array.of(3, 3, 4, 0),
       count: 3,
     },
   ])
@@ -164,7 +164,7 @@ test('testing: all examples in order, the last batch padded', async () => {
       [4, 7, 7, 7, 1],
     ],
   )
-  assert.equal((await all(testBatches(numbered([[0, 2]]), 2)))[0].puzzleIdentifiers, Int32Array.of(2, 2))
+  assert.equal((await all(testBatches(numbered([[0, 2]]), 2)))[0].puzzleIds, Int32Array.of(2, 2))
 })
 
 test('wrong sizes and states are refused', async () => {

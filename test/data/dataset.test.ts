@@ -26,10 +26,10 @@ const small = (): Dataset => ({
   metadata: {
     padId: 0,
     ignoreLabelId: 0,
-    blankIdentifierId: 0,
-    vocabSize: 6,
-    seqLen: 3,
-    numPuzzleIdentifiers: 4,
+    blankPuzzleId: 0,
+    vocabulary: 6,
+    cells: 3,
+    puzzles: 4,
     totalGroups: 2,
     meanPuzzleExamples: 5 / 3,
     totalPuzzles: 3,
@@ -37,7 +37,7 @@ const small = (): Dataset => ({
   },
   inputs: Uint8Array.from([0, 1, 2, 3, 4, 5, 1, 1, 1, 2, 2, 2, 3, 3, 3]),
   labels: Int8Array.from([ignoreLabel, 1, 2, 3, 4, 5, 1, 1, ignoreLabel, 2, 2, 2, 3, 3, 3]),
-  puzzleIdentifiers: Int32Array.of(1, 2, 3),
+  puzzleIds: Int32Array.of(1, 2, 3),
   puzzleIndices: Int32Array.of(0, 2, 3, 5),
   groupIndices: Int32Array.of(0, 2, 3),
 })
@@ -71,7 +71,7 @@ test('a dataset survives writing and reading', async () => {
 
 test('large vocabularies are kept in 32 bits', async () => {
   const dataset = small()
-  dataset.metadata.vocabSize = 1000
+  dataset.metadata.vocabulary = 1000
   dataset.inputs = Int32Array.from(dataset.inputs, token => token * 100)
   dataset.labels = Int32Array.from(dataset.labels, label => (label === ignoreLabel ? label : label * 100))
   const files = writeDataset(dataset, 'train')
@@ -85,7 +85,7 @@ test('the official directory loads, and is written with the same arrays, byte fo
   const read = async (path: string) => new Uint8Array(readFileSync(`${folder}/${path}`))
   for (const split of ['train', 'test'] as const) {
     const dataset = await readDataset(read, split, folder)
-    assert.is(dataset.metadata.seqLen, 900)
+    assert.is(dataset.metadata.cells, 900)
     assert.is(dataset.labels.length, exampleCount(dataset) * 900)
     assert.ok(dataset.labels.includes(ignoreLabel) && !dataset.labels.includes(0))
     const files = writeDataset(dataset, split)

@@ -15,10 +15,10 @@ function counting(first: number, sizes: number[]): Dataset {
     metadata: {
       padId: 0,
       ignoreLabelId: 0,
-      blankIdentifierId: 0,
-      vocabSize: 100,
-      seqLen: 1,
-      numPuzzleIdentifiers: 2,
+      blankPuzzleId: 0,
+      vocabulary: 100,
+      cells: 1,
+      puzzles: 2,
       totalGroups: sizes.length,
       meanPuzzleExamples: total / sizes.length,
       totalPuzzles: sizes.length,
@@ -26,7 +26,7 @@ function counting(first: number, sizes: number[]): Dataset {
     },
     inputs: Uint8Array.from({ length: total }, (_, i) => first + i),
     labels: Int8Array.from({ length: total }, (_, i) => first + i),
-    puzzleIdentifiers: new Int32Array(sizes.length).fill(1),
+    puzzleIds: new Int32Array(sizes.length).fill(1),
     puzzleIndices: Int32Array.from([
       0,
       ...sizes.map(
@@ -107,9 +107,9 @@ test('several directories: the sets of all of them in turn, identifiers as they 
   const dataset = (await openDataset([directory('a', sets(1)), directory('b', sets(51))], 'train')) as Dataset
   assert.equal([...dataset.inputs], [1, 51, 11, 12, 13, 61, 62, 63])
   assert.equal([...dataset.setGroups!], [0, 1, 2, 4, 6])
-  assert.equal([...dataset.puzzleIdentifiers], [1, 1, 1, 1, 1, 1])
-  const { numPuzzleIdentifiers, totalGroups, totalPuzzles, meanPuzzleExamples } = dataset.metadata
-  assert.equal([numPuzzleIdentifiers, totalGroups, totalPuzzles, meanPuzzleExamples], [4, 6, 6, 8 / 6])
+  assert.equal([...dataset.puzzleIds], [1, 1, 1, 1, 1, 1])
+  const { puzzles, totalGroups, totalPuzzles, meanPuzzleExamples } = dataset.metadata
+  assert.equal([puzzles, totalGroups, totalPuzzles, meanPuzzleExamples], [4, 6, 6, 8 / 6])
 })
 
 test('a pass goes over the sets in turn, and drops the short batch of each', async () => {

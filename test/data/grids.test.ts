@@ -36,7 +36,7 @@ test('tokens, padding, and labels that are not scored', async () => {
   const dataset = gridDataset(pairs, task)
   assert.equal([...dataset.inputs], [2, 3, 0, 3, 2, 0, 4, 1, 1, 0, 0, 0])
   assert.equal([...dataset.labels], [3, 2, -100, 2, 3, -100, 1, 1, 4, -100, -100, -100])
-  assert.equal([exampleCount(dataset), dataset.metadata.vocabSize, dataset.metadata.seqLen], [2, 5, 6])
+  assert.equal([exampleCount(dataset), dataset.metadata.vocabulary, dataset.metadata.cells], [2, 5, 6])
   const files = new Map([...writeDataset(dataset, 'train')])
   assert.equal(await readDataset(async path => files.get(path)!, 'train'), dataset)
   const other = gridTaskOf(pairs, [...'cba.!'])

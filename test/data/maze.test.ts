@@ -51,7 +51,7 @@ test('a table gives groups of one maze and its symmetries', () => {
   const { metadata, inputs, labels, groupIndices } = mazeFromRows([rowOf(ring, over), rowOf(ring, over)], {
     augment: 7,
   })
-  assert.equal([metadata.vocabSize, metadata.seqLen, metadata.totalPuzzles, metadata.totalGroups], [6, 16, 16, 2])
+  assert.equal([metadata.vocabulary, metadata.cells, metadata.totalPuzzles, metadata.totalGroups], [6, 16, 16, 2])
   assert.equal([...groupIndices], [0, 8, 16])
   for (let id = 0; id < 8; id++) {
     const cells = inputs.slice(id * 16, (id + 1) * 16)
@@ -144,7 +144,7 @@ test('real mazes: every answer is a shortest path', () => {
     if (!existsSync(path)) return console.log(`skipped: ${path} is absent`)
     const rows = parsePuzzleCsv(new Uint8Array(readFileSync(path)), path)
     const { metadata } = mazeFromRows(rows, { name: path })
-    assert.equal([metadata.totalPuzzles, metadata.seqLen, metadata.vocabSize], [rows.length, 900, 6])
+    assert.equal([metadata.totalPuzzles, metadata.cells, metadata.vocabulary], [rows.length, 900, 6])
   }
 })
 

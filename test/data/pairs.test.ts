@@ -14,12 +14,9 @@ import { decodeSudoku, generateSudoku, sudokuFromRows, sudokuKind } from '../../
 import { parsePuzzleCsv } from '../../src/data/table.js'
 
 /** A table as text: each puzzle of a dataset, with its number as rating. */
-function tableOf(
-  { inputs, labels, metadata: { seqLen } }: Dataset,
-  decode: (ids: ArrayLike<number>) => string,
-): string {
-  const rows = Array.from({ length: inputs.length / seqLen }, (_, i) =>
-    [inputs, labels].map(table => decode(table.slice(i * seqLen, (i + 1) * seqLen))),
+function tableOf({ inputs, labels, metadata: { cells } }: Dataset, decode: (ids: ArrayLike<number>) => string): string {
+  const rows = Array.from({ length: inputs.length / cells }, (_, i) =>
+    [inputs, labels].map(table => decode(table.slice(i * cells, (i + 1) * cells))),
   )
   return `source,question,answer,rating\n${rows.map(([question, answer], i) => `s,${question},${answer},${i}\n`).join('')}`
 }

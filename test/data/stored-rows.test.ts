@@ -30,23 +30,23 @@ function random(): Dataset {
     ),
     total + 3,
   ])
-  const [rows, seqLen] = [total + 3, 4]
+  const [rows, cells] = [total + 3, 4]
   return {
     metadata: {
       padId: 0,
       ignoreLabelId: 0,
-      blankIdentifierId: 0,
-      vocabSize: 120,
-      seqLen,
-      numPuzzleIdentifiers: 21,
+      blankPuzzleId: 0,
+      vocabulary: 120,
+      cells,
+      puzzles: 21,
       totalGroups: 7,
       meanPuzzleExamples: rows / 20,
       totalPuzzles: 20,
       sets: ['all'],
     },
-    inputs: Uint8Array.from({ length: rows * seqLen }, () => seed.below(120)),
-    labels: Int8Array.from({ length: rows * seqLen }, (_, i) => (i % 4 === 3 ? -100 : 1 + Math.floor(i / 4))),
-    puzzleIdentifiers: Int32Array.from({ length: 20 }, (_, i) => i + 1),
+    inputs: Uint8Array.from({ length: rows * cells }, () => seed.below(120)),
+    labels: Int8Array.from({ length: rows * cells }, (_, i) => (i % 4 === 3 ? -100 : 1 + Math.floor(i / 4))),
+    puzzleIds: Int32Array.from({ length: 20 }, (_, i) => i + 1),
     puzzleIndices,
     groupIndices: Int32Array.of(0, 1, 4, 5, 9, 10, 19, 20),
   }
@@ -158,8 +158,8 @@ test('rows that lie together are read at once', async () => {
   const dataset = singleExampleDataset({
     inputs,
     labels: Int8Array.from(inputs),
-    seqLen: 900,
-    vocabSize: 12,
+    cells: 900,
+    vocabulary: 12,
     groupSize: 1,
   })
   const directory = directoryOf(writeDataset(dataset, 'train'))

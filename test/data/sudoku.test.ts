@@ -148,10 +148,10 @@ test('a table gives groups of one puzzle and its shuffles', () => {
   assert.equal(metadata, {
     padId: 0,
     ignoreLabelId: 0,
-    blankIdentifierId: 0,
-    vocabSize: 11,
-    seqLen: 81,
-    numPuzzleIdentifiers: 1,
+    blankPuzzleId: 0,
+    vocabulary: 11,
+    cells: 81,
+    puzzles: 1,
     totalGroups: 2,
     meanPuzzleExamples: 1,
     totalPuzzles: 8,
@@ -159,7 +159,7 @@ test('a table gives groups of one puzzle and its shuffles', () => {
   })
   assert.equal([...dataset.groupIndices], [0, 4, 8])
   assert.equal([...dataset.puzzleIndices], [0, 1, 2, 3, 4, 5, 6, 7, 8])
-  assert.equal([...dataset.puzzleIdentifiers], new Array(8).fill(0))
+  assert.equal([...dataset.puzzleIds], new Array(8).fill(0))
   assert.is(decodeSudoku(inputs.slice(0, 81)), question9)
   gridsOf(inputs, 81).forEach((question, i) => assert.is(isSudokuSolved(gridsOf(labels, 81)[i], 9, question), true))
   assert.equal(
@@ -289,7 +289,7 @@ test('real puzzles: every answer is right, and the solver agrees', () => {
     if (!existsSync(path)) return console.log(`skipped: ${path} is absent`)
     const rows = parsePuzzleCsv(new Uint8Array(readFileSync(path)), path)
     const { metadata, inputs, labels } = sudokuFromRows(rows, { name: path })
-    assert.equal([metadata.totalPuzzles, metadata.seqLen, metadata.vocabSize], [rows.length, 81, 11])
+    assert.equal([metadata.totalPuzzles, metadata.cells, metadata.vocabulary], [rows.length, 81, 11])
     for (let i = 0; i < 50 * 81; i += 81)
       assert.equal(solveSudoku(inputs.subarray(i, i + 81), 9), [Uint8Array.from(labels.subarray(i, i + 81))])
   }

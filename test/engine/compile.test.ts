@@ -74,14 +74,14 @@ test('what is wrong with a kernel is said as it is when it runs', async () => {
     [kernel('forgetful', 'if (COUNT > 0u) { y[0] = 1.0; }'), /^GPU error on .+: .*COUNT/],
   ] as const) {
     const dry = engine.dryRun()
-    dry.run(wrong, { y: dry.zeros([4]) }, {})
+    dry.dispatch(wrong, { y: dry.zeros([4]) }, {})
     await engine.compile(dry)
-    engine.run(wrong, { y }, {})
+    engine.dispatch(wrong, { y }, {})
     const ahead = await message(engine.finish())
     assert.match(ahead, expected)
     // Said once, and as it is without.
     await engine.finish()
-    plain.engine.run(wrong, { y: plain.engine.zeros([4]) }, {})
+    plain.engine.dispatch(wrong, { y: plain.engine.zeros([4]) }, {})
     assert.is(await message(plain.engine.finish()), ahead)
   }
   plain.engine.close()

@@ -145,17 +145,17 @@ test('SwiGLU blocks', () =>
 test('norms', () =>
   check(
     normFamily,
-    [1, 512].flatMap(inner =>
+    [1, 512].flatMap(stride =>
       [97, 512, 916].flatMap(width =>
         flags.flatMap(half =>
-          flags.map(recorded => ({ rows: 96 * inner, width, inner, half, recorded, epsilon: 1e-5 })),
+          flags.map(recorded => ({ rows: 96 * stride, width, stride, half, recorded, epsilon: 1e-5 })),
         ),
       ),
     ),
   ))
 
 test('what is offered twice is there once; another of the same name is refused', () => {
-  const variant = (name: string): Variant<object, object> => ({ name, available: () => true, run() {} })
+  const variant = (name: string): Variant<object, object> => ({ name, available: () => true, apply() {} })
   const [first, second] = [variant('first'), variant('second')]
   const family: Family<object, object> = { name: 'made up', variants: [first], classOf: () => '', sample: () => ({}) }
   offer(family, second, first)

@@ -38,7 +38,10 @@ test('a shape without elements', () => {
 
 test('a binding that is not given', () => {
   const a = engine.zeros([4])
-  assert.throws(() => engine.run(addKernel, { a, y: a }, size), /^add: no tensor for binding "b", expected a, b, y$/)
+  assert.throws(
+    () => engine.dispatch(addKernel, { a, y: a }, size),
+    /^add: no tensor for binding "b", expected a, b, y$/,
+  )
 })
 
 test('a constant that is no number', () => {
@@ -49,7 +52,7 @@ test('a constant that is no number', () => {
     constants: () => ({ COUNT: NaN }),
     workgroups: () => [1, 1, 1],
   })
-  assert.throws(() => engine.run(broken, {}, {}), /^broken: constant COUNT is NaN, expected a number$/)
+  assert.throws(() => engine.dispatch(broken, {}, {}), /^broken: constant COUNT is NaN, expected a number$/)
 })
 
 test('an error that nobody caught is kept, thrown by the next read, and then forgotten', async () => {
@@ -69,7 +72,7 @@ test('a shader that does not fit its blueprint is such an error', async () => {
         .replace('read_write> y', 'read> y')
         .replace(/y\[i\] = [^;]+;/, ''),
   }
-  engine.run(wrong, { a: tensor, b: tensor, y: tensor }, size)
+  engine.dispatch(wrong, { a: tensor, b: tensor, y: tensor }, size)
   assert.match(await reason(engine.finish()), /^GPU error on .+: /)
   await engine.finish()
 })
@@ -84,7 +87,7 @@ test('two kernels of one name do not mix', async () => {
       workgroups: () => [1, 1, 1],
     })
   const y = engine.from(new Float32Array([1]))
-  for (const factor of [2, 3]) engine.run(times(factor), { y }, {})
+  for (const factor of [2, 3]) engine.dispatch(times(factor), { y }, {})
   assert.equal([...(await engine.read(y))], [6])
 })
 
@@ -98,7 +101,7 @@ test('a forgotten override constant is named', async () => {
     constants: () => ({}),
     workgroups: () => [1, 1, 1],
   })
-  engine.run(forgetful, { y: tensor }, {})
+  engine.dispatch(forgetful, { y: tensor }, {})
   assert.match(await reason(engine.finish()), /COUNT/)
 })
 
@@ -117,7 +120,7 @@ test('a closed engine', async () => {
     () => closed.write(tensor, new Float32Array(4)),
     () => closed.copy(tensor, tensor),
     () => closed.clear(tensor),
-    () => closed.run(addKernel, { a: tensor, b: tensor, y: tensor }, size),
+    () => closed.dispatch(addKernel, { a: tensor, b: tensor, y: tensor }, size),
     () => add(tensor, tensor),
   ])
     assert.throws(use, message, String(use))

@@ -135,7 +135,7 @@ async function blocks(depth: number, keep: 'all' | 'results' | 'less') {
     on.from(values(19, width)),
   ]
   const block = (h: Tensor) => rmsnorm(linear(swiglu(linear(h, up)), down), { residual: add(h, bias) })
-  const call = keep === 'all' ? block : (h: Tensor) => on.checkpoint(() => block(h))
+  const call = keep === 'all' ? block : (h: Tensor) => on.recompute(() => block(h))
   const run = () =>
     on.scope(() =>
       on
@@ -145,7 +145,7 @@ async function blocks(depth: number, keep: 'all' | 'results' | 'less') {
             return h
           }
           // Checkpoints in a checkpoint.
-          return keep === 'less' ? on.checkpoint(() => half(on.checkpoint(() => half(x)))) : half(half(x))
+          return keep === 'less' ? on.recompute(() => half(on.recompute(() => half(x)))) : half(half(x))
         })
         .map(gradient => on.read(gradient)),
     )
@@ -166,7 +166,7 @@ test('computed again instead of kept: the same bits in less memory', async () =>
 
 test('checkpoints: outside of gradients just computed, left out where nothing wanted is in them, no scope within', async () => {
   const [x, y] = [engine.from(values(20, 6)), engine.from(values(21, 6))]
-  const twice = (h: Tensor) => engine.checkpoint(() => add(h, h))
+  const twice = (h: Tensor) => engine.recompute(() => add(h, h))
   same(
     'checkpoint',
     await engine.read(twice(x)),
@@ -174,7 +174,7 @@ test('checkpoints: outside of gradients just computed, left out where nothing wa
   )
   let computed = 0
   const watched = (h: Tensor) =>
-    engine.checkpoint(() => {
+    engine.recompute(() => {
       computed++
       return add(h, h)
     })
@@ -184,7 +184,7 @@ test('checkpoints: outside of gradients just computed, left out where nothing wa
       engine.gradients([x], () =>
         add(
           add(watched(x), watched(y)),
-          engine.checkpoint(() => x),
+          engine.recompute(() => x),
         ),
       )[0],
     ),
@@ -192,7 +192,7 @@ test('checkpoints: outside of gradients just computed, left out where nothing wa
   )
   assert.is(computed, 3, 'each once, and again what depends on x')
   assert.throws(
-    () => engine.gradients([x], () => engine.checkpoint(() => engine.scope(() => add(x, x)))),
+    () => engine.gradients([x], () => engine.recompute(() => engine.scope(() => add(x, x)))),
     /^scope: not while gradients are recorded/,
   )
 })

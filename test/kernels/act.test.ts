@@ -43,7 +43,7 @@ async function run(
     halted: engine.from(new Uint32Array(slots).fill(9)),
     metrics: engine.from(metrics ?? new Float32Array(METRICS.length)),
   }
-  engine.run(halt, tensors, { slots, aboveContinue: false, ...options })
+  engine.dispatch(halt, tensors, { slots, aboveContinue: false, ...options })
   const all = {
     halted: await engine.readInt32(tensors.halted),
     steps: await engine.readInt32(tensors.steps),
@@ -140,7 +140,7 @@ test('what q_continue is to foretell', async () => {
     const q = values(9, 2 * slots, 6)
     q.set([1e4, -1e4].slice(0, 2))
     const targets = engine.zeros([slots])
-    engine.run(continueTarget, { nextQ: engine.from(q), steps: engine.from(steps), targets }, { slots, maxSteps })
+    engine.dispatch(continueTarget, { nextQ: engine.from(q), steps: engine.from(steps), targets }, { slots, maxSteps })
     close(
       'continue_target',
       await engine.read(targets),
@@ -252,7 +252,11 @@ test('halted slots take the start state and the offered row; others keep theirs'
     const mark = engine.from(Uint32Array.from(halted))
     const [start, state] = [values(6, width), values(7, slots * cells * width)]
     const carry = engine.from(state)
-    engine.run(resetState, { halted: mark, start: engine.from(start), state: carry }, { slots, length: cells, width })
+    engine.dispatch(
+      resetState,
+      { halted: mark, start: engine.from(start), state: carry },
+      { slots, length: cells, width },
+    )
     same(
       'reset_state',
       await engine.read(carry),
@@ -273,7 +277,7 @@ test('halted slots take the start state and the offered row; others keep theirs'
       puzzleIds: engine.from(old.puzzleIds),
       steps: engine.from(Uint32Array.from(old.steps)),
     }
-    engine.run(swapData, { halted: mark, offered: engine.from(offered), ...tensors }, { slots, cells })
+    engine.dispatch(swapData, { halted: mark, offered: engine.from(offered), ...tensors }, { slots, cells })
     same(
       'swap_data',
       await engine.readInt32(tensors.inputs),

@@ -46,7 +46,7 @@ test('more workgroups than one dimension holds', async () => {
   for (let i = 0; i < a.length; i += 1009) a.set(i + 1009 <= a.length ? pattern : pattern.subarray(0, a.length - i), i)
   const b = values(5, 37)
   const tensors = { a: engine.from(a), b: engine.from(b), y: engine.lasting([a.length]) }
-  engine.run(kernels.add, tensors, size)
+  engine.dispatch(kernels.add, tensors, size)
   const y = await engine.read(tensors.y)
   let wrong = 0
   for (let i = 0; i < y.length; i++) if (y[i] !== Math.fround(a[i] + b[i % 37])) wrong++
@@ -58,11 +58,11 @@ test('copies and sums up', async () => {
   for (const count of [1, 63, 65, 1009]) {
     const [a, before] = [values(6, count), values(7, count)]
     const [x, y] = [engine.from(a), engine.from(before)]
-    engine.run(kernels.add, { a: x, b: x, y }, { count, countB: 0, accumulate: true })
+    engine.dispatch(kernels.add, { a: x, b: x, y }, { count, countB: 0, accumulate: true })
     close('add, +=', await engine.read(y), oracle.add(a, before), { scale: sizes(a, before), c: 1 })
-    engine.run(kernels.add, { a: x, b: x, y }, { count, countB: 0, accumulate: false })
+    engine.dispatch(kernels.add, { a: x, b: x, y }, { count, countB: 0, accumulate: false })
     same('add, copy', await engine.read(y), a)
-    engine.run(kernels.add, { a: x, b: x, y }, { count, countB: count, accumulate: true })
+    engine.dispatch(kernels.add, { a: x, b: x, y }, { count, countB: count, accumulate: true })
     close(
       'add, += a + a',
       await engine.read(y),

@@ -19,14 +19,14 @@ test('sums', async () => {
       const before = values(2, width, magnitude)
       const tensors = { x: engine.from(x), y: engine.from(before) }
       const scale = oracle.columnSums(x.map(Math.abs), width).map(sum => 2 * sum + magnitude)
-      engine.run(columnSums, tensors, { rows, width, factor: 2, accumulate: true })
+      engine.dispatch(columnSums, tensors, { rows, width, factor: 2, accumulate: true })
       close(
         'column_sums, +=',
         await engine.read(tensors.y),
         oracle.columnSums(x, width).map((sum, i) => 2 * sum + before[i]),
         { scale, depth: rows },
       )
-      engine.run(columnSums, tensors, { rows, width, accumulate: false })
+      engine.dispatch(columnSums, tensors, { rows, width, accumulate: false })
       close('column_sums', await engine.read(tensors.y), oracle.columnSums(x, width), { scale, depth: rows })
     }
   }

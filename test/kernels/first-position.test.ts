@@ -49,7 +49,7 @@ test('a gradient that is added up touches first positions only', async () => {
   const [batch, length, width] = [3, 4, 5]
   const [dy, before] = [values(3, batch * width), values(4, batch * length * width)]
   const to = engine.from(before)
-  engine.run(
+  engine.dispatch(
     kernels.firstPosition,
     { from: engine.from(dy), to },
     { batch, length, width, forward: false, accumulate: true },

@@ -24,7 +24,7 @@ async function check(given: GatedSize, dtype: DType = 'f32', magnitude = 1): Pro
   }
   const [a, b] = [await stored(1, m * k * (sharedA ? 1 : batch)), await stored(2, k * n * (sharedB ? 1 : batch))]
   const c = engine.lasting([(m * n * batch) / 2], dtype)
-  engine.variants.pick(gatedFamily, size).run(engine, { a: a.tensor, b: b.tensor, c }, size)
+  engine.variants.pick(gatedFamily, size).apply(engine, { a: a.tensor, b: b.tensor, c }, size)
   const halves = gated === 'columns' ? { half: n / 2 } : { half: m / 2, inner: n }
   const truth = oracle.swiglu(oracle.matmul(a.data, b.data, size), halves)
   // |silu(gate) · up| is at most |gate · up|; the error of both sums goes into it.

@@ -82,7 +82,7 @@ test('gradients behind a prefix, of repeated ids, with a factor, added up, the s
       const dy = values(6, batch * (prefix + length) * width, magnitude)
       const tensors = { ids: engine.from(ids), dy: engine.from(dy), dTable: engine.from(values(7, rows * width)) }
       const run = async (accumulate: boolean) => {
-        engine.run(kernels.gatherBackward, tensors, { ...size, accumulate })
+        engine.dispatch(kernels.gatherBackward, tensors, { ...size, accumulate })
         return engine.read(tensors.dTable)
       }
       const { truth, scale } = backward(ids, dy, size)

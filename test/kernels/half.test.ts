@@ -105,7 +105,7 @@ async function check(
             y = compute(...inputs)
             assert.is(y.dtype, dtype)
             const dy = engine.tensor(y.shape, dtype)
-            engine.run(fill, { y: dy }, { count: y.size })
+            engine.dispatch(fill, { y: dy }, { count: y.size })
             return [[y, dy]] as const
           })
           return [engine.read(y!), ...gradients.map(gradient => engine.read(gradient))]

@@ -41,9 +41,9 @@ test('input', async () => {
           positions: positions ? engine.from(positions) : table,
           x,
         }
-        engine.run(inputEmbedding, bound, {
+        engine.dispatch(inputEmbedding, bound, {
           batch,
-          length: cells,
+          cells,
           prefix,
           width,
           vocabulary,
@@ -68,7 +68,7 @@ test('input', async () => {
 test('gradient of the puzzle rows', async () => {
   for (const [batch, cells, prefix, width, puzzleWidth] of SIZES) {
     if (!puzzleWidth) continue
-    const size = { batch, length: cells, prefix, width, vocabulary, puzzleWidth, hasPositions: false, factor: 3 }
+    const size = { batch, cells, prefix, width, vocabulary, puzzleWidth, hasPositions: false, factor: 3 }
     const dx = values(5, batch * (prefix + cells) * width)
     const before = values(6, batch * puzzleWidth)
     const truth = Float64Array.from(
@@ -76,14 +76,14 @@ test('gradient of the puzzle rows', async () => {
       (_, i) => 3 * dx[Math.floor(i / puzzleWidth) * (prefix + cells) * width + (i % puzzleWidth)],
     )
     const tensors = { dx: engine.from(dx), dPuzzles: engine.from(before) }
-    engine.run(prefixGradient, tensors, { ...size, accumulate: true })
+    engine.dispatch(prefixGradient, tensors, { ...size, accumulate: true })
     close(
       'prefix_gradient',
       await engine.read(tensors.dPuzzles),
       truth.map((v, i) => v + before[i]),
       { scale: 4 },
     )
-    engine.run(prefixGradient, tensors, { ...size, accumulate: false })
+    engine.dispatch(prefixGradient, tensors, { ...size, accumulate: false })
     same('prefix_gradient', await engine.read(tensors.dPuzzles), truth.map(Math.fround))
   }
 })

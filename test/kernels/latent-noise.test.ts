@@ -21,7 +21,7 @@ async function noise(
     keys: engine.from(Uint32Array.from(keys.flat()), [keys.length, NOISE_KEY.length]),
     state: engine.from(before),
   }
-  engine.run(latentNoise, tensors, { slots: keys.length, perSlot, sigma, stream })
+  engine.dispatch(latentNoise, tensors, { slots: keys.length, perSlot, sigma, stream })
   const state = await engine.read(tensors.state)
   engine.release(...Object.values(tensors))
   return state

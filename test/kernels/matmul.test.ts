@@ -113,7 +113,8 @@ test('large tiles in 16 KB of workgroup memory, half as deep', async () => {
     ].map(([side, bytes]) => tiledDepth(side, bytes)),
     [16, 16, 8, 16],
   )
-  const tiled: Run = (tensors, size) => engine.run(matmulTiled, tensors, { ...size, side: 128, depth: 8, splits: 1 })
+  const tiled: Run = (tensors, size) =>
+    engine.dispatch(matmulTiled, tensors, { ...size, side: 128, depth: 8, splits: 1 })
   for (const [m, n, k] of [
     [1, 1, 1],
     [127, 129, 2],

@@ -43,7 +43,7 @@ function truth(
       k: inner,
       transposeB: true,
     })
-    return oracle.rmsnorm(out, s, { width, inner: 1, epsilon })
+    return oracle.rmsnorm(out, s, { width, stride: 1, epsilon })
   }
   const gates = oracle.matmul(gateUp, s, { m: 2 * inner, n: width, k: length, batch, sharedA: true })
   const out = oracle.matmul(down, oracle.swiglu(gates, { half: inner, inner: width }), {
@@ -53,7 +53,7 @@ function truth(
     batch,
     sharedA: true,
   })
-  return oracle.rmsnorm(out, s, { width: length, inner: width, epsilon })
+  return oracle.rmsnorm(out, s, { width: length, stride: width, epsilon })
 }
 
 function inputsOf({ batch, length, width, inner, axis }: Shape) {

@@ -112,7 +112,7 @@ test('loads, products and stores', async () => {
       }),
     )
     const c = engine.zeros([2, m * n])
-    engine.run(
+    engine.dispatch(
       kernel,
       {
         a: engine.from(majorA === 'row_major' ? a : transpose(a, m, k)),

@@ -22,7 +22,7 @@ const epsilon = 1e-5
 function scales(
   x: ArrayLike<number>,
   residual: ArrayLike<number> | undefined,
-  shape: { width: number; inner: number },
+  shape: { width: number; stride: number },
 ): Float64Array {
   const y = oracle.rmsnorm(x, residual, { ...shape, epsilon })
   return y.map((value, i) => {
@@ -32,7 +32,7 @@ function scales(
   })
 }
 
-/** (outer, width, inner). */
+/** (outer, width, stride). */
 type Sizes = readonly (readonly [number, number, number])[]
 
 interface Cases {
@@ -98,19 +98,22 @@ const CASES: readonly Cases[] = [
   },
 ]
 
-const names = tried(engine, normFamily, { rows: 8, width: 32, inner: 1, epsilon, half: false, recorded: false }).map(
+const names = tried(engine, normFamily, { rows: 8, width: 32, stride: 1, epsilon, half: false, recorded: false }).map(
   ({ name }) => name,
 )
 for (const { variant, axis, sizes, differentiated } of CASES.filter(({ variant }) => names.includes(variant))) {
-  const shapeOf = ([outer, width, inner]: Sizes[number]) => (axis === -1 ? [outer, width] : [outer, width, inner])
+  const shapeOf = ([outer, width, stride]: Sizes[number]) => (axis === -1 ? [outer, width] : [outer, width, stride])
 
   test(`norms over axis ${axis} by ${variant}`, async () => {
     engine.variants.force('rmsnorm', variant)
     for (const size of sizes) {
-      const [outer, width, inner] = size
+      const [outer, width, stride] = size
       const shape = shapeOf(size)
       for (const magnitude of MAGNITUDES) {
-        const [x, residual] = [values(1, outer * width * inner, magnitude), values(2, outer * width * inner, magnitude)]
+        const [x, residual] = [
+          values(1, outer * width * stride, magnitude),
+          values(2, outer * width * stride, magnitude),
+        ]
         for (const added of [undefined, residual]) {
           const y = rmsnorm(engine.from(x, shape), {
             residual: added && engine.from(added, shape),
@@ -118,8 +121,8 @@ for (const { variant, axis, sizes, differentiated } of CASES.filter(({ variant }
             epsilon,
           })
           assert.equal(y.shape, shape)
-          close('rmsnorm', await engine.read(y), oracle.rmsnorm(x, added, { width, inner, epsilon }), {
-            scale: scales(x, added, { width, inner }),
+          close('rmsnorm', await engine.read(y), oracle.rmsnorm(x, added, { width, stride, epsilon }), {
+            scale: scales(x, added, { width, stride }),
             depth: width,
           })
         }
@@ -129,8 +132,9 @@ for (const { variant, axis, sizes, differentiated } of CASES.filter(({ variant }
     assert.equal(
       Object.entries(engine.variants.used).filter(
         ([key, used]) =>
-          sizes.some(([outer, width, inner]) => key === `rmsnorm ${outer}×${width}${inner > 1 ? `×${inner}` : ''}`) &&
-          used !== variant,
+          sizes.some(
+            ([outer, width, stride]) => key === `rmsnorm ${outer}×${width}${stride > 1 ? `×${stride}` : ''}`,
+          ) && used !== variant,
       ),
       [],
     )
@@ -140,14 +144,14 @@ for (const { variant, axis, sizes, differentiated } of CASES.filter(({ variant }
   test(`gradients over axis ${axis} by ${variant}`, async () => {
     engine.variants.force('rmsnorm', variant)
     for (const size of differentiated) {
-      const [outer, width, inner] = size
+      const [outer, width, stride] = size
       const shape = shapeOf(size)
-      const count = outer * width * inner
+      const count = outer * width * stride
       const inputs = [
         { data: values(3, count), shape },
         { data: values(4, count), shape },
       ]
-      const truth = (...[x, residual]: Float64Array[]) => oracle.rmsnorm(x, residual, { width, inner, epsilon })
+      const truth = (...[x, residual]: Float64Array[]) => oracle.rmsnorm(x, residual, { width, stride, epsilon })
       // ds = (dy − y · mean(y · dy)) / rms: in short rows the two terms nearly cancel.
       const least = (...given: Float32Array[]) =>
         largest(
@@ -186,7 +190,7 @@ if (names.includes('registers')) {
       residual: engine.from(residual, [rows, width]),
       epsilon,
     })
-    const scale = scales(x, residual, { width, inner: 1 })
+    const scale = scales(x, residual, { width, stride: 1 })
     close('rmsnorm', await engine.read(y), oracle.rmsnorm(x, residual, { width, epsilon }), { scale, depth: width })
     engine.variants.force('rmsnorm', undefined)
   })
@@ -194,29 +198,29 @@ if (names.includes('registers')) {
 
 test('GPUs keep rows in registers where these consist of words and fit', () => {
   const variants = new Variants({ ...engine.adapter, isSoftware: false })
-  const taken = (rows: number, width: number, inner = 1, about: Partial<NormSize> = {}) =>
-    variants.pick(normFamily, { rows, width, inner, epsilon, half: false, recorded: false, ...about }).name
+  const taken = (rows: number, width: number, stride = 1, about: Partial<NormSize> = {}) =>
+    variants.pick(normFamily, { rows, width, stride: stride, epsilon, half: false, recorded: false, ...about }).name
   for (const half of [false, true]) {
-    for (const [rows, width, inner] of [
+    for (const [rows, width, stride] of [
       [9312, 512, 1],
       [96 * 512, 97, 512],
       [16, 8, 1],
     ] as const)
-      assert.is(taken(rows, width, inner, { half }), 'registers')
-    for (const [rows, width, inner] of [
+      assert.is(taken(rows, width, stride, { half }), 'registers')
+    for (const [rows, width, stride] of [
       [9, 33, 1],
       [4, 4096, 1],
       [96 * 512, 916, 512],
       [66, 97, 33],
     ] as const)
-      assert.is(taken(rows, width, inner, { half }), 'loop')
+      assert.is(taken(rows, width, stride, { half }), 'loop')
   }
   assert.is(taken(16, 4), 'loop')
   assert.is(
     new Variants({ ...engine.adapter, isSoftware: true }).pick(normFamily, {
       rows: 9312,
       width: 512,
-      inner: 1,
+      stride: 1,
       epsilon,
       half: false,
       recorded: false,

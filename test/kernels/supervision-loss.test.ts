@@ -31,7 +31,7 @@ async function run(
     predictions: engine.from(integers(92, labels.length, 99)),
     results: engine.from(values(93, SLOT_RESULTS.length * size.batch)),
   }
-  engine.run(
+  engine.dispatch(
     supervisionLoss,
     {
       logits: engine.from(logits),

@@ -31,7 +31,7 @@ export interface Measured {
 /** Trains a tiny model, and measures after step 100 and then every `every` steps. */
 export async function flat(engine: Engine, steps: number, every: number): Promise<Measured[]> {
   const { train: data } = generateSudoku({ size: 4, train: 200, test: 1, clues: 8 })
-  const { vocabSize: vocabulary, seqLen: cells, numPuzzleIdentifiers: puzzles } = data.metadata
+  const { vocabulary, cells, puzzles } = data.metadata
   const model = Trm.create(engine, {
     ...DEFAULTS,
     vocabulary,
@@ -47,7 +47,7 @@ export async function flat(engine: Engine, steps: number, every: number): Promis
     tokenMixing: true,
     positions: 'none',
     puzzleWidth: 16,
-    puzzleSlots: 1,
+    prefix: 1,
   })
   const all: Measured[] = []
   for await (const { step, loss } of train(model, data, {

@@ -56,7 +56,7 @@ async function checkDirectory(directory: string): Promise<void> {
     const dataset = await readDataset(datasetFiles(directory), split, directory)
     assert.ok(exampleCount(dataset) > 0)
     for await (const { inputs } of testBatches(dataset, 4))
-      assert.ok(inputs.every(token => token >= 0 && token < dataset.metadata.vocabSize))
+      assert.ok(inputs.every(token => token >= 0 && token < dataset.metadata.vocabulary))
   }
 }
 
@@ -229,8 +229,8 @@ export async function openReaders(engine: Engine): Promise<{ readers: Reader[]; 
     heads: 1,
     puzzleWidth: 4,
     puzzles: 1,
-    vocabulary: learned.metadata.vocabSize,
-    cells: learned.metadata.seqLen,
+    vocabulary: learned.metadata.vocabulary,
+    cells: learned.metadata.cells,
   }
   const model = Trm.create(engine, config)
   const checkpoint = await saveCheckpoint(model, { step: '5' })

@@ -32,7 +32,7 @@ const config: TrmConfig = {
   positions: 'none',
   tokenMixing: true,
   puzzleWidth: 16,
-  puzzleSlots: 1,
+  prefix: 1,
 }
 const { train: puzzles } = generateSudoku({ size: 4, train: 40, test: 4, clues: 6, seed: 0 })
 const options = { batchSize: 8, learningRate: 1e-2, warmupSteps: 1, emaRate: 0.9 }
@@ -66,10 +66,10 @@ if (hasHalf) {
     const batches = batchesOf()
     engine.write(trainer.lossScaler!.state, Float32Array.of(2 ** 24, 0, 1, 1, 0))
     const start = (await trainer.model.parameters.read()).get('head')!
-    trainer.run(await batches.next())
+    trainer.step(await batches.next())
     same('after an overflow', (await trainer.model.parameters.read()).get('head')!, start)
     const { reads } = engine.stats
-    for (let step = 0; step < 30; step++) trainer.run(await batches.next())
+    for (let step = 0; step < 30; step++) trainer.step(await batches.next())
     assert.is(engine.stats.reads, reads)
     const { scale, skippedSteps } = await trainer.lossScaler!.read()
     assert.ok(skippedSteps >= 1 && skippedSteps < 20, `${skippedSteps} steps skipped`)
@@ -84,12 +84,12 @@ if (hasHalf) {
     const data = await fingerprint(puzzles)
     const whole = make()
     const batches = batchesOf()
-    for (let step = 0; step < 2; step++) whole.run(await batches.next())
+    for (let step = 0; step < 2; step++) whole.step(await batches.next())
     const file = await saveTraining(whole, batches, { data })
-    for (let step = 0; step < 2; step++) whole.run(await batches.next())
+    for (let step = 0; step < 2; step++) whole.step(await batches.next())
     const resumed = make()
     const rest = restoreTraining(resumed, puzzles, readTraining(file), { data })
-    for (let step = 0; step < 2; step++) resumed.run(await rest.next())
+    for (let step = 0; step < 2; step++) resumed.step(await rest.next())
     const [ours, theirs] = await Promise.all(
       [whole, resumed].map(trainer => engine.read(trainer.model.parameters.flat)),
     )

@@ -10,12 +10,12 @@ import { DEFAULTS, type TrmConfig } from '../../src/trm/config.js'
 import { evaluate } from '../../src/trm/evaluate.js'
 import { Trm } from '../../src/trm/model.js'
 import {
-  checkThinking,
+  checkInference,
   choose,
   countVotes,
-  type Saying,
-  thinkThrough,
-  type ThinkingOptions,
+  type SlotResult,
+  infer,
+  type InferenceOptions,
 } from '../../src/trm/rollouts.js'
 import { solve, type SolveOptions, type SolveStep } from '../../src/trm/solve.js'
 import { train } from '../../src/trm/train.js'
@@ -25,7 +25,7 @@ const engine = await openEngine()
 test.after(() => engine.close())
 
 const { train: learned, test: data } = generateSudoku({ size: 4, train: 40, test: 13, clues: 9, seed: 1 })
-const { vocabSize: vocabulary, seqLen: cells, numPuzzleIdentifiers: identifiers } = data.metadata
+const { vocabulary, cells, puzzles: identifiers } = data.metadata
 const CONFIG: TrmConfig = {
   ...DEFAULTS,
   vocabulary,
@@ -40,7 +40,7 @@ const CONFIG: TrmConfig = {
   tokenMixing: true,
   positions: 'none',
   puzzleWidth: 16,
-  puzzleSlots: 1,
+  prefix: 1,
 }
 
 /** A model that learned a little, so that its answers differ from step to step and from puzzle to puzzle; half of the puzzles want to halt early. */
@@ -64,13 +64,13 @@ const rows: Batch[] = []
 for await (const batch of testBatches(data, 1)) rows.push(batch)
 
 /** All that is said of each puzzle of the data in `steps` steps by one train of thought without noise. */
-async function sayings(of: Trm, steps: number): Promise<Saying[][]> {
+async function sayings(of: Trm, steps: number): Promise<SlotResult[][]> {
   async function* tasks() {
-    for (const [puzzle, { inputs, labels, puzzleIdentifiers }] of rows.entries())
-      yield { inputs, labels, puzzleId: puzzleIdentifiers[0], puzzle, rollout: 0 }
+    for (const [puzzle, { inputs, labels, puzzleIds }] of rows.entries())
+      yield { inputs, labels, puzzleId: puzzleIds[0], puzzle, rollout: 0 }
   }
-  const all: Saying[][] = []
-  for await (const { task, said } of thinkThrough(of, tasks(), {
+  const all: SlotResult[][] = []
+  for await (const { task, said } of infer(of, tasks(), {
     count: 13,
     steps,
     halt: false,
@@ -142,7 +142,7 @@ const labelling = (isLabelled: (row: number) => boolean): Dataset => ({
 })
 
 test('means are over the rows with labels; where there is none, there is no number', async () => {
-  const ways: ThinkingOptions[] = [
+  const ways: InferenceOptions[] = [
     {},
     { halt: true, steps: 5 },
     { rollouts: 2, noise: 0.4 },
@@ -250,7 +250,7 @@ test('early halting: each puzzle ends after its first q_halt that is sure enough
 })
 
 test('slots never idle while puzzles wait: the number of dispatched steps is what is needed', async () => {
-  const measured = async (options: ThinkingOptions) => {
+  const measured = async (options: InferenceOptions) => {
     await evaluate(model, data, { ...options, batchSize: 3 })
     const before = engine.stats.reads
     const { meanSteps } = await evaluate(model, data, { ...options, batchSize: 3 })
@@ -291,7 +291,7 @@ const OTHERS: Record<string, TrmConfig> = {
     layers: 1,
     tokenMixing: false,
     positions: 'rope',
-    puzzleSlots: 0,
+    prefix: 0,
   },
   'one state': { ...CONFIG, architecture: 'single-z', latentSteps: 1 },
 }
@@ -321,7 +321,7 @@ for (const [name, config] of Object.entries(OTHERS)) {
   })
 }
 
-const said = (q: number, ...answer: number[]): Saying => ({
+const said = (q: number, ...answer: number[]): SlotResult => ({
   q,
   halts: q > 0,
   answer: Int32Array.from(answer),
@@ -383,9 +383,9 @@ test('solve: rollouts, their votes, and those that halt', async () => {
 })
 
 test('options that cannot be', () => {
-  const refused = (options: ThinkingOptions) => {
+  const refused = (options: InferenceOptions) => {
     try {
-      checkThinking(model, options, 'evaluate')
+      checkInference(model, options, 'evaluate')
     } catch (error) {
       return (error as Error).message
     }
@@ -429,25 +429,25 @@ test('the last answers to all examples, each once, without padding', async () =>
     const seen = new Map<string, { predictions: Int32Array; q: number; id: number }>()
     const { exactAccuracy, examples } = await evaluate(model, data, {
       ...options,
-      onAnswers({ inputs, predictions, puzzleIdentifiers, qHaltLogits }) {
-        assert.equal([inputs.length, predictions.length], Array(2).fill(puzzleIdentifiers.length * cells))
-        for (let i = 0; i < puzzleIdentifiers.length; i++) {
+      onAnswers({ inputs, predictions, puzzleIds, qHaltLogits }) {
+        assert.equal([inputs.length, predictions.length], Array(2).fill(puzzleIds.length * cells))
+        for (let i = 0; i < puzzleIds.length; i++) {
           const key = inputs.slice(i * cells, (i + 1) * cells).join()
           assert.not.ok(seen.has(key), `${name}: twice`)
           seen.set(key, {
             predictions: predictions.slice(i * cells, (i + 1) * cells),
             q: qHaltLogits[i],
-            id: puzzleIdentifiers[i],
+            id: puzzleIds[i],
           })
         }
       },
     })
     assert.is(seen.size, examples, name)
     let exact = 0
-    for (const [puzzle, { inputs, labels, puzzleIdentifiers }] of rows.slice(0, examples).entries()) {
+    for (const [puzzle, { inputs, labels, puzzleIds }] of rows.slice(0, examples).entries()) {
       const { predictions, q, id } = seen.get(inputs.join())!
       const last = expected[puzzle].at(-1)!
-      assert.equal([id, [...predictions]], [puzzleIdentifiers[0], [...last.answer]], name)
+      assert.equal([id, [...predictions]], [puzzleIds[0], [...last.answer]], name)
       assert.ok(Math.abs(q - last.q) < 1e-4, name)
       exact += Number(labels.every((label, cell) => label < 0 || label === predictions[cell]))
     }

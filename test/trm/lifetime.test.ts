@@ -19,7 +19,7 @@ engine.trim()
 const none = engine.bytes
 
 const { train: learned, test: data } = generateSudoku({ size: 4, train: 12, test: 4, clues: 9, seed: 1 })
-const { vocabSize: vocabulary, seqLen: cells, numPuzzleIdentifiers: puzzles } = data.metadata
+const { vocabulary, cells, puzzles } = data.metadata
 // Widths that lavapipe's kernels with textures take.
 const MIXING: TrmConfig = {
   ...DEFAULTS,
@@ -35,7 +35,7 @@ const MIXING: TrmConfig = {
   tokenMixing: true,
   positions: 'none',
   puzzleWidth: 32,
-  puzzleSlots: 1,
+  prefix: 1,
 }
 const ATTENTION: TrmConfig = { ...MIXING, tokenMixing: false, positions: 'rope' }
 const OPTIONS = { batchSize: 4, microBatch: 2, steps: 2, logInterval: 1, warmupSteps: 1, clipNorm: 1, emaRate: 0.9 }
@@ -135,7 +135,7 @@ test('using a model that was let go is an error with its name, and takes no memo
   const puzzles = {
     inputs: learned.inputs.slice(),
     labels: learned.labels.slice(),
-    puzzleIdentifiers: learned.puzzleIdentifiers.slice(),
+    puzzleIds: learned.puzzleIds.slice(),
   } as never
   likes[1].release()
   for (const gone of [model, ...likes]) {
@@ -148,7 +148,7 @@ test('using a model that was let go is an error with its name, and takes no memo
       () => new Trainer(gone, { batchSize: 1 }),
       () => gone.withDepth({ cycles: 2, latentSteps: 1 }),
       () => gone.heads(undefined as never),
-      () => trainer.run(puzzles),
+      () => trainer.step(puzzles),
       async () => {
         for await (const _ of train(gone, learned, OPTIONS));
       },

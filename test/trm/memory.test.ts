@@ -42,7 +42,7 @@ for (const [name, config, options] of CASES) {
     const on = await openEngine()
     const before = on.bytes
     const trainer = new Trainer(Trm.create(on, config), options)
-    for (let step = 0; step < 4; step++) trainer.run(puzzles(step, options.batchSize, config))
+    for (let step = 0; step < 4; step++) trainer.step(puzzles(step, options.batchSize, config))
     await trainer.readMetrics()
     assert.is(bytes, on.bytes - before)
     assert.is(microBatch, options.microBatch ?? options.batchSize)

@@ -1,7 +1,7 @@
 // The model's parameters: their number, their initial values and their seeds; and configurations that cannot be.
 import { test } from 'uvu'
 import * as assert from 'uvu/assert'
-import { checkConfig, innerWidth, lengthOf, slotCount, type TrmConfig } from '../../src/trm/config.js'
+import { checkConfig, innerWidth, lengthOf, prefixOf, type TrmConfig } from '../../src/trm/config.js'
 import { parameterShapes, Trm } from '../../src/trm/model.js'
 import { close, same } from '../close.js'
 import { openEngine } from '../engine-under-test.js'
@@ -25,15 +25,12 @@ test('sizes that follow from a configuration', () => {
     [512, 97, 32, 1].map(width => innerWidth(width, 4)),
     [1536, 512, 256, 256],
   )
-  assert.equal(
-    [slotCount(ATTENTION), slotCount(LEARNED), slotCount(BARE), lengthOf(OFFICIAL['TRM-MLP'])],
-    [2, 2, 0, 97],
-  )
+  assert.equal([prefixOf(ATTENTION), prefixOf(LEARNED), prefixOf(BARE), lengthOf(OFFICIAL['TRM-MLP'])], [2, 2, 0, 97])
 })
 
 test('heads are as wide as the width over their number, rounded down, as the published code has them', () => {
   const of = (hidden: number, heads: number) =>
-    parameterShapes({ ...ATTENTION, hidden, heads, puzzleWidth: 0, puzzleSlots: 0 })
+    parameterShapes({ ...ATTENTION, hidden, heads, puzzleWidth: 0, prefix: 0 })
   const shapesOf = (shapes: ReturnType<typeof of>) => [
     shapes['layers.0.attention.qkv'],
     shapes['layers.0.attention.output'],
@@ -53,7 +50,7 @@ test('heads are as wide as the width over their number, rounded down, as the pub
 })
 
 test('a layer whose heads are together narrower than it is', async () => {
-  const config = { ...ATTENTION, hidden: 32, heads: 3, layers: 1, puzzleWidth: 0, puzzleSlots: 0 }
+  const config = { ...ATTENTION, hidden: 32, heads: 3, layers: 1, puzzleWidth: 0, prefix: 0 }
   const model = Trm.create(engine, config, { seed: 5 })
   const weights = await model.parameters.read()
   const [batch, length, width, headDim, inner] = [2, config.cells, 32, 10, innerWidth(32, 1)]
@@ -147,7 +144,7 @@ test('configurations that cannot be are refused, naming the field', () => {
     [{ heads: 17, positions: 'learned' }, /^config: heads is 17, 16 hidden values do not divide into heads$/],
     [
       { puzzleWidth: 100 },
-      /^config: a puzzle embedding of width 100 does not fit 2 slots of 16 — raise puzzleSlots or set it to 0$/,
+      /^config: a puzzle embedding of width 100 does not fit 2 slots of 16 — raise prefix or set it to 0$/,
     ],
   ]
   for (const [change, message] of cases) assert.throws(() => checkConfig({ ...ATTENTION, ...change }), message)

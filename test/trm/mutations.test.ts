@@ -23,8 +23,8 @@ const config = {
   heads: 1,
   puzzleWidth: 4,
   puzzles: 1,
-  vocabulary: data.metadata.vocabSize,
-  cells: data.metadata.seqLen,
+  vocabulary: data.metadata.vocabulary,
+  cells: data.metadata.cells,
 }
 const model = Trm.create(engine, config)
 /** Bytes before the numbers. */

@@ -45,7 +45,7 @@ for (const [name, config] of Object.entries(OFFICIAL)) {
 
     const trainer = new Trainer(model, { batchSize: 2, warmupSteps: 1 })
     const before = await engine.read(model.parameters.flat)
-    trainer.run(batch)
+    trainer.step(batch)
     const metrics = await trainer.readMetrics()
     // No puzzle has halted after one step: there is nothing to count.
     assert.is(metrics.count, 0)

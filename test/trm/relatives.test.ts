@@ -70,10 +70,10 @@ for (const [name, config] of Object.entries(SMALL)) {
       emaRate: 0.9,
     })
     const { model } = trainer
-    trainer.run(puzzles(1, 6, model.config))
+    trainer.step(puzzles(1, 6, model.config))
     await engine.finish()
     const { buffers, bindGroups, reads } = engine.stats
-    for (let i = 2; i < 5; i++) trainer.run(puzzles(i, 6, model.config))
+    for (let i = 2; i < 5; i++) trainer.step(puzzles(i, 6, model.config))
     await engine.finish()
     const after = engine.stats
     assert.equal([after.buffers - buffers, after.bindGroups - bindGroups, after.reads - reads], [0, 0, 0])
@@ -87,7 +87,7 @@ for (const [name, config] of Object.entries(SMALL)) {
     const { tensors } = parseSafetensors(bytes)
     const { config: told } = readCheckpoint(writeSafetensors(tensors), name, {
       readTorch,
-      config: { cells: 9, puzzleSlots: model.config.puzzleSlots, heads: 2 },
+      config: { cells: 9, prefix: model.config.prefix, heads: 2 },
       fallback: model.config,
     })
     assert.equal(told, model.config)
@@ -109,7 +109,7 @@ test('hrm and transformer halt when q_halt is above q_continue, the others when 
       const trainer = new Trainer(Trm.create(engine, { ...config, exploration: 0 }), { batchSize: 6 })
       // The weight of the halting head is 0 at the start: its bias is q.
       trainer.model.parameters.write('haltHead.bias', Float32Array.from(q))
-      trainer.run(puzzles(1, 6, trainer.model.config))
+      trainer.step(puzzles(1, 6, trainer.model.config))
       assert.equal(
         [...(await engine.readInt32(trainer.chunks[0].halted))],
         new Array(6).fill(Number(halts)),
@@ -146,7 +146,7 @@ test('published weights tell their architecture', async () => {
         supervisionSteps,
         exploration,
         positions,
-        puzzleSlots: fields.puzzle_emb_len,
+        prefix: fields.puzzle_emb_len,
         highLayers: fields.H_layers,
         layers: fields.L_layers,
         expansion: fields.expansion,
@@ -167,7 +167,7 @@ test('published weights tell their architecture', async () => {
 
 test('one supervision step per puzzle: nothing to foretell', async () => {
   const trainer = new Trainer(Trm.create(engine, { ...SMALL.hrm, supervisionSteps: 1 }), { batchSize: 6 })
-  trainer.run(puzzles(1, 6, trainer.model.config))
+  trainer.step(puzzles(1, 6, trainer.model.config))
   assert.is((await trainer.readMetrics()).qContinueLoss, 0)
 })
 
@@ -196,7 +196,7 @@ test('configurations: names of the published code, fields that mean nothing, mis
     L_layers: 3,
     puzzle_emb_len: 16,
   })
-  assert.equal([hrm.architecture, hrm.highLayers, hrm.layers, hrm.puzzleSlots], ['hrm', 4, 3, 0])
+  assert.equal([hrm.architecture, hrm.highLayers, hrm.layers, hrm.prefix], ['hrm', 4, 3, 0])
   const transformer = of({
     name: 'recursive_reasoning.transformers_baseline@Model_ACTV2',
     H_layers: 8,

@@ -24,7 +24,7 @@ test.after(() => engine.close())
 
 const { train: data } = generateSudoku({ size: 4, train: 20, test: 2, clues: 6, seed: 1 })
 const { train: otherData } = generateSudoku({ size: 4, train: 20, test: 2, clues: 6, seed: 2 })
-const { vocabSize: vocabulary, seqLen: cells, numPuzzleIdentifiers: identifiers } = data.metadata
+const { vocabulary, cells, puzzles: identifiers } = data.metadata
 
 const ATTENTION: TrmConfig = {
   ...DEFAULTS,
@@ -39,12 +39,12 @@ const ATTENTION: TrmConfig = {
   supervisionSteps: 3,
   exploration: 0.5,
   puzzleWidth: 16,
-  puzzleSlots: 1,
+  prefix: 1,
 }
 const MIXING: TrmConfig = { ...ATTENTION, tokenMixing: true, positions: 'none' }
-const BARE: TrmConfig = { ...ATTENTION, puzzleWidth: 0, puzzleSlots: 0 }
+const BARE: TrmConfig = { ...ATTENTION, puzzleWidth: 0, prefix: 0 }
 
-const HRM: TrmConfig = { ...ATTENTION, architecture: 'hrm', highLayers: 2, puzzleSlots: 0 }
+const HRM: TrmConfig = { ...ATTENTION, architecture: 'hrm', highLayers: 2, prefix: 0 }
 
 const OPTIONS: TrainOptions = {
   batchSize: 6,

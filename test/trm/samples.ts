@@ -17,14 +17,14 @@ export const ATTENTION: TrmConfig = {
   supervisionSteps: 4,
   exploration: 0.5,
   puzzleWidth: 16,
-  puzzleSlots: 2,
+  prefix: 2,
 }
 
 export const TOKEN_MIXING: TrmConfig = { ...ATTENTION, tokenMixing: true, positions: 'none' }
 
-export const LEARNED: TrmConfig = { ...ATTENTION, positions: 'learned', puzzleWidth: 24, puzzleSlots: 0 }
+export const LEARNED: TrmConfig = { ...ATTENTION, positions: 'learned', puzzleWidth: 24, prefix: 0 }
 
-export const BARE: TrmConfig = { ...ATTENTION, puzzleWidth: 0, puzzleSlots: 0 }
+export const BARE: TrmConfig = { ...ATTENTION, puzzleWidth: 0, prefix: 0 }
 
 /** The published networks for Sudoku; the embedding table has one row. */
 export const OFFICIAL: Record<'TRM-MLP' | 'TRM-Att', TrmConfig> = {
@@ -40,7 +40,7 @@ export function puzzles(seed: number, count: number, { cells, vocabulary, puzzle
     labels: integers(seed + 1, count * cells, vocabulary).map((label, i) =>
       unscored[i] === 0 || (count > 2 && i >= (count - 1) * cells) ? -100 : label,
     ),
-    puzzleIdentifiers: integers(seed + 3, count, identifiers),
+    puzzleIds: integers(seed + 3, count, identifiers),
   }
 }
 

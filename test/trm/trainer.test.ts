@@ -30,7 +30,7 @@ function trainerOf(config: TrmConfig, options: Partial<TrainerOptions> = {}, on:
 
 function run(trainer: Trainer, steps: number): void {
   for (let i = 0; i < steps; i++)
-    trainer.run(puzzles(10 * trainer.step, trainer.options.batchSize, trainer.model.config))
+    trainer.step(puzzles(10 * trainer.stepsDone, trainer.options.batchSize, trainer.model.config))
 }
 
 const CONFIGS = {
@@ -160,7 +160,7 @@ test('training lowers the loss: each cell asks for the token after its own', asy
   batch.labels = batch.inputs.map(token => (token + 1) % 5)
   const losses: number[] = []
   for (let i = 0; i < 60; i++) {
-    trainer.run(batch)
+    trainer.step(batch)
     if (i % 20 === 19) losses.push((await trainer.readMetrics()).lmLoss)
   }
   assert.ok(losses[2] < 0.7 * losses[0], losses.join())
@@ -191,7 +191,7 @@ test('a curriculum of depth: the steps of each stage are those of a model of tha
     { until: 0.25, cycles: 1, latentSteps: 1 },
     { until: 0.5, cycles: 1, latentSteps: 2 },
   ]
-  for (const config of [ATTENTION, { ...ATTENTION, architecture: 'hrm', highLayers: 1, puzzleSlots: 0 } as TrmConfig]) {
+  for (const config of [ATTENTION, { ...ATTENTION, architecture: 'hrm', highLayers: 1, prefix: 0 } as TrmConfig]) {
     const staged = trainerOf(config, { totalSteps: 8, curriculum: stages })
     const depths: number[][] = []
     for (let i = 0; i < 6; i++) {
@@ -214,7 +214,7 @@ test('a curriculum of depth: the steps of each stage are those of a model of tha
         ]),
       ]
       for (const [from, to] of pairs) engine.copy(from, to)
-      whole.step = staged.step
+      whole.stepsDone = staged.stepsDone
       run(whole, 1)
       run(staged, 1)
       for (const [ours, theirs] of pairs)
@@ -275,7 +275,7 @@ test('clipped gradients: a step of AdamW to the norm, and none where they are sh
 
 test('training ends with the step and the tensor where a number is not finite', async () => {
   const { train: data } = generateSudoku({ size: 4, train: 20, test: 2, clues: 6 })
-  const { vocabSize: vocabulary, seqLen: cells } = data.metadata
+  const { vocabulary, cells } = data.metadata
   const reports = async (poison: (trainer: Trainer, step: number) => void) => {
     let last = 0
     try {

@@ -65,7 +65,7 @@ for (const { name } of tried(engine, attentionFamily, heads)) {
 for (const { name } of tried(engine, normFamily, {
   rows: 8,
   width: 32,
-  inner: 1,
+  stride: 1,
   epsilon: 1e-5,
   half: false,
   recorded: true,

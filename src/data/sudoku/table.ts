@@ -32,7 +32,7 @@ export function sudokuFromRows(rows: PuzzleRow[], options: SudokuTableOptions = 
 /** Sudokus for the readers of puzzle tables. */
 export const sudokuKind: PuzzleKind = {
   name: 'sudoku',
-  vocabSize: cells => sudokuVocabSize(sudokuSizeOf(cells)),
+  vocabulary: cells => sudokuVocabSize(sudokuSizeOf(cells)),
   cellsOf(question) {
     try {
       return onlySudoku(question).length

@@ -13,12 +13,12 @@ export function add(a: Tensor, b: Tensor): Tensor {
   if (tail.length !== b.shape.length || tail.some((d, i) => d !== b.shape[i]))
     throw new Error(`add: shape [${b.shape}] is not that of the last axes of [${a.shape}]`)
   const y = engine.tensor(a.shape, a.dtype)
-  engine.run(kernels.add, { a, b, y }, { count: a.size, countB: b.size, accumulate: false })
+  engine.dispatch(kernels.add, { a, b, y }, { count: a.size, countB: b.size, accumulate: false })
   return engine.record(y, [a, b], dy => [
     dy,
     a.size === b.size
       ? dy
       : (into, accumulate) =>
-          engine.run(columnSums, { x: dy, y: into }, { rows: a.size / b.size, width: b.size, accumulate }),
+          engine.dispatch(columnSums, { x: dy, y: into }, { rows: a.size / b.size, width: b.size, accumulate }),
   ])
 }

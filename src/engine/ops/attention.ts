@@ -41,7 +41,7 @@ export function attentionVariant({
 }): Variant<AttentionInputs, RecordedSize, Tensor> {
   return {
     ...about,
-    run(engine, { qkv, rope }, size) {
+    apply(engine, { qkv, rope }, size) {
       const { batch, length, heads, headDim } = size
       const o = engine.tensor([batch, length, heads * headDim], qkv.dtype)
       const lse = engine.tensor([batch, heads, length])
@@ -68,10 +68,10 @@ export function turnedBefore(
   const { qkv, dQkv, table } = tensors
   const turned = engine.tensor(qkv.shape, qkv.dtype)
   engine.copy(qkv, turned)
-  engine.run(turn, { table, x: turned }, { ...size, direction: 1 })
+  engine.dispatch(turn, { table, x: turned }, { ...size, direction: 1 })
   run({ ...tensors, qkv: turned })
   engine.release(turned)
-  if (dQkv) engine.run(turn, { table, x: dQkv }, { ...size, direction: -1 })
+  if (dQkv) engine.dispatch(turn, { table, x: dQkv }, { ...size, direction: -1 })
 }
 
 // A thread walks over all keys: turning each of them for every query would cost more than the dispatch that it saves.
@@ -82,11 +82,11 @@ const thread = (unrolled: boolean) =>
     available: ({ isSoftware }) => unrolled || isSoftware,
     onlyHardware: unrolled || undefined,
     forward: (engine, tensors, size) =>
-      turnedBefore(engine, tensors, size, turned => engine.run(kernels.attention, turned, { ...size, unrolled })),
+      turnedBefore(engine, tensors, size, turned => engine.dispatch(kernels.attention, turned, { ...size, unrolled })),
     backward: (engine, tensors, size) =>
       turnedBefore(engine, tensors, size, turned => {
-        engine.run(kernels.attentionBackwardQ, turned, { ...size, unrolled })
-        engine.run(kernels.attentionBackwardKv, turned, { ...size, unrolled })
+        engine.dispatch(kernels.attentionBackwardQ, turned, { ...size, unrolled })
+        engine.dispatch(kernels.attentionBackwardKv, turned, { ...size, unrolled })
       }),
   })
 
@@ -100,11 +100,11 @@ const tiled = attentionVariant({
   available: (_, size) => fitsTiles(size),
   // Sequences that fill at least half of a tile.
   suits: ({ length }) => length >= 16,
-  forward: (engine, tensors, size) => engine.run(attentionTiled, readable(tensors, size), size),
+  forward: (engine, tensors, size) => engine.dispatch(attentionTiled, readable(tensors, size), size),
   backward(engine, tensors, size) {
-    engine.run(kernels.attentionDelta, tensors, size)
-    engine.run(attentionTiledBackwardQ, readable(tensors, size), size)
-    engine.run(attentionTiledBackwardKv, readable(tensors, size), size)
+    engine.dispatch(kernels.attentionDelta, tensors, size)
+    engine.dispatch(attentionTiledBackwardQ, readable(tensors, size), size)
+    engine.dispatch(attentionTiledBackwardKv, readable(tensors, size), size)
   },
 })
 
@@ -145,5 +145,5 @@ export function attention(qkv: Tensor, heads: number, { rope }: AttentionOptions
     half: qkv.dtype === 'f16',
     recorded: engine.isRecording,
   }
-  return engine.variants.pick(attentionFamily, size).run(engine, { qkv, rope }, size)
+  return engine.variants.pick(attentionFamily, size).apply(engine, { qkv, rope }, size)
 }

@@ -12,9 +12,9 @@ export function firstPosition(x: Tensor, { dtype = x.dtype }: { dtype?: DType } 
   const [batch, length, width] = x.shape
   const size = { batch, length, width }
   const y = engine.tensor([batch, width], dtype)
-  engine.run(kernels.firstPosition, { from: x, to: y }, { ...size, forward: true, accumulate: false })
+  engine.dispatch(kernels.firstPosition, { from: x, to: y }, { ...size, forward: true, accumulate: false })
   return engine.record(y, [x], dy => [
     (into, accumulate) =>
-      engine.run(kernels.firstPosition, { from: dy, to: into }, { ...size, forward: false, accumulate }),
+      engine.dispatch(kernels.firstPosition, { from: dy, to: into }, { ...size, forward: false, accumulate }),
   ])
 }

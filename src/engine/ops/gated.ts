@@ -4,7 +4,7 @@ import { swiglu as swigluKernel } from '../../kernels/swiglu.js'
 import type { Tensor } from '../tensor.js'
 import type { Family, Variant } from '../variants.js'
 import { linear } from './linear.js'
-import { BUSY, matmul, matmulFamily, type MatmulTensors, tileOf } from './matmul.js'
+import { MIN_WORKGROUPS, matmul, matmulFamily, type MatmulTensors, tileOf } from './matmul.js'
 import { swiglu } from './swiglu.js'
 
 export interface GatedSize extends MatmulSize {
@@ -18,21 +18,23 @@ const tiled = (side: number): Variant<MatmulTensors, GatedSize> => ({
   onlyHardware: true,
   available: () => true,
   // As of the product alone: whole tiles, and enough of them.
-  suits: size => (side === 64 && size.m > 16) || (size.m > 64 && size.n > 64 && inSize(size) >= BUSY * 128 ** 2),
-  run: (engine, tensors, size) => engine.run(matmulTiled, tensors, { ...size, ...tileOf(engine, side), splits: 1 }),
+  suits: size =>
+    (side === 64 && size.m > 16) || (size.m > 64 && size.n > 64 && inSize(size) >= MIN_WORKGROUPS * 128 ** 2),
+  apply: (engine, tensors, size) =>
+    engine.dispatch(matmulTiled, tensors, { ...size, ...tileOf(engine, side), splits: 1 }),
 })
 
 const composed: Variant<MatmulTensors, GatedSize> = {
   name: 'composed',
   available: () => true,
-  run(engine, { a, b, c }, { gated, ...size }) {
+  apply(engine, { a, b, c }, { gated, ...size }) {
     const both = engine.tensor([inSize(size)], c.dtype)
     matmul({ a, b, c: both }, size)
     const { m, n, batch = 1 } = size
-    engine.run(
+    engine.dispatch(
       swigluKernel,
       { x: both, y: c },
-      gated === 'columns' ? { rows: batch * m, inner: n / 2 } : { rows: batch, inner: (m / 2) * n },
+      gated === 'columns' ? { rows: batch * m, half: n / 2 } : { rows: batch, half: (m / 2) * n },
     )
     engine.release(both)
   },
@@ -79,7 +81,7 @@ export function gated(x: Tensor, weight: Tensor, { axis = -1 }: { axis?: -1 | -2
       halfA: halfX,
       halfB: halfW,
     }
-    engine.variants.pick(gatedFamily, size).run(engine, { a: x, b: weight, c }, size)
+    engine.variants.pick(gatedFamily, size).apply(engine, { a: x, b: weight, c }, size)
   } else {
     const size: GatedSize = {
       m: both,
@@ -91,7 +93,7 @@ export function gated(x: Tensor, weight: Tensor, { axis = -1 }: { axis?: -1 | -2
       halfA: halfW,
       halfB: halfX,
     }
-    engine.variants.pick(gatedFamily, size).run(engine, { a: weight, b: x, c }, size)
+    engine.variants.pick(gatedFamily, size).apply(engine, { a: weight, b: x, c }, size)
   }
   return c
 }

@@ -11,10 +11,10 @@ export function gather(table: Tensor, ids: Tensor): Tensor {
   const { engine } = table
   const [rows, width] = table.shape
   const y = engine.tensor([...ids.shape, width], table.dtype)
-  engine.run(kernels.gather, { table, ids, y }, { ids: ids.size, rows, width })
+  engine.dispatch(kernels.gather, { table, ids, y }, { ids: ids.size, rows, width })
   return engine.record(y, [table], dy => [
     (into, accumulate) =>
-      engine.run(
+      engine.dispatch(
         kernels.gatherBackward,
         { ids, dy, dTable: into },
         { rows, width, batch: 1, length: ids.size, prefix: 0, factor: 1, accumulate },

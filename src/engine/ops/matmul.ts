@@ -17,14 +17,15 @@ export interface MatmulTensors {
 const vec4: Variant<MatmulTensors, MatmulSize> = {
   name: 'vec4 16×16',
   available: ({ isSoftware }) => isSoftware,
-  run: (engine, tensors, size) => engine.run(matmulVec4, tensors, size),
+  apply: (engine, tensors, size) => engine.dispatch(matmulVec4, tensors, size),
 }
 
 /** Workgroups that keep a GPU busy: some times its compute units. */
-export const BUSY = 256
+export const MIN_WORKGROUPS = 256
 
 /** Of a split sum: the terms that a range has at least, and how many workgroups there shall be, by the side of the tile. */
-const rangesOf = (side: number) => (side > 64 ? { terms: 512, groups: 4 * BUSY } : { terms: 256, groups: BUSY })
+const rangesOf = (side: number) =>
+  side > 64 ? { terms: 512, groups: 4 * MIN_WORKGROUPS } : { terms: 256, groups: MIN_WORKGROUPS }
 
 const tilesOf = ({ m, n, batch = 1 }: MatmulSize, side: number) => divideUp(m, side) * divideUp(n, side) * batch
 
@@ -45,8 +46,9 @@ const whole = (side: number): Variant<MatmulTensors, MatmulSize> => ({
   name: `tiled ${side}×${side}`,
   onlyHardware: true,
   available: () => true,
-  suits: size => side <= 64 || (fills(size, side) && tilesOf(size, side) >= BUSY),
-  run: (engine, tensors, size) => engine.run(matmulTiled, tensors, { ...size, ...tileOf(engine, side), splits: 1 }),
+  suits: size => side <= 64 || (fills(size, side) && tilesOf(size, side) >= MIN_WORKGROUPS),
+  apply: (engine, tensors, size) =>
+    engine.dispatch(matmulTiled, tensors, { ...size, ...tileOf(engine, side), splits: 1 }),
 })
 
 /** The sum cut into ranges that are added in order: for few results of long sums, such as weights' gradients. */
@@ -56,14 +58,17 @@ const split = (side: number): Variant<MatmulTensors, MatmulSize> => ({
   // Large tiles, one or two for each unit, where those that are left over would keep few units busy; and where there are enough ranges.
   suits(size) {
     const [splits, count] = [splitsOf(size, side), tilesOf(size, side)]
-    return splits > 1 && (side <= 64 || (fills(size, side) && count < 2 * BUSY && splits * count >= BUSY))
+    return (
+      splits > 1 &&
+      (side <= 64 || (fills(size, side) && count < 2 * MIN_WORKGROUPS && splits * count >= MIN_WORKGROUPS))
+    )
   },
-  run(engine, { a, b, c }, size) {
+  apply(engine, { a, b, c }, size) {
     const splits = Math.max(2, splitsOf(size, side))
     const width = size.m * size.n * (size.batch ?? 1)
     const parts = engine.tensor([splits, width])
-    engine.run(matmulTiled, { a, b, c: parts }, { ...size, ...tileOf(engine, side), splits, accumulate: false })
-    engine.run(columnSums, { x: parts, y: c }, { rows: splits, width, accumulate: size.accumulate ?? false })
+    engine.dispatch(matmulTiled, { a, b, c: parts }, { ...size, ...tileOf(engine, side), splits, accumulate: false })
+    engine.dispatch(columnSums, { x: parts, y: c }, { rows: splits, width, accumulate: size.accumulate ?? false })
     engine.release(parts)
   },
 })
@@ -84,5 +89,5 @@ export const matmulFamily: Family<MatmulTensors, MatmulSize> = {
 export function matmul(tensors: MatmulTensors, given: MatmulSize): void {
   const { engine } = tensors.c
   const size = { ...given, halfA: tensors.a.dtype === 'f16', halfB: tensors.b.dtype === 'f16' }
-  engine.variants.pick(matmulFamily, size).run(engine, tensors, size)
+  engine.variants.pick(matmulFamily, size).apply(engine, tensors, size)
 }

@@ -42,7 +42,7 @@ export interface BlockTensors {
 const composed: Variant<BlockTensors, MlpBlockSize, Tensor> = {
   name: 'composed',
   available: () => true,
-  run(engine, { h, injection, gateUp, down, into }, { axis, epsilon, recorded }) {
+  apply(engine, { h, injection, gateUp, down, into }, { axis, epsilon, recorded }) {
     const compute = () => {
       const s = injection ? add(h, injection) : h
       return rmsnorm(linear(gated(s, gateUp, { axis }), down, { axis }), { residual: s, axis, epsilon, into })
@@ -86,5 +86,5 @@ export function mlpBlock(
     )
   }
   const size = { batch, length, width, inner, axis, epsilon, recorded: engine.isRecording, half: h.dtype === 'f16' }
-  return engine.variants.pick(mlpBlockFamily, size).run(engine, { h, injection, gateUp, down, into }, size)
+  return engine.variants.pick(mlpBlockFamily, size).apply(engine, { h, injection, gateUp, down, into }, size)
 }

@@ -37,12 +37,12 @@ const normVariant = ({
   forward,
   backward,
   ...about
-}: Omit<NormVariant, 'run'> & {
+}: Omit<NormVariant, 'apply'> & {
   forward: Steps<AnyTensors, NormSize & { hasResidual: boolean }>
   backward: Steps<AnyTensors, NormSize>
 }): NormVariant => ({
   ...about,
-  run(engine, { x, residual, into }, size) {
+  apply(engine, { x, residual, into }, size) {
     const y = into ?? engine.tensor(x.shape, x.dtype)
     const scale = engine.tensor([size.rows])
     forward(engine, { x, residual: residual ?? x, y, scale }, { ...size, hasResidual: residual !== undefined })
@@ -61,25 +61,25 @@ const withLanes = <Size extends NormSize>(engine: Engine, size: Size) => ({
 const loop = normVariant({
   name: 'loop',
   available: () => true,
-  forward: (engine, tensors, size) => engine.run(kernels.rmsnorm, tensors, withLanes(engine, size)),
-  backward: (engine, tensors, size) => engine.run(kernels.rmsnormBackward, tensors, withLanes(engine, size)),
+  forward: (engine, tensors, size) => engine.dispatch(kernels.rmsnorm, tensors, withLanes(engine, size)),
+  backward: (engine, tensors, size) => engine.dispatch(kernels.rmsnormBackward, tensors, withLanes(engine, size)),
 })
 
 const registers = normVariant({
   name: 'registers',
   onlyHardware: true,
   available: (_, size) => kernels.fitsRegisters(size),
-  forward: (engine, tensors, size) => engine.run(kernels.rmsnormRegisters, tensors, size),
-  backward: (engine, tensors, size) => engine.run(kernels.rmsnormRegistersBackward, tensors, size),
+  forward: (engine, tensors, size) => engine.dispatch(kernels.rmsnormRegisters, tensors, size),
+  backward: (engine, tensors, size) => engine.dispatch(kernels.rmsnormRegistersBackward, tensors, size),
 })
 
 export const normFamily: Family<NormTensors, NormSize, Tensor> = {
   name: 'rmsnorm',
   variants: [registers, loop],
-  classOf: ({ rows, width, inner, half, recorded }) =>
-    `${half ? 'f16 ' : ''}${inner > 1 ? `${rows / inner}×${width}×${inner}` : `${rows}×${width}`}${recorded ? ' recorded' : ''}`,
-  sample(engine, { rows, width, inner, half }) {
-    const tensor = () => engine.tensor([rows / inner, width, inner], half ? 'f16' : 'f32')
+  classOf: ({ rows, width, stride: stride, half, recorded }) =>
+    `${half ? 'f16 ' : ''}${stride > 1 ? `${rows / stride}×${width}×${stride}` : `${rows}×${width}`}${recorded ? ' recorded' : ''}`,
+  sample(engine, { rows, width, stride: stride, half }) {
+    const tensor = () => engine.tensor([rows / stride, width, stride], half ? 'f16' : 'f32')
     return { x: tensor(), residual: tensor() }
   },
   inputs: ({ x }) => [x],
@@ -90,8 +90,8 @@ export function rmsnorm(x: Tensor, { residual, axis = -1, epsilon = 1e-5, into }
   const { engine } = x
   if (residual && residual.size !== x.size)
     throw new Error(`rmsnorm: residual of shape [${residual.shape}] does not fit x of shape [${x.shape}]`)
-  const inner = axis === -1 ? 1 : x.shape.at(-1)!
+  const stride = axis === -1 ? 1 : x.shape.at(-1)!
   const width = x.shape.at(axis)!
-  const size = { rows: x.size / width, width, inner, epsilon, half: x.dtype === 'f16', recorded: engine.isRecording }
-  return engine.variants.pick(normFamily, size).run(engine, { x, residual, into }, size)
+  const size = { rows: x.size / width, width, stride, epsilon, half: x.dtype === 'f16', recorded: engine.isRecording }
+  return engine.variants.pick(normFamily, size).apply(engine, { x, residual, into }, size)
 }

@@ -17,12 +17,12 @@ export function rope(qkv: Tensor, table: Tensor, heads: number): Tensor {
   if (!Number.isInteger(headDim) || headDim % 2)
     throw new Error(`rope: width ${width} is not 3 × ${heads} heads of an even width`)
   const size = { batch, length, heads, headDim }
-  engine.run(kernels.rope, { table, x: qkv }, { ...size, direction: 1 })
+  engine.dispatch(kernels.rope, { table, x: qkv }, { ...size, direction: 1 })
   return engine.record(qkv.reshape(qkv.shape), [qkv], dy => [
     (into, accumulate) => {
       if (accumulate) throw new Error('rope: its input may be used by nothing else, as it is overwritten')
       addTo(into, dy, false)
-      engine.run(kernels.rope, { table, x: into }, { ...size, direction: -1 })
+      engine.dispatch(kernels.rope, { table, x: into }, { ...size, direction: -1 })
     },
   ])
 }

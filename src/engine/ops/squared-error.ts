@@ -11,10 +11,10 @@ export function squaredError(a: Tensor, b: Tensor): Tensor {
   if (a.size !== b.size) throw new Error(`squaredError: shapes [${a.shape}] and [${b.shape}] differ`)
   const count = a.size
   const y = engine.tensor(a.shape, a.dtype)
-  engine.run(kernels.squaredError, { a, b, dy: a, y }, { count, backward: false })
+  engine.dispatch(kernels.squaredError, { a, b, dy: a, y }, { count, backward: false })
   return engine.record(y, [a], dy => {
     const da = engine.tensor(a.shape, a.dtype)
-    engine.run(kernels.squaredError, { a, b, dy, y: da }, { count, backward: true })
+    engine.dispatch(kernels.squaredError, { a, b, dy, y: da }, { count, backward: true })
     return [da]
   })
 }

@@ -3,8 +3,8 @@ import * as kernels from '../../kernels/swiglu.js'
 import type { Tensor } from '../tensor.js'
 
 /**
- * @param gateUp shape (…, 2·inner), or (batch, 2·inner, width) with `axis` −2; the gate is the first half of that axis
- * @returns shape (…, inner) or (batch, inner, width)
+ * @param gateUp shape (…, 2·half), or (batch, 2·half, width) with `axis` −2; the gate is the first half of that axis
+ * @returns shape (…, half) or (batch, half, width)
  */
 export function swiglu(gateUp: Tensor, { axis = -1 }: { axis?: -1 | -2 } = {}): Tensor {
   const { engine } = gateUp
@@ -13,13 +13,13 @@ export function swiglu(gateUp: Tensor, { axis = -1 }: { axis?: -1 | -2 } = {}): 
   if (shape[at] % 2 !== 0)
     throw new Error(`swiglu: axis ${axis} of shape [${shape}] is odd, expected gate and up halves of equal size`)
   shape[at] /= 2
-  const inner = axis === -1 ? shape[at] : shape[at] * shape[at + 1]
+  const half = axis === -1 ? shape[at] : shape[at] * shape[at + 1]
   const y = engine.tensor(shape, gateUp.dtype)
-  const size = { rows: y.size / inner, inner }
-  engine.run(kernels.swiglu, { x: gateUp, y }, size)
+  const size = { rows: y.size / half, half }
+  engine.dispatch(kernels.swiglu, { x: gateUp, y }, size)
   return engine.record(y, [gateUp], dy => {
     const dx = engine.tensor(gateUp.shape, gateUp.dtype)
-    engine.run(kernels.swigluBackward, { x: gateUp, dy, dx }, size)
+    engine.dispatch(kernels.swigluBackward, { x: gateUp, dy, dx }, size)
     return [dx]
   })
 }
