@@ -2,7 +2,7 @@
 // in two kinds of products: own rows by other rows, then weights of these by rows again. Thread (x, y), 8 of each, has own rows 4 y … 4 y + 3.
 // Which rows: Q, K, V of qkv, or D_O of the output's gradient. With ROPE q and k are turned as in rope.wgsl as they are loaded.
 // blocks is BLOCKS, tile is TILE, for loops that compilers should not unroll. Loops that index registers are marked: these are unrolled.
-struct Parameters { length: u32, heads: u32, tiles: u32, groups: u32, blocks: u32, tile: u32 }
+struct Uniforms { length: u32, heads: u32, tiles: u32, groups: u32, blocks: u32, tile: u32 }
 
 const HEAD_DIM = 64; // a multiple of 8 up to 32, of 32 up to 128
 const ROPE = true;

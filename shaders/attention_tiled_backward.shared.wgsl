@@ -4,7 +4,7 @@
 @group(0) @binding(3) var<storage, read> delta: array<f32>;
 @group(0) @binding(4) var<storage, read> d_o: array<vec4f>;
 @group(0) @binding(5) var<storage, read_write> d_qkv: array<vec4f>;
-@group(0) @binding(6) var<uniform> p: Parameters;
+@group(0) @binding(6) var<uniform> p: Uniforms;
 
 fn gradient(at: u32) -> vec4f { return d_o[at]; }
 

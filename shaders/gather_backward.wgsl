@@ -9,12 +9,12 @@ override FACTOR: f32;
 override ACCUMULATE: bool;
 
 // Not an override: short sequences would be written out, which is slow to compile.
-struct Parameters { length: u32 }
+struct Uniforms { length: u32 }
 
 @group(0) @binding(0) var<storage, read> ids: array<i32>;
 @group(0) @binding(1) var<storage, read> dy: array<f32>;
 @group(0) @binding(2) var<storage, read_write> d_table: array<f32>;
-@group(0) @binding(3) var<uniform> p: Parameters;
+@group(0) @binding(3) var<uniform> p: Uniforms;
 
 @compute @workgroup_size(THREADS)
 fn main(@builtin(workgroup_id) group: vec3u, @builtin(num_workgroups) groups: vec3u, @builtin(local_invocation_index) thread: u32) {

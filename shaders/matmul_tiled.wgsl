@@ -7,7 +7,7 @@
 // in the first, half in the second. OWN_M is the same for rows. Neither adds to c nor cuts the sum.
 // Operands are vec4f of four neighbours in memory where VECTOR_A, VECTOR_B. With p.splits > 1 the sum over pairs and k is cut into that many
 // ranges, each with results of its own; column_sums.wgsl adds them in order.
-struct Parameters {
+struct Uniforms {
   m: u32, n: u32, k: u32, batch: u32, reduce: u32,
   row_a: u32, step_a: u32, stride_a: u32,
   column_b: u32, step_b: u32, stride_b: u32,
@@ -22,7 +22,7 @@ alias B = f32;
 @group(0) @binding(0) var<storage, read> a: array<A>;
 @group(0) @binding(1) var<storage, read> b: array<B>;
 @group(0) @binding(2) var<storage, read_write> c: array<f32>;
-@group(0) @binding(3) var<uniform> p: Parameters;
+@group(0) @binding(3) var<uniform> p: Uniforms;
 
 const RESULTS = 8; // 4 or 8
 const GROUPS = 2; // of four columns, of a thread

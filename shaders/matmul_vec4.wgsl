@@ -1,7 +1,7 @@
 // c[m, n] = Σ_k a(m, k) · b(k, n), for each of p.batch pairs of matrices; with p.reduce > 1 each result sums that many pairs.
 // a(m, k) = a[m · row_a + k · step_a], b(k, n) = b[n · column_b + k · step_b]: any operand may be transposed.
 // A thread owns 4 rows × 4 neighbouring columns in four vec4f. Without arrays: some compilers leave them in memory.
-struct Parameters {
+struct Uniforms {
   m: u32, n: u32, k: u32, batch: u32, reduce: u32,
   row_a: u32, step_a: u32, stride_a: u32,
   column_b: u32, step_b: u32, stride_b: u32,
@@ -11,7 +11,7 @@ struct Parameters {
 @group(0) @binding(0) var<storage, read> a: array<f32>;
 @group(0) @binding(1) var<storage, read> b: array<f32>;
 @group(0) @binding(2) var<storage, read_write> c: array<f32>;
-@group(0) @binding(3) var<uniform> p: Parameters;
+@group(0) @binding(3) var<uniform> p: Uniforms;
 
 fn store_row(batch: u32, m: u32, n0: u32, sum: vec4f) {
   if (m >= p.m) { return; }

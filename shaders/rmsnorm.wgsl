@@ -1,4 +1,4 @@
-// y = s / sqrt(mean(s², along the normed axis) + EPSILON), s = x + residual;  scale = 1 / sqrt(mean(s²) + EPSILON) is kept for the derivative.
+// y = s / sqrt(mean(s², along the normed axis) + EPSILON), s = x + residual;  rstd = 1 / sqrt(mean(s²) + EPSILON) is kept for the derivative.
 // Tensors are (outer, WIDTH, STRIDE), normed over WIDTH. LANES threads share a row, GROUPS rows share a workgroup.
 override LANES: u32;
 override GROUPS: u32;
@@ -11,7 +11,7 @@ override HAS_RESIDUAL: bool;
 @group(0) @binding(0) var<storage, read> x: array<f32>;
 @group(0) @binding(1) var<storage, read> residual: array<f32>;
 @group(0) @binding(2) var<storage, read_write> y: array<f32>;
-@group(0) @binding(3) var<storage, read_write> scale: array<f32>;
+@group(0) @binding(3) var<storage, read_write> rstd: array<f32>;
 
 var<workgroup> partial: array<f32, LANES * GROUPS>;
 
@@ -40,7 +40,7 @@ fn main(@builtin(workgroup_id) group: vec3u, @builtin(num_workgroups) groups: ve
   if (row >= ROWS) { return; }
 
   let factor = inverseSqrt(squares / f32(WIDTH) + EPSILON);
-  if (lane == 0u) { scale[row] = factor; }
+  if (lane == 0u) { rstd[row] = factor; }
   for (var i = lane; i < WIDTH; i += LANES) {
     let at = start + i * STRIDE;
     var s = x[at];

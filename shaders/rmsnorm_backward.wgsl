@@ -1,4 +1,4 @@
-// ds = scale · (dy − y · mean(y · dy)), the gradient of both x and residual.
+// ds = rstd · (dy − y · mean(y · dy)), the gradient of both x and residual.
 // Layout and threads as in rmsnorm.wgsl.
 override LANES: u32;
 override GROUPS: u32;
@@ -6,13 +6,13 @@ override ROWS: u32;
 override STRIDE: u32;
 
 // Not an override: short rows would be written out, which is slow to compile.
-struct Parameters { width: u32 }
+struct Uniforms { width: u32 }
 
 @group(0) @binding(0) var<storage, read> y: array<f32>;
-@group(0) @binding(1) var<storage, read> scale: array<f32>;
+@group(0) @binding(1) var<storage, read> rstd: array<f32>;
 @group(0) @binding(2) var<storage, read> dy: array<f32>;
 @group(0) @binding(3) var<storage, read_write> ds: array<f32>;
-@group(0) @binding(4) var<uniform> p: Parameters;
+@group(0) @binding(4) var<uniform> p: Uniforms;
 
 var<workgroup> partial: array<f32, LANES * GROUPS>;
 
@@ -41,6 +41,6 @@ fn main(@builtin(workgroup_id) group: vec3u, @builtin(num_workgroups) groups: ve
   let mean = dot / f32(p.width);
   for (var i = lane; i < p.width; i += LANES) {
     let at = start + i * STRIDE;
-    ds[at] = scale[row] * (dy[at] - y[at] * mean);
+    ds[at] = rstd[row] * (dy[at] - y[at] * mean);
   }
 }

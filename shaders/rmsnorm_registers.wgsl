@@ -11,13 +11,13 @@ const APART = select(1u, GROUPS, ACROSS); // threads from lane to lane
 override EPSILON: f32;
 override HAS_RESIDUAL: bool;
 
-struct Parameters { rows: u32, width: u32, stride: u32 }
+struct Uniforms { rows: u32, width: u32, stride: u32 }
 
 @group(0) @binding(0) var<storage, read> x: array<mat2x4f>; // y where it is BACKWARD
 @group(0) @binding(1) var<storage, read> residual: array<mat2x4f>; // dy
 @group(0) @binding(2) var<storage, read_write> y: array<mat2x4f>; // ds
-@group(0) @binding(3) var<storage, read_write> scale: array<f32>;
-@group(0) @binding(4) var<uniform> p: Parameters;
+@group(0) @binding(3) var<storage, read_write> rstd: array<f32>;
+@group(0) @binding(4) var<uniform> p: Uniforms;
 
 var<workgroup> partial: array<mat2x4f, 256>;
 
@@ -66,8 +66,8 @@ fn main(
   let at = row * select(1u, 8u, ACROSS);
   if (!BACKWARD) { factor = mat2x4f(inverseSqrt(mean[0] + EPSILON), inverseSqrt(mean[1] + EPSILON)); }
   @diagnostic(off, trm.unroll) for (var i = 0u; i < 8u; i++) {
-    if (BACKWARD) { factor[i / 4u][i % 4u] = scale[at + select(0u, i, ACROSS)]; }
-    else if (lane == 0u && (ACROSS || i == 0u)) { scale[at + i] = factor[i / 4u][i % 4u]; }
+    if (BACKWARD) { factor[i / 4u][i % 4u] = rstd[at + select(0u, i, ACROSS)]; }
+    else if (lane == 0u && (ACROSS || i == 0u)) { rstd[at + i] = factor[i / 4u][i % 4u]; }
   }
   @diagnostic(off, trm.unroll) for (var c = 0u; c < CHUNKS; c++) {
     if (BACKWARD) { a[c] = b[c] - times(a[c], mean); }

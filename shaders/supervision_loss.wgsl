@@ -13,7 +13,7 @@ override TRAINS_CONTINUE: bool;
 override SCALE: f32;
 
 // Not overrides: loops over few tokens or threads would be written out, which is slow to compile.
-struct Parameters { vocabulary: u32, threads: u32 }
+struct Uniforms { vocabulary: u32, threads: u32 }
 
 @group(0) @binding(0) var<storage, read> logits: array<f32>;
 @group(0) @binding(1) var<storage, read> q: array<vec2f>;
@@ -23,7 +23,7 @@ struct Parameters { vocabulary: u32, threads: u32 }
 @group(0) @binding(5) var<storage, read_write> d_q: array<vec2f>;
 @group(0) @binding(6) var<storage, read_write> predictions: array<i32>;
 @group(0) @binding(7) var<storage, read_write> results: array<f32>;
-@group(0) @binding(8) var<uniform> p: Parameters;
+@group(0) @binding(8) var<uniform> p: Uniforms;
 
 var<workgroup> partial: array<vec2f, THREADS>;
 

@@ -146,7 +146,7 @@ test('attention by subgroup matrices compiles, for every width of heads', async 
   const { gpu } = await openGpu({ adapter: 'null' })
   const engine = await Engine.open({ gpu })
   const run = (texts: { forward: string; backward: string }, headDim: number, blockTiles: number, rope: boolean) => {
-    const size = { batch: 1, length: 40, heads: 2, headDim, rope, half: true, subgroups: 1, blockTiles }
+    const size = { batch: 1, length: 40, heads: 2, headDim, rope, f16: true, subgroups: 1, blockTiles }
     const half = (width: number) => engine.zeros([size.length, width], 'f16')
     const qkv = half(6 * headDim)
     const tensors = {

@@ -263,7 +263,7 @@ fn f(i: u32, given: vec4f, other: mat4x4f, there: ptr<function, array<array<f32,
 }
 fn index(i: u32) -> u32 { return i; }
 var<workgroup> shared_memory: array<vec4f, 64>;
-@group(0) @binding(1) var<uniform> p: Parameters;`
+@group(0) @binding(1) var<uniform> p: Uniforms;`
   for (const [line, ...found] of CASES)
     assert.equal(
       registersByVariable(text(line)),

@@ -2,7 +2,7 @@
 // With ROPE the halves x₁, x₂ of q and k are turned as in rope.wgsl; HEAD_DIM is then 8, 16, 32 or 64.
 enable subgroups;
 
-struct Parameters { length: u32, heads: u32, tiles: u32, groups: u32, columns: u32 }
+struct Uniforms { length: u32, heads: u32, tiles: u32, groups: u32, columns: u32 }
 
 const TEXELS_PER_ROW = 1024;
 const TILE = 16;

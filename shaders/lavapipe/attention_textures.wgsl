@@ -4,7 +4,7 @@
 #import attention_textures.shared.wgsl
 @group(0) @binding(2) var<storage, read_write> o: array<f32>;
 @group(0) @binding(3) var<storage, read_write> lse: array<f32>;
-@group(0) @binding(4) var<uniform> p: Parameters;
+@group(0) @binding(4) var<uniform> p: Uniforms;
 
 const LOWEST = -3.4e38;
 

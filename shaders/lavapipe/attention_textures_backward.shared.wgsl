@@ -4,7 +4,7 @@
 @group(0) @binding(3) var<storage, read> delta: array<f32>;
 @group(0) @binding(4) var d_o: texture_storage_2d<rgba32float, read>;
 @group(0) @binding(5) var<storage, read_write> d_qkv: array<f32>;
-@group(0) @binding(6) var<uniform> p: Parameters;
+@group(0) @binding(6) var<uniform> p: Uniforms;
 
 fn load_o(at: u32) -> vec4f { return textureLoad(d_o, vec2u(at / 4u % TEXELS_PER_ROW, at / 4u / TEXELS_PER_ROW)); }
 

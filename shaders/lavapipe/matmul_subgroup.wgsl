@@ -4,7 +4,7 @@
 // The workgroup must be exactly one subgroup: only for adapters whose subgroups all have LANES threads.
 enable subgroups;
 
-struct Parameters {
+struct Uniforms {
   m: u32, n: u32, k: u32, batch: u32, reduce: u32,
   row_a: u32, step_a: u32, stride_a: u32,
   column_b: u32, step_b: u32, stride_b: u32,
@@ -18,7 +18,7 @@ const TILE_N = 4;
 @group(0) @binding(0) var<storage, read> a: array<f32>;
 @group(0) @binding(1) var<storage, read> b: array<f32>;
 @group(0) @binding(2) var<storage, read_write> c: array<f32>;
-@group(0) @binding(3) var<uniform> p: Parameters;
+@group(0) @binding(3) var<uniform> p: Uniforms;
 
 @compute @workgroup_size(LANES)
 fn main(@builtin(workgroup_id) group: vec3u, @builtin(num_workgroups) groups: vec3u, @builtin(subgroup_invocation_id) lane: u32) {

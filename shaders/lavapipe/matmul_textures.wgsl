@@ -3,7 +3,7 @@
 // and 4 k × 32 columns of b at a time, and subgroupShuffle hands the values round. Of 32 columns a lane has four, side by side.
 enable subgroups;
 
-struct Parameters {
+struct Uniforms {
   m: u32, n: u32, k: u32, batch: u32, reduce: u32,
   row_a: u32, step_a: u32, stride_a: u32,
   column_b: u32, step_b: u32, stride_b: u32,
@@ -21,7 +21,7 @@ alias TextureA = texture_storage_2d<rgba32float, read>;
 @group(0) @binding(0) var a: TextureA;
 @group(0) @binding(1) var b: texture_storage_2d<rgba32float, read>;
 @group(0) @binding(2) var<storage, read_write> c: array<f32>;
-@group(0) @binding(3) var<uniform> p: Parameters;
+@group(0) @binding(3) var<uniform> p: Uniforms;
 
 fn texel(at: u32) -> vec2u { return vec2u(at % TEXELS_PER_ROW, at / TEXELS_PER_ROW); }
 

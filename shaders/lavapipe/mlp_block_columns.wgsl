@@ -1,15 +1,15 @@
 // y = s' / sqrt(mean(s'² over the positions) + EPSILON), s' = s + down · (silu(gate) ⊙ up), [gate | up] = gateUp · s, s = h + injection: a token-mixing block.
 // h is (batch, LENGTH, width). A workgroup owns 32 columns of a sequence; four inner rows at a time, nothing between input and result is stored.
 #import mlp_block_columns.shared.wgsl
-struct Parameters { length: u32, width: u32, inner: u32, groups: u32, has_injection: u32 }
+struct Uniforms { length: u32, width: u32, inner: u32, groups: u32, has_injection: u32 }
 
 const EPSILON = 1e-5;
 
 @group(0) @binding(0) var h: texture_storage_2d<rgba32float, read>;
 @group(0) @binding(1) var injection: texture_storage_2d<rgba32float, read>;
 @group(0) @binding(4) var<storage, read_write> y: array<f32>;
-@group(0) @binding(5) var<storage, read_write> scale: array<f32>;
-@group(0) @binding(6) var<uniform> p: Parameters;
+@group(0) @binding(5) var<storage, read_write> rstd: array<f32>;
+@group(0) @binding(6) var<uniform> p: Uniforms;
 
 // sum += rows first … first + 7 of down · a, where a is of inner rows from j on.
 fn add_down(sum: ptr<function, array<vec4f, LENGTH>>, a: ptr<function, array<vec4f, 4>>, first: u32, j: u32, lane: u32) {
@@ -60,10 +60,10 @@ fn main(@builtin(workgroup_id) group: vec3u, @builtin(num_workgroups) groups: ve
   @diagnostic(off, trm.unroll) for (var i = 0u; i < LENGTH; i++) { squares += sum[i] * sum[i]; }
   let factor = inverseSqrt(squares / f32(LENGTH) + EPSILON);
   let row = tile / tiles * p.width + column;
-  scale[row] = factor.x;
-  scale[row + 1u] = factor.y;
-  scale[row + 2u] = factor.z;
-  scale[row + 3u] = factor.w;
+  rstd[row] = factor.x;
+  rstd[row + 1u] = factor.y;
+  rstd[row + 2u] = factor.z;
+  rstd[row + 3u] = factor.w;
   // Not unrolled, as its bound is no constant: stores that are written out take the compiler most of its time.
   for (var i = 0u; i < p.length; i++) {
     let v = sum[i] * factor;

@@ -1,9 +1,9 @@
 // The derivative of mlp_block_columns.wgsl up to its input: ds = d s' on the direct way, plus the way through the layers, which are computed again.
 #import mlp_block_columns_backward.shared.wgsl
-struct Parameters { length: u32, width: u32, inner: u32, groups: u32, accumulate: u32 }
+struct Uniforms { length: u32, width: u32, inner: u32, groups: u32, accumulate: u32 }
 
 @group(0) @binding(4) var<storage, read_write> d_s: array<f32>;
-@group(0) @binding(5) var<uniform> p: Parameters;
+@group(0) @binding(5) var<uniform> p: Uniforms;
 
 @compute @workgroup_size(8)
 fn main(@builtin(workgroup_id) group: vec3u, @builtin(num_workgroups) groups: vec3u, @builtin(subgroup_invocation_id) lane: u32) {

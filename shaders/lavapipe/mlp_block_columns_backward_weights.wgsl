@@ -1,11 +1,11 @@
 // The weights' derivatives of mlp_block_columns.wgsl from ds, that of s' before the norm; what lies between is computed again.
 // A workgroup owns four inner rows: their rows of gateUp and columns of down, summed over all sequences and columns in registers.
 #import mlp_block_columns_backward.shared.wgsl
-struct Parameters { length: u32, width: u32, inner: u32, tiles: u32, accumulate_gate_up: u32, accumulate_down: u32 }
+struct Uniforms { length: u32, width: u32, inner: u32, tiles: u32, accumulate_gate_up: u32, accumulate_down: u32 }
 
 @group(0) @binding(4) var<storage, read_write> d_gate_up: array<f32>;
 @group(0) @binding(5) var<storage, read_write> d_down: array<f32>;
-@group(0) @binding(6) var<uniform> p: Parameters;
+@group(0) @binding(6) var<uniform> p: Uniforms;
 
 // Four rows' sums over the lanes at one position: lane r gets that of row r.
 fn sum_by_lane(sums: vec4f, lane: u32) -> f32 {

@@ -3,7 +3,7 @@
 // of all of them, four side by side a lane, and what lies between input and result is stored only where p.keeps.
 enable subgroups;
 
-struct Parameters { rows: u32, inner: u32, groups: u32, keeps: u32 }
+struct Uniforms { rows: u32, inner: u32, groups: u32, keeps: u32 }
 
 const TEXELS_PER_ROW = 1024;
 const ROWS = 16;
@@ -16,10 +16,10 @@ const EPSILON = 1e-5;
 @group(0) @binding(1) var gate_up: texture_storage_2d<rgba32float, read>;
 @group(0) @binding(2) var down: texture_storage_2d<rgba32float, read>;
 @group(0) @binding(3) var<storage, read_write> y: array<f32>;
-@group(0) @binding(4) var<storage, read_write> scale: array<f32>;
+@group(0) @binding(4) var<storage, read_write> rstd: array<f32>;
 @group(0) @binding(5) var<storage, read_write> gates_ups: array<f32>;
 @group(0) @binding(6) var<storage, read_write> activated: array<f32>;
-@group(0) @binding(7) var<uniform> p: Parameters;
+@group(0) @binding(7) var<uniform> p: Uniforms;
 
 fn texel(at: u32) -> vec2u { return vec2u(at % TEXELS_PER_ROW, at / TEXELS_PER_ROW); }
 
@@ -101,7 +101,7 @@ fn main(@builtin(workgroup_id) group: vec3u, @builtin(num_workgroups) groups: ve
       squares += dot(v[part], v[part]);
     }
     let factor = inverseSqrt(subgroupAdd(squares) / f32(WIDTH) + EPSILON);
-    if (lane == 0u) { scale[row0 + i] = factor; }
+    if (lane == 0u) { rstd[row0 + i] = factor; }
     @diagnostic(off, trm.unroll) for (var part = 0u; part < SETS; part++) { store(at + part * 32u, v[part] * factor); }
   }
 }

@@ -12,7 +12,7 @@ alias Left = subgroup_matrix_left<f16, 16, 16>;
 alias Right = subgroup_matrix_right<f16, 16, 16>;
 alias Result = subgroup_matrix_result<f32, 16, 16>;
 
-struct Parameters { length: u32, heads: u32, tiles: u32, groups: u32 }
+struct Uniforms { length: u32, heads: u32, tiles: u32, groups: u32 }
 
 const HEAD_TILES = 4; // of 16 columns: 2, 4 or 8
 const COLUMN_TILES = 4; // of the results: 2 or 4

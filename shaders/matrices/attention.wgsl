@@ -3,7 +3,7 @@
 #import attention.shared.wgsl
 @group(0) @binding(2) var<storage, read_write> o: array<vec4u>;
 @group(0) @binding(3) var<storage, read_write> lse: array<f32>;
-@group(0) @binding(4) var<uniform> p: Parameters;
+@group(0) @binding(4) var<uniform> p: Uniforms;
 
 fn gradient(at: u32) -> vec4u { return vec4u(); } // none here
 

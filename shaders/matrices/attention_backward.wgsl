@@ -10,7 +10,7 @@ const RESULTS = 1; // 2 where it is OF_KEYS
 @group(0) @binding(4) var<storage, read> d_o: array<vec4u>;
 @group(0) @binding(5) var<storage, read_write> delta: array<f32>;
 @group(0) @binding(6) var<storage, read_write> d_qkv: array<vec4u>;
-@group(0) @binding(7) var<uniform> p: Parameters;
+@group(0) @binding(7) var<uniform> p: Uniforms;
 
 fn gradient(at: u32) -> vec4u { return d_o[at]; }
 

@@ -37,7 +37,7 @@ alias Left = subgroup_matrix_left<f16, SIZE_K, SIZE_M>;
 alias Right = subgroup_matrix_right<f16, SIZE_N, SIZE_K>;
 alias Result = subgroup_matrix_result<f32, SIZE_N, SIZE_M>;
 
-struct Parameters {
+struct Uniforms {
   m: u32, n: u32, k: u32, batch: u32, reduce: u32, splits: u32, accumulate: u32,
   // From one row in memory to the next, and from one matrix to the next, in units of 8.
   row_a: u32, stride_a: u32, row_b: u32, stride_b: u32,
@@ -45,7 +45,7 @@ struct Parameters {
 
 @group(0) @binding(0) var<storage, read> a: array<vec4u>;
 @group(0) @binding(1) var<storage, read> b: array<vec4u>;
-@group(0) @binding(3) var<uniform> p: Parameters;
+@group(0) @binding(3) var<uniform> p: Uniforms;
 
 const SIDE = SPAN * 2u;
 const THREADS = 128u;

@@ -1,5 +1,5 @@
 // Compiled pipelines and bind groups, each made once: pipelines by kernel, text and constants, bind groups by what they bind.
-import { storedAsHalf } from '../kernels/half.js'
+import { storedAsF16 } from '../kernels/half.js'
 import type { Kernel } from '../kernels/kernel.js'
 import { BufferUsage } from './device.js'
 import type { Stats } from './stats.js'
@@ -14,7 +14,7 @@ interface Entry {
   pipeline?: GPUComputePipeline
   readonly layout: GPUBindGroupLayout
   readonly names: readonly string[]
-  readonly hasParameters: boolean
+  readonly hasUniforms: boolean
   readonly groups: Map<string, GPUBindGroup>
 }
 
@@ -82,13 +82,13 @@ export class Pipelines {
       label: kernel.name,
       layout: this.device.createPipelineLayout({ bindGroupLayouts: [layout] }),
       compute: {
-        module: this.#module(kernel.name, halves.length ? named(kernel.name, () => storedAsHalf(text, halves)) : text),
+        module: this.#module(kernel.name, halves.length ? named(kernel.name, () => storedAsF16(text, halves)) : text),
         entryPoint: 'main',
         constants,
       },
     }
     this.stats.pipelines++
-    const entry: Entry = { descriptor, layout, names, hasParameters, groups: new Map() }
+    const entry: Entry = { descriptor, layout, names, hasUniforms: hasParameters, groups: new Map() }
     this.#asked.push([kernel as Kernel<never>, size as never, halves, entry])
     pipelines.set(key, entry)
     return entry
@@ -100,7 +100,7 @@ export class Pipelines {
     bound: Readonly<Record<string, Bound>>,
     size: Size,
   ): GPUBindGroup {
-    const values = entry.hasParameters ? parameters!(size) : undefined
+    const values = entry.hasUniforms ? parameters!(size) : undefined
     let key = numbers(values)
     for (const name of entry.names) {
       const given = bound[name]

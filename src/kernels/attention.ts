@@ -15,7 +15,7 @@ export interface AttentionSize {
   /** Queries and keys are turned by their position. */
   rope?: boolean
   /** Tensors are float16. */
-  half?: boolean
+  f16?: boolean
 }
 
 const rows = ({ batch, length, heads }: AttentionSize) => batch * length * heads

@@ -14,7 +14,7 @@ const load = (wide: string, place: string) => `${wide === 'mat2x4f' ? 'from_word
  * @param bindings numbers of the bindings to be stored so; arrays of f32, vec2f, vec4f or mat2x4f, or of words
  * @throws when a binding is none of these
  */
-export function storedAsHalf(wgsl: string, bindings: readonly number[]): string {
+export function storedAsF16(wgsl: string, bindings: readonly number[]): string {
   let text = wgsl.replace(/\/\/.*$/gm, '')
   for (const binding of bindings) {
     const [declaration, name, element] =

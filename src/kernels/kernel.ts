@@ -24,7 +24,7 @@ export interface Kernel<Size = never> {
   readonly source: string | ((size: Size) => string)
   readonly bindings: Readonly<Record<string, Access>>
   /**
-   * Numbers that the shader reads at run time, all u32, in the order of its uniform struct `Parameters`, which is bound after
+   * Numbers that the shader reads at run time, all u32, in the order of its uniform struct `Uniforms`, which is bound after
    * the tensors. For kernels that are slow to compile: one pipeline then serves every size.
    */
   readonly uniforms?: (size: Size) => Record<string, number>

@@ -24,8 +24,8 @@ export interface MatmulSize {
   /** Add to c instead of overwriting it. */
   accumulate?: boolean
   /** The operand is stored as float16. */
-  halfA?: boolean
-  halfB?: boolean
+  f16A?: boolean
+  f16B?: boolean
 }
 
 /** Of all products. */

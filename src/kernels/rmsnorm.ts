@@ -31,7 +31,7 @@ function threads({ lanes, stride: stride }: LoopSize): { LANES: number; GROUPS: 
 export const rmsnorm = defineKernel<LoopSize & { epsilon: number; hasResidual: boolean }>({
   name: 'rmsnorm',
   source: forward,
-  bindings: { x: 'read', residual: 'read', y: 'write', scale: 'write' },
+  bindings: { x: 'read', residual: 'read', y: 'write', rstd: 'write' },
   constants: size => ({
     ...threads(size),
     ROWS: size.rows,
@@ -46,7 +46,7 @@ export const rmsnorm = defineKernel<LoopSize & { epsilon: number; hasResidual: b
 export const rmsnormBackward = defineKernel<LoopSize>({
   name: 'rmsnorm_backward',
   source: backward,
-  bindings: { y: 'read', scale: 'read', dy: 'read', ds: 'write' },
+  bindings: { y: 'read', rstd: 'read', dy: 'read', ds: 'write' },
   uniforms: ({ width }) => ({ width }),
   constants: size => ({ ...threads(size), ROWS: size.rows, STRIDE: size.stride }),
   workgroups: size => grid(divideUp(size.rows, threads(size).GROUPS)),
@@ -88,14 +88,14 @@ const inRegisters = (backward: boolean): Pick<Kernel<RmsnormSize>, 'source' | 'u
 
 export const rmsnormRegisters = defineKernel<RmsnormSize & { epsilon: number; hasResidual: boolean }>({
   name: 'rmsnorm_registers',
-  bindings: { x: 'read', residual: 'read', y: 'write', scale: 'write' },
+  bindings: { x: 'read', residual: 'read', y: 'write', rstd: 'write' },
   constants: ({ epsilon, hasResidual }) => ({ EPSILON: epsilon, HAS_RESIDUAL: Number(hasResidual) }),
   ...inRegisters(false),
 })
 
 export const rmsnormRegistersBackward = defineKernel<RmsnormSize>({
   name: 'rmsnorm_registers_backward',
-  bindings: { y: 'read', dy: 'read', ds: 'write', scale: 'write' },
+  bindings: { y: 'read', dy: 'read', ds: 'write', rstd: 'write' },
   constants: () => ({ EPSILON: 0, HAS_RESIDUAL: 1 }),
   ...inRegisters(true),
 })

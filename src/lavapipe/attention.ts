@@ -70,7 +70,7 @@ const turnedIfNeeded =
 
 export const attentionTextures = attentionVariant({
   name: 'textures',
-  available: (adapter, size) => !size.half && isLavapipe(adapter) && size.headDim % 4 === 0 && size.headDim <= 64,
+  available: (adapter, size) => !size.f16 && isLavapipe(adapter) && size.headDim % 4 === 0 && size.headDim <= 64,
   forward: turnedIfNeeded((engine, tensors, size) => runByTextures(engine, forwardKernel, tensors, size)),
   backward: turnedIfNeeded((engine, tensors, size) => {
     engine.dispatch(attentionDelta, tensors, size)

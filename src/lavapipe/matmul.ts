@@ -88,14 +88,14 @@ const matmulTextures = (rows: number, columns: number): Variant<MatmulTensors, M
     return columns > 32 || (m * n * k * batch * reduce >= SMALL && rows === tall)
   },
   available(adapter, size) {
-    const { m, n, k, batch = 1, reduce = 1, sharedA, halfA, halfB } = size
+    const { m, n, k, batch = 1, reduce = 1, sharedA, f16A, f16B } = size
     const isFull = divideUp(m, rows) * rows * divideUp(n, columns) * columns <= 1.15 * m * n
     const isLarge = m * n * k * batch * reduce >= LARGE && isFull
     const fits = m * k * (sharedA ? 1 : batch * reduce) <= MOST_VALUES
     return (
       isLavapipe(adapter) &&
-      !halfA &&
-      !halfB &&
+      !f16A &&
+      !f16B &&
       (columns === 32 || isLarge) &&
       fits &&
       textureKernel(size, rows, columns) !== undefined

@@ -29,7 +29,7 @@ const rowTiles = (size: MlpBlockSize) => divideUp(size.batch * size.length, ROWS
 const columnsKernel = defineKernel<MlpBlockSize & { hasInjection: boolean }>({
   name: 'mlp_block_columns',
   source: size => fill(columns, { EPSILON: size.epsilon, ...lengthLines(size) }),
-  bindings: { h: TEXELS, injection: TEXELS, gateUp: TEXELS, down: TEXELS, y: 'write', scale: 'write' },
+  bindings: { h: TEXELS, injection: TEXELS, gateUp: TEXELS, down: TEXELS, y: 'write', rstd: 'write' },
   uniforms: size => ({
     length: size.length,
     width: size.width,
@@ -84,7 +84,7 @@ const rowsKernel = defineKernel<MlpBlockSize>({
     gateUp: TEXELS,
     down: TEXELS,
     y: 'write',
-    scale: 'write',
+    rstd: 'write',
     gatesUps: 'write',
     activated: 'write',
   },
@@ -106,20 +106,20 @@ function fits({ axis, length, width, inner }: MlpBlockSize): boolean {
 
 export const mlpBlockTextures: Variant<BlockTensors, MlpBlockSize, Tensor> = {
   name: 'textures',
-  available: (adapter, size) => !size.half && isLavapipe(adapter) && fits(size),
+  available: (adapter, size) => !size.f16 && isLavapipe(adapter) && fits(size),
   apply: (engine, tensors, size) => (size.axis === -2 ? runColumns : runRows)(engine, tensors, size),
 }
 
 /** The gradient of s on the direct way, through the norm. */
 function throughNorm(
   engine: Engine,
-  { y, scale, dy }: Record<'y' | 'scale' | 'dy', Tensor>,
+  { y, rstd, dy }: Record<'y' | 'rstd' | 'dy', Tensor>,
   { batch, length, width, axis }: MlpBlockSize,
 ): Tensor {
   const ds = engine.tensor(y.shape)
   const [over, stride] = axis === -1 ? [width, 1] : [length, width]
   const norm = { rows: (batch * length * width) / over, width: over, stride }
-  engine.dispatch(rmsnormBackward, { y, scale, dy, ds }, { ...norm, lanes: rowLanes(norm, true) })
+  engine.dispatch(rmsnormBackward, { y, rstd, dy, ds }, { ...norm, lanes: rowLanes(norm, true) })
   return ds
 }
 
@@ -129,26 +129,26 @@ function runColumns(engine: Engine, { h, injection, gateUp, down, into }: BlockT
   const isAdded = injection !== undefined && recorded
   const s = isAdded ? add(h, injection) : h
   const y = into ?? engine.tensor(h.shape)
-  const scale = engine.tensor([batch * width])
+  const rstd = engine.tensor([batch * width])
   const hasInjection = injection !== undefined && !isAdded
   runByTextures(
     engine,
     columnsKernel,
-    { h: s, injection: injection ?? down, gateUp, down, y, scale },
+    { h: s, injection: injection ?? down, gateUp, down, y, rstd },
     { ...size, hasInjection },
   )
-  if (!recorded) engine.release(scale)
-  return engine.record(y, [gateUp, down, s], recomputing(engine, { s, y, scale, gateUp, down }, size))
+  if (!recorded) engine.release(rstd)
+  return engine.record(y, [gateUp, down, s], recomputing(engine, { s, y, rstd, gateUp, down }, size))
 }
 
 /** Gradients of gateUp, down and s by the kernels that compute again what lies between. */
 function recomputing(
   engine: Engine,
-  { s, y, scale, gateUp, down }: Record<'s' | 'y' | 'scale' | 'gateUp' | 'down', Tensor>,
+  { s, y, rstd, gateUp, down }: Record<'s' | 'y' | 'rstd' | 'gateUp' | 'down', Tensor>,
   size: MlpBlockSize,
 ): Backward {
   return (dy, wanted) => {
-    const ds = throughNorm(engine, { y, scale, dy }, size)
+    const ds = throughNorm(engine, { y, rstd, dy }, size)
     const places: [into: Tensor, accumulate: boolean][] = []
     // One kernel gives the gradients of both weights: it runs when both places are known.
     const toWeight =
@@ -183,13 +183,13 @@ function runRows(engine: Engine, { h, injection, gateUp, down, into }: BlockTens
   const { batch, length, inner, recorded } = size
   const s = injection ? add(h, injection) : h
   const y = into ?? engine.tensor(h.shape)
-  const scale = engine.tensor([batch * length])
+  const rstd = engine.tensor([batch * length])
   const gatesUps = engine.tensor(recorded ? [batch, length, 2 * inner] : [1])
   const activated = engine.tensor(recorded ? [batch, length, inner] : [1])
-  runByTextures(engine, rowsKernel, { h: s, gateUp, down, y, scale, gatesUps, activated }, size)
-  if (!recorded) engine.release(scale, gatesUps, activated, ...(injection ? [s] : []))
+  runByTextures(engine, rowsKernel, { h: s, gateUp, down, y, rstd, gatesUps, activated }, size)
+  if (!recorded) engine.release(rstd, gatesUps, activated, ...(injection ? [s] : []))
   return engine.record(y, [gateUp, down, s], dy => {
-    const ds = throughNorm(engine, { y, scale, dy }, size)
+    const ds = throughNorm(engine, { y, rstd, dy }, size)
     const [toGateUp, toDown] = [gateUp, down].map(weight => rowLayer(weight, batch * length))
     const dActivated = engine.tensor(activated.shape)
     const dGatesUps = engine.tensor(gatesUps.shape)

@@ -38,7 +38,7 @@ export const attentionSteps = (
 
 export const attentionMatrices = attentionVariant({
   name: 'matrices',
-  available: (adapter, size) => size.half === true && hasMatrices(adapter) && shareOf(size, adapter) !== undefined,
+  available: (adapter, size) => size.f16 === true && hasMatrices(adapter) && shareOf(size, adapter) !== undefined,
   suits: ({ length }) => length >= 16,
   ...attentionSteps(attentionKernels({ forward, backward })),
 })

@@ -23,10 +23,10 @@ const LARGE_BYTES = 20480
 /** The largest kind of float16 that the tile consists of. */
 function matrixKind(
   { subgroupMatrices, workgroupBytes }: AdapterSummary,
-  { halfA, halfB }: MatmulSize,
+  { f16A, f16B }: MatmulSize,
   span: number,
 ): MatrixKind | undefined {
-  if (!halfA || !halfB || (span > 32 && workgroupBytes < LARGE_BYTES)) return undefined
+  if (!f16A || !f16B || (span > 32 && workgroupBytes < LARGE_BYTES)) return undefined
   const fits = subgroupMatrices.filter(
     ({ component, m, n, k }) => component === 'f16' && [m, n, k].every(side => side === 8 || side === 16),
   )

@@ -50,7 +50,7 @@ const ADAPTERS: Record<string, AdapterSummary> = {
 }
 
 const LENGTHS = [1, 2, 8, 16, 17, 64, 97, 512, 1024, 3072, 9312, 74496]
-const products: MatmulSize[] = [false, true].flatMap(half =>
+const products: MatmulSize[] = [false, true].flatMap(f16 =>
   [
     [false, false],
     [false, true],
@@ -65,8 +65,8 @@ const products: MatmulSize[] = [false, true].flatMap(half =>
             k,
             transposeA,
             transposeB,
-            halfA: half,
-            halfB: half,
+            f16A: f16,
+            f16B: f16,
             ...more,
           })),
         ),
@@ -121,8 +121,8 @@ test('attention', () =>
     attentionFamily,
     [1, 8, 17, 97, 916].flatMap(length =>
       [4, 5, 16, 32, 64, 128].flatMap(headDim =>
-        flags.flatMap(half =>
-          flags.flatMap(rope => flags.map(recorded => ({ batch: 8, length, heads: 2, headDim, half, rope, recorded }))),
+        flags.flatMap(f16 =>
+          flags.flatMap(rope => flags.map(recorded => ({ batch: 8, length, heads: 2, headDim, f16, rope, recorded }))),
         ),
       ),
     ),
@@ -134,8 +134,8 @@ test('SwiGLU blocks', () =>
     ([-1, -2] as const).flatMap(axis =>
       [17, 97].flatMap(length =>
         [64, 512].flatMap(width =>
-          flags.flatMap(half =>
-            flags.map(recorded => ({ batch: 8, length, width, inner: 128, axis, half, recorded, epsilon: 1e-5 })),
+          flags.flatMap(f16 =>
+            flags.map(recorded => ({ batch: 8, length, width, inner: 128, axis, f16, recorded, epsilon: 1e-5 })),
           ),
         ),
       ),
@@ -147,8 +147,8 @@ test('norms', () =>
     normFamily,
     [1, 512].flatMap(stride =>
       [97, 512, 916].flatMap(width =>
-        flags.flatMap(half =>
-          flags.map(recorded => ({ rows: 96 * stride, width, stride, half, recorded, epsilon: 1e-5 })),
+        flags.flatMap(f16 =>
+          flags.map(recorded => ({ rows: 96 * stride, width, stride, f16, recorded, epsilon: 1e-5 })),
         ),
       ),
     ),

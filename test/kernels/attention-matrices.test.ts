@@ -49,7 +49,7 @@ offer(
   attentionFamily,
   attentionVariant({
     name: 'played',
-    available: (adapter, size) => size.half === true && fits(size, adapter),
+    available: (adapter, size) => size.f16 === true && fits(size, adapter),
     suits: () => false,
     ...attentionSteps(
       {
@@ -170,7 +170,7 @@ test('GPUs with matrices of 16 take them where rows are float16, and as many sub
     workgroupBytes: 49152,
     workgroupThreads: 1024,
   }
-  const size = { batch: 96, length: 97, heads: 8, headDim: 64, half: true, recorded: false }
+  const size = { batch: 96, length: 97, heads: 8, headDim: 64, f16: true, recorded: false }
   offerMatrices()
   const taken = (more: Partial<typeof size>, adapter = gpu) =>
     new Variants(adapter).pick(attentionFamily, { ...size, ...more }).name
@@ -178,7 +178,7 @@ test('GPUs with matrices of 16 take them where rows are float16, and as many sub
     for (const headDim of [32, 64, 128]) assert.is(taken({ length, headDim }), 'matrices')
   assert.is.not(taken({ length: 8 }), 'matrices')
   assert.is(taken({ headDim: 96 }), 'tiled')
-  assert.is(taken({ half: false }), 'tiled')
+  assert.is(taken({ f16: false }), 'tiled')
   assert.is(taken({}, { ...gpu, subgroupMatrices: [{ component: 'f16', m: 8, n: 8, k: 8 }] }), 'tiled')
   assert.is(taken({}, { ...gpu, workgroupBytes: 16384 }), 'tiled')
   assert.equal(shareOf(size, gpu), { subgroups: 7, blockTiles: 4 })

@@ -48,7 +48,7 @@ function turning({ length, headDim }: (typeof SIZES)[number]) {
   }
 }
 
-const SAMPLE = { batch: 1, length: 16, heads: 1, headDim: 32, half: false, recorded: true }
+const SAMPLE = { batch: 1, length: 16, heads: 1, headDim: 32, f16: false, recorded: true }
 const VARIANTS = tried(engine, attentionFamily, SAMPLE).map(({ name }) => name)
 
 /** Each compiles for each width of heads, some for long. */

@@ -15,7 +15,7 @@ test.after(() => {
 })
 
 async function check(given: GatedSize, dtype: DType = 'f32', magnitude = 1): Promise<void> {
-  const size = { ...given, halfA: dtype === 'f16', halfB: dtype === 'f16' }
+  const size = { ...given, f16A: dtype === 'f16', f16B: dtype === 'f16' }
   const { m, n, k, batch = 1, sharedA, sharedB, gated } = size
   const stored = async (seed: number, count: number) => {
     const tensor = engine.lasting([count], dtype)
@@ -52,8 +52,8 @@ for (const dtype of ['f32', ...(engine.adapter.features.includes('shader-f16') ?
     n: 64,
     k: 64,
     gated: 'columns',
-    halfA: half,
-    halfB: half,
+    f16A: half,
+    f16B: half,
   })) {
     test(`variant ${name}, ${dtype}`, async () => {
       engine.variants.force('gated', name)

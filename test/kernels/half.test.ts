@@ -16,7 +16,7 @@ import {
   type Tensor,
 } from '../../src/engine/index.js'
 import { matmul, matmulFamily } from '../../src/engine/ops/matmul.js'
-import { storedAsHalf } from '../../src/kernels/half.js'
+import { storedAsF16 } from '../../src/kernels/half.js'
 import { close, largest, printShares } from '../close.js'
 import { openEngine } from '../engine-under-test.js'
 import { integers, values } from '../shapes.js'
@@ -45,7 +45,7 @@ fn main() {
   max_y[i] = y[u32(y[0])];
 }`
   assert.is(
-    storedAsHalf(text, [0, 2, 3]),
+    storedAsF16(text, [0, 2, 3]),
     `enable f16;
 
 alias Value = vec4f;
@@ -60,7 +60,7 @@ fn main() {
 }`,
   )
   assert.throws(
-    () => storedAsHalf(text, [1]),
+    () => storedAsF16(text, [1]),
     /^binding 1 is no array of f32, vec2f, vec4f or mat2x4f: it cannot be float16$/,
   )
 })
@@ -239,7 +239,7 @@ if (hasHalf) {
   })
 
   for (const { name } of matmulFamily.variants.filter(variant =>
-    variant.available(engine.adapter, { m: 64, n: 64, k: 64, halfA: true }),
+    variant.available(engine.adapter, { m: 64, n: 64, k: 64, f16A: true }),
   )) {
     test(`products by variant ${name}, operands and results in either type`, async () => {
       // Operands by single values, and four of them at once. Tiles take seconds to compile for each combination of types.

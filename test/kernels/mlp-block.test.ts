@@ -91,7 +91,7 @@ for (const { name, available } of mlpBlockFamily.variants) {
     for (const shape of shapes) {
       const { h, injection, gateUp, down } = inputsOf(shape)
       for (const added of [undefined, injection]) {
-        if (!available(engine.adapter, { ...shape, epsilon, recorded: false, half: false })) continue
+        if (!available(engine.adapter, { ...shape, epsilon, recorded: false, f16: false })) continue
         const tensors = [h, gateUp, down].map(({ data, shape }) => engine.from(data, shape))
         const y = mlpBlock(tensors[0], tensors[1], tensors[2], {
           injection: added && engine.from(added.data, added.shape),
@@ -122,7 +122,7 @@ for (const { name, available } of mlpBlockFamily.variants) {
       { batch: 1, length: 9, width: 32, inner: 32, axis: -1 },
       { batch: 2, length: 9, width: 64, inner: 16, axis: -2 },
     ] as const) {
-      if (!available(engine.adapter, { ...shape, epsilon, recorded: true, half: false })) continue
+      if (!available(engine.adapter, { ...shape, epsilon, recorded: true, f16: false })) continue
       const { h, injection, gateUp, down } = inputsOf(shape)
       await checkGradients(engine, `mlp block ${name}`, {
         inputs: [h, injection, gateUp, down],

@@ -98,7 +98,7 @@ const CASES: readonly Cases[] = [
   },
 ]
 
-const names = tried(engine, normFamily, { rows: 8, width: 32, stride: 1, epsilon, half: false, recorded: false }).map(
+const names = tried(engine, normFamily, { rows: 8, width: 32, stride: 1, epsilon, f16: false, recorded: false }).map(
   ({ name }) => name,
 )
 for (const { variant, axis, sizes, differentiated } of CASES.filter(({ variant }) => names.includes(variant))) {
@@ -199,21 +199,21 @@ if (names.includes('registers')) {
 test('GPUs keep rows in registers where these consist of words and fit', () => {
   const variants = new Variants({ ...engine.adapter, isSoftware: false })
   const taken = (rows: number, width: number, stride = 1, about: Partial<NormSize> = {}) =>
-    variants.pick(normFamily, { rows, width, stride: stride, epsilon, half: false, recorded: false, ...about }).name
-  for (const half of [false, true]) {
+    variants.pick(normFamily, { rows, width, stride: stride, epsilon, f16: false, recorded: false, ...about }).name
+  for (const f16 of [false, true]) {
     for (const [rows, width, stride] of [
       [9312, 512, 1],
       [96 * 512, 97, 512],
       [16, 8, 1],
     ] as const)
-      assert.is(taken(rows, width, stride, { half }), 'registers')
+      assert.is(taken(rows, width, stride, { f16 }), 'registers')
     for (const [rows, width, stride] of [
       [9, 33, 1],
       [4, 4096, 1],
       [96 * 512, 916, 512],
       [66, 97, 33],
     ] as const)
-      assert.is(taken(rows, width, stride, { half }), 'loop')
+      assert.is(taken(rows, width, stride, { f16 }), 'loop')
   }
   assert.is(taken(16, 4), 'loop')
   assert.is(
@@ -222,7 +222,7 @@ test('GPUs keep rows in registers where these consist of words and fit', () => {
       width: 512,
       stride: 1,
       epsilon,
-      half: false,
+      f16: false,
       recorded: false,
     }).name,
     'loop',

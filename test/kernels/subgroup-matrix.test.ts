@@ -208,7 +208,7 @@ test('defaults on a GPU with matrices', () => {
     subgroupMatrices: kinds,
     workgroupBytes: 49152,
   }
-  const half = { halfA: true, halfB: true }
+  const half = { f16A: true, f16B: true }
   const taken = (size: MatmulSize, adapter = described) =>
     new Variants(adapter).pick(matmulFamily, { ...size, ...half }).name
   // The official network, all 768 puzzles: gate and up, its derivatives; token mixing and its weight's gradient.
@@ -225,7 +225,7 @@ test('defaults on a GPU with matrices', () => {
   assert.is(taken({ m: 74496, n: 11, k: 512, transposeB: true }), 'tiled 64×64')
   assert.match(taken(forward, { ...described, workgroupBytes: 16384 }), /^matrices 64×64$/)
   assert.match(new Variants(described).pick(matmulFamily, forward).name, /^tiled/)
-  assert.match(new Variants(described).pick(matmulFamily, { ...forward, halfA: true }).name, /^tiled/)
+  assert.match(new Variants(described).pick(matmulFamily, { ...forward, f16A: true }).name, /^tiled/)
   const gated = (size: MatmulSize, along: Gated) =>
     new Variants(described).pick(gatedFamily, { ...size, ...half, gated: along }).name
   assert.is(gated(forward, 'columns'), 'matrices 128×128')

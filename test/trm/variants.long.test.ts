@@ -52,7 +52,7 @@ for (const { name } of tried(engine, gatedFamily, { ...size, gated: 'columns' })
   })
 }
 
-const heads = { batch: 1, length: 18, heads: 2, headDim: 16, rope: true, half: false, recorded: true }
+const heads = { batch: 1, length: 18, heads: 2, headDim: 16, rope: true, f16: false, recorded: true }
 for (const { name } of tried(engine, attentionFamily, heads)) {
   test(`attention: ${name}`, async () => {
     engine.variants.force('attention', name)
@@ -67,7 +67,7 @@ for (const { name } of tried(engine, normFamily, {
   width: 32,
   stride: 1,
   epsilon: 1e-5,
-  half: false,
+  f16: false,
   recorded: true,
 })) {
   test(`rmsnorm: ${name}`, async () => {

@@ -111,10 +111,10 @@ const tiled = attentionVariant({
 export const attentionFamily: Family<AttentionInputs, RecordedSize, Tensor> = {
   name: 'attention',
   variants: [tiled, thread(true), thread(false)],
-  classOf: ({ length, headDim, rope, half, recorded }) =>
-    `${half ? 'f16 ' : ''}${length}×${headDim}${rope ? ' rope' : ''}${recorded ? ' recorded' : ''}`,
-  sample: (engine, { batch, length, heads, headDim, rope, half }) => ({
-    qkv: engine.tensor([batch, length, 3 * heads * headDim], half ? 'f16' : 'f32'),
+  classOf: ({ length, headDim, rope, f16, recorded }) =>
+    `${f16 ? 'f16 ' : ''}${length}×${headDim}${rope ? ' rope' : ''}${recorded ? ' recorded' : ''}`,
+  sample: (engine, { batch, length, heads, headDim, rope, f16 }) => ({
+    qkv: engine.tensor([batch, length, 3 * heads * headDim], f16 ? 'f16' : 'f32'),
     rope: rope ? engine.tensor([length, headDim]) : undefined,
   }),
   inputs: ({ qkv }) => [qkv],
@@ -142,7 +142,7 @@ export function attention(qkv: Tensor, heads: number, { rope }: AttentionOptions
     heads,
     headDim,
     rope: rope !== undefined,
-    half: qkv.dtype === 'f16',
+    f16: qkv.dtype === 'f16',
     recorded: engine.isRecording,
   }
   return engine.variants.pick(attentionFamily, size).apply(engine, { qkv, rope }, size)

@@ -47,7 +47,7 @@ export const gatedFamily: Family<MatmulTensors, GatedSize> = {
   classOf: size => `${size.gated} ${matmulFamily.classOf(size)}`,
   sample(engine, size) {
     const { a, b } = matmulFamily.sample(engine, size)
-    return { a, b, c: engine.tensor([inSize(size) / 2], size.halfA || size.halfB ? 'f16' : 'f32') }
+    return { a, b, c: engine.tensor([inSize(size) / 2], size.f16A || size.f16B ? 'f16' : 'f32') }
   },
 }
 
@@ -70,7 +70,7 @@ export function gated(x: Tensor, weight: Tensor, { axis = -1 }: { axis?: -1 | -2
   const shape = [...x.shape]
   shape[shape.length + axis] = both / 2
   const c = engine.tensor(shape, x.dtype)
-  const [halfX, halfW] = [x.dtype === 'f16', weight.dtype === 'f16']
+  const [f16X, f16W] = [x.dtype === 'f16', weight.dtype === 'f16']
   if (axis === -1) {
     const size: GatedSize = {
       m: x.size / width,
@@ -78,8 +78,8 @@ export function gated(x: Tensor, weight: Tensor, { axis = -1 }: { axis?: -1 | -2
       k: width,
       transposeB: true,
       gated: 'columns',
-      halfA: halfX,
-      halfB: halfW,
+      f16A: f16X,
+      f16B: f16W,
     }
     engine.variants.pick(gatedFamily, size).apply(engine, { a: x, b: weight, c }, size)
   } else {
@@ -90,8 +90,8 @@ export function gated(x: Tensor, weight: Tensor, { axis = -1 }: { axis?: -1 | -2
       batch: x.shape[0],
       sharedA: true,
       gated: 'rows',
-      halfA: halfW,
-      halfB: halfX,
+      f16A: f16W,
+      f16B: f16X,
     }
     engine.variants.pick(gatedFamily, size).apply(engine, { a: weight, b: x, c }, size)
   }

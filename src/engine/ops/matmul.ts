@@ -76,11 +76,11 @@ const split = (side: number): Variant<MatmulTensors, MatmulSize> => ({
 export const matmulFamily: Family<MatmulTensors, MatmulSize> = {
   name: 'matmul',
   variants: [split(128), whole(128), split(64), whole(64), vec4],
-  classOf: ({ m, n, k, batch = 1, reduce = 1, transposeA, transposeB, halfA, halfB }) =>
-    `${halfA || halfB ? `${halfA ? 'f16' : 'f32'}·${halfB ? 'f16' : 'f32'} ` : ''}${transposeA ? 'T' : 'N'}${transposeB ? 'T' : 'N'} ${m}×${n}×${k}${batch > 1 ? ` batch ${batch}` : ''}${reduce > 1 ? ` reduce ${reduce}` : ''}`,
-  sample: (engine, { m, n, k, batch = 1, reduce = 1, sharedA, sharedB, halfA, halfB }) => ({
-    a: engine.tensor([m * k * (sharedA ? 1 : batch * reduce)], halfA ? 'f16' : 'f32'),
-    b: engine.tensor([k * n * (sharedB ? 1 : batch * reduce)], halfB ? 'f16' : 'f32'),
+  classOf: ({ m, n, k, batch = 1, reduce = 1, transposeA, transposeB, f16A, f16B }) =>
+    `${f16A || f16B ? `${f16A ? 'f16' : 'f32'}·${f16B ? 'f16' : 'f32'} ` : ''}${transposeA ? 'T' : 'N'}${transposeB ? 'T' : 'N'} ${m}×${n}×${k}${batch > 1 ? ` batch ${batch}` : ''}${reduce > 1 ? ` reduce ${reduce}` : ''}`,
+  sample: (engine, { m, n, k, batch = 1, reduce = 1, sharedA, sharedB, f16A, f16B }) => ({
+    a: engine.tensor([m * k * (sharedA ? 1 : batch * reduce)], f16A ? 'f16' : 'f32'),
+    b: engine.tensor([k * n * (sharedB ? 1 : batch * reduce)], f16B ? 'f16' : 'f32'),
     c: engine.tensor([m * n * batch]),
   }),
 }
@@ -88,6 +88,6 @@ export const matmulFamily: Family<MatmulTensors, MatmulSize> = {
 /** `c = a · b`, or `c += a · b`; sizes, transpositions and batches as in `MatmulSize`. */
 export function matmul(tensors: MatmulTensors, given: MatmulSize): void {
   const { engine } = tensors.c
-  const size = { ...given, halfA: tensors.a.dtype === 'f16', halfB: tensors.b.dtype === 'f16' }
+  const size = { ...given, f16A: tensors.a.dtype === 'f16', f16B: tensors.b.dtype === 'f16' }
   engine.variants.pick(matmulFamily, size).apply(engine, tensors, size)
 }

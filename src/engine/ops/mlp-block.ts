@@ -28,7 +28,7 @@ export interface MlpBlockSize {
   /** The tape records it for its derivative. */
   recorded: boolean
   /** Tensors are float16. */
-  half: boolean
+  f16: boolean
 }
 
 export interface BlockTensors {
@@ -54,11 +54,11 @@ const composed: Variant<BlockTensors, MlpBlockSize, Tensor> = {
 export const mlpBlockFamily: Family<BlockTensors, MlpBlockSize, Tensor> = {
   name: 'mlp block',
   variants: [composed],
-  classOf: ({ batch, length, width, inner, axis, recorded, half }) =>
-    `${half ? 'f16 ' : ''}${batch}×${length}×${width} by ${inner} axis ${axis}${recorded ? ' recorded' : ''}`,
-  sample(engine, { batch, length, width, inner, axis, half }) {
+  classOf: ({ batch, length, width, inner, axis, recorded, f16 }) =>
+    `${f16 ? 'f16 ' : ''}${batch}×${length}×${width} by ${inner} axis ${axis}${recorded ? ' recorded' : ''}`,
+  sample(engine, { batch, length, width, inner, axis, f16 }) {
     const over = axis === -1 ? width : length
-    const tensor = (...shape: Shape) => engine.tensor(shape, half ? 'f16' : 'f32')
+    const tensor = (...shape: Shape) => engine.tensor(shape, f16 ? 'f16' : 'f32')
     return { h: tensor(batch, length, width), gateUp: tensor(2 * inner, over), down: tensor(over, inner) }
   },
   inputs: ({ h, gateUp, down }) => [gateUp, down, h],
@@ -85,6 +85,6 @@ export function mlpBlock(
       `mlpBlock: h of shape [${h.shape}] does not fit weights of shapes [${gateUp.shape}] and [${down.shape}] over axis ${axis}, expected (batch, length, width), (2 · inner, ${over}) and (${over}, inner)`,
     )
   }
-  const size = { batch, length, width, inner, axis, epsilon, recorded: engine.isRecording, half: h.dtype === 'f16' }
+  const size = { batch, length, width, inner, axis, epsilon, recorded: engine.isRecording, f16: h.dtype === 'f16' }
   return engine.variants.pick(mlpBlockFamily, size).apply(engine, { h, injection, gateUp, down, into }, size)
 }

@@ -18,7 +18,7 @@ export interface RmsnormOptions {
 export interface NormSize extends kernels.RmsnormSize {
   epsilon: number
   /** x is float16. */
-  half: boolean
+  f16: boolean
   /** The tape records it for its derivative. */
   recorded: boolean
 }
@@ -32,7 +32,7 @@ export interface NormTensors {
 type NormVariant = Variant<NormTensors, NormSize, Tensor>
 type Steps<Tensors, Size> = (engine: Engine, tensors: Tensors, size: Size) => void
 
-/** Forward: y and scale from x and residual. Backward: ds from y, scale and dy. */
+/** Forward: y and rstd from x and residual. Backward: ds from y, rstd and dy. */
 const normVariant = ({
   forward,
   backward,
@@ -44,11 +44,11 @@ const normVariant = ({
   ...about,
   apply(engine, { x, residual, into }, size) {
     const y = into ?? engine.tensor(x.shape, x.dtype)
-    const scale = engine.tensor([size.rows])
-    forward(engine, { x, residual: residual ?? x, y, scale }, { ...size, hasResidual: residual !== undefined })
+    const rstd = engine.tensor([size.rows])
+    forward(engine, { x, residual: residual ?? x, y, rstd }, { ...size, hasResidual: residual !== undefined })
     return engine.record(y, residual ? [x, residual] : [x], dy => {
       const ds = engine.tensor(x.shape, x.dtype)
-      backward(engine, { y, scale, dy, ds }, size)
+      backward(engine, { y, rstd, dy, ds }, size)
       return [ds, ds]
     })
   },
@@ -76,10 +76,10 @@ const registers = normVariant({
 export const normFamily: Family<NormTensors, NormSize, Tensor> = {
   name: 'rmsnorm',
   variants: [registers, loop],
-  classOf: ({ rows, width, stride: stride, half, recorded }) =>
-    `${half ? 'f16 ' : ''}${stride > 1 ? `${rows / stride}×${width}×${stride}` : `${rows}×${width}`}${recorded ? ' recorded' : ''}`,
-  sample(engine, { rows, width, stride: stride, half }) {
-    const tensor = () => engine.tensor([rows / stride, width, stride], half ? 'f16' : 'f32')
+  classOf: ({ rows, width, stride, f16, recorded }) =>
+    `${f16 ? 'f16 ' : ''}${stride > 1 ? `${rows / stride}×${width}×${stride}` : `${rows}×${width}`}${recorded ? ' recorded' : ''}`,
+  sample(engine, { rows, width, stride, f16 }) {
+    const tensor = () => engine.tensor([rows / stride, width, stride], f16 ? 'f16' : 'f32')
     return { x: tensor(), residual: tensor() }
   },
   inputs: ({ x }) => [x],
@@ -92,6 +92,6 @@ export function rmsnorm(x: Tensor, { residual, axis = -1, epsilon = 1e-5, into }
     throw new Error(`rmsnorm: residual of shape [${residual.shape}] does not fit x of shape [${x.shape}]`)
   const stride = axis === -1 ? 1 : x.shape.at(-1)!
   const width = x.shape.at(axis)!
-  const size = { rows: x.size / width, width, stride, epsilon, half: x.dtype === 'f16', recorded: engine.isRecording }
+  const size = { rows: x.size / width, width, stride, epsilon, f16: x.dtype === 'f16', recorded: engine.isRecording }
   return engine.variants.pick(normFamily, size).apply(engine, { x, residual, into }, size)
 }
