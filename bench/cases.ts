@@ -16,11 +16,11 @@ import { matmul } from '../src/engine/ops/matmul.js'
 import { Random } from '../src/engine/random.js'
 import { Variants } from '../src/engine/variants.js'
 import type { MatmulSize } from '../src/kernels/matmul.js'
-import { type Puzzles, Slots } from '../src/trm/act.js'
+import { type Puzzles, Slots } from '../src/trm/slots.js'
 import { DEFAULTS, headWidth, innerWidth, lengthOf, type TrmConfig } from '../src/trm/config.js'
-import { planMemory } from '../src/trm/memory.js'
+import { planMemory } from '../src/trm/training/memory.js'
 import { type Precision, Trm } from '../src/trm/model.js'
-import { Trainer } from '../src/trm/trainer.js'
+import { Trainer } from '../src/trm/training/trainer.js'
 import {
   addWork,
   attentionBackwardWork,

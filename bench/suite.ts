@@ -1,9 +1,9 @@
 // Runs the cases one after the other, each on an engine of its own, with the adapter's peak measured before and after. Knows no Node: a page can run it.
 import { type AdapterSummary, type Engine, OutOfMemory } from '../src/engine/index.js'
-import { planMemory } from '../src/trm/memory.js'
+import { planMemory } from '../src/trm/training/memory.js'
 import { Trm } from '../src/trm/model.js'
-import { Trainer } from '../src/trm/trainer.js'
-import { withoutChecks } from '../src/words.js'
+import { Trainer } from '../src/trm/training/trainer.js'
+import { withoutChecks } from '../src/formats/human.js'
 import { allCases, type Case, missingCases, planner, randomPuzzles, type Size, SIZES, SMALL } from './cases.js'
 import { type Clock, measure, type MeasureOptions, type Measurement, WALL } from './measure.js'
 import { largerPeak, measurePeak, type Peak, warmer } from './peak.js'

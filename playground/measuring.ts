@@ -2,7 +2,7 @@
 import { allCases, planner } from '../bench/cases.js'
 import { runSuite } from '../bench/suite.js'
 import { readAll } from '../src/formats/source.js'
-import { verify } from '../src/trm/verify.js'
+import { verify } from '../src/verify/verify.js'
 import { openEngine } from './gpu.js'
 import type { Calls, GpuReport } from './protocol.js'
 

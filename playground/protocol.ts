@@ -3,7 +3,7 @@ import type { Size } from '../bench/cases.js'
 import type { SuiteResult } from '../bench/suite.js'
 import type { AdapterSummary } from '../src/engine/index.js'
 import type { SolveOptions, SolveStep, TrmConfig, Verification } from '../src/index.js'
-import type { RunSettings } from '../src/trm/run.js'
+import type { RunSettings } from '../src/trm/published/settings.js'
 
 /** Seconds between two states of a training that are kept in the browser. */
 export const KEEP_SECONDS = 10

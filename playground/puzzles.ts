@@ -5,7 +5,7 @@ import { mazeCharacters } from '../src/data/maze.js'
 import { sudokuSizeOf, sudokuViolations } from '../src/data/sudoku.js'
 import { type Task, taskOf, tasks } from '../src/data/tasks.js'
 import { foreign } from '../src/formats/recognise.js'
-import { printable } from '../src/words.js'
+import { printable } from '../src/formats/shown.js'
 
 export interface Token {
   id: number

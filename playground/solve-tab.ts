@@ -1,7 +1,7 @@
 // The Solve tab: a model, a puzzle, and the answer as it forms, step by step.
 import type { SolveStep } from '../src/index.js'
-import { presets } from '../src/trm/run.js'
-import { percent } from '../src/words.js'
+import { presets } from '../src/trm/published/settings.js'
+import { percent } from '../src/formats/human.js'
 import type { Connection } from './connection.js'
 import { byId, element, messageOf, number, say, takeDrops, takePicks } from './element.js'
 import { Grid } from './grid.js'

@@ -1,6 +1,6 @@
 // The Train tab: what to learn, the curves while it is learned, and the training that this browser keeps.
-import { presets } from '../src/trm/run.js'
-import { duration, percent } from '../src/words.js'
+import { presets } from '../src/trm/published/settings.js'
+import { duration, percent } from '../src/formats/human.js'
 import type { Connection } from './connection.js'
 import { Curves } from './curves.js'
 import { byId, download, element, messageOf, number, say, takeDrops, takePicks } from './element.js'

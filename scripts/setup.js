@@ -19,7 +19,7 @@ import { tmpdir } from 'node:os'
 import { basename, dirname, join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { brotliDecompressSync, gunzipSync } from 'node:zlib'
-import { adapterLine, cacheFolder, dawnEntry, findDrivers, firstAdapter, hasGpuNodes } from './adapters.js'
+import { adapterLine, cacheFolder, dawnEntry, findDrivers, firstAdapter, hasGpuNodes } from '../src/adapters/drivers.js'
 import { findChromium } from './chromium.js'
 
 const root = fileURLToPath(new URL('..', import.meta.url))

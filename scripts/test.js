@@ -123,7 +123,7 @@ async function main({ parts, homes }) {
   if (!files.length) throw new Error(`no test file has ${parts.join(' or ')} in its path`)
   for (const { file, needsNode } of files) {
     const name = nameOf(file)
-    if (!needsNode || !/^(engine|kernels|trm)\//.test(name)) continue
+    if (!needsNode || !/^(engine|kernels|trm|verify)\//.test(name)) continue
     sum.failed++
     console.log(
       `FAILED  ${name} imports ${needsNode}: tests of engine, kernels and model run in a page too — test/files.ts reads files in both`,

@@ -2,13 +2,25 @@
 export { Engine } from './engine/index.js'
 export { checkConfig, DEFAULTS, type TrmConfig } from './trm/config.js'
 export { precisionOf, Trm, type AskedPrecision, type Carry, type Outputs, type Precision } from './trm/model.js'
-export { train, type TrainOptions, type TrainingReport } from './trm/train.js'
-export { planMemory, type MemoryOptions, type MemoryPlan } from './trm/memory.js'
-export { readTraining, type TrainingState } from './trm/resume.js'
-export { Trainer, TRAINER_DEFAULTS, type Stage, type TrainerOptions, type TrainingMetrics } from './trm/trainer.js'
-export { evaluate, type Answers, type EvaluateOptions, type Evaluation, type StepEvaluation } from './trm/evaluate.js'
-export { type InferenceOptions } from './trm/rollouts.js'
-export { solve, type SolveOptions, type SolveStep } from './trm/solve.js'
+export { train, type TrainOptions, type TrainingReport } from './trm/training/train.js'
+export { planMemory, type MemoryOptions, type MemoryPlan } from './trm/training/memory.js'
+export { readTraining, type TrainingState } from './trm/training/resume.js'
+export {
+  Trainer,
+  TRAINER_DEFAULTS,
+  type Stage,
+  type TrainerOptions,
+  type TrainingMetrics,
+} from './trm/training/trainer.js'
+export {
+  evaluate,
+  type Answers,
+  type EvaluateOptions,
+  type Evaluation,
+  type StepEvaluation,
+} from './trm/answers/evaluate.js'
+export { type InferenceOptions } from './trm/answers/rollouts.js'
+export { solve, type SolveOptions, type SolveStep } from './trm/answers/solve.js'
 export {
   loadCheckpoint,
   readCheckpoint,
@@ -17,11 +29,17 @@ export {
   writeCheckpoint,
   type Checkpoint,
   type CheckpointOptions,
-} from './trm/checkpoint.js'
-export { readTorch, type ForeignModel } from './trm/foreign.js'
-export { inferConfig } from './trm/infer-config.js'
+} from './trm/published/checkpoint.js'
+export { readTorch, type ForeignModel } from './trm/published/foreign.js'
+export { inferConfig } from './trm/published/infer-config.js'
 export { writeTorch } from './formats/torch-write.js'
 export { readAll, type ByteSource, type ReadAllOptions } from './formats/source.js'
-export { configFromOfficial, configToOfficial } from './trm/official.js'
-export { mergeSettings, presets, resolveRun, type RunConfig as Run, type RunSettings } from './trm/run.js'
-export { verify, type Verification, type VerifyOptions, type VerifyRow } from './trm/verify.js'
+export { configFromOfficial, configToOfficial } from './trm/published/names.js'
+export {
+  mergeSettings,
+  presets,
+  resolveRun,
+  type RunConfig as Run,
+  type RunSettings,
+} from './trm/published/settings.js'
+export { verify, type Verification, type VerifyOptions, type VerifyRow } from './verify/verify.js'

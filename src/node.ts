@@ -1,10 +1,10 @@
 // The Node door: opens the engine on Dawn with a Vulkan driver that works, and offers the kernels that only some adapters can run.
-import { openGpu, type OpenGpuOptions } from './adapters.js'
+import { openGpu, type OpenGpuOptions } from './adapters/index.js'
 import { Engine, type EngineOptions } from './engine/index.js'
 import { offerLavapipe } from './lavapipe/index.js'
 import { offerMatrices } from './matrices/index.js'
 
-export { diagnose, openGpu, type Adapter, type Diagnosis, type OpenGpuOptions } from './adapters.js'
+export { diagnose, openGpu, type Adapter, type Diagnosis, type OpenGpuOptions } from './adapters/index.js'
 
 /** Opens an engine in Node: a GPU if there is one, else a software adapter. */
 export async function openEngine({

@@ -18,7 +18,7 @@ import { offerLavapipe } from '../src/lavapipe/index.js'
 import { offerMatrices } from '../src/matrices/index.js'
 import { DEFAULTS, type TrmConfig } from '../src/trm/config.js'
 import { Trm } from '../src/trm/model.js'
-import { Trainer } from '../src/trm/trainer.js'
+import { Trainer } from '../src/trm/training/trainer.js'
 
 offerLavapipe()
 offerMatrices()

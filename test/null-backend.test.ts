@@ -11,7 +11,7 @@ import { matmulMatrix, type MatrixProduct } from '../src/matrices/matmul-kernels
 import { openGpu } from '../src/node.js'
 import { DEFAULTS } from '../src/trm/config.js'
 import { Trm } from '../src/trm/model.js'
-import { train, type TrainOptions } from '../src/trm/train.js'
+import { train, type TrainOptions } from '../src/trm/training/train.js'
 import { checkComputes, openEngine } from './engine-under-test.js'
 
 async function reason(promise: Promise<unknown>): Promise<string> {

@@ -2,7 +2,7 @@
 import { readdirSync, readFileSync } from 'node:fs'
 import { test } from 'uvu'
 import * as assert from 'uvu/assert'
-import * as act from '../src/kernels/act.js'
+import * as act from '../src/kernels/slots.js'
 import * as adam from '../src/kernels/adam.js'
 import * as add from '../src/kernels/add.js'
 import * as attentionTiled from '../src/kernels/attention-tiled.js'

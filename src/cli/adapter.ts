@@ -1,8 +1,8 @@
 // The options --adapter, --bounds-checks and --dtype, and the engine that the first two open.
-import { type Adapter, BOUNDS_CHECKS, type OpenGpuOptions } from '../adapters.js'
+import { type Adapter, BOUNDS_CHECKS, type OpenGpuOptions } from '../adapters/index.js'
 import type { Engine } from '../engine/index.js'
 import * as node from '../node.js'
-import { withoutChecks } from '../words.js'
+import { withoutChecks } from '../formats/human.js'
 import type { Option } from './arguments.js'
 
 const CHOICES = ['auto', 'hardware', 'lavapipe', 'swiftshader'] as const

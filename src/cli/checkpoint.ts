@@ -1,8 +1,13 @@
 // Checkpoints of the command line: of which code, and which model where a file holds several; what was chosen is told.
 import { named } from '../formats/recognise.js'
-import { type Checkpoint, type CheckpointOptions, readCheckpoint, readCheckpointConfig } from '../trm/checkpoint.js'
+import {
+  type Checkpoint,
+  type CheckpointOptions,
+  readCheckpoint,
+  readCheckpointConfig,
+} from '../trm/published/checkpoint.js'
 import type { TrmConfig } from '../trm/config.js'
-import { CHECKPOINT, readTorch } from '../trm/foreign.js'
+import { CHECKPOINT, readTorch } from '../trm/published/foreign.js'
 import type { Option } from './arguments.js'
 import { readBytes } from './files.js'
 

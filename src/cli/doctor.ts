@@ -1,5 +1,5 @@
 // trm doctor: what this machine computes with, what is missing, and the command that mends it.
-import { diagnose, formatDiagnosis } from '../adapters.js'
+import { diagnose, formatDiagnosis } from '../adapters/index.js'
 import { adapterOptions, gpuOptions } from './adapter.js'
 import { parseArguments } from './arguments.js'
 

@@ -2,9 +2,9 @@
 import { existsSync } from 'node:fs'
 import { join } from 'node:path'
 import type { Split } from '../data/dataset.js'
-import { loadCheckpoint } from '../trm/checkpoint.js'
+import { loadCheckpoint } from '../trm/published/checkpoint.js'
 import type { Precision } from '../trm/model.js'
-import { evaluate, type Evaluation } from '../trm/evaluate.js'
+import { evaluate, type Evaluation } from '../trm/answers/evaluate.js'
 import { adapterOptions, dtypeOption, openEngine } from './adapter.js'
 import { parseArguments, UsageError } from './arguments.js'
 import { keyOption, openCheckpoint, otherFiles } from './checkpoint.js'
@@ -12,7 +12,7 @@ import { closeSplit, openSplit, readGridTasks, withoutTest } from './datasets.js
 import { gridTaskOfCheckpoint } from './grids.js'
 import { duration, percent, Progress } from './progress.js'
 import { arcTasksPath, openArcScorer, showArcScore, writeArcScore } from './score.js'
-import { thinkingNotes, thinkingOf, thinkingOptions } from './thinking.js'
+import { thinkingNotes, thinkingOf, thinkingOptions } from './inference-options.js'
 
 const usage = {
   command: 'trm eval',

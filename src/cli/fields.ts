@@ -1,8 +1,9 @@
 // What becomes of each field of a configuration: its text read as its type, and what is left out, with the reason.
+import { isRecord } from '../formats/json.js'
 import { printable, shown } from '../formats/shown.js'
 import { DEFAULTS, type TrmConfig } from '../trm/config.js'
-import { isOfficialField, OFFICIAL_FIELDS, officialField } from '../trm/official.js'
-import { isRecord, mergeSettings, RUN_DEFAULTS, type RunSettings, SILENT } from '../trm/run.js'
+import { isOfficialField, OFFICIAL_FIELDS, officialField } from '../trm/published/names.js'
+import { mergeSettings, RUN_DEFAULTS, type RunSettings, SILENT } from '../trm/published/settings.js'
 
 /** Why official fields of a run have no effect here. */
 const REASONS: Readonly<Record<string, string>> = {

@@ -1,6 +1,7 @@
 // The published groups of fields that `arch=NAME` and `defaults: - arch: NAME` choose: the values of config/arch/NAME.yaml.
+import { isRecord } from '../formats/json.js'
 import { printable, shown } from '../formats/shown.js'
-import { isRecord, type RunSettings } from '../trm/run.js'
+import { type RunSettings } from '../trm/published/settings.js'
 
 const shared = {
   loss: { name: 'losses@ACTLossHead', loss_type: 'stablemax_cross_entropy' },

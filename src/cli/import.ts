@@ -1,8 +1,8 @@
 // trm import: a checkpoint of the published code (.pt, or safetensors without a configuration) as one that the other commands read.
 import { DEFAULTS } from '../trm/config.js'
-import { type Checkpoint, writeCheckpoint } from '../trm/checkpoint.js'
-import { partialFromOfficial } from '../trm/official.js'
-import { modelFields, presets } from '../trm/run.js'
+import { type Checkpoint, writeCheckpoint } from '../trm/published/checkpoint.js'
+import { partialFromOfficial } from '../trm/published/names.js'
+import { modelFields, presets } from '../trm/published/settings.js'
 import { parseArguments, UsageError } from './arguments.js'
 import { keyOption, readAnyCheckpoint } from './checkpoint.js'
 import { writeWhole } from './files.js'

@@ -1,6 +1,6 @@
 // ${…} in settings: `${.name}` is a field beside, `${..name}` one floor up, `${a.b}` a field by its whole name.
+import { isRecord } from '../formats/json.js'
 import { printable, shown } from '../formats/shown.js'
-import { isRecord } from '../trm/run.js'
 
 /** The field of such names, one within the other; undefined where there is none. */
 export function fieldAt(settings: unknown, names: readonly string[]): unknown {

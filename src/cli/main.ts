@@ -1,6 +1,6 @@
 #!/usr/bin/env node
 // The program `trm`: finds the command, runs it, and turns errors into one line and an exit code (2: wrong usage, 1: anything else).
-import { printable } from '../words.js'
+import { printable } from '../formats/shown.js'
 import { UsageError } from './arguments.js'
 import { benchCommand } from './bench.js'
 import { dataCommand } from './data.js'

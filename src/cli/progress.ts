@@ -1,5 +1,5 @@
 // Progress of long jobs: one line that is redrawn on a terminal, plain lines otherwise.
-export { duration, percent } from '../words.js'
+export { duration, percent } from '../formats/human.js'
 
 const BAR = 24
 

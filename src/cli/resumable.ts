@@ -1,7 +1,7 @@
 // Whether a run's settings are those that its state was left with, in the words in which settings are written.
-import { configToOfficial } from '../trm/official.js'
-import type { TrainingState } from '../trm/resume.js'
-import { FORWARD_DTYPES, type RunConfig } from '../trm/run.js'
+import { configToOfficial } from '../trm/published/names.js'
+import type { TrainingState } from '../trm/training/resume.js'
+import { FORWARD_DTYPES, type RunConfig } from '../trm/published/settings.js'
 
 /** Options that a resumed training must share, and the fields that give them. */
 const FIELDS = {

@@ -1,9 +1,10 @@
 // Settings from the command line: presets, YAML files, published groups and overrides, in hydra's order.
+import { isRecord } from '../formats/json.js'
 import { existsSync } from 'node:fs'
 import { dirname, join } from 'node:path'
 import { foreign } from '../formats/recognise.js'
 import { printable } from '../formats/shown.js'
-import { archHint, isRecord, mergeSettings, presets, type RunSettings, SILENT } from '../trm/run.js'
+import { archHint, mergeSettings, presets, type RunSettings, SILENT } from '../trm/published/settings.js'
 import { UsageError } from './arguments.js'
 import { usedFields } from './fields.js'
 import { readBytes } from './files.js'

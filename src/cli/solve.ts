@@ -2,16 +2,16 @@
 import { existsSync } from 'node:fs'
 import { type FoundPuzzle, type Task, taskOf, tasks } from '../data/tasks.js'
 import { foreign } from '../formats/recognise.js'
-import { loadCheckpoint } from '../trm/checkpoint.js'
+import { loadCheckpoint } from '../trm/published/checkpoint.js'
 import type { Precision, Trm } from '../trm/model.js'
-import { solve, type SolveOptions } from '../trm/solve.js'
+import { solve, type SolveOptions } from '../trm/answers/solve.js'
 import { adapterOptions, dtypeOption, openEngine } from './adapter.js'
 import { parseArguments } from './arguments.js'
 import { keyOption, openCheckpoint, otherFiles } from './checkpoint.js'
 import { readBytes } from './files.js'
 import { customTaskOf } from './grids.js'
 import { percent } from './progress.js'
-import { thinkingNotes, thinkingOf, thinkingOptions } from './thinking.js'
+import { thinkingNotes, thinkingOf, thinkingOptions } from './inference-options.js'
 
 const usage = {
   command: 'trm solve',

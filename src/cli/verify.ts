@@ -1,8 +1,8 @@
 // trm verify: recomputes what golden files of the published code hold, on this adapter.
 import { foreign } from '../formats/recognise.js'
 import type { Precision } from '../trm/model.js'
-import { verify, type Verification } from '../trm/verify.js'
-import { printable } from '../words.js'
+import { verify, type Verification } from '../verify/verify.js'
+import { printable } from '../formats/shown.js'
 import { adapterOptions, dtypeOption, openEngine } from './adapter.js'
 import { parseArguments } from './arguments.js'
 import { readBytes } from './files.js'

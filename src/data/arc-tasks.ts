@@ -1,5 +1,5 @@
 // ARC tasks: from JSON to grids, and which test inputs have an answer that is known.
-import { parseJson } from '../formats/json.js'
+import { isRecord, parseJson } from '../formats/json.js'
 import { printable, shown } from '../formats/shown.js'
 import type { Split } from './dataset.js'
 import type { Grid } from './dihedral.js'
@@ -270,10 +270,6 @@ function keysOf(text: string): string[] {
     }
   }
   return keys
-}
-
-function isRecord(value: unknown): value is Record<string, unknown> {
-  return typeof value === 'object' && value !== null && !Array.isArray(value)
 }
 
 function show(value: unknown): string {

@@ -1,4 +1,5 @@
 // GPU memory by mark and rewind: a scope gives back all that was born in it, and the next one gets the same buffers in the same order.
+import { megabytes } from '../formats/human.js'
 import type { Stats } from './stats.js'
 import type { Storage } from './tensor.js'
 import { BufferUsage } from './device.js'
@@ -154,8 +155,4 @@ export class Memory {
 
 function gone(): never {
   throw new Error('tensor: it was released, maybe with its model or trainer — make that again')
-}
-
-export function megabytes(bytes: number): string {
-  return bytes >= 1e9 ? `${(bytes / 1e9).toFixed(1)} GB` : `${(bytes / 1e6).toFixed(bytes < 1e7 ? 1 : 0)} MB`
 }

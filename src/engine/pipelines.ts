@@ -1,5 +1,5 @@
 // Compiled pipelines and bind groups, each made once: pipelines by kernel, text and constants, bind groups by what they bind.
-import { storedAsF16 } from '../kernels/half.js'
+import { storedAsF16 } from '../kernels/f16.js'
 import type { Kernel } from '../kernels/kernel.js'
 import { BufferUsage } from './device.js'
 import type { Stats } from './stats.js'

@@ -1,4 +1,5 @@
 // The public door of webgpu-trm/tune: measures the variants of operations on this adapter, lets the engine take the fastest from now on, and keeps the choices for the next time.
+import { isRecord } from '../formats/json.js'
 import type { Engine } from './engine.js'
 import type { Tensor } from './tensor.js'
 import type { Asked } from './variants.js'
@@ -98,8 +99,6 @@ export function keepVariants(place: {
   read(): Promise<string | null>
   write(text: string): Promise<void>
 }): VariantStore {
-  const isRecord = (value: unknown): value is Record<string, unknown> =>
-    typeof value === 'object' && value !== null && !Array.isArray(value)
   const all = async (): Promise<Record<string, unknown>> => {
     try {
       const parsed: unknown = JSON.parse((await place.read()) ?? '{}')

@@ -24,3 +24,7 @@ function firstKey(value: object | null): string {
   for (const key in value) return key
   return ''
 }
+
+export function isRecord(value: unknown): value is Record<string, unknown> {
+  return typeof value === 'object' && value !== null && !Array.isArray(value)
+}

@@ -1,4 +1,5 @@
 // Safetensors files as named typed arrays and back, checked byte by byte; which names a model wants is not known here.
+import { isRecord } from './json.js'
 import { float16ToFloat32 } from './float16.js'
 import { shown } from './shown.js'
 
@@ -193,10 +194,6 @@ function parseHeader(bytes: Uint8Array): Record<string, unknown> | undefined {
   } catch {
     return undefined
   }
-}
-
-function isRecord(value: unknown): value is Record<string, unknown> {
-  return typeof value === 'object' && value !== null && !Array.isArray(value)
 }
 
 function isCount(value: unknown): value is number {

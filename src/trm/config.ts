@@ -1,6 +1,7 @@
 // The model's configuration: its fields, their checks, and the sizes that follow from them.
+import type { DatasetIndex } from '../data/dataset.js'
 import { shown } from '../formats/shown.js'
-import { type Architecture, netsOf, scheduleOf } from './schedules.js'
+import { type Architecture, netsOf, scheduleOf } from './architectures.js'
 
 /** Everything that shapes a Tiny Recursive Model or one of its relatives. In comments: the name in the published code. */
 export interface TrmConfig {
@@ -139,4 +140,24 @@ export function lengthOf(config: TrmConfig): number {
 /** Inner width of a SwiGLU over `width` values: 2/3 of the expansion, rounded up to a multiple of 256. */
 export function innerWidth(width: number, expansion: number): number {
   return 256 * Math.ceil(Math.round((expansion * width * 2) / 3) / 256)
+}
+
+/** @throws when the dataset is not for this model */
+export function checkFit({ config }: { readonly config: TrmConfig }, { metadata }: DatasetIndex): void {
+  const pairs = [
+    ['cells per puzzle', metadata.cells, config.cells, metadata.cells === config.cells],
+    ['token ids', metadata.vocabulary, config.vocabulary, metadata.vocabulary === config.vocabulary],
+    [
+      'puzzle identifiers',
+      metadata.puzzles,
+      config.puzzles,
+      config.puzzleWidth === 0 || metadata.puzzles <= config.puzzles,
+    ],
+  ] as const
+  for (const [what, given, expected, fits] of pairs) {
+    if (!fits)
+      throw new Error(
+        `data and model do not fit: the data has ${given} ${what}, the model ${expected} — use the data that the model was made for`,
+      )
+  }
 }

@@ -20,7 +20,7 @@ import {
 import { TooLarge } from '../engine/memory.js'
 import { checkConfig, headWidth, innerWidth, lengthOf, prefixOf, type TrmConfig } from './config.js'
 import { layers, layerShapes, type LayerSizes } from './network.js'
-import { type Net, netsOf, type Schedule, scheduleOf } from './schedules.js'
+import { type Net, netsOf, type Schedule, scheduleOf } from './architectures.js'
 
 /** How activations and operands of products are stored; sums, norms, losses and the trained values are float32 in any case. */
 export type Precision = Extract<DType, 'f32' | 'f16'>

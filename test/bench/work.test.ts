@@ -34,10 +34,10 @@ import type { Engine } from '../../src/engine/index.js'
 import { type Bound, isTensor } from '../../src/engine/tensor.js'
 import type { Kernel } from '../../src/kernels/kernel.js'
 import { lengthOf, type TrmConfig } from '../../src/trm/config.js'
-import { Slots } from '../../src/trm/act.js'
+import { Slots } from '../../src/trm/slots.js'
 import { Trm } from '../../src/trm/model.js'
-import { planMemory } from '../../src/trm/memory.js'
-import { Trainer } from '../../src/trm/trainer.js'
+import { planMemory } from '../../src/trm/training/memory.js'
+import { Trainer } from '../../src/trm/training/trainer.js'
 import { openEngine } from '../engine-under-test.js'
 
 const SOFTWARE = { isSoftware: true, features: [], subgroupMatrices: [] }

@@ -1,10 +1,10 @@
 // Two short trainings that must give the same bits in Node and in a page: every metric of every step, and the checkpoint's SHA-256. No test is here.
 import { generateSudoku } from '../../src/data/sudoku.js'
 import * as kernels from '../../src/kernels/rmsnorm.js'
-import { saveCheckpoint } from '../../src/trm/checkpoint.js'
+import { saveCheckpoint } from '../../src/trm/published/checkpoint.js'
 import { DEFAULTS, type TrmConfig } from '../../src/trm/config.js'
 import { Trm } from '../../src/trm/model.js'
-import { train } from '../../src/trm/train.js'
+import { train } from '../../src/trm/training/train.js'
 import { openEngine } from '../engine-under-test.js'
 import { sha256 } from '../files.js'
 

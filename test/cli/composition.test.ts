@@ -10,8 +10,8 @@ import { GROUPS } from '../../src/cli/groups.js'
 import { giveSettings } from '../../src/cli/settings.js'
 import { writeYaml } from '../../src/cli/yaml.js'
 import { generateSudoku } from '../../src/data/sudoku.js'
-import { configFromOfficial } from '../../src/trm/official.js'
-import { presets, resolveRun } from '../../src/trm/run.js'
+import { configFromOfficial } from '../../src/trm/published/names.js'
+import { presets, resolveRun } from '../../src/trm/published/settings.js'
 
 const folder = mkdtempSync(join(tmpdir(), 'trm-composition-'))
 test.after(() => rmSync(folder, { recursive: true, force: true }))

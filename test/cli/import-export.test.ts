@@ -12,11 +12,16 @@ import { importCommand } from '../../src/cli/import.js'
 import { parseSafetensors, type StoredTensor, toFloat32, writeSafetensors } from '../../src/formats/safetensors.js'
 import { fromFloat32, readTorch as readTensors } from '../../src/formats/torch.js'
 import { writeTorch } from '../../src/formats/torch-write.js'
-import { readTorch } from '../../src/trm/foreign.js'
-import { inferConfig } from '../../src/trm/infer-config.js'
-import { loadCheckpoint, readCheckpoint, readCheckpointConfig, saveCheckpoint } from '../../src/trm/checkpoint.js'
+import { readTorch } from '../../src/trm/published/foreign.js'
+import { inferConfig } from '../../src/trm/published/infer-config.js'
+import {
+  loadCheckpoint,
+  readCheckpoint,
+  readCheckpointConfig,
+  saveCheckpoint,
+} from '../../src/trm/published/checkpoint.js'
 import type { TrmConfig } from '../../src/trm/config.js'
-import { configFromOfficial } from '../../src/trm/official.js'
+import { configFromOfficial } from '../../src/trm/published/names.js'
 import { openEngine } from '../engine-under-test.js'
 import { golden, repositoryFile } from '../files.js'
 import { torchFile } from '../torch-files.js'

@@ -9,7 +9,7 @@ import { parseOverride } from '../../src/cli/overrides.js'
 import { giveSettings } from '../../src/cli/settings.js'
 import { parseYaml, writeYaml } from '../../src/cli/yaml.js'
 import { generateSudoku } from '../../src/data/sudoku.js'
-import { presets, resolveRun } from '../../src/trm/run.js'
+import { presets, resolveRun } from '../../src/trm/published/settings.js'
 import { mutations } from '../mutations.js'
 
 const folder = mkdtempSync(join(tmpdir(), 'trm-settings-'))

@@ -13,7 +13,7 @@ import { openDataset, pickedDirectory, type DatasetDirectory } from '../../src/d
 import { Random } from '../../src/data/random.js'
 import { parseNpy, writeNpy, type NpyArray, type NpyDtype } from '../../src/formats/npy.js'
 import { openSource } from '../../src/formats/open-file.js'
-import { fingerprint } from '../../src/trm/resume.js'
+import { fingerprint } from '../../src/trm/training/resume.js'
 
 /** 60 examples of 4 cells in 20 puzzles of 0 … 6 in 7 groups; the labels say which row they are of. */
 function random(): Dataset {

@@ -5,7 +5,7 @@ import * as assert from 'uvu/assert'
 import { findChromium } from '../../scripts/chromium.js'
 import { parseSafetensors } from '../../src/formats/safetensors.js'
 import { decodeSudoku, generateSudoku } from '../../src/data/sudoku.js'
-import { readCheckpointConfig } from '../../src/trm/checkpoint.js'
+import { readCheckpointConfig } from '../../src/trm/published/checkpoint.js'
 import { awaitText, drop, PATIENCE, textOf, visit, type Visit } from './visit.js'
 
 /** Half a minute of learning, in milliseconds; on a slow machine up to two minutes, for this many steps. */

@@ -13,8 +13,8 @@ import {
   firstAdapter,
   probe,
   type Driver,
-} from '../../scripts/adapters.js'
-import { openGpu } from '../../src/adapters.js'
+} from '../../src/adapters/drivers.js'
+import { openGpu } from '../../src/adapters/index.js'
 import { openEngine } from '../../src/node.js'
 
 const test = suite('drivers')

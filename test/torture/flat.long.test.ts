@@ -1,9 +1,9 @@
 // Ten thousand training steps, and hundreds of models, in flat memory. npm run torture
 import { test } from 'uvu'
 import * as assert from 'uvu/assert'
-import { loadCheckpoint, saveCheckpoint } from '../../src/trm/checkpoint.js'
+import { loadCheckpoint, saveCheckpoint } from '../../src/trm/published/checkpoint.js'
 import { Trm } from '../../src/trm/model.js'
-import { solve } from '../../src/trm/solve.js'
+import { solve } from '../../src/trm/answers/solve.js'
 import { openEngine } from '../engine-under-test.js'
 import { TOKEN_MIXING } from '../trm/samples.js'
 import { checkFlat, flat, liveHeap } from './flat.js'

@@ -6,7 +6,7 @@ import { generateSudoku } from '../../src/data/sudoku.js'
 import type { Engine } from '../../src/engine/index.js'
 import { DEFAULTS } from '../../src/trm/config.js'
 import { Trm } from '../../src/trm/model.js'
-import { train } from '../../src/trm/train.js'
+import { train } from '../../src/trm/training/train.js'
 
 setFlagsFromString('--expose-gc')
 const collect = runInNewContext('gc') as () => void

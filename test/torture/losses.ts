@@ -4,8 +4,8 @@ import { join } from 'node:path'
 import { runTraining } from '../../src/cli/train.js'
 import { generateSudoku } from '../../src/data/sudoku.js'
 import type { Engine } from '../../src/engine/index.js'
-import { readTraining } from '../../src/trm/resume.js'
-import { mergeSettings, presets, resolveRun } from '../../src/trm/run.js'
+import { readTraining } from '../../src/trm/training/resume.js'
+import { mergeSettings, presets, resolveRun } from '../../src/trm/published/settings.js'
 
 const data = generateSudoku({ size: 4, train: 20, test: 4, clues: 8 })
 const run = resolveRun(

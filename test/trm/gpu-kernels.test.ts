@@ -1,7 +1,7 @@
 // Goldens pass with the kernels that are written for GPUs, all together. `npm run test:variants` forces every kernel in turn.
 import { test } from 'uvu'
 import * as assert from 'uvu/assert'
-import { verify } from '../../src/trm/verify.js'
+import { verify } from '../../src/verify/verify.js'
 import { openEngine } from '../engine-under-test.js'
 import { golden, inPage } from '../files.js'
 

@@ -1,10 +1,10 @@
 // The published Sudoku networks at full size run and train; and a golden of a size that peers are timed at.
 import { test } from 'uvu'
 import * as assert from 'uvu/assert'
-import { metricsTensor, Slots } from '../../src/trm/act.js'
+import { metricsTensor, Slots } from '../../src/trm/slots.js'
 import { Trm } from '../../src/trm/model.js'
-import { Trainer } from '../../src/trm/trainer.js'
-import { verify } from '../../src/trm/verify.js'
+import { Trainer } from '../../src/trm/training/trainer.js'
+import { verify } from '../../src/verify/verify.js'
 import { sharedFile } from '../files.js'
 import { openEngine } from '../engine-under-test.js'
 import { distance, OFFICIAL, puzzles } from './samples.js'

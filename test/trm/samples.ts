@@ -1,5 +1,5 @@
 // Small models and random puzzles for the tests of the model. No test is here.
-import type { Puzzles } from '../../src/trm/act.js'
+import type { Puzzles } from '../../src/trm/slots.js'
 import { DEFAULTS, type TrmConfig } from '../../src/trm/config.js'
 import { integers } from '../shapes.js'
 

@@ -5,7 +5,7 @@ import { attentionFamily } from '../../src/engine/ops/attention.js'
 import { gatedFamily } from '../../src/engine/ops/gated.js'
 import { matmulFamily } from '../../src/engine/ops/matmul.js'
 import { normFamily } from '../../src/engine/ops/rmsnorm.js'
-import { verify } from '../../src/trm/verify.js'
+import { verify } from '../../src/verify/verify.js'
 import { openEngine, tried } from '../engine-under-test.js'
 import { golden } from '../files.js'
 

@@ -1,0 +1,240 @@
+// How well a model does on a dataset, after each supervision step: all puzzles in step, or each until it halts, or in noisy rollouts.
+import { testBatches } from '../../data/batches.js'
+import { exampleCount, type Examples } from '../../data/dataset.js'
+import { SLOT_RESULTS } from '../../kernels/supervision-loss.js'
+import { type LossType, Slots } from '../slots.js'
+import type { Trm } from '../model.js'
+import {
+  checkInference,
+  choose,
+  compileInference,
+  type SlotResult,
+  type InferenceTask,
+  type InferenceOptions,
+  infer,
+} from './rollouts.js'
+import { checkFit } from '../config.js'
+
+export interface EvaluateOptions extends InferenceOptions {
+  /** Puzzles computed at a time. Default 64. */
+  batchSize?: number
+  /** Only the first so many examples. */
+  limit?: number
+  loss?: LossType
+  /** Called with the last answers to some of the examples; every example comes once, padding never. */
+  onAnswers?: (answers: Answers) => void
+  /** Called after each batch. */
+  onProgress?: (done: number, total: number) => void
+}
+
+/** Answers to N examples. */
+export interface Answers {
+  /** Token ids (N × cells). */
+  inputs: Int32Array
+  predictions: Int32Array
+  /** (N) */
+  puzzleIds: Int32Array
+  qHaltLogits: Float32Array
+}
+
+/**
+ * Means over the examples that have labels, as the published losses count them, after one supervision step; null where none has.
+ * Who halted before counts with its last answer, of rollouts the one that answers.
+ */
+export interface StepEvaluation {
+  /** 1 … steps. */
+  step: number
+  /** Share of examples with every labelled cell right. */
+  exactAccuracy: number | null
+  /** Mean share of right cells. */
+  cellAccuracy: number | null
+  /** Share of examples where "halt" (q ≥ 0) is said exactly of right answers. */
+  qHaltAccuracy: number | null
+  lmLoss: number | null
+}
+
+export interface Evaluation {
+  examples: number
+  /** Examples with a label: all means are over these. */
+  labelled: number
+  /** After the last supervision step; null where no example has a label. */
+  exactAccuracy: number | null
+  cellAccuracy: number | null
+  steps: StepEvaluation[]
+  /** Mean number of supervision steps of a puzzle, or of one rollout of it; null where no example has a label. */
+  meanSteps: number | null
+  /** Share of the supervision steps that early halting saved. */
+  savedSteps: number | null
+}
+
+/** Over the examples with labels. */
+interface Totals {
+  labelled: number
+  exact: number
+  cells: number
+  qHalt: number
+  lmLoss: number
+}
+
+const at = Object.fromEntries(SLOT_RESULTS.map((name, i) => [name, i])) as Record<(typeof SLOT_RESULTS)[number], number>
+
+/** Adds a slot's results, which begin at `row`, if it has labels. */
+function addTo(sum: Totals, results: Float32Array, row = 0): void {
+  if (!results[row + at.labelled]) return
+  sum.labelled++
+  sum.exact += results[row + at.exact]
+  sum.cells += results[row + at.accuracy]
+  sum.qHalt += results[row + at.qHaltCorrect]
+  sum.lmLoss += results[row + at.lmLoss]
+}
+
+/**
+ * Accuracy over the examples that have labels. By default every supervision step is done on every example, as published; see `InferenceOptions` for the rest.
+ * Rollouts and noise do not depend on the batch size.
+ * @throws when model and data do not fit, or on an option that cannot be
+ */
+export async function evaluate(model: Trm, dataset: Examples, options: EvaluateOptions = {}): Promise<Evaluation> {
+  const { batchSize = 64, limit = Infinity } = options
+  checkFit(model, dataset)
+  const thinking = checkInference(model, options, 'evaluate')
+  const { steps, halt, rollouts, noise } = thinking
+  const total = Math.min(limit, exampleCount(dataset))
+  const sums = Array.from({ length: steps }, () => ({ labelled: 0, exact: 0, cells: 0, qHalt: 0, lmLoss: 0 }))
+  const inStep = !halt && noise === 0
+  const count = Math.min(batchSize, total * (inStep ? 1 : rollouts))
+  await compileInference(model, count, { ...thinking, loss: options.loss })
+  const stepsDone = inStep
+    ? await evaluateInStep(model, dataset, sums, total, count, options)
+    : await evaluateOneByOne(model, dataset, sums, total, count, thinking, options)
+  const [{ labelled }] = sums
+  const mean = (sum: number) => (labelled ? sum / labelled : null)
+  const means = sums.map((sum, k) => ({
+    step: k + 1,
+    exactAccuracy: mean(sum.exact),
+    cellAccuracy: mean(sum.cells),
+    qHaltAccuracy: mean(sum.qHalt),
+    lmLoss: mean(sum.lmLoss),
+  }))
+  const { exactAccuracy, cellAccuracy } = means.at(-1)!
+  const meanSteps = mean(stepsDone / rollouts)
+  return {
+    examples: total,
+    labelled,
+    exactAccuracy,
+    cellAccuracy,
+    steps: means,
+    meanSteps,
+    savedSteps: meanSteps && 1 - meanSteps / steps,
+  }
+}
+
+/** Every supervision step on every example, a batch at a time. Returns the number of steps of all with labels. */
+async function evaluateInStep(
+  model: Trm,
+  dataset: Examples,
+  sums: Totals[],
+  total: number,
+  size: number,
+  { loss = 'stablemax', onAnswers, onProgress }: EvaluateOptions,
+): Promise<number> {
+  const { engine, config } = model
+  const supervisionSteps = sums.length
+  const { cycles } = config
+  const columns = SLOT_RESULTS.length
+  const slots = new Slots(model, size)
+  const history = engine.lasting([supervisionSteps, size, columns])
+  let done = 0
+  try {
+    for await (const batch of testBatches(dataset, size, total)) {
+      let answers: Promise<[Int32Array, Float32Array]> | undefined
+      slots.offer(batch)
+      slots.haltAll()
+      slots.restart()
+      for (let k = 0; k < supervisionSteps; k++) {
+        answers = engine.scope(() => {
+          model.think(slots.carry, model.embed(slots.inputs, slots.puzzleRows()), cycles)
+          const heads = model.heads(slots.carry.y)
+          const { results, predictions } = slots.loss(heads, loss, 1)
+          engine.copy(results, history, k * size * columns)
+          return onAnswers && k === supervisionSteps - 1
+            ? Promise.all([engine.readInt32(predictions), engine.read(heads.q)])
+            : undefined
+        })
+        answers?.catch(() => {}) // the reading below fails too, before anybody waits for this one
+        engine.submit()
+      }
+      const results = await engine.read(history)
+      const real = batch.count
+      if (answers) {
+        const [predictions, q] = await answers
+        const cells = real * config.cells
+        onAnswers!({
+          inputs: batch.inputs.subarray(0, cells),
+          predictions: predictions.subarray(0, cells),
+          puzzleIds: batch.puzzleIds.subarray(0, real),
+          qHaltLogits: Float32Array.from({ length: real }, (_, i) => q[2 * i]),
+        })
+      }
+      sums.forEach((sum, k) => {
+        for (let slot = 0; slot < real; slot++) addTo(sum, results, (k * size + slot) * columns)
+      })
+      done += real
+      onProgress?.(done, total)
+    }
+  } finally {
+    slots.release()
+    engine.release(history)
+  }
+  return sums[0].labelled * supervisionSteps
+}
+
+/** Every rollout of every example in a slot of its own until it halts. Returns the number of steps of all rollouts with labels. */
+async function evaluateOneByOne(
+  model: Trm,
+  dataset: Examples,
+  sums: Totals[],
+  total: number,
+  count: number,
+  thinking: Required<InferenceOptions>,
+  { loss, onAnswers, onProgress }: EvaluateOptions,
+): Promise<number> {
+  const { rollouts, vote } = thinking
+  const open = new Map<number, SlotResult[][]>()
+  let [stepsDone, done] = [0, 0]
+  for await (const { task, said } of infer(model, tasksOf(dataset, total, rollouts), {
+    ...thinking,
+    count,
+    loss,
+  })) {
+    if (said[0].results[at.labelled]) stepsDone += said.length
+    const ended = open.get(task.puzzle) ?? []
+    open.set(task.puzzle, ended)
+    ended[task.rollout] = said
+    if (ended.filter(Boolean).length < rollouts) continue
+    open.delete(task.puzzle)
+    sums.forEach((sum, k) => {
+      const sayings = ended.map(said => said[Math.min(k, said.length - 1)])
+      addTo(sum, sayings[choose(sayings, vote)].results)
+    })
+    const last = ended.map(said => said.at(-1)!)
+    const { answer, q } = last[choose(last, vote)]
+    onAnswers?.({
+      inputs: Int32Array.from(task.inputs),
+      predictions: answer,
+      puzzleIds: Int32Array.of(task.puzzleId),
+      qHaltLogits: Float32Array.of(q),
+    })
+    onProgress?.(++done, total)
+  }
+  return stepsDone
+}
+
+/** The rollouts of the first `total` examples, in order. */
+async function* tasksOf(dataset: Examples, total: number, rollouts: number): AsyncGenerator<InferenceTask, void> {
+  let puzzle = 0
+  for await (const { inputs, labels, puzzleIds } of testBatches(dataset, 1, total)) {
+    for (let rollout = 0; rollout < rollouts; rollout++)
+      yield { inputs, labels, puzzleId: puzzleIds[0], puzzle, rollout }
+    puzzle++
+  }
+}

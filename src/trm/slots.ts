@@ -1,0 +1,175 @@
+// Slots of a batch under deep supervision: each holds a puzzle and its carry until it halts, then takes the next puzzle. All of it stays on the GPU.
+import { type Engine, gather, type Tensor } from '../engine/index.js'
+import { continueTarget, halt, METRICS, resetState, swapData } from '../kernels/slots.js'
+import { SLOT_RESULTS, supervisionLoss } from '../kernels/supervision-loss.js'
+import type { Carry, Outputs, Trm } from './model.js'
+
+/** Rows of token ids with labels (−100: not scored) and puzzle numbers; as `Batch` of webgpu-trm/data. */
+export interface Puzzles {
+  inputs: Int32Array
+  labels: Int32Array
+  puzzleIds: Int32Array
+}
+
+/** What the loss kernel leaves: gradients of the heads and results per slot. */
+export interface Outcome {
+  dLogits: Tensor
+  dQ: Tensor
+  /** i32 (slots, cells). */
+  predictions: Tensor
+  /** f32 (slots, 7), columns as `SLOT_RESULTS`. */
+  results: Tensor
+}
+
+export type LossType = 'stablemax' | 'softmax'
+
+export class Slots {
+  readonly carry: Carry
+  readonly steps: Tensor
+  readonly halted: Tensor
+  readonly inputs: Tensor
+  readonly labels: Tensor
+  readonly puzzleIds: Tensor
+  /** The new batch's rows: [inputs | labels | puzzle id]. */
+  readonly #offered: Tensor
+  readonly #numbers: Tensor
+  readonly #engine: Engine
+
+  /** `count` halted slots, numbers `first` … of the whole batch. */
+  constructor(
+    private readonly model: Trm,
+    readonly count: number,
+    readonly first = 0,
+  ) {
+    const { engine, config, length } = model
+    this.#engine = engine
+    this.carry = model.carryOf(state => engine.lasting([count, length, config.hidden], model.dtype, `carry ${state}`))
+    this.steps = engine.zeros([count], 'u32')
+    this.halted = engine.from(new Uint32Array(count).fill(1))
+    this.inputs = engine.zeros([count, config.cells], 'i32')
+    this.labels = engine.zeros([count, config.cells], 'i32')
+    this.puzzleIds = engine.zeros([count], 'i32')
+    this.#offered = engine.zeros([count, 2 * config.cells + 1], 'i32')
+    this.#numbers = engine.from(Uint32Array.from({ length: count }, (_, i) => first + i))
+  }
+
+  /** Sends this chunk's rows of a batch to the GPU, for halted slots to take; a host write. */
+  offer({ inputs, labels, puzzleIds }: Puzzles): void {
+    const { cells } = this.model.config
+    const rows = new Int32Array(this.count * (2 * cells + 1))
+    for (let i = 0; i < this.count; i++) {
+      const at = i * (2 * cells + 1)
+      const slot = this.first + i
+      rows.set(inputs.subarray(slot * cells, (slot + 1) * cells), at)
+      rows.set(labels.subarray(slot * cells, (slot + 1) * cells), at + cells)
+      rows[at + 2 * cells] = puzzleIds[slot]
+    }
+    this.model.engine.write(this.#offered, rows)
+  }
+
+  /** All slots count as halted: the next restart fills all of them. */
+  haltAll(): void {
+    this.model.engine.write(this.halted, new Uint32Array(this.count).fill(1))
+  }
+
+  /** Halted slots take the offered puzzle and the start states. */
+  restart(): void {
+    const { engine, length, config, starts } = this.model
+    const { halted, inputs, labels, puzzleIds, steps, carry, count } = this
+    const size = { slots: count, length, width: config.hidden }
+    for (const [name, state] of Object.entries(carry))
+      engine.dispatch(resetState, { halted, start: starts[name], state }, size)
+    engine.dispatch(
+      swapData,
+      { halted, offered: this.#offered, inputs, labels, puzzleIds, steps },
+      { slots: count, cells: config.cells },
+    )
+  }
+
+  /** The slots' rows of the puzzle table, (count, puzzleWidth). */
+  puzzleRows(): Tensor | undefined {
+    const { puzzleTable } = this.model
+    return puzzleTable && gather(puzzleTable, this.puzzleIds)
+  }
+
+  /**
+   * What q_continue is to foretell (count), where the architecture trains it: the q of one more supervision step on the same puzzles.
+   * The carry is as `approach` left it; it stays so.
+   * @param x the embedded input
+   * @param model the slots' own, or the same to another depth
+   */
+  continueTargets(x: Tensor, model = this.model): Tensor | undefined {
+    const { carry, count, steps } = this
+    const { engine, config, schedule } = model
+    if (!schedule.trainsContinue || config.supervisionSteps === 1) return undefined
+    const targets = engine.tensor([count])
+    engine.scope(() => {
+      const next = model.cycle(carry, x)
+      model.think(next, x, config.cycles)
+      engine.dispatch(
+        continueTarget,
+        { nextQ: model.heads(next.y).q, steps, targets },
+        { slots: count, maxSteps: config.supervisionSteps },
+      )
+    })
+    return targets
+  }
+
+  /** Loss and results of the heads against the slots' labels. `scale` multiplies the gradients; with `targets` q_continue is trained towards them. */
+  loss({ logits, q }: Outputs, type: LossType, scale: number, targets?: Tensor): Outcome {
+    const { engine, config, prefix } = this.model
+    const { count, labels } = this
+    const outcome: Outcome = {
+      dLogits: engine.tensor(logits.shape),
+      dQ: engine.tensor(q.shape),
+      predictions: engine.tensor([count, config.cells], 'i32'),
+      results: engine.tensor([count, SLOT_RESULTS.length]),
+    }
+    const size = {
+      batch: count,
+      cells: config.cells,
+      prefix,
+      vocabulary: config.vocabulary,
+      stablemax: type === 'stablemax',
+      trainsContinue: targets !== undefined,
+      scale,
+    }
+    engine.dispatch(supervisionLoss, { logits, q, labels, targets: targets ?? q, ...outcome }, size)
+    return outcome
+  }
+
+  /** Counts the step, decides who halts, and adds to the metrics. */
+  halt(q: Tensor, results: Tensor, clock: Tensor, metrics: Tensor, training: boolean): void {
+    const { engine, config, schedule } = this.model
+    const { steps, halted, count } = this
+    const size = {
+      slots: count,
+      maxSteps: config.supervisionSteps,
+      exploration: config.exploration,
+      training,
+      aboveContinue: schedule.haltsAbove === 'continue',
+    }
+    engine.dispatch(halt, { q, results, clock, numbers: this.#numbers, steps, halted, metrics }, size)
+  }
+
+  /** Gives the memory back, and that of more tensors. */
+  release(...more: Tensor[]): void {
+    const { carry, steps, halted, inputs, labels, puzzleIds } = this
+    this.#engine.release(
+      ...Object.values(carry),
+      steps,
+      halted,
+      inputs,
+      labels,
+      puzzleIds,
+      this.#offered,
+      this.#numbers,
+      ...more,
+    )
+  }
+}
+
+/** A tensor for the sums of `METRICS`. */
+export function metricsTensor(engine: Engine): Tensor {
+  return engine.zeros([METRICS.length])
+}

@@ -1,0 +1,133 @@
+// Training as an asynchronous generator: one loop for command line, page and scripts; `break` stops it.
+import { TrainingBatches } from '../../data/batches.js'
+import type { Examples } from '../../data/dataset.js'
+import { OutOfMemory } from '../../engine/index.js'
+import { megabytes } from '../../formats/human.js'
+import { type MemoryOptions, planMemory } from './memory.js'
+import { checkFit } from '../config.js'
+import type { Trm } from '../model.js'
+import { fingerprint, restoreTraining, saveTraining, type TrainingState } from './resume.js'
+import { Trainer, type TrainingMetrics } from './trainer.js'
+
+export interface TrainOptions extends Omit<MemoryOptions, 'dtype'> {
+  /** Optimiser steps; `totalSteps` (the schedule's length) follows it by default, and stays what it was where a training is made longer. */
+  steps: number
+  /** Steps between two reports; each report reads the metrics back. Default 10. */
+  logInterval?: number
+  /** Seconds between two reports, at the end of a step; instead of `logInterval`, where the speed is not known beforehand. */
+  logSeconds?: number
+  /** Epochs after which a short batch is dropped; see `TrainingBatches`. Default 1. */
+  epochsPerPass?: number
+  /** The state to go on from, of `readTraining`; the model has its `dtype`, its values are overwritten. Micro-batches are the state's by default. */
+  resume?: TrainingState
+}
+
+/** A report: means over the steps since the one before. */
+export interface TrainingReport extends TrainingMetrics {
+  /** Steps done, and to be done. */
+  step: number
+  totalSteps: number
+  learningRate: number
+  /** Depth of this step; the model's own where there is no curriculum. */
+  cycles: number
+  latentSteps: number
+  stepsPerSecond: number
+  /** In float16: the scale of the coming step's loss, and the steps so far that overflowed and were skipped. */
+  lossScale?: { scale: number; skippedSteps: number }
+  /** The model with the moving average of its parameters: what to evaluate and to save. */
+  averaged: Trm
+  /** What the training holds on the GPU, until its `release`. */
+  trainer: Trainer
+  /** The state after this step as a file that `readTraining` reads; only before the generator goes on. `metadata`: further entries. */
+  saveTraining(metadata?: Readonly<Record<string, string>>): Promise<Uint8Array<ArrayBuffer>>
+}
+
+/**
+ * Trains a model on the training split of a dataset, from the beginning or from a state.
+ * @throws when model and data do not fit, when the batch does not fit the adapter or its memory, when the state to resume is of another training,
+ * or when a gradient, a parameter or the loss is no longer a finite number
+ */
+export async function* train(
+  model: Trm,
+  dataset: Examples,
+  options: TrainOptions,
+): AsyncGenerator<TrainingReport, void, undefined> {
+  const { steps, logInterval = 10, logSeconds, epochsPerPass, resume, memoryLimit, ...rest } = options
+  checkFit(model, dataset)
+  const { engine } = model
+  const { batchSize, seed = 0, totalSteps = resume?.options.totalSteps ?? steps } = rest
+  const settings = { ...rest, totalSteps, microBatch: rest.microBatch ?? resume?.options.microBatch }
+  if (resume) engine.variants.adopt(resume.variants)
+  const {
+    microBatch,
+    bytes,
+    trainer: planned,
+  } = planMemory(engine, model.config, { ...settings, memoryLimit, dtype: model.dtype })
+  /** Until somebody got it in a report. */
+  let unseen: Trainer | undefined
+  try {
+    await engine.compile(planned.model.engine)
+    const trainer = (unseen = new Trainer(model, { ...settings, microBatch }))
+    let data: string | undefined
+    const known = resume?.variants
+    let batches: TrainingBatches
+    if (resume) {
+      data = await fingerprint(dataset)
+      batches = restoreTraining(trainer, dataset, resume, { data, epochsPerPass })
+    } else {
+      batches = new TrainingBatches(dataset, { batchSize, seed, epochsPerPass })
+    }
+    const save = async (metadata?: Readonly<Record<string, string>>) =>
+      saveTraining(trainer, batches, { data: (data ??= await fingerprint(dataset)), known, metadata })
+    let [since, sinceStep] = [performance.now(), trainer.stepsDone]
+    let skipped = resume ? ((await trainer.lossScaler?.read())?.skippedSteps ?? 0) : 0
+    while (trainer.stepsDone < steps) {
+      const { learningRate } = trainer.rates()
+      const { cycles, latentSteps } = trainer.atDepth.config
+      trainer.step(await batches.next())
+      await engine.pace()
+      const { stepsDone: step } = trainer
+      const isDue = logSeconds === undefined ? step % logInterval === 0 : performance.now() - since >= 1000 * logSeconds
+      if (!isDue && step !== steps) continue
+      const [metrics, broken, lossScale] = await Promise.all([
+        trainer.readMetrics(),
+        trainer.optimizer.firstNotFinite(),
+        trainer.lossScaler?.read(),
+      ])
+      const hint = `lower the learning rate (now ${learningRate}), lengthen the warm-up or clip the gradients`
+      if (broken)
+        throw new Error(
+          `train: step ${broken.step} left ${broken.count} numbers that are not finite, the first in the ${broken.what} of ${broken.name} — ${hint}`,
+        )
+      if (!Number.isFinite(metrics.loss))
+        throw new Error(`train: the loss is ${metrics.loss} at step ${step} — ${hint}`)
+      if (lossScale?.scale === 1 && lossScale.skippedSteps - skipped === step - sinceStep)
+        throw new Error(`train: in float16 all steps up to ${step} overflowed — ${hint}, or use float32`)
+      skipped = lossScale?.skippedSteps ?? 0
+      const now = performance.now()
+      const stepsPerSecond = ((step - sinceStep) * 1000) / (now - since)
+      unseen = undefined
+      yield {
+        ...metrics,
+        step,
+        totalSteps: steps,
+        learningRate,
+        cycles,
+        latentSteps,
+        stepsPerSecond,
+        ...(lossScale && { lossScale }),
+        averaged: trainer.averaged,
+        trainer,
+        saveTraining: save,
+      }
+      ;[since, sinceStep] = [performance.now(), step]
+    }
+  } catch (error) {
+    if (!(error instanceof OutOfMemory)) throw error
+    throw new OutOfMemory(
+      `train: out of GPU memory with micro_batch ${microBatch}, which takes ${megabytes(bytes)}, on ${engine.adapter.description} — set a lower memory limit (--memory-limit SIZE, memoryLimit), a smaller micro_batch, or recompute`,
+    )
+  } finally {
+    unseen?.release()
+  }
+}
