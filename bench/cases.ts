@@ -459,7 +459,7 @@ function modelCases({ size, label: model, config, batch, microBatch }: ModelSize
         const { model, slots } = filledSlots(engine, config, microBatch, dtype)
         return () =>
           engine.scope(() => {
-            model.think(slots.carry, model.embed(slots.inputs, slots.puzzleRows()), config.cycles)
+            model.withoutGradient(slots.carry, model.embed(slots.inputs, slots.puzzleRows()), config.cycles)
             model.heads(slots.carry.y)
           })
       },

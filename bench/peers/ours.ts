@@ -95,7 +95,7 @@ async function infer(engine: Engine, golden: Model): ReturnType<Backend['infer']
   engine.clear(metrics)
   const step = <Result>(use: (logits: Tensor, q: Tensor) => Result): Result =>
     engine.scope(() => {
-      model.think(slots.carry, model.embed(slots.inputs, slots.puzzleRows()), config.cycles)
+      model.withoutGradient(slots.carry, model.embed(slots.inputs, slots.puzzleRows()), config.cycles)
       const { logits, q } = model.heads(slots.carry.y)
       return use(logits, q)
     })

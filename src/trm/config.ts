@@ -1,7 +1,7 @@
 // The model's configuration: its fields, their checks, and the sizes that follow from them.
 import type { DatasetIndex } from '../data/dataset.js'
 import { shown } from '../formats/shown.js'
-import { type Architecture, netsOf, scheduleOf } from './architectures.js'
+import { type Architecture, netsOf, recursionOf } from './architectures.js'
 
 /** Everything that shapes a Tiny Recursive Model or one of its relatives. In comments: the name in the published code. */
 export interface TrmConfig {
@@ -95,7 +95,7 @@ export function isNumber(value: unknown, least: number, most: number, fraction?:
  * @throws naming the first field that has another type, is out of range or does not fit the others
  */
 export function checkConfig(given: TrmConfig, named: (field: keyof TrmConfig) => string = field => field): TrmConfig {
-  const config: TrmConfig = { ...given, ...scheduleOf(given.architecture).fixed }
+  const config: TrmConfig = { ...given, ...recursionOf(given.architecture).fixed }
   const { architecture, hidden, positions, tokenMixing, puzzleWidth } = config
   const refuse = (field: keyof TrmConfig, rule: string) => {
     throw new Error(`config: ${named(field)} is ${shown(config[field])}, ${rule}`)

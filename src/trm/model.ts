@@ -1,4 +1,4 @@
-// The Tiny Recursive Model and its relatives, read top to bottom: parameters, and one supervision step of recursion as schedules.ts has it.
+// The Tiny Recursive Model and its relatives, to be read top to bottom: parameters, embedding, recursion and heads.
 // Jolicoeur-Martineau, "Less is More: Recursive Reasoning with Tiny Networks", arXiv 2510.04871, and the published code.
 import { inputEmbedding, prefixGradient } from '../kernels/input-embedding.js'
 import { gatherBackward } from '../kernels/gather.js'
@@ -20,21 +20,21 @@ import {
 import { TooLarge } from '../engine/memory.js'
 import { checkConfig, headWidth, innerWidth, lengthOf, prefixOf, type TrmConfig } from './config.js'
 import { layers, layerShapes, type LayerSizes } from './network.js'
-import { type Net, netsOf, type Schedule, scheduleOf } from './architectures.js'
+import { type Call, type Net, netsOf, type Recursion, recursionOf, runsOf } from './architectures.js'
 
-/** How activations and operands of products are stored; sums, norms, losses and the trained values are float32 in any case. */
+/** How activations and operands of products are stored. Sums, norms, losses and the trained values are always float32. */
 export type Precision = Extract<DType, 'f32' | 'f16'>
 
-/** A precision to ask for. WebGPU has no bfloat16: `bf16` means float16 on a GPU that has it, and float32 elsewhere. */
+/** A precision to ask for. WebGPU has no bfloat16: `bf16` means float16 on a GPU that has it, else float32. */
 export type AskedPrecision = Precision | 'bf16'
 
-/** The precision that is used on this adapter where `asked` is asked for: f32 and f16 are what they are, also where f16 is then refused. */
+/** The precision that an adapter computes with. Only `bf16` depends on the adapter: `f16` stays, even where it is refused later. */
 export const precisionOf = (
   { adapter: { isSoftware, features } }: { adapter: Pick<AdapterSummary, 'isSoftware' | 'features'> },
   asked: AskedPrecision,
 ): Precision => (asked !== 'bf16' ? asked : !isSoftware && features.includes('shader-f16') ? 'f16' : 'f32')
 
-/** The carry of one supervision step to the next, each of shape (batch, L, hidden). */
+/** What one supervision step hands to the next: states of shape (batch, L, hidden). */
 export interface Carry {
   /** The answer, which the heads read. */
   y: Tensor
@@ -42,53 +42,55 @@ export interface Carry {
   [state: string]: Tensor
 }
 
-/** What a supervision step says: logits (batch, L, vocabulary), of which the first P positions mean nothing, and q (batch, 2): [halt, continue]. */
+/** What the heads compute from the answer y. */
 export interface Outputs {
+  /** (batch, L, vocabulary); the first P positions have no meaning. */
   logits: Tensor
+  /** (batch, 2): [q_halt, q_continue]. */
   q: Tensor
 }
 
 export class Trm {
-  /** How its architecture thinks. */
-  readonly schedule: Schedule
+  /** What the architecture computes in a cycle, and how it is trained. */
+  readonly recursion: Recursion
   /** P and L = P + S. */
   readonly prefix: number
   readonly length: number
-  /** Rows of the puzzle embedding, shape (puzzles, puzzleWidth); trained apart from the parameters. */
+  /** Rows of the puzzle embedding, shape (puzzles, puzzleWidth). An optimiser of its own trains them. */
   readonly puzzleTable: Tensor | undefined
   /** Start value of each state of the carry, shape (hidden); drawn once, never trained. */
   readonly starts: Readonly<Carry>
-  private readonly ropeTable: Tensor | undefined
+  readonly #ropeTable: Tensor | undefined
 
-  /** The engine until it is released, and the values it was made with; shared with its likes of other values or another depth. */
+  /** The engine, until the model is released, and the values that the model was made with. Copies share this object. */
   readonly #own: { engine?: Engine; readonly parameters: Parameters }
 
   private constructor(
     engine: Engine,
     readonly config: Readonly<TrmConfig>,
-    /** What the network computes with; a moving average may stand in for the trained values. */
+    /** The values that the network computes with: the trained ones or their moving average. */
     readonly parameters: Parameters,
     readonly dtype: Precision,
-    kept?: Trm,
+    original?: Trm,
   ) {
     const { hidden, puzzles, puzzleWidth, positions, tokenMixing, ropeTheta } = config
-    this.schedule = scheduleOf(config.architecture)
+    this.recursion = recursionOf(config.architecture)
     this.prefix = prefixOf(config)
     this.length = lengthOf(config)
-    this.starts = kept?.starts ?? this.carryOf(state => engine.zeros([hidden], 'f32', `start of ${state}`))
-    this.puzzleTable = kept
-      ? kept.puzzleTable
+    this.starts = original?.starts ?? this.carryOf(state => engine.zeros([hidden], 'f32', `start of ${state}`))
+    this.puzzleTable = original
+      ? original.puzzleTable
       : puzzleWidth > 0
         ? engine.zeros([puzzles, puzzleWidth], 'f32', 'puzzle embedding')
         : undefined
-    const turns = !tokenMixing && positions === 'rope'
+    const isRotary = !tokenMixing && positions === 'rope'
     const width = headWidth(config)
-    this.ropeTable = kept
-      ? kept.ropeTable
-      : turns
+    this.#ropeTable = original
+      ? original.#ropeTable
+      : isRotary
         ? engine.from(ropeTable(this.length, width, ropeTheta), [this.length, width / 2, 2])
         : undefined
-    this.#own = kept ? kept.#own : { engine, parameters }
+    this.#own = original ? original.#own : { engine, parameters }
   }
 
   /** @throws when the model was released */
@@ -99,18 +101,21 @@ export class Trm {
   }
 
   /**
-   * Lets the model go, with its likes of other values or another depth: the engine has the memory of before it, and using it is an error.
-   * What others made stays theirs, such as a trainer's moving average. Twice does no harm.
+   * Gives the model's memory back. Using the model, or a copy of other values or depth, is an error from then on.
+   * A trainer's moving average stays with the trainer. Releasing twice does no harm.
    */
   release(): void {
     const { engine, parameters } = this.#own
     this.#own.engine = undefined
     parameters.release()
-    engine?.release(...Object.values(this.starts), this.puzzleTable, this.ropeTable)
+    engine?.release(...Object.values(this.starts), this.puzzleTable, this.#ropeTable)
     engine?.trim()
   }
 
-  /** A model of zeros. @throws on a configuration that cannot be, for float16 where the adapter does not have it, and for more puzzle embeddings than it binds */
+  /**
+   * A model of zeros.
+   * @throws on a configuration that cannot be, for float16 where the adapter lacks it, and for a puzzle table that is too large
+   */
   static empty(engine: Engine, config: TrmConfig, asked: AskedPrecision = 'f32'): Trm {
     const checked = checkConfig(config)
     const dtype = precisionOf(engine, asked)
@@ -150,7 +155,7 @@ export class Trm {
     return new Trm(this.engine, this.config, parameters, this.dtype, this)
   }
 
-  /** The same model thinking to another depth. @throws on one that its architecture cannot have */
+  /** The same model at another depth. @throws on a depth that its architecture cannot have */
   withDepth(depth: Pick<TrmConfig, 'cycles' | 'latentSteps'>): Trm {
     const config = checkConfig({ ...this.config, ...depth })
     if (config.cycles !== depth.cycles || config.latentSteps !== depth.latentSteps)
@@ -162,10 +167,10 @@ export class Trm {
 
   /** A value for each state of the carry. */
   carryOf(make: (state: string) => Tensor): Carry {
-    return Object.fromEntries(this.schedule.states.map(state => [state, make(state)])) as Carry
+    return Object.fromEntries(this.recursion.states.map(state => [state, make(state)])) as Carry
   }
 
-  /** What the network computes with: the halting head in float32, the others rounded as `dtype` says. */
+  /** A weight as the network reads it: the halting head in float32, the others in `dtype`. */
   #weight(name: string): Tensor {
     return (this.dtype === 'f16' && !name.startsWith('haltHead.') ? this.parameters.f16() : this.parameters).get(name)
   }
@@ -176,7 +181,7 @@ export class Trm {
   }
 
   /**
-   * The input x: puzzle embedding, token embeddings and positions, scaled.
+   * The input x: puzzle embedding, token embeddings and position embeddings, scaled.
    * @param inputs i32 (batch, cells)
    * @param puzzleRows (batch, puzzleWidth), the slots' rows of the puzzle table
    * @returns (batch, L, hidden)
@@ -187,7 +192,7 @@ export class Trm {
     const batch = inputs.shape[0]
     const tokens = this.#weight('tokens')
     const learned = positions === 'learned' ? this.#weight('positions') : undefined
-    // With learned positions the sum of two embeddings is brought back to unit variance: 1 / sqrt(2), as rounded in the published code.
+    // 1 / sqrt(2), rounded as in the published code: it gives the sum of two embeddings unit variance.
     const factor = Math.sqrt(hidden) * (learned ? 0.707106781 : 1)
     const size = {
       batch,
@@ -222,78 +227,73 @@ export class Trm {
   }
 
   /**
-   * A network over h + injection, `times` times: h = net(h + injection). With `into` the result goes there; it may be h, it may not be the injection.
-   * While gradients are recorded it runs once; otherwise nothing but the result stays.
+   * A network over h + injection. Without a tape only the result stays in memory.
+   * @param into receives the result; it may be h, it may not be the injection
    */
-  network(h: Tensor, injection?: Tensor, into?: Tensor, net: Net = 'layers', times = 1): Tensor {
-    const { engine, config, ropeTable } = this
+  network(h: Tensor, injection?: Tensor, into?: Tensor, net: Net = 'layers'): Tensor {
+    const { engine, config } = this
     const sizes = { ...layerSizes(config), layers: config[net], epsilon: config.epsilon }
-    const apply = (h: Tensor, into?: Tensor) =>
-      layers(h, injection, sizes, (k, name) => this.#weight(`${net}.${k}.${name}`), ropeTable, into)
-    if (engine.isRecording) return apply(h, into)
+    const apply = (into?: Tensor) =>
+      layers(h, injection, sizes, (k, name) => this.#weight(`${net}.${k}.${name}`), this.#ropeTable, into)
+    if (engine.isRecording) return apply(into)
     const y = into ?? engine.tensor(h.shape, h.dtype)
-    for (let i = 0; i < times; i++) engine.scope(() => apply(i === 0 ? h : y, y))
-    return y
+    return engine.scope(() => apply(y))
+  }
+
+  /** `cycles` cycles without gradient. They overwrite the carry's tensors and leave nothing else behind. */
+  withoutGradient(carry: Carry, x: Tensor, cycles: number): void {
+    for (let c = 0; c < cycles; c++) this.engine.scope(() => this.#overwrite(carry, x, this.#cycle()))
+  }
+
+  /** A supervision step up to the first call that carries gradient. It overwrites the carry's tensors. */
+  beforeGradient(carry: Carry, x: Tensor): void {
+    this.withoutGradient(carry, x, this.config.cycles - 1)
+    this.#overwrite(carry, x, this.#cycle().slice(0, this.#firstWithGradient))
   }
 
   /**
-   * The part of a supervision step that carries gradient, from where `approach` leaves off; for a tape's hands, it makes new tensors.
-   * @param recompute keep only what each network call results in; the carry must then stay as it is until the gradients are there
+   * The rest of a supervision step, after `beforeGradient`: the calls that carry gradient. They make new tensors.
+   * @param recompute keep only the result of each call; the carry must stay as it is until the gradients are there
    */
-  cycle(carry: Carry, x: Tensor, recompute = false): Carry {
+  withGradient(carry: Carry, x: Tensor, recompute = false): Carry {
+    const { engine } = this
     const next = { ...carry }
-    this.#calls(next, x, this.#firstGradientCall(), Infinity, false, recompute)
+    for (const run of runsOf(this.#cycle().slice(this.#firstWithGradient))) {
+      const injection = sum(run[0].injected, next, x)
+      for (const { state, net, from } of run) {
+        // The terms as they are now: the call may be computed again later.
+        const before = { ...next }
+        const call = () => this.network(sum(from, before, x)!, injection, undefined, net)
+        next[state] = recompute ? engine.recompute(call) : call()
+      }
+    }
     return next
   }
 
-  /** The part of a supervision step before that, without gradient; the carry's own tensors are overwritten. */
-  approach(carry: Carry, x: Tensor): void {
-    this.think(carry, x, this.config.cycles - 1)
-    this.#calls(carry, x, 0, this.#firstGradientCall(), true)
+  /** The calls of one cycle. */
+  #cycle(): Call[] {
+    return [...this.recursion.cycle(this.config.latentSteps)]
   }
 
-  /** `cycles` whole cycles without gradient; the carry's own tensors are overwritten. */
-  think(carry: Carry, x: Tensor, cycles: number): void {
-    for (let c = 0; c < cycles; c++) this.engine.scope(() => this.#calls(carry, x, 0, Infinity, true))
+  /** Number of the first call of the last cycle that carries gradient. */
+  get #firstWithGradient(): number {
+    const { callsWithGradient = Infinity } = this.recursion
+    return Math.max(0, this.#cycle().length - callsWithGradient)
   }
 
-  #firstGradientCall(): number {
-    const { cycle, gradientCalls = Infinity } = this.schedule
-    const all = cycle.reduce((sum, { times }) => sum + (times ? this.config[times] : 1), 0)
-    return Math.max(0, all - gradientCalls)
-  }
-
-  /** Network calls `from` … `to` − 1 of one cycle. They replace the carry's tensors by new ones or, in place, overwrite them and leave nothing behind. */
-  #calls(carry: Carry, x: Tensor, from: number, to: number, inPlace: boolean, recompute = false): void {
-    const { engine, schedule, config } = this
-    const within = inPlace ? (work: () => void) => engine.scope(work) : (work: () => void) => work()
-    const call = recompute ? (compute: () => Tensor) => engine.recompute(compute) : (compute: () => Tensor) => compute()
-    const tensors = (terms: readonly string[]) => terms.map(term => (term === 'x' ? x : carry[term]))
-    const sum = (terms: readonly Tensor[]) => terms.reduce((a, b) => add(a, b))
-    let before = 0
-    for (const { net, states, plus, times } of schedule.cycle) {
-      const count = times ? config[times] : 1
-      const [first, last] = [Math.max(from - before, 0), Math.min(to - before, count)]
-      before += count
-      if (first >= last) continue
-      within(() => {
-        const injection = plus.length ? sum(tensors(plus)) : undefined
-        if (inPlace && states.length === 1)
-          return void this.network(carry[states[0]], injection, carry[states[0]], net, last - first)
-        for (let i = first; i < last; i++) {
-          const state = states[i % states.length]
-          // As they are now, for a call that is computed again later.
-          const terms = tensors(states)
-          within(
-            () =>
-              (carry[state] = call(() => this.network(sum(terms), injection, inPlace ? carry[state] : undefined, net))),
-          )
-        }
+  /** Network calls without gradient. Each writes over its state's tensor; calls in a row share the sum that they inject. */
+  #overwrite(carry: Carry, x: Tensor, calls: readonly Call[]): void {
+    const { engine } = this
+    for (const run of runsOf(calls)) {
+      engine.scope(() => {
+        const injection = sum(run[0].injected, carry, x)
+        for (const { state, net, from } of run)
+          engine.scope(() => this.network(sum(from, carry, x)!, injection, carry[state], net))
       })
     }
   }
 
-  /** Reads the heads off an answer. */
+  /** The heads, applied to the answer y. */
   heads(y: Tensor): Outputs {
     const logits = linear(y, this.#weight('head'), { dtype: 'f32' })
     const q = add(
@@ -302,6 +302,12 @@ export class Trm {
     )
     return { logits, q }
   }
+}
+
+/** The sum of some states, or of states and x; undefined without terms. */
+function sum(terms: readonly string[], carry: Carry, x: Tensor): Tensor | undefined {
+  const tensors = terms.map(term => (term === 'x' ? x : carry[term]))
+  return tensors.length ? tensors.reduce((a, b) => add(a, b)) : undefined
 }
 
 /** Names and shapes of the trained parameters, in the order in which they are drawn. */

@@ -100,12 +100,12 @@ export class Slots {
    */
   continueTargets(x: Tensor, model = this.model): Tensor | undefined {
     const { carry, count, steps } = this
-    const { engine, config, schedule } = model
-    if (!schedule.trainsContinue || config.supervisionSteps === 1) return undefined
+    const { engine, config, recursion } = model
+    if (!recursion.trainsContinue || config.supervisionSteps === 1) return undefined
     const targets = engine.tensor([count])
     engine.scope(() => {
-      const next = model.cycle(carry, x)
-      model.think(next, x, config.cycles)
+      const next = model.withGradient(carry, x)
+      model.withoutGradient(next, x, config.cycles)
       engine.dispatch(
         continueTarget,
         { nextQ: model.heads(next.y).q, steps, targets },
@@ -140,14 +140,14 @@ export class Slots {
 
   /** Counts the step, decides who halts, and adds to the metrics. */
   halt(q: Tensor, results: Tensor, clock: Tensor, metrics: Tensor, training: boolean): void {
-    const { engine, config, schedule } = this.model
+    const { engine, config, recursion } = this.model
     const { steps, halted, count } = this
     const size = {
       slots: count,
       maxSteps: config.supervisionSteps,
       exploration: config.exploration,
       training,
-      aboveContinue: schedule.haltsAbove === 'continue',
+      aboveContinue: recursion.haltsAbove === 'continue',
     }
     engine.dispatch(halt, { q, results, clock, numbers: this.#numbers, steps, halted, metrics }, size)
   }

@@ -157,7 +157,7 @@ for (const [name, config] of Object.entries(models)) {
       const slots = new Slots(model, batch)
       return () =>
         on.scope(() => {
-          model.think(slots.carry, model.embed(slots.inputs, slots.puzzleRows()), config.cycles)
+          model.withoutGradient(slots.carry, model.embed(slots.inputs, slots.puzzleRows()), config.cycles)
           model.heads(slots.carry.y)
         })
     })

@@ -20,7 +20,7 @@ for (const [name, config] of Object.entries(OFFICIAL)) {
     slots.offer(batch)
     const reads = engine.scope(() => {
       slots.restart()
-      model.think(slots.carry, model.embed(slots.inputs, slots.puzzleRows()), config.cycles)
+      model.withoutGradient(slots.carry, model.embed(slots.inputs, slots.puzzleRows()), config.cycles)
       const heads = model.heads(slots.carry.y)
       const { results, predictions } = slots.loss(heads, 'stablemax', 1)
       slots.halt(heads.q, results, engine.zeros([2], 'u32'), metricsTensor(engine), false)

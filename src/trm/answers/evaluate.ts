@@ -152,7 +152,7 @@ async function evaluateInStep(
       slots.restart()
       for (let k = 0; k < supervisionSteps; k++) {
         answers = engine.scope(() => {
-          model.think(slots.carry, model.embed(slots.inputs, slots.puzzleRows()), cycles)
+          model.withoutGradient(slots.carry, model.embed(slots.inputs, slots.puzzleRows()), cycles)
           const heads = model.heads(slots.carry.y)
           const { results, predictions } = slots.loss(heads, loss, 1)
           engine.copy(results, history, k * size * columns)

@@ -143,7 +143,7 @@ export class RolloutSlots {
   async step(): Promise<SlotResult[]> {
     const { model, count, options } = this
     const [slots, halted] = [this.#slots, this.#halted]
-    const { engine, config, schedule } = model
+    const { engine, config, recursion } = model
     const { noise, confidence, loss = 'stablemax' } = options
     const threshold = Math.log(confidence / (1 - confidence))
     if (halted.includes(1)) {
@@ -159,7 +159,7 @@ export class RolloutSlots {
         this.#keysByHost[at]++
     }
     const readings = engine.scope(() => {
-      model.think(slots.carry, model.embed(slots.inputs, slots.puzzleRows()), config.cycles)
+      model.withoutGradient(slots.carry, model.embed(slots.inputs, slots.puzzleRows()), config.cycles)
       const heads = model.heads(slots.carry.y)
       const { results, predictions } = slots.loss(heads, loss, 1)
       return Promise.all([engine.read(heads.q), engine.read(results), engine.readInt32(predictions)])
@@ -168,7 +168,7 @@ export class RolloutSlots {
     const width = SLOT_RESULTS.length
     return Array.from({ length: count }, (_, slot) => ({
       q: q[2 * slot],
-      halts: q[2 * slot] - (schedule.haltsAbove === 'continue' ? q[2 * slot + 1] : 0) > threshold,
+      halts: q[2 * slot] - (recursion.haltsAbove === 'continue' ? q[2 * slot + 1] : 0) > threshold,
       results: results.subarray(slot * width, (slot + 1) * width),
       answer: predictions.subarray(slot * config.cells, (slot + 1) * config.cells),
     }))

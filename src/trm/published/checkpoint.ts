@@ -14,7 +14,7 @@ import {
   officialTensor,
   PUZZLE_TABLE,
 } from './names.js'
-import { scheduleOf } from '../architectures.js'
+import { recursionOf } from '../architectures.js'
 
 /**
  * The model as safetensors: float32 tensors with official names, the configuration in the metadata entry `config`.
@@ -185,7 +185,7 @@ function configOf(metadata: Readonly<Record<string, string>>, name: string): Trm
 /** Official names and shapes of all tensors of a model. */
 function tensorShapes(config: TrmConfig): Map<string, readonly number[]> {
   const shapes = new Map<string, readonly number[]>(
-    scheduleOf(config.architecture).states.map(state => [officialStart(config.architecture, state), [config.hidden]]),
+    recursionOf(config.architecture).states.map(state => [officialStart(config.architecture, state), [config.hidden]]),
   )
   for (const [ours, shape] of Object.entries(parameterShapes(config))) shapes.set(officialTensor(ours), shape)
   if (config.puzzleWidth > 0) shapes.set(PUZZLE_TABLE, [config.puzzles, config.puzzleWidth])

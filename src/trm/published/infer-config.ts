@@ -4,7 +4,7 @@ import { shown } from '../../formats/shown.js'
 import type { CheckpointOptions } from './checkpoint.js'
 import { checkConfig, DEFAULTS, innerWidth, prefixOf, type TrmConfig } from '../config.js'
 import { architectureOfTensors, OFFICIAL_FIELDS, officialName, officialTensor, PUZZLE_TABLE } from './names.js'
-import { netsOf, scheduleOf } from '../architectures.js'
+import { netsOf, recursionOf } from '../architectures.js'
 
 /**
  * The configuration that tensors of official names belong to. Their names and shapes tell the architecture, the widths, the layers, the kind of mixing, the puzzle
@@ -68,7 +68,7 @@ export function inferConfig(
     ...fallback,
     ...given,
     ...told,
-    ...scheduleOf(architecture).fixed,
+    ...recursionOf(architecture).fixed,
     puzzles: given.puzzles ?? table?.[0] ?? fallback.puzzles ?? 1,
   }
   if (mixing) config.positions ??= 'none'
@@ -77,7 +77,7 @@ export function inferConfig(
     length !== undefined &&
     given.cells !== undefined &&
     given.prefix === undefined &&
-    !('prefix' in scheduleOf(architecture).fixed)
+    !('prefix' in recursionOf(architecture).fixed)
   )
     config.prefix = length - given.cells
   if (length !== undefined && config.cells === undefined && config.prefix !== undefined)

@@ -1,7 +1,7 @@
 // The published code's names for configuration fields and tensors, and their counterparts here. Nothing else knows them.
 import { shown } from '../../formats/shown.js'
 import { checkConfig, DEFAULTS, type TrmConfig } from '../config.js'
-import { type Architecture, type Net, SCHEDULES } from '../architectures.js'
+import { type Architecture, type Net, RECURSIONS } from '../architectures.js'
 
 /** Configuration fields, official name first. */
 const FIELDS: readonly (readonly [official: string, ours: keyof TrmConfig])[] = [
@@ -98,7 +98,7 @@ export function partialFromOfficial(fields: Readonly<Record<string, unknown>>): 
  * Layers of a network that the architecture does not have are left out.
  */
 export function configToOfficial(config: TrmConfig): Record<string, unknown> {
-  const { fixed }: { fixed: Partial<TrmConfig> } = SCHEDULES[config.architecture]
+  const { fixed }: { fixed: Partial<TrmConfig> } = RECURSIONS[config.architecture]
   const [module, className] = ARCHITECTURES[config.architecture]
   const fields = FIELDS.filter(([, ours]) => !(/layers/i.test(ours) && ours in fixed)).map(([official, ours]) => [
     official,

@@ -226,7 +226,7 @@ export class Trainer {
     chunk.restart()
     const rows = chunk.puzzleRows()
     const x = model.embed(chunk.inputs, rows)
-    model.approach(chunk.carry, x)
+    model.beforeGradient(chunk.carry, x)
     const continueTargets = chunk.continueTargets(x, model)
     const trained = freezeNetwork ? [] : model.weights
     const targets = freezeNetwork ? [] : optimizer.gradients.all()
@@ -238,7 +238,7 @@ export class Trainer {
     engine.gradients(
       rows ? [...trained, rows] : trained,
       () => {
-        next = model.cycle(chunk.carry, model.embed(chunk.inputs, rows), recompute)
+        next = model.withGradient(chunk.carry, model.embed(chunk.inputs, rows), recompute)
         const { logits, q } = model.heads(next.y)
         const outcome = chunk.loss({ logits, q }, loss, 1 / batchSize, continueTargets)
         chunk.halt(q, outcome.results, this.#clock, this.#metrics, true)
