@@ -42,4 +42,5 @@ export {
   type RunConfig as Run,
   type RunSettings,
 } from './trm/published/settings.js'
-export { verify, type Verification, type VerifyOptions, type VerifyRow } from './verify/verify.js'
+export { verify, type Verification, type VerifyOptions } from './verify/verify.js'
+export { type VerifyRow } from './verify/golden.js'
