@@ -1,17 +1,12 @@
-// The public door of webgpu-trm: the model, its training and its answers. The engine alone is webgpu-trm/engine, puzzles are webgpu-trm/data.
+// The public door of webgpu-trm: the model, its training and its answers. Other doors: webgpu-trm/engine, webgpu-trm/data.
 export { Engine } from './engine/index.js'
 export { checkConfig, DEFAULTS, type TrmConfig } from './trm/config.js'
 export { precisionOf, Trm, type AskedPrecision, type Carry, type Outputs, type Precision } from './trm/model.js'
 export { train, type TrainOptions, type TrainingReport } from './trm/training/train.js'
 export { planMemory, type MemoryOptions, type MemoryPlan } from './trm/training/memory.js'
 export { readTraining, type TrainingState } from './trm/training/resume.js'
-export {
-  Trainer,
-  TRAINER_DEFAULTS,
-  type Stage,
-  type TrainerOptions,
-  type TrainingMetrics,
-} from './trm/training/trainer.js'
+export { TRAINER_DEFAULTS, type Stage, type TrainerOptions } from './trm/training/options.js'
+export { Trainer, type TrainingMetrics } from './trm/training/trainer.js'
 export {
   evaluate,
   type Answers,

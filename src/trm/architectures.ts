@@ -3,7 +3,7 @@
 /** A network, named by the configuration field that says how many layers it has. */
 export type Net = 'layers' | 'highLayers'
 
-/** One network call: `state ← net(Σ from + Σ injected)`. Terms are states of the carry, or x: the embedded input. */
+/** One network call: `state ← net(Σ from + Σ injected)`. Terms are states of the carry, or the embedded input x. */
 export interface Call {
   state: string
   net: Net

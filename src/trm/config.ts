@@ -1,11 +1,11 @@
-// The model's configuration: its fields, their checks, and the sizes that follow from them.
+// The configuration of a model: its fields, their checks, and the sizes that follow from them.
 import type { DatasetIndex } from '../data/dataset.js'
 import { shown } from '../formats/shown.js'
 import { type Architecture, netsOf, recursionOf } from './architectures.js'
 
-/** Everything that shapes a Tiny Recursive Model or one of its relatives. In comments: the name in the published code. */
+/** Everything that shapes a Tiny Recursive Model or a relative. Names in parentheses are those of the published code. */
 export interface TrmConfig {
-  /** How it thinks: `trm`, or a relative of `schedules.ts` (`arch.name`). */
+  /** `trm`, or a relative of `architectures.ts` (`arch.name`). */
   architecture: Architecture
   /** Token ids, 0 … vocabulary − 1 (`vocab_size`). */
   vocabulary: number
@@ -21,7 +21,7 @@ export interface TrmConfig {
   expansion: number
   /** Layers of the network (`L_layers`). */
   layers: number
-  /** Layers of the second network, for architectures that have one (`H_layers`). */
+  /** Layers of the second network, where the architecture has one (`H_layers`). */
   highLayers: number
   /** Recursion cycles T per supervision step (`H_cycles`); the last one carries the gradient. */
   cycles: number
@@ -35,9 +35,9 @@ export interface TrmConfig {
   positions: 'rope' | 'learned' | 'none'
   /** Mixes tokens with a SwiGLU over the positions instead of attention (`mlp_t`). */
   tokenMixing: boolean
-  /** Width of a puzzle's embedding; 0 leaves it out (`puzzle_emb_ndim`). */
+  /** Width of a puzzle's embedding; 0: none (`puzzle_emb_ndim`). */
   puzzleWidth: number
-  /** Slots of the puzzle embedding in front of the cells; 0: as many as its width needs (`puzzle_emb_len`). */
+  /** Positions of the puzzle embedding in front of the cells; 0: as many as its width needs (`puzzle_emb_len`). */
   prefix: number
   /** Added to the mean square in norms (`rms_norm_eps`). */
   epsilon: number
@@ -45,7 +45,7 @@ export interface TrmConfig {
   ropeTheta: number
 }
 
-/** The paper's network on Sudoku; the fields that depend on the data are to be filled in. */
+/** The paper's network for Sudoku, without the fields that depend on the data. */
 export const DEFAULTS: Omit<TrmConfig, 'vocabulary' | 'cells' | 'puzzles'> = {
   architecture: 'trm',
   hidden: 512,
@@ -65,7 +65,7 @@ export const DEFAULTS: Omit<TrmConfig, 'vocabulary' | 'cells' | 'puzzles'> = {
   ropeTheta: 10000,
 }
 
-/** Least and most; whole numbers where nothing else is said. */
+/** Smallest and largest values, of whole numbers unless `fraction` is set. */
 const RANGES: Partial<Record<keyof TrmConfig, [least: number, most: number, fraction?: true]>> = {
   vocabulary: [2, 65536],
   cells: [1, 65536],
@@ -90,9 +90,9 @@ export function isNumber(value: unknown, least: number, most: number, fraction?:
 }
 
 /**
- * The configuration, with fields that its architecture ignores at their fixed values.
- * @param named what messages call a field. Default: its name here
- * @throws naming the first field that has another type, is out of range or does not fit the others
+ * Checks a configuration, and sets the fields that its architecture ignores to their fixed values.
+ * @param named returns what messages call a field. Default: its name here
+ * @throws naming the first field that has a wrong type, is out of range or does not fit the others
  */
 export function checkConfig(given: TrmConfig, named: (field: keyof TrmConfig) => string = field => field): TrmConfig {
   const config: TrmConfig = { ...given, ...recursionOf(given.architecture).fixed }
@@ -122,12 +122,14 @@ export function checkConfig(given: TrmConfig, named: (field: keyof TrmConfig) =>
   return config
 }
 
-/** Values of an attention head, rounded down as the published code does: all heads together may be narrower than `hidden`. */
+/**
+ * Width of an attention head, rounded down as in the published code. All heads together may be narrower than `hidden`.
+ */
 export function headWidth({ hidden, heads }: Pick<TrmConfig, 'hidden' | 'heads'>): number {
   return Math.floor(hidden / heads)
 }
 
-/** P: positions that the puzzle embedding takes. */
+/** P: positions of the puzzle embedding. */
 export function prefixOf({ prefix, puzzleWidth, hidden }: TrmConfig): number {
   return prefix > 0 ? prefix : Math.ceil(puzzleWidth / hidden)
 }
@@ -142,7 +144,7 @@ export function innerWidth(width: number, expansion: number): number {
   return 256 * Math.ceil(Math.round((expansion * width * 2) / 3) / 256)
 }
 
-/** @throws when the dataset is not for this model */
+/** @throws when the dataset does not fit the model */
 export function checkFit({ config }: { readonly config: TrmConfig }, { metadata }: DatasetIndex): void {
   const pairs = [
     ['cells per puzzle', metadata.cells, config.cells, metadata.cells === config.cells],
@@ -157,7 +159,8 @@ export function checkFit({ config }: { readonly config: TrmConfig }, { metadata 
   for (const [what, given, expected, fits] of pairs) {
     if (!fits)
       throw new Error(
-        `data and model do not fit: the data has ${given} ${what}, the model ${expected} — use the data that the model was made for`,
+        `data and model do not fit: the data has ${given} ${what}, the model ${expected}` +
+          ' — use the data that the model was made for',
       )
   }
 }

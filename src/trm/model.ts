@@ -1,5 +1,5 @@
 // The Tiny Recursive Model and its relatives, to be read top to bottom: parameters, embedding, recursion and heads.
-// Jolicoeur-Martineau, "Less is More: Recursive Reasoning with Tiny Networks", arXiv 2510.04871, and the published code.
+// Jolicoeur-Martineau, "Less is More: Recursive Reasoning with Tiny Networks", arXiv 2510.04871, and its published code.
 import { inputEmbedding, prefixGradient } from '../kernels/input-embedding.js'
 import { gatherBackward } from '../kernels/gather.js'
 import { columnSums } from '../kernels/column-sums.js'
@@ -28,7 +28,7 @@ export type Precision = Extract<DType, 'f32' | 'f16'>
 /** A precision to ask for. WebGPU has no bfloat16: `bf16` means float16 on a GPU that has it, else float32. */
 export type AskedPrecision = Precision | 'bf16'
 
-/** The precision that an adapter computes with. Only `bf16` depends on the adapter: `f16` stays, even where it is refused later. */
+/** The precision that a model gets. Only `bf16` depends on the adapter: `f16` stays where it is refused later. */
 export const precisionOf = (
   { adapter: { isSoftware, features } }: { adapter: Pick<AdapterSummary, 'isSoftware' | 'features'> },
   asked: AskedPrecision,
@@ -114,7 +114,7 @@ export class Trm {
 
   /**
    * A model of zeros.
-   * @throws on a configuration that cannot be, for float16 where the adapter lacks it, and for a puzzle table that is too large
+   * @throws on an invalid configuration, on float16 where the adapter lacks it, and on a puzzle table that is too large
    */
   static empty(engine: Engine, config: TrmConfig, asked: AskedPrecision = 'f32'): Trm {
     const checked = checkConfig(config)
@@ -281,7 +281,7 @@ export class Trm {
     return Math.max(0, this.#cycle().length - callsWithGradient)
   }
 
-  /** Network calls without gradient. Each writes over its state's tensor; calls in a row share the sum that they inject. */
+  /** Network calls without gradient. Each overwrites its state's tensor. Calls of a run share the sum that they inject. */
   #overwrite(carry: Carry, x: Tensor, calls: readonly Call[]): void {
     const { engine } = this
     for (const run of runsOf(calls)) {
@@ -334,7 +334,7 @@ function layerSizes(config: TrmConfig): LayerSizes {
     length,
     width,
     heads: tokenMixing ? 0 : heads,
-    seen: heads * headWidth(config),
+    headsWidth: heads * headWidth(config),
     inner: innerWidth(width, expansion),
     mixInner: tokenMixing ? innerWidth(length, expansion) : 0,
   }

@@ -1,4 +1,4 @@
-// A network: its layers over h + injection, composed of operations.
+// The layers of a network over h + injection, composed of operations.
 import { add, attention, linear, mlpBlock, rmsnorm, type Shape, type Tensor } from '../engine/index.js'
 
 export interface LayerSizes {
@@ -6,18 +6,19 @@ export interface LayerSizes {
   width: number
   /** Attention heads; 0 where the layers mix tokens. */
   heads: number
-  /** Values of all heads together; at most `width`. */
-  seen: number
-  /** Inner widths of the SwiGLU over a position's values and of that over the positions. */
+  /** Width of all heads together; at most `width`. */
+  headsWidth: number
+  /** Inner width of the SwiGLU over the values of a position. */
   inner: number
+  /** Inner width of the SwiGLU over the positions. */
   mixInner: number
 }
 
 /** Names and shapes of a layer's weights, in the order in which they are drawn. */
-export function layerShapes({ length, width, heads, seen, inner, mixInner }: LayerSizes): Record<string, Shape> {
+export function layerShapes({ length, width, heads, headsWidth, inner, mixInner }: LayerSizes): Record<string, Shape> {
   return {
     ...(heads
-      ? { 'attention.qkv': [3 * seen, width], 'attention.output': [width, seen] }
+      ? { 'attention.qkv': [3 * headsWidth, width], 'attention.output': [width, headsWidth] }
       : { 'mix.gateUp': [2 * mixInner, length], 'mix.down': [length, mixInner] }),
     'mlp.gateUp': [2 * inner, width],
     'mlp.down': [width, inner],
@@ -25,9 +26,9 @@ export function layerShapes({ length, width, heads, seen, inner, mixInner }: Lay
 }
 
 /**
- * The layers over h + injection.
- * @param weight of layer k
- * @param table of the angles, where positions turn
+ * Runs the layers over h + injection, each of shape (batch, length, width).
+ * @param weight returns a weight of layer k
+ * @param table sines and cosines of the rotary positions, where the model has them
  * @param into receives the result instead of a new tensor; it may be h, it may not be the injection
  */
 export function layers(
@@ -44,8 +45,8 @@ export function layers(
       h = mlpBlock(h, weight(k, 'mix.gateUp'), weight(k, 'mix.down'), { injection: added, axis: -2, epsilon })
     } else {
       if (added) h = add(h, added)
-      const seen = attention(linear(h, weight(k, 'attention.qkv')), heads, { rope: table })
-      h = rmsnorm(linear(seen, weight(k, 'attention.output')), { residual: h, epsilon })
+      const attended = attention(linear(h, weight(k, 'attention.qkv')), heads, { rope: table })
+      h = rmsnorm(linear(attended, weight(k, 'attention.output')), { residual: h, epsilon })
     }
     h = mlpBlock(h, weight(k, 'mlp.gateUp'), weight(k, 'mlp.down'), {
       axis: -1,

@@ -1,23 +1,28 @@
-// Slots of a batch under deep supervision: each holds a puzzle and its carry until it halts, then takes the next puzzle. All of it stays on the GPU.
+// The slots of a batch under deep supervision, on the GPU: a slot holds a puzzle and its carry until it halts.
 import { type Engine, gather, type Tensor } from '../engine/index.js'
 import { continueTarget, halt, METRICS, resetState, swapData } from '../kernels/slots.js'
 import { SLOT_RESULTS, supervisionLoss } from '../kernels/supervision-loss.js'
 import type { Carry, Outputs, Trm } from './model.js'
 
-/** Rows of token ids with labels (−100: not scored) and puzzle numbers; as `Batch` of webgpu-trm/data. */
+/** B puzzles with their labels; as `Batch` of webgpu-trm/data. */
 export interface Puzzles {
+  /** Token ids, (B × cells). */
   inputs: Int32Array
+  /** Token ids, (B × cells); −100: not scored. */
   labels: Int32Array
+  /** Rows of the puzzle embedding, (B). */
   puzzleIds: Int32Array
 }
 
-/** What the loss kernel leaves: gradients of the heads and results per slot. */
-export interface Outcome {
+/** What the loss kernel computes: gradients of the heads' outputs, and results per slot. */
+export interface LossOutputs {
+  /** (slots, L, vocabulary) */
   dLogits: Tensor
+  /** (slots, 2) */
   dQ: Tensor
-  /** i32 (slots, cells). */
+  /** Token ids, i32 (slots, cells). */
   predictions: Tensor
-  /** f32 (slots, 7), columns as `SLOT_RESULTS`. */
+  /** (slots, 7), columns as `SLOT_RESULTS`. */
   results: Tensor
 }
 
@@ -35,7 +40,7 @@ export class Slots {
   readonly #numbers: Tensor
   readonly #engine: Engine
 
-  /** `count` halted slots, numbers `first` … of the whole batch. */
+  /** `count` halted slots, which are numbers `first` … of the whole batch. */
   constructor(
     private readonly model: Trm,
     readonly count: number,
@@ -53,7 +58,7 @@ export class Slots {
     this.#numbers = engine.from(Uint32Array.from({ length: count }, (_, i) => first + i))
   }
 
-  /** Sends this chunk's rows of a batch to the GPU, for halted slots to take; a host write. */
+  /** Uploads this chunk's rows of a batch, for `restart` to give to halted slots. This is a host write. */
   offer({ inputs, labels, puzzleIds }: Puzzles): void {
     const { cells } = this.model.config
     const rows = new Int32Array(this.count * (2 * cells + 1))
@@ -67,12 +72,12 @@ export class Slots {
     this.model.engine.write(this.#offered, rows)
   }
 
-  /** All slots count as halted: the next restart fills all of them. */
+  /** Halts all slots: the next restart fills all of them. */
   haltAll(): void {
     this.model.engine.write(this.halted, new Uint32Array(this.count).fill(1))
   }
 
-  /** Halted slots take the offered puzzle and the start states. */
+  /** Halted slots take the puzzle that was offered and the start states. */
   restart(): void {
     const { engine, length, config, starts } = this.model
     const { halted, inputs, labels, puzzleIds, steps, carry, count } = this
@@ -93,10 +98,11 @@ export class Slots {
   }
 
   /**
-   * What q_continue is to foretell (count), where the architecture trains it: the q of one more supervision step on the same puzzles.
-   * The carry is as `approach` left it; it stays so.
+   * Targets of q_continue, where the architecture trains it: they come from the q of one more supervision step.
+   * It needs the carry that `beforeGradient` left, and does not change it.
    * @param x the embedded input
-   * @param model the slots' own, or the same to another depth
+   * @param model the model of the slots, or the same at another depth
+   * @returns (count)
    */
   continueTargets(x: Tensor, model = this.model): Tensor | undefined {
     const { carry, count, steps } = this
@@ -115,11 +121,15 @@ export class Slots {
     return targets
   }
 
-  /** Loss and results of the heads against the slots' labels. `scale` multiplies the gradients; with `targets` q_continue is trained towards them. */
-  loss({ logits, q }: Outputs, type: LossType, scale: number, targets?: Tensor): Outcome {
+  /**
+   * Compares the heads' outputs with the slots' labels.
+   * @param scale multiplies the gradients
+   * @param targets of q_continue, where it is trained
+   */
+  loss({ logits, q }: Outputs, type: LossType, scale: number, targets?: Tensor): LossOutputs {
     const { engine, config, prefix } = this.model
     const { count, labels } = this
-    const outcome: Outcome = {
+    const outputs: LossOutputs = {
       dLogits: engine.tensor(logits.shape),
       dQ: engine.tensor(q.shape),
       predictions: engine.tensor([count, config.cells], 'i32'),
@@ -134,11 +144,11 @@ export class Slots {
       trainsContinue: targets !== undefined,
       scale,
     }
-    engine.dispatch(supervisionLoss, { logits, q, labels, targets: targets ?? q, ...outcome }, size)
-    return outcome
+    engine.dispatch(supervisionLoss, { logits, q, labels, targets: targets ?? q, ...outputs }, size)
+    return outputs
   }
 
-  /** Counts the step, decides who halts, and adds to the metrics. */
+  /** Counts the step, decides which slots halt, and adds to the metrics. */
   halt(q: Tensor, results: Tensor, clock: Tensor, metrics: Tensor, training: boolean): void {
     const { engine, config, recursion } = this.model
     const { steps, halted, count } = this
@@ -152,7 +162,7 @@ export class Slots {
     engine.dispatch(halt, { q, results, clock, numbers: this.#numbers, steps, halted, metrics }, size)
   }
 
-  /** Gives the memory back, and that of more tensors. */
+  /** Gives back the memory of the slots and of `more` tensors. */
   release(...more: Tensor[]): void {
     const { carry, steps, halted, inputs, labels, puzzleIds } = this
     this.#engine.release(

@@ -6,7 +6,7 @@ import { isNumber, type TrmConfig } from '../config.js'
 import { checkClass, configFromOfficial, officialField } from './names.js'
 import type { AskedPrecision } from '../model.js'
 import type { TrainOptions } from '../training/train.js'
-import type { Stage } from '../training/trainer.js'
+import { isRising, type Stage } from '../training/options.js'
 
 /** A run's settings as in the official YAML: training fields at the top, the model's under `arch`. */
 export interface RunSettings {

@@ -1,30 +1,34 @@
-// How much GPU memory a training takes, found out by a dry run before anything is allocated, and which micro-batch fits.
+// Predicts how much GPU memory a training takes, by a dry run, and finds the micro-batch that fits.
 import type { Engine } from '../../engine/index.js'
 import { TooLarge } from '../../engine/memory.js'
 import { megabytes } from '../../formats/human.js'
 import type { TrmConfig } from '../config.js'
 import { type AskedPrecision, Trm } from '../model.js'
-import { Trainer, type TrainerOptions } from './trainer.js'
+import type { TrainerOptions } from './options.js'
+import { Trainer } from './trainer.js'
 
 export interface MemoryPlan {
-  /** Slots computed at a time: as asked for, else as many as fit. */
+  /** Slots computed at a time: as requested, else as many as fit. */
   microBatch: number
-  /** Bytes of all tensors of the training: model, optimiser, slots, and what a step needs. */
+  /** Bytes of all tensors of the training: model, optimiser, slots, and those of a step. */
   bytes: number
-  /** The training of the dry run, for whatever else is to be counted on its engine. */
+  /** The training of the dry run; its engine can count more. */
   trainer: Trainer
 }
 
 export interface MemoryOptions extends TrainerOptions {
-  /** Bytes that all tensors together may take. WebGPU does not tell how many there are. Default: each tensor must fit a binding (`maxTensorBytes`), and nothing else limits. */
+  /**
+   * Bytes that all tensors together may take. WebGPU does not tell how many the GPU has.
+   * Default: no limit, but each tensor must fit a binding (`maxTensorBytes`).
+   */
   memoryLimit?: number
   /** How the model stores its activations. Default f32. */
   dtype?: AskedPrecision
 }
 
 /**
- * Plans a training with these options; the same code runs as in the training itself, on an engine that only counts.
- * @throws when the micro-batch that was asked for does not fit, naming one that does; without one, when not even a single slot fits
+ * Plans a training with these options. It runs the code of the training itself, on an engine that only counts.
+ * @throws when the requested micro-batch does not fit, naming one that does; by default, when not even a single slot fits
  */
 export function planMemory(engine: Engine, config: TrmConfig, options: MemoryOptions): MemoryPlan {
   const { batchSize, microBatch: asked, memoryLimit = Infinity } = options
@@ -33,32 +37,29 @@ export function planMemory(engine: Engine, config: TrmConfig, options: MemoryOpt
   const fits = largest(engine, config, options, first)
   if (asked === undefined && fits) return fits
   const { microBatch, bytes, most } = fits ? first : (attempt(engine, config, options, 1) as Misfit)
-  const again = options.recompute
+  const recomputing = { ...options, recompute: true }
+  const smaller = options.recompute
     ? undefined
-    : largest(
-        engine,
-        config,
-        { ...options, recompute: true },
-        attempt(engine, config, { ...options, recompute: true }, first.microBatch),
-      )
+    : largest(engine, config, recomputing, attempt(engine, config, recomputing, first.microBatch))
   const limit =
     most === memoryLimit ? `the limit is ${megabytes(most)}` : `this adapter binds ${megabytes(most)} at most`
   const ways = [
     ...(fits ? [`micro_batch ${fits.microBatch}`] : []),
-    ...(again && again.microBatch > (fits?.microBatch ?? 0) ? [`micro_batch ${again.microBatch} with recompute`] : []),
+    ...(smaller && smaller.microBatch > (fits?.microBatch ?? 0)
+      ? [`micro_batch ${smaller.microBatch} with recompute`]
+      : []),
   ]
-  throw new Error(
-    `train: ${megabytes(bytes)} needed with micro_batch ${microBatch}, ${limit} — use ${ways.join(', or ') || 'a smaller model'}`,
-  )
+  const needed = `${megabytes(bytes)} needed with micro_batch ${microBatch}`
+  throw new Error(`train: ${needed}, ${limit} — use ${ways.join(', or ') || 'a smaller model'}`)
 }
 
-/** What does not fit: the size of one tensor, or of all of them. */
+/** A micro-batch that does not fit, and the bytes of one tensor or of all that are too many. */
 class Misfit {
   constructor(
     readonly microBatch: number,
     readonly bytes: number,
     readonly most: number,
-    /** The greatest micro-batch that may fit, judged by what grows with it. */
+    /** Upper bound of the micro-batches that may fit, by the memory that grows with them. */
     readonly bound: number,
   ) {}
 }
@@ -77,7 +78,7 @@ function attempt(
     trainer.rehearse()
     const { bytes } = dry.stats
     if (bytes <= memoryLimit) return { microBatch: trainer.options.microBatch, bytes, trainer }
-    // Chunks of two sizes share no tensors.
+    // Chunks of different sizes share no tensors.
     const held = [...new Set(trainer.chunks.map(({ count }) => count))].reduce((a, b) => a + b)
     return new Misfit(microBatch, bytes, memoryLimit, (held * (memoryLimit - fixed)) / (bytes - fixed))
   } catch (error) {
@@ -86,7 +87,7 @@ function attempt(
   }
 }
 
-/** What fits at most: the attempt itself, or a smaller size that cuts the batch into chunks as equal as can be. */
+/** The largest plan that fits: the attempt itself, or a smaller micro-batch that cuts the batch into equal chunks. */
 function largest(
   engine: Engine,
   config: TrmConfig,
@@ -100,7 +101,7 @@ function largest(
     if (bound < 1) return undefined
     let even = bound
     while (batchSize % even) even--
-    // Chunks of two sizes take twice the memory, so a smaller one that divides the batch is better, if it is not much smaller.
+    // Chunks of two sizes take twice the memory. A size that divides the batch is better, if it is not much smaller.
     found = attempt(
       engine,
       config,

@@ -1,4 +1,4 @@
-// The state of a training in one file: everything that the next step depends on, so that a run goes on bit for bit where it was left.
+// The state of a training in one file: everything that the next step depends on, so that a run continues bit for bit.
 import { type BatchesState, TrainingBatches } from '../../data/batches.js'
 import type { Examples } from '../../data/dataset.js'
 import type { Parameters, Tensor } from '../../engine/index.js'
@@ -8,28 +8,29 @@ import type { Slots } from '../slots.js'
 import { checkpointEntries, loadTensors, readCheckpointConfig } from '../published/checkpoint.js'
 import type { TrmConfig } from '../config.js'
 import type { Precision } from '../model.js'
-import { type Trainer, TRAINER_DEFAULTS, type TrainerOptions } from './trainer.js'
+import { TRAINER_DEFAULTS, type TrainerOptions } from './options.js'
+import type { Trainer } from './trainer.js'
 
-/** What the metadata entry `training` of the file says, as JSON. */
-interface Written {
+/** The metadata entry `training` of the file, as JSON. */
+interface TrainingRecord {
   version: 1
   /** Steps done. */
   step: number
   /** All options of the trainer. */
   options: Required<Omit<TrainerOptions, 'recompute'>>
-  /** Where the order of the examples stands. */
+  /** Position in the order of the examples. */
   sampler: BatchesState
   /** Fingerprint of the training split. */
   data: string
-  /** Element type of the activations; absent in files from before there was a choice: f32. */
+  /** Element type of the activations. Old files lack it: f32. */
   dtype?: Precision
-  /** Kernels that ran where there is a choice: "family class" to variant. */
+  /** Variants that ran, by "family class". */
   variants: Record<string, string>
   adapter: string
 }
 
-/** A file of `saveTraining`, read and not yet compared with any model or data. */
-export interface TrainingState extends Omit<Written, 'version'> {
+/** A file of `saveTraining` as it was read, before any comparison with model and data. */
+export interface TrainingState extends Omit<TrainingRecord, 'version'> {
   /** What messages call it. */
   name: string
   config: TrmConfig
@@ -43,7 +44,7 @@ const OPTIONS = [...Object.keys(TRAINER_DEFAULTS), 'batchSize', 'microBatch'] as
 /** Name of the loss scaler's state in the file. */
 const LOSS_SCALE_STATE = 'training.lossScale'
 
-/** What a chunk of slots holds between two steps, by name. */
+/** The tensors that a chunk of slots holds between two steps, by name. */
 const slotTensors = ({ carry, steps, halted, inputs, labels, puzzleIds }: Slots): Record<string, Tensor> => ({
   ...carry,
   steps,
@@ -53,7 +54,7 @@ const slotTensors = ({ carry, steps, halted, inputs, labels, puzzleIds }: Slots)
   puzzleIds,
 })
 
-/** What the optimiser holds besides the values. */
+/** What the optimiser holds between two steps, without the values. */
 const optimizerTensors = ({ optimizer: { values, m, v, average } }: Trainer): Record<string, Parameters> => ({
   ...(average === values ? {} : { average }),
   firstMoment: m,
@@ -61,11 +62,11 @@ const optimizerTensors = ({ optimizer: { values, m, v, average } }: Trainer): Re
 })
 
 /**
- * The state of a training between two steps as safetensors: the trained values under official names as in a checkpoint, their moving
- * average and moments, and for all slots of the batch their carry and puzzle (`training.…`); the rest in the metadata.
- * Sums of metrics that were not read yet are not in it. The same state always gives the same bytes.
+ * The state of a training between two steps as safetensors. The trained values have official names, as in a checkpoint.
+ * Their moving average and moments, and the carry and puzzle of all slots, are named `training.…`. The rest is metadata.
+ * Metrics that were not read yet are lost. The same state always gives the same bytes.
  * @param data fingerprint of the training split
- * @param known variants of a state that this training began with
+ * @param known variants of the state that this training was resumed from
  * @param metadata further entries
  */
 export async function saveTraining(
@@ -79,17 +80,17 @@ export async function saveTraining(
 ): Promise<Uint8Array<ArrayBuffer>> {
   const { model, chunks, options, stepsDone: step, lossScaler } = trainer
   const { engine } = model
-  const written: Written = {
+  const record: TrainingRecord = {
     version: 1,
     step,
-    options: Object.fromEntries(OPTIONS.map(name => [name, options[name]])) as unknown as Written['options'],
+    options: Object.fromEntries(OPTIONS.map(name => [name, options[name]])) as unknown as TrainingRecord['options'],
     sampler: batches.state,
     dtype: model.dtype,
     data,
     variants: sorted({ ...known, ...engine.variants.used }),
     adapter: engine.adapter.description,
   }
-  const [tensors, described] = await checkpointEntries(model, { ...metadata, training: JSON.stringify(written) })
+  const [tensors, described] = await checkpointEntries(model, { ...metadata, training: JSON.stringify(record) })
   for (const [part, values] of Object.entries(optimizerTensors(trainer))) {
     for (const [name, data] of await values.read())
       tensors.set(`training.${part}.${name}`, { dtype: 'F32', shape: [...values.shapes[name]], data })
@@ -120,19 +121,20 @@ export async function saveTraining(
 /**
  * Reads a file of `saveTraining`.
  * @param name what messages call it
- * @throws when it is torn, damaged, or no state of a training
+ * @throws when the file is cut off, damaged, or no state of a training
  */
 export function readTraining(bytes: Uint8Array, name = 'training state'): TrainingState {
   const { tensors, metadata } = parseSafetensors(bytes, name)
   const { training, ...others } = metadata
   if (training === undefined)
     throw new Error(
-      `${name}: it holds no state of a training, expected training.safetensors of a run of "trm train" — a model alone cannot be resumed`,
+      `${name}: it holds no state of a training, expected training.safetensors of a run of "trm train"` +
+        ' — a model alone cannot be resumed',
     )
   const damaged = (what: string): never => {
     throw new Error(`${name}: its metadata entry "training" ${what} — the file is damaged or from another version`)
   }
-  let record: Written
+  let record: TrainingRecord
   try {
     record = JSON.parse(training)
   } catch {
@@ -160,10 +162,10 @@ export function readTraining(bytes: Uint8Array, name = 'training state'): Traini
 }
 
 /**
- * Puts a new trainer and its model into a state. Bit for bit the same training follows on the same adapter with the same micro-batches.
+ * Puts a new trainer and its model into a state. The training continues bit for bit, given the same adapter and micro-batches.
  * @param data fingerprint of `dataset`
- * @returns the order of the examples from there
- * @throws when the state is of other data, another configuration or other options; nothing is overwritten then
+ * @returns the batches that follow
+ * @throws when the state has other data, another configuration or other options; then nothing is overwritten
  */
 export function restoreTraining(
   trainer: Trainer,
@@ -171,61 +173,27 @@ export function restoreTraining(
   state: TrainingState,
   { data, epochsPerPass = 1 }: { data: string; epochsPerPass?: number },
 ): TrainingBatches {
+  checkSame(trainer, state, data, epochsPerPass)
   const { model, chunks, options, lossScaler } = trainer
   const { engine } = model
-  const { name, sampler } = state
-  const refuse = (what: string, theirs: unknown, ours: unknown): never => {
-    throw new Error(
-      `${name}: it is of a training with ${what} ${shown(theirs)}, this one has ${shown(ours)} — resume with the settings that the run began with, or begin a new one`,
-    )
-  }
-  const compare = (theirs: object, ours: object, fields: readonly string[]) => {
-    for (const field of fields) {
-      const [was, is] = [theirs, ours].map(object => (object as Record<string, unknown>)[field])
-      if (JSON.stringify(was) !== JSON.stringify(is)) refuse(field, was, is)
-    }
-  }
-  compare(state.config, model.config, [...new Set([...Object.keys(state.config), ...Object.keys(model.config)])])
-  compare({ dtype: 'f32', ...state }, model, ['dtype'])
-  // Without a cosine and a curriculum the schedule's length says nothing, and a run may be made longer.
-  const scheduled = options.minLearningRateRatio !== 1 || options.curriculum.length > 0
-  compare(
-    { ...TRAINER_DEFAULTS, ...state.options },
-    options,
-    OPTIONS.filter(field => field !== 'microBatch' && (field !== 'totalSteps' || scheduled)),
-  )
-  compare(sampler, { epochsPerPass, batchSize: options.batchSize }, ['epochsPerPass', 'batchSize'])
-  if (state.data !== data)
-    throw new Error(
-      `${name}: it is of a training on other data (fingerprint ${state.data.slice(0, 12)}, expected ${data.slice(0, 12)}) — resume with the data that the run began with`,
-    )
-  const batches = TrainingBatches.restore(dataset, sampler)
-  const take = (tensor: string, dtype: 'F32' | 'I32', shape: readonly number[]) => {
-    const stored = state.tensors.get(tensor)
-    if (!stored) throw new Error(`${name}: tensor "${tensor}" is missing — the file is damaged or from another version`)
-    if (stored.dtype !== dtype || stored.shape.join() !== shape.join())
-      throw new Error(
-        `${name}: tensor "${tensor}" is ${stored.dtype} [${stored.shape}], expected ${dtype} [${shape}] — the file is damaged or from another version`,
-      )
-    return stored.data as Float32Array | Int32Array
-  }
+  const batches = TrainingBatches.restore(dataset, state.sampler)
   const parts = Object.entries(optimizerTensors(trainer)).flatMap(([part, values]) =>
     values.names.map(parameter => ({
       values,
       parameter,
-      data: take(`training.${part}.${parameter}`, 'F32', values.shapes[parameter]) as Float32Array,
+      data: take(state, `training.${part}.${parameter}`, 'F32', values.shapes[parameter]) as Float32Array,
     })),
   )
   const slots = Object.entries(slotTensors(chunks[0])).map(([tensor, { shape, dtype }]) => ({
     tensor,
     dtype,
-    data: take(`training.slots.${tensor}`, dtype === 'f32' || dtype === 'f16' ? 'F32' : 'I32', [
+    data: take(state, `training.slots.${tensor}`, dtype === 'f32' || dtype === 'f16' ? 'F32' : 'I32', [
       options.batchSize,
       ...shape.slice(1),
     ]),
   }))
-  const scaling = lossScaler && (take(LOSS_SCALE_STATE, 'F32', lossScaler.state.shape) as Float32Array)
-  loadTensors(model, state.tensors, name)
+  const scaling = lossScaler && (take(state, LOSS_SCALE_STATE, 'F32', lossScaler.state.shape) as Float32Array)
+  loadTensors(model, state.tensors, state.name)
   if (scaling) engine.write(lossScaler!.state, scaling)
   for (const { values, parameter, data } of parts) values.write(parameter, data)
   for (const { tensor, dtype, data } of slots) {
@@ -239,7 +207,54 @@ export function restoreTraining(
   return batches
 }
 
-/** A hash of one split, metadata and arrays, of cells in files a sample of the rows: SHA-256 in hexadecimal digits. */
+/** @throws when the state has other data, another configuration or other options than a training */
+function checkSame({ model, options }: Trainer, state: TrainingState, data: string, epochsPerPass: number): void {
+  const { name, sampler } = state
+  const refuse = (what: string, theirs: unknown, ours: unknown): never => {
+    throw new Error(
+      `${name}: it is of a training with ${what} ${shown(theirs)}, this one has ${shown(ours)}` +
+        ' — resume with the settings that the run began with, or begin a new one',
+    )
+  }
+  const compare = (theirs: object, ours: object, fields: readonly string[]) => {
+    for (const field of fields) {
+      const [was, is] = [theirs, ours].map(object => (object as Record<string, unknown>)[field])
+      if (JSON.stringify(was) !== JSON.stringify(is)) refuse(field, was, is)
+    }
+  }
+  compare(state.config, model.config, [...new Set([...Object.keys(state.config), ...Object.keys(model.config)])])
+  compare({ dtype: 'f32', ...state }, model, ['dtype'])
+  // Without a cosine and a curriculum the length of the schedule has no effect, so a run may become longer.
+  const scheduled = options.minLearningRateRatio !== 1 || options.curriculum.length > 0
+  compare(
+    { ...TRAINER_DEFAULTS, ...state.options },
+    options,
+    OPTIONS.filter(field => field !== 'microBatch' && (field !== 'totalSteps' || scheduled)),
+  )
+  compare(sampler, { epochsPerPass, batchSize: options.batchSize }, ['epochsPerPass', 'batchSize'])
+  if (state.data !== data)
+    throw new Error(
+      `${name}: it is of a training on other data ` +
+        `(fingerprint ${state.data.slice(0, 12)}, expected ${data.slice(0, 12)})` +
+        ' — resume with the data that the run began with',
+    )
+}
+
+/** A tensor of the state. @throws when it is missing or different */
+function take({ name, tensors }: TrainingState, tensor: string, dtype: 'F32' | 'I32', shape: readonly number[]) {
+  const stored = tensors.get(tensor)
+  const refuse = (what: string): never => {
+    throw new Error(`${name}: tensor "${tensor}" is ${what} — the file is damaged or from another version`)
+  }
+  if (!stored) return refuse('missing')
+  if (stored.dtype !== dtype || stored.shape.join() !== shape.join())
+    refuse(`${stored.dtype} [${stored.shape}], expected ${dtype} [${shape}]`)
+  return stored.data as Float32Array | Int32Array
+}
+
+/**
+ * SHA-256 of a split in hexadecimal digits: of its metadata and arrays, and of a sample of rows that stay in files.
+ */
 export async function fingerprint(dataset: Examples): Promise<string> {
   const { metadata, ...arrays } = 'read' in dataset ? await dataset.sample() : dataset
   const digest = async (bytes: ArrayBufferView) =>

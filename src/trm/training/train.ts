@@ -1,4 +1,4 @@
-// Training as an asynchronous generator: one loop for command line, page and scripts; `break` stops it.
+// Training as an asynchronous generator, the one loop of command line, page and scripts; `break` stops it.
 import { TrainingBatches } from '../../data/batches.js'
 import type { Examples } from '../../data/dataset.js'
 import { OutOfMemory } from '../../engine/index.js'
@@ -10,42 +10,49 @@ import { fingerprint, restoreTraining, saveTraining, type TrainingState } from '
 import { Trainer, type TrainingMetrics } from './trainer.js'
 
 export interface TrainOptions extends Omit<MemoryOptions, 'dtype'> {
-  /** Optimiser steps; `totalSteps` (the schedule's length) follows it by default, and stays what it was where a training is made longer. */
+  /** Optimiser steps. `totalSteps`, the length of the schedule, is equal by default; a resumed training keeps its own. */
   steps: number
   /** Steps between two reports; each report reads the metrics back. Default 10. */
   logInterval?: number
-  /** Seconds between two reports, at the end of a step; instead of `logInterval`, where the speed is not known beforehand. */
+  /** Seconds between two reports, instead of `logInterval`, where the speed is not known in advance. */
   logSeconds?: number
   /** Epochs after which a short batch is dropped; see `TrainingBatches`. Default 1. */
   epochsPerPass?: number
-  /** The state to go on from, of `readTraining`; the model has its `dtype`, its values are overwritten. Micro-batches are the state's by default. */
+  /**
+   * The state to continue from, as `readTraining` returns it. The model must have its `dtype`; its values are overwritten.
+   * Micro-batches are by default those of the state.
+   */
   resume?: TrainingState
 }
 
-/** A report: means over the steps since the one before. */
+/** A report: means over the steps since the last report. */
 export interface TrainingReport extends TrainingMetrics {
-  /** Steps done, and to be done. */
+  /** Steps done. */
   step: number
+  /** Steps of the whole training. */
   totalSteps: number
   learningRate: number
-  /** Depth of this step; the model's own where there is no curriculum. */
+  /** Depth of this step; the model's own without a curriculum. */
   cycles: number
   latentSteps: number
   stepsPerSecond: number
-  /** In float16: the scale of the coming step's loss, and the steps so far that overflowed and were skipped. */
+  /** In float16: the scale of the next step's loss, and how many steps were skipped because they overflowed. */
   lossScale?: { scale: number; skippedSteps: number }
-  /** The model with the moving average of its parameters: what to evaluate and to save. */
+  /** The model with the moving average of its parameters, for evaluation and checkpoints. */
   averaged: Trm
-  /** What the training holds on the GPU, until its `release`. */
+  /** The training itself. It holds memory on the GPU until its `release`. */
   trainer: Trainer
-  /** The state after this step as a file that `readTraining` reads; only before the generator goes on. `metadata`: further entries. */
+  /**
+   * The state after this step as a file for `readTraining`. Call it before the generator continues.
+   * @param metadata further entries
+   */
   saveTraining(metadata?: Readonly<Record<string, string>>): Promise<Uint8Array<ArrayBuffer>>
 }
 
 /**
  * Trains a model on the training split of a dataset, from the beginning or from a state.
- * @throws when model and data do not fit, when the batch does not fit the adapter or its memory, when the state to resume is of another training,
- * or when a gradient, a parameter or the loss is no longer a finite number
+ * @throws when model and data do not fit, when the batch does not fit the adapter or its memory, when the state belongs to
+ * another training, or when a gradient, a parameter or the loss is no longer a finite number
  */
 export async function* train(
   model: Trm,
@@ -63,7 +70,7 @@ export async function* train(
     bytes,
     trainer: planned,
   } = planMemory(engine, model.config, { ...settings, memoryLimit, dtype: model.dtype })
-  /** Until somebody got it in a report. */
+  /** The trainer, until a report hands it to the caller, who then releases it. */
   let unseen: Trainer | undefined
   try {
     await engine.compile(planned.model.engine)
@@ -89,20 +96,7 @@ export async function* train(
       const { stepsDone: step } = trainer
       const isDue = logSeconds === undefined ? step % logInterval === 0 : performance.now() - since >= 1000 * logSeconds
       if (!isDue && step !== steps) continue
-      const [metrics, broken, lossScale] = await Promise.all([
-        trainer.readMetrics(),
-        trainer.optimizer.firstNotFinite(),
-        trainer.lossScaler?.read(),
-      ])
-      const hint = `lower the learning rate (now ${learningRate}), lengthen the warm-up or clip the gradients`
-      if (broken)
-        throw new Error(
-          `train: step ${broken.step} left ${broken.count} numbers that are not finite, the first in the ${broken.what} of ${broken.name} — ${hint}`,
-        )
-      if (!Number.isFinite(metrics.loss))
-        throw new Error(`train: the loss is ${metrics.loss} at step ${step} — ${hint}`)
-      if (lossScale?.scale === 1 && lossScale.skippedSteps - skipped === step - sinceStep)
-        throw new Error(`train: in float16 all steps up to ${step} overflowed — ${hint}, or use float32`)
+      const { metrics, lossScale } = await readChecked(trainer, learningRate, { skipped, steps: step - sinceStep })
       skipped = lossScale?.skippedSteps ?? 0
       const now = performance.now()
       const stepsPerSecond = ((step - sinceStep) * 1000) / (now - since)
@@ -124,10 +118,35 @@ export async function* train(
     }
   } catch (error) {
     if (!(error instanceof OutOfMemory)) throw error
+    const remedy = 'set a lower memory limit (--memory-limit SIZE, memoryLimit), a smaller micro_batch, or recompute'
     throw new OutOfMemory(
-      `train: out of GPU memory with micro_batch ${microBatch}, which takes ${megabytes(bytes)}, on ${engine.adapter.description} — set a lower memory limit (--memory-limit SIZE, memoryLimit), a smaller micro_batch, or recompute`,
+      `train: out of GPU memory with micro_batch ${microBatch}, which takes ${megabytes(bytes)}, ` +
+        `on ${engine.adapter.description} — ${remedy}`,
     )
   } finally {
     unseen?.release()
   }
+}
+
+/**
+ * Reads the metrics of the steps since the last report.
+ * @param last what was skipped before, and how many steps were done since
+ * @throws when a number is not finite, or when all these steps overflowed in float16
+ */
+async function readChecked(trainer: Trainer, learningRate: number, last: { skipped: number; steps: number }) {
+  const { stepsDone: step } = trainer
+  const [metrics, broken, lossScale] = await Promise.all([
+    trainer.readMetrics(),
+    trainer.optimizer.firstNotFinite(),
+    trainer.lossScaler?.read(),
+  ])
+  const hint = `lower the learning rate (now ${learningRate}), lengthen the warm-up or clip the gradients`
+  if (broken) {
+    const first = `the first in the ${broken.what} of ${broken.name}`
+    throw new Error(`train: step ${broken.step} left ${broken.count} numbers that are not finite, ${first} — ${hint}`)
+  }
+  if (!Number.isFinite(metrics.loss)) throw new Error(`train: the loss is ${metrics.loss} at step ${step} — ${hint}`)
+  if (lossScale?.scale === 1 && lossScale.skippedSteps - last.skipped === last.steps)
+    throw new Error(`train: in float16 all steps up to ${step} overflowed — ${hint}, or use float32`)
+  return { metrics, lossScale }
 }
