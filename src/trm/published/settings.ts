@@ -1,12 +1,14 @@
-// The settings of a training run under the published code's names: defaults, presets, overrides, and what they mean here.
+// Settings of a training run by the published code's names: defaults, presets, and what they mean here.
 import type { DatasetMetadata } from '../../data/dataset.js'
 import { isRecord } from '../../formats/json.js'
 import { shown } from '../../formats/shown.js'
-import { isNumber, type TrmConfig } from '../config.js'
+import type { TrmConfig } from '../config.js'
 import { checkClass, configFromOfficial, officialField } from './names.js'
+import { FieldReader, oneOf, refuse } from './read-fields.js'
 import type { AskedPrecision } from '../model.js'
 import type { TrainOptions } from '../training/train.js'
 import { isRising, type Stage } from '../training/options.js'
+import type { LossType } from '../slots.js'
 
 /** A run's settings as in the official YAML: training fields at the top, the model's under `arch`. */
 export interface RunSettings {
@@ -14,7 +16,7 @@ export interface RunSettings {
   arch: Record<string, unknown>
 }
 
-/** The published defaults (config/cfg_pretrain.yaml), and this project's own fields with theirs (null: follows from others). */
+/** The published defaults (config/cfg_pretrain.yaml), and those of this project's own fields. null: follows from others. */
 export const RUN_DEFAULTS: RunSettings = {
   global_batch_size: 768,
   epochs: 100000,
@@ -45,7 +47,7 @@ export const RUN_DEFAULTS: RunSettings = {
   arch: { loss: { loss_type: 'stablemax_cross_entropy' } },
 }
 
-/** Official fields that say nothing about the computation. */
+/** Official fields that do not change the computation. */
 export const SILENT: readonly string[] = [
   'defaults',
   'hydra',
@@ -171,6 +173,11 @@ export const FORWARD_DTYPES = { float32: 'f32', float16: 'f16', bfloat16: 'bf16'
 
 /** The only loss head, as `arch.loss.name` writes it. */
 const LOSS = 'losses@ACTLossHead'
+/** The curriculum of the CGAR paper, arXiv 2511.08653. */
+const CGAR = [
+  [0.3, 1, 2],
+  [0.6, 2, 4],
+]
 
 /** A run's settings made concrete for a dataset. */
 export interface RunConfig {
@@ -203,7 +210,7 @@ export function mergeSettings(...layers: readonly Partial<RunSettings>[]): RunSe
   }) as RunSettings
 }
 
-/** The fields of the model among settings, under `arch` or, as those of the data, at the top; and the names at the top that are others. */
+/** Splits settings into the model's fields, under `arch` or at the top, and the names of all other fields at the top. */
 export function modelFields(settings: Partial<RunSettings>): { fields: Record<string, unknown>; rest: string[] } {
   const { arch, ...top } = mergeSettings(settings)
   const { loss: _loss, ...fields } = arch
@@ -217,111 +224,54 @@ export function modelFields(settings: Partial<RunSettings>): { fields: Record<st
 
 /**
  * What settings mean for a dataset: the model's configuration and the training options.
- * @throws on an unknown field, and on one of another type, out of range or unfit for the others, whether it counts or not
+ * @throws on an unknown field, and on a field that has a wrong type, is out of range or does not fit the others
  */
 export function resolveRun(given: Partial<RunSettings>, metadata: DatasetMetadata): RunConfig {
   const settings = mergeSettings(RUN_DEFAULTS, given)
+  const fields = Object.keys(RUN_DEFAULTS)
   for (const name of Object.keys(settings)) {
-    if (!Object.hasOwn(RUN_DEFAULTS, name) && !SILENT.includes(name)) {
-      throw new Error(
-        `config: unknown field ${shown(name)}, expected one of ${Object.keys(RUN_DEFAULTS).join(', ')} — fields of the model stand under arch, e.g. arch.L_cycles`,
-      )
-    }
+    if (fields.includes(name) || SILENT.includes(name)) continue
+    const expected = `expected one of ${fields.join(', ')} — fields of the model stand under arch, e.g. arch.L_cycles`
+    throw new Error(`config: unknown field ${shown(name)}, ${expected}`)
   }
-  const refuse = (name: string, value: unknown, expected: string): never => {
-    throw new Error(`config: ${name} is ${shown(value)}, expected ${expected}`)
-  }
-  const number = (name: string, least: number, most = Number.MAX_SAFE_INTEGER, fraction = false): number => {
-    const value = settings[name]
-    const range = `of at least ${least}${most < Number.MAX_SAFE_INTEGER ? ` and at most ${most}` : ''}`
-    return isNumber(value, least, most, fraction)
-      ? value
-      : refuse(name, value, `a ${fraction ? '' : 'whole '}number ${range}`)
-  }
-  /** Null means that it follows from others. */
-  const optional = (name: string) => (settings[name] === null ? undefined : number(name, 1))
-  const flag = (name: string): boolean => {
-    const value = settings[name]
-    return typeof value === 'boolean' ? value : refuse(name, value, 'true or false')
-  }
-  const one = <T extends string>(name: string, value: unknown, names: readonly T[]): T =>
-    names.find(known => known === value) ?? refuse(name, value, names.join(', '))
-  const { load_checkpoint: path } = settings
-  if (path !== null && typeof path !== 'string') refuse('load_checkpoint', path, 'the path of a checkpoint')
-  const from = (path as string | null) ?? undefined
-  if (!isRecord(settings.arch)) throw new Error(archHint(settings.arch))
-  const { loss, forward_dtype: forwardDtype = 'float32', ...arch } = settings.arch
-  const dtypes = Object.keys(FORWARD_DTYPES) as (keyof typeof FORWARD_DTYPES)[]
-  const dtype = FORWARD_DTYPES[one('arch.forward_dtype', forwardDtype, dtypes)]
-  const { loss_type: lossType, name: lossName = LOSS, ...others } = isRecord(loss) ? loss : {}
-  one('arch.loss.loss_type', lossType, ['stablemax_cross_entropy', 'softmax_cross_entropy'])
-  if (!/^(?:models\.)?losses[@:]ACTLossHead$/.test(String(lossName))) refuse('arch.loss.name', lossName, LOSS)
-  for (const name of Object.keys(others))
-    refuse(`arch.loss.${name}`, others[name], 'loss_type and name alone under arch.loss')
-  const optimizer = one('optimizer', settings.optimizer, ['atan2', 'adamw'])
-  const { vocabulary, cells, puzzles } = metadata
-  const data = { vocab_size: vocabulary, seq_len: cells, num_puzzle_identifiers: puzzles }
-  for (const [name, value] of Object.entries(data)) {
-    if (name in arch && arch[name] !== value)
-      refuse(`arch.${name}`, arch[name], `what the data says, ${value} — leave it out`)
-  }
-  const config = configFromOfficial({ ...arch, ...data }, 'arch.')
-  if (arch.name !== undefined) checkClass(arch.name)
-  const curriculum = curriculumOf(settings.depth_curriculum)
-  for (const { cycles, latentSteps } of curriculum) {
-    const stage = configFromOfficial(
-      { ...arch, ...data, H_cycles: cycles, L_cycles: latentSteps },
-      'depth_curriculum: ',
-    )
-    const depth = `none, as this architecture has one depth, ${stage.cycles} × ${stage.latentSteps}`
-    if (stage.cycles !== cycles || stage.latentSteps !== latentSteps)
-      refuse('depth_curriculum', settings.depth_curriculum, depth)
-  }
-  const ends = curriculum.map(({ until }) => until)
-  if (ends.some((end, i) => !(end > (ends[i - 1] ?? 0) && end <= 1))) {
-    const stages = `the stages of the curriculum end at ${ends.join(', ')} of the steps`
-    throw new Error(`config: depth_curriculum: ${stages}, expected rising shares of up to 1`)
-  }
-  const freezeNetwork = flag('freeze_weights')
+  const read = new FieldReader(settings)
+  const from = read.path('load_checkpoint')
+  const { config, arch, dtype, loss } = modelOf(settings, metadata)
+  const optimizer = oneOf('optimizer', settings.optimizer, ['atan2', 'adamw'])
+  const curriculum = curriculumOf(settings.depth_curriculum, arch)
+  const freezeNetwork = read.flag('freeze_weights')
   if (freezeNetwork && config.puzzleWidth === 0) {
     const nothing = 'freeze_weights leaves nothing to train in a model without puzzle embeddings'
     throw new Error(`config: ${nothing} — give it an arch.puzzle_emb_ndim`)
   }
-  const batchSize = number('global_batch_size', 1)
-  const stepsOf = (epochs: number) =>
-    Math.max(1, Math.floor((epochs * metadata.totalGroups * metadata.meanPuzzleExamples) / batchSize))
-  // Each is checked, whether it counts or not.
-  const [epochs, asked, interval] = [number('epochs', 1), optional('steps'), optional('eval_interval')]
-  const [ema, emaRate] = [flag('ema'), number('ema_rate', 0, 0.9999999, true)]
-  const steps = asked ?? stepsOf(epochs)
-  // The official interval counts epochs; with `steps` it counts steps.
-  const evalInterval = interval === undefined ? steps : asked === undefined ? stepsOf(interval) : interval
-  const checkpointInterval = optional('checkpoint_interval') ?? evalInterval
+  const batchSize = read.number('global_batch_size', 1)
+  const { evalInterval, checkpointInterval, ...length } = runLength(read, batchSize, metadata)
+  // The rate is checked where no average is kept, too.
+  const [ema, emaRate] = [read.flag('ema'), read.number('ema_rate', 0, 0.9999999, true)]
   return {
     config,
     options: {
       batchSize,
-      microBatch: optional('micro_batch'),
+      microBatch: read.optional('micro_batch'),
       memoryLimit: settings.memory_limit === null ? undefined : parseBytes(settings.memory_limit),
-      recompute: flag('recompute'),
-      steps,
-      learningRate: number('lr', 0, 10, true),
-      minLearningRateRatio: number('lr_min_ratio', 0, 1, true),
-      warmupSteps: number('lr_warmup_steps', 0),
-      beta1: number('beta1', 0, 0.99999, true),
-      beta2: number('beta2', 0, 0.99999, true),
-      weightDecay: number('weight_decay', 0, 100, true),
-      puzzleLearningRate: number('puzzle_emb_lr', 0, 10, true),
-      puzzleWeightDecay: number('puzzle_emb_weight_decay', 0, 100, true),
+      recompute: read.flag('recompute'),
+      learningRate: read.number('lr', 0, 10, true),
+      minLearningRateRatio: read.number('lr_min_ratio', 0, 1, true),
+      warmupSteps: read.number('lr_warmup_steps', 0),
+      beta1: read.number('beta1', 0, 0.99999, true),
+      beta2: read.number('beta2', 0, 0.99999, true),
+      weightDecay: read.number('weight_decay', 0, 100, true),
+      puzzleLearningRate: read.number('puzzle_emb_lr', 0, 10, true),
+      puzzleWeightDecay: read.number('puzzle_emb_weight_decay', 0, 100, true),
       emaRate: ema ? emaRate : 0,
       optimizer,
-      loss: lossType === 'stablemax_cross_entropy' ? 'stablemax' : 'softmax',
-      clipNorm: number('gradient_clip', 0, 1e30, true),
+      loss,
+      clipNorm: read.number('gradient_clip', 0, 1e30, true),
       curriculum,
       freezeNetwork,
-      seed: number('seed', 0, 2 ** 32 - 1),
-      logInterval: number('log_interval', 1),
-      epochsPerPass: asked === undefined ? interval : undefined,
+      seed: read.number('seed', 0, 2 ** 32 - 1),
+      logInterval: read.number('log_interval', 1),
+      ...length,
     },
     dtype,
     from,
@@ -331,33 +281,85 @@ export function resolveRun(given: Partial<RunSettings>, metadata: DatasetMetadat
   }
 }
 
-/** What is said where `arch` is not fields. */
+/** The fields under `arch`: the model's configuration, how it stores activations, and the loss. */
+function modelOf({ arch: given }: RunSettings, { vocabulary, cells, puzzles }: DatasetMetadata) {
+  if (!isRecord(given)) throw new Error(archHint(given))
+  const { loss, forward_dtype: forwardDtype = 'float32', ...fields } = given
+  const dtypes = Object.keys(FORWARD_DTYPES) as (keyof typeof FORWARD_DTYPES)[]
+  const dtype = FORWARD_DTYPES[oneOf('arch.forward_dtype', forwardDtype, dtypes)]
+  const lossType = lossOf(loss)
+  const data = { vocab_size: vocabulary, seq_len: cells, num_puzzle_identifiers: puzzles }
+  for (const [name, value] of Object.entries(data)) {
+    if (name in fields && fields[name] !== value)
+      refuse(`arch.${name}`, fields[name], `what the data says, ${value} — leave it out`)
+  }
+  const arch = { ...fields, ...data }
+  const config = configFromOfficial(arch, 'arch.')
+  if (fields.name !== undefined) checkClass(fields.name)
+  return { config, arch, dtype, loss: lossType }
+}
+
+/** The fields under `arch.loss`. */
+function lossOf(given: unknown): LossType {
+  const { loss_type: type, name = LOSS, ...others } = isRecord(given) ? given : {}
+  const loss = oneOf('arch.loss.loss_type', type, ['stablemax_cross_entropy', 'softmax_cross_entropy'])
+  if (!/^(?:models\.)?losses[@:]ACTLossHead$/.test(String(name))) refuse('arch.loss.name', name, LOSS)
+  for (const other of Object.keys(others))
+    refuse(`arch.loss.${other}`, others[other], 'loss_type and name alone under arch.loss')
+  return loss === 'stablemax_cross_entropy' ? 'stablemax' : 'softmax'
+}
+
+/** How many steps a run takes, and how many lie between evaluations and checkpoints. Fields without effect are checked too. */
+function runLength(read: FieldReader, batchSize: number, { totalGroups, meanPuzzleExamples }: DatasetMetadata) {
+  const stepsOf = (epochs: number) => Math.max(1, Math.floor((epochs * totalGroups * meanPuzzleExamples) / batchSize))
+  const [epochs, asked, interval] = [read.number('epochs', 1), read.optional('steps'), read.optional('eval_interval')]
+  const steps = asked ?? stepsOf(epochs)
+  // The official interval counts epochs; with `steps` it counts steps.
+  const evalInterval = interval === undefined ? steps : asked === undefined ? stepsOf(interval) : interval
+  return {
+    steps,
+    epochsPerPass: asked === undefined ? interval : undefined,
+    evalInterval,
+    checkpointInterval: read.optional('checkpoint_interval') ?? evalInterval,
+  }
+}
+
+/** The message for an `arch` that is no group of fields. */
 export function archHint(given: unknown): string {
   const remedy = 'a group is chosen by defaults: [arch: NAME], or by arch=NAME on the command line'
   return `config: arch is ${shown(given)}, expected fields of the model — ${remedy}`
 }
 
-/** Stages as [share of the steps, H_cycles, L_cycles] each; "cgar" is the paper's. */
-function curriculumOf(given: unknown): Stage[] {
-  const rows =
-    given === 'cgar'
-      ? [
-          [0.3, 1, 2],
-          [0.6, 2, 4],
-        ]
-      : (given ?? [])
+/**
+ * Stages, given as [share of the steps, H_cycles, L_cycles] each; "cgar" names those of the paper.
+ * @param arch the model's fields, for stages that its architecture cannot have
+ */
+function curriculumOf(given: unknown, arch: Readonly<Record<string, unknown>>): Stage[] {
+  const rows = given === 'cgar' ? CGAR : (given ?? [])
   if (
     !Array.isArray(rows) ||
     !rows.every(row => Array.isArray(row) && row.length === 3 && row.every(Number.isFinite))
   ) {
-    throw new Error(
-      `config: depth_curriculum is ${shown(given)}, expected cgar or a list of [share of the steps, H_cycles, L_cycles], e.g. [[0.3, 1, 2], [0.6, 2, 4]]`,
-    )
+    const example = '[share of the steps, H_cycles, L_cycles], e.g. [[0.3, 1, 2], [0.6, 2, 4]]'
+    refuse('depth_curriculum', given, `cgar or a list of ${example}`)
   }
-  return rows.map(([until, cycles, latentSteps]) => ({ until, cycles, latentSteps }))
+  const stages: Stage[] = rows.map(([until, cycles, latentSteps]) => ({ until, cycles, latentSteps }))
+  for (const { cycles, latentSteps } of stages) {
+    const depth = configFromOfficial({ ...arch, H_cycles: cycles, L_cycles: latentSteps }, 'depth_curriculum: ')
+    if (depth.cycles !== cycles || depth.latentSteps !== latentSteps) {
+      const only = `this architecture has one depth, ${depth.cycles} × ${depth.latentSteps}`
+      refuse('depth_curriculum', given, `none, as ${only}`)
+    }
+  }
+  const ends = stages.map(({ until }) => until)
+  if (!isRising(ends)) {
+    const stagesEnd = `the stages of the curriculum end at ${ends.join(', ')} of the steps`
+    throw new Error(`config: depth_curriculum: ${stagesEnd}, expected rising shares of up to 1`)
+  }
+  return stages
 }
 
-/** A number of bytes, or one with a unit of a thousand, a million or a thousand millions: 500MB, 1.5GB. */
+/** A number of bytes, as is or with a decimal unit: 2000000000, 500MB, 1.5GB. */
 export function parseBytes(given: unknown): number {
   const [, digits, unit] = /^(\d+(?:\.\d+)?) *([kMG]?)B?$/i.exec(String(given)) ?? []
   const bytes = Number(digits) * 1000 ** ['', 'K', 'M', 'G'].indexOf(unit?.toUpperCase())
