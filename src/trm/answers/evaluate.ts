@@ -1,4 +1,4 @@
-// How well a model does on a dataset, after each supervision step: all puzzles in step, or each until it halts, or in noisy rollouts.
+// Accuracy of a model on a dataset after each supervision step: puzzles in batches, until they halt, or in noisy rollouts.
 import { testBatches } from '../../data/batches.js'
 import { exampleCount, type Examples } from '../../data/dataset.js'
 import { SLOT_RESULTS } from '../../kernels/supervision-loss.js'
@@ -18,12 +18,12 @@ import { checkFit } from '../config.js'
 export interface EvaluateOptions extends InferenceOptions {
   /** Puzzles computed at a time. Default 64. */
   batchSize?: number
-  /** Only the first so many examples. */
+  /** Evaluates only this many examples, the first ones. */
   limit?: number
   loss?: LossType
-  /** Called with the last answers to some of the examples; every example comes once, padding never. */
+  /** Is called with the last answers to some examples. Every example comes once; padding does not. */
   onAnswers?: (answers: Answers) => void
-  /** Called after each batch. */
+  /** Is called after each batch. */
   onProgress?: (done: number, total: number) => void
 }
 
@@ -38,17 +38,17 @@ export interface Answers {
 }
 
 /**
- * Means over the examples that have labels, as the published losses count them, after one supervision step; null where none has.
- * Who halted before counts with its last answer, of rollouts the one that answers.
+ * Means over the examples with labels after one supervision step, as the published losses count them; null without labels.
+ * A puzzle that halted earlier keeps its last answer. Of several rollouts the chosen one counts.
  */
 export interface StepEvaluation {
   /** 1 … steps. */
   step: number
   /** Share of examples with every labelled cell right. */
   exactAccuracy: number | null
-  /** Mean share of right cells. */
+  /** Mean share of an example's labelled cells that are right. */
   cellAccuracy: number | null
-  /** Share of examples where "halt" (q ≥ 0) is said exactly of right answers. */
+  /** Share of examples where q_halt ≥ 0 if and only if the answer is right. */
   qHaltAccuracy: number | null
   lmLoss: number | null
 }
@@ -61,13 +61,13 @@ export interface Evaluation {
   exactAccuracy: number | null
   cellAccuracy: number | null
   steps: StepEvaluation[]
-  /** Mean number of supervision steps of a puzzle, or of one rollout of it; null where no example has a label. */
+  /** Mean number of supervision steps of a rollout; null where no example has a label. */
   meanSteps: number | null
   /** Share of the supervision steps that early halting saved. */
   savedSteps: number | null
 }
 
-/** Over the examples with labels. */
+/** Sums over the examples with labels. */
 interface Totals {
   labelled: number
   exact: number
@@ -78,7 +78,7 @@ interface Totals {
 
 const at = Object.fromEntries(SLOT_RESULTS.map((name, i) => [name, i])) as Record<(typeof SLOT_RESULTS)[number], number>
 
-/** Adds a slot's results, which begin at `row`, if it has labels. */
+/** Adds the results of a slot with labels; they begin at `row`. */
 function addTo(sum: Totals, results: Float32Array, row = 0): void {
   if (!results[row + at.labelled]) return
   sum.labelled++
@@ -89,23 +89,23 @@ function addTo(sum: Totals, results: Float32Array, row = 0): void {
 }
 
 /**
- * Accuracy over the examples that have labels. By default every supervision step is done on every example, as published; see `InferenceOptions` for the rest.
- * Rollouts and noise do not depend on the batch size.
- * @throws when model and data do not fit, or on an option that cannot be
+ * Accuracy over the examples with labels. By default every example takes all supervision steps, as published.
+ * Results do not depend on the batch size, those of rollouts with noise included.
+ * @throws when model and data do not fit, or on an invalid option
  */
 export async function evaluate(model: Trm, dataset: Examples, options: EvaluateOptions = {}): Promise<Evaluation> {
   const { batchSize = 64, limit = Infinity } = options
   checkFit(model, dataset)
-  const thinking = checkInference(model, options, 'evaluate')
-  const { steps, halt, rollouts, noise } = thinking
+  const inference = checkInference(model, options, 'evaluate')
+  const { steps, halt, rollouts, noise } = inference
   const total = Math.min(limit, exampleCount(dataset))
   const sums = Array.from({ length: steps }, () => ({ labelled: 0, exact: 0, cells: 0, qHalt: 0, lmLoss: 0 }))
   const inStep = !halt && noise === 0
   const count = Math.min(batchSize, total * (inStep ? 1 : rollouts))
-  await compileInference(model, count, { ...thinking, loss: options.loss })
+  await compileInference(model, count, { ...inference, loss: options.loss })
   const stepsDone = inStep
     ? await evaluateInStep(model, dataset, sums, total, count, options)
-    : await evaluateOneByOne(model, dataset, sums, total, count, thinking, options)
+    : await evaluateOneByOne(model, dataset, sums, total, count, inference, options)
   const [{ labelled }] = sums
   const mean = (sum: number) => (labelled ? sum / labelled : null)
   const means = sums.map((sum, k) => ({
@@ -128,7 +128,10 @@ export async function evaluate(model: Trm, dataset: Examples, options: EvaluateO
   }
 }
 
-/** Every supervision step on every example, a batch at a time. Returns the number of steps of all with labels. */
+/**
+ * Runs every supervision step on every example, a batch at a time.
+ * @returns the number of steps, summed over the examples with labels
+ */
 async function evaluateInStep(
   model: Trm,
   dataset: Examples,
@@ -153,14 +156,15 @@ async function evaluateInStep(
       for (let k = 0; k < supervisionSteps; k++) {
         answers = engine.scope(() => {
           model.withoutGradient(slots.carry, model.embed(slots.inputs, slots.puzzleRows()), cycles)
-          const heads = model.heads(slots.carry.y)
-          const { results, predictions } = slots.loss(heads, loss, 1)
+          const outputs = model.heads(slots.carry.y)
+          const { results, predictions } = slots.loss(outputs, loss, 1)
           engine.copy(results, history, k * size * columns)
           return onAnswers && k === supervisionSteps - 1
-            ? Promise.all([engine.readInt32(predictions), engine.read(heads.q)])
+            ? Promise.all([engine.readInt32(predictions), engine.read(outputs.q)])
             : undefined
         })
-        answers?.catch(() => {}) // the reading below fails too, before anybody waits for this one
+        // Where this reading fails, the one below does too, and earlier.
+        answers?.catch(() => {})
         engine.submit()
       }
       const results = await engine.read(history)
@@ -188,35 +192,36 @@ async function evaluateInStep(
   return sums[0].labelled * supervisionSteps
 }
 
-/** Every rollout of every example in a slot of its own until it halts. Returns the number of steps of all rollouts with labels. */
+/**
+ * Runs every rollout of every example in a slot of its own until it ends.
+ * @returns the number of steps, summed over the rollouts with labels
+ */
 async function evaluateOneByOne(
   model: Trm,
   dataset: Examples,
   sums: Totals[],
   total: number,
   count: number,
-  thinking: Required<InferenceOptions>,
+  inference: Required<InferenceOptions>,
   { loss, onAnswers, onProgress }: EvaluateOptions,
 ): Promise<number> {
-  const { rollouts, vote } = thinking
+  const { rollouts, vote } = inference
+  /** The rollouts that ended of each puzzle, by step. */
   const open = new Map<number, SlotResult[][]>()
   let [stepsDone, done] = [0, 0]
-  for await (const { task, said } of infer(model, tasksOf(dataset, total, rollouts), {
-    ...thinking,
-    count,
-    loss,
-  })) {
-    if (said[0].results[at.labelled]) stepsDone += said.length
+  const tasks = tasksOf(dataset, total, rollouts)
+  for await (const { task, results } of infer(model, tasks, { ...inference, count, loss })) {
+    if (results[0].scores[at.labelled]) stepsDone += results.length
     const ended = open.get(task.puzzle) ?? []
     open.set(task.puzzle, ended)
-    ended[task.rollout] = said
+    ended[task.rollout] = results
     if (ended.filter(Boolean).length < rollouts) continue
     open.delete(task.puzzle)
     sums.forEach((sum, k) => {
-      const sayings = ended.map(said => said[Math.min(k, said.length - 1)])
-      addTo(sum, sayings[choose(sayings, vote)].results)
+      const after = ended.map(results => results[Math.min(k, results.length - 1)])
+      addTo(sum, after[choose(after, vote)].scores)
     })
-    const last = ended.map(said => said.at(-1)!)
+    const last = ended.map(results => results.at(-1)!)
     const { answer, q } = last[choose(last, vote)]
     onAnswers?.({
       inputs: Int32Array.from(task.inputs),

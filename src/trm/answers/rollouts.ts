@@ -1,30 +1,33 @@
-// Inference past the paper: slots that halt one by one, more supervision steps, and rollouts with Gaussian noise of which one answers.
-// Rollouts: Sghaier, Parviz and Jolicoeur-Martineau, "Probabilistic Tiny Recursive Model", arXiv 2605.19943; no retraining.
+// Inference with more than the paper has: early halting, more supervision steps, and rollouts with Gaussian noise.
+// Rollouts: Sghaier, Parviz and Jolicoeur-Martineau, "Probabilistic Tiny Recursive Model", arXiv 2605.19943.
 import type { Engine, Tensor } from '../../engine/index.js'
 import { latentNoise, NOISE_KEY } from '../../kernels/latent-noise.js'
 import { SLOT_RESULTS } from '../../kernels/supervision-loss.js'
 import { type LossType, Slots } from '../slots.js'
 import { Trm } from '../model.js'
 
-/** How to think; without any field as in training and in the paper. */
+/** How a model answers. The defaults are those of the paper. */
 export interface InferenceOptions {
-  /** Supervision steps at most; more than trained may help. Default: as many as the model was trained with. */
+  /** Most supervision steps; more than in training may help. Default: as many as in training. */
   steps?: number
-  /** A puzzle, or one rollout of it, ends as soon as the model says "halt": q_halt > 0, or what else its architecture halts by. */
+  /** Ends a puzzle, or a rollout of it, as soon as the model halts: q_halt > 0, or q_halt > q_continue. Default false. */
   halt?: boolean
-  /** How sure the model must be, sigmoid(q_halt), for its "halt" to count, above 0 and below 1. Default 0.5, as in training; more costs steps and saves accuracy. */
+  /**
+   * The probability, sigmoid(q_halt), above which the model halts; above 0 and below 1. Default 0.5, as in training.
+   * A higher one costs steps and is more accurate.
+   */
   confidence?: number
-  /** Times that every puzzle is thought through, each with noise of its own. Default 1. */
+  /** How many times every puzzle is answered, each with noise of its own. Default 1. */
   rollouts?: number
-  /** Standard deviation of the Gaussian noise that every supervision step adds to the latents before it thinks. Default 0: none. */
+  /** Standard deviation of the Gaussian noise that is added to the latents before every supervision step. Default 0. */
   noise?: number
   /** Seed of the noise, 0 … 2³² − 1. Default 0. */
   seed?: number
-  /** The answer is the most frequent one of the rollouts; by default that of the rollout with the highest q_halt. */
+  /** Takes the most frequent answer of the rollouts. Default: that of the rollout with the highest q_halt. */
   vote?: boolean
 }
 
-/** Fills in the defaults. @throws on a value that cannot be, or that has no effect; `where` begins the message */
+/** Fills in the defaults. @throws on an invalid value, and on one without effect; `where` begins the message */
 export function checkInference({ config }: Trm, options: InferenceOptions, where: string): Required<InferenceOptions> {
   const {
     steps = config.supervisionSteps,
@@ -58,11 +61,11 @@ export function checkInference({ config }: Trm, options: InferenceOptions, where
   return { steps, halt, confidence, rollouts, noise, seed, vote }
 }
 
-/** What a slot is to think about. */
+/** One rollout of one puzzle. */
 export interface InferenceTask {
   /** Token ids, (cells). */
   inputs: ArrayLike<number>
-  /** (cells), −100 where not scored. */
+  /** Token ids, (cells); −100: not scored. */
   labels: ArrayLike<number>
   /** Row of the puzzle embedding. */
   puzzleId: number
@@ -71,22 +74,25 @@ export interface InferenceTask {
   rollout: number
 }
 
-/** What a slot says after a supervision step. */
+/** What a slot holds after a supervision step. */
 export interface SlotResult {
-  /** Logit of "halt". */
+  /** q_halt, a logit. */
   q: number
-  /** Whether it is as sure of "halt" as was asked: of q, or of q above the logit of "continue", as the architecture has it. */
+  /** Whether the model halts, at the confidence that was asked for. */
   halts: boolean
-  /** Columns as `SLOT_RESULTS`. */
-  results: Float32Array
+  /** Comparison with the labels, columns as `SLOT_RESULTS`. */
+  scores: Float32Array
   /** Token ids, (cells). */
   answer: Int32Array
 }
 
-/** What was compiled ahead of thinking, by engine. */
+/** What was compiled in advance, by engine. */
 const compiled = new WeakMap<Engine, Set<string>>()
 
-/** Compiles in parallel what a supervision step of `count` slots runs: see `Engine.compile`. Once for each engine, as it takes a dry run. */
+/**
+ * Compiles the kernels of a supervision step of `count` slots in parallel, by `Engine.compile`.
+ * It takes a dry run, so it happens once for each engine, model and number of slots.
+ */
 export async function compileInference(
   { engine, config, dtype }: Trm,
   count: number,
@@ -103,7 +109,7 @@ export async function compileInference(
   await engine.compile(dry)
 }
 
-/** Slots that take tasks one by one, each with a step count of its own. */
+/** Slots that take tasks one by one; each counts its own steps. */
 export class RolloutSlots {
   readonly #slots: Slots
   readonly #keys: Tensor
@@ -111,7 +117,7 @@ export class RolloutSlots {
   readonly #halted: Uint32Array<ArrayBuffer>
   readonly #offered: { inputs: Int32Array; labels: Int32Array; puzzleIds: Int32Array }
 
-  /** `count` slots; give them back with `release`. */
+  /** `count` slots. They hold memory until `release`. */
   constructor(
     private readonly model: Trm,
     readonly count: number,
@@ -129,7 +135,7 @@ export class RolloutSlots {
     }
   }
 
-  /** Gives a slot a new task, from the start states; it begins with the next step. */
+  /** Gives a slot a new task. The next step begins it from the start states. */
   place(slot: number, { inputs, labels, puzzleId, puzzle, rollout }: InferenceTask): void {
     const { cells } = this.model.config
     this.#offered.inputs.set(inputs, slot * cells)
@@ -160,21 +166,21 @@ export class RolloutSlots {
     }
     const readings = engine.scope(() => {
       model.withoutGradient(slots.carry, model.embed(slots.inputs, slots.puzzleRows()), config.cycles)
-      const heads = model.heads(slots.carry.y)
-      const { results, predictions } = slots.loss(heads, loss, 1)
-      return Promise.all([engine.read(heads.q), engine.read(results), engine.readInt32(predictions)])
+      const outputs = model.heads(slots.carry.y)
+      const { results, predictions } = slots.loss(outputs, loss, 1)
+      return Promise.all([engine.read(outputs.q), engine.read(results), engine.readInt32(predictions)])
     })
-    const [q, results, predictions] = await readings
+    const [q, scores, predictions] = await readings
     const width = SLOT_RESULTS.length
     return Array.from({ length: count }, (_, slot) => ({
       q: q[2 * slot],
       halts: q[2 * slot] - (recursion.haltsAbove === 'continue' ? q[2 * slot + 1] : 0) > threshold,
-      results: results.subarray(slot * width, (slot + 1) * width),
+      scores: scores.subarray(slot * width, (slot + 1) * width),
       answer: predictions.subarray(slot * config.cells, (slot + 1) * config.cells),
     }))
   }
 
-  /** Noise goes to the latents; to the answer only where there is no latent. */
+  /** Adds noise to the latents, or to y where it is the only state. */
   #perturb(sigma: number): void {
     const { engine, length, config } = this.model
     const carry: Record<string, Tensor> = { ...this.#slots.carry }
@@ -193,25 +199,25 @@ export class RolloutSlots {
   }
 }
 
-/** The number of the rollout that answers. `sayings` are those of one puzzle's rollouts; of equals the first. */
-export function choose(sayings: readonly SlotResult[], vote: boolean): number {
-  const votes = vote ? countVotes(sayings) : []
+/** The number of the rollout whose answer counts, of equal ones the first. `rollouts` are those of one puzzle. */
+export function choose(rollouts: readonly SlotResult[], vote: boolean): number {
+  const votes = vote ? countVotes(rollouts) : []
   const isBetter = (a: number, b: number) =>
-    vote && votes[a] !== votes[b] ? votes[a] > votes[b] : sayings[a].q > sayings[b].q
-  return sayings.reduce((best, _, i) => (isBetter(i, best) ? i : best), 0)
+    vote && votes[a] !== votes[b] ? votes[a] > votes[b] : rollouts[a].q > rollouts[b].q
+  return rollouts.reduce((best, _, i) => (isBetter(i, best) ? i : best), 0)
 }
 
-/** How many of the rollouts give the same answer as each of them, itself counted. */
-export function countVotes(sayings: readonly SlotResult[]): number[] {
-  const answers = sayings.map(({ answer }) => answer.join())
+/** For each rollout: how many rollouts have the same answer, itself included. */
+export function countVotes(rollouts: readonly SlotResult[]): number[] {
+  const answers = rollouts.map(({ answer }) => answer.join())
   const votes = new Map<string, number>()
   for (const answer of answers) votes.set(answer, (votes.get(answer) ?? 0) + 1)
   return answers.map(answer => votes.get(answer)!)
 }
 
 /**
- * Thinks every task through in `count` slots: a slot that ends takes the next task at once.
- * @returns all that was said of each task, one entry per step, in the order in which the tasks end
+ * Answers every task in `count` slots: a slot that ends takes the next task at once.
+ * @returns each task as it ends, with one result for each of its steps
  */
 export async function* infer<T extends InferenceTask>(
   model: Trm,
@@ -222,31 +228,31 @@ export async function* infer<T extends InferenceTask>(
     halt,
     ...options
   }: { count: number; steps: number; halt: boolean; noise: number; seed: number; confidence: number; loss?: LossType },
-): AsyncGenerator<{ task: T; said: SlotResult[] }, void, undefined> {
-  const thinkers = new RolloutSlots(model, count, options)
-  const coming = tasks[Symbol.asyncIterator]()
-  const held: ({ task: T; said: SlotResult[] } | undefined)[] = new Array(count).fill(undefined)
+): AsyncGenerator<{ task: T; results: SlotResult[] }, void, undefined> {
+  const slots = new RolloutSlots(model, count, options)
+  const waiting = tasks[Symbol.asyncIterator]()
+  const running: ({ task: T; results: SlotResult[] } | undefined)[] = new Array(count).fill(undefined)
   try {
     while (true) {
       for (let slot = 0; slot < count; slot++) {
-        if (held[slot]) continue
-        const { value, done } = await coming.next()
+        if (running[slot]) continue
+        const { value, done } = await waiting.next()
         if (done) break
-        held[slot] = { task: value, said: [] }
-        thinkers.place(slot, value)
+        running[slot] = { task: value, results: [] }
+        slots.place(slot, value)
       }
-      if (!held.some(Boolean)) return
-      const sayings = await thinkers.step()
-      for (let slot = 0; slot < count; slot++) {
-        const holder = held[slot]
-        if (!holder) continue
-        holder.said.push(sayings[slot])
-        if (holder.said.length < steps && !(halt && sayings[slot].halts)) continue
-        held[slot] = undefined
-        yield holder
+      if (!running.some(Boolean)) return
+      const stepResults = await slots.step()
+      for (const [slot, result] of stepResults.entries()) {
+        const current = running[slot]
+        if (!current) continue
+        current.results.push(result)
+        if (current.results.length < steps && !(halt && result.halts)) continue
+        running[slot] = undefined
+        yield current
       }
     }
   } finally {
-    thinkers.release()
+    slots.release()
   }
 }

@@ -1,4 +1,4 @@
-// One puzzle, answered step by step: by one train of thought, or by noisy rollouts side by side.
+// Answers one puzzle step by step: by one rollout, or by several with noise at the same time.
 import type { Trm } from '../model.js'
 import {
   checkInference,
@@ -18,13 +18,13 @@ export interface SolveStep {
   answer: Int32Array
   /** Cells whose token differs from the step before (before the first step: from the puzzle). */
   changed: number[]
-  /** sigmoid(q_halt): how sure the model is that the answer is right, 0 … 1. */
+  /** sigmoid(q_halt), 0 … 1: the model's probability that the answer is right. */
   halt: number
-  /** Number of the rollout that answers, 0 … rollouts − 1. */
+  /** Number of the rollout whose answer this is, 0 … rollouts − 1. */
   rollout: number
-  /** Rollouts that give this answer, that one counted. */
+  /** Rollouts that have this answer, that one included. */
   votes: number
-  /** Rollouts that have not halted; all of them, without `halt`. */
+  /** Rollouts that have not halted; without `halt` all of them. */
   running: number
 }
 
@@ -34,10 +34,10 @@ export interface SolveOptions extends InferenceOptions {
 }
 
 /**
- * Yields the answer after each supervision step; `break` stops. With `halt` a rollout that says "halt" keeps its answer, and the last
- * step is the one after which none runs on. All rollouts are computed at the same time.
+ * Yields the answer after each supervision step; `break` stops. All rollouts are computed at the same time.
+ * With `halt` a rollout that halts keeps its answer, and the steps end when all have halted.
  * @param puzzle token ids, (cells)
- * @throws when the puzzle does not fit the model, or on an option that cannot be
+ * @throws when the puzzle does not fit the model, or on an invalid option
  */
 export async function* solve(
   model: Trm,
@@ -56,20 +56,20 @@ export async function* solve(
   if (config.puzzleWidth > 0 && !(puzzleId >= 0 && puzzleId < puzzles))
     throw new Error(`solve: puzzle id ${puzzleId}, the model knows 0 … ${puzzles - 1}`)
   await compileInference(model, rollouts, { noise, seed, confidence })
-  const thinkers = new RolloutSlots(model, rollouts, { noise, seed, confidence })
+  const slots = new RolloutSlots(model, rollouts, { noise, seed, confidence })
   const labels = new Int32Array(cells).fill(-100)
   try {
     for (let rollout = 0; rollout < rollouts; rollout++)
-      thinkers.place(rollout, { inputs, labels, puzzleId, puzzle: 0, rollout })
+      slots.place(rollout, { inputs, labels, puzzleId, puzzle: 0, rollout })
     const last: SlotResult[] = []
     const halted = new Array<boolean>(rollouts).fill(false)
     let before = inputs
     for (let step = 1; step <= steps; step++) {
-      const sayings = await thinkers.step()
-      for (const [rollout, saying] of sayings.entries()) {
+      const results = await slots.step()
+      for (const [rollout, result] of results.entries()) {
         if (halted[rollout]) continue
-        last[rollout] = saying
-        halted[rollout] = halt && saying.halts
+        last[rollout] = result
+        halted[rollout] = halt && result.halts
       }
       const rollout = choose(last, vote)
       const answer = last[rollout].answer.slice()
@@ -88,6 +88,6 @@ export async function* solve(
       before = answer
     }
   } finally {
-    thinkers.release()
+    slots.release()
   }
 }

@@ -1,4 +1,4 @@
-// Inference past the paper: more steps, early halting that refills its slots, and noisy rollouts that no batch size changes.
+// Inference: more steps, early halting that refills its slots, and noisy rollouts, the same for any batch size.
 import { test } from 'uvu'
 import * as assert from 'uvu/assert'
 import { type Batch, testBatches } from '../../../src/data/batches.js'
@@ -43,7 +43,7 @@ const CONFIG: TrmConfig = {
   prefix: 1,
 }
 
-/** A model that learned a little, so that its answers differ from step to step and from puzzle to puzzle; half of the puzzles want to halt early. */
+/** A model after a short training: its answers differ between steps and puzzles, and half of the puzzles halt early. */
 async function learner(config = CONFIG): Promise<Trm> {
   const model = Trm.create(engine, config, { seed: 2 })
   for await (const _ of train(model, learned, {
@@ -63,14 +63,14 @@ const model = await learner()
 const rows: Batch[] = []
 for await (const batch of testBatches(data, 1)) rows.push(batch)
 
-/** All that is said of each puzzle of the data in `steps` steps by one train of thought without noise. */
-async function sayings(of: Trm, steps: number): Promise<SlotResult[][]> {
+/** Results of each puzzle of the data in `steps` steps, from one rollout without noise. */
+async function resultsOf(of: Trm, steps: number): Promise<SlotResult[][]> {
   async function* tasks() {
     for (const [puzzle, { inputs, labels, puzzleIds }] of rows.entries())
       yield { inputs, labels, puzzleId: puzzleIds[0], puzzle, rollout: 0 }
   }
   const all: SlotResult[][] = []
-  for await (const { task, said } of infer(of, tasks(), {
+  for await (const { task, results } of infer(of, tasks(), {
     count: 13,
     steps,
     halt: false,
@@ -78,13 +78,13 @@ async function sayings(of: Trm, steps: number): Promise<SlotResult[][]> {
     noise: 0,
     seed: 0,
   }))
-    all[task.puzzle] = said
+    all[task.puzzle] = results
   return all
 }
 
 /** Moves the halting head so that `share` of the puzzles halt after the first step. */
 async function haltingFor(of: Trm, share: number): Promise<void> {
-  const q = (await sayings(of, 1)).map(([{ q }]) => q).sort((a, b) => b - a)
+  const q = (await resultsOf(of, 1)).map(([{ q }]) => q).sort((a, b) => b - a)
   const at = Math.round(share * q.length)
   const bias = (await of.parameters.read()).get('haltHead.bias')!
   bias[0] -= (q[at - 1] + q[at]) / 2
@@ -141,7 +141,7 @@ const labelling = (isLabelled: (row: number) => boolean): Dataset => ({
   labels: data.labels.map((label, i) => (isLabelled(Math.floor(i / cells)) ? label : ignoreLabel)),
 })
 
-test('means are over the rows with labels; where there is none, there is no number', async () => {
+test('means are over the rows with labels; without labels there is no number', async () => {
   const ways: InferenceOptions[] = [
     {},
     { halt: true, steps: 5 },
@@ -215,13 +215,13 @@ test('more steps begin with the same ones', async () => {
 
 test('early halting: each puzzle ends after its first q_halt that is sure enough, in any batch size', async () => {
   const steps = 5
-  const all = await sayings(model, steps)
+  const all = await resultsOf(model, steps)
   const first = all.map(([{ q }]) => q).sort((a, b) => b - a)
-  // 0.5 is what training halts at; the other lies between the surest puzzles and those that "halt" was said of.
+  // 0.5 is the threshold of training; the other one lets only the surest puzzles halt.
   let least = 1
   for (const threshold of [0, (first[2] + first[3]) / 2]) {
-    const lasts = all.map(said => {
-      const first = said.findIndex(({ q }) => q > threshold)
+    const lasts = all.map(results => {
+      const first = results.findIndex(({ q }) => q > threshold)
       return first < 0 ? steps : first + 1
     })
     const mean = lasts.reduce((a, b) => a + b) / 13
@@ -237,7 +237,7 @@ test('early halting: each puzzle ends after its first q_halt that is sure enough
       near(result.meanSteps, mean)
       near(result.savedSteps, 1 - mean / steps)
       for (const [k, row] of result.steps.entries()) {
-        const counted = all.map((said, puzzle) => said[Math.min(k + 1, lasts[puzzle]) - 1].results)
+        const counted = all.map((results, puzzle) => results[Math.min(k + 1, lasts[puzzle]) - 1].scores)
         const share = (name: (typeof SLOT_RESULTS)[number]) =>
           counted.reduce((sum, results) => sum + results[SLOT_RESULTS.indexOf(name)], 0) / 13
         near(row.exactAccuracy, share('exact'))
@@ -249,7 +249,7 @@ test('early halting: each puzzle ends after its first q_halt that is sure enough
   }
 })
 
-test('slots never idle while puzzles wait: the number of dispatched steps is what is needed', async () => {
+test('slots never idle while puzzles wait: no more steps are dispatched than needed', async () => {
   const measured = async (options: InferenceOptions) => {
     await evaluate(model, data, { ...options, batchSize: 3 })
     const before = engine.stats.reads
@@ -264,7 +264,7 @@ test('slots never idle while puzzles wait: the number of dispatched steps is wha
   )
 })
 
-test('rollouts: the same for any batch size, others for another seed; noise of 0 is none', async () => {
+test('rollouts: the same for any batch size, different for another seed; noise of 0 changes nothing', async () => {
   const options = { steps: 4, rollouts: 3, noise: 0.5, seed: 1 }
   const base = await evaluate(model, data, options)
   for (const batchSize of [1, 7, 39]) {
@@ -299,7 +299,7 @@ const OTHERS: Record<string, TrmConfig> = {
 for (const [name, config] of Object.entries(OTHERS)) {
   test(`${name}: rollouts that halt early do not depend on the batch size either`, async () => {
     const other = Trm.create(engine, config, { seed: 4 })
-    // The halting head is told by the answer, "continue" is a constant.
+    // q_halt depends on the answer, q_continue is a constant.
     const weight = Float32Array.from({ length: 2 * 16 }, (_, i) => (i < 16 ? Math.sin(i) : 0))
     other.parameters.write('haltHead.weight', weight)
     other.parameters.write('haltHead.bias', new Float32Array([0, config.architecture === 'hrm' ? 0.5 : 100]))
@@ -316,26 +316,33 @@ for (const [name, config] of Object.entries(OTHERS)) {
       calm.steps.map(({ lmLoss }) => lmLoss),
       one.steps.map(({ lmLoss }) => lmLoss),
     )
-    for (const { q, halts } of (await sayings(other, 2)).flat())
+    for (const { q, halts } of (await resultsOf(other, 2)).flat())
       assert.is(halts, q > (config.architecture === 'hrm' ? 0.5 : 0))
   })
 }
 
-const said = (q: number, ...answer: number[]): SlotResult => ({
+const resultOf = (q: number, ...answer: number[]): SlotResult => ({
   q,
   halts: q > 0,
   answer: Int32Array.from(answer),
   results: new Float32Array(6),
 })
 
-test('who answers: the highest q, or the most frequent answer, of equals the one with the higher q, then the first', () => {
-  const rollouts = [said(1, 1, 2), said(3, 9, 9), said(0, 1, 2), said(2, 1, 2), said(2.5, 4, 4), said(-1, 4, 4)]
+test('the chosen rollout: the highest q, or the most frequent answer; of equal ones the highest q, then the first', () => {
+  const rollouts = [
+    resultOf(1, 1, 2),
+    resultOf(3, 9, 9),
+    resultOf(0, 1, 2),
+    resultOf(2, 1, 2),
+    resultOf(2.5, 4, 4),
+    resultOf(-1, 4, 4),
+  ]
   assert.is(choose(rollouts, false), 1)
   assert.is(choose(rollouts, true), 3)
   assert.equal(countVotes(rollouts), [3, 1, 3, 3, 2, 2])
   assert.is(choose(rollouts.slice(3), true), 1)
-  assert.is(choose([said(1, 1), said(1, 2)], true), 0)
-  assert.is(choose([said(1, 1), said(1, 2)], false), 0)
+  assert.is(choose([resultOf(1, 1), resultOf(1, 2)], true), 0)
+  assert.is(choose([resultOf(1, 1), resultOf(1, 2)], false), 0)
 })
 
 async function steps(options: SolveOptions = {}, puzzle = data.inputs.slice(0, cells)): Promise<SolveStep[]> {
@@ -344,8 +351,8 @@ async function steps(options: SolveOptions = {}, puzzle = data.inputs.slice(0, c
   return all
 }
 
-test('solve: as evaluate thinks', async () => {
-  const all = await sayings(model, 5)
+test('solve: the same answers as infer', async () => {
+  const all = await resultsOf(model, 5)
   for (const puzzle of [0, 7]) {
     const plain = await steps({ steps: 5 }, data.inputs.slice(puzzle * cells, (puzzle + 1) * cells))
     assert.equal(
@@ -382,7 +389,7 @@ test('solve: rollouts, their votes, and those that halt', async () => {
   for (const [k, found] of (await of(2)).entries()) if (found) assert.equal(found[0], single[k].answer)
 })
 
-test('options that cannot be', () => {
+test('invalid options', () => {
   const refused = (options: InferenceOptions) => {
     try {
       checkInference(model, options, 'evaluate')
@@ -405,7 +412,7 @@ test('options that cannot be', () => {
   assert.match(refused({ vote: true }), /a vote of 1 rollout is none — give rollouts/)
 })
 
-test('nothing is left behind, whatever ends the thinking', async () => {
+test('no memory is left, however inference ends', async () => {
   const all = { rollouts: 4, noise: 0.5, halt: true, steps: 6 }
   const once = async () => {
     await evaluate(model, data, { ...all, batchSize: 8 })
@@ -418,8 +425,8 @@ test('nothing is left behind, whatever ends the thinking', async () => {
   assert.equal([engine.stats.bytes, engine.stats.buffers], [bytes, buffers])
 })
 
-test('the last answers to all examples, each once, without padding', async () => {
-  const expected = await sayings(model, 3)
+test('onAnswers: the last answer to each example once, without padding', async () => {
+  const expected = await resultsOf(model, 3)
   const ways: [string, Parameters<typeof evaluate>[2]][] = [
     ['in step', { batchSize: 5 }],
     ['one by one', { batchSize: 5, halt: true, confidence: 1 - 1e-9 }],
