@@ -1,4 +1,4 @@
-// Models as files with the published code's tensor names: safetensors, and PyTorch's .pt.
+// Models as files with the published code's names of tensors: safetensors, and .pt of PyTorch.
 import type { Engine } from '../../engine/index.js'
 import { parseSafetensors, type StoredTensor, toFloat32, writeSafetensors } from '../../formats/safetensors.js'
 import { shown } from '../../formats/shown.js'
@@ -27,7 +27,7 @@ export async function saveCheckpoint(
   return writeSafetensors(...(await checkpointEntries(model, metadata))) as Uint8Array<ArrayBuffer>
 }
 
-/** What `saveCheckpoint` writes: the tensors by name, and the metadata. */
+/** The tensors and the metadata that `saveCheckpoint` writes. */
 export async function checkpointEntries(
   model: Trm,
   metadata: Readonly<Record<string, string>> = {},
@@ -43,101 +43,111 @@ export async function checkpointEntries(
   return [tensors, { format: 'webgpu-trm', config: JSON.stringify(configToOfficial(config)), ...metadata }]
 }
 
-/** A checkpoint without a model: its configuration, its tensors by official names without any prefix, its other metadata. */
+/** The content of a checkpoint. */
 export interface Checkpoint {
   config: TrmConfig
+  /** By official names, without any prefix. */
   tensors: Map<string, StoredTensor>
+  /** The other entries of the file's metadata. */
   metadata: Record<string, string>
 }
 
 export interface CheckpointOptions {
   /**
-   * What reads files of other codes, which are .pt, hold several models or name no configuration: `readTorch` of 'webgpu-trm'.
-   * Asked for, so that programs without such files need not carry it.
+   * Reads files of other codes, which are .pt, hold several models or name no configuration: `readTorch` of 'webgpu-trm'.
+   * It is an option, so that programs without such files do not carry it.
    */
   readTorch?: (bytes: Uint8Array, name: string, key?: string) => ForeignModel
-  /** Which model, where the file holds several: what stands before its tensors' names. */
+  /** Chooses the model where the file holds several: the prefix of its tensors' names. */
   key?: string
   /**
-   * Fields that the file does not hold, as .pt files hold none, or that are to be other than it says. Another number of `puzzles`
-   * refills the puzzle table, as the published loader does: every row becomes the mean of the file's rows.
+   * Fields that the file lacks, or that replace those of the file. A .pt file has none.
+   * Another number of `puzzles` refills the puzzle table as the published loader does: with the mean of the file's rows.
    */
   config?: Partial<TrmConfig>
-  /** What counts for fields that neither `config` nor the file tells. */
+  /** Fields for those that neither `config` nor the file gives. */
   fallback?: Partial<TrmConfig>
-  /** How the model is to store its activations. Default f32. */
+  /** How the model stores its activations. Default f32. */
   dtype?: AskedPrecision
 }
 
-/** The configuration that a checkpoint names in its metadata, and its other metadata. */
+/** The configuration and the other entries of a checkpoint's metadata. @throws when it has no configuration */
 export function readCheckpointConfig(
   bytes: Uint8Array,
   name = 'checkpoint',
 ): { config: TrmConfig; metadata: Record<string, string> } {
   if (isTorch(bytes))
     throw new Error(
-      `${name}: a file of torch.save holds no configuration, expected a checkpoint that "trm train" wrote — make one with trm import --from …`,
+      `${name}: a file of torch.save holds no configuration, expected a checkpoint that "trm train" wrote` +
+        ' — make one with trm import --from …',
     )
   const { metadata } = parseSafetensors(bytes, name)
   if (!metadata.config) throw new Error(noConfig(name))
   return { config: configOf(metadata, name), metadata }
 }
 
-/** Every model has it. */
+/** The token embedding, which every model has. */
 const TOKENS = /* @__PURE__ */ officialTensor('tokens')
+/** The prefix in goldens of the model after its last training step. */
+const GOLDEN_END = 'final.'
 
 function noConfig(name: string): string {
-  return `${name}: no "config" in its metadata, expected a checkpoint that "trm train" wrote — weights without a configuration cannot be run; trm import --from … adds one`
+  return (
+    `${name}: no "config" in its metadata, expected a checkpoint that "trm train" wrote` +
+    ' — weights without a configuration cannot be run; trm import --from … adds one'
+  )
 }
 
 /**
- * Reads a checkpoint: safetensors of this project or, with `readTorch`, a file of the published code, whose prefixes
- * ("_orig_mod.model.", "model.") are taken off. A recording that `verify` reads counts as the model that it ends with.
- * Without a configuration in the file, what the shapes of its tensors do not tell must come from `config` or `fallback`.
- * @throws naming the fields that are missing or contradict the tensors, or the first tensor that is missing, has another shape, or is none of TRM's
+ * Reads a checkpoint: safetensors of this project or, with `readTorch`, a file of the published code.
+ * Prefixes of names ("_orig_mod.model.", "model.") are removed. Of a golden it reads the model after the last training step.
+ * A file without a configuration needs `config` or `fallback` for the fields that the tensors' shapes do not tell.
+ * @throws naming the fields that are missing or contradict the tensors, or the first tensor that does not fit
  */
 export function readCheckpoint(bytes: Uint8Array, name = 'checkpoint', options: CheckpointOptions = {}): Checkpoint {
-  const { fallback, readTorch, key } = options
-  const torch = isTorch(bytes)
-  // What is no safetensors file at all is named by who reads other kinds.
-  const plain = torch || (readTorch && bytes[8] !== 0x7b) ? undefined : parseSafetensors(bytes, name)
-  // A recording holds a model's states and gradients; else each model, and the moments of its optimiser, have these once.
-  const hasSeveral =
-    plain && !plain.metadata.arch && [...plain.tensors.keys()].filter(tensor => tensor.endsWith(TOKENS)).length > 1
-  if (plain && !plain.metadata.config && !options.config && !fallback) throw new Error(noConfig(name))
-  const isForeign = !plain || key !== undefined || hasSeveral || !plain.metadata.config
-  if (isForeign && !readTorch) {
-    const what = !plain
-      ? 'torch.save'
-      : hasSeveral || key !== undefined
-        ? 'several models'
-        : 'a model without a configuration'
-    throw new Error(
-      `${name}: a file of ${what}, expected a checkpoint that "trm train" wrote — make that with trm import --from …, or in code give the option readTorch`,
-    )
-  }
-  const foreign = isForeign ? readTorch!(bytes, name, key) : undefined
+  const { plain, foreign } = readFile(bytes, name, options)
   const { tensors: stored, metadata } = foreign ?? plain!
   const given = { ...foreign?.config, ...options.config }
-  const known = metadata.config !== undefined
-  // What a recording, as `verify` reads, calls the model after its last training step.
-  const tensors = withoutPrefix(stored, name, metadata.arch && stored.has(`final.${TOKENS}`) ? 'final.' : '')
-  const config = known
+  const hasConfig = metadata.config !== undefined
+  const tensors = withoutPrefix(stored, name, metadata.arch && stored.has(GOLDEN_END + TOKENS) ? GOLDEN_END : '')
+  const config = hasConfig
     ? checkConfig({ ...configOf(metadata, name), ...given }, officialName)
-    : foreign!.inferConfig(tensors, { config: given, fallback }, name)
+    : foreign!.inferConfig(tensors, { config: given, fallback: options.fallback }, name)
   const table = tensors.get(PUZZLE_TABLE)
   if (table && given.puzzles !== undefined && table.shape[0] !== given.puzzles)
     tensors.set(PUZZLE_TABLE, refill(table, config.puzzles, name))
   const shapes = tensorShapes(config)
   const wanted = new Map([...shapes].map(([tensor, shape]) => [tensor, find(tensors, tensor, shape, name)]))
-  for (const tensor of tensors.keys()) {
-    // A file of this project may hold more; in another's, more is another model.
-    if (!known && !shapes.has(tensor))
-      throw new Error(
-        `${name}: tensor ${shown(tensor)} is none of a Tiny Recursive Model's — is it a checkpoint of another model?`,
-      )
+  // A file of this project may hold more tensors; another file that does is another model.
+  const more = hasConfig ? undefined : [...tensors.keys()].find(tensor => !shapes.has(tensor))
+  if (more !== undefined) {
+    const hint = 'is it a checkpoint of another model?'
+    throw new Error(`${name}: tensor ${shown(more)} is none of a Tiny Recursive Model's — ${hint}`)
   }
   return { config, tensors: wanted, metadata }
+}
+
+/** The tensors and metadata of a file: `plain` ones of safetensors, or the one model that `readTorch` finds. */
+function readFile(bytes: Uint8Array, name: string, { config, fallback, readTorch, key }: CheckpointOptions) {
+  const torch = isTorch(bytes)
+  // `readTorch` recognises other kinds of files, so it gets every file that is no safetensors.
+  const plain = torch || (readTorch && bytes[8] !== 0x7b) ? undefined : parseSafetensors(bytes, name)
+  // A golden holds a model's states and gradients. In other files each model, and each of its moments, has the tokens once.
+  const hasSeveral =
+    plain && !plain.metadata.arch && [...plain.tensors.keys()].filter(tensor => tensor.endsWith(TOKENS)).length > 1
+  if (plain && !plain.metadata.config && !config && !fallback) throw new Error(noConfig(name))
+  const isForeign = !plain || key !== undefined || hasSeveral || !plain.metadata.config
+  if (!isForeign) return { plain }
+  if (readTorch) return { plain, foreign: readTorch(bytes, name, key) }
+  const what = !plain
+    ? 'torch.save'
+    : hasSeveral || key !== undefined
+      ? 'several models'
+      : 'a model without a configuration'
+  throw new Error(
+    `${name}: a file of ${what}, expected a checkpoint that "trm train" wrote` +
+      ' — make that with trm import --from …, or in code give the option readTorch',
+  )
 }
 
 /** A checkpoint as safetensors, its tensors in float32, its configuration in the metadata entry `config`. */
@@ -173,7 +183,7 @@ function configOf(metadata: Readonly<Record<string, string>>, name: string): Trm
   try {
     fields = JSON.parse(metadata.config)
   } catch {
-    // told below
+    // The check below throws.
   }
   if (typeof fields !== 'object' || !fields || Array.isArray(fields))
     throw new Error(
@@ -192,7 +202,7 @@ function tensorShapes(config: TrmConfig): Map<string, readonly number[]> {
   return shapes
 }
 
-/** The tensors of a prefix, without it and without what torch.compile, loss heads and parallel training put before their names. */
+/** The tensors of a prefix, without it and without the prefixes of torch.compile, loss heads and parallel training. */
 function withoutPrefix(
   tensors: ReadonlyMap<string, StoredTensor>,
   name: string,
@@ -208,7 +218,7 @@ function withoutPrefix(
   return out
 }
 
-/** A puzzle table of `rows` rows, each the mean of the given ones. */
+/** A puzzle table of `rows` rows, each the mean of the table's rows. */
 function refill(table: StoredTensor, rows: number, name: string): StoredTensor {
   const [from, width] = table.shape
   if (table.shape.length !== 2 || from === 0)
@@ -222,7 +232,7 @@ function refill(table: StoredTensor, rows: number, name: string): StoredTensor {
   return { dtype: 'F32', shape: [rows, width], data }
 }
 
-/** A tensor of the expected shape. @throws when it is missing, has another, or holds integers */
+/** A tensor of the expected shape. @throws when it is missing, has another shape, or holds integers */
 function find(
   tensors: ReadonlyMap<string, StoredTensor>,
   tensor: string,
@@ -239,8 +249,9 @@ function find(
 }
 
 /**
- * Overwrites the model's values with tensors of official names, with an optional prefix before each name.
- * @throws when a tensor is missing or has another shape; nothing is overwritten then
+ * Overwrites the model's values with tensors of official names.
+ * @param prefix stands before each name
+ * @throws when a tensor is missing or has another shape; then nothing is overwritten
  */
 export function loadTensors(model: Trm, tensors: ReadonlyMap<string, StoredTensor>, file: string, prefix = ''): void {
   const { engine, config, parameters, puzzleTable } = model

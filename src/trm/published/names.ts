@@ -1,4 +1,4 @@
-// The published code's names for configuration fields and tensors, and their counterparts here. Nothing else knows them.
+// The published code's names of fields and tensors, and their counterparts here. No other file knows them.
 import { shown } from '../../formats/shown.js'
 import { checkConfig, DEFAULTS, type TrmConfig } from '../config.js'
 import { type Architecture, type Net, RECURSIONS } from '../architectures.js'
@@ -25,7 +25,7 @@ const FIELDS: readonly (readonly [official: string, ours: keyof TrmConfig])[] = 
   ['rope_theta', 'ropeTheta'],
 ]
 
-/** Modules and classes of the published code, as "arch.name" writes them; the module tells the architecture. */
+/** Modules and classes of the published code, as `arch.name` writes them. The module tells the architecture. */
 const ARCHITECTURES: Record<Architecture, readonly [module: string, className: string]> = {
   trm: ['trm', 'TinyRecursiveReasoningModel_ACTV1'],
   'single-z': ['trm_singlez', 'TinyRecursiveReasoningModel_ACTV1'],
@@ -34,7 +34,7 @@ const ARCHITECTURES: Record<Architecture, readonly [module: string, className: s
   transformer: ['transformers_baseline', 'Model_ACTV2'],
 }
 
-/** Official fields that are accepted and have no effect here; with the values that can be accepted, where not all can. */
+/** Official fields that have no effect here, with the values that are accepted; undefined: all are. */
 const IGNORED: Record<string, readonly unknown[] | undefined> = {
   loss: undefined,
   batch_size: undefined,
@@ -44,9 +44,9 @@ const IGNORED: Record<string, readonly unknown[] | undefined> = {
 }
 
 /**
- * A configuration from official field names; what is missing takes the published defaults.
+ * A configuration from official field names. Missing fields take the published defaults.
  * @param prefix what messages put before the name of a field, e.g. `arch.`
- * @throws on an unknown field, or on a value that this model cannot honour
+ * @throws on an unknown field, or on a value that is not supported
  */
 export function configFromOfficial(fields: Readonly<Record<string, unknown>>, prefix = ''): TrmConfig {
   const { name: arch, ...rest } = fields
@@ -72,20 +72,20 @@ export function configFromOfficial(fields: Readonly<Record<string, unknown>>, pr
 }
 
 /**
- * The fields that are given under official names, and no others: what a file without a configuration does not tell.
- * @throws on unknown fields and on values that cannot be honoured
+ * The fields that are given under official names, without defaults, for files without a configuration.
+ * @throws on unknown fields and on values that are not supported
  */
 export function partialFromOfficial(fields: Readonly<Record<string, unknown>>): Partial<TrmConfig> {
   const config: Record<string, unknown> = {}
   const others: Record<string, unknown> = {}
   for (const [name, value] of Object.entries(fields)) {
     const ours = officialField(name)
-    // The official YAML writes `${.hidden_size}` for "the same width"; the tensors tell it.
+    // The official YAML writes `${.hidden_size}` for "the same width". Without it the tensors tell the width.
     const known = value === '${.hidden_size}' ? fields.hidden_size : value
     if (!ours) others[name] = value
     else if (known !== undefined) config[ours] = known
   }
-  // Fields that mean nothing here are checked by the published rules, on a model that is valid otherwise.
+  // Checks the other fields by the published rules, in a configuration that is valid otherwise.
   const { name, ...rest } = others
   configFromOfficial({ vocab_size: 2, seq_len: 1, num_puzzle_identifiers: 1, ...rest })
   if (name === undefined) return config
@@ -94,7 +94,7 @@ export function partialFromOfficial(fields: Readonly<Record<string, unknown>>): 
 }
 
 /**
- * The same configuration under official names; for relatives of TRM with the name of the architecture.
+ * The configuration under official names. Relatives of TRM get the field `name`.
  * Layers of a network that the architecture does not have are left out.
  */
 export function configToOfficial(config: TrmConfig): Record<string, unknown> {
@@ -112,8 +112,8 @@ export function configToOfficial(config: TrmConfig): Record<string, unknown> {
 
 /**
  * The architecture that an official name means, such as `recursive_reasoning.hrm@HierarchicalReasoningModel_ACTV1`,
- * `hrm.hrm_act_v1@…` of HRM's own code, or `hrm`. The class is not looked at.
- * @throws on any other
+ * `hrm.hrm_act_v1@…` of HRM's own code, or `hrm`. The class is ignored.
+ * @throws on an unknown name
  */
 export function architectureOf(name: unknown): Architecture {
   // The last part of a path, before the class.
@@ -129,7 +129,7 @@ export function architectureOf(name: unknown): Architecture {
   )
 }
 
-/** @throws where a name has a class, and another than the published one: that is another model */
+/** @throws where a name has a class and it is not the published one: that is another model */
 export function checkClass(name: unknown): void {
   const [, className] = /[@:](.*)/.exec(String(name)) ?? []
   const [, expected] = ARCHITECTURES[architectureOf(name)]
@@ -137,15 +137,15 @@ export function checkClass(name: unknown): void {
     throw new Error(`config: architecture ${shown(name)}, expected class ${expected}`)
 }
 
-/** The official name of a field of ours; undefined for the architecture, which is a name of its own. */
+/** The official name of each field here, except the architecture. */
 export const OFFICIAL_FIELDS: ReadonlyMap<keyof TrmConfig, string> = new Map(
   FIELDS.map(([official, ours]) => [ours, official]),
 )
 
-/** What messages call a field that came by its official name. */
+/** The official name of a field here; the architecture keeps its name. */
 export const officialName = (field: keyof TrmConfig): string => OFFICIAL_FIELDS.get(field) ?? field
 
-/** Name of our parameter field for an official field, e.g. `cycles` for `H_cycles`; undefined where there is none. */
+/** The field here for an official name, e.g. `cycles` for `H_cycles`; undefined where there is none. */
 export function officialField(name: string): keyof TrmConfig | undefined {
   return FIELDS.find(([official]) => official === name)?.[1]
 }
@@ -162,10 +162,10 @@ const TENSORS: readonly (readonly [official: string, ours: string])[] = [
   ['inner.q_head.bias', 'haltHead.bias'],
 ]
 
-/** Networks: inner.NET.layers.K.PART.weight. */
+/** NET in inner.NET.layers.K.PART.weight. */
 const NETS: Record<Net, string> = { layers: 'L_level', highLayers: 'H_level' }
 
-/** Parts of a layer. */
+/** PART in inner.NET.layers.K.PART.weight. */
 const PARTS: readonly (readonly [official: string, ours: string])[] = [
   ['mlp_t.gate_up_proj', 'mix.gateUp'],
   ['mlp_t.down_proj', 'mix.down'],
@@ -175,12 +175,12 @@ const PARTS: readonly (readonly [official: string, ours: string])[] = [
   ['mlp.down_proj', 'mlp.down'],
 ]
 
-/** The puzzle table, which no optimiser of the parameters trains. */
+/** The puzzle table; an optimiser of its own trains it. */
 export const PUZZLE_TABLE = 'inner.puzzle_emb.weights'
 
-/** What the published code calls a state of the carry: `z_H`, `z_L`, `z_L1`, …; its start is `inner.H_init`, … */
+/** The level of a state of the carry: H, L, L1, … in the official names `z_H` and `inner.H_init`. */
 function officialLevel(architecture: Architecture, state: string): string {
-  // The only state of single-z has the name of the latent.
+  // The only state of single-z is named as a latent.
   return state !== 'y' ? state.replace('z', 'L') : architecture === 'single-z' ? 'L' : 'H'
 }
 
@@ -196,14 +196,14 @@ export function officialStart(architecture: Architecture, state: string): string
 
 /** The architecture of a model whose state dict holds these tensors. */
 export function architectureOfTensors(tensors: { has(name: string): boolean }): Architecture {
-  // The last layers of all may be missing, the first ones are in every file.
+  // A damaged file may lack its last layers, so the first ones decide.
   const level = (net: Net) => tensors.has(`inner.${NETS[net]}.layers.0.mlp.gate_up_proj.weight`)
   if (level('highLayers')) return level('layers') ? 'hrm' : 'transformer'
   if (tensors.has(officialStart('hier6', 'z1'))) return 'hier6'
   return tensors.has(officialStart('trm', 'y')) ? 'trm' : 'single-z'
 }
 
-/** The official name of a parameter of ours. */
+/** The official name of a parameter here. */
 export function officialTensor(name: string): string {
   const single = TENSORS.find(([, ours]) => ours === name)
   if (single) return single[0]

@@ -325,7 +325,7 @@ const resultOf = (q: number, ...answer: number[]): SlotResult => ({
   q,
   halts: q > 0,
   answer: Int32Array.from(answer),
-  results: new Float32Array(6),
+  scores: new Float32Array(6),
 })
 
 test('the chosen rollout: the highest q, or the most frequent answer; of equal ones the highest q, then the first', () => {
