@@ -1,4 +1,4 @@
-// The public door of webgpu-trm: the model, its training and its answers. Other doors: webgpu-trm/engine, webgpu-trm/data.
+// The public door of webgpu-trm: the model, its training and its answers; webgpu-trm/engine and /data are the others.
 export { Engine } from './engine/index.js'
 export { checkConfig, DEFAULTS, type TrmConfig } from './trm/config.js'
 export { precisionOf, Trm, type AskedPrecision, type Carry, type Outputs, type Precision } from './trm/model.js'

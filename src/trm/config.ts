@@ -3,7 +3,7 @@ import type { DatasetIndex } from '../data/dataset.js'
 import { shown } from '../formats/shown.js'
 import { type Architecture, netsOf, recursionOf } from './architectures.js'
 
-/** Everything that shapes a Tiny Recursive Model or a relative. Names in parentheses are those of the published code. */
+/** Everything that shapes a Tiny Recursive Model or a relative. The published code's names are in parentheses. */
 export interface TrmConfig {
   /** `trm`, or a relative of `architectures.ts` (`arch.name`). */
   architecture: Architecture

@@ -1,5 +1,5 @@
 // The Tiny Recursive Model and its relatives, to be read top to bottom: parameters, embedding, recursion and heads.
-// Jolicoeur-Martineau, "Less is More: Recursive Reasoning with Tiny Networks", arXiv 2510.04871, and its published code.
+// Jolicoeur-Martineau, "Less is More: Recursive Reasoning with Tiny Networks", arXiv 2510.04871.
 import { inputEmbedding, prefixGradient } from '../kernels/input-embedding.js'
 import { gatherBackward } from '../kernels/gather.js'
 import { columnSums } from '../kernels/column-sums.js'
@@ -22,7 +22,7 @@ import { checkConfig, headWidth, innerWidth, lengthOf, prefixOf, type TrmConfig 
 import { layers, layerShapes, type LayerSizes } from './network.js'
 import { type Call, type Net, netsOf, type Recursion, recursionOf, runsOf } from './architectures.js'
 
-/** How activations and operands of products are stored. Sums, norms, losses and the trained values are always float32. */
+/** How activations and operands of products are stored. Sums, norms, losses and trained values are always float32. */
 export type Precision = Extract<DType, 'f32' | 'f16'>
 
 /** A precision to ask for. WebGPU has no bfloat16: `bf16` means float16 on a GPU that has it, else float32. */
@@ -140,7 +140,7 @@ export class Trm {
     const model = Trm.empty(engine, config, dtype)
     const random = new Random(seed)
     for (const [name, shape] of Object.entries(model.parameters.shapes)) {
-      // Linear weights: 1 / sqrt(in); embeddings: 1 / sqrt(hidden); the halting head starts at "do not halt".
+      // σ = 1 / sqrt(in) for linear weights, 1 / sqrt(hidden) for embeddings. The halting head begins at "no".
       if (name === 'haltHead.bias') model.parameters.write(name, new Float32Array(2).fill(-5))
       else if (name !== 'haltHead.weight')
         model.parameters.write(name, truncatedNormal(random, shape[0] * shape[1], 1 / Math.sqrt(shape[1])))
@@ -281,7 +281,7 @@ export class Trm {
     return Math.max(0, this.#cycle().length - callsWithGradient)
   }
 
-  /** Network calls without gradient. Each overwrites its state's tensor. Calls of a run share the sum that they inject. */
+  /** Network calls without gradient. Each overwrites its state's tensor. The calls of a run share what they inject. */
   #overwrite(carry: Carry, x: Tensor, calls: readonly Call[]): void {
     const { engine } = this
     for (const run of runsOf(calls)) {

@@ -108,7 +108,7 @@ export class Golden {
     return this.dtype === 'f16' ? Math.min(F16.factor * allowed, F16.most) : allowed
   }
 
-  /** Compares a tensor in relative L2 norm. Files of large models hold only its norm and samples, which are compared then. */
+  /** Compares a tensor in relative L2 norm; of large models a file holds, and this compares, only norm and samples. */
   compare(name: string, ours: Float32Array, floor: number): void {
     const row = (stored: string, values: Float32Array) =>
       this.row(stored, relativeError(values, toFloat32(this.#take(stored)!)), this.allowed(stored, floor))
@@ -143,7 +143,7 @@ export class Golden {
   }
 
   /**
-   * Compares predicted tokens. They may differ where the golden's logits of both tokens are close to the cell's best logit.
+   * Compares predicted tokens. They may differ where the golden's logits of both tokens are close to the best one.
    * Close means: within the allowed error times the root mean square of all logits.
    */
   predictions(name: string, ours: Int32Array, logitsName: string): void {

@@ -205,7 +205,7 @@ test('what the tensors tell', async () => {
   )
   assert.throws(
     () => inferConfig(mlp.tensors, { config: { ...rest, cells: 16, prefix: 3 } }),
-    /for 18 positions, the configuration has 3 puzzle slots and 16 cells/,
+    /for 18 positions, the configuration has a prefix of 3 and 16 cells/,
   )
   assert.throws(() => inferConfig(mlp.tensors, { config: { ...rest, cells: 20 } }), /18 positions/)
   assert.throws(() => inferConfig(mlp.tensors, { config: { ...rest, prefix: 18 } }), /18 positions/)

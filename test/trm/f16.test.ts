@@ -1,4 +1,4 @@
-// Models that compute in float16: within their own tolerances of the published code, recovering from overflow without a read-back, resumable.
+// Models in float16: close to the published code, resumable, and recovering from overflow without a read-back.
 import { test } from 'uvu'
 import * as assert from 'uvu/assert'
 import { generateSudoku } from '../../src/data/sudoku.js'
@@ -39,7 +39,7 @@ const options = { batchSize: 8, learningRate: 1e-2, warmupSteps: 1, emaRate: 0.9
 const make = () => new Trainer(Trm.create(engine, config, { seed: 1, dtype: 'f16' }), options)
 const batchesOf = () => new TrainingBatches(puzzles, { batchSize: 8, seed: 0 })
 
-test('refused in one line where the adapter has no float16', () => {
+test('float16 is refused in one line where the adapter lacks it', () => {
   const without = Object.assign(Object.create(engine), { adapter: { ...engine.adapter, features: [] } })
   assert.throws(
     () => Trm.create(without, config, { dtype: 'f16' }),
@@ -80,7 +80,7 @@ if (hasHalf) {
     assert.ok(trained.every(Number.isFinite) && trained.some((value, i) => value !== start[i]))
   })
 
-  test('the same bits again, also when resumed', async () => {
+  test('the same bits each time, also when resumed', async () => {
     const data = await fingerprint(puzzles)
     const whole = make()
     const batches = batchesOf()

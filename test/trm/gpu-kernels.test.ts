@@ -1,4 +1,4 @@
-// Goldens pass with the kernels that are written for GPUs, all together. `npm run test:variants` forces every kernel in turn.
+// Goldens pass with all kernels that are written for GPUs. `npm run test:variants` forces every kernel in turn.
 import { test } from 'uvu'
 import * as assert from 'uvu/assert'
 import { verify } from '../../src/verify/verify.js'
@@ -15,7 +15,7 @@ const GPU = {
   attention: 'tiled',
   'mlp block': 'composed',
 }
-const hasHalf = engine.adapter.features.includes('shader-f16')
+const hasF16 = engine.adapter.features.includes('shader-f16')
 // SwiftShader takes up to half a minute for each of these kernels.
 const tooSlow = inPage && engine.adapter.isSoftware
 
@@ -24,10 +24,11 @@ for (const [file, dtype] of [
   ['trm-mlp', 'f16'],
   ['trm-att-rope', 'f32'],
 ] as const) {
-  const isLeftOut = tooSlow || (dtype === 'f16' && !hasHalf)
+  const isLeftOut = tooSlow || (dtype === 'f16' && !hasF16)
   if (isLeftOut)
     console.log(
-      `skipped: ${file} in ${dtype} by kernels of GPUs, ${tooSlow ? 'in a page on a software adapter' : 'no shader-f16'}`,
+      `skipped: ${file} in ${dtype} by kernels of GPUs, ` +
+        (tooSlow ? 'in a page on a software adapter' : 'no shader-f16'),
     )
   ;(isLeftOut ? test.skip : test)(`${file} in ${dtype}`, async () => {
     for (const [family, variant] of Object.entries(GPU)) engine.variants.force(family, variant)
@@ -38,7 +39,7 @@ for (const [file, dtype] of [
     )
     assert.ok(rows.length > 100)
     for (const family of Object.keys(GPU)) engine.variants.force(family, undefined)
-    // A kernel that cannot run for some size would have let another stand in.
+    // Where a kernel cannot run for some size, another one would have replaced it.
     const { used } = engine.variants
     const family = file === 'trm-mlp' ? 'gated' : 'attention'
     assert.ok(

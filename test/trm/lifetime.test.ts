@@ -1,4 +1,4 @@
-// Models and trainings that are let go: their engine has the memory of before them, and using them is an error that says so.
+// Released models and trainings: their engine has all of their memory back, and using them is an error.
 import { test } from 'uvu'
 import * as assert from 'uvu/assert'
 import { generateSudoku } from '../../src/data/sudoku.js'
@@ -15,12 +15,12 @@ import { openEngine } from '../engine-under-test.js'
 const engine = await openEngine()
 test.after(() => engine.close())
 engine.trim()
-/** Of the engine alone, without any model. */
+/** The engine's memory without any model. */
 const none = engine.bytes
 
 const { train: learned, test: data } = generateSudoku({ size: 4, train: 12, test: 4, clues: 9, seed: 1 })
 const { vocabulary, cells, puzzles } = data.metadata
-// Widths that lavapipe's kernels with textures take.
+// These widths fit lavapipe's kernels with textures.
 const MIXING: TrmConfig = {
   ...DEFAULTS,
   vocabulary,
@@ -47,7 +47,7 @@ async function answerOf(model: Trm): Promise<number[]> {
   return answer
 }
 
-/** What every use of something that was let go says. */
+/** The error of every use of something that was released. */
 async function refused(message: RegExp, ...uses: (() => unknown)[]): Promise<void> {
   for (const use of uses) {
     let error: unknown
@@ -61,7 +61,7 @@ async function refused(message: RegExp, ...uses: (() => unknown)[]): Promise<voi
 }
 
 for (const [name, config] of Object.entries({ 'token mixing': MIXING, attention: ATTENTION })) {
-  test(`${name}: twenty models loaded, asked and let go leave the memory of none`, async () => {
+  test(`${name}: twenty models, each loaded, used and released, leave no memory`, async () => {
     const first = Trm.create(engine, config, { seed: 3 })
     const bytes = await saveCheckpoint(first)
     const expected = await answerOf(first)
@@ -79,7 +79,7 @@ for (const [name, config] of Object.entries({ 'token mixing': MIXING, attention:
   })
 }
 
-test('a training let go leaves the memory of its model; a model goes on as if others had never been', async () => {
+test('a released training leaves the memory of its model; other models are not affected', async () => {
   const stays = Trm.create(engine, MIXING, { seed: 5 })
   const [before, expected] = [engine.bytes, await answerOf(stays)]
   engine.trim()
@@ -111,7 +111,7 @@ test('a training let go leaves the memory of its model; a model goes on as if ot
   assert.is(engine.bytes, none)
 })
 
-test('a training that nobody could let go does so itself', async () => {
+test('a training that no caller can release releases itself', async () => {
   const model = Trm.create(engine, MIXING)
   const before = engine.bytes
   const state = await (async () => {
@@ -128,7 +128,7 @@ test('a training that nobody could let go does so itself', async () => {
   model.release()
 })
 
-test('using a model that was let go is an error with its name, and takes no memory', async () => {
+test('using a released model is an error that says so, and takes no memory', async () => {
   const model = Trm.create(engine, ATTENTION)
   const likes = [model.withDepth({ cycles: 2, latentSteps: 1 }), model.withParameters(model.parameters)]
   const trainer = new Trainer(model, { batchSize: 2 })
@@ -164,7 +164,7 @@ test('using a model that was let go is an error with its name, and takes no memo
   assert.is(engine.bytes, none)
 })
 
-test('a model let go while it answers: the answer ends with the error, and nothing stays', async () => {
+test('a model released while it answers: the answer ends with the error, and no memory is left', async () => {
   const model = Trm.create(engine, MIXING)
   await refused(/^model: it was released/, async () => {
     for await (const { step } of solve(model, data.inputs.subarray(0, cells))) if (step === 1) model.release()

@@ -1,4 +1,4 @@
-// The model's parameters: their number, their initial values and their seeds; and configurations that cannot be.
+// The model's parameters: their number, initial values and seeds; and invalid configurations.
 import { test } from 'uvu'
 import * as assert from 'uvu/assert'
 import { checkConfig, innerWidth, lengthOf, prefixOf, type TrmConfig } from '../../src/trm/config.js'
@@ -28,7 +28,7 @@ test('sizes that follow from a configuration', () => {
   assert.equal([prefixOf(ATTENTION), prefixOf(LEARNED), prefixOf(BARE), lengthOf(OFFICIAL['TRM-MLP'])], [2, 2, 0, 97])
 })
 
-test('heads are as wide as the width over their number, rounded down, as the published code has them', () => {
+test('the width of a head is rounded down, as in the published code', () => {
   const of = (hidden: number, heads: number) =>
     parameterShapes({ ...ATTENTION, hidden, heads, puzzleWidth: 0, prefix: 0 })
   const shapesOf = (shapes: ReturnType<typeof of>) => [
@@ -49,7 +49,7 @@ test('heads are as wide as the width over their number, rounded down, as the pub
   ])
 })
 
-test('a layer whose heads are together narrower than it is', async () => {
+test('a layer whose heads together are narrower than the layer', async () => {
   const config = { ...ATTENTION, hidden: 32, heads: 3, layers: 1, puzzleWidth: 0, prefix: 0 }
   const model = Trm.create(engine, config, { seed: 5 })
   const weights = await model.parameters.read()
@@ -77,7 +77,7 @@ test('a layer whose heads are together narrower than it is', async () => {
   })
 })
 
-test('initial deviations: 1 / √in for weights, 1 / √hidden for embeddings, the halting head at −5, start states 1', async () => {
+test('initial σ: weights 1 / √in, embeddings 1 / √hidden, start states 1; the halting head begins at −5', async () => {
   for (const config of [
     { ...TOKEN_MIXING, hidden: 96, vocabulary: 50 },
     { ...LEARNED, hidden: 96, heads: 3, vocabulary: 50, cells: 40 },
@@ -98,7 +98,7 @@ test('initial deviations: 1 / √in for weights, 1 / √hidden for embeddings, t
   }
 })
 
-/** Mean 0 and the asked deviation, within four standard errors; nothing beyond the cut at ±2. */
+/** Mean 0 and the expected deviation within four standard errors, and no value outside of the cut at ±2. */
 function deviates(name: string, drawn: Float32Array, sigma: number): void {
   const n = drawn.length
   const mean = drawn.reduce((sum, x) => sum + x, 0) / n
@@ -114,7 +114,7 @@ function deviates(name: string, drawn: Float32Array, sigma: number): void {
   )
 }
 
-test('the same seed gives the same values, another one others', async () => {
+test('the same seed gives the same values, another one different ones', async () => {
   const draw = async (seed?: number) => {
     const model = Trm.create(engine, ATTENTION, { seed })
     return {
@@ -130,7 +130,7 @@ test('the same seed gives the same values, another one others', async () => {
   assert.equal(await draw(), await draw(0))
 })
 
-test('configurations that cannot be are refused, naming the field', () => {
+test('invalid configurations are refused, naming the field', () => {
   const cases: [Partial<TrmConfig>, RegExp][] = [
     [{ hidden: 0 }, /^config: hidden is 0, expected a whole number of 1 … 8192$/],
     [{ cells: 2.5 }, /^config: cells is 2.5/],

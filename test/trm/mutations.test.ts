@@ -1,4 +1,4 @@
-// Mutations of checkpoints and of states of a training: a clear error that changes nothing, or a valid load.
+// Mutations of checkpoints and training states: a clear error that changes nothing, or a valid load.
 import { test } from 'uvu'
 import * as assert from 'uvu/assert'
 import { generateSudoku } from '../../src/data/sudoku.js'
@@ -49,7 +49,7 @@ test('checkpoints: 200 mutations of the header, 200 of the whole, 200 of a .pt',
   })
 })
 
-test('states of a training: 200 mutations of the header, 50 of the whole', async () => {
+test('training states: 200 mutations of the header, 50 of the whole', async () => {
   const options = { batchSize: 2, steps: 4, logInterval: 1, warmupSteps: 1 }
   let file: Uint8Array | undefined
   for await (const { saveTraining } of train(Trm.create(engine, config), data, options)) file = await saveTraining()

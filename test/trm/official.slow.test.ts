@@ -1,4 +1,4 @@
-// The published Sudoku networks at full size run and train; and a golden of a size that peers are timed at.
+// The published Sudoku networks run and train at full size; and a golden of the size at which peers are timed.
 import { test } from 'uvu'
 import * as assert from 'uvu/assert'
 import { metricsTensor, Slots } from '../../src/trm/slots.js'
@@ -47,7 +47,7 @@ for (const [name, config] of Object.entries(OFFICIAL)) {
     const before = await engine.read(model.parameters.flat)
     trainer.step(batch)
     const metrics = await trainer.readMetrics()
-    // No puzzle has halted after one step: there is nothing to count.
+    // No puzzle has halted after one step, so there is nothing to count.
     assert.is(metrics.count, 0)
     for (const [key, value] of Object.entries(metrics)) {
       if (/accuracy|^steps$/i.test(key)) assert.is(value, null, `${key} is ${value}`)

@@ -1,4 +1,4 @@
-// The relatives of TRM against goldens of the published code, whole and in micro-batches; and that a changed weight is noticed.
+// The relatives of TRM against goldens of the published code, whole and in micro-batches; a changed weight must show.
 import { test } from 'uvu'
 import * as assert from 'uvu/assert'
 import { parseSafetensors, toFloat32, writeSafetensors } from '../../src/formats/safetensors.js'
@@ -83,7 +83,7 @@ for (const [name, config] of Object.entries(SMALL)) {
     assert.equal(loaded.config, model.config)
     assert.equal(await saveCheckpoint(loaded), bytes)
     assert.equal(configFromOfficial(configToOfficial(model.config)), model.config)
-    // Without the configuration, names and shapes tell the architecture and its layers.
+    // Without a configuration, names and shapes tell the architecture and its layers.
     const { tensors } = parseSafetensors(bytes)
     const { config: told } = readCheckpoint(writeSafetensors(tensors), name, {
       readTorch,
@@ -165,13 +165,13 @@ test('published weights tell their architecture', async () => {
   )
 })
 
-test('one supervision step per puzzle: nothing to foretell', async () => {
+test('one supervision step per puzzle: q_continue has nothing to predict', async () => {
   const trainer = new Trainer(Trm.create(engine, { ...SMALL.hrm, supervisionSteps: 1 }), { batchSize: 6 })
   trainer.step(puzzles(1, 6, trainer.model.config))
   assert.is((await trainer.readMetrics()).qContinueLoss, 0)
 })
 
-test('a log that says more than is recomputed fails, and so does a loss of q_continue that is off', async () => {
+test('a log with more than is recomputed fails, and so does a wrong loss of q_continue', async () => {
   const { tensors, metadata } = parseSafetensors(await golden('hrm'), 'hrm')
   const log = JSON.parse(metadata.train_log)
   log[0].q_continue_loss *= 1.01
@@ -183,7 +183,7 @@ test('a log that says more than is recomputed fails, and so does a loss of q_con
   )
 })
 
-test('configurations: names of the published code, fields that mean nothing, mistakes', () => {
+test('configurations: names of the published code, fields without effect, mistakes', () => {
   const data = { vocab_size: 5, seq_len: 9, num_puzzle_identifiers: 4 }
   const of = (fields: Record<string, unknown>) => configFromOfficial({ ...data, ...fields })
   assert.is(of({}).architecture, 'trm')
@@ -207,7 +207,7 @@ test('configurations: names of the published code, fields that mean nothing, mis
     [transformer.architecture, transformer.highLayers, transformer.cycles, transformer.tokenMixing],
     ['transformer', 8, 1, false],
   )
-  // HRM's own code, and a class that is another model.
+  // The name in HRM's own code, and a class of another model.
   assert.equal(
     [
       of({ name: 'hrm.hrm_act_v1@HierarchicalReasoningModel_ACTV1', H_layers: 1 }).architecture,
@@ -221,7 +221,10 @@ test('configurations: names of the published code, fields that mean nothing, mis
   )
   assert.throws(
     () => of({ name: 'recursive_reasoning.gpt@Model' }),
-    /^config: architecture "recursive_reasoning.gpt@Model", expected trm, trm_singlez, trm_hier6, hrm, transformers_baseline$/,
+    new RegExp(
+      '^config: architecture "recursive_reasoning.gpt@Model", ' +
+        'expected trm, trm_singlez, trm_hier6, hrm, transformers_baseline$',
+    ),
   )
   assert.throws(() => of({ name: 'hrm' }), /^config: H_layers is 0, hrm needs at least 1$/)
   assert.throws(

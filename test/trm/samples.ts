@@ -3,7 +3,7 @@ import type { Puzzles } from '../../src/trm/slots.js'
 import { DEFAULTS, type TrmConfig } from '../../src/trm/config.js'
 import { integers } from '../shapes.js'
 
-/** Attention with turning positions, an early halt and a random one. */
+/** Attention with rotary positions, early halting and exploration. */
 export const ATTENTION: TrmConfig = {
   ...DEFAULTS,
   vocabulary: 5,
@@ -26,13 +26,13 @@ export const LEARNED: TrmConfig = { ...ATTENTION, positions: 'learned', puzzleWi
 
 export const BARE: TrmConfig = { ...ATTENTION, puzzleWidth: 0, prefix: 0 }
 
-/** The published networks for Sudoku; the embedding table has one row. */
+/** The published networks for Sudoku, with one row in the puzzle table. */
 export const OFFICIAL: Record<'TRM-MLP' | 'TRM-Att', TrmConfig> = {
   'TRM-MLP': { ...DEFAULTS, vocabulary: 11, cells: 81, puzzles: 1, tokenMixing: true, positions: 'none' },
   'TRM-Att': { ...DEFAULTS, vocabulary: 11, cells: 81, puzzles: 1 },
 }
 
-/** Random rows, of which a fifth of the cells and the last row are not scored. */
+/** Random puzzles. A fifth of the cells, and the last puzzle, are not scored. */
 export function puzzles(seed: number, count: number, { cells, vocabulary, puzzles: identifiers }: TrmConfig): Puzzles {
   const unscored = integers(seed + 2, count * cells, 5)
   return {

@@ -1,4 +1,4 @@
-// Goldens pass with every variant of an operation forced in turn: minutes of compiling, so `npm run test:variants` runs it.
+// Goldens pass with every variant of an operation forced in turn: minutes of compiling, by `npm run test:variants`.
 import { test } from 'uvu'
 import * as assert from 'uvu/assert'
 import { attentionFamily } from '../../src/engine/ops/attention.js'

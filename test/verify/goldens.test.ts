@@ -8,7 +8,7 @@ import { openEngine } from '../engine-under-test.js'
 const engine = await openEngine()
 test.after(() => engine.close())
 
-/** Fails with the rows that are over. */
+/** Fails with the rows whose error is larger than allowed. */
 function passes({ ok, rows, file }: Verification): void {
   const over = rows.filter(({ error, allowed }) => !(error <= allowed))
   assert.equal(over, [], file)

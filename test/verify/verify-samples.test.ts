@@ -12,7 +12,7 @@ test.after(() => engine.close())
 const tensor = (dtype: StoredTensor['dtype'], data: Float32Array | Int32Array) =>
   ({ dtype, shape: [data.length], data }) as StoredTensor
 
-/** gradnorm, gradsample and finalsample in place of grad and final; the first supervision step of the evaluation alone. */
+/** Replaces grad and final by gradnorm, gradsample and finalsample, and keeps only the first step of the evaluation. */
 async function sampled(change: (tensors: Map<string, StoredTensor>) => void = () => {}): Promise<Uint8Array> {
   const { tensors, metadata } = parseSafetensors(await golden('trm-mlp'))
   const result = new Map<string, StoredTensor>()

@@ -1,4 +1,4 @@
-// Damaged goldens, and files that are none: the verification must not pass them.
+// The verification must not pass damaged goldens, nor files that are no goldens.
 import { test } from 'uvu'
 import * as assert from 'uvu/assert'
 import { parseSafetensors, type StoredTensor, toFloat32, writeSafetensors } from '../../src/formats/safetensors.js'
@@ -77,7 +77,7 @@ test('one changed value of any kind is noticed, in its own row', async () => {
   assert.equal(over(result).sort(), expected.sort())
 })
 
-test('what is not in the file is not among the rows; without anything to compare it fails', async () => {
+test('rows are only of what the file holds; a file with nothing to compare fails', async () => {
   const without = await verify(
     engine,
     await edited('trm-no-puzzle-emb', tensors => {
@@ -96,11 +96,14 @@ test('what is not in the file is not among the rows; without anything to compare
   assert.equal([nothing.ok, nothing.rows], [false, []])
 })
 
-test('a weight that is missing is named', async () => {
+test('a missing weight is named', async () => {
   const bytes = await edited('trm-mlp', tensors => tensors.delete('init.inner.L_level.layers.0.mlp_t.down_proj.weight'))
   assert.match(
     await reason(bytes),
-    /^x: tensor "init.inner.L_level.layers.0.mlp_t.down_proj.weight" is missing, the configuration asks for it with shape \[18,256\]/,
+    new RegExp(
+      '^x: tensor "init.inner.L_level.layers.0.mlp_t.down_proj.weight" is missing, ' +
+        'the configuration asks for it with shape \\[18,256\\]',
+    ),
   )
 })
 

@@ -1,4 +1,4 @@
-// Accuracy of a model on a dataset after each supervision step: puzzles in batches, until they halt, or in noisy rollouts.
+// Accuracy of a model on a dataset after each supervision step, with early halting and noisy rollouts on request.
 import { testBatches } from '../../data/batches.js'
 import { exampleCount, type Examples } from '../../data/dataset.js'
 import { SLOT_RESULTS } from '../../kernels/supervision-loss.js'
@@ -38,7 +38,7 @@ export interface Answers {
 }
 
 /**
- * Means over the examples with labels after one supervision step, as the published losses count them; null without labels.
+ * Means over examples with labels after a supervision step, as the published losses count them; null without labels.
  * A puzzle that halted earlier keeps its last answer. Of several rollouts the chosen one counts.
  */
 export interface StepEvaluation {

@@ -10,7 +10,7 @@ import { Trm } from '../model.js'
 export interface InferenceOptions {
   /** Most supervision steps; more than in training may help. Default: as many as in training. */
   steps?: number
-  /** Ends a puzzle, or a rollout of it, as soon as the model halts: q_halt > 0, or q_halt > q_continue. Default false. */
+  /** Ends a puzzle, or a rollout of it, when the model halts: q_halt > 0, or q_halt > q_continue. Default false. */
   halt?: boolean
   /**
    * The probability, sigmoid(q_halt), above which the model halts; above 0 and below 1. Default 0.5, as in training.

@@ -54,7 +54,7 @@ export interface Checkpoint {
 
 export interface CheckpointOptions {
   /**
-   * Reads files of other codes, which are .pt, hold several models or name no configuration: `readTorch` of 'webgpu-trm'.
+   * Reads files of other codes: .pt, several models in one file, models without a configuration. Pass `readTorch`.
    * It is an option, so that programs without such files do not carry it.
    */
   readTorch?: (bytes: Uint8Array, name: string, key?: string) => ForeignModel
@@ -62,7 +62,7 @@ export interface CheckpointOptions {
   key?: string
   /**
    * Fields that the file lacks, or that replace those of the file. A .pt file has none.
-   * Another number of `puzzles` refills the puzzle table as the published loader does: with the mean of the file's rows.
+   * Another number of `puzzles` refills the puzzle table as the published loader does: with the mean of its rows.
    */
   config?: Partial<TrmConfig>
   /** Fields for those that neither `config` nor the file gives. */
@@ -100,7 +100,7 @@ function noConfig(name: string): string {
 
 /**
  * Reads a checkpoint: safetensors of this project or, with `readTorch`, a file of the published code.
- * Prefixes of names ("_orig_mod.model.", "model.") are removed. Of a golden it reads the model after the last training step.
+ * Prefixes of names ("_orig_mod.model.", "model.") are removed. A golden counts as the model after its last step.
  * A file without a configuration needs `config` or `fallback` for the fields that the tensors' shapes do not tell.
  * @throws naming the fields that are missing or contradict the tensors, or the first tensor that does not fit
  */
@@ -132,7 +132,7 @@ function readFile(bytes: Uint8Array, name: string, { config, fallback, readTorch
   const torch = isTorch(bytes)
   // `readTorch` recognises other kinds of files, so it gets every file that is no safetensors.
   const plain = torch || (readTorch && bytes[8] !== 0x7b) ? undefined : parseSafetensors(bytes, name)
-  // A golden holds a model's states and gradients. In other files each model, and each of its moments, has the tokens once.
+  // A golden holds a model's states and gradients. Elsewhere each model, and each of its moments, has the tokens once.
   const hasSeveral =
     plain && !plain.metadata.arch && [...plain.tensors.keys()].filter(tensor => tensor.endsWith(TOKENS)).length > 1
   if (plain && !plain.metadata.config && !config && !fallback) throw new Error(noConfig(name))

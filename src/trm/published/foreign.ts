@@ -1,4 +1,4 @@
-// Files of other codes as one model: .pt, states of trainings that hold several models, other names for the same tensors.
+// Files of other codes as one model: .pt, training states with several models, other names of the same tensors.
 import { foreign, named } from '../../formats/recognise.js'
 import { parseSafetensors, type StoredTensor } from '../../formats/safetensors.js'
 import { printable, shown } from '../../formats/shown.js'
@@ -10,39 +10,40 @@ import { officialTensor, PUZZLE_TABLE } from './names.js'
 
 type Tensors = Map<string, StoredTensor>
 
-/** One model of a file, and what else the file tells of it. */
+/** One model of a file, with what the file tells about it. */
 export interface ForeignModel {
-  /** By official names, or by the file's where it holds no model that is known. */
+  /** By official names, or by the names of the file where it holds no known model. */
   tensors: Tensors
   metadata: Record<string, string>
   config: Partial<TrmConfig>
-  /** What was chosen, and what was taken from elsewhere, for people; empty where there was no choice. */
+  /** Tells people which model was chosen and what it took from another; empty where there was no choice. */
   note: string
-  /** What tells the fields that neither file nor user does. */
+  /** Infers the fields that neither file nor user gives. */
   inferConfig: typeof inferConfig
 }
 
-/** What tensors of a model are called, after its prefix. */
+/** Names of a model's tensors, after its prefix. */
 const OFFICIAL_NAME = /inner\.((embed_tokens|embed_pos|lm_head|q_head|puzzle_emb|[HL]_level)\.|[HL]\d?_init$)/
 const MODEL_NAME = new RegExp(`(?<=^|[./])(?:${OFFICIAL_NAME.source}|${NANO_NAME.source})`)
-/** What torch.compile, sharded training and recomputation put into names, wherever a part is wrapped. */
-const HULLS = /(?<=^|[./])(_orig_mod|_fsdp_wrapped_module|_checkpoint_wrapped_module)\./g
-/** What loss heads and parallel training put before names. */
+/** Parts of names from torch.compile, sharded training and recomputation, anywhere in a name. */
+const INNER_WRAPPERS = /(?<=^|[./])(_orig_mod|_fsdp_wrapped_module|_checkpoint_wrapped_module)\./g
+/** Parts of names from loss heads and parallel training, in front of a name. */
 const WRAPPERS = /(?:(?<=^|[./])(?:_orig_mod|module|model)\.)+$/
-/** What an optimiser remembers bears the names of the model's tensors. */
+/** Prefixes of an optimiser's state, which has the names of the model's tensors. */
 const OPTIMIZER = /(^|[./_])(optim|optimizers?|adam\w*|grads?|gradients?|exp_avg(_sq)?|moments?|momentum)([./_]|$)/i
-/** Where a state of a training here keeps the moving average, by the names of our parameters. */
+/** Prefix of the moving average in a training state of this project; the names that follow are ours. */
 const AVERAGE = 'training.average.'
-/** Where Lightning keeps the settings of a model. */
+/** Prefix of a model's settings in files of Lightning. */
 const SETTINGS = 'hyper_parameters/'
 
-/** What is read, for messages about other files; it names the kinds that are. */
+/** The kinds of files that are read, for messages about others. */
 export const CHECKPOINT = 'a checkpoint, which is a safetensors file or a file of torch.save (.pt)'
 
 /**
- * The one model of a file: a .pt, or safetensors that hold several. Where there are several, `key` chooses by what stands before
- * their tensors' names, e.g. "ema_shadow". A moving average that lacks what no optimiser trains takes it from the other model.
- * @throws where the file holds several models and no key chooses one: the message tells all of them
+ * One model of a file, which is a .pt or safetensors.
+ * A moving average lacks what no optimiser trains, and takes it from the other model.
+ * @param key chooses among several models by the prefix of their tensors' names, e.g. "ema_shadow"
+ * @throws where the file holds several models and no key chooses one; the message lists them
  */
 export function readTorch(bytes: Uint8Array, name = 'torch', key?: string): ForeignModel {
   return { ...readModel(bytes, name, key), inferConfig }
@@ -50,7 +51,7 @@ export function readTorch(bytes: Uint8Array, name = 'torch', key?: string): Fore
 
 function readModel(bytes: Uint8Array, name: string, key?: string): Omit<ForeignModel, 'inferConfig'> {
   const { tensors: stored, values, metadata } = readAnyTensors(bytes, name)
-  const models = modelsOf(withoutHulls(stored))
+  const models = modelsOf(withoutInnerWrappers(stored))
   if (models.length === 0 && key === undefined) return { tensors: stored, metadata, config: {}, note: '' }
   const model = choose(models, name, key)
   const settings = [...values].filter(([path]) => path.startsWith(SETTINGS))
@@ -68,7 +69,7 @@ function readModel(bytes: Uint8Array, name: string, key?: string): Omit<ForeignM
     name,
   )
   const note = `${name}: the model ${label} of ${models.map(each => shown(keyOf(each, models))).join(', ')}`
-  // One model of a state of a training here cannot be resumed.
+  // A single model of a training state cannot be resumed.
   const { training: _, ...described } = metadata
   return {
     ...chosen,
@@ -81,9 +82,8 @@ function readAnyTensors(bytes: Uint8Array, name: string): TorchFile & Pick<Forei
   const isSafetensors = bytes[8] === 0x7b
   if (!isSafetensors && !isTorch(bytes)) {
     const begin = shown(String.fromCharCode(...bytes.subarray(0, 16)))
-    throw new Error(
-      `${name}: ${foreign(bytes, CHECKPOINT) ?? `expected ${CHECKPOINT}, got ${bytes.length} bytes that begin with ${begin}`}`,
-    )
+    const unknown = `expected ${CHECKPOINT}, got ${bytes.length} bytes that begin with ${begin}`
+    throw new Error(`${name}: ${foreign(bytes, CHECKPOINT) ?? unknown}`)
   }
   return named(
     bytes,
@@ -98,17 +98,17 @@ function readAnyTensors(bytes: Uint8Array, name: string): TorchFile & Pick<Forei
 }
 
 interface Found {
-  /** All that stands before the names. */
+  /** Everything before the names. */
   prefix: string
-  /** The same without what wraps any model. */
+  /** The prefix without the names of wrappers. */
   label: string
   /** By the names that follow the prefix. */
   tensors: Tensors
 }
 
-/** The same names without hulls, unless the file holds a tensor under both. */
-function withoutHulls(stored: Tensors): Tensors {
-  const bare = new Map([...stored].map(([tensor, value]) => [tensor.replace(HULLS, ''), value]))
+/** The tensors without inner wrappers in their names, unless two would have the same name. */
+function withoutInnerWrappers(stored: Tensors): Tensors {
+  const bare = new Map([...stored].map(([tensor, value]) => [tensor.replace(INNER_WRAPPERS, ''), value]))
   return bare.size === stored.size ? bare : stored
 }
 
@@ -124,7 +124,7 @@ function modelsOf(stored: ReadonlyMap<string, StoredTensor>): Found[] {
     if (owner === undefined) rest.push([tensor, value])
     else owned.get(owner)!.set(tensor.slice(owner.length), value)
   }
-  // Weights beside the model in the same dict may belong to it: the checkpoint's reader refuses what it does not know.
+  // Other weights in the model's dict may belong to it: `readCheckpoint` refuses those that it does not know.
   for (const [prefix, tensors] of owned) {
     const around = prefix.replace(WRAPPERS, '')
     for (const [tensor, value] of rest) {
@@ -147,7 +147,7 @@ function modelsOf(stored: ReadonlyMap<string, StoredTensor>): Found[] {
   ]
 }
 
-/** Neither a counter, nor a generator's state, nor a lone number. */
+/** Floats with axes: no counter, no state of a generator, no single number. */
 const isWeight = ({ dtype, shape }: StoredTensor) => /F/.test(dtype) && shape.length > 0
 
 const trimmed = (prefix: string) => prefix.replace(/[./]$/, '')
@@ -158,18 +158,18 @@ const labelOf = (prefix: string) => trimmed(prefix.replace(WRAPPERS, '')) || tri
 const keyOf = ({ label, prefix }: Found, models: readonly Found[]) =>
   models.filter(model => model.label === label).length === 1 ? label : trimmed(prefix) || '.'
 
-/** The model of that key; without one, the only model. */
+/** The model of a key; without a key, the only model. @throws where there is none, or several */
 function choose(models: readonly Found[], name: string, key?: string): Found {
   const fits = ({ label, prefix }: Found) => label === key || trimmed(prefix) === key || label.endsWith(`/${key}`)
   const asked = key === undefined ? models : models.filter(fits)
   if (asked.length === 1) return asked[0]
   const list = models.map(model => `${shown(keyOf(model, models))} (${sizeOf(model)})`).join(', ')
   const count = ['no model that is known here', 'one model'][models.length] ?? `${models.length} models`
-  const trouble = key === undefined || asked.length > 1 ? '' : `, none of them is ${shown(key)}`
+  const mismatch = key === undefined || asked.length > 1 ? '' : `, none of them is ${shown(key)}`
   const hint = models.length
     ? ` — choose one: on the command line --key ${printable(keyOf(models[0], models))}, in code the option key`
     : ''
-  throw new Error(`${name}: it holds ${count}${trouble}${list && `: ${list}`}${hint}`)
+  throw new Error(`${name}: it holds ${count}${mismatch}${list && `: ${list}`}${hint}`)
 }
 
 function sizeOf({ tensors }: Found): string {
@@ -180,7 +180,7 @@ function sizeOf({ tensors }: Found): string {
 /** Tensors that no optimiser trains, so that moving averages leave them out. */
 const isBuffer = (tensor: string) => tensor === PUZZLE_TABLE || /^inner\.\w+_init$/.test(tensor)
 
-/** Gives a model the buffers that it lacks and another has. @throws where others have different ones */
+/** Gives a model the buffers that it lacks and others have. @throws where these differ */
 function lend(tensors: Tensors, others: readonly Tensors[], name: string): string[] {
   const lacking = new Set(
     others.flatMap(other => [...other.keys()].filter(tensor => isBuffer(tensor) && !tensors.has(tensor))),
@@ -189,7 +189,8 @@ function lend(tensors: Tensors, others: readonly Tensors[], name: string): strin
     const [first, ...more] = others.flatMap(other => other.get(tensor) ?? [])
     if (!more.every(other => isSame(other, first))) {
       throw new Error(
-        `${name}: the model has no ${shown(tensor)}, as moving averages have none, and the other models have different ones — save it with its own`,
+        `${name}: the model has no ${shown(tensor)}, as moving averages have none, ` +
+          'and the other models have different ones — save it with its own',
       )
     }
     tensors.set(tensor, first)

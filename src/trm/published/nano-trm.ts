@@ -1,16 +1,16 @@
-// The names of nano-trm (github.com/olivkoch/nano-trm) for the published code's tensors and fields, where both compute the same.
+// The names in nano-trm (github.com/olivkoch/nano-trm) of tensors and fields that the published code has too.
 import { type StoredTensor, toFloat32 } from '../../formats/safetensors.js'
 import { shown } from '../../formats/shown.js'
 import type { TrmConfig } from '../config.js'
 
-/** How names begin that no other code has. */
+/** Names that only nano-trm has. */
 export const NANO_NAME = /input_embedding\.embedding_weight$|lenet\.layers\.\d|z_[HL]_init$/
 
-/** Whether tensors, by the names that follow their prefix, are a model of it. */
+/** Whether tensors, by their names without prefix, are a model of nano-trm. */
 export const isNanoTrm = (tensors: ReadonlyMap<string, StoredTensor>): boolean =>
   [...tensors.keys()].some(tensor => NANO_NAME.test(tensor))
 
-/** Its names at the beginning, and the official ones. */
+/** Beginnings of its names, and of the official ones. */
 const NAMES: readonly (readonly [theirs: string, official: string])[] = [
   ['input_embedding.embedding_weight', 'inner.embed_tokens.embedding_weight'],
   ['lenet.layers.', 'inner.L_level.layers.'],
@@ -22,17 +22,17 @@ const NAMES: readonly (readonly [theirs: string, official: string])[] = [
   ['puzzle_emb.embedding.weight', 'inner.puzzle_emb.weights'],
 ]
 
-/** What only its training needs: the rows of the batch's puzzles. */
+/** Tensors that only training needs: the rows of the batch's puzzles. */
 const TRANSIENT = /^puzzle_emb\.local_(weights|ids)$/
 
-/** Parts of layers that the published network does not have, and its fields that switch them on. */
+/** Parts of layers that the published network lacks, and the fields of nano-trm that switch them on. */
 const VARIANTS: readonly (readonly [part: RegExp, field: string])[] = [
   [/\.mlp\.dwconv\./, 'use_conv_swiglu'],
   [/\.mlp\.board_conv\./, 'use_board_swiglu'],
   [/\.self_attn\.\w*gate/, 'attn_gate_type'],
 ]
 
-/** Its hyperparameters, and the fields here. */
+/** Hyperparameters of nano-trm, and the fields here. */
 const FIELDS: readonly (readonly [theirs: string, ours: keyof TrmConfig])[] = [
   ['num_heads', 'heads'],
   ['ffn_expansion', 'expansion'],
@@ -46,10 +46,10 @@ const FIELDS: readonly (readonly [theirs: string, ours: keyof TrmConfig])[] = [
 ]
 
 /**
- * The same model under official names. Its halting head has one output, q_halt; the second, q_continue, which nothing here asks, becomes 0.
- * @param tensors of the model, by its names
- * @param settings its hyperparameters by name, as far as the file holds them
- * @throws for variants that cannot be computed here, naming their field
+ * The same model under official names. nano-trm's halting head has no q_continue, which is not used here: it becomes 0.
+ * @param tensors of the model, by nano-trm's names
+ * @param settings hyperparameters of the file, by nano-trm's names
+ * @throws on variants that are not supported here, naming their field
  */
 export function fromNanoTrm(
   tensors: ReadonlyMap<string, StoredTensor>,
@@ -79,7 +79,7 @@ export function fromNanoTrm(
   return { tensors: out, config: { ...Object.fromEntries(known), ...encoding } }
 }
 
-/** The halting head with a second row of zeros, where it has only one. */
+/** Adds a second row of zeros to a halting head with one row. */
 function withContinue(stored: StoredTensor): StoredTensor {
   const [rows, ...rest] = stored.shape
   if (rows !== 1) return stored

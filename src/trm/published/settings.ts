@@ -16,7 +16,7 @@ export interface RunSettings {
   arch: Record<string, unknown>
 }
 
-/** The published defaults (config/cfg_pretrain.yaml), and those of this project's own fields. null: follows from others. */
+/** The published defaults (config/cfg_pretrain.yaml), and those of this project's own. null: follows from others. */
 export const RUN_DEFAULTS: RunSettings = {
   global_batch_size: 768,
   epochs: 100000,
@@ -210,7 +210,7 @@ export function mergeSettings(...layers: readonly Partial<RunSettings>[]): RunSe
   }) as RunSettings
 }
 
-/** Splits settings into the model's fields, under `arch` or at the top, and the names of all other fields at the top. */
+/** Splits settings into the model's fields, under `arch` or at the top, and the names of other fields at the top. */
 export function modelFields(settings: Partial<RunSettings>): { fields: Record<string, unknown>; rest: string[] } {
   const { arch, ...top } = mergeSettings(settings)
   const { loss: _loss, ...fields } = arch
@@ -309,7 +309,7 @@ function lossOf(given: unknown): LossType {
   return loss === 'stablemax_cross_entropy' ? 'stablemax' : 'softmax'
 }
 
-/** How many steps a run takes, and how many lie between evaluations and checkpoints. Fields without effect are checked too. */
+/** Steps of a run, and between evaluations and checkpoints. Fields without effect are checked too. */
 function runLength(read: FieldReader, batchSize: number, { totalGroups, meanPuzzleExamples }: DatasetMetadata) {
   const stepsOf = (epochs: number) => Math.max(1, Math.floor((epochs * totalGroups * meanPuzzleExamples) / batchSize))
   const [epochs, asked, interval] = [read.number('epochs', 1), read.optional('steps'), read.optional('eval_interval')]

@@ -28,7 +28,7 @@ export interface MemoryOptions extends TrainerOptions {
 
 /**
  * Plans a training with these options. It runs the code of the training itself, on an engine that only counts.
- * @throws when the requested micro-batch does not fit, naming one that does; by default, when not even a single slot fits
+ * @throws when the requested micro-batch does not fit, naming one that does, or when not even one slot fits
  */
 export function planMemory(engine: Engine, config: TrmConfig, options: MemoryOptions): MemoryPlan {
   const { batchSize, microBatch: asked, memoryLimit = Infinity } = options

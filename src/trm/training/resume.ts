@@ -63,8 +63,9 @@ const optimizerTensors = ({ optimizer: { values, m, v, average } }: Trainer): Re
 
 /**
  * The state of a training between two steps as safetensors. The trained values have official names, as in a checkpoint.
- * Their moving average and moments, and the carry and puzzle of all slots, are named `training.…`. The rest is metadata.
- * Metrics that were not read yet are lost. The same state always gives the same bytes.
+ * Their moving average and moments, and the carry and puzzle of all slots, are named `training.…`. The rest is in the
+ * metadata.
+ * Unread metrics are lost. The same state always gives the same bytes.
  * @param data fingerprint of the training split
  * @param known variants of the state that this training was resumed from
  * @param metadata further entries
@@ -162,7 +163,7 @@ export function readTraining(bytes: Uint8Array, name = 'training state'): Traini
 }
 
 /**
- * Puts a new trainer and its model into a state. The training continues bit for bit, given the same adapter and micro-batches.
+ * Puts a new trainer and its model into a state. With the same adapter and micro-batches the same bits follow.
  * @param data fingerprint of `dataset`
  * @returns the batches that follow
  * @throws when the state has other data, another configuration or other options; then nothing is overwritten

@@ -10,7 +10,7 @@ import { fingerprint, restoreTraining, saveTraining, type TrainingState } from '
 import { Trainer, type TrainingMetrics } from './trainer.js'
 
 export interface TrainOptions extends Omit<MemoryOptions, 'dtype'> {
-  /** Optimiser steps. `totalSteps`, the length of the schedule, is equal by default; a resumed training keeps its own. */
+  /** Optimiser steps. `totalSteps`, the schedule's length, is equal by default; a resumed training keeps its own. */
   steps: number
   /** Steps between two reports; each report reads the metrics back. Default 10. */
   logInterval?: number
@@ -19,7 +19,7 @@ export interface TrainOptions extends Omit<MemoryOptions, 'dtype'> {
   /** Epochs after which a short batch is dropped; see `TrainingBatches`. Default 1. */
   epochsPerPass?: number
   /**
-   * The state to continue from, as `readTraining` returns it. The model must have its `dtype`; its values are overwritten.
+   * The state to continue from, of `readTraining`. The model must have its `dtype`; its values are overwritten.
    * Micro-batches are by default those of the state.
    */
   resume?: TrainingState
@@ -51,7 +51,7 @@ export interface TrainingReport extends TrainingMetrics {
 
 /**
  * Trains a model on the training split of a dataset, from the beginning or from a state.
- * @throws when model and data do not fit, when the batch does not fit the adapter or its memory, when the state belongs to
+ * @throws when model and data do not fit, when the batch does not fit the adapter or its memory, when the state is of
  * another training, or when a gradient, a parameter or the loss is no longer a finite number
  */
 export async function* train(

@@ -112,7 +112,7 @@ export class Trainer {
     this.#stepsSinceReading++
   }
 
-  /** For dry runs: makes every tensor that a step of any depth makes. Chunks of equal size share them, so each size runs once. */
+  /** For dry runs: makes every tensor of a step at each depth. Chunks of equal size share tensors, so one is enough. */
   rehearse(): void {
     for (const step of [0, ...this.#stages.map(({ end }) => Math.ceil(end))]) {
       this.stepsDone = step

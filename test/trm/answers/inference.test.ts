@@ -328,7 +328,7 @@ const resultOf = (q: number, ...answer: number[]): SlotResult => ({
   scores: new Float32Array(6),
 })
 
-test('the chosen rollout: the highest q, or the most frequent answer; of equal ones the highest q, then the first', () => {
+test('the chosen rollout: the highest q or the most frequent answer, then the highest q, then the first', () => {
   const rollouts = [
     resultOf(1, 1, 2),
     resultOf(3, 9, 9),

@@ -1,4 +1,4 @@
-// Checkpoints: what is saved is loaded, bit for bit; and files that are damaged, foreign or for another model.
+// Checkpoints are saved and loaded bit for bit; damaged and foreign files, and files of another model.
 import { test } from 'uvu'
 import * as assert from 'uvu/assert'
 import { parseSafetensors, type StoredTensor, toFloat32, writeSafetensors } from '../../../src/formats/safetensors.js'
@@ -63,7 +63,7 @@ test('names are those of the published code', async () => {
   assert.not.ok((await names(BARE)).includes('inner.puzzle_emb.weights'))
 })
 
-/** A checkpoint with something changed. */
+/** A checkpoint after a change. */
 async function edited(
   change: (tensors: Map<string, StoredTensor>, metadata: Record<string, string>) => void,
 ): Promise<Uint8Array> {
@@ -72,7 +72,7 @@ async function edited(
   return writeSafetensors(tensors, metadata)
 }
 
-test('a tensor that is missing or of another shape is named', async () => {
+test('a tensor that is missing or has another shape is named', async () => {
   const name = 'inner.L_level.layers.0.mlp.down_proj.weight'
   const missing = await edited(tensors => tensors.delete(name))
   assert.throws(
@@ -99,7 +99,7 @@ test('nothing is overwritten by a file that does not fit', async () => {
   assert.equal(await saveCheckpoint(model), before)
 })
 
-test('half precision is widened', async () => {
+test('float16 and bfloat16 are widened', async () => {
   const bytes = await edited(tensors => {
     const { shape, data } = tensors.get('inner.H_init')!
     tensors.set('inner.H_init', {
@@ -123,7 +123,7 @@ test('files from elsewhere', async () => {
   assert.throws(() => loadCheckpoint(engine, cut, 'b'), /^b: .*truncated/)
 })
 
-test('configurations that are damaged', async () => {
+test('damaged configurations', async () => {
   const withConfig = (config: string) => edited((_, metadata) => (metadata.config = config))
   const cases: [string, RegExp][] = [
     ['{"hidden_size": 16', /^c: its metadata entry "config" is not JSON/],
@@ -142,7 +142,7 @@ test('configurations that are damaged', async () => {
 })
 
 for (const name of ['trm-mlp', 'hrm']) {
-  test(`the recording ${name} counts as the model that it ends with`, async () => {
+  test(`the golden ${name} is read as the model after its last training step`, async () => {
     const bytes = await golden(name)
     const loaded = loadCheckpoint(engine, bytes, name)
     const { tensors } = parseSafetensors(bytes)

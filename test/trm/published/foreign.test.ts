@@ -1,4 +1,4 @@
-// Checkpoints of other codes: states of trainings, several models in one file, nano-trm's names; what cannot be chosen or computed is refused.
+// Checkpoints of other codes: training states, several models in one file, nano-trm's names, and refused files.
 import { test } from 'uvu'
 import * as assert from 'uvu/assert'
 import { parseSafetensors, type StoredTensor, toFloat32, writeSafetensors } from '../../../src/formats/safetensors.js'
@@ -56,13 +56,15 @@ const OBJECTS: Record<string, Content> = {
   numpy_rng: [
     'MT19937',
     new Raw(
-      `cnumpy.core.multiarray\n_reconstruct\n(cnumpy\nndarray\nK\0\x85${string('b')}tR(K\x01K\x02\x85cnumpy\ndtype\n(${string('u4')}K\0K\x01tR\x89${string('xx')}tb`,
+      `cnumpy.core.multiarray\n_reconstruct\n(cnumpy\nndarray\nK\0\x85${string('b')}tR` +
+        `(K\x01K\x02\x85cnumpy\ndtype\n(${string('u4')}K\0K\x01tR\x89${string('xx')}tb`,
     ),
     624,
   ],
   // Its state has 17 bytes.
   generator: new Raw(
-    `cnumpy.random._pickle\n__generator_ctor\n(${string('PCG64')}tR}(${string('state')}\x8a\x11${'\xff'.repeat(16)}\0ub`,
+    `cnumpy.random._pickle\n__generator_ctor\n(${string('PCG64')}tR}` +
+      `(${string('state')}\x8a\x11${'\xff'.repeat(16)}\0ub`,
   ),
   partial: new Raw(`cfunctools\npartial\nc__builtin__\nmax\n\x85R(c__builtin__\nmax\n(K\x03t}Ntb`),
   omegaconf: new Raw(`comegaconf.dictconfig\nDictConfig\n)\x81}(${string('_content')}}(${string('lr')}K\x01uub`),
@@ -84,7 +86,7 @@ const OBJECTS: Record<string, Content> = {
   ),
 }
 
-test('the one model of a training state is found, whatever stands beside it', () => {
+test('the only model of a training state is found beside anything else', () => {
   for (const prefix of ['', 'model.', '_orig_mod.model.', 'module._orig_mod.model.']) {
     for (const key of ['model', 'model_state_dict', 'state_dict', 'train_state']) {
       same(
@@ -107,7 +109,7 @@ test('the one model of a training state is found, whatever stands beside it', ()
     [...model].map(([name, stored]) => [name.replace(/^inner\.|layers\.\d+\./g, '$&_orig_mod.'), stored]),
   )
   same(read(writeTorch(under('_orig_mod.model.', compiled))), model)
-  // Hardly a model, but what is found is told.
+  // It is hardly a model, but the message tells what was found.
   const scrap = torchFile({
     model_state_dict: under('_orig_mod.model.', new Map([...model].slice(0, 2))),
     rng_state: generator,
@@ -117,7 +119,7 @@ test('the one model of a training state is found, whatever stands beside it', ()
   same(read(torchFile({ outer: { deep: [{ net: model }] }, step: counter })), model)
 })
 
-test('of several models none is read without a key; all are told, optimisers are none', () => {
+test('several models need a key; the message lists all, without optimisers', () => {
   const state = torchFile({
     model: under('_orig_mod.model.', model),
     ema_shadow: under('_orig_mod.model.', average),
@@ -130,28 +132,35 @@ test('of several models none is read without a key; all are told, optimisers are
   refuses(
     state,
     new RegExp(
-      `^f: it holds 3 models: "model" \\(${size(model)}\\), "ema_shadow" \\(${size(average)}\\), "best/net" \\(${size(other)}\\) — choose one: on the command line --key model, in code the option key$`,
+      `^f: it holds 3 models: "model" \\(${size(model)}\\), "ema_shadow" \\(${size(average)}\\), ` +
+        `"best/net" \\(${size(other)}\\) — choose one: on the command line --key model, in code the option key$`,
     ),
   )
   same(read(state, { key: 'model' }), model)
   same(read(state, { key: 'best/net' }), other)
   same(read(state, { key: 'net' }), other)
   refuses(state, /it holds 3 models, none of them is "\\u001b\[31m": "model"/, { key: '\x1b[31m' })
-  // What a moving average leaves out is another here and there.
+  // The models differ in what the moving average leaves out.
   refuses(
     state,
-    /^f: the model has no "inner.puzzle_emb.weights", as moving averages have none, and the other models have different ones/,
+    new RegExp(
+      '^f: the model has no "inner.puzzle_emb.weights", as moving averages have none, ' +
+        'and the other models have different ones',
+    ),
     { key: 'ema_shadow' },
   )
 })
 
-test('a moving average takes what is not trained from the other model, and says so', () => {
+test('a moving average takes what is not trained from the other model, and the note says so', () => {
   const state = torchFile({ model: under('model.', model), ema_shadow: average })
   const buffers = [...model].filter(([name]) => /_init$|puzzle_emb/.test(name))
   same(read(state, { key: 'ema_shadow' }), new Map([...average, ...buffers]))
   assert.match(
     readTorch(state, 'f', 'ema_shadow').note,
-    /^f: the model "ema_shadow" of "model", "ema_shadow", with inner.H_init, inner.L_init, inner.puzzle_emb.weights of another, as it has none$/,
+    new RegExp(
+      '^f: the model "ema_shadow" of "model", "ema_shadow", ' +
+        'with inner.H_init, inner.L_init, inner.puzzle_emb.weights of another, as it has none$',
+    ),
   )
 })
 
@@ -170,15 +179,18 @@ test('prefixes in one dict: Lightning, safetensors with and without a configurat
     refuses(file, /^f: it holds 2 models: .*"ema_model"/)
     assert.throws(
       () => readCheckpoint(file, 'f', { config }),
-      /^f: a file of (several models|torch.save|a model without a configuration), expected a checkpoint .* the option readTorch/,
+      new RegExp(
+        '^f: a file of (several models|torch.save|a model without a configuration), ' +
+          'expected a checkpoint .* the option readTorch',
+      ),
     )
     same(read(file, { key: 'model' }), model)
     same(read(file, { key: 'ema_model' }), other)
   }
-  // Beside the moments of an optimiser the model is the only one.
+  // The moments of an optimiser are no second model.
   same(read(writeSafetensors([...under('model.', model), ...under('optimizer.exp_avg.', other)])), model)
   refuses(writeTorch(model), /it holds one model, none of them is "ema"/, { key: 'ema' })
-  // What is beside the model in its dict may belong to it.
+  // Other weights in the dict of the model may belong to it.
   refuses(
     torchFile({
       net: new Map([...under('model.', model), ['halting.weight', model.get('inner.lm_head.weight')!]]),
@@ -188,7 +200,7 @@ test('prefixes in one dict: Lightning, safetensors with and without a configurat
   )
 })
 
-test('the moving average of a state of a training here', () => {
+test('the moving average of a training state of this project', () => {
   const own = Object.keys(parameterShapes(config)).map(
     name => [`training.average.${name}`, average.get(officialTensor(name))!] as [string, StoredTensor],
   )
@@ -276,7 +288,7 @@ test('nano-trm: its names and settings become the published ones', async () => {
   }
 })
 
-test('300 mutations of a training state with two models: a clear error, or one of them', async () => {
+test('300 mutations of a training state with two models: a clear error, or one of the models', async () => {
   const tiny = (scale: number): Tensors =>
     new Map(
       ['inner.H_init', 'inner.lm_head.weight'].map(name => [

@@ -1,4 +1,4 @@
-// Memory of a training: foretold by a dry run, limited, and refused before anything is made, with the micro-batch that fits.
+// Memory of a training: predicted by a dry run, limited, and refused in advance with the micro-batch that fits.
 import { test } from 'uvu'
 import * as assert from 'uvu/assert'
 import { generateSudoku } from '../../../src/data/index.js'
@@ -37,7 +37,7 @@ const CASES: [name: string, config: TrmConfig, options: MemoryOptions][] = [
 ]
 
 for (const [name, config, options] of CASES) {
-  test(`foretold to the byte: ${name}`, async () => {
+  test(`predicted to the byte: ${name}`, async () => {
     const { bytes, microBatch } = planMemory(engine, config, options)
     const on = await openEngine()
     const before = on.bytes
@@ -50,7 +50,7 @@ for (const [name, config, options] of CASES) {
   })
 }
 
-/** What fits at most, by trying every way to cut the batch; of chunks of two sizes a smaller size may be taken. */
+/** The largest micro-batch that fits, found by trying every way to cut the batch. */
 function greatest(config: TrmConfig, options: MemoryOptions, limit: number): number | undefined {
   for (let pieces = 1; pieces <= options.batchSize; pieces++) {
     const microBatch = Math.ceil(options.batchSize / pieces)
@@ -83,7 +83,7 @@ test('a limit makes micro-batches as large as fit', () => {
   }
 })
 
-test('a micro-batch that does not fit is refused, with the ones that do, and nothing was made', () => {
+test('a micro-batch that does not fit is refused, naming those that do, and nothing is made', () => {
   const before = { ...engine.stats }
   const config = { ...ATTENTION, latentSteps: 6 }
   const whole = planMemory(engine, config, { batchSize: 24 }).bytes
@@ -96,10 +96,11 @@ test('a micro-batch that does not fit is refused, with the ones that do, and not
     }
     throw new Error('not refused')
   }
-  const [, micro, again] =
-    /^train: .* needed with micro_batch 24, the limit is .*B — use micro_batch (\d+), or micro_batch (\d+) with recompute$/
-      .exec(refusal({ memoryLimit, microBatch: 24 }))!
-      .map(Number)
+  const message = new RegExp(
+    '^train: .* needed with micro_batch 24, the limit is .*B ' +
+      '— use micro_batch (\\d+), or micro_batch (\\d+) with recompute$',
+  )
+  const [, micro, again] = message.exec(refusal({ memoryLimit, microBatch: 24 }))!.map(Number)
   assert.is(micro, greatest(config, { batchSize: 24 }, memoryLimit))
   assert.is(again, greatest(config, { batchSize: 24, recompute: true }, memoryLimit))
   assert.ok(again > micro)
@@ -116,7 +117,7 @@ test('a micro-batch that does not fit is refused, with the ones that do, and not
   assert.equal(engine.stats, before)
 })
 
-test('puzzle embeddings above one binding are refused with what helps', () => {
+test('puzzle embeddings larger than a binding are refused with a hint', () => {
   const before = { ...engine.stats }
   const { maxTensorBytes } = engine.adapter
   const puzzles = Math.ceil((maxTensorBytes + 4) / (4 * 512))
@@ -124,26 +125,28 @@ test('puzzle embeddings above one binding are refused with what helps', () => {
   assert.throws(
     () => planMemory(engine, config, { batchSize: 1 }),
     new RegExp(
-      `^puzzle_emb \\(num_puzzle_identifiers ${puzzles} × puzzle_emb_ndim 512\\): .*B needed, this adapter binds .*B at most — use data with fewer augmentations, or puzzle_emb_ndim 511$`,
+      `^puzzle_emb \\(num_puzzle_identifiers ${puzzles} × puzzle_emb_ndim 512\\): .*B needed, ` +
+        'this adapter binds .*B at most — use data with fewer augmentations, or puzzle_emb_ndim 511$',
     ),
   )
   planMemory(engine, { ...config, puzzleWidth: 511 }, { batchSize: 1 })
   assert.equal(engine.stats, before)
 })
 
-test('the published networks in their whole batch: the micro-batch of this adapter, soon found', () => {
+test('the published networks with their batch size: the micro-batch that fits this adapter', () => {
   for (const [name, config] of Object.entries(OFFICIAL)) {
     const started = performance.now()
     const plan = planMemory(engine, config, { batchSize: 768 })
     const small = planMemory(engine, config, { batchSize: 768, memoryLimit: 2e9, recompute: true })
     console.log(
-      `${name}: ${plan.microBatch} slots at a time take ${(plan.bytes / 1e9).toFixed(2)} GB; in 2 GB with recomputing ${small.microBatch}; ${(performance.now() - started).toFixed(0)} ms`,
+      `${name}: ${plan.microBatch} slots at a time take ${(plan.bytes / 1e9).toFixed(2)} GB; ` +
+        `in 2 GB with recomputing ${small.microBatch}; ${(performance.now() - started).toFixed(0)} ms`,
     )
     assert.ok(small.bytes <= 2e9 && small.microBatch > 1 && 768 % plan.microBatch === 0)
   }
 })
 
-test('train takes the limit, and trains the same', async () => {
+test('train keeps to the limit, and trains the same', async () => {
   const data = generateSudoku({ size: 4, train: 40, test: 4, clues: 8 })
   const { config, options } = resolveRun(
     { ...presets.tiny.settings, steps: 1, global_batch_size: 8, arch: { ...presets.tiny.settings.arch, L_cycles: 6 } },

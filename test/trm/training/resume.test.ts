@@ -1,4 +1,4 @@
-// A training that is left and resumed gives the bits of one that was not; and states that do not belong to it.
+// A resumed training gives the bits of an uninterrupted one; states of other trainings are refused.
 import { test } from 'uvu'
 import * as assert from 'uvu/assert'
 import { generateSudoku } from '../../../src/data/sudoku.js'
@@ -15,7 +15,7 @@ import { offer } from '../../../src/engine/variants.js'
 import { openEngine } from '../../engine-under-test.js'
 import { sha256 } from '../../files.js'
 
-// Some adapters can run one variant of the house: another one of the same kernel.
+// Some adapters can run a single variant. For them this offers a second one of the same kernel.
 const portable = matmulFamily.variants.find(({ name }) => name === 'vec4 16×16')!
 offer(matmulFamily, { ...portable, name: 'twin' })
 
@@ -62,7 +62,7 @@ interface Left {
   metrics: { step: number; loss: number; count: number }[]
 }
 
-/** Trains up to step `until` and leaves. */
+/** Trains up to step `until`, then stops. */
 async function run(on: Engine, config: TrmConfig, options: Partial<TrainOptions>, until = 10): Promise<Left> {
   const metrics: Left['metrics'] = []
   for await (const { step, loss, count, averaged, saveTraining } of train(
@@ -114,7 +114,7 @@ for (const [name, config, options] of CASES) {
   })
 }
 
-test('a run with chosen kernels goes on with them on an engine that would take others', async () => {
+test('a run with chosen kernels continues with them on an engine that would take others', async () => {
   const chosen = await openEngine()
   const { asked } = planMemory(chosen, MIXING, OPTIONS).trainer.model.engine.variants
   chosen.variants.adopt(
@@ -137,7 +137,7 @@ test('a run with chosen kernels goes on with them on an engine that would take o
   assert.is(await sha256(second.training), await sha256(whole.training))
 })
 
-test('without an explicit micro-batch the state tells it; with another one the run goes on nearly alike', async () => {
+test('by default the micro-batch is that of the state; another one changes the run hardly', async () => {
   const first = await run(engine, ATTENTION, { microBatch: 4 }, 5)
   const whole = await run(engine, ATTENTION, { microBatch: 4 })
   const same = await run(engine, ATTENTION, { resume: readTraining(first.training) })
@@ -147,7 +147,7 @@ test('without an explicit micro-batch the state tells it; with another one the r
     assert.ok(Math.abs(loss - whole.metrics[5 + i].loss) < 1e-3 * loss)
 })
 
-test('a state is a checkpoint of the trained values, and may be longer than first planned', async () => {
+test('a state is a checkpoint of the trained values, and its training may become longer', async () => {
   const { training } = await run(engine, ATTENTION, {}, 5)
   assert.equal(loadCheckpoint(engine, training).config, ATTENTION)
   const longer = await run(engine, ATTENTION, { steps: 12, resume: readTraining(training) }, 12)
@@ -157,7 +157,7 @@ test('a state is a checkpoint of the trained values, and may be longer than firs
   )
 })
 
-test('reports by the clock change nothing but their number', async () => {
+test('reports by time change only the number of reports', async () => {
   const whole = await run(engine, BARE, {})
   for (const [logSeconds, reports] of [
     [0, 10],
@@ -188,11 +188,14 @@ async function refusal(
   return 'nothing'
 }
 
-test('states of other data, configurations and options are refused with the reason', async () => {
+test('states with other data, configurations or options are refused with the reason', async () => {
   const state = readTraining((await run(engine, ATTENTION, {}, 2)).training, 'a.safetensors')
   assert.match(
     await refusal(state, ATTENTION, {}, otherData),
-    /^a\.safetensors: it is of a training on other data \(fingerprint \w{12}, expected \w{12}\) — resume with the data that the run began with$/,
+    new RegExp(
+      '^a\\.safetensors: it is of a training on other data \\(fingerprint \\w{12}, expected \\w{12}\\) ' +
+        '— resume with the data that the run began with$',
+    ),
   )
   assert.match(
     await refusal(state, { ...ATTENTION, latentSteps: 2 }),
@@ -218,7 +221,7 @@ test('states of other data, configurations and options are refused with the reas
   )
 })
 
-test('torn, foreign and damaged files', async () => {
+test('cut off, foreign and damaged files', async () => {
   const { model, training } = await run(engine, ATTENTION, {}, 1)
   assert.throws(() => readTraining(training.subarray(0, training.length - 1000), 't'), /^t: .*truncated/)
   assert.throws(() => readTraining(training.subarray(0, 5), 't'), /^t: expected at least 8 bytes/)
@@ -253,7 +256,7 @@ test('torn, foreign and damaged files', async () => {
   assert.match(await refusal(bent), /^t: tensor "training\.slots\.steps" is I32 \[5\], expected I32 \[6\]/)
 })
 
-test('the fingerprint sees every array and the metadata, and no order of fields', async () => {
+test('the fingerprint depends on every array and the metadata, not on the order of fields', async () => {
   const base = await fingerprint(data)
   assert.match(base, /^[0-9a-f]{64}$/)
   const { metadata, ...arrays } = data

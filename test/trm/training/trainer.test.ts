@@ -1,4 +1,4 @@
-// Training steps: the same bits each time, nothing new from the second step on, micro-batches that change nothing; curriculum, clipping, a frozen network, the end of what is not finite.
+// Training steps: the same bits each time, no new buffers, micro-batches, curriculum, clipping, and numbers not finite.
 import { test } from 'uvu'
 import * as assert from 'uvu/assert'
 import { generateSudoku } from '../../../src/data/sudoku.js'
@@ -63,7 +63,7 @@ for (const [name, config] of Object.entries(CONFIGS)) {
     for (const [key, value] of Object.entries(first.metrics)) assert.ok(Number.isFinite(value), `${key} is ${value}`)
   })
 
-  test(`${name}: from the second step on nothing is made and nothing is read`, async () => {
+  test(`${name}: from the second step on no buffer is made and nothing is read`, async () => {
     for (const microBatch of [6, 2]) {
       const trainer = trainerOf(config, { microBatch })
       run(trainer, 1)
@@ -86,7 +86,7 @@ for (const [name, config] of Object.entries(CONFIGS)) {
     }
   })
 
-  test(`${name}: recomputing gives the same bits in less memory, and makes nothing from the second step on`, async () => {
+  test(`${name}: recomputing gives the same bits in less memory; no new buffer from the second step on`, async () => {
     const deep = { ...config, latentSteps: 6 }
     const outcome = async (recompute: boolean, microBatch: number) => {
       const trainer = trainerOf(deep, { recompute, microBatch })
@@ -145,7 +145,7 @@ for (const [name, config] of Object.entries(CONFIGS)) {
       for (const [parameter, gradient] of pieces.gradients)
         near(`gradient of ${parameter}`, gradient, whole.gradients.get(parameter)!, 1e-5)
       if (pieces.rows) near('gradient of the puzzle rows', pieces.rows, whole.rows!, 1e-5)
-      // The optimiser acts like a sign where a gradient is near 0: single elements may step the other way.
+      // Near a gradient of 0 the optimiser acts like a sign, so single elements may move the other way.
       near('movement', pieces.moved, whole.moved, 1e-2)
       near('movement of the average', pieces.averageMoved, whole.averageMoved, 1e-2)
       if (pieces.table) near('puzzle table', pieces.table, whole.table!, 1e-2)
@@ -167,10 +167,10 @@ test('training lowers the loss: each cell asks for the token after its own', asy
   assert.ok(losses[2] < 0.7 * losses[0], losses.join())
 })
 
-test('a seed of the exploration of its own', async () => {
+test('another seed of the exploration', async () => {
   const steps = async (seed: number) => {
     const trainer = trainerOf({ ...ATTENTION, supervisionSteps: 16 }, { seed, batchSize: 32 })
-    // Every slot wants to halt at once.
+    // Every slot halts at once, without exploration.
     trainer.model.parameters.write('haltHead.bias', new Float32Array([100, 0]))
     run(trainer, 3)
     return [...(await engine.readInt32(trainer.chunks[0].steps))]
@@ -198,7 +198,7 @@ test('a curriculum of depth: the steps of each stage are those of a model of tha
     for (let i = 0; i < 6; i++) {
       const { cycles, latentSteps } = staged.atDepth.config
       depths.push([cycles, latentSteps])
-      // The same step by a trainer of the whole depth, set to where the staged one stands.
+      // The same step by a trainer of the stage's depth, from the same state.
       const whole = trainerOf({ ...config, cycles, latentSteps }, { totalSteps: 8 })
       const pairs = [
         [staged.model.parameters.flat, whole.model.parameters.flat],
@@ -255,7 +255,7 @@ test('a frozen network: the puzzle table alone learns, by the same gradients', a
   }
 })
 
-test('clipped gradients: a step of AdamW to the norm, and none where they are short', async () => {
+test('clipped gradients: a step of AdamW to the norm, and no clipping of small ones', async () => {
   const moments = async (clipNorm: number) => {
     const trainer = trainerOf(ATTENTION, { optimizer: 'adamw', clipNorm, beta1: 0 })
     run(trainer, 1)
@@ -274,7 +274,7 @@ test('clipped gradients: a step of AdamW to the norm, and none where they are sh
   )
 })
 
-test('training ends with the step and the tensor where a number is not finite', async () => {
+test('training stops where a number is not finite, naming step and tensor', async () => {
   const { train: data } = generateSudoku({ size: 4, train: 20, test: 2, clues: 6 })
   const { vocabulary, cells } = data.metadata
   const reports = async (poison: (trainer: Trainer, step: number) => void) => {
@@ -303,11 +303,14 @@ test('training ends with the step and the tensor where a number is not finite', 
   assert.is(last, 8)
   assert.match(
     String(message),
-    /^train: step 9 left \d+ numbers that are not finite, the first in the gradient of tokens — lower the learning rate \(now 0\.0001\), lengthen the warm-up or clip the gradients$/,
+    new RegExp(
+      '^train: step 9 left \\d+ numbers that are not finite, the first in the gradient of tokens ' +
+        '— lower the learning rate \\(now 0\\.0001\\), lengthen the warm-up or clip the gradients$',
+    ),
   )
 })
 
-test('options that cannot be', () => {
+test('invalid options', () => {
   assert.throws(() => trainerOf(BARE, { freezeNetwork: true }), /^train: freezeNetwork leaves nothing to train/)
   assert.throws(
     () =>
