@@ -18,7 +18,7 @@ const workgroups = ({ batch, length, heads }: AttentionSize) => batch * heads * 
 const withWidth =
   (text: string) =>
   ({ headDim, rope = false }: AttentionSize) =>
-    fill(text, { HEAD_DIM: headDim, PARTS: divideUp(headDim, 32), ROPE: rope })
+    fill(text, { HEAD_DIM: headDim, OWN_BLOCKS: divideUp(headDim, 32), ROPE: rope })
 
 const inTiles: Pick<Kernel<AttentionSize>, 'uniforms' | 'constants' | 'workgroups'> = {
   uniforms: size => ({
