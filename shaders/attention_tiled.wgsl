@@ -9,7 +9,7 @@
 const LOWEST = -3.4e38;
 
 // What each thread knows of its four queries.
-var<workgroup> per_thread: array<vec4f, 64>;
+var<workgroup> partial: array<vec4f, 64>;
 
 fn gradient(at: u32) -> vec4f { return vec4f(); } // not needed here
 
@@ -37,10 +37,10 @@ fn main(
     var score = product(Q, query0, K, key0) * inverseSqrt(f32(HEAD_DIM));
     let inside = vec4u(key0 + thread % 8u) + vec4u(0, 8, 16, 24) < vec4u(u.length);
     @diagnostic(off, trm.unroll) for (var i = 0u; i < 4u; i++) { score[i] = select(vec4f(LOWEST), score[i], inside); }
-    per_thread[thread] = vec4f(max_of(score[0]), max_of(score[1]), max_of(score[2]), max_of(score[3]));
+    partial[thread] = vec4f(max_of(score[0]), max_of(score[1]), max_of(score[2]), max_of(score[3]));
     workgroupBarrier();
     var m_new = m;
-    for (var x = 0u; x < 8u; x++) { m_new = max(m_new, per_thread[thread / 8u * 8u + x]); }
+    for (var x = 0u; x < 8u; x++) { m_new = max(m_new, partial[thread / 8u * 8u + x]); }
     let alpha = exp(m - m_new);
     m = m_new;
     @diagnostic(off, trm.unroll) for (var i = 0u; i < 4u; i++) { score[i] = exp(score[i] - m_new[i]); }
@@ -51,10 +51,10 @@ fn main(
     add_weighted(&sum, score, V, key0);
   }
 
-  per_thread[thread] = l;
+  partial[thread] = l;
   workgroupBarrier();
   var row_l: vec4f;
-  for (var x = 0u; x < 8u; x++) { row_l += per_thread[thread / 8u * 8u + x]; }
+  for (var x = 0u; x < 8u; x++) { row_l += partial[thread / 8u * 8u + x]; }
   @diagnostic(off, trm.unroll) for (var c = 0u; c < OWN_BLOCKS; c++) {
     @diagnostic(off, trm.unroll) for (var i = 0u; i < 4u; i++) { sum[c][i] /= row_l[i]; }
   }

@@ -82,13 +82,13 @@ fn load_b(at: u32, inside: u32) -> vec4f {
 }
 
 // The line of a tile, and the block in that line, of piece number i. `along`: neighbours in memory lie along k.
-fn line_and_block(i: u32, along: bool) -> vec2u {
+fn piece_of(i: u32, along: bool) -> vec2u {
   return select(vec2u(i % LINES, i / LINES), vec2u(i / BLOCKS, i % BLOCKS), along);
 }
 
 // The row of a (column of b) that is line i of the tile from `first` on. c has `all` lines, its tile has `own`.
 // Where gate and up follow each other, the operand has twice as many lines as c, and lines from `own` on are up.
-fn matrix_line(i: u32, first: u32, own: u32, all: u32) -> u32 {
+fn line_of(i: u32, first: u32, own: u32, all: u32) -> u32 {
   return min(first + i % own, all - 1u) + i / own * all;
 }
 
@@ -120,12 +120,12 @@ fn main(
   var to_a: array<u32, PIECES>;
   var to_b: array<u32, PIECES>;
   @diagnostic(off, trm.unroll) for (var i = 0u; i < PIECES; i++) {
-    let of_a = line_and_block(thread + i * THREADS, VECTOR_A || u.step_a == 1u);
-    let of_b = line_and_block(thread + i * THREADS, VECTOR_B || u.step_b == 1u);
+    let of_a = piece_of(thread + i * THREADS, VECTOR_A || u.step_a == 1u);
+    let of_b = piece_of(thread + i * THREADS, VECTOR_B || u.step_b == 1u);
     k_a[i] = of_a.y * 4u;
     k_b[i] = of_b.y * 4u;
-    from_a[i] = matrix_line(of_a.x, m0, 16u * OWN_M, rows_c) * u.row_a + k_a[i] * u.step_a;
-    from_b[i] = matrix_line(of_b.x, n0, 16u * OWN_N, columns_c) * u.column_b + k_b[i] * u.step_b;
+    from_a[i] = line_of(of_a.x, m0, 16u * OWN_M, rows_c) * u.row_a + k_a[i] * u.step_a;
+    from_b[i] = line_of(of_b.x, n0, 16u * OWN_N, columns_c) * u.column_b + k_b[i] * u.step_b;
     to_a[i] = of_a.x * STRIDE + of_a.y;
     to_b[i] = of_b.x * STRIDE + of_b.y;
   }

@@ -74,7 +74,7 @@ var<workgroup> tiles: array<array<vec4u, PIECE>, 4>;
 
 // The row of a (column of b) that is number i of a tile; the operand has `all`.
 // With `halves` a subgroup has as many from the first half of them as from the second.
-fn matrix_line(i: u32, tile: u32, all: u32, halves: bool) -> u32 {
+fn line_of(i: u32, tile: u32, all: u32, halves: bool) -> u32 {
   if (!halves) { return min(tile * SIDE + i, all - 1u); }
   let own = tile * SPAN + i / SPAN * (SPAN / 2u) + i % (SPAN / 2u);
   return min(own, all / 2u - 1u) + i % SPAN / (SPAN / 2u) * (all / 2u);
@@ -88,8 +88,8 @@ fn unit_of(thread: u32, by_k: bool) -> u32 { return select(thread % UNITS_K, thr
 
 // Where that load lies in the matrix, from k = 0 on.
 fn matrix_place(i: u32, thread: u32, tile: u32, all: u32, row: u32, halves: bool, by_k: bool) -> u32 {
-  if (by_k) { return row_of(i, thread, true) * row + matrix_line(unit_of(thread, true) * 8u, tile, all, halves) / 8u; }
-  return matrix_line(row_of(i, thread, false), tile, all, halves) * row + unit_of(thread, false);
+  if (by_k) { return row_of(i, thread, true) * row + line_of(unit_of(thread, true) * 8u, tile, all, halves) / 8u; }
+  return line_of(row_of(i, thread, false), tile, all, halves) * row + unit_of(thread, false);
 }
 
 // Whether load number i lies within the matrix.
