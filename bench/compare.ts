@@ -1,4 +1,4 @@
-// Two results side by side, the greatest changes first. Knows no files.
+// Compares two results, the greatest changes first.
 import { alignTable, digits, limitedText, peakLine, type Result } from './report.js'
 import type { Row } from './suite.js'
 
@@ -7,15 +7,18 @@ export interface Pair {
   b: Row
   /** Median of a over median of b: above 1, b is faster. */
   ratio: number
-  /** The same by processor time, where both have it. */
+  /** The same by processor time, if both have it. */
   ratioCpu: number | undefined
-  /** The middle halves of the measurements overlap: the change may be chance. */
+  /** The quartiles of the measurements overlap: the change may be chance. */
   isUnclear: boolean
 }
 
 const key = (row: Pick<Row, 'size' | 'case'>) => `${row.size} ${row.case}`
 
-/** Cases that both have, the one that changed most first (by processor time where both have it), and names of those that one of them lacks. */
+/**
+ * Pairs the cases that both results have, the greatest change first (by processor time if both have it).
+ * @returns the pairs, and the names of the cases that only one of them has
+ */
 export function pairRows(a: readonly Row[], b: readonly Row[]): { pairs: Pair[]; onlyA: string[]; onlyB: string[] } {
   const others = new Map(b.map(row => [key(row), row]))
   const pairs: Pair[] = []
@@ -23,7 +26,7 @@ export function pairRows(a: readonly Row[], b: readonly Row[]): { pairs: Pair[];
     const other = others.get(key(row))
     if (!other) continue
     const ratioCpu = row.cpuMs && other.cpuMs ? row.cpuMs / other.cpuMs : undefined
-    // By processor time where both have it, as the order is.
+    // By processor time if both have it, as for the order.
     const [one, two] = row.cpuSpread && other.cpuSpread ? [row.cpuSpread, other.cpuSpread] : [row.spread, other.spread]
     const isUnclear = one[0] <= two[1] && two[0] <= one[1]
     pairs.push({ a: row, b: other, ratio: row.medianMs / other.medianMs, ratioCpu, isUnclear })
@@ -35,18 +38,18 @@ export function pairRows(a: readonly Row[], b: readonly Row[]): { pairs: Pair[];
   return { pairs, onlyA: unpaired(a), onlyB: unpaired(b) }
 }
 
-/** Of which result the time limit cut the repeats short. */
+/** Which of the two results the time limit cut short. */
 const limits = ({ a, b }: Pair) =>
   Object.entries({ A: a, B: b }).flatMap(([name, row]) => (row.limited ? [`${name} ${limitedText(row)}`] : []))
 
-/** The comparison as text. */
+/** The comparison as text. @throws when the results have no case in common */
 export function compareResults(a: Result, b: Result): string {
   const { pairs, onlyA, onlyB } = pairRows(a.rows, b.rows)
   if (!pairs.length)
     throw new Error('bench compare: the two results have no case in common, expected results of the same cases')
   const hasCpu = pairs.some(({ ratioCpu }) => ratioCpu !== undefined)
   const hasMatrices = pairs.some(pair => pair.a.percentOfMatrixPeak ?? pair.b.percentOfMatrixPeak)
-  // Older results lack the peak of matrices, and what it is the measure of.
+  // Older results have no peak of matrices, and no cases that it applies to.
   const withoutMatrices = hasMatrices ? Object.entries({ A: a, B: b }).filter(([, { peak }]) => !peak.matrixGflops) : []
   const percent = (value: number | undefined) => (value === undefined ? '–' : digits(value))
   const about = (name: string, { adapter, commit, date, load, peak }: Result) => [
@@ -92,7 +95,8 @@ export function compareResults(a: Result, b: Result): string {
     '',
     alignTable([head, ...lines], 2),
     '',
-    `geometric mean of A / B over ${pairs.length} cases: ${digits(mean(pairs.map(({ ratio }) => ratio)))}${ratiosCpu.length ? `, by processor time ${digits(mean(ratiosCpu))}` : ''}`,
+    `geometric mean of A / B over ${pairs.length} cases: ${digits(mean(pairs.map(({ ratio }) => ratio)))}` +
+      (ratiosCpu.length ? `, by processor time ${digits(mean(ratiosCpu))}` : ''),
     ...(onlyA.length ? [`only in A: ${names(onlyA)}`] : []),
     ...(onlyB.length ? [`only in B: ${names(onlyB)}`] : []),
     ...Object.entries({ A: a, B: b }).flatMap(([name, { skipped = [] }]) =>
@@ -101,7 +105,7 @@ export function compareResults(a: Result, b: Result): string {
   ].join('\n')
 }
 
-/** @throws naming `file` when it holds no result */
+/** Reads a result. @throws with the name of the file when it is not a result */
 export function parseResult(text: string, file: string): Result {
   let value: Partial<Result> | null
   try {

@@ -3,8 +3,8 @@ enable subgroups;
 enable subgroup_size_control;
 enable chromium_experimental_subgroup_matrix;
 // y = the sums of 16 independent chains of 2 · ITERATIONS steps c = left · right + c by subgroup matrices in registers.
-// Measures how many float16 multiply-adds with sums in float32 an adapter can do when nothing else holds it up.
-// A thread's y is the sum of every 32nd value of its subgroup's chains. Matrices hold eighths, so that sums are exact.
+// Measures how many float16 multiply-adds with sums in float32 an adapter can do if nothing else limits it.
+// y of a thread is the sum of every 32nd value of the chains of its subgroup. Values are eighths: sums are exact.
 // Needs subgroups of exactly 32 threads.
 override ITERATIONS: u32;
 
@@ -25,8 +25,10 @@ var<workgroup> out: array<array<f32, SIZE_M * SIZE_N>, 8>;
 
 @compute @workgroup_size(THREADS) @subgroup_size(32)
 fn main(
-  @builtin(workgroup_id) group: vec3u, @builtin(local_invocation_index) thread: u32,
-  @builtin(subgroup_id) subgroup: u32, @builtin(subgroup_invocation_id) lane: u32,
+  @builtin(workgroup_id) group: vec3u,
+  @builtin(local_invocation_index) thread: u32,
+  @builtin(subgroup_id) subgroup: u32,
+  @builtin(subgroup_invocation_id) lane: u32
 ) {
   for (var i = thread; i < OPERANDS; i += THREADS) { operands[i] = f16(i32(i * 7u % 13u) - 5) / 8.0h; }
   workgroupBarrier();

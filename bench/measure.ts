@@ -1,4 +1,4 @@
-// Times work on the GPU: enough of it recorded at once that neither the wait nor the clock matters.
+// Times work on the GPU. A repeat records enough work that neither the wait at its end nor the clock matters.
 import type { Engine } from '../src/engine/index.js'
 import { summarize, type Summary } from './statistics.js'
 
@@ -6,50 +6,51 @@ export interface Clock {
   /** Milliseconds since some moment. */
   now(): number
   /**
-   * Processor time of the threads that compute, in ms, divided by the number of cores: what a software adapter would take on a
-   * machine of its own. Only where it can be known; other programs disturb it less than `now`.
+   * Processor time of the computing threads divided by the number of cores, ms: what a software adapter would take on a
+   * machine of its own. Only where it is known. Other programs disturb it less than `now`.
    */
   cpu?(): number
-  /** Processor time of the thread that records, in ms; where it is unknown, `now` stands for it. */
+  /** Processor time of the thread that records, ms. Default: `now`. */
   host?(): number
 }
 
 export const WALL: Clock = { now: () => performance.now() }
 
 export interface MeasureOptions {
-  /** Repeats that count. Default 7, and 3 where one lasts longer than a second. */
+  /** Number of repeats. Default 7, or 3 if one takes longer than a second. */
   repeats?: number
-  /** A repeat records the work as often as it takes to last this long. */
+  /** A repeat records the work so often that it takes at least this long, ms. Default 20. */
   minimumMs?: number
   clock?: Clock
-  /** Time for all rounds together, ms; repeats that would not fit are left out. Default: no limit. */
+  /** Time limit of all rounds together, ms; repeats that would exceed it are left out. Default: no limit. */
   limitMs?: number
-  /** Awaited before what counts is timed: brings an idle GPU to its full clock. */
+  /** Awaited before the repeats: brings an idle GPU to its full clock. */
   warm?(): Promise<void>
 }
 
-/** Times are of one run of the work, in ms. */
+/** A measurement; all times are those of one run of the work, ms. */
 export interface Measurement extends Summary {
   leastMs: number
-  /** By `Clock.cpu`. */
+  /** The same by `Clock.cpu`. */
   cpuMs?: number
   cpuSpread?: [number, number]
   leastCpuMs?: number
-  /** Time that the host spends recording (and submitting, where the work does), median. */
+  /** Median time that the host spends on recording, and on submitting if the work submits. */
   hostMs: number
-  /** Per run of the work. */
+  /** Dispatches and submits of one run. */
   dispatches: number
   submits: number
   repeats: number
-  /** The limit left fewer repeats than were asked for; or none, then the first run counts, compilation included. */
+  /** The limit left fewer repeats than asked for; or none, and then the first run counts, compilation included. */
   limited?: 'repeats' | 'first run'
-  /** Runs in the last repeat. */
+  /** Runs of the work in the last repeat. */
   runs: number
 }
 
-const MOST_RUNS = 1 << 16
+/** The most runs of a repeat. */
+const MAX_RUNS = 1 << 16
 
-/** Records `work` over and over and waits with `engine.finish()`; the first round, which compiles, does not count. */
+/** Records `work` repeatedly and waits with `engine.finish()`. The first round, which compiles, does not count. */
 export async function measure(engine: Engine, work: () => void, options: MeasureOptions = {}): Promise<Measurement> {
   const { repeats, minimumMs = 20, clock = WALL, limitMs = Infinity, warm } = options
   const round = async (runs: number) => {
@@ -75,9 +76,9 @@ export async function measure(engine: Engine, work: () => void, options: Measure
   while (!limited && samples.length < wanted) {
     before = { ...engine.stats }
     const { ms, cpuMs, hostMs } = await round(runs)
-    if (ms < minimumMs && runs < MOST_RUNS) {
-      // A little more than needed; a first look at something short says little, so not more than ten times as often at once.
-      runs = Math.min(MOST_RUNS, Math.ceil(runs * Math.min(10, (1.3 * minimumMs) / Math.max(ms, 0.01))))
+    if (ms < minimumMs && runs < MAX_RUNS) {
+      // 1.3 times the runs that are needed. The first time of something short is inaccurate: at most ten times as many.
+      runs = Math.min(MAX_RUNS, Math.ceil(runs * Math.min(10, (1.3 * minimumMs) / Math.max(ms, 0.01))))
       continue
     }
     if (repeats === undefined && ms > 1000) wanted = 3

@@ -1,4 +1,4 @@
-// What an adapter can do at most, by kernels: multiply-adds in registers, by subgroup matrices too, and copying memory.
+// Measures the peak of an adapter: multiply-adds in registers, products of subgroup matrices, copying memory.
 import { defineKernel, type Engine, grid } from '../src/engine/index.js'
 import type { MatrixKind } from '../src/engine/device.js'
 import { divideUp, fill } from '../src/kernels/kernel.js'
@@ -12,7 +12,7 @@ const THREADS = 64
 /** Steps of a chain in one iteration. */
 const STEPS = 32
 
-/** `chains` independent chains a thread: too few wait for their own results, too many do not fit the registers. */
+/** `chains` independent chains a thread. Too few wait for their own results; too many do not fit into the registers. */
 export const multiplyAdd = defineKernel<{ threads: number; iterations: number; chains: number }>({
   name: 'multiply_add',
   source: ({ chains }) => fill(multiplyAddSource, { CHAINS: chains }),
@@ -26,7 +26,7 @@ const MATRIX_THREADS = 256
 const MATRIX_CHAINS = 16
 const MATRIX_STEPS = 2
 
-/** `groups` workgroups of 8 subgroups, at most 65,535. The tensor y holds 256 values a workgroup. */
+/** `groups` workgroups of 8 subgroups, at most 65,535. The tensor y has 256 values a workgroup. */
 export const matrixMultiplyAdd = defineKernel<{ groups: number; iterations: number; kind: MatrixKind }>({
   name: 'matrix_multiply_add',
   source: ({ kind: { m, n, k } }) => fill(matrixMultiplyAddSource, { SIZE_M: m, SIZE_N: n, SIZE_K: k }),
@@ -35,7 +35,7 @@ export const matrixMultiplyAdd = defineKernel<{ groups: number; iterations: numb
   workgroups: ({ groups }) => [groups, 1, 1],
 })
 
-/** What the first thread of a subgroup finds: the sum of every 32nd value of all chains. */
+/** The result of the first thread of a subgroup: the sum of every 32nd value of all chains. */
 export function matrixSum({ m, n, k }: MatrixKind, iterations: number): number {
   const operand = (i: number) => (((i * 7) % 13) - 5) / 8
   let sum = 0
@@ -50,7 +50,7 @@ export function matrixSum({ m, n, k }: MatrixKind, iterations: number): number {
 
 const PER_THREAD = 4
 
-/** @param count of vec4 */
+/** y = x; `count` is the number of vec4. */
 export const copy = defineKernel<{ count: number }>({
   name: 'copy',
   source: copySource,
@@ -62,18 +62,18 @@ export const copy = defineKernel<{ count: number }>({
 export interface Peak {
   /** 10⁹ FLOP per second; a multiply-add is two. */
   gflops: number
-  /** 10⁹ bytes per second, read and written. */
+  /** 10⁹ bytes per second; bytes read and bytes written count. */
   gbs: number
-  /** 10⁹ FLOP per second by subgroup matrices of float16 with sums in float32; only where the adapter has them. */
+  /** 10⁹ FLOP per second by subgroup matrices of float16 with sums in float32; only if the adapter has them. */
   matrixGflops?: number
-  /** The first two by processor time of the computing threads; only where the clock has it. */
+  /** The first two by processor time of the computing threads; only if the clock has it. */
   gflopsCpu?: number
   gbsCpu?: number
 }
 
 /**
- * Work that brings an idle GPU to its full clock: it keeps the engine's adapter busy for about so many ms.
- * Undefined on software adapters, where it would only cost time.
+ * Work that brings an idle GPU to its full clock.
+ * @returns a function that keeps the adapter busy for about so many ms; undefined on software adapters
  */
 export function warmer(engine: Engine, { now }: Clock = WALL): ((ms: number) => Promise<void>) | undefined {
   if (engine.adapter.isSoftware) return undefined
@@ -82,7 +82,7 @@ export function warmer(engine: Engine, { now }: Clock = WALL): ((ms: number) => 
   const y = engine.lasting([threads])
   return async ms => {
     const start = now()
-    // Several submits are under way at a time, each long enough that the next one is there before it ends.
+    // Several submits are pending at a time. Each takes long enough that the next one arrives before it ends.
     for (let runs = 1; now() - start < ms;) {
       const from = now()
       for (let i = 0; i < runs; i++) engine.dispatch(multiplyAdd, { constants, y }, { threads, iterations, chains })
@@ -93,20 +93,20 @@ export function warmer(engine: Engine, { now }: Clock = WALL): ((ms: number) => 
   }
 }
 
-/** Measures all on an engine of its own. */
+/** Measures the peak on an engine of its own. */
 export async function measurePeak(open: () => Promise<Engine>, options: MeasureOptions = {}): Promise<Peak> {
   const engine = await open()
   try {
     const { isSoftware, maxTensorBytes } = engine.adapter
     const arithmetic = await measureMultiplyAdds(engine, options)
     const matrixGflops = await measureMatrices(engine, options)
-    // More than the processor's caches hold.
+    // More than the caches of the processor hold.
     const count = Math.min(maxTensorBytes, isSoftware ? 2 ** 26 : 2 ** 28) / 16
     const [from, to] = [engine.zeros([count, 4]), engine.lasting([count, 4])]
     const copying = () => engine.dispatch(copy, { x: from, y: to }, { count })
     const moved = await measure(engine, copying, { repeats: 7, ...options })
     const bytes = 32 * count
-    // The best repeat: a peak is what is possible, and whatever disturbs makes it smaller.
+    // The best repeat counts: disturbances only make a peak smaller.
     return {
       gflops: arithmetic.gflops,
       gbs: bytes / moved.leastMs / 1e6,
@@ -120,7 +120,7 @@ export async function measurePeak(open: () => Promise<Engine>, options: MeasureO
   }
 }
 
-/** @throws when an adapter computes something else than it should */
+/** @throws when an adapter computes a wrong result */
 function checkSum({ adapter }: Engine, found: number, expected: number): void {
   if (Math.abs(found - expected) <= 1e-3 * Math.max(1, Math.abs(expected))) return
   const name = adapter.description || 'this adapter'
@@ -129,7 +129,7 @@ function checkSum({ adapter }: Engine, found: number, expected: number): void {
   )
 }
 
-/** The best of several numbers of chains. @throws where the adapter computes something else, as the null backend does */
+/** The best of several numbers of chains. @throws when the result is wrong, as on the null backend */
 export async function measureMultiplyAdds(
   engine: Engine,
   options: MeasureOptions = {},
@@ -144,7 +144,7 @@ export async function measureMultiplyAdds(
     const flop = 2 * STEPS * chains * threads * iterations
     const work = () => engine.dispatch(multiplyAdd, { constants, y }, { threads, iterations, chains })
     const { leastMs, leastCpuMs } = await measure(engine, work, { repeats: 7, ...options })
-    // All chains run towards 1/2.
+    // All chains converge to 1/2.
     checkSum(engine, (await engine.read(y))[0], chains / 2)
     best = {
       gflops: Math.max(best.gflops, flop / leastMs / 1e6),
@@ -155,7 +155,7 @@ export async function measureMultiplyAdds(
   return { gflops: best.gflops, ...(best.gflopsCpu ? { gflopsCpu: best.gflopsCpu } : {}) }
 }
 
-/** By the largest float16 matrices; undefined where the adapter has none. @throws where it computes something else */
+/** The peak of the largest float16 matrices; undefined if the adapter has none. @throws when the result is wrong */
 async function measureMatrices(engine: Engine, options: MeasureOptions): Promise<number | undefined> {
   const kinds = engine.adapter.subgroupMatrices.filter(({ component }) => component === 'f16')
   if (!kinds.length) return undefined
@@ -170,11 +170,17 @@ async function measureMatrices(engine: Engine, options: MeasureOptions): Promise
   return (2 * volume(kind) * MATRIX_CHAINS * MATRIX_STEPS * iterations * groups * (MATRIX_THREADS / 32)) / leastMs / 1e6
 }
 
-/** The larger of each; what one of them lacks is left out. */
+/** The larger value of each; values that one of them lacks are left out. */
 export function largerPeak(a: Peak, b: Peak): Peak {
-  const most = <Name extends keyof Peak>(name: Name) => {
+  const larger = <Name extends keyof Peak>(name: Name) => {
     const [x, y] = [a[name], b[name]]
     return (x === undefined || y === undefined ? {} : { [name]: Math.max(x, y) }) as Pick<Peak, Name>
   }
-  return { ...most('gflops'), ...most('gbs'), ...most('matrixGflops'), ...most('gflopsCpu'), ...most('gbsCpu') }
+  return {
+    ...larger('gflops'),
+    ...larger('gbs'),
+    ...larger('matrixGflops'),
+    ...larger('gflopsCpu'),
+    ...larger('gbsCpu'),
+  }
 }

@@ -1,29 +1,29 @@
-// Results as text: aligned tables of what was measured. Knows no files.
-import { TRAINING_STEP } from './cases.js'
+// Results as text: aligned tables of the measurements.
+import { TRAINING_STEP } from './steps.js'
 import type { Peak } from './peak.js'
 import type { ColdStart, Row, Skip, SuiteResult } from './suite.js'
 
-/** What the command writes as JSON. */
+/** The result as the command writes it as JSON. */
 export interface Result extends SuiteResult {
-  /** Commit of the working tree, with + where it has changes; null outside of a repository. */
+  /** Commit of the working tree, with + if it has changes; null outside of a repository. */
   commit: string | null
-  /** ISO 8601. */
+  /** In ISO 8601. */
   date: string
   node: string
-  /** Load average of the last minute before and after, and cores. */
+  /** Load average of the last minute before and after, and the number of cores. */
   load: { before: number; after: number; cores: number }
-  /** Fresh processes, with the driver's shader cache and without it. */
+  /** Cold starts in fresh processes, with the shader cache of the driver and without it. */
   coldStarts?: { warm: ProcessStart[]; cold: ProcessStart[] }
 }
 
 export interface ProcessStart extends ColdStart {
-  /** From the start of the process to the computed step, ms. */
+  /** Time from the start of the process to the computed step, ms. */
   processMs: number
   /** Processor time of all its threads until then, ms. */
   cpuMs: number
 }
 
-/** Columns aligned: the first `left` ones to the left, the others to the right. */
+/** Aligns columns: the first `left` ones to the left, the others to the right. */
 export function alignTable(rows: readonly (readonly string[])[], left = 1): string {
   const widths = rows[0].map((_, column) => Math.max(...rows.map(row => row[column].length)))
   return rows
@@ -36,7 +36,7 @@ export function alignTable(rows: readonly (readonly string[])[], left = 1): stri
     .join('\n')
 }
 
-/** Three significant digits, no exponent. */
+/** A number with three significant digits and no exponent. */
 export function digits(value: number): string {
   if (!Number.isFinite(value)) return '–'
   if (value === 0) return '0'
@@ -44,6 +44,7 @@ export function digits(value: number): string {
   return value.toFixed(Math.max(0, Math.min(4, 2 - size)))
 }
 
+/** Bytes with a unit, in powers of 1000. */
 export function size(bytes: number): string {
   const units = ['B', 'kB', 'MB', 'GB', 'TB']
   let unit = 0
@@ -89,7 +90,7 @@ export function rowsTable(rows: readonly Row[]): string {
   return alignTable([head, ...lines], 2)
 }
 
-/** Says where the time limit left fewer repeats than were asked for; else empty. */
+/** Says that the time limit left fewer repeats than asked for; else empty. */
 export function limitedText({ limited, repeats }: Pick<Row, 'limited' | 'repeats'>): string {
   if (!limited) return ''
   return `${repeats} repeat${repeats > 1 ? 's' : ''}${limited === 'first run' ? ', compiling included' : ''}`
@@ -101,7 +102,7 @@ export function skipText({ estimatedMs }: Skip, limitMs: number): string {
   return `skipped: would take some ${estimated} s at the best rate seen so far, the limit is ${limit} s`
 }
 
-/** What the host does: for cases of many dispatches, and for the smallest one. */
+/** The table of host times: for cases with many dispatches, and for the smallest dispatch. */
 export function hostTable(rows: readonly Row[]): string {
   const shown = rows.filter(
     row => row.dispatches > 3 || row.case.startsWith('dispatch') || row.case.includes(TRAINING_STEP),
@@ -125,6 +126,7 @@ export function hostTable(rows: readonly Row[]): string {
   )
 }
 
+/** The peak as text. */
 export function peakLine({ gflops, gbs, matrixGflops, gflopsCpu, gbsCpu }: Peak): string {
   const matrices = matrixGflops ? `, by float16 matrices ${digits(matrixGflops)} GFLOP/s` : ''
   const cpu = gflopsCpu && gbsCpu ? ` (by processor time ${digits(gflopsCpu)} and ${digits(gbsCpu)})` : ''
@@ -139,11 +141,14 @@ export function report(result: Result): string {
   const start = (name: string, starts: readonly ProcessStart[]) =>
     starts.map(
       ({ totalMs, openMs, modelMs, recordMs, finishMs, processMs, cpuMs, pipelines }) =>
-        `cold start, ${name}: ${digits(totalMs)} ms = open ${digits(openMs)} + model ${digits(modelMs)} + record ${digits(recordMs)} + finish ${digits(finishMs)}; ${pipelines} pipelines; ${digits(processMs)} ms since the process began, ${digits(cpuMs)} ms of processor time`,
+        `cold start, ${name}: ${digits(totalMs)} ms = open ${digits(openMs)} + model ${digits(modelMs)} + ` +
+        `record ${digits(recordMs)} + finish ${digits(finishMs)}; ${pipelines} pipelines; ` +
+        `${digits(processMs)} ms since the process began, ${digits(cpuMs)} ms of processor time`,
     )
   return [
     `adapter: ${adapter}`,
-    `commit ${commit ?? 'unknown'}, ${date}, Node ${node}, load ${digits(load.before)} before and ${digits(load.after)} after, on ${load.cores} cores`,
+    `commit ${commit ?? 'unknown'}, ${date}, Node ${node}, ` +
+      `load ${digits(load.before)} before and ${digits(load.after)} after, on ${load.cores} cores`,
     `peak before  ${peakLine(peak.before)}`,
     `peak after   ${peakLine(peak.after)}`,
     `peak taken   ${peakLine(peak)}`,
@@ -158,7 +163,7 @@ export function report(result: Result): string {
   ].join('\n')
 }
 
-/** Name of a result's file: adapter and day. */
+/** The file name of a result: adapter and day. */
 export function resultName({ adapter, date }: Pick<Result, 'adapter' | 'date'>): string {
   const words = adapter
     .toLowerCase()

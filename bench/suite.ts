@@ -1,11 +1,13 @@
-// Runs the cases one after the other, each on an engine of its own, with the adapter's peak measured before and after. Knows no Node: a page can run it.
+// Runs the cases, each on an engine of its own, and measures the peak before and after. Works in a page too.
 import { type AdapterSummary, type Engine, OutOfMemory } from '../src/engine/index.js'
 import { planMemory } from '../src/trm/training/memory.js'
 import { Trm } from '../src/trm/model.js'
 import { Trainer } from '../src/trm/training/trainer.js'
 import { withoutChecks } from '../src/formats/human.js'
-import { allCases, type Case, missingCases, planner, randomPuzzles, type Size, SIZES, SMALL } from './cases.js'
+import { type Case, missingCases } from './case.js'
+import { allCases } from './cases.js'
 import { type Clock, measure, type MeasureOptions, type Measurement, WALL } from './measure.js'
+import { planner, randomPuzzles, type Size, SIZES, SMALL } from './models.js'
 import { largerPeak, measurePeak, type Peak, warmer } from './peak.js'
 import { summarize } from './statistics.js'
 import { trainingWork } from './work.js'
@@ -22,16 +24,16 @@ export interface Row {
   bytes: number
   gflops: number
   gbs: number
-  /** Time that the work would take at the adapter's peak, as a share of the median: by arithmetic or by memory, whichever takes longer. */
+  /** Time of the work at the peak, of arithmetic or of memory, whichever is longer; percent of the median. */
   percentOfPeak: number
-  /** For float16 cases that may use subgroup matrices: the time of their FLOP at the matrix peak, as a share of the median. */
+  /** Only for cases that may use subgroup matrices: time of the FLOP at the matrix peak; percent of the median. */
   percentOfMatrixPeak?: number
   /** Bytes of all tensors of the case. */
   peakBytes: number
   repeats: number
   /** See `Measurement`. */
   limited?: Measurement['limited']
-  /** By processor time, where it is known: see `Clock.cpu`. */
+  /** The same by processor time, if that is known: see `Clock.cpu`. */
   cpuMs?: number
   cpuSpread?: [number, number]
   percentOfPeakCpu?: number
@@ -41,7 +43,7 @@ export interface Row {
   submits: number
 }
 
-/** A case that was not run: one run would take longer than the limit, at the best rate that such cases reached before. */
+/** A case that was not run: one run would exceed the limit, at the best rate of such cases so far. */
 export interface Skip {
   case: string
   size: Size
@@ -51,9 +53,9 @@ export interface Skip {
 export interface SuiteResult {
   adapter: string
   features: readonly string[]
-  /** What was not measured for want of a feature or of memory, a line each. */
+  /** A line for each group of cases that was left out because a feature or memory is missing. */
   missing?: readonly string[]
-  /** Time that a case may take, ms, and cases that would take longer. */
+  /** The time limit of a case, ms, and the cases that would exceed it. */
   limitMs?: number
   skipped?: readonly Skip[]
   peak: Peak & { before: Peak; after: Peak }
@@ -61,43 +63,43 @@ export interface SuiteResult {
 }
 
 export interface SuiteOptions {
-  /** A new engine each time. */
+  /** Opens a new engine each time. */
   open(): Promise<Engine>
-  /** Only cases whose "size name" contains one of these, in any case. */
+  /** Only cases whose "size name" contains one of these; upper and lower case are equal. */
   only?: readonly string[]
   sizes?: readonly Size[]
   repeats?: number
   minimumMs?: number
-  /** Time that a case may take, ms: see `Estimates` and `MeasureOptions`. Default `defaultLimit`. */
+  /** The time limit of a case, ms: see `Estimates` and `MeasureOptions`. Default `defaultLimit`. */
   limitMs?: number
-  /** Bytes that a training may take, as for `planMemory`. */
+  /** The bytes that a training may use, as for `planMemory`. */
   memoryLimit?: number
   /** Default: wall time. */
   clock?(adapter: AdapterSummary): Clock
-  /** Only the peak is measured when no case is left; otherwise that is an error. */
+  /** Measure only the peak if no case is left. Without this, no case is an error. */
   mayBeEmpty?: boolean
   /** Called before each case and after the last one. */
   onProgress?(done: number, total: number, text: string): void
 }
 
-/** A minute on software adapters, else ten seconds; ms. */
+/** The default time limit of a case, ms: a minute on software adapters, else ten seconds. */
 export const defaultLimit = ({ isSoftware }: Pick<AdapterSummary, 'isSoftware'>): number => (isSoftware ? 60e3 : 10e3)
 
-/** How long work brings an idle GPU to its full clock: before the first timing, and before each other one; ms. */
-const FIRST_WARMING = 500
-const WARMING = 80
+/** How long work brings an idle GPU to its full clock, ms: before the first timing, and before every other one. */
+const FIRST_WARMING_MS = 500
+const WARMING_MS = 80
 
 /**
- * Brings the engine's GPU to its full clock.
- * @returns what does so again before each timing; undefined on software adapters, which need none
+ * Brings the GPU of the engine to its full clock.
+ * @returns a function that does so again before each timing; undefined on software adapters, which do not need it
  */
 export async function keepWarm(engine: Engine, clock = WALL): Promise<MeasureOptions['warm']> {
   const warm = warmer(engine, clock)
-  await warm?.(FIRST_WARMING)
-  return warm && (() => warm(WARMING))
+  await warm?.(FIRST_WARMING_MS)
+  return warm && (() => warm(WARMING_MS))
 }
 
-/** @throws when no case is left by `only` and `sizes` */
+/** Runs all chosen cases. @throws when `only` and `sizes` leave no case */
 export async function runSuite(options: SuiteOptions): Promise<SuiteResult> {
   const {
     open,
@@ -144,7 +146,8 @@ export async function runSuite(options: SuiteOptions): Promise<SuiteResult> {
       } catch (error) {
         if (!((error as Error).cause instanceof OutOfMemory)) throw error
         missing.push(
-          `skipped: ${size} ${name}, the GPU has too little memory for it — --memory-limit SIZE makes micro-batches fit`,
+          `skipped: ${size} ${name}, the GPU has too little memory for it — ` +
+            '--memory-limit SIZE makes micro-batches fit',
         )
       }
     }
@@ -223,7 +226,7 @@ export function toRow(
   }
 }
 
-/** How long declared work takes at the peak, ms, and the kind of work that takes longest. */
+/** The time of declared work at the peak, ms, and the kind of work that bounds it. */
 function atPeak({ work: { flop, bytes, products }, usesMatrices }: Declared, peak: Peak): { ms: number; kind: string } {
   const matrixGflops = usesMatrices ? peak.matrixGflops : undefined
   const arithmetic = flop / (matrixGflops ?? peak.gflops) / 1e6
@@ -232,51 +235,51 @@ function atPeak({ work: { flop, bytes, products }, usesMatrices }: Declared, pea
   return { ms: arithmetic, kind: matrixGflops ? 'matrices' : 2 * products > flop ? 'products' : 'other arithmetic' }
 }
 
-/** Shorter cases show what starting them costs rather than a rate, ms. */
-const SHORTEST = 1
+/** Shorter cases, ms, show the cost of starting them rather than a rate. */
+const SHORTEST_MS = 1
 
-/** How long cases take at the best rate that those of their kind reached so far, at first at the peak. */
+/** Estimates the time of a case from its declared work: at the peak first, then at the best rate of its kind so far. */
 export class Estimates {
-  private readonly shares = new Map<string, number>()
+  readonly #shares = new Map<string, number>()
 
   constructor(private readonly peak: Peak) {}
 
-  /** ms of one run. */
+  /** The estimate of one run, ms. */
   of(declared: Declared): number {
     const { ms, kind } = atPeak(declared, this.peak)
-    return ms / (this.shares.get(kind) ?? 1)
+    return ms / (this.#shares.get(kind) ?? 1)
   }
 
-  /** @param median of one run, ms */
+  /** Remembers a measurement. @param median of one run, ms */
   learn(declared: Declared, median: number): void {
     const { ms, kind } = atPeak(declared, this.peak)
-    if (median >= SHORTEST) this.shares.set(kind, Math.max(this.shares.get(kind) ?? 0, ms / median))
+    if (median >= SHORTEST_MS) this.#shares.set(kind, Math.max(this.#shares.get(kind) ?? 0, ms / median))
   }
 }
 
-/** Begins the names of its rows. */
+/** The first words of the names of its rows. */
 export const COLD_START = 'cold start'
 
-/** Times in ms from nothing to a trained step of the small model. */
+/** Times of the first training step of the small model, ms. */
 export interface ColdStart {
   /** Opening the engine. */
   openMs: number
-  /** Making model and trainer; before, on a GPU, compiling all kernels in parallel. */
+  /** Making model and trainer. On a GPU all kernels are compiled in parallel before. */
   modelMs: number
-  /** Recording the first step. Kernels are compiled then or when they first run: drivers differ. */
+  /** Recording the first step. Some drivers compile kernels then, others when a kernel first runs. */
   recordMs: number
-  /** Until it is computed. */
+  /** Waiting until it is computed. */
   finishMs: number
   totalMs: number
   pipelines: number
-  /** Of the step. */
+  /** Dispatches and submits of the step. */
   dispatches: number
   submits: number
-  /** Of all tensors. */
+  /** Bytes of all tensors. */
   bytes: number
 }
 
-/** To be called first in a fresh process or page. Leaves no engine behind. */
+/** Measures a cold start. Call it first in a fresh process or page. It closes its engine. */
 export async function coldStart(
   open: () => Promise<Engine>,
   now: () => number = () => performance.now(),
@@ -299,7 +302,7 @@ export async function coldStart(
   return { openMs, modelMs, recordMs, finishMs, totalMs: times[4] - times[0], pipelines, dispatches, submits, bytes }
 }
 
-/** Cold starts of several processes or pages as a line of the result; their work is that of the one step. */
+/** Cold starts of several processes or pages as one row of the result; the declared work is that of the step. */
 export function coldStartRow(name: string, starts: readonly ColdStart[], peak: Peak): Row {
   const [{ dispatches, submits, bytes }] = starts
   const hostMs = summarize(starts.map(({ recordMs }) => recordMs)).median

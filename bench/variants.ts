@@ -1,33 +1,35 @@
-// Every variant of the operations in the cases, side by side: how far is the fixed default from the best? Knows no Node.
+// Times every variant of the operations in the cases: how far is the default from the best? Works in a page too.
 import type { Engine } from '../src/engine/index.js'
 import { tune } from '../src/engine/tune.js'
 import type { Asked } from '../src/engine/variants.js'
-import { allCases, planner, type Size, SIZES } from './cases.js'
+import { allCases } from './cases.js'
 import { WALL } from './measure.js'
+import { planner, type Size, SIZES } from './models.js'
 import { alignTable, digits } from './report.js'
 import { chooseCases, keepWarm, type SuiteOptions } from './suite.js'
 
-/** One operation at one class of sizes. */
+/** An operation at a class of sizes. */
 export interface VariantRow {
   size: Size
-  /** The case that asked for it first. */
+  /** The first case that asked for the operation. */
   case: string
   /** "family class", as in `engine.variants`. */
   key: string
+  /** The default variant. */
   standard: string
   best: string
-  /** Time of the default over that of the best; 1 where it is the best. */
+  /** Time of the default / time of the best. */
   ratio: number
-  /** ms by variant, the least of the repeats. */
+  /** Time of each variant, ms: the least of the repeats. */
   milliseconds: Record<string, number>
 }
 
-/** Cases that ask for the operations that have variants, without the steps that only repeat them. */
+/** Cases that use operations with variants. Steps that only repeat the same operations are left out. */
 export const VARIANT_CASES = ['matmul', 'attention', 'recursion step', 'inference']
 
 /**
- * Times all variants of what the chosen cases run. By processor time where the clock knows it, else by wall time.
- * @throws when no case is left, or when none of the cases has an operation with variants
+ * Times all variants of the operations of the chosen cases, by processor time if the clock has it, else by wall time.
+ * @throws when no case is left, or when no case has an operation with variants
  */
 export async function compareVariants({
   open,
@@ -54,7 +56,7 @@ export async function compareVariants({
         await engine.finish()
         const fresh = engine.variants.asked.filter(({ key }) => !known.has(key))
         if (warm) await compileCandidates(engine, fresh)
-        // As `tune` does: inner operations come first.
+        // Inner operations come first, as in `tune`.
         for (const asked of fresh.reverse()) {
           await warm?.()
           for (const { key, milliseconds } of await tune(engine, {
@@ -78,12 +80,13 @@ export async function compareVariants({
   }
   if (!rows.length)
     throw new Error(
-      `bench variants: no case of size ${sizes.join(' or ')} with "${only.join('" or "')}" in its name has an operation with several kernels — try matmul or attention`,
+      `bench variants: no case of size ${sizes.join(' or ')} with "${only.join('" or "')}" in its name has ` +
+        'an operation with several kernels — try matmul or attention',
     )
   return rows
 }
 
-/** Compiles all kernels that will be timed, so that the GPU does not idle in between. */
+/** Compiles all kernels that will be timed, so that the GPU does not idle between them. */
 async function compileCandidates(engine: Engine, asked: readonly Asked[]): Promise<void> {
   const dry = engine.dryRun()
   for (const { family, size } of asked) {
@@ -94,7 +97,7 @@ async function compileCandidates(engine: Engine, asked: readonly Asked[]): Promi
   await engine.compile(dry)
 }
 
-/** As a table, with the share of the operations whose default is within 10 % of the best. */
+/** The rows as a table, and the share of the operations whose default is within 10 % of the best. */
 export function variantsTable(rows: readonly VariantRow[]): string {
   const lines = rows.map(({ size, key, standard, best, ratio, milliseconds }) => [
     size,
@@ -110,5 +113,6 @@ export function variantsTable(rows: readonly VariantRow[]): string {
     [['size', 'operation', 'default', 'best', 'default ms', 'best ms', 'ratio', 'kernels'], ...lines],
     4,
   )
-  return `${table}\n\ndefault within 10 % of the best: ${rows.filter(({ ratio }) => ratio <= 1.1).length} of ${rows.length}`
+  const good = rows.filter(({ ratio }) => ratio <= 1.1).length
+  return `${table}\n\ndefault within 10 % of the best: ${good} of ${rows.length}`
 }

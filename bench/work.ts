@@ -1,7 +1,7 @@
-// The work of each operation, in FLOP and bytes: what its formula asks for, not what a kernel happens to do.
-// One FLOP is an addition, subtraction, multiplication, division, negation, exp, sqrt, log or atan2. Comparisons are free.
-// Bytes: each operand is read once and each result written once, four bytes a value; what an accumulating result held is
-// read too. Where products or a model store float16, a value counts two bytes, but for the optimiser's.
+// The work of each operation in FLOP and bytes: what its formula needs, not what a kernel does.
+// One FLOP is an addition, subtraction, multiplication, division, negation, exp, sqrt, log or atan2. Comparisons are
+// free. Bytes: each operand is read once and each result is written once, four bytes a value; a result that accumulates
+// is read too. If products or a model store float16, a value counts two bytes, except in the optimiser.
 import type { MatmulSize } from '../src/kernels/matmul.js'
 import { headWidth, innerWidth, lengthOf, type TrmConfig } from '../src/trm/config.js'
 import { parameterShapes, type Precision } from '../src/trm/model.js'
@@ -9,12 +9,14 @@ import { parameterShapes, type Precision } from '../src/trm/model.js'
 export interface Work {
   flop: number
   bytes: number
-  /** Of `flop`, those of matrix products (attention's not counted). */
+  /** The part of `flop` in matrix products, those of attention not counted. */
   products: number
 }
 
+/** No work. */
 export const NOTHING: Work = { flop: 0, bytes: 0, products: 0 }
 
+/** The sum of several works. */
 export function sum(...parts: readonly Work[]): Work {
   return parts.reduce(
     (a, b) => ({ flop: a.flop + b.flop, bytes: a.bytes + b.bytes, products: a.products + b.products }),
@@ -22,17 +24,18 @@ export function sum(...parts: readonly Work[]): Work {
   )
 }
 
+/** A work n times. */
 export function times(n: number, { flop, bytes, products }: Work): Work {
   return { flop: n * flop, bytes: n * bytes, products: n * products }
 }
 
-/** The same work on values that are stored so. */
+/** The same work on values of this type. */
 const stored = (dtype: Precision, work: Work): Work => (dtype === 'f16' ? { ...work, bytes: work.bytes / 2 } : work)
 
-/** @param values read and written, counted each time */
+/** Work on float32 without products. @param values that are read or written; each time counts */
 const plain = (flop: number, values: number): Work => ({ flop, bytes: 4 * values, products: 0 })
 
-/** Two FLOP per multiply-add. @param dtype of operands and result */
+/** A product: two FLOP per multiply-add. @param dtype of operands and result */
 export function matmulWork(size: MatmulSize, dtype: Precision = 'f32'): Work {
   const { m, n, k, batch = 1, reduce = 1, sharedA = false, sharedB = false, accumulate = false } = size
   const pairs = batch * reduce
@@ -50,7 +53,7 @@ export function linearSizes(rows: number, out: number, width: number): Record<'f
   }
 }
 
-/** The three products of a layer over the next-to-last axis: weight (out, length) times x (batch, length, width). */
+/** The three products of a linear layer over the next-to-last axis: weight (out, length) · x (batch, length, width). */
 export function mixSizes(
   batch: number,
   out: number,
@@ -69,12 +72,12 @@ export function addWork(count: number): Work {
   return plain(count, 3 * count)
 }
 
-/** y = s / sqrt(mean(s²) + epsilon), s = x + residual: four FLOP a value, four a row; the row's factor is kept. */
+/** y = s / sqrt(mean(s²) + epsilon), s = x + residual: four FLOP a value, three a row; rstd of each row is written. */
 export function rmsnormWork(rows: number, width: number): Work {
   return plain(rows * (4 * width + 3), rows * (3 * width + 1))
 }
 
-/** scale · (dy − y · mean(y · dy)): five FLOP a value, one division a row. */
+/** rstd · (dy − y · mean(y · dy)): five FLOP a value, one a row. */
 export function rmsnormBackwardWork(rows: number, width: number): Work {
   return plain(rows * (5 * width + 1), rows * (3 * width + 1))
 }
@@ -97,8 +100,8 @@ export interface AttentionShape {
 }
 
 /**
- * The two products of the scores and the values, 4 · L² · d a head; the softmax is not counted, as is usual.
- * @param rope with rotary positions: two multiplications and an addition for each value of queries and keys, and a table of angles
+ * The products of the scores and of the values, 4 · L² · d a head. The softmax is not counted, as is usual.
+ * @param rope with rotary positions: three FLOP for each value of queries and keys, and a table of angles
  */
 export function attentionWork({ batch, length, heads, headDim }: AttentionShape, rope = false): Work {
   const values = batch * length * heads * headDim
@@ -108,7 +111,10 @@ export function attentionWork({ batch, length, heads, headDim }: AttentionShape,
   )
 }
 
-/** Five products: the scores again, dP, dV, dQ, dK. Reads qkv, o, dO and the row sums, writes dQkv. With `rope` the gradients are turned back. */
+/**
+ * Five products: the scores again, dP, dV, dQ, dK. It reads qkv, o, dO and lse, and writes dQkv.
+ * @param rope the gradients of queries and keys are rotated back
+ */
 export function attentionBackwardWork({ batch, length, heads, headDim }: AttentionShape, rope = false): Work {
   const values = batch * length * heads * headDim
   return plain(
@@ -117,7 +123,7 @@ export function attentionBackwardWork({ batch, length, heads, headDim }: Attenti
   )
 }
 
-/** Table rows by number, puzzle rows in front, scaled: one multiplication a value, two with learned positions. */
+/** Rows of the token table behind rows of puzzles, scaled: one FLOP a value, two with learned positions. */
 export function embeddingWork(config: TrmConfig, batch: number): Work {
   const { hidden, cells, vocabulary, puzzleWidth, positions } = config
   const values = batch * lengthOf(config) * hidden
@@ -128,7 +134,7 @@ export function embeddingWork(config: TrmConfig, batch: number): Work {
   )
 }
 
-/** Every token's gradient is added to its table row, puzzle rows and rows of the table are scaled. */
+/** The gradient of each token is added to its row of the table; rows of puzzles and of the table are scaled. */
 export function embeddingBackwardWork(config: TrmConfig, batch: number): Work {
   const { hidden, cells, vocabulary, puzzleWidth, positions } = config
   const tokens = batch * cells * hidden
@@ -139,13 +145,13 @@ export function embeddingBackwardWork(config: TrmConfig, batch: number): Work {
   )
 }
 
-/** Stablemax cross-entropy and its gradient: ten FLOP a logit of a cell; predictions and gradients are written, the prefix's too. */
+/** Stablemax cross-entropy and its gradient: ten FLOP a logit of a cell. Predictions and all gradients are written. */
 export function lossWork(config: TrmConfig, batch: number): Work {
   const { cells, vocabulary } = config
   return plain(10 * batch * cells * vocabulary, batch * ((cells + lengthOf(config)) * vocabulary + 2 * cells + 10))
 }
 
-/** AdamATan2 with decay and a moving average: 17 FLOP a parameter; five values read, four written. */
+/** AdamATan2 with weight decay and a moving average: 17 FLOP a parameter; five values are read, four are written. */
 export function optimizerWork(count: number): Work {
   return plain(17 * count, 9 * count)
 }
@@ -155,7 +161,7 @@ const channels = (config: TrmConfig, batch: number) => ({
   inner: innerWidth(config.hidden, config.expansion),
 })
 
-/** Layers of the network as pairs of forward and backward work. */
+/** The work of a layer of the network and of its derivative. */
 function blockWork(config: TrmConfig, batch: number): { forward: Work; backward: Work } {
   const { hidden, heads, tokenMixing, positions } = config
   const length = lengthOf(config)
@@ -202,12 +208,12 @@ export function networkWork(config: TrmConfig, batch: number, dtype: Precision =
   return stored(dtype, sum(injection, times(config.layers, blockWork(config, batch).forward)))
 }
 
-/** Its derivative; adding up gradients of what is used twice is not counted. */
+/** Its derivative. Adding up the gradients of a tensor that is used twice is not counted. */
 export function networkBackwardWork(config: TrmConfig, batch: number): Work {
   return times(config.layers, blockWork(config, batch).backward)
 }
 
-/** n latent steps and the answer. */
+/** One cycle: the latent steps and the update of the answer. */
 function cycleWork(config: TrmConfig, batch: number): Work {
   return sum(
     addWork(batch * lengthOf(config) * config.hidden),
@@ -219,15 +225,15 @@ function headSizes(config: TrmConfig, batch: number): ReturnType<typeof linearSi
   return [linearSizes(batch * lengthOf(config), config.vocabulary, config.hidden), linearSizes(batch, 2, config.hidden)]
 }
 
-/** One supervision step without gradient: input, all cycles, heads. */
+/** One supervision step without gradient: input embedding, all cycles, heads. */
 export function inferenceWork(config: TrmConfig, batch: number, dtype: Precision = 'f32'): Work {
   const heads = headSizes(config, batch).map(({ forward }) => matmulWork(forward))
   return stored(dtype, sum(embeddingWork(config, batch), times(config.cycles, cycleWork(config, batch)), ...heads))
 }
 
 /**
- * One training step of `batch` slots in chunks of `microBatch`: the input twice, all cycles, the last one's derivative, heads, loss, optimiser.
- * Restarting halted slots is not counted, as it depends on their number.
+ * One training step of `batch` slots in micro-batches: the input embedding twice, all cycles, the derivative of the
+ * last cycle, heads, loss, optimiser. Restarting halted slots is not counted, because it depends on their number.
  */
 export function trainingWork(config: TrmConfig, batch: number, microBatch = batch, dtype: Precision = 'f32'): Work {
   const chunk = (slots: number) =>
@@ -245,7 +251,7 @@ export function trainingWork(config: TrmConfig, batch: number, microBatch = batc
   return sum(stored(dtype, chunks), optimizerWork(parameterCount(config)))
 }
 
-/** Trained values, the puzzle embedding not among them. */
+/** The number of parameters; the puzzle embedding does not count. */
 export function parameterCount(config: TrmConfig): number {
   return Object.values(parameterShapes(config)).reduce((n, shape) => n + shape.reduce((a, b) => a * b, 1), 0)
 }

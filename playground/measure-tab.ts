@@ -1,5 +1,5 @@
 // The Measure tab: what the adapter is, whether it computes what the published code computes, and how fast.
-import { SIZES, type Size } from '../bench/cases.js'
+import { SIZES, type Size } from '../bench/models.js'
 import { digits, size as bytesInWords, skipText } from '../bench/report.js'
 import type { SuiteResult } from '../bench/suite.js'
 import type { Verification } from '../src/index.js'

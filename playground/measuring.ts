@@ -1,5 +1,6 @@
 // The worker's measurements: goldens recomputed, and the bench on the visitor's GPU.
-import { allCases, planner } from '../bench/cases.js'
+import { allCases } from '../bench/cases.js'
+import { planner } from '../bench/models.js'
 import { runSuite } from '../bench/suite.js'
 import { readAll } from '../src/formats/source.js'
 import { verify } from '../src/verify/verify.js'

@@ -1,5 +1,5 @@
 // What the page and its worker say to each other: calls by name with their arguments, progress and results, and notices nobody asked for.
-import type { Size } from '../bench/cases.js'
+import type { Size } from '../bench/models.js'
 import type { SuiteResult } from '../bench/suite.js'
 import type { AdapterSummary } from '../src/engine/index.js'
 import type { SolveOptions, SolveStep, TrmConfig, Verification } from '../src/index.js'

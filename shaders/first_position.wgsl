@@ -1,5 +1,6 @@
-// FORWARD: y[b, d] = x[b, 0, d].  Backward: x[b, l, d] (its gradient) = y[b, d] at l = 0, else 0; with ACCUMULATE it is added.
-// One thread per element of what is written.
+// FORWARD: y[b, d] = x[b, 0, d].
+// Else the derivative: dx[b, l, d] = dy[b, d] at l = 0 and 0 elsewhere, or += with ACCUMULATE.
+// One thread per element of to_values.
 override THREADS: u32;
 override COUNT: u32;
 override LENGTH: u32;
@@ -11,7 +12,11 @@ override FORWARD: bool;
 @group(0) @binding(1) var<storage, read_write> to_values: array<f32>;
 
 @compute @workgroup_size(THREADS)
-fn main(@builtin(workgroup_id) group: vec3u, @builtin(num_workgroups) groups: vec3u, @builtin(local_invocation_index) thread: u32) {
+fn main(
+  @builtin(workgroup_id) group: vec3u,
+  @builtin(num_workgroups) groups: vec3u,
+  @builtin(local_invocation_index) thread: u32
+) {
   let i = (group.x + group.y * groups.x) * THREADS + thread;
   if (i >= COUNT) { return; }
   if (FORWARD) {

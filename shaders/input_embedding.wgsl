@@ -1,5 +1,6 @@
-// x[b, l] = FACTOR · (l < PREFIX ? row b of the puzzle embeddings, zero-padded to PREFIX · WIDTH : tokens[ids[b, l − PREFIX]]) (+ FACTOR · positions[l]).
-// One thread per element of x, shape (batch, PREFIX + LENGTH, WIDTH).
+// The input of the network, shape (batch, PREFIX + LENGTH, WIDTH):
+// x[b, l] = FACTOR · (l < PREFIX ? row b of `puzzles`, zero-padded to PREFIX · WIDTH : tokens[ids[b, l − PREFIX]]),
+// with HAS_POSITIONS also + FACTOR · positions[l]. One thread per element of x.
 override THREADS: u32;
 override COUNT: u32;
 override LENGTH: u32;
@@ -17,13 +18,17 @@ override FACTOR: f32;
 @group(0) @binding(4) var<storage, read_write> x: array<f32>;
 
 @compute @workgroup_size(THREADS)
-fn main(@builtin(workgroup_id) group: vec3u, @builtin(num_workgroups) groups: vec3u, @builtin(local_invocation_index) thread: u32) {
+fn main(
+  @builtin(workgroup_id) group: vec3u,
+  @builtin(num_workgroups) groups: vec3u,
+  @builtin(local_invocation_index) thread: u32
+) {
   let i = (group.x + group.y * groups.x) * THREADS + thread;
   if (i >= COUNT) { return; }
-  let width = PREFIX + LENGTH;
+  let length = PREFIX + LENGTH;
   let column = i % WIDTH;
-  let l = i / WIDTH % width;
-  let b = i / WIDTH / width;
+  let l = i / WIDTH % length;
+  let b = i / WIDTH / length;
   var value = 0.0;
   if (l >= PREFIX) {
     value = tokens[min(u32(ids[b * LENGTH + l - PREFIX]), VOCABULARY - 1u) * WIDTH + column];

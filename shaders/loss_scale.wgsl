@@ -1,7 +1,9 @@
-// Dynamic loss scaling after a step's gradients (Micikevicius et al., "Mixed Precision Training", 2018; factors as in PyTorch's GradScaler):
-// one that is infinite or no number was found: both optimisers skip the step and the scale halves; after INTERVAL good steps in a row it doubles.
-// state: [scale, good steps in a row, β1ᵗ, β2ᵗ, skipped steps], t counting the steps that were not skipped. Rewrites what the host put into
-// schedule ([1 − lr · wd, –, –, –, step, skip, lr] becomes that of adam.wgsl) and puzzle_schedule ([…, …, skip]). One thread.
+// Dynamic loss scaling, after the gradients of a step (Micikevicius et al., "Mixed Precision Training", 2018).
+// found[0] says that some gradient is infinite or NaN: both optimisers then skip the step and the scale is halved.
+// After INTERVAL good steps in a row the scale doubles. These factors are those of PyTorch's GradScaler.
+// state: [scale, good steps in a row, β1ᵗ, β2ᵗ, skipped steps], where t counts the steps that were not skipped.
+// The host writes schedule as [1 − lr · wd, –, –, –, step, skip, lr]; this kernel completes it to that of adam.wgsl.
+// It also sets the skip of puzzle_schedule, [–, –, skip], for sign_sgd.wgsl. One thread.
 override BETA1: f32;
 override BETA2: f32;
 override INTERVAL: f32;

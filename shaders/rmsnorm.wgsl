@@ -1,4 +1,5 @@
-// y = s / sqrt(mean(s², along the normed axis) + EPSILON), s = x + residual;  rstd = 1 / sqrt(mean(s²) + EPSILON) is kept for the derivative.
+// y = s / sqrt(mean(s²) + EPSILON), s = x + residual; the mean runs over the normed axis.
+// rstd = 1 / sqrt(mean(s²) + EPSILON) is kept for the derivative.
 // Tensors are (outer, WIDTH, STRIDE), normed over WIDTH. LANES threads share a row, GROUPS rows share a workgroup.
 override LANES: u32;
 override GROUPS: u32;
@@ -16,7 +17,11 @@ override HAS_RESIDUAL: bool;
 var<workgroup> partial: array<f32, LANES * GROUPS>;
 
 @compute @workgroup_size(LANES * GROUPS)
-fn main(@builtin(workgroup_id) group: vec3u, @builtin(num_workgroups) groups: vec3u, @builtin(local_invocation_index) thread: u32) {
+fn main(
+  @builtin(workgroup_id) group: vec3u,
+  @builtin(num_workgroups) groups: vec3u,
+  @builtin(local_invocation_index) thread: u32
+) {
   let lane = thread % LANES;
   let row = (group.x + group.y * groups.x) * GROUPS + thread / LANES;
   let start = min(row, ROWS - 1u) / STRIDE * WIDTH * STRIDE + row % STRIDE;
@@ -39,12 +44,12 @@ fn main(@builtin(workgroup_id) group: vec3u, @builtin(num_workgroups) groups: ve
   }
   if (row >= ROWS) { return; }
 
-  let factor = inverseSqrt(squares / f32(WIDTH) + EPSILON);
-  if (lane == 0u) { rstd[row] = factor; }
+  let row_rstd = inverseSqrt(squares / f32(WIDTH) + EPSILON);
+  if (lane == 0u) { rstd[row] = row_rstd; }
   for (var i = lane; i < WIDTH; i += LANES) {
     let at = start + i * STRIDE;
     var s = x[at];
     if (HAS_RESIDUAL) { s += residual[at]; }
-    y[at] = s * factor;
+    y[at] = s * row_rstd;
   }
 }

@@ -1,5 +1,7 @@
-// SignSGD with decay for the table rows that a batch touched: row = row · (1 − lr · wd) − lr · sign(Σ gradients of this id), sign(0) = 0.
-// schedule: [1 − lr · wd, lr, 1 to skip the step]. One thread per (slot, column); the first slot of each id sums all of that id in slot order and writes the row.
+// SignSGD with weight decay for the rows of the table that a batch used:
+// row = row · (1 − lr · wd) − lr · sign(Σ gradients of this id), where sign(0) = 0.
+// schedule: [1 − lr · wd, lr, 1 to skip the step].
+// One thread per (slot, column). The first slot of each id adds up all slots of that id, in order, and writes the row.
 override THREADS: u32;
 override SLOTS: u32;
 override WIDTH: u32;
@@ -10,7 +12,11 @@ override WIDTH: u32;
 @group(0) @binding(3) var<storage, read_write> table: array<f32>;
 
 @compute @workgroup_size(THREADS)
-fn main(@builtin(workgroup_id) group: vec3u, @builtin(num_workgroups) groups: vec3u, @builtin(local_invocation_index) thread: u32) {
+fn main(
+  @builtin(workgroup_id) group: vec3u,
+  @builtin(num_workgroups) groups: vec3u,
+  @builtin(local_invocation_index) thread: u32
+) {
   let i = (group.x + group.y * groups.x) * THREADS + thread;
   if (i >= SLOTS * WIDTH || schedule[2] != 0.0) { return; }
   let slot = i / WIDTH;

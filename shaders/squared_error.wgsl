@@ -1,5 +1,5 @@
-// y[i] = (a[i] − b[i])² / COUNT: its sum is the mean squared error. BACKWARD: y[i] = dy[i] · 2 · (a[i] − b[i]) / COUNT, the gradient of a.
-// One thread per element.
+// y[i] = (a[i] − b[i])² / COUNT: the sum of y is the mean squared error.
+// BACKWARD: y[i] = dy[i] · 2 · (a[i] − b[i]) / COUNT, the gradient of a. One thread per element.
 override THREADS: u32;
 override COUNT: u32;
 override BACKWARD: bool;
@@ -10,7 +10,11 @@ override BACKWARD: bool;
 @group(0) @binding(3) var<storage, read_write> y: array<f32>;
 
 @compute @workgroup_size(THREADS)
-fn main(@builtin(workgroup_id) group: vec3u, @builtin(num_workgroups) groups: vec3u, @builtin(local_invocation_index) thread: u32) {
+fn main(
+  @builtin(workgroup_id) group: vec3u,
+  @builtin(num_workgroups) groups: vec3u,
+  @builtin(local_invocation_index) thread: u32
+) {
   let i = (group.x + group.y * groups.x) * THREADS + thread;
   if (i >= COUNT) { return; }
   let difference = a[i] - b[i];

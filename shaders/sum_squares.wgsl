@@ -1,4 +1,5 @@
-// sums[p] = Σ x² over the elements p · THREADS + t + k · PARTS · THREADS: one workgroup per part, its threads' sums halved in a fixed order.
+// sums[p] = Σ x² over the elements p · THREADS + t + k · PARTS · THREADS, t < THREADS, k = 0, 1, …
+// One workgroup per part p. It adds the sums of its threads t in a fixed order, by halves.
 override THREADS: u32;
 override COUNT: u32;
 override PARTS: u32;

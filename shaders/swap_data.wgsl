@@ -1,5 +1,5 @@
-// Halted slots take their row of the new batch (inputs, labels, puzzle id) and count their steps from 0; the others keep what they have.
-// offered rows are [inputs | labels | puzzle id]. One thread per cell.
+// Slots that halted take their row of the new batch (inputs, labels, puzzle id) and count their steps from 0.
+// The other slots keep their data. Rows of `offered` are [inputs | labels | puzzle id]. One thread per cell.
 override THREADS: u32;
 override COUNT: u32;
 override CELLS: u32;
@@ -12,7 +12,11 @@ override CELLS: u32;
 @group(0) @binding(5) var<storage, read_write> steps: array<u32>;
 
 @compute @workgroup_size(THREADS)
-fn main(@builtin(workgroup_id) group: vec3u, @builtin(num_workgroups) groups: vec3u, @builtin(local_invocation_index) thread: u32) {
+fn main(
+  @builtin(workgroup_id) group: vec3u,
+  @builtin(num_workgroups) groups: vec3u,
+  @builtin(local_invocation_index) thread: u32
+) {
   let i = (group.x + group.y * groups.x) * THREADS + thread;
   if (i >= COUNT) { return; }
   let slot = i / CELLS;

@@ -1,5 +1,5 @@
-// y = silu(gate) · up, silu(g) = g / (1 + exp(−g)); a row of x is [gate | up], each HALF long.
-// A thread computes PER_THREAD values of y that lie THREADS apart; counts are in units of Value.
+// y = silu(gate) · up, silu(g) = g / (1 + exp(−g)). A row of x is [gate | up], each HALF long.
+// A thread computes PER_THREAD values of y, THREADS apart. Counts are in units of Value.
 override THREADS: u32;
 override PER_THREAD: u32;
 override COUNT: u32;
@@ -11,7 +11,11 @@ alias Value = f32;
 @group(0) @binding(1) var<storage, read_write> y: array<Value>;
 
 @compute @workgroup_size(THREADS)
-fn main(@builtin(workgroup_id) group: vec3u, @builtin(num_workgroups) groups: vec3u, @builtin(local_invocation_index) thread: u32) {
+fn main(
+  @builtin(workgroup_id) group: vec3u,
+  @builtin(num_workgroups) groups: vec3u,
+  @builtin(local_invocation_index) thread: u32
+) {
   let first = (group.x + group.y * groups.x) * THREADS * PER_THREAD + thread;
   for (var i = first; i < min(COUNT, first + THREADS * PER_THREAD); i += THREADS) {
     let at = i / HALF * HALF + i;

@@ -1,7 +1,7 @@
 // Every kernel compiles for adapters of many kinds, which Dawn's null backend stands in for: it computes nothing, but its compiler is the real one. Needs Node.
 import { test } from 'uvu'
 import * as assert from 'uvu/assert'
-import { randomPuzzles } from '../bench/cases.js'
+import { randomPuzzles } from '../bench/models.js'
 import {
   attention,
   type DType,

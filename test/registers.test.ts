@@ -81,7 +81,7 @@ const norms = [
   [1, 64],
   [97, 512],
   [256, 512],
-].map(([width, inner]) => ({ rows: 8 * inner, width, inner }))
+].map(([width, stride]) => ({ rows: 8 * stride, width, stride }))
 const matrixHeads = withWidths(32, 64, 128).flatMap(size =>
   [1, 17, 97, 916].flatMap(length =>
     [16384, 49152].flatMap(workgroupBytes => {
@@ -108,12 +108,12 @@ const SIZES: Record<string, readonly unknown[]> = {
     { count: 5, countB: 5 },
   ],
   swiglu: [
-    { rows: 2, inner: 4 },
-    { rows: 2, inner: 3 },
+    { rows: 2, half: 4 },
+    { rows: 2, half: 3 },
   ],
   swiglu_backward: [
-    { rows: 2, inner: 4 },
-    { rows: 2, inner: 3 },
+    { rows: 2, half: 4 },
+    { rows: 2, half: 3 },
   ],
   attention: anyWidth,
   attention_backward_q: anyWidth,

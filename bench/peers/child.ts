@@ -1,4 +1,4 @@
-// One child process, one backend: opens Dawn, gives the backend a navigator of its own where it needs one, and obeys the parent's lines.
+// The process of one backend: opens Dawn, stands in for a browser if the backend needs one, and answers the parent.
 //   node child.js MODULE [stand-in]
 import { readFileSync } from 'node:fs'
 import { createInterface } from 'node:readline'
@@ -7,7 +7,7 @@ import { openGpu, waitAsleep } from '../../src/node.js'
 import { parseSafetensors, toFloat32 } from '../../src/formats/safetensors.js'
 import type { Backend, Model, Outputs, Prepared, Reply, Request } from './protocol.js'
 
-// Standard output is the parent's; what libraries say goes to standard error.
+// Standard output is for the parent; messages of libraries go to standard error.
 console.log = console.info = console.debug = console.warn = (...words) => console.error(...words)
 
 const [path, standIn] = process.argv.slice(2)
@@ -76,7 +76,7 @@ function readModel(file: string): Model {
   return { config: JSON.parse(metadata.config!), train: JSON.parse(metadata.train!), rates, weights, batches }
 }
 
-/** Counts the bytes of all buffers that were made and not destroyed: the same measure for every backend on WebGPU. */
+/** Counts the bytes of all buffers that exist: the same measure for every backend on WebGPU. */
 function countBytes({ GPUDevice, GPUBuffer }: Record<string, any>): void {
   const { createBuffer } = GPUDevice.prototype
   const { destroy } = GPUBuffer.prototype
@@ -95,8 +95,8 @@ function countBytes({ GPUDevice, GPUBuffer }: Record<string, any>): void {
 }
 
 /**
- * What a library for browsers looks for, in this process only: navigator.gpu and the constants. Dawn's promises are waited for asleep,
- * as our own engine does in Node: else the event loop would spin and take a core from a software adapter.
+ * Defines what a library for browsers needs, in this process only: navigator.gpu and the constants. Promises of Dawn
+ * are awaited asleep, as our engine does in Node. Else the event loop spins and takes a core from a software adapter.
  */
 function pretendToBeABrowser(): void {
   Object.defineProperty(globalThis, 'navigator', { value: { gpu, userAgent: 'node' }, configurable: true })

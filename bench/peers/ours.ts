@@ -1,4 +1,4 @@
-// webgpu-trm's side of the comparison: its own engine and trainer, as a user of the package would call them.
+// The backend webgpu-trm: its engine and trainer, as a user of the package calls them.
 import { type Engine, linear, type Tensor } from '../../src/engine/index.js'
 import { metricsTensor, Slots } from '../../src/trm/slots.js'
 import { loadTensors } from '../../src/trm/published/checkpoint.js'

@@ -1,6 +1,6 @@
-// What the parent and its child processes say to each other: a line of JSON each way, and what a backend's program must offer.
+// The messages between the parent and its child processes, each a line of JSON, and the interface of a backend.
 
-/** A problem: a product C = A·Bᵀ with A (m, k) and B (n, k), or a step of the model in a golden file. */
+/** A product C = A·Bᵀ with A (m, k) and B (n, k), from files of float32; or a step of the model in a golden file. */
 export type Job =
   | { case: 'matmul'; m: number; n: number; k: number; a: string; b: string }
   | { case: 'train-step' | 'inference-step'; golden: string }
@@ -15,19 +15,20 @@ export type Reply =
   | { adapter: string; version: string; firstMs: number; outputs: Outputs }
   | {
       ms: number
-      /** Processor time of the whole process, threads of a software adapter included. */ cpuMs: number
+      /** Processor time of the whole process, threads of a software adapter included. */
+      cpuMs: number
       peakBytes: number | null
     }
   | { gflops: number }
 
-/** The model, weights and batches of a golden file, as a backend's program gets them. */
+/** The model, weights and batches of a golden file, as a backend gets them. */
 export interface Model {
-  /** The published code's field names. */
+  /** By the field names of the published code. */
   config: Record<string, number | string | boolean>
   train: Record<string, number | string>
   /** Learning rates of each recorded step. */
   rates: { lr: number; puzzleLr: number }[]
-  /** Initial values by their official names, without `init.`. */
+  /** Initial values by their published names, without `init.`. */
   weights: Record<string, { shape: number[]; data: Float32Array }>
   batches: { inputs: Int32Array; labels: Int32Array; ids: Int32Array }[]
 }
@@ -36,18 +37,18 @@ export interface Model {
 export interface Prepared {
   /** Milliseconds of the first run, compilation included. */
   firstMs: number
-  /** What the parent checks. */
+  /** The outputs that the parent checks. */
   outputs: Record<string, ArrayLike<number>>
-  /** Computes it `count` times and waits for the last. */
+  /** Computes it `count` times and waits for the last one. */
   run(count: number): Promise<void>
 }
 
-/** A backend's program: what one child process runs. */
+/** The program that a child process runs. */
 export interface Backend {
   version: string
   matmul(job: { m: number; n: number; k: number; a: Float32Array; b: Float32Array }): Promise<Prepared>
   train(model: Model): Promise<Prepared>
   infer(model: Model): Promise<Prepared>
-  /** GFLOP/s of a kernel that only multiplies and adds registers. */
+  /** GFLOP/s of a kernel that only multiplies and adds in registers. */
   peak?(): Promise<number>
 }

@@ -1,4 +1,4 @@
-// Bundles the benchmark's TypeScript to build/bench/peers and runs it.
+// Bundles the TypeScript of the benchmark into build/bench/peers and runs it.
 import { pathToFileURL } from 'node:url'
 import { buildScripts } from '../../scripts/build.js'
 

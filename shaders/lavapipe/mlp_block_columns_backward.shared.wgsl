@@ -1,10 +1,16 @@
-// What the derivatives of mlp_block_columns.wgsl begin with after that: the gradient of what goes into down, four inner rows of it.
+// What the derivatives of mlp_block_columns.wgsl share: the gradient of the input of down, for four inner rows.
 #import mlp_block_columns.shared.wgsl
 @group(0) @binding(0) var s: texture_storage_2d<rgba32float, read>;
 @group(0) @binding(1) var ds: texture_storage_2d<rgba32float, read>;
 
-// d += downᵀ · d_rows by rows first … first + 7.
-fn add_through_down(d: ptr<function, array<vec4f, 4>>, d_rows: ptr<function, array<vec4f, LENGTH>>, first: u32, j: u32, lane: u32) {
+// d += downᵀ · d_rows, only rows first … first + 7.
+fn add_through_down(
+  d: ptr<function, array<vec4f, 4>>,
+  d_rows: ptr<function, array<vec4f, LENGTH>>,
+  first: u32,
+  j: u32,
+  lane: u32
+) {
   let w = load_down(first, j, lane);
   @diagnostic(off, trm.unroll) for (var r = 0u; r < 8; r++) {
     if (first + r < LENGTH) {

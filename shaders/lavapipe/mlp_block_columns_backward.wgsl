@@ -1,27 +1,32 @@
-// The derivative of mlp_block_columns.wgsl up to its input: ds = d s' on the direct way, plus the way through the layers, which are computed again.
+// The derivative of mlp_block_columns.wgsl for its input: d_s = ds + the gradient through the layers, where ds is the
+// gradient of s', the input of the norm. gate and up are computed again.
 #import mlp_block_columns_backward.shared.wgsl
 struct Uniforms { length: u32, width: u32, inner: u32, groups: u32, accumulate: u32 }
 
 @group(0) @binding(4) var<storage, read_write> d_s: array<f32>;
-@group(0) @binding(5) var<uniform> p: Uniforms;
+@group(0) @binding(5) var<uniform> u: Uniforms;
 
 @compute @workgroup_size(8)
-fn main(@builtin(workgroup_id) group: vec3u, @builtin(num_workgroups) groups: vec3u, @builtin(subgroup_invocation_id) lane: u32) {
+fn main(
+  @builtin(workgroup_id) group: vec3u,
+  @builtin(num_workgroups) groups: vec3u,
+  @builtin(subgroup_invocation_id) lane: u32
+) {
   let tile = group.x + group.y * groups.x;
-  if (tile >= p.groups) { return; }
-  let tiles = p.width / 32u;
-  let origin = tile / tiles * LENGTH * p.width + tile % tiles * 32u + lane * 4u;
+  if (tile >= u.groups) { return; }
+  let tiles = u.width / 32u;
+  let origin = tile / tiles * LENGTH * u.width + tile % tiles * 32u + lane * 4u;
 
   var rows: array<vec4f, LENGTH>;
   var d_rows: array<vec4f, LENGTH>;
   var sum: array<vec4f, LENGTH>;
   @diagnostic(off, trm.unroll) for (var i = 0u; i < LENGTH; i++) {
-    let at = texel((origin + i * p.width) / 4u);
+    let at = texel((origin + i * u.width) / 4u);
     rows[i] = textureLoad(s, at);
     d_rows[i] = textureLoad(ds, at);
     sum[i] = d_rows[i];
   }
-  for (var j = 0u; j < p.inner; j += 4u) {
+  for (var j = 0u; j < u.inner; j += 4u) {
     var gates: array<vec4f, PARTS>;
     var ups: array<vec4f, PARTS>;
     load_rows(&gates, &ups, j, lane);
@@ -46,10 +51,10 @@ fn main(@builtin(workgroup_id) group: vec3u, @builtin(num_workgroups) groups: ve
     }
   }
 
-  for (var i = 0u; i < p.length; i++) {
-    let at = origin + i * p.width;
+  for (var i = 0u; i < u.length; i++) {
+    let at = origin + i * u.width;
     var v = sum[i];
-    if (p.accumulate != 0u) { v += vec4f(d_s[at], d_s[at + 1u], d_s[at + 2u], d_s[at + 3u]); }
+    if (u.accumulate != 0u) { v += vec4f(d_s[at], d_s[at + 1u], d_s[at + 2u], d_s[at + 3u]); }
     d_s[at] = v.x;
     d_s[at + 1u] = v.y;
     d_s[at + 2u] = v.z;

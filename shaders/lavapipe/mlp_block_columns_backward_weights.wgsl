@@ -1,13 +1,14 @@
-// The weights' derivatives of mlp_block_columns.wgsl from ds, that of s' before the norm; what lies between is computed again.
-// A workgroup owns four inner rows: their rows of gateUp and columns of down, summed over all sequences and columns in registers.
+// The derivatives of mlp_block_columns.wgsl for its weights, from ds, the gradient of s', the input of the norm.
+// gate and up are computed again. A workgroup owns four inner rows: their rows of gateUp and their columns of down.
+// It sums their gradients over all sequences and columns in registers.
 #import mlp_block_columns_backward.shared.wgsl
 struct Uniforms { length: u32, width: u32, inner: u32, tiles: u32, accumulate_gate_up: u32, accumulate_down: u32 }
 
 @group(0) @binding(4) var<storage, read_write> d_gate_up: array<f32>;
 @group(0) @binding(5) var<storage, read_write> d_down: array<f32>;
-@group(0) @binding(6) var<uniform> p: Uniforms;
+@group(0) @binding(6) var<uniform> u: Uniforms;
 
-// Four rows' sums over the lanes at one position: lane r gets that of row r.
+// Adds up over the lanes what each has of four rows; lane r gets the sum of row r.
 fn sum_by_lane(sums: vec4f, lane: u32) -> f32 {
   let all = sums + subgroupShuffleXor(sums, 4u);
   let half = select(all.xy, all.zw, lane % 4u >= 2u) + subgroupShuffleXor(select(all.zw, all.xy, lane % 4u >= 2u), 2u);
@@ -15,24 +16,28 @@ fn sum_by_lane(sums: vec4f, lane: u32) -> f32 {
 }
 
 @compute @workgroup_size(8)
-fn main(@builtin(workgroup_id) group: vec3u, @builtin(num_workgroups) groups: vec3u, @builtin(subgroup_invocation_id) lane: u32) {
+fn main(
+  @builtin(workgroup_id) group: vec3u,
+  @builtin(num_workgroups) groups: vec3u,
+  @builtin(subgroup_invocation_id) lane: u32
+) {
   let j = (group.x + group.y * groups.x) * 4u;
-  if (j >= p.inner) { return; }
-  let tiles = p.width / 32u;
+  if (j >= u.inner) { return; }
+  let tiles = u.width / 32u;
 
   var gates: array<vec4f, PARTS>;
   var ups: array<vec4f, PARTS>;
   load_rows(&gates, &ups, j, lane);
-  // Of this lane's columns, a component a row.
+  // Sums over this lane's columns; a component belongs to one of the four rows.
   var sum_gate: array<vec4f, LENGTH>;
   var sum_up: array<vec4f, LENGTH>;
   var sum_down: array<vec4f, LENGTH>;
-  for (var tile = 0u; tile < p.tiles; tile++) {
-    let origin = tile / tiles * LENGTH * p.width + tile % tiles * 32u + lane * 4u;
+  for (var tile = 0u; tile < u.tiles; tile++) {
+    let origin = tile / tiles * LENGTH * u.width + tile % tiles * 32u + lane * 4u;
     var rows: array<vec4f, LENGTH>;
     var d_rows: array<vec4f, LENGTH>;
     @diagnostic(off, trm.unroll) for (var i = 0u; i < LENGTH; i++) {
-      let at = texel((origin + i * p.width) / 4u);
+      let at = texel((origin + i * u.width) / 4u);
       rows[i] = textureLoad(s, at);
       d_rows[i] = textureLoad(ds, at);
     }
@@ -58,17 +63,17 @@ fn main(@builtin(workgroup_id) group: vec3u, @builtin(num_workgroups) groups: ve
     }
   }
 
-  for (var k = 0u; k < p.length; k++) {
+  for (var k = 0u; k < u.length; k++) {
     let gate = sum_by_lane(sum_gate[k], lane);
     let up = sum_by_lane(sum_up[k], lane);
     let below = sum_by_lane(sum_down[k], lane);
     if (lane < 4u) {
       let at = (j + lane) * LENGTH + k;
-      let at_up = at + p.inner * LENGTH;
-      let at_down = k * p.inner + j + lane;
-      d_gate_up[at] = gate + select(0.0, d_gate_up[at], p.accumulate_gate_up != 0u);
-      d_gate_up[at_up] = up + select(0.0, d_gate_up[at_up], p.accumulate_gate_up != 0u);
-      d_down[at_down] = below + select(0.0, d_down[at_down], p.accumulate_down != 0u);
+      let at_up = at + u.inner * LENGTH;
+      let at_down = k * u.inner + j + lane;
+      d_gate_up[at] = gate + select(0.0, d_gate_up[at], u.accumulate_gate_up != 0u);
+      d_gate_up[at_up] = up + select(0.0, d_gate_up[at_up], u.accumulate_gate_up != 0u);
+      d_down[at_down] = below + select(0.0, d_down[at_down], u.accumulate_down != 0u);
     }
   }
 }

@@ -1,8 +1,9 @@
-// What attention by subgroup matrices and its derivatives begin with. Tensors are float16, sums float32.
+// What attention by subgroup matrices and its derivatives share. Tensors are float16, sums are float32.
 // Each of SUBGROUPS subgroups owns 16 rows of a head. The workgroup walks over BLOCK_TILES · 16 other rows at a time.
-// Lane l deals with row l / 2 of its subgroup, with the first or the last half of its columns.
-// One dispatch computes at most 64 columns of the results. Of wider heads it computes PART: as many columns of each half.
+// Lane l handles row l / 2 of its subgroup: the first or the second half of its columns.
+// One dispatch computes at most 64 columns of the results. Wider heads take several: each computes a PART.
 // Needs subgroups of exactly 32 threads.
+// A file that imports this one declares the uniforms `u` and `gradient`, which loads d_o.
 enable f16;
 enable subgroups;
 enable subgroup_size_control;
@@ -17,7 +18,7 @@ struct Uniforms { length: u32, heads: u32, tiles: u32, groups: u32 }
 const HEAD_TILES = 4; // of 16 columns: 2, 4 or 8
 const COLUMN_TILES = 4; // of the results: 2 or 4
 const BLOCK_TILES = 4; // 1 … 4
-const SHARE = 8; // vec4f of a lane in a row of BLOCK_TILES, 2 each
+const SHARE = 8; // vec4f of a lane in a row of BLOCK_TILES tiles, 2 in each
 const COLUMN_SHARE = 8; // vec4f of a lane in a row of results
 const SUBGROUPS = 7;
 const PART = 0;
@@ -27,8 +28,8 @@ const THREADS = SUBGROUPS * 32u;
 const BLOCK = BLOCK_TILES * 16u;
 const WORDS = u32(HEAD_TILES) * 2u; // of 8 elements, in a row of a head
 const STRIDE = WORDS + 1u; // in words, from row to row: neighbouring rows lie in other banks
-const ROW = 17u; // the same in a subgroup's own memory: 64 float32, or twice 64 float16
-const APART = u32(HEAD_TILES - COLUMN_TILES) / 2u; // tiles between the two halves of the results' columns
+const ROW = 17u; // the same in the memory of a subgroup: 64 float32, or twice 64 float16
+const APART = u32(HEAD_TILES - COLUMN_TILES) / 2u; // tiles between the two halves of the columns of the results
 const LOWEST = -3.4e38;
 
 const Q = 0u;
@@ -49,20 +50,20 @@ var<private> own0: u32; // the subgroup's first row
 struct Pair { low: vec4u, high: vec4u }
 
 fn begin(tile: u32, subgroup: u32) {
-  head = tile / p.tiles % p.heads;
-  batch = tile / p.tiles / p.heads;
-  own0 = (tile % p.tiles * SUBGROUPS + subgroup) * 16u;
+  head = tile / u.tiles % u.heads;
+  batch = tile / u.tiles / u.heads;
+  own0 = (tile % u.tiles * SUBGROUPS + subgroup) * 16u;
 }
 
-// Where the word of a row of qkv lies, and of a row of the result; lse and δ of a query.
-fn qkv_at(rows: u32, position: u32, word: u32) -> u32 {
-  return (((batch * p.length + position) * 3u + rows) * p.heads + head) * WORDS + word;
+// Where a word of qkv lies; a word of o or d_o; lse and δ of a query.
+fn qkv_at(operand: u32, position: u32, word: u32) -> u32 {
+  return (((batch * u.length + position) * 3u + operand) * u.heads + head) * WORDS + word;
 }
-fn o_at(position: u32, word: u32) -> u32 { return ((batch * p.length + position) * p.heads + head) * WORDS + word; }
-fn query_at(position: u32) -> u32 { return (batch * p.heads + head) * p.length + min(position, p.length - 1u); }
+fn o_at(position: u32, word: u32) -> u32 { return ((batch * u.length + position) * u.heads + head) * WORDS + word; }
+fn query_at(position: u32) -> u32 { return (batch * u.heads + head) * u.length + min(position, u.length - 1u); }
 
-// Word `word` of each half of a row, turned by its position as in rope.wgsl; direction −1 turns back.
-fn turn(pair: Pair, position: u32, word: u32, direction: f32) -> Pair {
+// Word `word` of each half of a row, rotated by its position as in rope.wgsl. direction −1 rotates back.
+fn rotate(pair: Pair, position: u32, word: u32, direction: f32) -> Pair {
   let at = position * WORDS * 2u + word * 4u;
   let a = table[at];
   let b = table[at + 1u];
@@ -75,21 +76,21 @@ fn turn(pair: Pair, position: u32, word: u32, direction: f32) -> Pair {
   return Pair(packed(times(low, cosines) - times(high, sines)), packed(times(high, cosines) + times(low, sines)));
 }
 
-// Word `word` of each half of a row; 0 beyond the last row. Without branches, so that several loads wait together.
-fn load(rows: u32, position: u32, word: u32) -> Pair {
-  let row = min(position, p.length - 1u);
+// Word `word` of each half of a row; 0 beyond the last row. Without branches, so that several loads overlap.
+fn load(operand: u32, position: u32, word: u32) -> Pair {
+  let row = min(position, u.length - 1u);
   var pair: Pair;
-  if (rows == D_O) {
+  if (operand == D_O) {
     pair = Pair(gradient(o_at(row, word)), gradient(o_at(row, word + WORDS / 2u)));
   } else {
-    pair = Pair(qkv[qkv_at(rows, row, word)], qkv[qkv_at(rows, row, word + WORDS / 2u)]);
-    if (ROPE && rows != V) { pair = turn(pair, row, word, 1.0); }
+    pair = Pair(qkv[qkv_at(operand, row, word)], qkv[qkv_at(operand, row, word + WORDS / 2u)]);
+    if (ROPE && operand != V) { pair = rotate(pair, row, word, 1.0); }
   }
-  let there = position < p.length;
-  return Pair(select(vec4u(), pair.low, there), select(vec4u(), pair.high, there));
+  let is_inside = position < u.length;
+  return Pair(select(vec4u(), pair.low, is_inside), select(vec4u(), pair.high, is_inside));
 }
 
-// Rows of both kinds from row0 on; a thread loads twice at a time.
+// Stages rows of both operands from row0 on; a thread loads two words of each at a time.
 fn stage_others(first: u32, second: u32, row0: u32, thread: u32) {
   const COUNT = BLOCK * (WORDS / 2u);
   for (var i = thread; i < COUNT; i += 2u * THREADS) {
@@ -113,27 +114,27 @@ fn stage_others(first: u32, second: u32, row0: u32, thread: u32) {
   }
 }
 
-fn stage_own(rows: u32, subgroup: u32, lane: u32) {
+fn stage_own(operand: u32, subgroup: u32, lane: u32) {
   for (var i = lane; i < 16u * (WORDS / 2u); i += 32u) {
     let row = i / (WORDS / 2u);
     let word = i % (WORDS / 2u);
-    let pair = load(rows, own0 + row, word);
+    let pair = load(operand, own0 + row, word);
     own[subgroup][row * STRIDE + word] = pair.low;
     own[subgroup][row * STRIDE + word + WORDS / 2u] = pair.high;
   }
 }
 
-// Which of a row's vec4f a lane's share has at i. The two lanes of a row begin in different banks.
+// Which vec4f of a row is number i of the lane's share. The two lanes of a row begin in different banks.
 fn column_of(i: u32, share: u32, lane: u32) -> u32 {
   return lane % 2u * share + (i ^ select(0u, 4u, share == 8u && lane % 2u == 1u));
 }
 
-// Which of four columns are other rows that exist.
+// Which of four columns belong to other rows that exist.
 fn inside(row0: u32, column: u32) -> vec4<bool> {
-  return vec4u(row0 + column * 4u) + vec4u(0, 1, 2, 3) < vec4u(p.length);
+  return vec4u(row0 + column * 4u) + vec4u(0, 1, 2, 3) < vec4u(u.length);
 }
 
-// Elements of the subgroup's float32 rows.
+// Four elements of the lane's float32 row in the memory of its subgroup.
 fn floats(subgroup: u32, lane: u32, column: u32) -> vec4f {
   return bitcast<vec4f>(own[subgroup][lane / 2u * ROW + column]);
 }

@@ -1,20 +1,20 @@
-// p = exp(score − lse),  ds = p · (d_o · vᵀ − δ) by subgroup matrices, as attention_tiled_backward_*.wgsl.
-// A subgroup owns queries: dq = ds · k / √HEAD_DIM, and δ = Σ d_o · o is computed here.
-// OF_KEYS: it owns keys, dk = dsᵀ · q / √HEAD_DIM,  dv = pᵀ · d_o.
+// p = exp(score − lse),  ds = p · (d_o · vᵀ − δ) by subgroup matrices, as in attention_tiled_backward_*.wgsl.
+// Without OF_KEYS a subgroup owns 16 queries: dq = ds · k / √HEAD_DIM. It also computes and stores δ = Σ d_o · o.
+// With OF_KEYS it owns 16 keys: dk = dsᵀ · q / √HEAD_DIM,  dv = pᵀ · d_o.
 #import attention.shared.wgsl
 const OF_KEYS = false;
-const RESULTS = 1; // 2 where it is OF_KEYS
+const RESULTS = 1; // 2 with OF_KEYS: dk and dv
 
 @group(0) @binding(2) var<storage, read> o: array<vec4u>;
 @group(0) @binding(3) var<storage, read> lse: array<f32>;
 @group(0) @binding(4) var<storage, read> d_o: array<vec4u>;
 @group(0) @binding(5) var<storage, read_write> delta: array<f32>;
 @group(0) @binding(6) var<storage, read_write> d_qkv: array<vec4u>;
-@group(0) @binding(7) var<uniform> p: Uniforms;
+@group(0) @binding(7) var<uniform> u: Uniforms;
 
 fn gradient(at: u32) -> vec4u { return d_o[at]; }
 
-// lse and δ of four queries behind the rows that are staged, where the padding is.
+// Stores lse and δ of four queries behind staged rows, in the padding.
 fn stage_queries(row0: u32, thread: u32) {
   if (thread < BLOCK / 4u) {
     let first = row0 + thread * 4u;
@@ -27,13 +27,16 @@ fn staged(which: u32, column: u32) -> vec4f { return bitcast<vec4f>(others[which
 
 @compute @workgroup_size(THREADS) @subgroup_size(32)
 fn main(
-  @builtin(workgroup_id) group: vec3u, @builtin(num_workgroups) groups: vec3u, @builtin(local_invocation_index) thread: u32,
-  @builtin(subgroup_id) subgroup: u32, @builtin(subgroup_invocation_id) lane: u32,
+  @builtin(workgroup_id) group: vec3u,
+  @builtin(num_workgroups) groups: vec3u,
+  @builtin(local_invocation_index) thread: u32,
+  @builtin(subgroup_id) subgroup: u32,
+  @builtin(subgroup_invocation_id) lane: u32
 ) {
   let tile = group.x + group.y * groups.x;
-  if (tile >= p.groups) { return; }
+  if (tile >= u.groups) { return; }
   begin(tile, subgroup);
-  let root = inverseSqrt(f32(HEAD_TILES * 16));
+  let scale = inverseSqrt(f32(HEAD_TILES * 16));
   var rows: array<array<Left, HEAD_TILES>, 2>;
   @diagnostic(off, trm.unroll) for (var w = 0u; w < 2u; w++) {
     workgroupBarrier();
@@ -44,26 +47,26 @@ fn main(
     }
   }
 
-  var most: f32;
-  var mean: f32;
+  var query_lse: f32;
+  var query_delta: f32;
   if (!OF_KEYS) {
     let query = own0 + lane / 2u;
     for (var i = 0u; i < WORDS / 2u; i++) {
-      let at = o_at(min(query, p.length - 1u), lane % 2u * (WORDS / 2u) + i);
-      mean += total(times(unpacked(o[at]), unpacked(d_o[at])));
+      let at = o_at(min(query, u.length - 1u), lane % 2u * (WORDS / 2u) + i);
+      query_delta += total(times(unpacked(o[at]), unpacked(d_o[at])));
     }
-    mean += subgroupShuffleXor(mean, 1u);
-    most = lse[query_at(query)];
-    if (query < p.length && lane % 2u == 0u) { delta[query_at(query)] = mean; }
+    query_delta += subgroupShuffleXor(query_delta, 1u);
+    query_lse = lse[query_at(query)];
+    if (query < u.length && lane % 2u == 0u) { delta[query_at(query)] = query_delta; }
   }
 
   var sums: array<array<Result, COLUMN_TILES>, RESULTS>;
-  for (var row0 = 0u; row0 < p.length; row0 += BLOCK) {
+  for (var row0 = 0u; row0 < u.length; row0 += BLOCK) {
     workgroupBarrier();
     stage_others(select(K, Q, OF_KEYS), select(V, D_O, OF_KEYS), row0, thread);
     if (OF_KEYS) { stage_queries(row0, thread); }
     workgroupBarrier();
-    // Scores, and the gradients of p.
+    // w = 0: scores, which become p; w = 1: gradients of p, which become ds.
     var values: array<array<vec4f, SHARE>, 2>;
     @diagnostic(off, trm.unroll) for (var w = 0u; w < 2u; w++) {
       var products: array<Result, BLOCK_TILES>;
@@ -85,14 +88,14 @@ fn main(
     }
     @diagnostic(off, trm.unroll) for (var i = 0u; i < SHARE; i++) {
       let column = column_of(i, SHARE, lane);
-      var less = vec4f(most);
-      var by = vec4f(mean);
+      var column_lse = vec4f(query_lse);
+      var column_delta = vec4f(query_delta);
       if (OF_KEYS) {
-        less = staged(0u, column);
-        by = staged(1u, column);
+        column_lse = staged(0u, column);
+        column_delta = staged(1u, column);
       }
-      values[0][i] = exp(select(vec4f(LOWEST), values[0][i] * root - less, inside(row0, column)));
-      values[1][i] = values[0][i] * (values[1][i] - by);
+      values[0][i] = exp(select(vec4f(LOWEST), values[0][i] * scale - column_lse, inside(row0, column)));
+      values[1][i] = values[0][i] * (values[1][i] - column_delta);
     }
     // Rows of ds, then of p.
     @diagnostic(off, trm.unroll) for (var t = 0u; t < BLOCK_TILES; t++) {
@@ -106,14 +109,17 @@ fn main(
         let left = subgroupMatrixLoad<Left, row_major>(&own[subgroup], w * 8u + t * 2u, ROW);
         @diagnostic(off, trm.unroll) for (var c = 0u; c < COLUMN_TILES; c++) {
           let columns = subgroupMatrixLoad<Right, row_major>(
-            &others[w], t * 16u * STRIDE + (PART * (COLUMN_TILES / 2u) + c + c / (COLUMN_TILES / 2u) * APART) * 2u, STRIDE);
+            &others[w],
+            t * 16u * STRIDE + (PART * (COLUMN_TILES / 2u) + c + c / (COLUMN_TILES / 2u) * APART) * 2u,
+            STRIDE
+          );
           sums[w][c] = subgroupMatrixMultiplyAccumulate(left, columns, sums[w][c]);
         }
       }
     }
   }
 
-  // Gradients of the own rows; those of turned rows turned back.
+  // Stores the gradients of the own rows. Gradients of rotated rows are rotated back.
   let position = own0 + lane / 2u;
   @diagnostic(off, trm.unroll) for (var w = 0u; w < RESULTS; w++) {
     workgroupBarrier();
@@ -121,18 +127,18 @@ fn main(
       subgroupMatrixStore<row_major>(&own[subgroup], c * 4u, sums[w][c], ROW);
     }
     workgroupBarrier();
-    if (position < p.length) {
-      let kind = select(V, select(Q, K, OF_KEYS), w == 0u);
-      let scale = select(1.0, root, w == 0u);
+    if (position < u.length) {
+      let operand = select(V, select(Q, K, OF_KEYS), w == 0u);
+      let factor = select(1.0, scale, w == 0u);
       for (var i = lane % 2u; i < COLUMN_TILES; i += 2u) {
-        let low = value_of(floats(subgroup, lane, 2u * i), floats(subgroup, lane, 2u * i + 1u)) * scale;
+        let low = value_of(floats(subgroup, lane, 2u * i), floats(subgroup, lane, 2u * i + 1u)) * factor;
         let middle = COLUMN_SHARE + 2u * i;
-        let high = value_of(floats(subgroup, lane, middle), floats(subgroup, lane, middle + 1u)) * scale;
+        let high = value_of(floats(subgroup, lane, middle), floats(subgroup, lane, middle + 1u)) * factor;
         let word = PART * COLUMN_TILES + i;
         var pair = Pair(packed(low), packed(high));
-        if (ROPE && kind != V) { pair = turn(pair, position, word, -1.0); }
-        d_qkv[qkv_at(kind, position, word)] = pair.low;
-        d_qkv[qkv_at(kind, position, word + WORDS / 2u)] = pair.high;
+        if (ROPE && operand != V) { pair = rotate(pair, position, word, -1.0); }
+        d_qkv[qkv_at(operand, position, word)] = pair.low;
+        d_qkv[qkv_at(operand, position, word + WORDS / 2u)] = pair.high;
       }
     }
   }

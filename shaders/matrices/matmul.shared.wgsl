@@ -1,13 +1,17 @@
-// c[m, n] = Σ_k a(m, k) · b(k, n) by subgroup matrices (tensor cores): operands of float16, sums of f32. What binds c and stores its values
-// stands in the files that import this one. A workgroup of four subgroups computes a tile of 2 SPAN × 2 SPAN results, each subgroup SPAN × SPAN
-// of them as matrices of SIZE_M × SIZE_N, DEPTH of k at a time.
-// Rows of a and b in memory are multiples of 8 long. A_BY_K, B_BY_K: such a row belongs to one k, else to one row of a (column of b).
-// A tile lies in workgroup memory as it lies in memory, in pieces of what one subgroup loads: compilers need constant places within an array
-// of constant length. Rows of a piece are 8 apart, so that neighbours lie in other banks. The next tile is on its way while products are computed.
-// EDGE_K: k is no multiple of DEPTH; what lies beyond is 0. Rows and columns beyond a matrix repeat its last one; their results are not stored.
-// GATED 1: the columns of c' = a · b are [gate | up], c = silu(gate) ⊙ up has half as many; a subgroup has both of its columns. GATED 2: the same
-// with rows. Neither cuts the sum.
-// With p.splits > 1 the sum over pairs and k is cut into that many ranges, each with results of its own.
+// c[m, n] = Σ_k a(m, k) · b(k, n) by subgroup matrices (tensor cores): operands are float16, sums are float32.
+// A file that imports this one binds c and declares `put`, which stores results.
+// A workgroup of four subgroups computes a tile of 2 SPAN × 2 SPAN results. Each subgroup computes SPAN × SPAN of them,
+// as matrices of SIZE_M × SIZE_N, with DEPTH of k at a time.
+// Rows in memory have a multiple of 8 elements. A_BY_K: a row in memory belongs to one k, else to one row of a.
+// B_BY_K: a row in memory belongs to one k, else to one column of b.
+// Tiles have the same layout in workgroup memory, in pieces of what one subgroup loads, because compilers need constant
+// places within an array of constant length. Rows of a piece are padded, so that neighbours lie in other memory banks.
+// The next tile is loaded while products are computed.
+// EDGE_K: k is not a multiple of DEPTH; values beyond the last k are 0. Rows and columns beyond the edge repeat
+// the last one; their results are not stored.
+// GATED 1: the columns of c' = a · b are [gate | up], and c = silu(gate) ⊙ up has half as many. A subgroup has both
+// columns of a result. GATED 2: the same with rows. Neither can be combined with splits.
+// With u.splits > 1 the sum over pairs and k is cut into that many ranges, with results of their own.
 // Needs subgroups of exactly 32 threads: with others the results are silently wrong.
 enable f16;
 enable subgroups;
@@ -26,12 +30,12 @@ const GATED = 0;
 const COUNT_M = 4;
 const COUNT_N = 4;
 const COUNT_K = 2;
-// 16-byte loads of a thread for one operand's tile.
+// Loads of 16 bytes that a thread does for the tile of one operand.
 const LOADS = 4;
-// Matrices that a slice of results has along m and n, of gate and up each: COUNT_M, COUNT_N, or half of them with GATED 2.
+// Matrices along m and n of a slice of results, of gate and of up each: COUNT_M and COUNT_N, with GATED 2 half of both.
 const PART_M = 4;
 const PART_N = 4;
-// Stores of a thread for a slice.
+// Stores that a thread does for a slice of results.
 const STORES = 8;
 alias Left = subgroup_matrix_left<f16, SIZE_K, SIZE_M>;
 alias Right = subgroup_matrix_right<f16, SIZE_N, SIZE_K>;
@@ -39,19 +43,20 @@ alias Result = subgroup_matrix_result<f32, SIZE_N, SIZE_M>;
 
 struct Uniforms {
   m: u32, n: u32, k: u32, batch: u32, reduce: u32, splits: u32, accumulate: u32,
-  // From one row in memory to the next, and from one matrix to the next, in units of 8.
+  // Distances from one row in memory to the next, and from one matrix to the next, in units of 8.
   row_a: u32, stride_a: u32, row_b: u32, stride_b: u32,
 }
 
 @group(0) @binding(0) var<storage, read> a: array<vec4u>;
 @group(0) @binding(1) var<storage, read> b: array<vec4u>;
-@group(0) @binding(3) var<uniform> p: Uniforms;
+@group(0) @binding(3) var<uniform> u: Uniforms;
 
 const SIDE = SPAN * 2u;
 const THREADS = 128u;
-// Units of 8 in a tile's row: along k, or along the rows of a (columns of b) for one k; and rows that the threads load at once.
+// Units of 8 in a row of a tile: along k, or (by k) along rows of a or columns of b.
 const UNITS_K = DEPTH / 8u;
 const UNITS_SIDE = SIDE / 8u;
+// Rows of a tile that the threads load at once.
 const LINES = THREADS / UNITS_K;
 const LINES_K = THREADS / UNITS_SIDE;
 // From one row to the next in workgroup memory.
@@ -64,29 +69,32 @@ const PIECE_A = select(SPAN, DEPTH, A_BY_K) * STEP_A;
 const PIECE_B = select(SPAN, DEPTH, B_BY_K) * STEP_B;
 const PIECE = max(max(PIECE_A, PIECE_B), SIZE_M * STEP_C);
 
-// Two of a, two of b; afterwards a slice of results of each subgroup.
+// Two pieces of a, two of b; at the end a slice of results of each subgroup.
 var<workgroup> tiles: array<array<vec4u, PIECE>, 4>;
 
-// The row of a, or column of b, that is number i of a tile. With halves a subgroup has as many of the first half of all as of the second.
-fn line(i: u32, tile: u32, all: u32, halves: bool) -> u32 {
+// The row of a (column of b) that is number i of a tile; the operand has `all`.
+// With `halves` a subgroup has as many from the first half of them as from the second.
+fn line_of(i: u32, tile: u32, all: u32, halves: bool) -> u32 {
   if (!halves) { return min(tile * SIDE + i, all - 1u); }
   let own = tile * SPAN + i / SPAN * (SPAN / 2u) + i % (SPAN / 2u);
   return min(own, all / 2u - 1u) + i % SPAN / (SPAN / 2u) * (all / 2u);
 }
 
-// Where a thread's load number i lies in a tile: its row in memory's order, and its first element there.
-fn row_of(i: u32, thread: u32, by_k: bool) -> u32 { return select(thread / UNITS_K + i * LINES, thread / UNITS_SIDE + i * LINES_K, by_k); }
+// Where load number i of a thread lies in a tile: its row in memory, and its unit in that row.
+fn row_of(i: u32, thread: u32, by_k: bool) -> u32 {
+  return select(thread / UNITS_K + i * LINES, thread / UNITS_SIDE + i * LINES_K, by_k);
+}
 fn unit_of(thread: u32, by_k: bool) -> u32 { return select(thread % UNITS_K, thread % UNITS_SIDE, by_k); }
 
-// The same place in the matrix from k = 0 on.
-fn place(i: u32, thread: u32, tile: u32, all: u32, row: u32, halves: bool, by_k: bool) -> u32 {
-  if (by_k) { return row_of(i, thread, true) * row + line(unit_of(thread, true) * 8u, tile, all, halves) / 8u; }
-  return line(row_of(i, thread, false), tile, all, halves) * row + unit_of(thread, false);
+// Where that load lies in the matrix, from k = 0 on.
+fn matrix_place(i: u32, thread: u32, tile: u32, all: u32, row: u32, halves: bool, by_k: bool) -> u32 {
+  if (by_k) { return row_of(i, thread, true) * row + line_of(unit_of(thread, true) * 8u, tile, all, halves) / 8u; }
+  return line_of(row_of(i, thread, false), tile, all, halves) * row + unit_of(thread, false);
 }
 
 // Whether load number i lies within the matrix.
-fn inside(i: u32, thread: u32, k0: u32, by_k: bool) -> bool {
-  return !EDGE_K || k0 + select(unit_of(thread, false) * 8u, row_of(i, thread, true), by_k) < p.k;
+fn is_inside(i: u32, thread: u32, k0: u32, by_k: bool) -> bool {
+  return !EDGE_K || k0 + select(unit_of(thread, false) * 8u, row_of(i, thread, true), by_k) < u.k;
 }
 
 fn load_a(at: u32, is_inside: bool) -> vec4u {
@@ -99,38 +107,42 @@ fn load_b(at: u32, is_inside: bool) -> vec4u {
   return vec4u();
 }
 
-// The piece of a thread's loads, and its place there.
+// The piece that a thread loads into, and its first place there.
 fn piece_of(thread: u32, by_k: bool) -> u32 { return select(thread / UNITS_K, thread % UNITS_SIDE * 8u, by_k) / SPAN; }
-fn within(thread: u32, by_k: bool) -> u32 {
-  return select(thread / UNITS_K % SPAN * STEP + thread % UNITS_K, thread / UNITS_SIDE * STEP_BY_K + thread % UNITS_SIDE % (SPAN / 8u), by_k);
+fn place_in_piece(thread: u32, by_k: bool) -> u32 {
+  return select(
+    thread / UNITS_K % SPAN * STEP + thread % UNITS_K,
+    thread / UNITS_SIDE * STEP_BY_K + thread % UNITS_SIDE % (SPAN / 8u),
+    by_k
+  );
 }
 
 fn silu(x: vec4f) -> vec4f { return x / (1.0 + exp(-x)); }
 
-// What each thread does; thread counts within the workgroup, lane within the subgroup.
+// Computes a tile. thread is the number within the workgroup, lane the number within the subgroup.
 fn product(group: vec3u, groups: vec3u, thread: u32, subgroup: u32, lane: u32) {
   // Rows and columns of c, and of a tile of it.
-  let rows = select(p.m, p.m / 2u, GATED == 2);
-  let columns = select(p.n, p.n / 2u, GATED == 1);
+  let rows = select(u.m, u.m / 2u, GATED == 2);
+  let columns = select(u.n, u.n / 2u, GATED == 1);
   let side_m = select(SIDE, SPAN, GATED == 2);
   let side_n = select(SIDE, SPAN, GATED == 1);
   let count_m = (rows + side_m - 1u) / side_m;
   let count_n = (columns + side_n - 1u) / side_n;
   let number = group.x + group.y * groups.x;
   let result = number / (count_m * count_n); // split · batch + batch
-  if (result >= p.splits * p.batch) { return; }
-  // Tiles in bands of eight rows: neighbours share what they load.
+  if (result >= u.splits * u.batch) { return; }
+  // Tiles are numbered in bands of eight rows: neighbours share what they load.
   let band = number % (count_m * count_n) / (8u * count_n);
   let in_band = number % (count_m * count_n) % (8u * count_n);
   let high = min(8u, count_m - band * 8u);
   let tile_m = band * 8u + in_band % high;
   let tile_n = in_band / high;
 
-  let steps = (p.k + DEPTH - 1u) / DEPTH;
-  let range = (p.reduce * steps + p.splits - 1u) / p.splits;
-  let first = result / p.batch * range;
-  let end = min(first + range, p.reduce * steps);
-  var pair = result % p.batch * p.reduce + first / steps;
+  let steps = (u.k + DEPTH - 1u) / DEPTH;
+  let range = (u.reduce * steps + u.splits - 1u) / u.splits;
+  let first = result / u.batch * range;
+  let end = min(first + range, u.reduce * steps);
+  var pair = result % u.batch * u.reduce + first / steps;
   var k0 = first % steps * DEPTH;
 
   var place_a: array<u32, LOADS>;
@@ -138,51 +150,63 @@ fn product(group: vec3u, groups: vec3u, thread: u32, subgroup: u32, lane: u32) {
   var next_a: array<vec4u, LOADS>;
   var next_b: array<vec4u, LOADS>;
   @diagnostic(off, trm.unroll) for (var i = 0u; i < LOADS; i++) {
-    place_a[i] = place(i, thread, tile_m, p.m, p.row_a, GATED == 2, A_BY_K);
-    place_b[i] = place(i, thread, tile_n, p.n, p.row_b, GATED == 1, B_BY_K);
+    place_a[i] = matrix_place(i, thread, tile_m, u.m, u.row_a, GATED == 2, A_BY_K);
+    place_b[i] = matrix_place(i, thread, tile_n, u.n, u.row_b, GATED == 1, B_BY_K);
   }
   let piece_a = piece_of(thread, A_BY_K);
   let piece_b = piece_of(thread, B_BY_K) + 2u;
-  let within_a = within(thread, A_BY_K);
-  let within_b = within(thread, B_BY_K);
-  // Units of 8 from one k to the next eight, or to the next one.
-  let step_a = select(1u, p.row_a * 8u, A_BY_K);
-  let step_b = select(1u, p.row_b * 8u, B_BY_K);
+  let within_a = place_in_piece(thread, A_BY_K);
+  let within_b = place_in_piece(thread, B_BY_K);
+  // Distance, in units of 8, from eight of k to the next eight.
+  let step_a = select(1u, u.row_a * 8u, A_BY_K);
+  let step_b = select(1u, u.row_b * 8u, B_BY_K);
 
   if (first < end) {
     @diagnostic(off, trm.unroll) for (var i = 0u; i < LOADS; i++) {
-      next_a[i] = load_a(pair * p.stride_a + k0 / 8u * step_a + place_a[i], inside(i, thread, k0, A_BY_K));
-      next_b[i] = load_b(pair * p.stride_b + k0 / 8u * step_b + place_b[i], inside(i, thread, k0, B_BY_K));
+      next_a[i] = load_a(pair * u.stride_a + k0 / 8u * step_a + place_a[i], is_inside(i, thread, k0, A_BY_K));
+      next_b[i] = load_b(pair * u.stride_b + k0 / 8u * step_b + place_b[i], is_inside(i, thread, k0, B_BY_K));
     }
   }
   var sum: array<array<Result, COUNT_N>, COUNT_M>;
   for (var step = first; step < end; step++) {
     @diagnostic(off, trm.unroll) for (var i = 0u; i < LOADS; i++) {
-      tiles[piece_a + select(i * LINES / SPAN, 0u, A_BY_K)][within_a + select(i * LINES % SPAN * STEP, i * LINES_K * STEP_BY_K, A_BY_K)] = next_a[i];
-      tiles[piece_b + select(i * LINES / SPAN, 0u, B_BY_K)][within_b + select(i * LINES % SPAN * STEP, i * LINES_K * STEP_BY_K, B_BY_K)] = next_b[i];
+      tiles[piece_a + select(i * LINES / SPAN, 0u, A_BY_K)][
+        within_a + select(i * LINES % SPAN * STEP, i * LINES_K * STEP_BY_K, A_BY_K)
+      ] = next_a[i];
+      tiles[piece_b + select(i * LINES / SPAN, 0u, B_BY_K)][
+        within_b + select(i * LINES % SPAN * STEP, i * LINES_K * STEP_BY_K, B_BY_K)
+      ] = next_b[i];
     }
     workgroupBarrier();
-    // After the last tile the same once more, which nobody uses.
+    // After the last tile the same tile is loaded once more, and not used.
     if (step + 1u < end) {
       k0 += DEPTH;
-      if (k0 >= p.k) {
+      if (k0 >= u.k) {
         k0 = 0u;
         pair++;
       }
     }
-    let from_a = pair * p.stride_a + k0 / 8u * step_a;
-    let from_b = pair * p.stride_b + k0 / 8u * step_b;
+    let from_a = pair * u.stride_a + k0 / 8u * step_a;
+    let from_b = pair * u.stride_b + k0 / 8u * step_b;
     @diagnostic(off, trm.unroll) for (var i = 0u; i < LOADS; i++) {
-      next_a[i] = load_a(from_a + place_a[i], inside(i, thread, k0, A_BY_K));
-      next_b[i] = load_b(from_b + place_b[i], inside(i, thread, k0, B_BY_K));
+      next_a[i] = load_a(from_a + place_a[i], is_inside(i, thread, k0, A_BY_K));
+      next_b[i] = load_b(from_b + place_b[i], is_inside(i, thread, k0, B_BY_K));
     }
     @diagnostic(off, trm.unroll) for (var k = 0u; k < COUNT_K; k++) {
       var right: array<Right, COUNT_N>;
       @diagnostic(off, trm.unroll) for (var j = 0u; j < COUNT_N; j++) {
-        right[j] = subgroupMatrixLoad<Right, row_major>(&tiles[2u + subgroup % 2u], select(j * SIZE_N * STEP + k * SIZE_K / 8u, k * SIZE_K * STEP_BY_K + j * SIZE_N / 8u, B_BY_K), STEP_B);
+        right[j] = subgroupMatrixLoad<Right, row_major>(
+          &tiles[2u + subgroup % 2u],
+          select(j * SIZE_N * STEP + k * SIZE_K / 8u, k * SIZE_K * STEP_BY_K + j * SIZE_N / 8u, B_BY_K),
+          STEP_B
+        );
       }
       @diagnostic(off, trm.unroll) for (var i = 0u; i < COUNT_M; i++) {
-        let left = subgroupMatrixLoad<Left, row_major>(&tiles[subgroup / 2u], select(i * SIZE_M * STEP + k * SIZE_K / 8u, k * SIZE_K * STEP_BY_K + i * SIZE_M / 8u, A_BY_K), STEP_A);
+        let left = subgroupMatrixLoad<Left, row_major>(
+          &tiles[subgroup / 2u],
+          select(i * SIZE_M * STEP + k * SIZE_K / 8u, k * SIZE_K * STEP_BY_K + i * SIZE_M / 8u, A_BY_K),
+          STEP_A
+        );
         @diagnostic(off, trm.unroll) for (var j = 0u; j < COUNT_N; j++) {
           sum[i][j] = subgroupMatrixMultiplyAccumulate(left, right[j], sum[i][j]);
         }
@@ -191,11 +215,16 @@ fn product(group: vec3u, groups: vec3u, thread: u32, subgroup: u32, lane: u32) {
     workgroupBarrier();
   }
 
-  // Slices of SIZE_M × SPAN results; of gate and up SPAN / 2 columns each.
+  // Stores slices of SIZE_M × SPAN results; of gate and of up SPAN / 2 columns each.
   let width = select(SPAN / 4u, SPAN / 8u, GATED != 0);
   @diagnostic(off, trm.unroll) for (var i = 0u; i < COUNT_M; i++) {
     @diagnostic(off, trm.unroll) for (var j = 0u; j < COUNT_N; j++) {
-      subgroupMatrixStore<row_major>(&tiles[subgroup], j * SIZE_N / 4u, sum[i % PART_M + j / PART_N * PART_M][i / PART_M * PART_N + j % PART_N], STEP_C);
+      subgroupMatrixStore<row_major>(
+        &tiles[subgroup],
+        j * SIZE_N / 4u,
+        sum[i % PART_M + j / PART_N * PART_M][i / PART_M * PART_N + j % PART_N],
+        STEP_C
+      );
     }
     workgroupBarrier();
     @diagnostic(off, trm.unroll) for (var q = 0u; q < STORES; q++) {

@@ -1,4 +1,5 @@
-// y = x of float16 with rows of LENGTH padded by zeros to PADDED, a multiple of 8; both as pairs in words. One thread per word of y.
+// y = x with its rows of LENGTH padded by zeros to PADDED, a multiple of 8. Both are float16, in words of two.
+// One thread per word of y.
 override THREADS: u32;
 override COUNT: u32;
 override LENGTH: u32;
@@ -14,7 +15,11 @@ fn half(row: u32, column: u32) -> u32 {
 }
 
 @compute @workgroup_size(THREADS)
-fn main(@builtin(workgroup_id) group: vec3u, @builtin(num_workgroups) groups: vec3u, @builtin(local_invocation_index) thread: u32) {
+fn main(
+  @builtin(workgroup_id) group: vec3u,
+  @builtin(num_workgroups) groups: vec3u,
+  @builtin(local_invocation_index) thread: u32
+) {
   let i = (group.x + group.y * groups.x) * THREADS + thread;
   if (i >= COUNT) { return; }
   let row = i / (PADDED / 2u);

@@ -1,4 +1,4 @@
-// A word of 16 bytes and its eight elements of float16.
+// A word of 16 bytes has eight elements of float16.
 alias Value = mat2x4f;
 fn unpacked(word: vec4u) -> Value { return mat2x4f(vec4f(bitcast<vec4h>(word.xy)), vec4f(bitcast<vec4h>(word.zw))); }
 fn packed(value: Value) -> vec4u { return vec4u(bitcast<vec2u>(vec4h(value[0])), bitcast<vec2u>(vec4h(value[1]))); }

@@ -1,4 +1,4 @@
-// AdamATan2 or AdamW with decoupled weight decay and an exponential moving average, over one flat range of parameters; and the norm of their gradients, to clip it.
+// AdamATan2 or AdamW with a moving average, over one flat range of parameters, and clipping by global norm.
 import source from '../../shaders/adam.wgsl'
 import clipSource from '../../shaders/clip_gradients.wgsl'
 import squaresSource from '../../shaders/sum_squares.wgsl'
@@ -10,11 +10,12 @@ export interface AdamSize {
   count: number
   beta1: number
   beta2: number
-  /** Rate of the moving average; 0 leaves it alone. */
+  /** Rate of the moving average of the parameters; 0: there is none. */
   emaRate: number
   atan2: boolean
 }
 
+/** One optimiser step. `schedule` and `broken` are described in the shader. */
 export const adam = defineKernel<AdamSize>({
   name: 'adam',
   source,
@@ -39,14 +40,15 @@ export const adam = defineKernel<AdamSize>({
   workgroups: ({ count }) => grid(divideUp(count, THREADS)),
 })
 
-/** Workgroups of `sumSquares`, and threads of both kernels: a fixed partition, so the same gradients give the same norm. */
+/** Workgroups and threads of `sumSquares`. The partition is fixed, so the same gradients give the same norm. */
 const PARTS = 256
 
-/** How many sums of squares `sumSquares` leaves. */
+/** The number of sums that `sumSquares` writes. */
 export function partCount(count: number): number {
   return Math.min(PARTS, divideUp(count, PARTS))
 }
 
+/** Sums of squares of x, one per workgroup: the parts of the global norm. */
 export const sumSquares = defineKernel<{ count: number }>({
   name: 'sum_squares',
   source: squaresSource,
@@ -55,7 +57,7 @@ export const sumSquares = defineKernel<{ count: number }>({
   workgroups: ({ count }) => grid(partCount(count)),
 })
 
-/** Lowers the gradient factor of Adam's schedule so that the gradients' global norm is at most `clipNorm`. */
+/** Lowers the gradient factor of the schedule so that the global norm of the gradients is at most `clipNorm`. */
 export const clipGradients = defineKernel<{ count: number; clipNorm: number }>({
   name: 'clip_gradients',
   source: clipSource,

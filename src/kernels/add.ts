@@ -1,12 +1,13 @@
-// Elementwise sum of two tensors, the second one repeated where it is smaller.
+// Elementwise sum of two tensors; the second one repeats if it is smaller.
 import source from '../../shaders/add.wgsl'
 import { defineKernel, elementwise, fill } from './kernel.js'
 
 export interface AddSize {
   /** Elements of a and y. */
   count: number
-  /** Elements of b, repeated over a; 0 leaves b out. */
+  /** Elements of b, which repeats over a; 0: there is no b. */
   countB: number
+  /** Add to y instead of overwriting it. */
   accumulate: boolean
 }
 

@@ -5,10 +5,10 @@ import backwardQ from '../../shaders/attention_tiled_backward_q.wgsl'
 import type { AttentionSize } from './attention.js'
 import { defineKernel, divideUp, fill, grid, type Kernel } from './kernel.js'
 
-/** Queries, or keys, that a workgroup owns. */
+/** Queries (or keys) that a workgroup owns. */
 const TILE = 32
 
-/** Whether these kernels can compute it. */
+/** Whether these kernels can compute this size: heads of 8, 16, 24, 32, 64, 96 or 128 columns. */
 export function fitsTiles({ headDim }: AttentionSize): boolean {
   return headDim % 8 === 0 && (headDim <= 32 || headDim % 32 === 0) && headDim <= 128
 }
@@ -18,7 +18,7 @@ const workgroups = ({ batch, length, heads }: AttentionSize) => batch * heads * 
 const withWidth =
   (text: string) =>
   ({ headDim, rope = false }: AttentionSize) =>
-    fill(text, { HEAD_DIM: headDim, PARTS: divideUp(headDim, 32), ROPE: rope })
+    fill(text, { HEAD_DIM: headDim, OWN_BLOCKS: divideUp(headDim, 32), ROPE: rope })
 
 const inTiles: Pick<Kernel<AttentionSize>, 'uniforms' | 'constants' | 'workgroups'> = {
   uniforms: size => ({
@@ -33,7 +33,7 @@ const inTiles: Pick<Kernel<AttentionSize>, 'uniforms' | 'constants' | 'workgroup
   workgroups: size => grid(workgroups(size)),
 }
 
-/** The table of angles is any tensor where nothing is turned; so in the derivatives. */
+/** Without `rope`, `table` may be any tensor, here and in the derivatives. */
 export const attentionTiled = defineKernel<AttentionSize>({
   name: 'attention_tiled',
   source: withWidth(forward),

@@ -1,4 +1,4 @@
-// Bidirectional softmax attention over packed query, key and value rows, forward and backward, without a score matrix in memory.
+// Bidirectional softmax attention over packed rows of queries, keys and values, and its derivative.
 import forward from '../../shaders/attention.wgsl'
 import backwardKv from '../../shaders/attention_backward_kv.wgsl'
 import backwardQ from '../../shaders/attention_backward_q.wgsl'
@@ -12,16 +12,16 @@ export interface AttentionSize {
   length: number
   heads: number
   headDim: number
-  /** Queries and keys are turned by their position. */
+  /** Rotary position embedding of queries and keys. */
   rope?: boolean
-  /** Tensors are float16. */
+  /** The tensors are float16. */
   f16?: boolean
 }
 
 const rows = ({ batch, length, heads }: AttentionSize) => batch * length * heads
 
 export interface ThreadSize extends AttentionSize {
-  /** Loops over a head are unrolled, so that its rows stay in registers; on software adapters that takes long to compile. */
+  /** Unroll the loops over a head, so that its rows stay in registers. Software adapters take long to compile that. */
   unrolled?: boolean
 }
 
@@ -55,7 +55,7 @@ export const attentionBackwardKv = defineKernel<ThreadSize>({
   workgroups,
 })
 
-/** δ of the derivative, for other kernels, which do not compute it themselves. */
+/** δ = Σ d_o · o, for derivatives that do not compute it themselves. */
 export const attentionDelta = defineKernel<AttentionSize>({
   name: 'attention_delta',
   source: deltaSource,

@@ -1,4 +1,4 @@
-// Sums over the rows of a matrix: the gradient of whatever was repeated over them.
+// Sums over the rows of a matrix: the gradient of a row that was repeated.
 import source from '../../shaders/column_sums.wgsl'
 import { defineKernel, divideUp, grid } from './kernel.js'
 

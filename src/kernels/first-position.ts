@@ -1,4 +1,4 @@
-// Takes the first position of each sequence, and puts its gradient back there.
+// The first position of each sequence, and its derivative.
 import source from '../../shaders/first_position.wgsl'
 import { defineKernel, divideUp, grid } from './kernel.js'
 
@@ -8,6 +8,7 @@ export interface FirstPositionSize {
   batch: number
   length: number
   width: number
+  /** false: the derivative. */
   forward: boolean
   accumulate: boolean
 }

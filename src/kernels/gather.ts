@@ -1,4 +1,4 @@
-// Rows of a table by number, and the deterministic gradient of the table.
+// Rows of a table by id, and the gradient of the table, summed in a fixed order.
 import forward from '../../shaders/gather.wgsl'
 import backward from '../../shaders/gather_backward.wgsl'
 import { defineKernel, divideUp, grid } from './kernel.js'
@@ -16,10 +16,11 @@ export const gather = defineKernel<{ ids: number; rows: number; width: number }>
 export interface GatherBackwardSize {
   rows: number
   width: number
-  /** Sequences of ids, and ids in each. */
+  /** Number of sequences of ids. */
   batch: number
+  /** Number of ids in each. */
   length: number
-  /** Rows of dy in front of each sequence that belong to no id. */
+  /** Rows of dy in front of each sequence; they belong to no id. */
   prefix: number
   factor: number
   accumulate: boolean

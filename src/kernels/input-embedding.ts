@@ -1,4 +1,4 @@
-// The network's input: puzzle embedding slots, token embeddings and learned positions in one tensor; and the puzzle rows' gradient.
+// The input of the network, from puzzle embeddings, token embeddings and learned positions.
 import forward from '../../shaders/input_embedding.wgsl'
 import prefixSource from '../../shaders/prefix_gradient.wgsl'
 import { defineKernel, divideUp, grid } from './kernel.js'
@@ -9,18 +9,19 @@ export interface InputEmbeddingSize {
   batch: number
   /** Puzzle cells. */
   cells: number
-  /** Slots of the puzzle embedding in front of the cells. */
+  /** Positions of the puzzle embedding in front of the cells. */
   prefix: number
   width: number
   vocabulary: number
-  /** Width of a puzzle's row; 0 where there is none. */
+  /** Width of the embedding of a puzzle; 0: there is none. */
   puzzleWidth: number
   hasPositions: boolean
   factor: number
 }
 
-const count = ({ batch, cells: length, prefix, width }: InputEmbeddingSize) => batch * (prefix + length) * width
+const count = ({ batch, cells, prefix, width }: InputEmbeddingSize) => batch * (prefix + cells) * width
 
+/** x, shape (batch, prefix + cells, width). */
 export const inputEmbedding = defineKernel<InputEmbeddingSize>({
   name: 'input_embedding',
   source: forward,
@@ -39,15 +40,16 @@ export const inputEmbedding = defineKernel<InputEmbeddingSize>({
   workgroups: size => grid(divideUp(count(size), THREADS)),
 })
 
+/** The gradient of the puzzle embeddings, shape (batch, puzzleWidth). */
 export const prefixGradient = defineKernel<InputEmbeddingSize & { accumulate: boolean }>({
   name: 'prefix_gradient',
   source: prefixSource,
   bindings: { dx: 'read', dPuzzles: 'write' },
-  constants: ({ batch, puzzleWidth, prefix, cells: length, width, factor, accumulate }) => ({
+  constants: ({ batch, puzzleWidth, prefix, cells, width, factor, accumulate }) => ({
     THREADS,
     COUNT: batch * puzzleWidth,
     PUZZLE_WIDTH: puzzleWidth,
-    LENGTH: (prefix + length) * width,
+    LENGTH: (prefix + cells) * width,
     FACTOR: factor,
     ACCUMULATE: Number(accumulate),
   }),

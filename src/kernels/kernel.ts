@@ -1,14 +1,14 @@
-// What a kernel is before any device exists: WGSL text, its bindings, its constants and how many workgroups it needs.
+// What a kernel is before any device exists: WGSL text, bindings, constants and numbers of workgroups.
 import { unroll } from './unroll.js'
 
 /**
- * How a shader uses what is bound: `read` binds a tensor's buffer read-only, `write` binds it readable and writable.
- * A layout entry binds something else than a tensor, such as a texture.
+ * How a shader uses a binding: `read` binds the buffer of a tensor read-only, `write` binds it readable and writable.
+ * A layout entry binds a resource that is not a tensor, such as a texture.
  */
 export type Access =
   'read' | 'write' | Pick<GPUBindGroupLayoutEntry, 'storageTexture' | 'texture' | 'externalTexture' | 'sampler'>
 
-/** Workgroup counts in x, y and z, each at most 65,535. */
+/** Numbers of workgroups in x, y and z, each at most 65,535. */
 export type Workgroups = readonly [number, number, number]
 
 /**
@@ -19,32 +19,33 @@ export interface Kernel<Size = never> {
   readonly name: string
   /**
    * WGSL with one entry point `main`; `@group(0) @binding(i)` follows the order of `bindings`.
-   * A function where the text depends on the size, such as the lengths of register arrays: see `fill`.
+   * A function if the text depends on the size, such as by the lengths of register arrays: see `fill`.
    */
   readonly source: string | ((size: Size) => string)
   readonly bindings: Readonly<Record<string, Access>>
   /**
-   * Numbers that the shader reads at run time, all u32, in the order of its uniform struct `Uniforms`, which is bound after
-   * the tensors. For kernels that are slow to compile: one pipeline then serves every size.
+   * Numbers that the shader reads at run time, all u32, in the order of its struct `Uniforms`, the last binding.
+   * For kernels that are slow to compile: one pipeline then serves every size.
    */
   readonly uniforms?: (size: Size) => Record<string, number>
-  /** Values of the shader's `override` constants; all of them, as the shaders have no defaults. */
+  /** Values of all `override` constants of the shader, which has no defaults. */
   readonly constants: (size: Size) => Record<string, number>
   readonly workgroups: (size: Size) => Workgroups
 }
 
-/** Types a blueprint; gives it back unchanged. */
+/** Returns the blueprint unchanged; only its type is inferred. */
 /* @__NO_SIDE_EFFECTS__ */
 export function defineKernel<Size>(kernel: Kernel<Size>): Kernel<Size> {
   return kernel
 }
 
-/** Upper bound of one dispatch dimension that every WebGPU adapter offers. */
+/** The largest number of workgroups in one dimension that every WebGPU adapter offers. */
 export const MAX_WORKGROUPS = 65535
 
 /**
- * `count` workgroups in one dimension, folded into y beyond 65,535.
- * Shaders find their index with `group.x + group.y * groups.x` and return when it is out of range.
+ * `count` workgroups in one dimension, or in x and y if there are more than 65,535.
+ * The index of a workgroup is `group.x + group.y * groups.x`. A shader must return if it is out of range.
+ * @throws unless 1 ≤ count ≤ 65,535²
  */
 export function grid(count: number): Workgroups {
   if (!Number.isInteger(count) || count < 1)
@@ -56,12 +57,14 @@ export function grid(count: number): Workgroups {
   return [Math.ceil(count / rows), rows, 1]
 }
 
-/** Texts that were filled, by the original and the values. */
+/** Filled texts, by the original and the values. */
 const filled = new Map<string, Map<string, string>>()
 
 /**
- * The text of a shader with the values of its lines `const NAME = 4;` and `alias NAME = f32;`, marked loops `unrolled` (see unroll.ts).
- * WGSL takes no `override` for the length of a register array. What stands in the file is an example. The same values give the same string object.
+ * Puts values into the lines `const NAME = 4;` and `alias NAME = f32;` of a shader. Those in the file are examples.
+ * For lengths of register arrays: WGSL does not take these from an `override`.
+ * @param unrolled also unroll the marked loops, see unroll.ts
+ * @returns the text; the same values give the same string object
  * @throws when the text has no such line
  */
 export function fill(
@@ -86,9 +89,9 @@ export function fill(
 }
 
 /**
- * How a kernel that treats elements one by one goes about it: `alias Value` is vec4f where all of `counts`
- * are multiples of 4, and the counts, which name override constants, are in units of it.
- * @param counts the first one is the number of elements to compute
+ * The plan of an elementwise kernel: `alias Value` is vec4f if all `counts` are multiples of 4, else f32.
+ * @param counts values of override constants, by name, in elements; the first one is the number of elements to compute
+ * @returns the constants, with the counts in units of Value
  */
 export function elementwise<Name extends string>(
   counts: Record<Name, number>,
@@ -105,7 +108,7 @@ export function elementwise<Name extends string>(
   >
   const total = values[0] / width
   const THREADS = 64
-  // Long tensors give a thread several elements, which costs less than more workgroups.
+  // For long tensors a thread computes several elements: that costs less than more workgroups.
   const PER_THREAD = Math.max(1, Math.min(8, Math.floor(total / (THREADS * 64))))
   return {
     constants: { ...scaled, THREADS, PER_THREAD },
@@ -119,7 +122,7 @@ export function divideUp(a: number, b: number): number {
   return Math.ceil(a / b)
 }
 
-/** The smallest power of two that is at least `n`, at most `limit`. */
+/** The smallest power of two that is at least `n`, but at most `limit`, a power of two itself. */
 export function powerOfTwo(n: number, limit: number): number {
   let p = 1
   while (p < n && p < limit) p *= 2

@@ -1,23 +1,23 @@
-// Gaussian noise on a state of the carry, from counters: the same for a puzzle, rollout and step wherever its slot lies.
+// Gaussian noise on a state of the carry. It depends on puzzle, rollout and step, not on the slot.
 import source from '../../shaders/latent_noise.wgsl'
 import { defineKernel, divideUp, grid } from './kernel.js'
 
 const THREADS = 64
 
-/** Numbers of a slot's key, u32, in this order. */
+/** The four numbers of the key of a slot, u32, in this order. */
 export const NOISE_KEY = ['seed', 'puzzle', 'rollout', 'step'] as const
 
 export interface LatentNoiseSize {
   slots: number
-  /** Elements of a slot's state: positions × width. */
+  /** Elements of the state of a slot: positions × width. */
   perSlot: number
-  /** Standard deviation. */
+  /** Standard deviation of the noise. */
   sigma: number
-  /** Number of the state, where several of one slot get noise. */
+  /** Number of the state, if several states of a slot get noise. */
   stream: number
 }
 
-/** Adds to `state` (slots, …); `keys` is u32 (slots, 4). */
+/** Adds noise to `state` (slots, …); `keys` is u32 (slots, 4). */
 export const latentNoise = defineKernel<LatentNoiseSize>({
   name: 'latent_noise',
   source,

@@ -1,4 +1,4 @@
-// Dynamic loss scaling for float16: scaled gradients of the loss, a look for overflow, and what follows from it for scale and optimisers.
+// Dynamic loss scaling for float16: scale the gradient of the loss, find overflow, adapt the scale.
 import nonFiniteSource from '../../shaders/non_finite.wgsl'
 import scaleSource from '../../shaders/scale.wgsl'
 import lossScaleSource from '../../shaders/loss_scale.wgsl'
@@ -6,7 +6,7 @@ import { defineKernel, divideUp, grid, type Kernel } from './kernel.js'
 
 const THREADS = 64
 
-/** Numbers of `state`, in this order. */
+/** The numbers of `state`, in this order; `power1` and `power2` are β1ᵗ and β2ᵗ. */
 export const LOSS_SCALE = ['scale', 'goodSteps', 'power1', 'power2', 'skippedSteps'] as const
 
 /** Good steps in a row after which the scale doubles. */
@@ -17,6 +17,7 @@ const shape: Pick<Kernel<{ count: number }>, 'constants' | 'workgroups'> = {
   workgroups: ({ count }) => grid(divideUp(count, THREADS)),
 }
 
+/** x *= factor. */
 export const scale = defineKernel({
   name: 'scale',
   source: scaleSource,
@@ -24,6 +25,7 @@ export const scale = defineKernel({
   ...shape,
 })
 
+/** found = 1 if any x is infinite or NaN. */
 export const nonFinite = defineKernel({
   name: 'non_finite',
   source: nonFiniteSource,
@@ -31,6 +33,7 @@ export const nonFinite = defineKernel({
   ...shape,
 })
 
+/** Updates the scale and the schedules of the optimisers; see the shader. */
 export const lossScale = defineKernel<{ beta1: number; beta2: number; interval?: number }>({
   name: 'loss_scale',
   source: lossScaleSource,

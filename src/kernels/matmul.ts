@@ -1,4 +1,4 @@
-// Matrix products of row-major matrices: plain, with either operand transposed, batched, summed over the batch, accumulated.
+// Products of row-major matrices: either operand may be transposed; batched, summed over the batch, accumulated.
 import tiled from '../../shaders/matmul_tiled.wgsl'
 import vec4 from '../../shaders/matmul_vec4.wgsl'
 import { defineKernel, divideUp, fill, grid } from './kernel.js'
@@ -14,25 +14,27 @@ export interface MatmulSize {
   transposeA?: boolean
   /** b is stored (n, k) instead of (k, n). */
   transposeB?: boolean
-  /** Number of results; 1 by default. */
+  /** Number of result matrices; 1 by default. */
   batch?: number
   /** Pairs of matrices that are summed into each result; 1 by default. */
   reduce?: number
-  /** Every product uses the same a (or b). */
+  /** Every product uses the same a. */
   sharedA?: boolean
+  /** Every product uses the same b. */
   sharedB?: boolean
   /** Add to c instead of overwriting it. */
   accumulate?: boolean
-  /** The operand is stored as float16. */
+  /** a is stored as float16. */
   f16A?: boolean
+  /** b is stored as float16. */
   f16B?: boolean
 }
 
-/** Of all products. */
+/** The bindings of every product. */
 export const bindings = { a: 'read', b: 'read', c: 'write' } as const
 
-/** Sizes go to the shader at run time: one pipeline serves every shape. */
-export const parameters = ({
+/** Sizes and strides, in elements. The shader reads them at run time: one pipeline serves every shape. */
+export const matmulUniforms = ({
   m,
   n,
   k,
@@ -58,41 +60,41 @@ export const parameters = ({
   accumulate: Number(accumulate),
 })
 
-/** Workgroups that compute rows × columns results each. */
+/** Numbers of workgroups that compute `rows` × `columns` results each. */
 export const tiles = ({ m, n, batch = 1 }: MatmulSize, rows: number, columns: number) =>
   grid(divideUp(m, rows) * divideUp(n, columns) * batch)
 
-/** Four rows × four columns a thread, without register arrays. */
+/** A thread computes four rows × four columns, without register arrays. */
 export const matmulVec4 = defineKernel<MatmulSize>({
   name: 'matmul_vec4',
   source: vec4,
   bindings,
-  uniforms: parameters,
+  uniforms: matmulUniforms,
   constants: () => ({}),
   workgroups: size => tiles(size, 16, 16),
 })
 
-/** Along which side of c' = a · b gate and up lie one after the other, where c is silu(gate) ⊙ up. */
+/** For c = silu(gate) ⊙ up: whether the columns or the rows of c' = a · b are [gate | up]. */
 export type Gated = 'columns' | 'rows'
 
 /** Threads of a tile along each side. */
 const LANES = 16
 
-/** The k that a tile of this side stages at a time, so that both operands fit into this much workgroup memory. */
+/** The depth in k that a tile of this side stages at a time, so that both operands fit into the workgroup memory. */
 export const tiledDepth = (side: number, workgroupBytes: number) => (workgroupBytes < 2 * side * 5 * 16 ? 8 : 16)
 
 const halves = (gated?: Gated) => ({ M: gated === 'rows' ? 2 : 1, N: gated === 'columns' ? 2 : 1 })
 
 /**
- * For GPUs: tiles of side × side results, 64 or 128, in workgroup memory, `depth` of k at a time; see the shader. With `splits` c is
- * (splits, batch, m, n). With `gated` sizes are those of c', c is half of it.
+ * For GPUs. A workgroup computes side × side results, 64 or 128, and stages `depth` of k at a time.
+ * With `splits` > 1, c is (splits, batch, m, n). With `gated`, m and n are those of c', and c is half of it.
  */
 export const matmulTiled = defineKernel<MatmulSize & { side: number; depth: number; splits: number; gated?: Gated }>({
   name: 'matmul_tiled',
   source({ k, transposeA = false, transposeB = false, side, depth, gated }) {
     const { M, N } = halves(gated)
     const results = side / LANES
-    // Where rows along k are a multiple of four long, four neighbours are one vec4f.
+    // If rows along k have a multiple of four elements, four neighbours are one vec4f.
     const [a, b] = [!transposeA && k % 4 === 0, transposeB && k % 4 === 0]
     const operands = { VECTOR_A: a, VECTOR_B: b, A: a ? 'vec4f' : 'f32', B: b ? 'vec4f' : 'f32' }
     return fill(tiled, {
@@ -105,7 +107,7 @@ export const matmulTiled = defineKernel<MatmulSize & { side: number; depth: numb
     })
   },
   bindings,
-  uniforms: size => ({ ...parameters(size), splits: size.splits }),
+  uniforms: size => ({ ...matmulUniforms(size), splits: size.splits }),
   constants: () => ({}),
   workgroups({ m, n, batch = 1, side, splits, gated }) {
     const { M, N } = halves(gated)

@@ -1,4 +1,4 @@
-// Root-mean-square normalisation of x + residual, over the last axis or over the one before it, forward and backward.
+// Root-mean-square normalisation of x + residual over the last axis or the one before it, with its derivative.
 import forward from '../../shaders/rmsnorm.wgsl'
 import backward from '../../shaders/rmsnorm_backward.wgsl'
 import registers from '../../shaders/rmsnorm_registers.wgsl'
@@ -9,22 +9,22 @@ export interface RmsnormSize {
   rows: number
   /** Length of a row. */
   width: number
-  /** Distance of a row's neighbouring elements: 1 norms the last axis. */
+  /** Distance in memory between neighbouring elements of a row; 1: the rows lie along the last axis. */
   stride: number
 }
 
 export interface LoopSize extends RmsnormSize {
-  /** Threads that share a row, 1 … 32, a power of two; `rowLanes` names a good number. */
+  /** Threads that share a row: a power of two from 1 to 32; see `rowLanes`. */
   lanes: number
 }
 
-/** Threads that share a row: one where neighbouring rows are neighbours in memory, or where barriers are expensive (software adapters). */
+/** A good number of threads for a row: 1 if rows lie side by side in memory or barriers are expensive (software). */
 export function rowLanes({ width, stride }: { width: number; stride: number }, isSoftware: boolean): number {
   return stride > 1 || isSoftware ? 1 : powerOfTwo(width, 32)
 }
 
-function threads({ lanes, stride: stride }: LoopSize): { LANES: number; GROUPS: number } {
-  // Without neighbouring rows side by side, small workgroups: nothing is shared, and rows spread over more of them.
+function threads({ lanes, stride }: LoopSize): { LANES: number; GROUPS: number } {
+  // If threads share nothing and rows do not lie side by side, small workgroups spread the rows over more of them.
   return { LANES: lanes, GROUPS: (lanes === 1 && stride === 1 ? 8 : 64) / lanes }
 }
 
@@ -55,15 +55,15 @@ export const rmsnormBackward = defineKernel<LoopSize>({
 const THREADS = 256
 /** Elements of a word. */
 const WORD = 8
-/** Words that a thread keeps at most. */
-const MOST_CHUNKS = 8
+/** The most words of a tensor that a thread keeps in registers. */
+const MAX_CHUNKS = 8
 
-/** The tensor in words, and the threads that share a row of them. Fractions where the kernel cannot run. */
-function inWords({ rows, width, stride: stride }: RmsnormSize, backward = false) {
+/** The tensor in words, and the threads that share a row. Sizes are fractions if the kernel cannot run. */
+function inWords({ rows, width, stride }: RmsnormSize, backward = false) {
   const across = stride > 1
   const size = across ? { rows: rows / WORD, width, stride: stride / WORD } : { rows, width: width / WORD, stride }
-  // The derivative keeps two tensors: fewer words of each.
-  const lanes = powerOfTwo(across ? width / (backward ? MOST_CHUNKS / 2 : MOST_CHUNKS) : size.width, 32)
+  // The derivative keeps two tensors, so fewer words of each.
+  const lanes = powerOfTwo(across ? width / (backward ? MAX_CHUNKS / 2 : MAX_CHUNKS) : size.width, 32)
   return {
     size,
     values: { LANES: lanes, CHUNKS: divideUp(size.width, lanes), ACROSS: across, BACKWARD: backward },
@@ -71,13 +71,13 @@ function inWords({ rows, width, stride: stride }: RmsnormSize, backward = false)
   }
 }
 
-/** Whether rows consist of words and fit into registers: up to 2048 elements of the last axis, up to 256 of the one before. */
+/** Whether rows are whole words and fit into registers: up to 2048 elements of the last axis, 256 of the one before. */
 export function fitsRegisters(norm: RmsnormSize): boolean {
   const {
     size: { width, stride },
     values,
   } = inWords(norm)
-  return Number.isInteger(width) && Number.isInteger(stride) && values.CHUNKS <= MOST_CHUNKS
+  return Number.isInteger(width) && Number.isInteger(stride) && values.CHUNKS <= MAX_CHUNKS
 }
 
 const inRegisters = (backward: boolean): Pick<Kernel<RmsnormSize>, 'source' | 'uniforms' | 'workgroups'> => ({

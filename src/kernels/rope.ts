@@ -1,4 +1,4 @@
-// Rotary position embedding of packed query, key and value rows, in place, in either direction.
+// Rotary position embedding of packed rows of queries, keys and values, in place, and its derivative.
 import source from '../../shaders/rope.wgsl'
 import { defineKernel, divideUp, grid } from './kernel.js'
 
@@ -9,6 +9,7 @@ export interface RopeSize {
   length: number
   heads: number
   headDim: number
+  /** −1 rotates back: the derivative. */
   direction: 1 | -1
 }
 
@@ -29,7 +30,7 @@ export const rope = defineKernel<RopeSize>({
   workgroups: size => grid(divideUp(pairs(size), THREADS)),
 })
 
-/** cos and sin of `position · theta^(−2i / headDim)`, shape (length, headDim / 2, 2). */
+/** cos and sin of `position · theta^(−2i / headDim)`, in radians, shape (length, headDim / 2, 2). */
 export function ropeTable(length: number, headDim: number, theta: number): Float32Array<ArrayBuffer> {
   const half = headDim / 2
   const table = new Float32Array(length * half * 2)

@@ -1,4 +1,4 @@
-// SignSGD with decay over those rows of an embedding table that a batch touched.
+// SignSGD with weight decay for the rows of an embedding table that a batch used.
 import source from '../../shaders/sign_sgd.wgsl'
 import { defineKernel, divideUp, grid } from './kernel.js'
 

@@ -1,4 +1,4 @@
-// Adaptive computation time on the GPU: restarting halted slots with new data, and deciding which slots halt.
+// Adaptive computation time on the GPU: decide which slots halt, and restart these with new data.
 import targetSource from '../../shaders/continue_target.wgsl'
 import haltSource from '../../shaders/halt.wgsl'
 import resetSource from '../../shaders/reset_state.wgsl'
@@ -7,7 +7,7 @@ import { defineKernel, divideUp, fill, grid } from './kernel.js'
 
 const THREADS = 64
 
-/** Sums that `halt` adds to `metrics`, in this order; the first five over slots that halted and have labels. */
+/** Sums that `halt` adds to `metrics`, in this order. The first five run over the slots that halted and have labels. */
 export const METRICS = [
   'count',
   'accuracy',
@@ -19,6 +19,7 @@ export const METRICS = [
   'qContinueLoss',
 ] as const
 
+/** Sets the state of halted slots to `start`. */
 export const resetState = defineKernel<{ slots: number; length: number; width: number }>({
   name: 'reset_state',
   source: resetSource,
@@ -27,6 +28,7 @@ export const resetState = defineKernel<{ slots: number; length: number; width: n
   workgroups: ({ slots, length, width }) => grid(divideUp(slots * length * width, THREADS)),
 })
 
+/** Gives halted slots their rows of the new batch. */
 export const swapData = defineKernel<{ slots: number; cells: number }>({
   name: 'swap_data',
   source: swapSource,
@@ -38,14 +40,14 @@ export const swapData = defineKernel<{ slots: number; cells: number }>({
 export interface HaltSize {
   slots: number
   maxSteps: number
-  /** Probability that a slot must go on for a random number of steps. */
+  /** Probability that a slot must not halt before a random number of steps. */
   exploration: number
   training: boolean
-  /** Halts when q_halt is above q_continue, not above 0. */
+  /** A slot halts if q_halt > q_continue, instead of q_halt > 0. */
   aboveContinue: boolean
 }
 
-/** Targets of q_continue (slots) from the q of the next supervision step (slots, 2). */
+/** Targets of q_continue, shape (slots), from the Q values of the next supervision step, shape (slots, 2). */
 export const continueTarget = defineKernel<{ slots: number; maxSteps: number }>({
   name: 'continue_target',
   source: targetSource,
@@ -54,6 +56,7 @@ export const continueTarget = defineKernel<{ slots: number; maxSteps: number }>(
   workgroups: ({ slots }) => grid(divideUp(slots, THREADS)),
 })
 
+/** Counts steps, decides which slots halt, and adds to the metrics; see the shader. */
 export const halt = defineKernel<HaltSize>({
   name: 'halt',
   source: () => fill(haltSource, {}),

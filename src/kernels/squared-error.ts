@@ -1,4 +1,4 @@
-// Each element's share of the mean squared error, and its derivative.
+// The share of each element in the mean squared error, and its derivative.
 import source from '../../shaders/squared_error.wgsl'
 import { defineKernel, divideUp, grid } from './kernel.js'
 

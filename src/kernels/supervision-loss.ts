@@ -1,8 +1,8 @@
-// Loss, gradient of the logits, predictions and per-slot results of one supervision step, in one dispatch.
+// Loss, gradients, predictions and results per slot of one supervision step, in one dispatch.
 import source from '../../shaders/supervision_loss.wgsl'
 import { defineKernel, grid, powerOfTwo } from './kernel.js'
 
-/** Numbers per slot in `results`, in this order. */
+/** The numbers of a slot in `results`, in this order. */
 export const SLOT_RESULTS = [
   'lmLoss',
   'qHaltLoss',
@@ -18,11 +18,11 @@ export interface SupervisionLossSize {
   cells: number
   prefix: number
   vocabulary: number
-  /** Stablemax cross-entropy; softmax cross-entropy otherwise. */
+  /** Stablemax cross-entropy instead of softmax cross-entropy. */
   stablemax: boolean
-  /** Trains q_continue towards `targets`; they are not read otherwise. */
+  /** Train q_continue towards `targets`, which is not read otherwise. */
   trainsContinue: boolean
-  /** Factor of the gradients: 1 / (slots of the whole batch). */
+  /** Factor of the gradients: 1 / (number of slots of the whole batch). */
   scale: number
 }
 

@@ -1,15 +1,15 @@
-// The gated activation silu(gate) · up over rows of [gate | up], forward and backward.
+// The gated activation silu(gate) · up of rows [gate | up], with its derivative.
 import forward from '../../shaders/swiglu.wgsl'
 import backward from '../../shaders/swiglu_backward.wgsl'
 import { defineKernel, elementwise, fill, type Kernel } from './kernel.js'
 
 export interface SwigluSize {
   rows: number
-  /** Length of the gate half of a row. */
+  /** Length of gate, half of a row. */
   half: number
 }
 
-const plan = ({ rows, half: half }: SwigluSize) => elementwise({ COUNT: rows * half, HALF: half })
+const plan = ({ rows, half }: SwigluSize) => elementwise({ COUNT: rows * half, HALF: half })
 const shape: Pick<Kernel<SwigluSize>, 'constants' | 'workgroups'> = {
   constants: size => plan(size).constants,
   workgroups: size => plan(size).workgroups,

@@ -1,16 +1,17 @@
-// Loops that a shader marks are unrolled before any compiler sees them.
+// Unrolls the loops that a shader marks, before any compiler sees them.
 
 const MARK = /@diagnostic\(off,\s*trm\.unroll\)\s*for\s*\(var (\w+)\s*=\s*0u;\s*\1\s*<\s*(\w+);\s*\1\+\+\)\s*\{/y
 
 /**
- * Unrolls loops of the form `@diagnostic(off, trm.unroll) for (var i = 0u; i < COUNT; i++) { … }`, COUNT a number or a line `const COUNT = 8;`.
- * Such loops may be nested; their comments hold no braces. WGSL ignores the mark, so the text means the same without this.
- * For register arrays: most compilers keep them in registers only where every index is a constant.
+ * Unrolls loops of the form `@diagnostic(off, trm.unroll) for (var i = 0u; i < COUNT; i++) { … }`. COUNT is a number or
+ * the name of a line `const COUNT = 8;`. Such loops may be nested. Comments in them must have no braces.
+ * Most compilers keep an array in registers only if every index is constant.
+ * WGSL ignores the mark: the text means the same if it is not unrolled.
  * @throws on a marked loop of another form
  */
 export function unroll(text: string): string {
   for (;;) {
-    // The last one has no other in it.
+    // The last marked loop in the text contains no other.
     const start = text.lastIndexOf('@diagnostic(off')
     if (start < 0) return text
     MARK.lastIndex = start
@@ -18,7 +19,8 @@ export function unroll(text: string): string {
     const count = /^\d+u?$/.test(bound ?? '') ? bound : new RegExp(`^const ${bound} = (\\d+)u?;`, 'm').exec(text)?.[1]
     if (!head || count === undefined)
       throw new Error(
-        `cannot unroll ${JSON.stringify(text.slice(start, start + 100))}: expected "for (var i = 0u; i < COUNT; i++) {" with a number or a line "const COUNT = 8;"`,
+        `cannot unroll ${JSON.stringify(text.slice(start, start + 100))}: ` +
+          'expected "for (var i = 0u; i < COUNT; i++) {" with a number or a line "const COUNT = 8;"',
       )
     const from = start + head.length
     let end = from

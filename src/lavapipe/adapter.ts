@@ -1,4 +1,4 @@
-// How lavapipe, Mesa's software driver for Vulkan, is recognised.
+// Recognises lavapipe, the software driver of Mesa for Vulkan.
 import type { AdapterSummary } from '../engine/engine.js'
 
 /** A software adapter with subgroups of 8 threads. SwiftShader has 4. */

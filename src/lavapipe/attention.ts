@@ -11,12 +11,12 @@ import { runByTextures, TEXELS, TEXELS_PER_ROW } from './textures.js'
 /** Rows that a subgroup owns. */
 const TILE = 16
 
-/** Whether the kernels turn queries and keys as they load them. */
-const turns = ({ headDim }: AttentionSize) => [8, 16, 32, 64].includes(headDim)
+/** Whether the kernels can rotate queries and keys of this size on load. */
+const rotatesOnLoad = ({ headDim }: AttentionSize) => [8, 16, 32, 64].includes(headDim)
 
 const groups = ({ batch, length, heads }: AttentionSize) => batch * heads * divideUp(length, TILE)
 
-/** The table of angles is any tensor where nothing is turned. */
+/** Without `rope`, `table` may be any tensor. */
 const operands = { qkv: TEXELS, table: TEXELS } as const
 
 const withWidth =
@@ -59,20 +59,20 @@ const backwardKvKernel = defineKernel<AttentionSize>({
   ...byTile,
 })
 
-/** Other head widths get a copy of queries and keys that was turned before. */
-const turnedIfNeeded =
+/** For other widths of heads, queries and keys are copied and rotated before. */
+const withRotation =
   (step: AttentionStep): AttentionStep =>
   (engine, tensors, size) => {
-    if (size.rope && !turns(size))
-      turnedBefore(engine, tensors, size, turned => step(engine, turned, { ...size, rope: false }))
+    if (size.rope && !rotatesOnLoad(size))
+      turnedBefore(engine, tensors, size, rotated => step(engine, rotated, { ...size, rope: false }))
     else step(engine, tensors, size)
   }
 
 export const attentionTextures = attentionVariant({
   name: 'textures',
   available: (adapter, size) => !size.f16 && isLavapipe(adapter) && size.headDim % 4 === 0 && size.headDim <= 64,
-  forward: turnedIfNeeded((engine, tensors, size) => runByTextures(engine, forwardKernel, tensors, size)),
-  backward: turnedIfNeeded((engine, tensors, size) => {
+  forward: withRotation((engine, tensors, size) => runByTextures(engine, forwardKernel, tensors, size)),
+  backward: withRotation((engine, tensors, size) => {
     engine.dispatch(attentionDelta, tensors, size)
     runByTextures(engine, backwardQKernel, tensors, size)
     runByTextures(engine, backwardKvKernel, tensors, size)

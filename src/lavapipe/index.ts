@@ -1,4 +1,4 @@
-// What is fast on lavapipe, Mesa's software driver: kernels through textures and subgroups of 8 threads. The engine does not know it.
+// Kernels for lavapipe, the software driver of Mesa: they use textures and subgroups of 8 threads.
 import { attentionFamily } from '../engine/ops/attention.js'
 import { matmulFamily } from '../engine/ops/matmul.js'
 import { mlpBlockFamily } from '../engine/ops/mlp-block.js'

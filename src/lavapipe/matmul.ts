@@ -1,14 +1,14 @@
-// Matrix products on lavapipe: one subgroup of 8 threads is a workgroup and shares its loads.
+// Matrix products on lavapipe: a workgroup is one subgroup of 8 threads, which share their loads.
 import subgroupSource from '../../shaders/lavapipe/matmul_subgroup.wgsl'
 import texturesSource from '../../shaders/lavapipe/matmul_textures.wgsl'
 import type { MatmulTensors } from '../engine/ops/matmul.js'
 import type { Variant } from '../engine/variants.js'
 import { defineKernel, divideUp, fill, type Kernel } from '../kernels/kernel.js'
-import { bindings, type MatmulSize, parameters, tiles } from '../kernels/matmul.js'
+import { bindings, type MatmulSize, matmulUniforms, tiles } from '../kernels/matmul.js'
 import { isLavapipe } from './adapter.js'
 import { runByTextures, TEXELS, TEXELS_PER_ROW, VALUES } from './textures.js'
 
-/** Threads of a subgroup, and the tile of one. */
+/** Threads of a subgroup, and its tile: TILE_M rows × LANES · TILE_N columns. */
 const LANES = 8
 const TILE_M = 16
 const TILE_N = 4
@@ -17,7 +17,7 @@ const subgroupKernel = defineKernel<MatmulSize>({
   name: 'matmul_subgroup',
   source: () => fill(subgroupSource, { LANES, TILE_M, TILE_N }),
   bindings,
-  uniforms: parameters,
+  uniforms: matmulUniforms,
   constants: () => ({}),
   workgroups: size => tiles(size, TILE_M, LANES * TILE_N),
 })
@@ -28,14 +28,14 @@ const matmulSubgroup: Variant<MatmulTensors, MatmulSize> = {
   apply: (engine, tensors, size) => engine.dispatch(subgroupKernel, tensors, size),
 }
 
-/** How the values of an operand lie in texels: four of k, four rows of a or columns of b, or each in one of its own. */
+/** What a texel holds: four values along k, four along the side (rows of a, columns of b), or a single value. */
 const FORMS = { k: 0, side: 1, values: 2 } as const
 
 const textureKernels = new Map<string, Kernel<MatmulSize>>()
 
 /**
- * Operands in textures, tiles of `rows` × `columns`, multiples of 8 and 32.
- * @returns undefined where b's rows do not divide into texels
+ * The kernel with operands in textures and tiles of `rows` × `columns`, multiples of 8 and of 32.
+ * @returns undefined if the rows of b in memory do not divide into texels
  */
 export function textureKernel(
   { transposeA = false, transposeB = false, m, n, k }: MatmulSize,
@@ -62,7 +62,7 @@ export function textureKernel(
           TextureA,
         }),
       bindings: { a: access, b: TEXELS, c: 'write' },
-      uniforms: parameters,
+      uniforms: matmulUniforms,
       constants: () => ({}),
       workgroups: size => tiles(size, rows, columns),
     })
@@ -71,18 +71,18 @@ export function textureKernel(
   return kernel
 }
 
-/** Largest number of values that the textures hold where each has a texel of its own. */
-const MOST_VALUES = 2 ** 23
+/** The most values of a texture in which each value has its own texel. */
+const MAX_SINGLE_VALUES = 2 ** 23
 
-/** Multiply-adds from which on a larger tile repays the half second that its compilation takes longer. */
+/** From this many multiply-adds on, a larger tile makes up for the half second of longer compilation. */
 const LARGE = 5e7
 
-/** Below so many multiply-adds the kernel that one compilation makes for all products is left to them. */
+/** Products below this many multiply-adds use `matmulSubgroup`, which is compiled once for all of them. */
 const SMALL = 2 ** 20
 
 const matmulTextures = (rows: number, columns: number): Variant<MatmulTensors, MatmulSize> => ({
   name: `textures ${rows}×${columns}`,
-  // Tall tiles pay, unless most of the last one stays empty.
+  // A tall tile is faster, unless most of the last one stays empty.
   suits({ m, n, k, batch = 1, reduce = 1 }) {
     const tall = divideUp(m, 24) * 24 < divideUp(m, 32) * 30 ? 24 : 32
     return columns > 32 || (m * n * k * batch * reduce >= SMALL && rows === tall)
@@ -91,7 +91,7 @@ const matmulTextures = (rows: number, columns: number): Variant<MatmulTensors, M
     const { m, n, k, batch = 1, reduce = 1, sharedA, f16A, f16B } = size
     const isFull = divideUp(m, rows) * rows * divideUp(n, columns) * columns <= 1.15 * m * n
     const isLarge = m * n * k * batch * reduce >= LARGE && isFull
-    const fits = m * k * (sharedA ? 1 : batch * reduce) <= MOST_VALUES
+    const fits = m * k * (sharedA ? 1 : batch * reduce) <= MAX_SINGLE_VALUES
     return (
       isLavapipe(adapter) &&
       !f16A &&

@@ -1,4 +1,4 @@
-// A whole SwiGLU block with residual and norm in one dispatch on lavapipe, over the last axis or over the one before it, with its derivative.
+// A SwiGLU block with residual and norm in one dispatch on lavapipe, over either axis, with its derivative.
 import columns from '../../shaders/lavapipe/mlp_block_columns.wgsl'
 import columnsBackward from '../../shaders/lavapipe/mlp_block_columns_backward.wgsl'
 import columnsBackwardWeights from '../../shaders/lavapipe/mlp_block_columns_backward_weights.wgsl'
@@ -17,6 +17,7 @@ import { swigluBackward } from '../kernels/swiglu.js'
 import { isLavapipe } from './adapter.js'
 import { runByTextures, TEXELS, TEXELS_PER_ROW } from './textures.js'
 
+/** Values of the lines of the kernels over the positions. */
 const lengthLines = ({ length }: MlpBlockSize) => ({ TEXELS_PER_ROW, LENGTH: length, PARTS: divideUp(length, 8) })
 const tiles = ({ batch, width }: MlpBlockSize) => (batch * width) / 32
 
@@ -25,7 +26,7 @@ const ROWS = 16
 
 const rowTiles = (size: MlpBlockSize) => divideUp(size.batch * size.length, ROWS)
 
-/** Over the positions, in registers: up to 24 of them, and columns in 32s. */
+/** The block over the positions, in registers: at most 24 positions, a multiple of 32 columns. */
 const columnsKernel = defineKernel<MlpBlockSize & { hasInjection: boolean }>({
   name: 'mlp_block_columns',
   source: size => fill(columns, { EPSILON: size.epsilon, ...lengthLines(size) }),
@@ -41,7 +42,7 @@ const columnsKernel = defineKernel<MlpBlockSize & { hasInjection: boolean }>({
   workgroups: size => grid(tiles(size)),
 })
 
-/** From ds, the gradient before the norm, that of s: both ways together. */
+/** The gradient of s from ds, the gradient of the norm's input: the residual's share and the layers' share together. */
 const columnsBackwardKernel = defineKernel<MlpBlockSize & { accumulate: boolean }>({
   name: 'mlp_block_columns_backward',
   source: size => fill(columnsBackward, lengthLines(size)),
@@ -75,7 +76,7 @@ const columnsBackwardWeightsKernel = defineKernel<
   workgroups: size => grid(size.inner / 4),
 })
 
-/** Over the last axis: of 32, 64, 96 or 128 columns. It leaves [gate | up] and silu(gate) · up where the size is recorded. */
+/** The block over the last axis: 32, 64, 96 or 128 columns. If `recorded`, it stores gate, up and silu(gate) · up. */
 const rowsKernel = defineKernel<MlpBlockSize>({
   name: 'mlp_block_rows',
   source: size => fill(rows, { TEXELS_PER_ROW, EPSILON: size.epsilon, ROWS, GROUPS: ROWS / 8, SETS: size.width / 32 }),
@@ -110,20 +111,20 @@ export const mlpBlockTextures: Variant<BlockTensors, MlpBlockSize, Tensor> = {
   apply: (engine, tensors, size) => (size.axis === -2 ? runColumns : runRows)(engine, tensors, size),
 }
 
-/** The gradient of s on the direct way, through the norm. */
+/** The gradient of the norm's input, which is also the residual's share in the gradient of s. */
 function throughNorm(
   engine: Engine,
   { y, rstd, dy }: Record<'y' | 'rstd' | 'dy', Tensor>,
   { batch, length, width, axis }: MlpBlockSize,
 ): Tensor {
   const ds = engine.tensor(y.shape)
-  const [over, stride] = axis === -1 ? [width, 1] : [length, width]
-  const norm = { rows: (batch * length * width) / over, width: over, stride }
+  const [normed, stride] = axis === -1 ? [width, 1] : [length, width]
+  const norm = { rows: (batch * length * width) / normed, width: normed, stride }
   engine.dispatch(rmsnormBackward, { y, rstd, dy, ds }, { ...norm, lanes: rowLanes(norm, true) })
   return ds
 }
 
-/** Over the positions. The derivative computes again what lies between. */
+/** The block over the positions. The derivative computes gate and up again. */
 function runColumns(engine: Engine, { h, injection, gateUp, down, into }: BlockTensors, size: MlpBlockSize): Tensor {
   const { batch, width, recorded } = size
   const isAdded = injection !== undefined && recorded
@@ -141,7 +142,7 @@ function runColumns(engine: Engine, { h, injection, gateUp, down, into }: BlockT
   return engine.record(y, [gateUp, down, s], recomputing(engine, { s, y, rstd, gateUp, down }, size))
 }
 
-/** Gradients of gateUp, down and s by the kernels that compute again what lies between. */
+/** The gradients of gateUp, down and s, by kernels that compute gate and up again. */
 function recomputing(
   engine: Engine,
   { s, y, rstd, gateUp, down }: Record<'s' | 'y' | 'rstd' | 'gateUp' | 'down', Tensor>,
@@ -149,16 +150,16 @@ function recomputing(
 ): Backward {
   return (dy, wanted) => {
     const ds = throughNorm(engine, { y, rstd, dy }, size)
-    const places: [into: Tensor, accumulate: boolean][] = []
-    // One kernel gives the gradients of both weights: it runs when both places are known.
+    const targets: [into: Tensor, accumulate: boolean][] = []
+    // One kernel computes the gradients of both weights: it runs as soon as both targets are known.
     const toWeight =
       (index: number): Gradient =>
       (into, accumulate) => {
-        places[index] = [into, accumulate]
+        targets[index] = [into, accumulate]
         const other = 1 - index
-        if (wanted[other] && !places[other]) return
+        if (wanted[other] && !targets[other]) return
         const [[dGateUp, accumulateGateUp], [dDown, accumulateDown]] = [gateUp, down].map(
-          ({ shape }, i) => places[i] ?? [engine.tensor(shape), false],
+          ({ shape }, i) => targets[i] ?? [engine.tensor(shape), false],
         )
         runByTextures(
           engine,
@@ -178,7 +179,7 @@ function recomputing(
   }
 }
 
-/** Over the last axis. What lies between is kept for the derivative. */
+/** The block over the last axis. gate, up and silu(gate) · up are kept for the derivative. */
 function runRows(engine: Engine, { h, injection, gateUp, down, into }: BlockTensors, size: MlpBlockSize): Tensor {
   const { batch, length, inner, recorded } = size
   const s = injection ? add(h, injection) : h

@@ -1,15 +1,15 @@
-// Scratch textures through which kernels read tensors: on lavapipe a texel of four values costs little more than one value of a buffer.
+// Scratch textures through which kernels read tensors: on lavapipe a texel of four values costs little more than one.
 import type { Engine } from '../engine/engine.js'
 import type { Resource, Tensor } from '../engine/tensor.js'
 import type { Access, Kernel } from '../kernels/kernel.js'
 
-/** Texels of a row of such a texture; shaders have a line for it. */
+/** Texels in a row of such a texture; shaders have a line for it. */
 export const TEXELS_PER_ROW = 1024
 
-/** Binds a copy of a tensor's f32 values, one after the other, four to a texel. It is read-only. */
+/** Binds a read-only copy of the f32 values of a tensor, four in a texel. */
 export const TEXELS = { storageTexture: { format: 'rgba32float', access: 'read-only' } } as const satisfies Access
 
-/** The same with one value to a texel. */
+/** The same with one value in a texel. */
 export const VALUES = { storageTexture: { format: 'r32float', access: 'read-only' } } as const satisfies Access
 
 const LAYOUTS = [TEXELS, VALUES] as const
@@ -18,18 +18,18 @@ type Layout = (typeof LAYOUTS)[number]
 
 const valuesOf = (layout: Layout) => (layout === TEXELS ? 4 : 1)
 
-/** GPUTextureUsage bits; the global constants exist in browsers only. */
-const TextureUsage = { COPY_DST: 0x2, STORAGE_BINDING: 0x8 } as const
+/** Bits of GPUTextureUsage; the global constants exist in browsers only. */
+const TEXTURE_USAGE = { COPY_DST: 0x2, STORAGE_BINDING: 0x8 } as const
 
 interface Scratch extends Resource {
   readonly texture: GPUTexture
   readonly bytes: number
 }
 
-/** A texture for each name of a binding and each power of two of rows: none is replaced before the engine is trimmed, so bind groups stay good. */
+/** A texture for each name of a binding and each power of two of rows. All stay until `trim`, as do bind groups. */
 const scratches = new WeakMap<Engine, Map<string, Scratch>>()
 
-/** The engine's textures; it gives them back when it is trimmed. */
+/** The textures of an engine. `trim` destroys them. */
 function scratchesOf(engine: Engine): Map<string, Scratch> {
   const found = scratches.get(engine)
   if (found) return found
@@ -45,7 +45,7 @@ function scratchesOf(engine: Engine): Map<string, Scratch> {
   return made
 }
 
-/** A texture for a tensor of `size` values under this name. It holds what its last user left. */
+/** A texture for `size` values under this name. It still has the values of its last use. */
 function scratchFor(
   { device, stats }: Engine,
   made: Map<string, Scratch>,
@@ -59,10 +59,10 @@ function scratchFor(
   const key = `${name} ${format} ${rows}`
   const found = made.get(key)
   if (found) return found
-  const most = device.limits.maxTextureDimension2D
-  if (rows > most)
-    throw new Error(`${name}: ${size} values do not fit a texture of this adapter, which has ${most} rows`)
-  const usage = TextureUsage.COPY_DST | TextureUsage.STORAGE_BINDING
+  const maxRows = device.limits.maxTextureDimension2D
+  if (rows > maxRows)
+    throw new Error(`${name}: ${size} values do not fit into a texture of this adapter, which has ${maxRows} rows`)
+  const usage = TEXTURE_USAGE.COPY_DST | TEXTURE_USAGE.STORAGE_BINDING
   const texture = device.createTexture({ label: name, size: [TEXELS_PER_ROW, rows], format, usage })
   const bytes = TEXELS_PER_ROW * rows * values * 4
   const scratch: Scratch = { id: made.size + 1, texture, resource: texture.createView(), bytes }
@@ -73,8 +73,9 @@ function scratchFor(
 }
 
 /**
- * Records one dispatch of a kernel that reads textures: tensors are copied into them first.
- * A last texel may reach into the padding behind the tensor.
+ * Dispatches a kernel that reads textures, after the tensors are copied into them.
+ * The last texel may include padding behind the tensor.
+ * @throws when a tensor has more values than a texture of the adapter
  */
 export function runByTextures<Size>(
   engine: Engine,
@@ -105,7 +106,7 @@ export function runByTextures<Size>(
   engine.dispatch(kernel, bound, size)
 }
 
-/** The pieces in which a tensor lies in a texture: whole rows, then the rest of one. Offsets in bytes, sizes in texels. */
+/** The copies that bring a tensor into a texture: whole rows, then the rest. Offsets in bytes, sizes in texels. */
 function pieces(size: number, values: number): { offset: number; row: number; width: number; height: number }[] {
   const texels = Math.ceil(size / values)
   const rows = Math.floor(texels / TEXELS_PER_ROW)

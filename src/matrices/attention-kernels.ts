@@ -1,29 +1,29 @@
-// Softmax attention of float16 rows by subgroup matrices, forward and backward.
+// Softmax attention of float16 rows by subgroup matrices, with its derivative.
 import type { AttentionSize } from '../kernels/attention.js'
 import { divideUp, fill, grid, type Kernel } from '../kernels/kernel.js'
 
-/** How the rows are divided; `shareOf` names good numbers. */
+/** How the rows are divided among workgroups and subgroups; see `shareOf`. */
 export interface Share {
-  /** Subgroups of a workgroup, each with 16 rows, at most 8. */
+  /** Subgroups of a workgroup, 1 to 8; each owns 16 rows. */
   subgroups: number
-  /** Other rows that are staged at a time, in tiles of 16, at most 4. */
+  /** Tiles of 16 other rows that are staged at a time, 1 to 4. */
   blockTiles: number
 }
 
 export interface AttentionMatricesSize extends AttentionSize, Share {
-  /** Which 64 columns of the results are computed, below `partsOf`. */
+  /** Which 64 columns of the results are computed: 0 to `partsOf` − 1. */
   part: number
 }
 
-/** Columns of the results in a dispatch, in tiles of 16. */
+/** Tiles of 16 columns of the results that a dispatch computes. */
 const columnTiles = ({ headDim }: AttentionSize) => Math.min(4, headDim / 16)
 
-/** Dispatches that compute all columns. */
+/** The number of dispatches that compute all columns. */
 export const partsOf = (size: AttentionSize): number => size.headDim / 16 / columnTiles(size)
 
 /**
- * As many subgroups as the memory and the threads of a workgroup allow, and no more than the rows need.
- * Undefined where these kernels cannot run.
+ * As many subgroups as the memory and the threads of a workgroup allow, but no more than the rows need.
+ * @returns undefined if these kernels cannot run
  */
 export function shareOf(
   { length, headDim }: AttentionSize,
@@ -33,8 +33,8 @@ export function shareOf(
   const rowTiles = divideUp(length, 16)
   const blockTiles = Math.min(4, rowTiles)
   const staged = 2 * blockTiles * 16 * (headDim / 8 + 1) * 16
-  const most = Math.floor(Math.min(8, (workgroupBytes - staged) / (272 * 16), workgroupThreads / 32))
-  return most < 1 ? undefined : { subgroups: divideUp(rowTiles, divideUp(rowTiles, most)), blockTiles }
+  const maxSubgroups = Math.floor(Math.min(8, (workgroupBytes - staged) / (272 * 16), workgroupThreads / 32))
+  return maxSubgroups < 1 ? undefined : { subgroups: divideUp(rowTiles, divideUp(rowTiles, maxSubgroups)), blockTiles }
 }
 
 const tiles = ({ length, subgroups }: AttentionMatricesSize) => divideUp(length, subgroups * 16)
@@ -61,26 +61,26 @@ const byMatrices = (
   workgroups: size => grid(groups(size)),
 })
 
-const given = { qkv: 'read', table: 'read' } as const
-const bindings = { ...given, o: 'read', lse: 'read', dO: 'read', delta: 'write', dQkv: 'write' } as const
+const inputs = { qkv: 'read', table: 'read' } as const
+const bindings = { ...inputs, o: 'read', lse: 'read', dO: 'read', delta: 'write', dQkv: 'write' } as const
 
-/** The kernels with these texts. The table of angles is any tensor where nothing is turned. */
+/** The kernels with these texts. Without `rope`, `table` may be any tensor. */
 export const attentionKernels = (texts: {
   forward: string
   backward: string
 }): Record<'forward' | 'backwardQ' | 'backwardKv', Kernel<AttentionMatricesSize>> => ({
   forward: {
     name: 'attention_matrices',
-    bindings: { ...given, o: 'write', lse: 'write' },
+    bindings: { ...inputs, o: 'write', lse: 'write' },
     ...byMatrices(texts.forward),
   },
-  /** Gradients of the queries, and δ. */
+  /** Computes the gradients of the queries, and δ. */
   backwardQ: {
     name: 'attention_matrices_backward_q',
     bindings,
     ...byMatrices(texts.backward, { OF_KEYS: false, RESULTS: 1 }),
   },
-  /** Gradients of keys and values, from δ. */
+  /** Computes the gradients of keys and values, from δ. */
   backwardKv: {
     name: 'attention_matrices_backward_kv',
     bindings,

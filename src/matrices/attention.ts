@@ -1,4 +1,4 @@
-// Attention by subgroup matrices, for GPUs that offer them.
+// The variant of attention by subgroup matrices.
 import { addTo } from '../engine/accumulate.js'
 import type { AdapterSummary } from '../engine/engine.js'
 import forward from '../../shaders/matrices/attention.wgsl'
@@ -18,7 +18,7 @@ const inParts =
       engine.dispatch(kernel, readable(tensors, size), { ...size, ...shared, part })
   }
 
-/** Forward and backward by these kernels. */
+/** Attention and its derivative by these kernels. */
 export const attentionSteps = (
   kernels: ReturnType<typeof attentionKernels>,
   share = shareOf,

@@ -1,4 +1,4 @@
-// The kernels of products by subgroup matrices.
+// The kernels of matrix products by subgroup matrices.
 import narrow from '../../shaders/matrices/matmul_narrow.wgsl'
 import wide from '../../shaders/matrices/matmul_wide.wgsl'
 import padding from '../../shaders/matrices/pad_rows.wgsl'
@@ -6,29 +6,29 @@ import type { MatrixKind } from '../engine/device.js'
 import { defineKernel, divideUp, fill, grid } from '../kernels/kernel.js'
 import { bindings, type Gated, type MatmulSize } from '../kernels/matmul.js'
 
-/** Sizes are those of the product; with `gated` c is half of it. */
+/** m and n are those of a · b; with `gated`, c is half of it. */
 export interface MatrixProduct extends MatmulSize {
   kind: MatrixKind
-  /** Rows and columns of results that each of the four subgroups has: 32 or 64; tiles are twice as high and wide. */
+  /** Each of the four subgroups computes span × span results, 32 or 64; a tile is twice as high and wide. */
   span: number
-  /** Ranges that the sum is cut into; with more than one c is (splits, batch, m, n). */
+  /** Number of ranges that the sum is cut into. With more than one, c is (splits, batch, m, n). */
   splits: number
   gated?: Gated
 }
 
-/** Length of a row in memory, padded to a multiple of 8. */
+/** The length of a row in memory, padded to a multiple of 8. */
 export const padded = (length: number) => divideUp(length, 8) * 8
 
-/** Half as much of k at a time where the last one would be half empty, as of 97 = 6 · 16 + 1; every thread loads something. */
+/** 32 of k at a time; 16 if the last 32 would be half empty, as with 97 = 6 · 16 + 1, and every thread still loads. */
 const depthOf = ({ k, span }: MatrixProduct) => (span < 32 || k > 128 || divideUp(k, 16) % 2 === 0 ? 32 : 16)
 
 /** Rows and columns of c. */
 const sidesOf = ({ m, n, gated }: MatrixProduct) => [gated === 'rows' ? m / 2 : m, gated === 'columns' ? n / 2 : n]
 
-/** Texts by how a, b and c lie in memory: WGSL takes no name for the order of a load. */
+/** Texts by the layout of a, b and c in memory: WGSL takes no constant for the order of a load. */
 const texts: string[] = []
 
-/** The shader for this size, its lines as in the file. */
+/** The shader for this size, before its lines are filled in. */
 export function textOf(size: MatrixProduct): string {
   const { transposeA: aByK, transposeB: bByColumn } = size
   const isWide = sidesOf(size)[1] % 4 === 0
@@ -37,7 +37,7 @@ export function textOf(size: MatrixProduct): string {
     .replace(/(<Right, ?)row/, bByColumn ? '$1col' : '$1row'))
 }
 
-/** What the lines of its text are. */
+/** The values of the lines of its text. */
 export function linesOf(size: MatrixProduct): Record<string, number | boolean> {
   const { k, transposeA = false, transposeB = false, kind, span, gated } = size
   const depth = depthOf(size)

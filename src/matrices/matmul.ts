@@ -1,4 +1,4 @@
-// Products by subgroup matrices, and which tile serves which size.
+// The variants of matrix products by subgroup matrices, and which tile suits which size.
 import type { MatrixKind } from '../engine/device.js'
 import type { AdapterSummary, Engine } from '../engine/engine.js'
 import type { GatedSize } from '../engine/ops/gated.js'
@@ -10,17 +10,18 @@ import { divideUp, type Kernel } from '../kernels/kernel.js'
 import type { MatmulSize } from '../kernels/matmul.js'
 import { matmulMatrix, type MatrixProduct, padded, padRows } from './matmul-kernels.js'
 
-/** Workgroups of 128 × 128 that keep the largest GPUs busy for four rounds, and those that are one for each of half their places. */
-const FULL = 1056
-const FEW = FULL / 8
+/** Tiles of 128 × 128 that keep the largest GPUs (132 multiprocessors, two workgroups each) busy for four rounds. */
+const FULL_WORKGROUPS = 1056
+/** As many tiles as these GPUs have multiprocessors. */
+const MIN_WORKGROUPS = FULL_WORKGROUPS / 8
 
-/** Terms that a range of a split sum has at least: its results are written and read once more. */
-const LEAST_TERMS = 768
+/** The fewest terms of a range of a split sum: its results are written and read once more. */
+const MIN_SPLIT_TERMS = 768
 
-/** Tiles of float16 of 64 results a subgroup and 32 of k, with the padding of rows, bytes. */
+/** Bytes of workgroup memory for tiles of span 64 and depth 32, with the padding of rows. */
 const LARGE_BYTES = 20480
 
-/** The largest kind of float16 that the tile consists of. */
+/** The largest kind of float16 matrix that divides the tile, if the adapter and the operands allow one. */
 function matrixKind(
   { subgroupMatrices, workgroupBytes }: AdapterSummary,
   { f16A, f16B }: MatmulSize,
@@ -35,17 +36,18 @@ function matrixKind(
 
 const tilesOf = ({ m, n, batch = 1 }: MatmulSize, span: number) => divideUp(m, 2 * span) * divideUp(n, 2 * span) * batch
 
-/** Whether the larger half of a tile is results. */
+/** Whether a matrix fills more than half of a tile along each side. */
 const fills = ({ m, n }: MatmulSize, span: number) => Math.min(m, n) > span
 
-/** Into how many ranges a sum is cut so that there are enough workgroups; depends on the size alone, so that the bits do. */
+/** How many ranges a sum is cut into, for enough workgroups. Depends on the size alone, so that the bits do too. */
 const splitsOf = (size: MatmulSize, span: number) =>
-  Math.floor(Math.min(FULL / tilesOf(size, span), (size.k * (size.reduce ?? 1)) / LEAST_TERMS))
+  Math.floor(Math.min(FULL_WORKGROUPS / tilesOf(size, span), (size.k * (size.reduce ?? 1)) / MIN_SPLIT_TERMS))
 
 /**
- * `c = a · b`, or `c += a · b`, of float16 operands; c of either float type. Operands whose rows in memory are no multiples of 8 long are copied,
- * padded: of the official network that is one small weight.
- * @param kernel for tests
+ * `c = a · b`, or `c += a · b`, of float16 operands; c is float16 or float32.
+ * Operands whose rows in memory do not have a multiple of 8 elements are copied with padding. In the published network
+ * that is one small weight.
+ * @param kernel tests pass another one
  */
 export function product(
   engine: Engine,
@@ -54,12 +56,12 @@ export function product(
   kernel: Kernel<MatrixProduct> = matmulMatrix,
 ): void {
   const { m, n, k, batch = 1, reduce = 1, transposeA, transposeB, sharedA, sharedB, splits } = size
-  const made: Tensor[] = []
+  const temporary: Tensor[] = []
   const aligned = (x: Tensor, rows: number, length: number): Tensor => {
     if (length % 8 === 0) return x
     const y = engine.tensor([(rows * padded(length)) / 2], 'u32')
     engine.dispatch(padRows, { x, y }, { rows, length })
-    made.push(y)
+    temporary.push(y)
     return y
   }
   const [pairsA, pairsB] = [sharedA ? 1 : batch * reduce, sharedB ? 1 : batch * reduce]
@@ -71,23 +73,23 @@ export function product(
   else {
     const width = m * n * batch
     const parts = engine.tensor([splits, width])
-    made.push(parts)
+    temporary.push(parts)
     engine.dispatch(kernel, { ...operands, c: parts }, { ...size, accumulate: false })
     engine.dispatch(columnSums, { x: parts, y: c }, { rows: splits, width, accumulate: size.accumulate ?? false })
   }
-  engine.release(...made)
+  engine.release(...temporary)
 }
 
 const whole = (span: number): Variant<MatmulTensors, MatmulSize> => ({
   name: `matrices ${2 * span}×${2 * span}`,
   onlyHardware: true,
   available: (adapter, size) => matrixKind(adapter, size, span) !== undefined,
-  suits: size => fills(size, span) && (span <= 32 || tilesOf(size, span) >= FEW),
+  suits: size => fills(size, span) && (span <= 32 || tilesOf(size, span) >= MIN_WORKGROUPS),
   apply: (engine, tensors, size) =>
     product(engine, tensors, { ...size, kind: matrixKind(engine.adapter, size, span)!, span, splits: 1 }),
 })
 
-/** The sum cut into ranges that are added in order: for few results of long sums, such as weights' gradients. */
+/** Cuts the sum into ranges that are added in order: for few results with long sums, such as gradients of weights. */
 const split = (span: number): Variant<MatmulTensors, MatmulSize> => ({
   ...whole(span),
   name: `matrices ${2 * span}×${2 * span} split`,
@@ -101,10 +103,10 @@ const split = (span: number): Variant<MatmulTensors, MatmulSize> => ({
     }),
 })
 
-/** From the largest tiles on. */
+/** The variants in order of preference, from the largest tiles on. */
 export const matmulVariants = [split(64), whole(64), split(32), whole(32)]
 
-/** silu(gate) ⊙ up in the same dispatch, where rows in memory that hold both have halves of multiples of 8. */
+/** silu(gate) ⊙ up in the same dispatch. Rows in memory that hold both must have halves of a multiple of 8 elements. */
 const gated = (span: number): Variant<MatmulTensors, GatedSize> => ({
   name: `matrices ${2 * span}×${2 * span}`,
   onlyHardware: true,

@@ -1,19 +1,18 @@
 // Declared FLOP and bytes against counts of another kind: loops, tensors that are bound, and the products that the model really dispatches.
 import { test } from 'uvu'
 import * as assert from 'uvu/assert'
+import { type BenchAdapter, missingCases } from '../../bench/case.js'
+import { allCases } from '../../bench/cases.js'
 import {
-  allCases,
-  type BenchAdapter,
   MIDDLE,
-  missingCases,
   modelSizes,
   OFFICIAL_ATTENTION,
-  planner,
   OFFICIAL_MLP,
   type Planner,
+  planner,
   randomPuzzles,
   SMALL,
-} from '../../bench/cases.js'
+} from '../../bench/models.js'
 import { chooseCases } from '../../bench/suite.js'
 import {
   attentionBackwardWork,

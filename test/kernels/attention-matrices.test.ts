@@ -42,7 +42,7 @@ const fits = (size: AttentionSize, adapter: AdapterSummary) => shareInTest(size,
  * As to what they compute, the mark says nothing.
  */
 const rolled = (text: string) =>
-  text.replace(/@diagnostic\(off, trm\.unroll\) (for \(var (\w) = 0u; \2 < )(\w+)/g, '$1min(u32($3), p.length * 64u)')
+  text.replace(/@diagnostic\(off, trm\.unroll\) (for \(var (\w) = 0u; \2 < )(\w+)/g, '$1min(u32($3), u.length * 64u)')
 const kernels = attentionKernels({ forward: rolled(forward), backward: rolled(backward) })
 
 offer(

@@ -1,0 +1,244 @@
+// Cases of single operations: products, norms, gates, attention, the optimiser, the input embedding and the loss.
+import {
+  Adam,
+  attention,
+  type Engine,
+  Parameters,
+  rmsnorm,
+  ropeTable,
+  swiglu,
+  type Tensor,
+} from '../src/engine/index.js'
+import { add } from '../src/engine/ops/add.js'
+import { matmul } from '../src/engine/ops/matmul.js'
+import type { MatmulSize } from '../src/kernels/matmul.js'
+import { headWidth, innerWidth, lengthOf } from '../src/trm/config.js'
+import { Trm } from '../src/trm/model.js'
+import { type Case, inMode, mayUseMatrices, type Mode, modeName, PLAIN } from './case.js'
+import { type ModelSize, randomPuzzles, randomTensor, randomValues, type Size } from './models.js'
+import { filledSlots } from './steps.js'
+import {
+  addWork,
+  attentionBackwardWork,
+  type AttentionShape,
+  attentionWork,
+  embeddingBackwardWork,
+  embeddingWork,
+  linearSizes,
+  lossWork,
+  matmulWork,
+  optimizerWork,
+  rmsnormBackwardWork,
+  rmsnormWork,
+  swigluBackwardWork,
+  swigluWork,
+  type Work,
+} from './work.js'
+
+/** The smallest dispatch: its host time is the cost of recording one. */
+export function dispatchCase(): Case {
+  return {
+    name: 'dispatch of 64 sums',
+    size: 'small',
+    work: addWork(64),
+    prepare(engine) {
+      const [a, b] = [randomTensor(engine, [64]), randomTensor(engine, [64])]
+      return () => engine.scope(() => void add(a, b))
+    },
+  }
+}
+
+/** The products of a layer. @param kind part of their names */
+export function products(size: Size, kind: string, sizes: ReturnType<typeof linearSizes>, mode = PLAIN): Case[] {
+  return Object.entries(sizes).map(([part, product]) =>
+    matmulCase(size, `matmul${modeName(mode)}${kind} ${part}`, product, mode),
+  )
+}
+
+function matmulCase(size: Size, name: string, product: MatmulSize, mode: Mode): Case {
+  const { m, n, k, batch = 1, reduce = 1, sharedA, sharedB, transposeA, transposeB } = product
+  const form = `${transposeA ? 'T' : 'N'}${transposeB ? 'T' : 'N'}`
+  const pairs = batch > 1 ? `${batch} × ` : reduce > 1 ? `Σ ${reduce} × ` : ''
+  return {
+    name: `${name} ${form} ${pairs}${m}×${n}×${k}`,
+    size,
+    work: matmulWork(product, mode.dtype),
+    usesMatrices: mayUseMatrices(mode),
+    prepare(plain) {
+      const engine = inMode(plain, mode)
+      const a = randomTensor(engine, [sharedA ? 1 : batch * reduce, m, k], mode.dtype)
+      const b = randomTensor(engine, [sharedB ? 1 : batch * reduce, k, n], mode.dtype)
+      const c = engine.lasting([batch, m, n], mode.dtype)
+      return () => matmul({ a, b, c }, product)
+    },
+  }
+}
+
+/**
+ * An operation and its derivative as two cases.
+ * @param make makes the operands; the returned function computes from them, on the engine that it is given
+ */
+function both(
+  size: Size,
+  name: string,
+  make: (engine: Engine) => (engine: Engine) => Tensor,
+  forward: Work,
+  backward: Work,
+): Case[] {
+  return [
+    {
+      name,
+      size,
+      work: forward,
+      prepare(engine) {
+        const compute = make(engine)
+        return () => engine.scope(() => void compute(engine))
+      },
+    },
+    { name: `${name} backward`, size, work: backward, prepare: engine => derivative(engine, make(engine)) },
+  ]
+}
+
+/** The norms and gates of a model. */
+export function elementwise({ size, config, microBatch: batch }: ModelSize): Case[] {
+  const { hidden, expansion, tokenMixing } = config
+  const length = lengthOf(config)
+  const rows = batch * length
+  const inner = innerWidth(hidden, expansion)
+  const shape = [batch, length, hidden]
+  const norm = (axis: -1 | -2, normed: number, width: number) =>
+    both(
+      size,
+      `rmsnorm axis ${axis} ${batch}×${length}×${hidden}`,
+      engine => {
+        const [x, residual] = [randomTensor(engine, shape), randomTensor(engine, shape)]
+        return () => rmsnorm(x, { residual, axis })
+      },
+      rmsnormWork(normed, width),
+      rmsnormBackwardWork(normed, width),
+    )
+  const gate = (engine: Engine) => {
+    const gateUp = randomTensor(engine, [rows, 2 * inner])
+    return () => swiglu(gateUp)
+  }
+  return [
+    ...norm(-1, rows, hidden),
+    ...(tokenMixing ? norm(-2, batch * hidden, length) : []),
+    ...both(size, `swiglu ${rows}×${inner}`, gate, swigluWork(rows * inner), swigluBackwardWork(rows * inner)),
+  ]
+}
+
+const shapeName = ({ batch, length, heads, headDim }: AttentionShape) =>
+  `${batch}×${length}, ${heads} heads of ${headDim}`
+const packed = ({ batch, length, heads, headDim }: AttentionShape) => [batch, length, 3 * heads * headDim]
+
+/** Attention and its derivative. @param theta of the rotary positions; undefined: there are none */
+export function attentionCases(size: Size, shape: AttentionShape, theta?: number): Case[] {
+  const make = (engine: Engine) => {
+    const qkv = randomTensor(engine, packed(shape))
+    const rope =
+      theta === undefined
+        ? undefined
+        : engine.from(ropeTable(shape.length, shape.headDim, theta), [shape.length, shape.headDim / 2, 2])
+    return () => attention(qkv, shape.heads, { rope })
+  }
+  const hasRope = theta !== undefined
+  return both(
+    size,
+    `attention ${hasRope ? 'with rope ' : ''}${shapeName(shape)}`,
+    make,
+    attentionWork(shape, hasRope),
+    attentionBackwardWork(shape, hasRope),
+  )
+}
+
+/** The attention of a model. */
+export function modelAttention({ size, config, microBatch }: ModelSize): Case[] {
+  const { heads, ropeTheta } = config
+  return attentionCases(
+    size,
+    { batch: microBatch, length: lengthOf(config), heads, headDim: headWidth(config) },
+    ropeTheta,
+  )
+}
+
+/** An optimiser step. @param millions of parameters */
+export function optimizerCase(size: Size, millions: number): Case {
+  const count = millions * 1e6
+  return {
+    name: `optimiser, ${millions} M parameters`,
+    size,
+    work: optimizerWork(count),
+    prepare(engine) {
+      const optimizer = new Adam(engine, new Parameters(engine, { weights: [count / 1000, 1000] }), { emaRate: 0.999 })
+      const [values, gradients] = [randomValues(count), randomValues(count)]
+      optimizer.values.write('weights', values)
+      optimizer.gradients.write('weights', gradients)
+      optimizer.prepare(1, 1e-4)
+      return () => optimizer.step()
+    },
+  }
+}
+
+/** The input embedding, with its derivative, and the loss of a model. */
+export function endsOfTheModel({ size, config, microBatch: batch }: ModelSize): Case[] {
+  const ids = (engine: Engine) => engine.from(randomPuzzles(config, batch).inputs, [batch, config.cells])
+  const puzzleRows = (engine: Engine) =>
+    config.puzzleWidth ? randomTensor(engine, [batch, config.puzzleWidth]) : undefined
+  const embedding = (engine: Engine) => {
+    const [inputs, rows] = [ids(engine), puzzleRows(engine)]
+    // A model belongs to an engine; the derivative computes on another one.
+    const models = new Map<Engine, Trm>()
+    return (on: Engine) => {
+      const model = models.get(on) ?? Trm.create(on, config)
+      models.set(on, model)
+      return model.embed(inputs, rows)
+    }
+  }
+  const loss: Case = {
+    name: `supervision loss ${batch}×${config.cells}×${config.vocabulary}`,
+    size,
+    work: lossWork(config, batch),
+    prepare(engine) {
+      const { slots, model } = filledSlots(engine, config, batch)
+      const logits = randomTensor(engine, [batch, model.length, config.vocabulary])
+      const q = randomTensor(engine, [batch, 2])
+      return () => engine.scope(() => void slots.loss({ logits, q }, 'stablemax', 1 / batch))
+    },
+  }
+  return [
+    ...both(
+      size,
+      `input embedding ${batch}×${lengthOf(config)}×${config.hidden}`,
+      embedding,
+      embeddingWork(config, batch),
+      embeddingBackwardWork(config, batch),
+    ),
+    loss,
+  ]
+}
+
+/** Runs the derivative of `compute`, as the tape would. */
+function derivative(engine: Engine, compute: (engine: Engine) => Tensor): () => void {
+  let recorded: { dy: Tensor; inputs: readonly Tensor[]; backward: RecordArguments[2] } | undefined
+  const watchingEngine: Engine = Object.assign(Object.create(engine) as Engine, {
+    record: (...[y, inputs, backward]: RecordArguments) => {
+      recorded = { dy: randomTensor(engine, y.shape), inputs, backward }
+      return y
+    },
+  })
+  compute(watchingEngine)
+  const { dy, inputs, backward } = recorded!
+  const targets = inputs.map(({ shape }) => engine.lasting(shape))
+  return () =>
+    engine.scope(() => {
+      backward(
+        dy,
+        inputs.map(() => true),
+      ).forEach((gradient, i) => {
+        if (typeof gradient === 'function') gradient(targets[i], false)
+      })
+    })
+}
+
+type RecordArguments = Engine['record'] extends (...given: infer Given) => unknown ? Given : never
