@@ -266,4 +266,3 @@ function tableOf(
   }
   return { kind, pairs, counts, augment, random }
 }
-
