@@ -1,7 +1,7 @@
 // The kinds of puzzle that the page shows: their text, their tokens, their rules, and examples of each.
-import { arcSeqLen, arcVocabSize, cropArcGrid, encodeArcGrid } from '../src/data/arc-square.js'
-import { arcSide, parseArcGrid } from '../src/data/arc-tasks.js'
-import { mazeCharacters } from '../src/data/maze.js'
+import { ARC_CELLS, ARC_VOCABULARY, cropArcGrid, encodeArcGrid } from '../src/data/arc-square.js'
+import { ARC_SIDE, parseArcGrid } from '../src/data/arc-tasks.js'
+import { MAZE_CHARACTERS } from '../src/data/maze.js'
 import { sudokuSizeOf, sudokuViolations } from '../src/data/sudoku.js'
 import { type Task, taskOf, tasks } from '../src/data/tasks.js'
 import { foreign } from '../src/formats/recognise.js'
@@ -63,7 +63,7 @@ const maze: Kind = {
   title: cells => `Maze ${mazeTask.side(cells)}×${mazeTask.side(cells)}`,
   fits: (cells, vocabulary) => taskOf(cells, vocabulary) === mazeTask,
   side: mazeTask.side,
-  tokens: () => [...mazeCharacters].slice(0, 4).map((key, i) => ({ id: i + 1, key, name: MAZE_NAMES[i] })),
+  tokens: () => [...MAZE_CHARACTERS].slice(0, 4).map((key, i) => ({ id: i + 1, key, name: MAZE_NAMES[i] })),
   text: tokens => rows(mazeTask.decode(tokens), mazeTask.side(tokens.length)),
   blank: cells => new Array<number>(cells).fill(2),
   violations({ tokens }, answer) {
@@ -83,8 +83,8 @@ const COLOURS = ['black', 'blue', 'red', 'green', 'yellow', 'grey', 'pink', 'ora
 const arc: Kind = {
   name: 'arc',
   title: () => 'ARC grid',
-  fits: (cells, vocabulary) => cells === arcSeqLen && vocabulary === arcVocabSize,
-  side: () => arcSide,
+  fits: (cells, vocabulary) => cells === ARC_CELLS && vocabulary === ARC_VOCABULARY,
+  side: () => ARC_SIDE,
   tokens: () => COLOURS.map((name, colour) => ({ id: colour + 2, key: String(colour), name })),
   text(tokens) {
     const { cells, rows, columns } = cropArcGrid(tokens)
@@ -114,7 +114,7 @@ export function kindOf(cells: number, vocabulary: number): Kind | undefined {
 export function needs({ kind, tokens }: Puzzle): [cells: number, vocabulary: number] {
   return [
     tokens.length,
-    kind === sudoku ? sudokuSizeOf(tokens.length) + 2 : kind === maze ? mazeCharacters.length + 1 : arcVocabSize,
+    kind === sudoku ? sudokuSizeOf(tokens.length) + 2 : kind === maze ? MAZE_CHARACTERS.length + 1 : ARC_VOCABULARY,
   ]
 }
 

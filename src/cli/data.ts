@@ -2,9 +2,9 @@
 import { lstat, mkdir, readdir, rename, rm, rmdir, writeFile } from 'node:fs/promises'
 import { basename, dirname, join, resolve, sep } from 'node:path'
 import { arcFiles, planArc, type ArcSubset } from '../data/arc.js'
-import { arcAugmentLimit } from '../data/arc-augment.js'
-import { datasetPaths, writeDataset, writeIdentifiers, type Dataset } from '../data/dataset.js'
-import { gridDataset, gridTaskOf, gridTaskPath, parseGrids } from '../data/grids.js'
+import { ARC_AUGMENT_LIMIT } from '../data/arc-augment.js'
+import { DATASET_PATHS, writeDataset, writeIdentifiers, type Dataset } from '../data/dataset.js'
+import { gridDataset, gridTaskOf, GRID_TASK_PATH, parseGrids } from '../data/grids.js'
 import { generateMaze } from '../data/maze.js'
 import { generateSudoku, type SudokuSize } from '../data/sudoku.js'
 import { LeftOut, readArcSubset } from './arc-tasks.js'
@@ -48,9 +48,9 @@ const arcUsage = {
     without: { type: 'string', placeholder: 'A,B', description: 'tasks to leave out: NAME, or SUBSET/NAME' },
     augment: {
       type: 'number',
-      default: arcAugmentLimit,
+      default: ARC_AUGMENT_LIMIT,
       min: 0,
-      max: arcAugmentLimit,
+      max: ARC_AUGMENT_LIMIT,
       description: 'distinct augmentations of each task: rotations and reflections with permuted colours',
     },
     seed,
@@ -245,7 +245,7 @@ async function buildGrids(args: string[]): Promise<void> {
       ...writeDataset(gridDataset(train, task), 'train'),
       ...writeDataset(gridDataset(test, task), 'test'),
     ]
-    return new Map([...files, [gridTaskPath, new TextEncoder().encode(JSON.stringify(task))]])
+    return new Map([...files, [GRID_TASK_PATH, new TextEncoder().encode(JSON.stringify(task))]])
   })
 }
 
@@ -315,7 +315,7 @@ async function checkPlace(out: string, force: boolean): Promise<'free' | 'empty'
     return fail(`cannot write ${out}: ${reason(error)}`)
   }
   if (entries.length === 0) return 'empty'
-  const ours = new Set([...datasetPaths, 'test_puzzles.json', gridTaskPath, 'train', 'test'])
+  const ours = new Set([...DATASET_PATHS, 'test_puzzles.json', GRID_TASK_PATH, 'train', 'test'])
   const wanted = entries.filter(entry => !isLitter(entry))
   const stranger = wanted.find(entry => !ours.has(entry))
   if (stranger !== undefined)

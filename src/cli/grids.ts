@@ -1,14 +1,14 @@
 // Tasks of one's own on the command line: what the tokens of a directory of "trm data grids", or of a checkpoint trained on it, mean.
 import { existsSync } from 'node:fs'
 import { join } from 'node:path'
-import { checkGridTask, customTask, gridTaskPath, type GridTask } from '../data/grids.js'
+import { checkGridTask, customTask, GRID_TASK_PATH, type GridTask } from '../data/grids.js'
 import type { Task } from '../data/tasks.js'
 import { parseJson } from '../formats/json.js'
 import { readBytes } from './files.js'
 
 /** What the tokens of a directory of "trm data grids" mean; undefined for other directories. */
 export async function readGridTask(directory: string): Promise<GridTask | undefined> {
-  const path = join(directory, gridTaskPath)
+  const path = join(directory, GRID_TASK_PATH)
   return existsSync(path) ? parseGridTask(await readBytes(path, 'dataset'), `dataset ${path}`) : undefined
 }
 

@@ -2,7 +2,7 @@
 import { readdir, realpath, stat } from 'node:fs/promises'
 import { basename, dirname, join } from 'node:path'
 import type { ArcPredictions } from '../data/arc-score.js'
-import { arcSeqLen } from '../data/arc-square.js'
+import { ARC_CELLS } from '../data/arc-square.js'
 import { float16ToFloat32 } from '../formats/float16.js'
 import { foreign } from '../formats/recognise.js'
 import { parseSafetensors, toFloat32, type SafetensorsData, type StoredTensor } from '../formats/safetensors.js'
@@ -160,19 +160,19 @@ function columnsOf(tensors: ReadonlyMap<string, RowTensor>, path: string): Omit<
   }
   const [count] = shaped('puzzle_identifiers', ['N']).shape
   const identifiers = integers('puzzle_identifiers', count)
-  const inputs = integers('inputs', count, arcSeqLen)
+  const inputs = integers('inputs', count, ARC_CELLS)
   const q = shaped('q_halt_logits', [count], [count, 1])
   typed('q_halt_logits', q, /^B?F\d/, 'floats')
   const isBestStored = tensors.has('preds') || !tensors.has('logits')
-  const predictions = isBestStored ? integers('preds', count, arcSeqLen) : bestTokens()
+  const predictions = isBestStored ? integers('preds', count, ARC_CELLS) : bestTokens()
   /** From logits, as the published evaluators take them where no predictions are stored. */
   function bestTokens() {
-    const logits = shaped('logits', [count, arcSeqLen, 'V'])
+    const logits = shaped('logits', [count, ARC_CELLS, 'V'])
     typed('logits', logits, /^B?F\d/, 'floats')
     return async (from: number, to: number) => {
       const rows = await logits.rows(from, to)
       return argmax({ ...logits, data: rows }, cell => {
-        const where = `logits: row ${from + Math.floor(cell / arcSeqLen)}, cell ${cell % arcSeqLen}`
+        const where = `logits: row ${from + Math.floor(cell / ARC_CELLS)}, cell ${cell % ARC_CELLS}`
         return fail(`${where}: expected numbers, got NaN — is the checkpoint damaged?`)
       })
     }
@@ -186,7 +186,7 @@ function columnsOf(tensors: ReadonlyMap<string, RowTensor>, path: string): Omit<
       qHaltLogits: floatsOf({ ...q, data: await q.rows(from, to) }),
       firstRow: from,
     }),
-    labels: tensors.has('labels') ? integers('labels', count, arcSeqLen) : undefined,
+    labels: tensors.has('labels') ? integers('labels', count, ARC_CELLS) : undefined,
   }
 }
 

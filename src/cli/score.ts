@@ -3,7 +3,7 @@ import { existsSync } from 'node:fs'
 import { join } from 'node:path'
 import { parseArcName } from '../data/arc-augment.js'
 import { ArcScorer, arcSubmissionJson, type ArcScore } from '../data/arc-score.js'
-import { arcSeqLen, cropArcGrid } from '../data/arc-square.js'
+import { ARC_CELLS, cropArcGrid } from '../data/arc-square.js'
 import { parseArcTestPuzzles, type ArcTask } from '../data/arc-tasks.js'
 import { readIdentifiers } from '../data/directory.js'
 import { parseArguments, UsageError, type OptionTable, type Usage } from './arguments.js'
@@ -115,7 +115,7 @@ async function tasksOfLabels(files: readonly string[], names: readonly string[],
           if (name === undefined || name === '<blank>' || parseArcName(name).task !== name) continue
           const task = tasks.get(name) ?? { name, pairs: [] }
           tasks.set(name, task)
-          const [input, output] = [inputs, labels].map(tokens => cropArcGrid(tokens, row * arcSeqLen))
+          const [input, output] = [inputs, labels].map(tokens => cropArcGrid(tokens, row * ARC_CELLS))
           task.pairs.push({ part: 'test', input, output })
         }
       }

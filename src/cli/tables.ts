@@ -1,14 +1,8 @@
 // The tables of "trm data sudoku" and "trm data maze": their options, how they are read and what is said about them.
 import { writeIdentifiers } from '../data/dataset.js'
+import { checkLayout, type PuzzleTable, type PuzzleTableOptions, readPuzzles } from '../data/gather.js'
 import { mazeKind } from '../data/maze.js'
-import {
-  checkLayout,
-  type PuzzleKind,
-  type PuzzleTable,
-  puzzleFiles,
-  type PuzzleTableOptions,
-  readPuzzles,
-} from '../data/pairs.js'
+import { type PuzzleKind, puzzleFiles } from '../data/pairs.js'
 import { sudokuKind } from '../data/sudoku.js'
 import { type ColumnNames, type ColumnRole, type TableLayout, tableRows } from '../data/table.js'
 import type { Pieces } from '../formats/pieces.js'

@@ -1,11 +1,11 @@
 // Augmentations of ARC tasks: a permutation of colours and a dihedral transform, their names, and distinct ones for a task.
 import { shown } from '../formats/shown.js'
-import { arcColours, arcSeparator, arcSide, type ArcTask } from './arc-tasks.js'
-import { dihedralCount, dihedralInverse, dihedralMap, dihedralTransform, type Grid } from './dihedral.js'
+import { ARC_COLOURS, ARC_SEPARATOR, ARC_SIDE, type ArcTask } from './arc-tasks.js'
+import { DIHEDRAL_COUNT, DIHEDRAL_INVERSE, dihedralMap, dihedralTransform, type Grid } from './dihedral.js'
 import type { Random } from './random.js'
 
 /** Most augmentations of a task. */
-export const arcAugmentLimit = 1000
+export const ARC_AUGMENT_LIMIT = 1000
 
 /** Draws per wanted augmentation, before a task stays with fewer. */
 const tries = 5
@@ -19,18 +19,18 @@ export interface ArcAugmentation {
 
 export const identity: ArcAugmentation = {
   transform: 0,
-  colours: Uint8Array.from({ length: arcColours }, (_, colour) => colour),
+  colours: Uint8Array.from({ length: ARC_COLOURS }, (_, colour) => colour),
 }
 
 /** Whether a transform turns rows into columns, by its id. */
 export const swapsSides = Array.from(
-  { length: dihedralCount },
+  { length: DIHEDRAL_COUNT },
   (_, id) => dihedralTransform({ cells: [0, 0], rows: 1, columns: 2 }, id).rows === 2,
 )
 
 /** The name of an augmented task: `TASK|||tK|||0…`, with the ten digits that colours 0 … 9 become. */
 export function arcAugmentedName(task: string, { transform, colours }: ArcAugmentation): string {
-  return [task, `t${transform}`, Array.from(colours).join('')].join(arcSeparator)
+  return [task, `t${transform}`, Array.from(colours).join('')].join(ARC_SEPARATOR)
 }
 
 /**
@@ -39,12 +39,12 @@ export function arcAugmentedName(task: string, { transform, colours }: ArcAugmen
  */
 export function parseArcName(name: string): { task: string; augmentation: ArcAugmentation } {
   const [, task, , transform, digits] = /^(.+?)(\|\|\||_)t([0-7])\2(\d{10})$/s.exec(name) ?? []
-  if (task === undefined && !name.includes(arcSeparator)) return { task: name, augmentation: identity }
-  if (task === undefined || new Set(digits).size !== arcColours) {
+  if (task === undefined && !name.includes(ARC_SEPARATOR)) return { task: name, augmentation: identity }
+  if (task === undefined || new Set(digits).size !== ARC_COLOURS) {
     throw new Error(`arc: expected a name like TASK|||t3|||0537628914, got ${shown(name)}`)
   }
   return {
-    task: task.split(arcSeparator)[0],
+    task: task.split(ARC_SEPARATOR)[0],
     augmentation: { transform: Number(transform), colours: Uint8Array.from(digits, Number) },
   }
 }
@@ -58,7 +58,7 @@ export function applyArcAugmentation(grid: Grid, { transform, colours }: ArcAugm
 export function undoArcAugmentation(grid: Grid, { transform, colours }: ArcAugmentation): Grid {
   const back = new Uint8Array(colours.length)
   for (let colour = 0; colour < back.length; colour++) back[colours[colour]] = colour
-  const { cells, ...size } = dihedralTransform(grid, dihedralInverse[transform])
+  const { cells, ...size } = dihedralTransform(grid, DIHEDRAL_INVERSE[transform])
   return { ...size, cells: cells.map(colour => back[colour]) }
 }
 
@@ -67,7 +67,7 @@ const sources = new Map<number, Int32Array>()
 
 /** `dihedralMap` of a grid's size, kept: there are 7200 at most. */
 export function sourceOf({ rows, columns }: Grid, transform: number): Int32Array {
-  const key = (rows * (arcSide + 1) + columns) * dihedralCount + transform
+  const key = (rows * (ARC_SIDE + 1) + columns) * DIHEDRAL_COUNT + transform
   let map = sources.get(key)
   if (!map) sources.set(key, (map = dihedralMap(rows, columns, transform)))
   return map
@@ -78,7 +78,7 @@ export function drawAugmentations(task: ArcTask, count: number, random: Random):
   const seen = new Set([hashTask(task, identity)])
   const found: string[] = []
   for (let left = tries * count; left > 0 && found.length < count; left--) {
-    const transform = random.below(dihedralCount)
+    const transform = random.below(DIHEDRAL_COUNT)
     const colours = Uint8Array.from(identity.colours)
     random.shuffle(colours.subarray(1))
     const hash = hashTask(task, { transform, colours })

@@ -1,11 +1,11 @@
 // The score of ARC: predictions of all augmentations vote on each test input; pass@K and the two attempts of a submission.
 import { parseArcName, undoArcAugmentation } from './arc-augment.js'
-import { arcSeqLen, cropArcGrid } from './arc-square.js'
+import { ARC_CELLS, cropArcGrid } from './arc-square.js'
 import { arcGridRows, orderedJson, type ArcTask } from './arc-tasks.js'
 import type { Grid } from './dihedral.js'
 
 /** How many of the best answers may hold the right one. */
-export const arcPasses: readonly number[] = [1, 2, 5, 10, 100, 1000]
+export const ARC_PASSES: readonly number[] = [1, 2, 5, 10, 100, 1000]
 
 /** N rows of the test split with what the model makes of them. */
 export interface ArcPredictions {
@@ -88,8 +88,8 @@ export class ArcScorer {
   add({ inputs, predictions, puzzleIds, qHaltLogits, firstRow = 0 }: ArcPredictions): void {
     const count = puzzleIds.length
     for (const [what, { length }, expected] of [
-      ['inputs', inputs, count * arcSeqLen],
-      ['predictions', predictions, count * arcSeqLen],
+      ['inputs', inputs, count * ARC_CELLS],
+      ['predictions', predictions, count * ARC_CELLS],
       ['qHaltLogits', qHaltLogits, count],
     ] as const) {
       if (length !== expected) throw new Error(`arc: expected ${expected} ${what} for ${count} rows, got ${length}`)
@@ -109,7 +109,7 @@ export class ArcScorer {
         )
       const { task, augmentation } = parseArcName(name)
       const original = (tokens: ArrayLike<number>) =>
-        keyOf(undoArcAugmentation(cropArcGrid(tokens, row * arcSeqLen), augmentation))
+        keyOf(undoArcAugmentation(cropArcGrid(tokens, row * ARC_CELLS), augmentation))
       const votes = this.#votes.get(task)?.get(original(inputs))
       if (!votes) {
         this.#strangers++
@@ -126,7 +126,7 @@ export class ArcScorer {
 
   /** The score of all that was added so far. */
   finish(): ArcScore {
-    const solved = arcPasses.map(() => 0)
+    const solved = ARC_PASSES.map(() => 0)
     const submission: [string, ArcAttempts[]][] = []
     let [testInputs, unanswered, unsolved, scoredTasks] = [0, 0, 0, 0]
     for (const { name, pairs } of this.#tasks) {
@@ -144,12 +144,12 @@ export class ArcScorer {
       unsolved += asked.length - ranks.length
       if (ranks.length === 0) continue
       scoredTasks++
-      for (const [i, pass] of arcPasses.entries()) {
+      for (const [i, pass] of ARC_PASSES.entries()) {
         solved[i] += ranks.filter(rank => rank >= 0 && rank < pass).length / ranks.length
       }
     }
     return {
-      metrics: Object.fromEntries(arcPasses.map((pass, i) => [`ARC/pass@${pass}`, solved[i] / scoredTasks])),
+      metrics: Object.fromEntries(ARC_PASSES.map((pass, i) => [`ARC/pass@${pass}`, solved[i] / scoredTasks])),
       submission: Object.fromEntries(submission),
       names: submission.map(([name]) => name),
       testInputs,

@@ -1,24 +1,24 @@
 // The square of 30 × 30 tokens that an ARC grid is put in, and back.
 import { identity, sourceOf, swapsSides, type ArcAugmentation } from './arc-augment.js'
-import { arcSide } from './arc-tasks.js'
+import { ARC_SIDE } from './arc-tasks.js'
 import type { Grid } from './dihedral.js'
 
 /** Cells of the square. */
-export const arcSeqLen = arcSide * arcSide
+export const ARC_CELLS = ARC_SIDE * ARC_SIDE
 
 /** PAD 0, EOS 1, and the ten colours at 2 … 11. */
-export const arcVocabSize = 12
+export const ARC_VOCABULARY = 12
 
 const [eos, firstColour] = [1, 2]
 
 /** The 900 tokens of a grid at a place in the square: colours + 2, EOS below the last row and right of the last column, else PAD. */
 export function encodeArcGrid(grid: Grid, row = 0, column = 0): Uint8Array {
-  if (row + grid.rows > arcSide || column + grid.columns > arcSide) {
+  if (row + grid.rows > ARC_SIDE || column + grid.columns > ARC_SIDE) {
     throw new Error(
-      `arc: expected a grid within ${arcSide} × ${arcSide}, got ${grid.rows} × ${grid.columns} at row ${row} column ${column}`,
+      `arc: expected a grid within ${ARC_SIDE} × ${ARC_SIDE}, got ${grid.rows} × ${grid.columns} at row ${row} column ${column}`,
     )
   }
-  const tokens = new Uint8Array(arcSeqLen)
+  const tokens = new Uint8Array(ARC_CELLS)
   placeArcGrid(grid, identity, row, column, tokens)
   return tokens
 }
@@ -29,16 +29,16 @@ export function encodeArcGrid(grid: Grid, row = 0, column = 0): Uint8Array {
  */
 export function cropArcGrid(tokens: ArrayLike<number>, start = 0): Grid {
   let [rows, columns] = [0, 0]
-  for (let row = 0, width = arcSide; row < arcSide && width > 0; row++) {
+  for (let row = 0, width = ARC_SIDE; row < ARC_SIDE && width > 0; row++) {
     for (let column = 0; column < width; column++) {
-      const token = tokens[start + row * arcSide + column]
-      if (!(token >= firstColour && token < arcVocabSize)) width = column
+      const token = tokens[start + row * ARC_SIDE + column]
+      if (!(token >= firstColour && token < ARC_VOCABULARY)) width = column
     }
     if ((row + 1) * width > rows * columns) [rows, columns] = [row + 1, width]
   }
   const cells = new Uint8Array(rows * columns)
   for (let i = 0; i < cells.length; i++)
-    cells[i] = tokens[start + Math.floor(i / columns) * arcSide + (i % columns)] - firstColour
+    cells[i] = tokens[start + Math.floor(i / columns) * ARC_SIDE + (i % columns)] - firstColour
   return { cells, rows, columns }
 }
 
@@ -53,9 +53,10 @@ export function placeArcGrid(
   const [rows, columns] = swapsSides[transform] ? [grid.columns, grid.rows] : [grid.rows, grid.columns]
   const source = sourceOf(grid, transform)
   for (let y = 0, i = 0; y < rows; y++) {
-    const start = (row + y) * arcSide + column
+    const start = (row + y) * ARC_SIDE + column
     for (let x = 0; x < columns; x++, i++) tokens[start + x] = colours[grid.cells[source[i]]] + firstColour
-    if (column + columns < arcSide) tokens[start + columns] = eos
+    if (column + columns < ARC_SIDE) tokens[start + columns] = eos
   }
-  if (row + rows < arcSide) tokens.fill(eos, (row + rows) * arcSide + column, (row + rows) * arcSide + column + columns)
+  if (row + rows < ARC_SIDE)
+    tokens.fill(eos, (row + rows) * ARC_SIDE + column, (row + rows) * ARC_SIDE + column + columns)
 }

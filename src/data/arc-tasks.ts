@@ -5,13 +5,13 @@ import type { Split } from './dataset.js'
 import type { Grid } from './dihedral.js'
 
 /** Side of the square that every grid is put in, and the largest side of a grid. */
-export const arcSide = 30
+export const ARC_SIDE = 30
 
 /** How many colours there are: 0 … 9. */
-export const arcColours = 10
+export const ARC_COLOURS = 10
 
 /** Stands between the parts of an augmentation's name. */
-export const arcSeparator = '|||'
+export const ARC_SEPARATOR = '|||'
 
 /** Two grids of colours 0 … 9 with sides of 1 … 30. `part`: a demonstration ("train") or what is asked ("test"). */
 export interface ArcPair {
@@ -168,9 +168,9 @@ function within<T>(task: string, read: () => T): T {
 function taskOf(json: unknown, name: string, where: string, options: ArcParseOptions, outputs?: Grid[]): ArcTask {
   return within(name, () => {
     if (!isRecord(json)) throw new Error(`${where}: expected lists train and test, got ${show(json)}`)
-    if (name === '' || name.includes(arcSeparator)) {
+    if (name === '' || name.includes(ARC_SEPARATOR)) {
       throw new Error(
-        `${where}: expected a task name without "${arcSeparator}", got ${shown(name)} — augmentations are named with it`,
+        `${where}: expected a task name without "${ARC_SEPARATOR}", got ${shown(name)} — augmentations are named with it`,
       )
     }
     const parts = Object.keys(json).filter((key): key is Split => key === 'train' || key === 'test')
@@ -217,9 +217,9 @@ function pairOf(
 
 /** A grid from JSON's rows of colours. Throws one line that begins with `where` and tells row and column, when it is none. */
 export function parseArcGrid(json: unknown, where: string): Grid {
-  if (!Array.isArray(json) || json.length < 1 || json.length > arcSide) {
+  if (!Array.isArray(json) || json.length < 1 || json.length > ARC_SIDE) {
     throw new Error(
-      `${where}: expected a grid of 1 … ${arcSide} rows, got ${Array.isArray(json) ? json.length : show(json)}`,
+      `${where}: expected a grid of 1 … ${ARC_SIDE} rows, got ${Array.isArray(json) ? json.length : show(json)}`,
     )
   }
   const rows = json.length
@@ -227,11 +227,11 @@ export function parseArcGrid(json: unknown, where: string): Grid {
   const cells = new Uint8Array(rows * columns)
   for (const [y, row] of json.entries()) {
     const at = `${where}: row ${y + 1}`
-    if (!Array.isArray(row) || row.length < 1 || row.length > arcSide)
-      throw new Error(`${at}: expected 1 … ${arcSide} colours, got ${Array.isArray(row) ? row.length : show(row)}`)
+    if (!Array.isArray(row) || row.length < 1 || row.length > ARC_SIDE)
+      throw new Error(`${at}: expected 1 … ${ARC_SIDE} colours, got ${Array.isArray(row) ? row.length : show(row)}`)
     if (row.length !== columns) throw new Error(`${at}: expected ${columns} colours as in row 1, got ${row.length}`)
     for (const [x, colour] of row.entries()) {
-      if (!Number.isInteger(colour) || colour < 0 || colour >= arcColours)
+      if (!Number.isInteger(colour) || colour < 0 || colour >= ARC_COLOURS)
         throw new Error(`${at} column ${x + 1}: expected a colour of 0 … 9, got ${show(colour)}`)
       cells[y * columns + x] = colour
     }

@@ -1,10 +1,10 @@
 // The dataset of ARC tasks in which every augmentation is a puzzle: what is drawn for it, its arrays and its files.
 import { writeNpy } from '../formats/npy.js'
 import { shown } from '../formats/shown.js'
-import { arcAugmentLimit, drawAugmentations, parseArcName, swapsSides } from './arc-augment.js'
-import { arcSeqLen, arcVocabSize, placeArcGrid } from './arc-square.js'
-import { arcSide, arcTasksJson, hasPlaceholder, type ArcPair, type ArcTask } from './arc-tasks.js'
-import { ignoreLabel, writeIdentifiers, type Dataset, type Split } from './dataset.js'
+import { ARC_AUGMENT_LIMIT, drawAugmentations, parseArcName, swapsSides } from './arc-augment.js'
+import { ARC_CELLS, ARC_VOCABULARY, placeArcGrid } from './arc-square.js'
+import { ARC_SIDE, arcTasksJson, hasPlaceholder, type ArcPair, type ArcTask } from './arc-tasks.js'
+import { IGNORE_LABEL, writeIdentifiers, type Dataset, type Split } from './dataset.js'
 import { Random, type RandomState } from './random.js'
 
 /** Tasks that come from one place. Of a held-out subset only the demonstrations are trained on; the test pairs are the test split. */
@@ -46,9 +46,9 @@ export interface ArcOptions {
  * then be training data.
  * Source: `load_puzzles_arcagi` and `convert_single_arc_puzzle` of the published builder; the random numbers are this project's own.
  */
-export function planArc(subsets: ArcSubset[], { augment = arcAugmentLimit, seed = 0 }: ArcOptions = {}): ArcPlan {
-  if (!Number.isInteger(augment) || augment < 0 || augment > arcAugmentLimit)
-    throw new Error(`arc: expected augment to be 0 … ${arcAugmentLimit}, got ${augment}`)
+export function planArc(subsets: ArcSubset[], { augment = ARC_AUGMENT_LIMIT, seed = 0 }: ArcOptions = {}): ArcPlan {
+  if (!Number.isInteger(augment) || augment < 0 || augment > ARC_AUGMENT_LIMIT)
+    throw new Error(`arc: expected augment to be 0 … ${ARC_AUGMENT_LIMIT}, got ${augment}`)
   if (!subsets.some(({ heldOut }) => heldOut))
     throw new Error(`arc: expected a subset to test on, got none of ${subsets.map(({ name }) => name).join(', ')}`)
   checkOccurrences(subsets)
@@ -79,11 +79,11 @@ export function planArc(subsets: ArcSubset[], { augment = arcAugmentLimit, seed 
 /** One split in memory. Throws when it has more than 2³¹ cells; `arcFiles` knows no such limit. */
 export function arcDataset(plan: ArcPlan, split: Split): Dataset {
   const { metadata, examples, ...runs } = indexSplit(plan, split)
-  if (examples * arcSeqLen > 2 ** 31)
+  if (examples * ARC_CELLS > 2 ** 31)
     throw new Error(
       `arc: expected at most 2^31 cells in memory, got ${examples} examples — lower augment, or write the files`,
     )
-  const [inputs, outputs] = [new Uint8Array(examples * arcSeqLen), new Uint8Array(examples * arcSeqLen)]
+  const [inputs, outputs] = [new Uint8Array(examples * ARC_CELLS), new Uint8Array(examples * ARC_CELLS)]
   for (const [table, side] of [
     [inputs, 'input'],
     [outputs, 'output'],
@@ -95,7 +95,7 @@ export function arcDataset(plan: ArcPlan, split: Split): Dataset {
     }
   }
   const labels = new Int8Array(outputs.buffer)
-  for (let i = 0; i < labels.length; i++) if (labels[i] === metadata.padId) labels[i] = ignoreLabel
+  for (let i = 0; i < labels.length; i++) if (labels[i] === metadata.padId) labels[i] = IGNORE_LABEL
   return { metadata, inputs, labels, ...runs }
 }
 
@@ -177,8 +177,8 @@ function indexSplit(
     padId: 0,
     ignoreLabelId: 0,
     blankPuzzleId: 0,
-    vocabulary: arcVocabSize,
-    cells: arcSeqLen,
+    vocabulary: ARC_VOCABULARY,
+    cells: ARC_CELLS,
     puzzles: names.length,
     totalGroups: used.length,
     meanPuzzleExamples: examples / totalPuzzles,
@@ -199,7 +199,7 @@ function* tablePieces(
 ): Generator<Uint8Array<ArrayBuffer>, void> {
   const rowsPerPiece = 1000
   const random = Random.restore(places)
-  let piece = new Uint8Array(rowsPerPiece * arcSeqLen)
+  let piece = new Uint8Array(rowsPerPiece * ARC_CELLS)
   let filled = 0
   for (const group of groups) {
     const pairs = pairsOf(group, split)
@@ -212,14 +212,14 @@ function* tablePieces(
         const rows = Math.max(...sides(pair, turned ? 'columns' : 'rows'))
         const columns = Math.max(...sides(pair, turned ? 'rows' : 'columns'))
         const moves = split === 'train' && i !== cornered
-        const row = moves ? random.below(arcSide - rows + 1) : 0
-        const column = moves ? random.below(arcSide - columns + 1) : 0
-        const tokens = piece.subarray(filled, (filled += arcSeqLen))
+        const row = moves ? random.below(ARC_SIDE - rows + 1) : 0
+        const column = moves ? random.below(ARC_SIDE - columns + 1) : 0
+        const tokens = piece.subarray(filled, (filled += ARC_CELLS))
         // A label row of PAD alone is not scored.
         if (side === 'input' || !pair.placeholder) placeArcGrid(pair[side], augmentation, row, column, tokens)
         if (filled === piece.length) {
           yield piece
-          piece = new Uint8Array(rowsPerPiece * arcSeqLen)
+          piece = new Uint8Array(rowsPerPiece * ARC_CELLS)
           filled = 0
         }
       }
@@ -251,7 +251,7 @@ function checkOccurrences(subsets: ArcSubset[]): void {
 
 /** The header of a .npy file of `rows` × 900 bytes: that of an empty one with the rows put in, for which its padding has room. */
 function tableHeader(rows: number): Uint8Array {
-  const bytes = writeNpy({ shape: [0, arcSeqLen], dtype: 'u1', data: new Uint8Array(0) })
+  const bytes = writeNpy({ shape: [0, ARC_CELLS], dtype: 'u1', data: new Uint8Array(0) })
   const text = new TextDecoder().decode(bytes.subarray(10)).replace('(0,', `(${rows},`).trimEnd()
   bytes.set(new TextEncoder().encode(text.padEnd(bytes.length - 11) + '\n'), 10)
   return bytes

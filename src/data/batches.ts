@@ -1,12 +1,12 @@
 // Which examples a step sees, in the published order, as flat integer arrays; the only randomness is a seeded, resumable one.
-import { exampleCount, ignoreLabel, type Examples } from './dataset.js'
+import { exampleCount, IGNORE_LABEL, type Examples } from './dataset.js'
 import { Random, type RandomState } from './random.js'
 
-/** B rows; rows `count` … B − 1 are padding (pad token, `ignoreLabel`, blank identifier). */
+/** B rows; rows `count` … B − 1 are padding (pad token, `IGNORE_LABEL`, blank identifier). */
 export interface Batch {
   /** (B × S) tokens. */
   inputs: Int32Array
-  /** (B × S) labels, `ignoreLabel` where not scored. */
+  /** (B × S) labels, `IGNORE_LABEL` where not scored. */
   labels: Int32Array
   /** (B) */
   puzzleIds: Int32Array
@@ -186,7 +186,7 @@ export class TrainingBatches {
 }
 
 /**
- * All examples in order, or the first `limit`, each once; the last batch is padded with the pad token, `ignoreLabel`
+ * All examples in order, or the first `limit`, each once; the last batch is padded with the pad token, `IGNORE_LABEL`
  * and the blank identifier.
  * Throws when the batch size is not a whole number from 1.
  */
@@ -218,7 +218,7 @@ async function collate(
   const { cells, padId, blankPuzzleId } = dataset.metadata
   const count = examples.length
   const inputs = new Int32Array(batchSize * cells).fill(padId, count * cells)
-  const labels = new Int32Array(batchSize * cells).fill(ignoreLabel, count * cells)
+  const labels = new Int32Array(batchSize * cells).fill(IGNORE_LABEL, count * cells)
   const puzzleIds = new Int32Array(batchSize).fill(blankPuzzleId, count)
   for (let row = 0; row < count; row++) puzzleIds[row] = dataset.puzzleIds[puzzles[row]]
   if ('read' in dataset) {

@@ -2,7 +2,7 @@
 import { writeNpy, type NpyArray } from '../formats/npy.js'
 
 /** The label of a cell that is not scored. */
-export const ignoreLabel = -100
+export const IGNORE_LABEL = -100
 
 export type Split = 'train' | 'test'
 
@@ -10,7 +10,7 @@ export type Split = 'train' | 'test'
 export interface DatasetMetadata {
   /** Token that fills missing rows. */
   padId: number
-  /** Label value that is stored for "not scored", or null when every label counts. In memory such labels are `ignoreLabel`. */
+  /** Label value that is stored for "not scored", or null when every label counts. In memory such labels are `IGNORE_LABEL`. */
   ignoreLabelId: number | null
   /** Puzzle identifier that means "none". */
   blankPuzzleId: number
@@ -44,14 +44,14 @@ export interface DatasetIndex {
 export interface Dataset extends DatasetIndex {
   /** Tokens (N × S), 0 … vocabulary − 1. Uint8Array for vocabularies of up to 256. */
   inputs: Uint8Array | Int32Array
-  /** Labels (N × S), 0 … vocabulary − 1 or `ignoreLabel`. Int8Array for vocabularies of up to 128. */
+  /** Labels (N × S), 0 … vocabulary − 1 or `IGNORE_LABEL`. Int8Array for vocabularies of up to 128. */
   labels: Int8Array | Int32Array
 }
 
 /** One split whose cells stay in their files, of any size: rows are read, and checked, when they are drawn. */
 export interface StoredDataset extends DatasetIndex {
   /**
-   * Reads the n rows of these numbers into the first n rows of `inputs` and of `labels` (`ignoreLabel`: not scored).
+   * Reads the n rows of these numbers into the first n rows of `inputs` and of `labels` (`IGNORE_LABEL`: not scored).
    * Rejects with the file, and with the row where a value is wrong.
    */
   read(examples: Int32Array, inputs: Int32Array, labels: Int32Array): Promise<void>
@@ -65,7 +65,7 @@ export interface StoredDataset extends DatasetIndex {
 export type Examples = Dataset | StoredDataset
 
 /** The names of `dataset.json`. */
-export const metadataFields = {
+export const METADATA_FIELDS = {
   padId: 'pad_id',
   ignoreLabelId: 'ignore_label_id',
   blankPuzzleId: 'blank_identifier_id',
@@ -81,7 +81,7 @@ const arrayNames = ['inputs', 'labels', 'puzzle_identifiers', 'puzzle_indices', 
 export type ArrayName = (typeof arrayNames)[number]
 
 /** The paths in a dataset directory that `writeDataset` and `writeIdentifiers` can make. */
-export const datasetPaths: readonly string[] = [
+export const DATASET_PATHS: readonly string[] = [
   'identifiers.json',
   ...(['train', 'test'] as const).flatMap(split => [
     `${split}/dataset.json`,
@@ -124,7 +124,7 @@ export function writeDataset(dataset: Dataset, split: Split): Map<string, Uint8A
 
 /** `dataset.json` as bytes. */
 export function metadataJson(metadata: DatasetMetadata): Uint8Array {
-  const names = Object.entries(metadataFields) as [keyof typeof metadataFields, string][]
+  const names = Object.entries(METADATA_FIELDS) as [keyof typeof METADATA_FIELDS, string][]
   const json = Object.fromEntries(names.map(([key, name]) => [name, metadata[key]]))
   return new TextEncoder().encode(JSON.stringify({ ...json, sets: metadata.sets }))
 }
@@ -135,7 +135,7 @@ export function writeIdentifiers(names: string[] = ['<blank>']): Map<string, Uin
 }
 
 /**
- * Checks a dataset: sizes agree with the metadata, tokens and labels lie in the vocabulary (labels may be `ignoreLabel`),
+ * Checks a dataset: sizes agree with the metadata, tokens and labels lie in the vocabulary (labels may be `IGNORE_LABEL`),
  * indices start at 0, do not fall (every group has a puzzle) and end at the count, identifiers are below their number.
  * Throws an Error that begins with what `at` makes of the array's official name.
  */
@@ -153,7 +153,7 @@ export function checkDataset(dataset: Dataset, at: (name: ArrayName) => string =
     for (let i = 0; i < values.length; i++) {
       const value = values[i]
       if (value >= 0 && value < vocabulary) continue
-      if (name === 'inputs' || value !== ignoreLabel) refuseToken(name, value, metadata, at(name), cellText(i, cells))
+      if (name === 'inputs' || value !== IGNORE_LABEL) refuseToken(name, value, metadata, at(name), cellText(i, cells))
     }
   }
 }
@@ -280,7 +280,7 @@ export function arrayPath(split: Split, name: ArrayName, set = 'all'): string {
 function storedLabels(labels: Int8Array | Int32Array, { ignoreLabelId, vocabulary }: DatasetMetadata): Int32Array {
   const stored = Int32Array.from(labels)
   for (let i = 0; i < stored.length; i++) {
-    if (stored[i] !== ignoreLabel) continue
+    if (stored[i] !== IGNORE_LABEL) continue
     if (ignoreLabelId === null || (vocabulary <= 256 && (ignoreLabelId < 0 || ignoreLabelId > 255))) {
       throw new Error(
         `dataset: labels: expected an ignore_label_id that fits the file for cells that are not scored, got ${ignoreLabelId} — set ignoreLabelId to an unused token`,

@@ -8,10 +8,10 @@ export interface Grid<T extends ArrayLike<number> = Uint8Array> {
 }
 
 /** Transforms by id: 0 identity, 1–3 rotate by 90°·id counter-clockwise, 4 flip left-right, 5 flip up-down, 6 transpose, 7 rotate once, then flip left-right. */
-export const dihedralCount = 8
+export const DIHEDRAL_COUNT = 8
 
-/** `dihedralInverse[id]` undoes transform `id`. */
-export const dihedralInverse: readonly number[] = [0, 3, 2, 1, 4, 5, 6, 7]
+/** `DIHEDRAL_INVERSE[id]` undoes transform `id`. */
+export const DIHEDRAL_INVERSE: readonly number[] = [0, 3, 2, 1, 4, 5, 6, 7]
 
 /**
  * Where each cell comes from: cell i of the transformed grid is cell `map[i]` of a grid of rows × columns (row-major).
@@ -19,7 +19,7 @@ export const dihedralInverse: readonly number[] = [0, 3, 2, 1, 4, 5, 6, 7]
  * Source of the ids: `dihedral_transform` of the published data builders.
  */
 export function dihedralMap(rows: number, columns: number, id: number): Int32Array {
-  if (!Number.isInteger(id) || id < 0 || id >= dihedralCount)
+  if (!Number.isInteger(id) || id < 0 || id >= DIHEDRAL_COUNT)
     throw new Error(`dihedral: expected a transform id of 0 … 7, got ${id}`)
   const width = swapsSides(id) ? rows : columns
   // Where the first cell comes from, and how far the source moves per row and per column of the result.

@@ -11,7 +11,7 @@ import {
   type DatasetIndex,
   type DatasetMetadata,
   type Examples,
-  metadataFields,
+  METADATA_FIELDS,
   refuse,
   type Split,
 } from './dataset.js'
@@ -48,7 +48,7 @@ export function pickedDirectory(files: Iterable<File>): DatasetDirectory {
 export type ReadFile = (path: string) => Promise<Uint8Array>
 
 /**
- * Reads one split of an official dataset directory into memory; labels equal to `ignore_label_id` become `ignoreLabel`.
+ * Reads one split of an official dataset directory into memory; labels equal to `ignore_label_id` become `IGNORE_LABEL`.
  * Everything is checked (see `checkDataset`). Errors begin with the file's path, after `directory` when it is given.
  */
 export async function readDataset(readFile: ReadFile, split: Split, directory = ''): Promise<Dataset> {
@@ -143,7 +143,7 @@ function checkAgreement({ where, metadata }: Head, first: Head): void {
   for (const field of SHARED) {
     const [is, was] = [metadata, first.metadata].map(({ [field]: value }) => JSON.stringify(value))
     if (is === was) continue
-    const name = field === 'sets' ? field : metadataFields[field]
+    const name = field === 'sets' ? field : METADATA_FIELDS[field]
     const expected = `${name} ${printable(was)} as in ${first.where.replace('dataset: ', '')}`
     const hint = 'directories that are used together have to agree'
     throw new Error(`${where}: expected ${expected}, got ${printable(is)} — ${hint}`)
@@ -259,7 +259,7 @@ function parseMetadata(json: unknown, where: string): Pick<Head, 'metadata' | 'c
   const record = json as Record<string, unknown>
   const countsPuzzles = record.total_puzzles === undefined
   const metadata: Record<string, unknown> = {}
-  for (const [key, name] of Object.entries(metadataFields)) {
+  for (const [key, name] of Object.entries(METADATA_FIELDS)) {
     const value = key === 'totalPuzzles' && countsPuzzles ? 0 : record[name]
     const whole = key !== 'meanPuzzleExamples'
     const least = key === 'vocabulary' || key === 'cells' || key === 'puzzles' ? 1 : 0

@@ -2,7 +2,7 @@
 import { parseCsv } from '../formats/csv.js'
 import { foreign, named } from '../formats/recognise.js'
 import { printable, shown } from '../formats/shown.js'
-import { type Dataset, ignoreLabel, singleExampleDataset } from './dataset.js'
+import { type Dataset, IGNORE_LABEL, singleExampleDataset } from './dataset.js'
 import type { Task } from './tasks.js'
 
 /** Rows of symbols, one character (code point) each, all of the same number. */
@@ -24,7 +24,7 @@ export interface GridTask {
 }
 
 /** The file of a dataset directory that says what its tokens mean, as JSON of a `GridTask`. */
-export const gridTaskPath = 'grids.json'
+export const GRID_TASK_PATH = 'grids.json'
 
 /** PAD and these are the tokens that labels in bytes can hold. */
 const mostSymbols = 126
@@ -171,7 +171,7 @@ export function gridDataset(pairs: readonly GridPair[], task: GridTask): Dataset
     inputs.set(encodeGrid(task, input, `${place}: input`), i * cells)
     labels.set(encodeGrid(task, output, `${place}: output`), i * cells)
   }
-  for (let i = 0; i < labels.length; i++) if (labels[i] === 0) labels[i] = ignoreLabel
+  for (let i = 0; i < labels.length; i++) if (labels[i] === 0) labels[i] = IGNORE_LABEL
   return singleExampleDataset({ inputs, labels, cells, vocabulary: task.alphabet.length + 1, groupSize: 1 })
 }
 

@@ -3,23 +3,23 @@ export { arcDataset, arcFiles, planArc, type ArcGroup, type ArcOptions, type Arc
 export {
   applyArcAugmentation,
   arcAugmentedName,
-  arcAugmentLimit,
+  ARC_AUGMENT_LIMIT,
   parseArcName,
   undoArcAugmentation,
   type ArcAugmentation,
 } from './arc-augment.js'
 export {
-  arcPasses,
+  ARC_PASSES,
   ArcScorer,
   arcSubmissionJson,
   type ArcAttempts,
   type ArcPredictions,
   type ArcScore,
 } from './arc-score.js'
-export { arcSeqLen, arcVocabSize, cropArcGrid, encodeArcGrid } from './arc-square.js'
+export { ARC_CELLS, ARC_VOCABULARY, cropArcGrid, encodeArcGrid } from './arc-square.js'
 export {
   arcGridRows,
-  arcSide,
+  ARC_SIDE,
   ArcTaskError,
   parseArcGrid,
   parseArcTask,
@@ -33,9 +33,9 @@ export {
 export { TrainingBatches, testBatches, type Batch, type BatchesState, type TrainingOptions } from './batches.js'
 export {
   checkDataset,
-  datasetPaths,
+  DATASET_PATHS,
   exampleCount,
-  ignoreLabel,
+  IGNORE_LABEL,
   singleExampleDataset,
   writeDataset,
   writeIdentifiers,
@@ -60,23 +60,23 @@ export {
   encodeGrid,
   gridDataset,
   gridTaskOf,
-  gridTaskPath,
+  GRID_TASK_PATH,
   parseGrids,
   type GridPair,
   type GridTask,
   type SymbolGrid,
 } from './grids.js'
-export { dihedralCount, dihedralInverse, dihedralMap, dihedralTransform, type Grid } from './dihedral.js'
+export { DIHEDRAL_COUNT, DIHEDRAL_INVERSE, dihedralMap, dihedralTransform, type Grid } from './dihedral.js'
 export {
   decodeMaze,
   encodeMaze,
   generateMaze,
-  mazeCharacters,
+  MAZE_CHARACTERS,
   mazeFromRows,
   mazeKind,
   mazeSizeOf,
   mazeViolations,
-  mazeVocabSize,
+  MAZE_VOCABULARY,
   parseMazes,
   shortestMazePath,
   type GenerateMazeOptions,
@@ -100,7 +100,7 @@ export {
   sudokuKind,
   sudokuSizeOf,
   sudokuViolations,
-  sudokuVocabSize,
+  sudokuVocabulary,
   type GenerateSudokuOptions,
   type SudokuShuffle,
   type SudokuSize,
@@ -118,16 +118,8 @@ export {
   type PuzzleRow,
   type TableLayout,
 } from './table.js'
-export {
-  gatherPuzzles,
-  puzzleDataset,
-  puzzleFiles,
-  readPuzzles,
-  type PuzzleKind,
-  type PuzzlePairs,
-  type PuzzleTable,
-  type PuzzleTableOptions,
-} from './pairs.js'
+export { gatherPuzzles, readPuzzles, type PuzzleTable, type PuzzleTableOptions } from './gather.js'
+export { puzzleDataset, puzzleFiles, type PuzzleKind, type PuzzlePairs, type PuzzleSet } from './pairs.js'
 export { piecesOf, textOf, unpack, type Pieces } from '../formats/pieces.js'
 export { npyInt32, parseNpy, writeNpy, type NpyArray, type NpyData, type NpyDtype } from '../formats/npy.js'
 export { foreign, recognise, type Kind } from '../formats/recognise.js'

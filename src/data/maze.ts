@@ -1,16 +1,17 @@
 // Square mazes as tokens: text, shortest paths, datasets from tables with the 8 symmetries, and a generator.
 import { shown } from '../formats/shown.js'
 import type { Dataset } from './dataset.js'
-import { dihedralCount, dihedralMap } from './dihedral.js'
-import { gatherPuzzles, type PuzzleKind, PuzzlePairs, puzzleDataset, type PuzzleTableOptions } from './pairs.js'
+import { DIHEDRAL_COUNT, dihedralMap } from './dihedral.js'
+import { gatherPuzzles, type PuzzleTableOptions } from './gather.js'
+import { type PuzzleKind, PuzzlePairs, puzzleDataset } from './pairs.js'
 import { Random } from './random.js'
 import type { PuzzleRow } from './table.js'
 
 /** Characters of a maze; id = place + 1 (0 is PAD): wall 1, floor 2, start 3, goal 4, path 5. */
-export const mazeCharacters = '# SGo'
+export const MAZE_CHARACTERS = '# SGo'
 
 /** PAD and the characters. */
-export const mazeVocabSize = mazeCharacters.length + 1
+export const MAZE_VOCABULARY = MAZE_CHARACTERS.length + 1
 
 const [wall, floor, start, goal, path] = [1, 2, 3, 4, 5]
 const smallest = 5
@@ -21,16 +22,16 @@ const smallest = 5
 export function encodeMaze(text: string): Uint8Array {
   mazeSizeOf(text.length)
   return Uint8Array.from(text, (character, i) => {
-    const place = mazeCharacters.indexOf(character)
+    const place = MAZE_CHARACTERS.indexOf(character)
     if (place < 0)
-      throw new Error(`maze: expected characters "${mazeCharacters}", got ${shown(character)} at character ${i + 1}`)
+      throw new Error(`maze: expected characters "${MAZE_CHARACTERS}", got ${shown(character)} at character ${i + 1}`)
     return place + 1
   })
 }
 
 /** Tokens to text; '?' for PAD or anything else that is no maze token. */
 export function decodeMaze(ids: ArrayLike<number>): string {
-  return Array.from(ids, id => mazeCharacters[id - 1] ?? '?').join('')
+  return Array.from(ids, id => MAZE_CHARACTERS[id - 1] ?? '?').join('')
 }
 
 /**
@@ -130,7 +131,7 @@ export type MazeTableOptions = Pick<PuzzleTableOptions, 'name' | 'augment' | 'su
  */
 export function mazeFromRows(rows: PuzzleRow[], options: MazeTableOptions = {}): Dataset {
   const { augment = 0 } = options
-  if (!(augment < dihedralCount))
+  if (!(augment < DIHEDRAL_COUNT))
     throw new Error(`maze: expected augment to be 0 … 7, got ${augment} — a square has 8 symmetries`)
   return puzzleDataset(gatherPuzzles(rows, mazeKind, options))
 }
@@ -138,7 +139,7 @@ export function mazeFromRows(rows: PuzzleRow[], options: MazeTableOptions = {}):
 /** Mazes for the readers of puzzle tables. */
 export const mazeKind: PuzzleKind = {
   name: 'maze',
-  vocabulary: () => mazeVocabSize,
+  vocabulary: () => MAZE_VOCABULARY,
   cellsOf(question) {
     try {
       return encodeMaze(question).length
@@ -168,7 +169,7 @@ export const mazeKind: PuzzleKind = {
   },
   copies(cells) {
     const size = mazeSizeOf(cells)
-    const maps = Array.from({ length: dihedralCount }, (_, id) => dihedralMap(size, size, id))
+    const maps = Array.from({ length: DIHEDRAL_COUNT }, (_, id) => dihedralMap(size, size, id))
     return copy => ({ map: maps[copy] })
   },
 }
@@ -197,7 +198,7 @@ export function generateMaze({ size, rooms = false, train, test, seed = 0 }: Gen
   checkCount('train', train, 1)
   checkCount('test', test, 1)
   const random = new Random(seed)
-  const maps = Array.from({ length: dihedralCount }, (_, id) => dihedralMap(size, size, id))
+  const maps = Array.from({ length: DIHEDRAL_COUNT }, (_, id) => dihedralMap(size, size, id))
   const seen = new Set<string>()
   const draw = (split: string, count: number) => {
     const pairs = new PuzzlePairs(size * size)

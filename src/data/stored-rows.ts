@@ -6,7 +6,7 @@ import {
   type DatasetIndex,
   type DatasetMetadata,
   exampleCount,
-  ignoreLabel,
+  IGNORE_LABEL,
   refuseToken,
 } from './dataset.js'
 
@@ -113,7 +113,7 @@ export class RowTable {
     const isLabels = name === 'labels'
     for (let i = 0; i < values.length; i++) {
       const value = values[i]
-      if (isLabels && (value === ignoreLabelId || value === ignoreLabel)) out[at + i * step] = ignoreLabel
+      if (isLabels && (value === ignoreLabelId || value === IGNORE_LABEL)) out[at + i * step] = IGNORE_LABEL
       else if (value >= 0 && value < vocabulary) out[at + i * step] = value
       else refuseToken(name, value, metadata, where, cellText(cell(i), cells))
     }

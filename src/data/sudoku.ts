@@ -8,7 +8,7 @@ export {
   sudokuContradiction,
   sudokuSizeOf,
   sudokuViolations,
-  sudokuVocabSize,
+  sudokuVocabulary,
   type SudokuSize,
   type SudokuViolation,
 } from './sudoku/rules.js'

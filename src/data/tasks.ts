@@ -2,10 +2,10 @@
 import {
   decodeMaze,
   encodeMaze,
-  mazeCharacters,
+  MAZE_CHARACTERS,
   mazeTrouble,
   mazeViolations,
-  mazeVocabSize,
+  MAZE_VOCABULARY,
   parseMazes,
   shortestMazePath,
 } from './maze.js'
@@ -18,7 +18,7 @@ import {
   sudokuContradiction,
   sudokuSizeOf,
   sudokuViolations,
-  sudokuVocabSize,
+  sudokuVocabulary,
 } from './sudoku.js'
 
 /** A puzzle that was found in a text. */
@@ -56,7 +56,7 @@ export interface Task {
 export const tasks: readonly Task[] = [
   {
     name: 'sudoku',
-    fits: (cells, vocabulary) => [16, 36, 81].includes(cells) && vocabulary === sudokuVocabSize(sudokuSizeOf(cells)),
+    fits: (cells, vocabulary) => [16, 36, 81].includes(cells) && vocabulary === sudokuVocabulary(sudokuSizeOf(cells)),
     form: "digits row by row in any layout, '.', '0', '*', '_', '-', '?' or 'x' for a blank",
     encode: encodeSudoku,
     parse: parseSudokus,
@@ -80,8 +80,8 @@ export const tasks: readonly Task[] = [
   },
   {
     name: 'maze',
-    fits: (cells, vocabulary) => Number.isInteger(Math.sqrt(cells)) && vocabulary === mazeVocabSize,
-    form: `characters "${mazeCharacters}" row by row: wall, floor, start, goal, path`,
+    fits: (cells, vocabulary) => Number.isInteger(Math.sqrt(cells)) && vocabulary === MAZE_VOCABULARY,
+    form: `characters "${MAZE_CHARACTERS}" row by row: wall, floor, start, goal, path`,
     encode: encodeMaze,
     parse: parseMazes,
     contradiction: mazeTrouble,

@@ -15,7 +15,7 @@ import {
 } from '../../src/cli/datasets.js'
 import { TrainingBatches } from '../../src/data/batches.js'
 import { exampleCount, writeDataset, writeIdentifiers, type StoredDataset } from '../../src/data/dataset.js'
-import { gridTaskPath } from '../../src/data/grids.js'
+import { GRID_TASK_PATH } from '../../src/data/grids.js'
 import { generateSudoku } from '../../src/data/sudoku.js'
 import { writeNpy } from '../../src/formats/npy.js'
 import { trm } from './trm.js'
@@ -101,7 +101,7 @@ test('the test split: where there is one, where there is none, where only hidden
 test('directories together: their alphabets have to agree, other names of identifiers are told', async () => {
   const alphabet = (symbols: string) =>
     new TextEncoder().encode(JSON.stringify({ rows: 4, columns: 4, alphabet: [...symbols] }))
-  const [one, other] = ['xo', 'ox'].map(symbols => write(symbols, [[gridTaskPath, alphabet(symbols)]]))
+  const [one, other] = ['xo', 'ox'].map(symbols => write(symbols, [[GRID_TASK_PATH, alphabet(symbols)]]))
   const message = await readGridTasks([one, other]).then(
     () => '',
     (error: Error) => error.message,

@@ -3,7 +3,7 @@ import { existsSync, readFileSync } from 'node:fs'
 import { test } from 'uvu'
 import * as assert from 'uvu/assert'
 import { applyArcAugmentation, parseArcName } from '../../src/data/arc-augment.js'
-import { arcSeqLen, encodeArcGrid } from '../../src/data/arc-square.js'
+import { ARC_CELLS, encodeArcGrid } from '../../src/data/arc-square.js'
 import { parseArcTasks, type ArcTask } from '../../src/data/arc-tasks.js'
 import { ArcScorer, type ArcPredictions } from '../../src/data/arc-score.js'
 import { readIdentifiers } from '../../src/data/directory.js'
@@ -58,8 +58,8 @@ test('the published predictions get the published score and submission', async (
     for (let start = 0; start < rows; start += size) {
       const end = Math.min(start + size, rows)
       scorer.add({
-        inputs: data('inputs').subarray(start * arcSeqLen, end * arcSeqLen),
-        predictions: data('preds').subarray(start * arcSeqLen, end * arcSeqLen),
+        inputs: data('inputs').subarray(start * ARC_CELLS, end * ARC_CELLS),
+        predictions: data('preds').subarray(start * ARC_CELLS, end * ARC_CELLS),
         puzzleIds: data('puzzle_identifiers').subarray(start, end),
         qHaltLogits: data('q_halt_logits').subarray(start, end),
       })
@@ -128,7 +128,7 @@ test('missing, strange and padding rows', () => {
   scorer.add({ ...padded, puzzleIds: [0], qHaltLogits: [NaN] })
   assert.equal([scorer.finish().unanswered, scorer.finish().strangers], [3, 0])
   // A prediction without any colour is an empty grid.
-  scorer.add({ ...padded, predictions: new Uint8Array(arcSeqLen) })
+  scorer.add({ ...padded, predictions: new Uint8Array(ARC_CELLS) })
   assert.equal(scorer.finish().submission.x[0], { attempt_1: [], attempt_2: [] })
 })
 

@@ -4,7 +4,7 @@ import * as assert from 'uvu/assert'
 import { arcDataset, arcFiles, planArc } from '../../src/data/arc.js'
 import { parseArcName } from '../../src/data/arc-augment.js'
 import { ArcScorer, arcSubmissionJson } from '../../src/data/arc-score.js'
-import { arcSeqLen, encodeArcGrid } from '../../src/data/arc-square.js'
+import { ARC_CELLS, encodeArcGrid } from '../../src/data/arc-square.js'
 import {
   arcGridRows,
   arcTasksJson,
@@ -13,7 +13,7 @@ import {
   parseArcTasks,
   parseArcTestPuzzles,
 } from '../../src/data/arc-tasks.js'
-import { ignoreLabel } from '../../src/data/dataset.js'
+import { IGNORE_LABEL } from '../../src/data/dataset.js'
 
 const source = (value: unknown, name = 'c.json') => ({
   bytes: new TextEncoder().encode(typeof value === 'string' ? value : JSON.stringify(value)),
@@ -119,13 +119,13 @@ test('the dataset asks them and scores nothing; the demonstrations are trained o
     { augment: 2 },
   )
   const [learnt, held] = [arcDataset(plan, 'train'), arcDataset(plan, 'test')]
-  assert.is(held.labels.length, 4 * 3 * arcSeqLen)
-  assert.ok(held.labels.every(label => label === ignoreLabel))
+  assert.is(held.labels.length, 4 * 3 * ARC_CELLS)
+  assert.ok(held.labels.every(label => label === IGNORE_LABEL))
   assert.ok(held.inputs.some(token => token > 1))
   assert.is(learnt.metadata.totalGroups, 4)
   assert.ok(
-    Array.from({ length: learnt.labels.length / arcSeqLen }, (_, row) =>
-      learnt.labels.subarray(row * arcSeqLen, (row + 1) * arcSeqLen),
+    Array.from({ length: learnt.labels.length / ARC_CELLS }, (_, row) =>
+      learnt.labels.subarray(row * ARC_CELLS, (row + 1) * ARC_CELLS),
     ).every(row => row.some(label => label > 1)),
   )
   // Where nothing is held out, a test pair without an output is no training data either.
@@ -137,7 +137,7 @@ test('the dataset asks them and scores nothing; the demonstrations are trained o
       }),
       'train',
     ).labels.length,
-    (3 + 1) * arcSeqLen,
+    (3 + 1) * ARC_CELLS,
   )
   // The file tells which outputs are none, in the order of the collection.
   const written = new TextDecoder().decode(arcFiles(plan).get('test_puzzles.json') as Uint8Array)
@@ -185,7 +185,7 @@ function add(scorer: ArcScorer, ...rows: [number, number[], number[]][]): void {
       rows.flatMap(row =>
         row[which].length
           ? [...encodeArcGrid({ cells: Uint8Array.from(row[which]), rows: 1, columns: row[which].length })]
-          : Array(arcSeqLen).fill(0),
+          : Array(ARC_CELLS).fill(0),
       ),
     )
   scorer.add({

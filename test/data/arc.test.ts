@@ -9,10 +9,10 @@ import {
   parseArcName,
   undoArcAugmentation,
 } from '../../src/data/arc-augment.js'
-import { arcSeqLen, cropArcGrid, encodeArcGrid } from '../../src/data/arc-square.js'
+import { ARC_CELLS, cropArcGrid, encodeArcGrid } from '../../src/data/arc-square.js'
 import {
   arcGridRows,
-  arcSide,
+  ARC_SIDE,
   parseArcTask,
   parseArcTasks,
   type ArcPair,
@@ -40,7 +40,7 @@ const pair = (part: Split, input: Grid, output: Grid): ArcPair => ({ part, input
 const same = (a: ArrayLike<number> | undefined, b: ArrayLike<number>) =>
   a !== undefined && a.length === b.length && Array.prototype.every.call(a, (value, i) => value === b[i])
 const rowOf = (table: Dataset['inputs'] | Dataset['labels'], row: number) =>
-  Uint8Array.from(table.subarray(row * arcSeqLen, (row + 1) * arcSeqLen), token => (token < 0 ? 0 : token))
+  Uint8Array.from(table.subarray(row * ARC_CELLS, (row + 1) * ARC_CELLS), token => (token < 0 ? 0 : token))
 
 /** Grids of random sizes and colours. */
 function randomTask(name: string, random: Random): ArcTask {
@@ -55,7 +55,7 @@ function randomTask(name: string, random: Random): ArcTask {
 /** Where the grid of a row begins: at its first colour. */
 function cornerOf(row: Uint8Array): { row: number; column: number } {
   const first = row.findIndex(token => token > 1)
-  return { row: Math.floor(first / arcSide), column: first % arcSide }
+  return { row: Math.floor(first / ARC_SIDE), column: first % ARC_SIDE }
 }
 
 /** Every example of a split with its puzzle's name and its pair of the original task. */
@@ -277,7 +277,7 @@ test('the order of pairs does not make a task another one', () => {
 
 test('the square: colours + 2, EOS along the grid only, PAD elsewhere', () => {
   const lines = (tokens: Uint8Array) =>
-    Array.from({ length: arcSide }, (_, row) => tokens.subarray(row * arcSide, (row + 1) * arcSide))
+    Array.from({ length: ARC_SIDE }, (_, row) => tokens.subarray(row * ARC_SIDE, (row + 1) * ARC_SIDE))
   const [first, second, third, fourth] = lines(encodeArcGrid(grid([0, 9, 1], [2, 3, 4]), 1, 2))
   assert.equal(
     [first, second, third, fourth].map(line => [...line.subarray(0, 7)]),
@@ -312,11 +312,11 @@ test('the square: colours + 2, EOS along the grid only, PAD elsewhere', () => {
 
 test('the crop is the largest rectangle of colours at the top left', () => {
   const crop = (...rows: number[][]) => {
-    const tokens = new Uint8Array(arcSeqLen)
-    for (const [i, row] of rows.entries()) tokens.set(row, i * arcSide)
+    const tokens = new Uint8Array(ARC_CELLS)
+    for (const [i, row] of rows.entries()) tokens.set(row, i * ARC_SIDE)
     return arcGridRows(cropArcGrid(tokens))
   }
-  assert.equal(cropArcGrid(new Uint8Array(arcSeqLen)), { cells: new Uint8Array(0), rows: 0, columns: 0 })
+  assert.equal(cropArcGrid(new Uint8Array(ARC_CELLS)), { cells: new Uint8Array(0), rows: 0, columns: 0 })
   assert.equal(crop([1, 5, 5], [5, 5, 5]), [])
   assert.equal(crop([12, 5]), [])
   assert.equal(crop([2, 11], [3, 1]), [[0, 9]])
@@ -330,9 +330,9 @@ test('the crop is the largest rectangle of colours at the top left', () => {
   // A colour beyond a gap, or below a line without any, does not count.
   assert.equal(crop([2, 0, 4], [0], [2, 2, 2]), [[0]])
   assert.equal(cropArcGrid(encodeArcGrid(filled(2, 2), 1, 1)).rows, 0)
-  const two = new Uint8Array(2 * arcSeqLen)
-  two.set(encodeArcGrid(grid([7])), arcSeqLen)
-  assert.equal(arcGridRows(cropArcGrid(two, arcSeqLen)), [[7]])
+  const two = new Uint8Array(2 * ARC_CELLS)
+  two.set(encodeArcGrid(grid([7])), ARC_CELLS)
+  assert.equal(arcGridRows(cropArcGrid(two, ARC_CELLS)), [[7]])
 })
 
 test('names', () => {

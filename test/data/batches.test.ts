@@ -2,7 +2,7 @@
 import { test } from 'uvu'
 import * as assert from 'uvu/assert'
 import { TrainingBatches, testBatches, type Batch } from '../../src/data/batches.js'
-import { ignoreLabel, type Dataset } from '../../src/data/dataset.js'
+import { IGNORE_LABEL, type Dataset } from '../../src/data/dataset.js'
 
 /** One cell per example, whose token is the example's number; puzzle p has identifier p + 1. `groups[g]` lists puzzle sizes. */
 function numbered(groups: number[][]): Dataset {
@@ -150,7 +150,7 @@ test('testing: all examples in order, the last batch padded', async () => {
     },
     {
       inputs: Int32Array.of(4, 5, 6, 7),
-      labels: Int32Array.of(5, 6, 7, ignoreLabel),
+      labels: Int32Array.of(5, 6, 7, IGNORE_LABEL),
       puzzleIds: Int32Array.of(3, 3, 4, 0),
       count: 3,
     },

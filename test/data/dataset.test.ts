@@ -3,9 +3,9 @@ import { existsSync, readFileSync } from 'node:fs'
 import { test } from 'uvu'
 import * as assert from 'uvu/assert'
 import {
-  datasetPaths,
+  DATASET_PATHS,
   exampleCount,
-  ignoreLabel,
+  IGNORE_LABEL,
   writeDataset,
   writeIdentifiers,
   type Dataset,
@@ -36,7 +36,7 @@ const small = (): Dataset => ({
     sets: ['all'],
   },
   inputs: Uint8Array.from([0, 1, 2, 3, 4, 5, 1, 1, 1, 2, 2, 2, 3, 3, 3]),
-  labels: Int8Array.from([ignoreLabel, 1, 2, 3, 4, 5, 1, 1, ignoreLabel, 2, 2, 2, 3, 3, 3]),
+  labels: Int8Array.from([IGNORE_LABEL, 1, 2, 3, 4, 5, 1, 1, IGNORE_LABEL, 2, 2, 2, 3, 3, 3]),
   puzzleIds: Int32Array.of(1, 2, 3),
   puzzleIndices: Int32Array.of(0, 2, 3, 5),
   groupIndices: Int32Array.of(0, 2, 3),
@@ -47,7 +47,7 @@ const json = (files: Map<string, Uint8Array>, path: string) => JSON.parse(new Te
 test('a dataset survives writing and reading', async () => {
   for (const split of ['train', 'test'] as const) {
     const files = new Map([...writeDataset(small(), split), ...writeIdentifiers(['<blank>', 'a', 'b', 'c'])])
-    for (const path of files.keys()) assert.ok(datasetPaths.includes(path))
+    for (const path of files.keys()) assert.ok(DATASET_PATHS.includes(path))
     assert.equal(await readDataset(from(files), split), small())
     assert.equal(await readIdentifiers(from(files)), ['<blank>', 'a', 'b', 'c'])
     assert.equal(
@@ -73,7 +73,7 @@ test('large vocabularies are kept in 32 bits', async () => {
   const dataset = small()
   dataset.metadata.vocabulary = 1000
   dataset.inputs = Int32Array.from(dataset.inputs, token => token * 100)
-  dataset.labels = Int32Array.from(dataset.labels, label => (label === ignoreLabel ? label : label * 100))
+  dataset.labels = Int32Array.from(dataset.labels, label => (label === IGNORE_LABEL ? label : label * 100))
   const files = writeDataset(dataset, 'train')
   assert.is(parseNpy(files.get('train/all__inputs.npy')!).dtype, 'i4')
   assert.equal(await readDataset(from(files), 'train'), dataset)
@@ -87,7 +87,7 @@ test('the official directory loads, and is written with the same arrays, byte fo
     const dataset = await readDataset(read, split, folder)
     assert.is(dataset.metadata.cells, 900)
     assert.is(dataset.labels.length, exampleCount(dataset) * 900)
-    assert.ok(dataset.labels.includes(ignoreLabel) && !dataset.labels.includes(0))
+    assert.ok(dataset.labels.includes(IGNORE_LABEL) && !dataset.labels.includes(0))
     const files = writeDataset(dataset, split)
     for (const [path, bytes] of files) {
       if (path.endsWith('.npy')) assert.is(Buffer.compare(bytes, await read(path)), 0, path)

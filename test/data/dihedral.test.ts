@@ -1,7 +1,7 @@
 // The eight symmetries: the ids of the published code, inverses, and oblong grids.
 import { test } from 'uvu'
 import * as assert from 'uvu/assert'
-import { dihedralCount, dihedralInverse, dihedralMap, dihedralTransform } from '../../src/data/dihedral.js'
+import { DIHEDRAL_COUNT, DIHEDRAL_INVERSE, dihedralMap, dihedralTransform } from '../../src/data/dihedral.js'
 import { Random } from '../../src/data/random.js'
 
 test('ids mean what NumPy does: rot90, fliplr, flipud, transpose, fliplr of rot90', () => {
@@ -16,7 +16,7 @@ test('ids mean what NumPy does: rot90, fliplr, flipud, transpose, fliplr of rot9
     [0, 3, 1, 4, 2, 5],
     [5, 2, 4, 1, 3, 0],
   ]
-  for (let id = 0; id < dihedralCount; id++) {
+  for (let id = 0; id < DIHEDRAL_COUNT; id++) {
     const turned = [1, 3, 6, 7].includes(id)
     assert.equal(dihedralTransform(grid, id), {
       cells: Uint8Array.from(expected[id]),
@@ -35,14 +35,14 @@ test('the inverse restores any grid; all eight differ; two in a row are one of t
     [30, 30],
   ]) {
     const grid = { cells: Uint8Array.from({ length: rows * columns }, () => random.below(256)), rows, columns }
-    for (let id = 0; id < dihedralCount; id++)
-      assert.equal(dihedralTransform(dihedralTransform(grid, id), dihedralInverse[id]), grid)
+    for (let id = 0; id < DIHEDRAL_COUNT; id++)
+      assert.equal(dihedralTransform(dihedralTransform(grid, id), DIHEDRAL_INVERSE[id]), grid)
   }
   const square = { cells: Uint8Array.from({ length: 16 }, (_, i) => i), rows: 4, columns: 4 }
-  const all = Array.from({ length: dihedralCount }, (_, id) => dihedralTransform(square, id).cells.join())
-  assert.is(new Set(all).size, dihedralCount)
-  for (let a = 0; a < dihedralCount; a++) {
-    for (let b = 0; b < dihedralCount; b++)
+  const all = Array.from({ length: DIHEDRAL_COUNT }, (_, id) => dihedralTransform(square, id).cells.join())
+  assert.is(new Set(all).size, DIHEDRAL_COUNT)
+  for (let a = 0; a < DIHEDRAL_COUNT; a++) {
+    for (let b = 0; b < DIHEDRAL_COUNT; b++)
       assert.ok(all.includes(dihedralTransform(dihedralTransform(square, a), b).cells.join()))
   }
 })

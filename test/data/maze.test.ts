@@ -2,7 +2,7 @@
 import { existsSync, readFileSync } from 'node:fs'
 import { test } from 'uvu'
 import * as assert from 'uvu/assert'
-import { dihedralInverse, dihedralTransform } from '../../src/data/dihedral.js'
+import { DIHEDRAL_INVERSE, dihedralTransform } from '../../src/data/dihedral.js'
 import {
   decodeMaze,
   encodeMaze,
@@ -55,7 +55,7 @@ test('a table gives groups of one maze and its symmetries', () => {
   assert.equal([...groupIndices], [0, 8, 16])
   for (let id = 0; id < 8; id++) {
     const cells = inputs.slice(id * 16, (id + 1) * 16)
-    assert.is(decodeMaze(dihedralTransform({ cells, rows: 4, columns: 4 }, dihedralInverse[id]).cells), ring)
+    assert.is(decodeMaze(dihedralTransform({ cells, rows: 4, columns: 4 }, DIHEDRAL_INVERSE[id]).cells), ring)
     assert.equal(mazeViolations(cells, labels.slice(id * 16, (id + 1) * 16)), [])
   }
   assert.is(mazeFromRows([rowOf(ring, over), rowOf(ring, over)], { subsample: 1 }).metadata.totalPuzzles, 1)

@@ -2,14 +2,9 @@
 import { test } from 'uvu'
 import * as assert from 'uvu/assert'
 import { type Dataset, writeDataset } from '../../src/data/dataset.js'
+import { type PuzzleTableOptions, readPuzzles } from '../../src/data/gather.js'
 import { generateMaze, mazeFromRows, mazeKind, decodeMaze } from '../../src/data/maze.js'
-import {
-  type PuzzleKind,
-  puzzleDataset,
-  puzzleFiles,
-  type PuzzleTableOptions,
-  readPuzzles,
-} from '../../src/data/pairs.js'
+import { type PuzzleKind, puzzleDataset, puzzleFiles } from '../../src/data/pairs.js'
 import { decodeSudoku, generateSudoku, sudokuFromRows, sudokuKind } from '../../src/data/sudoku.js'
 import { parsePuzzleCsv } from '../../src/data/table.js'
 

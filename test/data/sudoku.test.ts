@@ -17,7 +17,7 @@ import {
   sudokuFromRows,
   sudokuSizeOf,
   sudokuViolations,
-  sudokuVocabSize,
+  sudokuVocabulary,
   type SudokuSize,
 } from '../../src/data/sudoku.js'
 import { parsePuzzleCsv } from '../../src/data/table.js'
@@ -38,14 +38,14 @@ test('tokens are digit + 1, blanks 1, the vocabulary is size + 2', () => {
   assert.equal([...encodeSudoku('1.304.....0....4')], [2, 1, 4, 1, 5, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 5])
   for (const size of sizes) {
     assert.is(decodeSudoku(encodeSudoku(solved[size])), solved[size])
-    assert.is(sudokuVocabSize(size), size + 2)
+    assert.is(sudokuVocabulary(size), size + 2)
     assert.is(sudokuSizeOf(size * size), size)
   }
   assert.is(decodeSudoku([0, 1, 2, 10, 11, -100]), '?.19??')
   assert.throws(() => encodeSudoku('123'), /expected 16, 36 or 81 cells, got 3/)
   assert.throws(() => encodeSudoku('12345'.padEnd(16, '.')), /digits 1 … 4, '.' or '0', got "5" at character 5/)
   assert.throws(() => encodeSudoku('x'.padEnd(81, '.')), /got "x" at character 1/)
-  assert.throws(() => sudokuVocabSize(5 as SudokuSize), /expected size 4, 6 or 9, got 5/)
+  assert.throws(() => sudokuVocabulary(5 as SudokuSize), /expected size 4, 6 or 9, got 5/)
 })
 
 test('violations name unit, digit and cells', () => {

@@ -34,7 +34,7 @@ export function sudokuSizeOf(cells: number): SudokuSize {
 }
 
 /** Vocabulary of a size: PAD, blank, and the digits. */
-export function sudokuVocabSize(size: SudokuSize): number {
+export function sudokuVocabulary(size: SudokuSize): number {
   return layoutOf(size).size + 2
 }
 

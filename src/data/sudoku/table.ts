@@ -1,6 +1,7 @@
 // Sudokus of puzzle tables: what a row must be, and datasets from rows.
 import type { Dataset } from '../dataset.js'
-import { gatherPuzzles, type PuzzleKind, type PuzzleTableOptions, puzzleDataset } from '../pairs.js'
+import { gatherPuzzles, type PuzzleTableOptions } from '../gather.js'
+import { type PuzzleKind, puzzleDataset } from '../pairs.js'
 import type { PuzzleRow } from '../table.js'
 import {
   describeSudokuViolation,
@@ -8,7 +9,7 @@ import {
   layoutOf,
   sudokuSizeOf,
   sudokuViolations,
-  sudokuVocabSize,
+  sudokuVocabulary,
   type SudokuSize,
 } from './rules.js'
 import { drawInto } from './shuffle.js'
@@ -32,7 +33,7 @@ export function sudokuFromRows(rows: PuzzleRow[], options: SudokuTableOptions = 
 /** Sudokus for the readers of puzzle tables. */
 export const sudokuKind: PuzzleKind = {
   name: 'sudoku',
-  vocabulary: cells => sudokuVocabSize(sudokuSizeOf(cells)),
+  vocabulary: cells => sudokuVocabulary(sudokuSizeOf(cells)),
   cellsOf(question) {
     try {
       return onlySudoku(question).length

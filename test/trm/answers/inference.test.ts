@@ -2,7 +2,7 @@
 import { test } from 'uvu'
 import * as assert from 'uvu/assert'
 import { type Batch, testBatches } from '../../../src/data/batches.js'
-import { type Dataset, ignoreLabel } from '../../../src/data/dataset.js'
+import { type Dataset, IGNORE_LABEL } from '../../../src/data/dataset.js'
 import { generateSudoku } from '../../../src/data/sudoku.js'
 import { SLOT_RESULTS } from '../../../src/kernels/supervision-loss.js'
 import { Slots } from '../../../src/trm/slots.js'
@@ -138,7 +138,7 @@ test('without options: every step of every puzzle, as computed by hand', async (
 /** The data with the labels of those rows alone. */
 const labelling = (isLabelled: (row: number) => boolean): Dataset => ({
   ...data,
-  labels: data.labels.map((label, i) => (isLabelled(Math.floor(i / cells)) ? label : ignoreLabel)),
+  labels: data.labels.map((label, i) => (isLabelled(Math.floor(i / cells)) ? label : IGNORE_LABEL)),
 })
 
 test('means are over the rows with labels; without labels there is no number', async () => {
