@@ -81,6 +81,7 @@ const library = {
   tune: 'src/engine/tune.ts',
   matrices: 'src/matrices/index.ts',
   data: 'src/data/index.ts',
+  models: 'src/models/index.ts',
 }
 
 /** The package: library entries, which browsers use too; the Node door, the command line. */
@@ -93,7 +94,11 @@ export async function buildPackage() {
     mainFields: ['module', 'main'],
     conditions: ['import', 'browser'],
   }
-  await build({ ...options, outdir: 'dist', entryPoints: { ...library, node: 'src/node.ts', cli: 'src/cli/main.ts' } })
+  await build({
+    ...options,
+    outdir: 'dist',
+    entryPoints: { ...library, node: 'src/node.ts', 'models-node': 'src/models/node.ts', cli: 'src/cli/main.ts' },
+  })
 }
 
 /**

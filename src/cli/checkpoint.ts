@@ -1,4 +1,5 @@
 // Checkpoints of the command line: of which code, and which model where a file holds several; what was chosen is told.
+import { existsSync } from 'node:fs'
 import { named } from '../formats/recognise.js'
 import {
   type Checkpoint,
@@ -10,6 +11,7 @@ import type { TrmConfig } from '../trm/config.js'
 import { CHECKPOINT, readTorch } from '../trm/published/foreign.js'
 import type { Option } from './arguments.js'
 import { readBytes } from './files.js'
+import { isModelName, modelPath } from '../models/node.js'
 
 /** Of every command that reads a checkpoint. */
 export const keyOption = {
@@ -29,6 +31,10 @@ export const otherFiles = (key?: string): Pick<CheckpointOptions, 'readTorch' | 
   },
 })
 
+/** A file, or the name of a model that comes with the package; a file of that name goes first. */
+const checkpointBytes = (path: string): Promise<Uint8Array> =>
+  readBytes(isModelName(path) && !existsSync(path) ? modelPath(path) : path, 'checkpoint')
+
 interface OpenCheckpoint {
   bytes: Uint8Array
   config: TrmConfig
@@ -37,7 +43,7 @@ interface OpenCheckpoint {
 
 /** A checkpoint that names its configuration. Where it may be taken for another model than it is, a line on stderr says so. */
 export async function openCheckpoint(path: string, key?: string): Promise<OpenCheckpoint> {
-  const bytes = await readBytes(path, 'checkpoint')
+  const bytes = await checkpointBytes(path)
   const { config, metadata } = named(bytes, path, CHECKPOINT, () => readCheckpointConfig(bytes, path))
   tellStates(path, metadata, key)
   return { bytes, config, metadata }
@@ -63,7 +69,7 @@ export async function readAnyCheckpoint(
   path: string,
   { key, ...options }: CheckpointOptions = {},
 ): Promise<Checkpoint> {
-  const checkpoint = readCheckpoint(await readBytes(path, 'checkpoint'), path, { ...options, ...otherFiles(key) })
+  const checkpoint = readCheckpoint(await checkpointBytes(path), path, { ...options, ...otherFiles(key) })
   tellStates(path, checkpoint.metadata, key)
   return checkpoint
 }
