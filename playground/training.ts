@@ -1,4 +1,4 @@
-// The worker's training: it runs, pauses and stops when told, keeps its state in the browser, and goes on from there after a reload or a loss of the GPU.
+// The worker's training: it runs, pauses, stops, and goes on from the state that the browser keeps.
 import type { Engine } from '../src/engine/index.js'
 import { unpack } from '../src/formats/pieces.js'
 import { readAll } from '../src/formats/source.js'
@@ -9,7 +9,6 @@ import { readTraining } from '../src/trm/training/resume.js'
 import { mergeSettings, presets, resolveRun, type RunConfig } from '../src/trm/published/settings.js'
 import { train, type TrainingReport } from '../src/trm/training/train.js'
 import { openEngine, wasLost } from './gpu.js'
-import { type Lessons, lessonsOf } from './lessons.js'
 import {
   KEEP_SECONDS,
   type StoredSummary,
@@ -26,6 +25,7 @@ import {
   type StoredData,
   type StoredTraining,
 } from './storage.js'
+import { type TrainingData, trainingData } from './training-data.js'
 
 /** Seconds between two reports. */
 const REPORT_SECONDS = 0.5
@@ -36,11 +36,17 @@ const EVALUATED = 100
 /** Losses of the GPU without a step in between that end a training. */
 const MOST_LOSSES = 3
 
+/** Generated puzzles of a measurement, and steps of its two halves on a GPU; the second half counts. */
+const [MEASURED_PUZZLES, STEPS_ON_GPU] = [64, 8]
+
+/** Seconds of a step next to which the compilation does not matter: one step is enough to measure it. */
+const LONG_STEP = 5
+
 /** One training from its setup on. */
 interface Session {
   setup: TrainingSetup
   run: RunConfig
-  lessons: Lessons
+  puzzles: TrainingData
   points: TrainingPoint[]
   /** Goes into the storage with the first state; undefined once it is there. */
   data: StoredData | 'none' | undefined
@@ -49,9 +55,11 @@ interface Session {
 
 export class Training {
   private engine: Engine | undefined
-  /** Who waits for a checkpoint of the running training. */
+  /** Callers that wait for a checkpoint of the running training. */
   private readonly asked: ((bytes: Promise<Uint8Array<ArrayBuffer>>) => void)[] = []
   private isRunning = false
+  private isMeasuring = false
+  private measurement: Promise<number | undefined> | undefined
   private isPaused = false
   private isStopped = false
   /** Wakes a paused training. */
@@ -65,6 +73,47 @@ export class Training {
       const session = open(setup, table, [], report)
       return this.go({ ...session, data: table ?? 'none' }, undefined)
     })
+  }
+
+  /**
+   * Seconds that a step takes after the first one, which compiles. A training that begins ends the measurement.
+   * @returns undefined when it was ended
+   */
+  async measureStep(setup: TrainingSetup, file: File | undefined): Promise<number | undefined> {
+    await this.endMeasurement()
+    if (this.isRunning) return undefined
+    this.measurement = this.measure(setup, file)
+    return this.measurement
+  }
+
+  private async measure(setup: TrainingSetup, file: File | undefined): Promise<number | undefined> {
+    this.isMeasuring = true
+    const engine = await openEngine()
+    try {
+      const table = file && { name: file.name, bytes: await unpack(await readAll(file), file.name) }
+      const { run, puzzles } = open(setup, table, [], () => {}, MEASURED_PUZZLES)
+      const { config, options, dtype } = run
+      const logInterval = engine.adapter.isSoftware ? 1 : STEPS_ON_GPU
+      const model = Trm.create(engine, config, { seed: options.seed, dtype })
+      let seconds: number | undefined
+      for await (const { stepsPerSecond } of train(model, puzzles.train, {
+        ...options,
+        steps: 2 * logInterval,
+        logInterval,
+      })) {
+        if (!this.isMeasuring) return undefined
+        seconds = 1 / stepsPerSecond
+        if (seconds > LONG_STEP) break
+      }
+      return seconds
+    } finally {
+      engine.close()
+    }
+  }
+
+  private async endMeasurement(): Promise<void> {
+    this.isMeasuring = false
+    await this.measurement?.catch(() => {})
   }
 
   /** Goes on where the kept training was left. */
@@ -131,6 +180,7 @@ export class Training {
         throw new Error('train: a training is running already, here or in another tab of this page')
       ;[this.isRunning, this.isPaused, this.isStopped] = [true, false, false]
       try {
+        await this.endMeasurement()
         return await work()
       } finally {
         this.isRunning = false
@@ -170,7 +220,7 @@ export class Training {
     kept: StoredTraining | undefined,
     onStep: (step: number) => void,
   ): Promise<TrainingEnd> {
-    const { setup, run, lessons, report } = session
+    const { setup, run, puzzles, report } = session
     const { config, options, dtype, evalInterval } = run
     const resume = kept && readTraining(kept.state, 'kept training')
     const model = Trm.create(engine, config, { seed: options.seed, dtype: resume?.dtype ?? dtype })
@@ -185,7 +235,7 @@ export class Training {
     const end: TrainingEnd = { step: resume?.step ?? 0, totalSteps: options.steps }
     let keptAt = performance.now()
     let evaluatedAt = Math.floor(end.step / evalInterval)
-    for await (const said of train(model, lessons.train, { ...options, resume, logSeconds: REPORT_SECONDS })) {
+    for await (const said of train(model, puzzles.train, { ...options, resume, logSeconds: REPORT_SECONDS })) {
       const { step, loss, exactAccuracy: exact, stepsPerSecond } = said
       end.step = step
       onStep(step)
@@ -194,7 +244,7 @@ export class Training {
       if (Math.floor(step / evalInterval) > evaluatedAt || isLast) {
         evaluatedAt = Math.floor(step / evalInterval)
         heldOut = (
-          await evaluate(said.averaged, lessons.test, { limit: isLast ? undefined : EVALUATED, loss: options.loss })
+          await evaluate(said.averaged, puzzles.test, { limit: isLast ? undefined : EVALUATED, loss: options.loss })
         ).exactAccuracy
       }
       const point = { step, loss, exact, heldOut }
@@ -224,7 +274,7 @@ export class Training {
     }
   }
 
-  /** Gives checkpoints to who asks, and sleeps while paused. A GPU that is lost meanwhile is noticed here. */
+  /** Gives checkpoints to those that asked, and sleeps while paused. A GPU that is lost meanwhile is noticed here. */
   private async rest(said: TrainingReport, { setup, report }: Session): Promise<void> {
     const { engine } = said.averaged
     const lost = engine.device.lost.then(() => {})
@@ -245,19 +295,20 @@ export class Training {
   }
 }
 
-/** Makes data and settings concrete. @throws one line when they do not fit */
+/** Makes data and settings concrete, `few` puzzles where they are generated. @throws one line when they do not fit */
 function open(
   setup: TrainingSetup,
   table: StoredData | undefined,
   points: TrainingPoint[],
   report: Session['report'],
+  few?: number,
 ): Omit<Session, 'data'> {
-  const lessons = lessonsOf(setup, table)
+  const puzzles = trainingData(setup, table, few)
   const run = resolveRun(
     mergeSettings(presets[setup.preset].settings, setup.settings, { seed: setup.seed }),
-    lessons.train.metadata,
+    puzzles.train.metadata,
   )
-  return { setup, run, lessons, points: [...points], report }
+  return { setup, run, puzzles, points: [...points], report }
 }
 
 async function checkpointOf(

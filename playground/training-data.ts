@@ -3,10 +3,11 @@ import { Random, type Dataset } from '../src/data/index.js'
 import { mazeFromRows, generateMaze } from '../src/data/maze.js'
 import { generateSudoku, sudokuFromRows } from '../src/data/sudoku.js'
 import { parsePuzzleCsv } from '../src/data/table.js'
-import type { TrainingSetup } from './protocol.js'
+import type { PuzzleRequest, TrainingSetup } from './protocol.js'
 import type { StoredData } from './storage.js'
 
-export interface Lessons {
+/** Puzzles to learn from, and puzzles held out to measure with. */
+export interface TrainingData {
   train: Dataset
   test: Dataset
 }
@@ -14,30 +15,35 @@ export interface Lessons {
 /** Puzzles to generate: to learn from, held out, and clues where there are any. */
 const COUNTS: Record<'sudoku' | 'maze', (size: number) => { train: number; test: number; clues?: number }> = {
   sudoku: size =>
-    ({ 4: { train: 3000, test: 500, clues: 5 }, 6: { train: 5000, test: 500, clues: 14 } })[size] ?? {
-      train: 1000,
-      test: 100,
-    },
+    ({
+      4: { train: 3000, test: 500, clues: 5 },
+      6: { train: 5000, test: 500, clues: 14 },
+    })[size] ?? { train: 20_000, test: 500, clues: 45 },
   maze: () => ({ train: 2000, test: 200 }),
 }
 
 /** Most rows of a table that are held out, and their share at most. */
 const [HELD_OUT, SHARE] = [500, 0.1]
 
-/** The same setup always gives the same puzzles. @throws one line when the table is broken or too small */
-export function lessonsOf({ data, seed }: TrainingSetup, table?: StoredData): Lessons {
+/**
+ * The same setup always gives the same puzzles.
+ * @param few only so many generated puzzles, to measure with
+ * @throws one line when the table is broken or too small
+ */
+export function trainingData({ data, seed }: TrainingSetup, table?: StoredData, few?: number): TrainingData {
   if ('task' in data) {
     const { task, size } = data
+    const counts = few === undefined ? {} : { train: few, test: 1 }
     return task === 'sudoku'
-      ? generateSudoku({ size: size as 4 | 6 | 9, ...COUNTS.sudoku(size), seed })
-      : generateMaze({ size, ...COUNTS.maze(size), seed })
+      ? generateSudoku({ size: size as 4 | 6 | 9, ...COUNTS.sudoku(size), ...counts, seed })
+      : generateMaze({ size, ...COUNTS.maze(size), ...counts, seed })
   }
   if (!table) throw new Error(`train: the table ${data.file} is not here — open it again`)
-  return lessonsOfTable(table, seed)
+  return dataOfTable(table, seed)
 }
 
 /** Splits a table: a tenth of its rows, 500 at most, drawn at random, is held out. */
-function lessonsOfTable({ bytes, name }: StoredData, seed: number): Lessons {
+function dataOfTable({ bytes, name }: StoredData, seed: number): TrainingData {
   const rows = parsePuzzleCsv(bytes, name)
   if (rows.length < 10)
     throw new Error(`${name}: expected at least 10 puzzles, got ${rows.length} — some are held out to measure with`)
@@ -51,11 +57,12 @@ function lessonsOfTable({ bytes, name }: StoredData, seed: number): Lessons {
   return { test: split(0, heldOut), train: split(heldOut) }
 }
 
-/** One new puzzle. */
-export function newPuzzle(task: 'sudoku' | 'maze', size: number, seed: number): number[] {
+/** Token ids of one new puzzle. */
+export function newPuzzle({ task, size, clues, rooms, seed }: PuzzleRequest): number[] {
+  const counts = { train: 1, test: 1 }
   const { test } =
     task === 'sudoku'
-      ? generateSudoku({ size: size as 4 | 6 | 9, train: 1, test: 1, clues: COUNTS.sudoku(size).clues, seed })
-      : generateMaze({ size, train: 1, test: 1, seed })
+      ? generateSudoku({ size: size as 4 | 6 | 9, ...counts, clues: clues ?? COUNTS.sudoku(size).clues, seed })
+      : generateMaze({ size, rooms, ...counts, seed })
   return Array.from(test.inputs)
 }
