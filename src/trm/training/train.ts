@@ -96,7 +96,7 @@ export async function* train(
       const { stepsDone: step } = trainer
       const isDue = logSeconds === undefined ? step % logInterval === 0 : performance.now() - since >= 1000 * logSeconds
       if (!isDue && step !== steps) continue
-      const { metrics, lossScale } = await readChecked(trainer, learningRate, { skipped, steps: step - sinceStep })
+      const [metrics, lossScale] = await readChecked(trainer, learningRate, skipped, sinceStep)
       skipped = lossScale?.skippedSteps ?? 0
       const now = performance.now()
       const stepsPerSecond = ((step - sinceStep) * 1000) / (now - since)
@@ -130,10 +130,11 @@ export async function* train(
 
 /**
  * Reads the metrics of the steps since the last report.
- * @param last what was skipped before, and how many steps were done since
+ * @param skipped steps that were skipped up to then
+ * @param since number of the step of that report
  * @throws when a number is not finite, or when all these steps overflowed in float16
  */
-async function readChecked(trainer: Trainer, learningRate: number, last: { skipped: number; steps: number }) {
+async function readChecked(trainer: Trainer, learningRate: number, skipped: number, since: number) {
   const { stepsDone: step } = trainer
   const [metrics, broken, lossScale] = await Promise.all([
     trainer.readMetrics(),
@@ -146,7 +147,7 @@ async function readChecked(trainer: Trainer, learningRate: number, last: { skipp
     throw new Error(`train: step ${broken.step} left ${broken.count} numbers that are not finite, ${first} — ${hint}`)
   }
   if (!Number.isFinite(metrics.loss)) throw new Error(`train: the loss is ${metrics.loss} at step ${step} — ${hint}`)
-  if (lossScale?.scale === 1 && lossScale.skippedSteps - last.skipped === last.steps)
+  if (lossScale?.scale === 1 && lossScale.skippedSteps - skipped === step - since)
     throw new Error(`train: in float16 all steps up to ${step} overflowed — ${hint}, or use float32`)
-  return { metrics, lossScale }
+  return [metrics, lossScale] as const
 }

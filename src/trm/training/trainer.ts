@@ -49,10 +49,8 @@ export class Trainer {
     this.#engine = engine
     this.options = checkOptions(model, options)
     const { batchSize, microBatch, optimizer: algorithm, puzzleWeightDecay, curriculum, totalSteps } = this.options
-    const { beta1, beta2, weightDecay, emaRate, clipNorm } = this.options
     this.#stages = curriculum.map(({ until, ...depth }) => ({ end: until * totalSteps, model: model.withDepth(depth) }))
-    const settings = { algorithm, beta1, beta2, weightDecay, emaRate, clipNorm }
-    this.optimizer = new Adam(engine, model.parameters, settings)
+    this.optimizer = new Adam(engine, model.parameters, { ...this.options, algorithm })
     const chunks: Slots[] = []
     for (let first = 0; first < batchSize; first += microBatch)
       chunks.push(new Slots(model, Math.min(microBatch, batchSize - first), first))
