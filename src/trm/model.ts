@@ -237,7 +237,8 @@ export class Trm {
       layers(h, injection, sizes, (k, name) => this.#weight(`${net}.${k}.${name}`), this.#ropeTable, into)
     if (engine.isRecording) return apply(into)
     const y = into ?? engine.tensor(h.shape, h.dtype)
-    return engine.scope(() => apply(y))
+    engine.scope(() => apply(y))
+    return y
   }
 
   /** `cycles` cycles without gradient. They overwrite the carry's tensors and leave nothing else behind. */
@@ -245,7 +246,7 @@ export class Trm {
     for (let c = 0; c < cycles; c++) this.engine.scope(() => this.#overwrite(carry, x, this.#cycle()))
   }
 
-  /** A supervision step up to the first call that carries gradient. It overwrites the carry's tensors. */
+  /** A supervision step up to its first call that carries gradient. It overwrites the carry's tensors. */
   beforeGradient(carry: Carry, x: Tensor): void {
     this.withoutGradient(carry, x, this.config.cycles - 1)
     this.#overwrite(carry, x, this.#cycle().slice(0, this.#firstWithGradient))
@@ -253,7 +254,7 @@ export class Trm {
 
   /**
    * The rest of a supervision step, after `beforeGradient`: the calls that carry gradient. They make new tensors.
-   * @param recompute keep only the result of each call; the carry must stay as it is until the gradients are there
+   * @param recompute keeps only the result of each call; the carry must not change until the gradients are computed
    */
   withGradient(carry: Carry, x: Tensor, recompute = false): Carry {
     const { engine } = this
@@ -293,8 +294,9 @@ export class Trm {
     }
   }
 
-  /** The heads, applied to the answer y. */
+  /** The heads, applied to the answer y. @throws when the model was released */
   heads(y: Tensor): Outputs {
+    void this.engine // The getter throws when the model was released.
     const logits = linear(y, this.#weight('head'), { dtype: 'f32' })
     const q = add(
       linear(firstPosition(y, { dtype: 'f32' }), this.#weight('haltHead.weight')),

@@ -110,6 +110,7 @@ export class Slots {
     if (!recursion.trainsContinue || config.supervisionSteps === 1) return undefined
     const targets = engine.tensor([count])
     engine.scope(() => {
+      // Nothing records here: this ends the supervision step in new tensors, then takes one more step.
       const next = model.withGradient(carry, x)
       model.withoutGradient(next, x, config.cycles)
       engine.dispatch(
