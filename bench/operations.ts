@@ -170,12 +170,18 @@ export function optimizerCase(size: Size, millions: number): Case {
     size,
     work: optimizerWork(count),
     prepare(engine) {
-      const optimizer = new Adam(engine, new Parameters(engine, { weights: [count / 1000, 1000] }), { emaRate: 0.999 })
+      // Only what a step dispatches: its host write is left out.
+      const dispatches: DispatchArguments[] = []
+      const watchingEngine: Engine = Object.assign(Object.create(engine) as Engine, {
+        dispatch: (...given: DispatchArguments) => void dispatches.push(given),
+      })
+      const parameters = new Parameters(engine, { weights: [count / 1000, 1000] })
+      const optimizer = new Adam(watchingEngine, parameters, { emaRate: 0.999 })
       const [values, gradients] = [randomValues(count), randomValues(count)]
       optimizer.values.write('weights', values)
       optimizer.gradients.write('weights', gradients)
-      optimizer.prepare(1, 1e-4)
-      return () => optimizer.step()
+      optimizer.step({ step: 1, learningRate: 1e-4 })
+      return () => dispatches.forEach(given => engine.dispatch(...given))
     },
   }
 }
@@ -241,4 +247,6 @@ function derivative(engine: Engine, compute: (engine: Engine) => Tensor): () => 
     })
 }
 
-type RecordArguments = Engine['record'] extends (...given: infer Given) => unknown ? Given : never
+type ArgumentsOf<Call> = Call extends (...given: infer Given) => unknown ? Given : never
+type DispatchArguments = ArgumentsOf<Engine['dispatch']>
+type RecordArguments = ArgumentsOf<Engine['record']>

@@ -18,15 +18,15 @@ const x = engine.from(
 const target = engine.from(xs.map(Math.sin), [256, 1])
 
 for (let step = 1; step <= 500; step++) {
-  optimizer.prepare(step, 0.01)
-  const shares = engine.scope(() => {
-    let error = target
-    const objective = () =>
-      (error = squaredError(linear(swiglu(linear(x, weights.get('gateUp'))), weights.get('down')), target))
-    engine.gradients(weights.all(), objective, { into: optimizer.gradients.all() })
-    optimizer.step()
-    return step % 100 === 0 ? engine.read(error) : undefined
+  const errors = engine.scope(() => {
+    const { value } = engine.valueAndGradients(
+      weights.all(),
+      () => squaredError(linear(swiglu(linear(x, weights.get('gateUp'))), weights.get('down')), target),
+      { into: optimizer.gradients.all() },
+    )
+    optimizer.step({ step, learningRate: 0.01 })
+    return step % 100 === 0 ? engine.read(value) : undefined
   })
-  if (shares) console.log(`step ${step}: mean squared error ${(await shares).reduce((a, b) => a + b).toFixed(6)}`)
+  if (errors) console.log(`step ${step}: mean squared error ${(await errors).reduce((a, b) => a + b).toFixed(6)}`)
 }
 engine.close()

@@ -14,6 +14,7 @@ export {
   type Evaluation,
   type StepEvaluation,
 } from './trm/answers/evaluate.js'
+export { answer, type AnswerOptions, type PuzzleAnswer } from './trm/answers/answer.js'
 export { type InferenceOptions } from './trm/answers/rollouts.js'
 export { solve, type SolveOptions, type SolveStep } from './trm/answers/solve.js'
 export {

@@ -126,6 +126,61 @@ test('shaders say what they compute, have one entry point (none where others imp
   }
 })
 
+/** What a file imports when it runs: types alone are gone by then. */
+function importsAtRunTime(file: string): string[] {
+  const statements = text(file).matchAll(
+    /^(?:import|export)\s+(?!type\s)([^'"`;]*?)from\s*['"](\.[^'"]+)['"]|^import\s*['"](\.[^'"]+)['"]/gm,
+  )
+  return [...statements].flatMap(([, names, from, bare]) => {
+    const given =
+      names &&
+      /\{([^}]*)\}/
+        .exec(names)?.[1]
+        .split(',')
+        .map(name => name.trim())
+        .filter(Boolean)
+    const areTypes = given && given.length > 0 && given.every(name => name.startsWith('type '))
+    return areTypes ? [] : [normalize(join(dirname(file), from ?? bare))]
+  })
+}
+
+/** Files that reach each other, a list for each circle; `arrows` leads from a file to those that it imports. */
+function circles(files: readonly string[], arrows: (file: string) => readonly string[]): string[][] {
+  const next = new Map(files.map(file => [file, arrows(file)]))
+  const reached = new Map(
+    files.map(file => {
+      const seen = new Set(next.get(file))
+      for (const other of seen) for (const more of next.get(other) ?? []) seen.add(more)
+      return [file, seen]
+    }),
+  )
+  const members = (file: string) =>
+    files.filter(other => reached.get(file)!.has(other) && reached.get(other)!.has(file))
+  return files.map(members).filter(([first], i) => first === files[i])
+}
+
+test('no circle of imports at run time, and none between files of different folders even of types', () => {
+  // The check can fail.
+  const ring: Record<string, string[]> = { a: ['b', 'd'], b: ['c'], c: ['b', 'a'], d: [] }
+  assert.equal(
+    circles(Object.keys(ring), file => ring[file]),
+    [['a', 'b', 'c']],
+  )
+  const files = [...sources, ...doors]
+  const asSource = (path: string) => path.replace(/\.js$/, '.ts')
+  assert.equal(
+    circles(files, file => importsAtRunTime(file).map(asSource)),
+    [],
+    'at run time',
+  )
+  const all = circles(files, file => imports(file).map(asSource))
+  assert.equal(
+    all.filter(members => new Set(members.map(dirname)).size > 1),
+    [],
+    'between folders',
+  )
+})
+
 test('modules open with a sentence and export names only', () => {
   for (const file of [...sources, ...doors.filter(file => file.startsWith('playground/'))]) {
     const source = text(file)

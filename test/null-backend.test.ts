@@ -6,6 +6,7 @@ import backward from '../shaders/matrices/attention_backward.wgsl'
 import { generateSudoku } from '../src/data/sudoku.js'
 import { Engine, OutOfMemory } from '../src/engine/index.js'
 import type { MatrixKind } from '../src/engine/device.js'
+import { dispatchStep } from '../src/engine/ops/attention.js'
 import { attentionKernels } from '../src/matrices/attention-kernels.js'
 import { matmulMatrix, type MatrixProduct } from '../src/matrices/matmul-kernels.js'
 import { openGpu } from '../src/node.js'
@@ -159,7 +160,8 @@ test('attention by subgroup matrices compiles, for every width of heads', async 
       table: rope ? engine.zeros([size.length, headDim]) : qkv,
     }
     for (const kernel of Object.values(attentionKernels(texts))) {
-      for (let part = 0; part < Math.max(1, headDim / 64); part++) engine.dispatch(kernel, tensors, { ...size, part })
+      for (let part = 0; part < Math.max(1, headDim / 64); part++)
+        dispatchStep(engine, kernel, tensors, { ...size, part })
     }
     return engine.finish()
   }

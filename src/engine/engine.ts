@@ -8,7 +8,7 @@ import { Memory } from './memory.js'
 import { Pipelines } from './pipelines.js'
 import { newStats, type Stats } from './stats.js'
 import { type Backward, type Seeds, Tape } from './tape.js'
-import { type Bound, bytesOf, type DType, elements, isTensor, type Shape, type Storage, Tensor } from './tensor.js'
+import { type Bound, bytesOf, type DType, elements, type Shape, type Storage, Tensor } from './tensor.js'
 import { Variants } from './variants.js'
 
 export interface EngineOptions {
@@ -28,6 +28,13 @@ export interface EngineOptions {
   boundsChecks?: boolean
   /** Called once by `close()`. */
   onClose?: () => void
+}
+
+export interface GradientOptions {
+  /** Where the gradients go; new tensors by default. */
+  into?: readonly Tensor[]
+  /** Whether they are added to what stands there. Default false. */
+  accumulate?: boolean
 }
 
 /** What the adapter is and offers. */
@@ -126,31 +133,28 @@ export class Engine {
     )
   }
 
-  /** An uninitialised tensor of the innermost open scope, or one that lasts where none is open. */
-  tensor(shape: Shape, dtype: DType = 'f32', label = 'tensor'): Tensor {
-    return this.make(shape, dtype, label, false)
+  /** An uninitialised tensor. It lives until the innermost open scope ends; outside of any scope it is a lasting one. */
+  tensor(shape: Shape, dtype?: DType, label?: string): Tensor {
+    return this.make(false, shape, dtype, label)
   }
 
   /** An uninitialised tensor that outlives every scope, until `release` or `close`. */
-  lasting(shape: Shape, dtype: DType = 'f32', label = 'tensor'): Tensor {
-    return this.make(shape, dtype, label, true)
+  lasting(shape: Shape, dtype?: DType, label?: string): Tensor {
+    return this.make(true, shape, dtype, label)
   }
 
-  /** A lasting tensor that holds `data`; the element type follows the array's. */
-  from(data: Float32Array | Int32Array | Uint32Array, shape: Shape = [data.length], label = 'tensor'): Tensor {
-    const tensor = this.lasting(
-      shape,
-      data instanceof Float32Array ? 'f32' : data instanceof Int32Array ? 'i32' : 'u32',
-      label,
-    )
+  /** A tensor that holds `data` and lives as long as one of `tensor`; the element type follows the array's. A host write. */
+  from(data: Float32Array | Int32Array | Uint32Array, shape: Shape = [data.length], label?: string): Tensor {
+    const dtype = data instanceof Float32Array ? 'f32' : data instanceof Int32Array ? 'i32' : 'u32'
+    const tensor = this.tensor(shape, dtype, label)
     this.write(tensor, data)
     return tensor
   }
 
-  /** A lasting tensor of zeros. */
-  zeros(shape: Shape, dtype: DType = 'f32', label = 'tensor'): Tensor {
-    const tensor = this.lasting(shape, dtype, label)
-    this.commands.clear(tensor)
+  /** A tensor of zeros that lives as long as one of `tensor`. */
+  zeros(shape: Shape, dtype?: DType, label?: string): Tensor {
+    const tensor = this.tensor(shape, dtype, label)
+    this.clear(tensor)
     return tensor
   }
 
@@ -233,10 +237,12 @@ export class Engine {
    */
   dispatch<Size>(kernel: Kernel<Size>, bound: Readonly<Record<string, Bound>>, size: Size): void {
     this.alive()
-    const halves = Object.keys(kernel.bindings).flatMap((name, binding) => {
-      const given = bound[name]
-      return given && isTensor(given) && given.dtype === 'f16' ? binding : []
-    })
+    const halves: number[] = []
+    let binding = 0
+    for (const name in kernel.bindings) {
+      if ((bound[name] as Partial<Tensor> | undefined)?.dtype === 'f16') halves.push(binding)
+      binding++
+    }
     const pipeline = this.pipelines.get(kernel, size, halves)
     const isFirst = pipeline.groups.size === 0
     this.commands.dispatch(
@@ -266,14 +272,19 @@ export class Engine {
   scope<T>(work: () => T): T {
     if (this.tape?.isRecording)
       throw new Error('scope: not while gradients are recorded — the tape needs the tensors of the scope')
-    if (work.constructor.name === 'AsyncFunction')
-      throw new Error('scope: the work is asynchronous, expected a synchronous function — await outside of the scope')
+    const { reads } = this.stats
     this.memory.mark()
     try {
-      return work()
+      if (work.constructor.name !== 'AsyncFunction') {
+        const result = work() as T & Partial<PromiseLike<unknown>>
+        if (typeof result?.then !== 'function' || this.stats.reads > reads) return result
+        // This error is thrown instead of what becomes of that work.
+        result.then(undefined, () => {})
+      }
     } finally {
       this.memory.rewind()
     }
+    throw new Error('scope: the work is asynchronous, expected a synchronous function — await outside of the scope')
   }
 
   /** Runs `work` and releases every tensor born in it that `isKept` does not name; unlike a scope also while the tape records. For the tape. */
@@ -283,7 +294,7 @@ export class Engine {
 
   /** Lets the memory of a tensor be reused; no command recorded later may read it. */
   release(...tensors: readonly (Tensor | undefined)[]): void {
-    for (const tensor of tensors) if (tensor) this.memory.release(tensor.storage)
+    for (const tensor of tensors) if (tensor?.isAlive) this.memory.release(tensor.storage)
   }
 
   /** What else gives memory back in `trim`: wings' textures. */
@@ -305,23 +316,26 @@ export class Engine {
   /**
    * Gradients of an objective with respect to `wanted` tensors.
    * @param objective computes it: a tensor, whose sum is differentiated, or seeds for other objectives
-   * @param into where the gradients go; new tensors by default
-   * @param accumulate add to what stands in `into`
    * @throws when a wanted tensor received no gradient
    */
-  gradients(
+  gradients(wanted: readonly Tensor[], objective: () => Tensor | Seeds, options?: GradientOptions): Tensor[] {
+    return this.valueAndGradients(wanted, objective, options).gradients
+  }
+
+  /** The same, and as `value` what the objective gave. */
+  valueAndGradients<Value extends Tensor | Seeds>(
     wanted: readonly Tensor[],
-    objective: () => Tensor | Seeds,
-    { into, accumulate = false }: { into?: readonly Tensor[]; accumulate?: boolean } = {},
-  ): Tensor[] {
+    objective: () => Value,
+    { into, accumulate = false }: GradientOptions = {},
+  ): { value: Value; gradients: Tensor[] } {
     if (this.tape) throw new Error('gradients: already recording; gradients of gradients are not supported')
     const tape = (this.tape = new Tape(this, wanted))
     try {
-      const result = tape.recording(objective)
-      const targets = into ? [...into] : wanted.map(({ shape }) => this.tensor(shape))
-      const seeds: Seeds = result instanceof Tensor ? [[result, this.ones(result.shape)]] : result
-      tape.walkBack(seeds, targets, accumulate)
-      return targets
+      const value = tape.recording(objective)
+      const gradients = into ? [...into] : wanted.map(({ shape }) => this.tensor(shape))
+      const seeds: Seeds = value instanceof Tensor ? [[value, this.ones(value.shape)]] : value
+      tape.walkBack(seeds, gradients, accumulate)
+      return { value, gradients }
     } finally {
       this.tape = undefined
     }
@@ -367,7 +381,10 @@ export class Engine {
   private ones(shape: Shape): Tensor {
     const size = elements(shape)
     let ones = this.onesByShape.get(size)
-    if (!ones) this.onesByShape.set(size, (ones = this.from(new Float32Array(size).fill(1))))
+    if (!ones) {
+      this.onesByShape.set(size, (ones = this.lasting([size])))
+      this.write(ones, new Float32Array(size).fill(1))
+    }
     return ones.reshape(shape)
   }
 
@@ -393,13 +410,13 @@ export class Engine {
       )
   }
 
-  private make(shape: Shape, dtype: DType, label: string, lasting: boolean): Tensor {
+  private make(lasting: boolean, shape: Shape, dtype: DType = 'f32', label = 'tensor'): Tensor {
     this.alive()
     const n = elements(shape)
     if (!Number.isInteger(n) || n < 1)
       throw new Error(`${label}: shape [${shape}] has no elements, expected positive integers`)
     this.requireDtype(dtype, label)
-    return new Tensor(this, shape, dtype, this.memory.allocate(bytesOf(n, dtype), label, lasting))
+    return new Tensor(this, shape, dtype, this.memory.allocate(bytesOf(n, dtype), label, lasting), 0, label)
   }
 
   private alive(): void {

@@ -41,7 +41,7 @@ export class LossScaler {
     const { beta1, beta2 } = adam.options
     engine.dispatch(
       lossScale,
-      { found, state, schedule: adam.schedule, puzzleSchedule: sparse?.schedule ?? unused },
+      { found, state, schedule: adam.schedule.tensor, puzzleSchedule: sparse?.schedule.tensor ?? unused },
       { beta1, beta2, interval: this.interval },
     )
   }

@@ -12,6 +12,8 @@ interface Mark {
   before: Map<number, Storage[]>
   /** Buffers made since, by size class, oldest first. */
   made: Map<number, Storage[]>
+  /** What was handed out since. */
+  given: Storage[]
 }
 
 /** A tensor larger than what the adapter binds, in bytes, and what to do. */
@@ -64,6 +66,7 @@ export class Memory {
     const watch = lasting ? undefined : this.#watches.at(-1)
     const storage = this.#take(size, label, lasting || this.depth === 0)
     if (watch?.depth === this.depth) watch.born.add(storage)
+    if (!storage.lasting) this.#marks.at(-1)!.given.push(storage)
     return storage
   }
 
@@ -78,7 +81,7 @@ export class Memory {
       size,
       usage: BufferUsage.STORAGE | BufferUsage.COPY_SRC | BufferUsage.COPY_DST,
     })
-    const storage: Storage = { id: ++this.#serial, buffer, bytes: size, lasting }
+    const storage: Storage = { id: ++this.#serial, buffer, bytes: size, lasting, generation: 0 }
     this.#all.add(storage)
     this.stats.buffers++
     this.stats.bytes += size
@@ -91,7 +94,7 @@ export class Memory {
 
   /** Gives a buffer back before its scope ends, or a lasting one for good. The caller promises that no later command reads it. */
   release(storage: Storage): void {
-    if (!this.#all.has(storage)) return
+    storage.generation++
     for (const { born } of this.#watches) born.delete(storage)
     if (storage.lasting) this.#lastingFree.add(storage)
     else this.#touch(storage.bytes).push(storage)
@@ -102,7 +105,6 @@ export class Memory {
     for (const storage of this.#all) {
       if (!every && (storage.lasting ? !this.#lastingFree.has(storage) : this.depth)) continue
       storage.buffer.destroy()
-      Object.defineProperty(storage, 'buffer', { get: gone })
       this.#all.delete(storage)
       this.stats.bytes -= storage.bytes
     }
@@ -129,13 +131,14 @@ export class Memory {
   }
 
   mark(): void {
-    this.#marks.push({ before: new Map(), made: new Map() })
+    this.#marks.push({ before: new Map(), made: new Map(), given: [] })
   }
 
   /** Ends the innermost scope: its free lists return to what they were, with the new buffers below them in order of birth. */
   rewind(): void {
     const mark = this.#marks.pop()
     if (!mark) throw new Error('memory: rewind without a mark')
+    for (const storage of mark.given) storage.generation++
     const outer = this.#marks.at(-1)
     for (const [size, before] of mark.before) {
       const made = mark.made.get(size) ?? []
@@ -151,8 +154,4 @@ export class Memory {
     for (const { before } of this.#marks) if (!before.has(size)) before.set(size, free.slice())
     return free
   }
-}
-
-function gone(): never {
-  throw new Error('tensor: it was released, maybe with its model or trainer — make that again')
 }

@@ -21,6 +21,44 @@ export interface AdamOptions {
   clipNorm?: number
 }
 
+/** What a step of an optimiser takes besides the gradients. */
+export interface StepNumbers {
+  /** 1 for the first. */
+  step: number
+  learningRate: number
+  /** Multiplies the gradients. Default 1. */
+  factor?: number
+}
+
+/** The numbers of the coming step on the GPU. */
+class Schedule {
+  readonly tensor: Tensor
+  #isFresh = false
+
+  constructor(
+    private readonly engine: Engine,
+    length: number,
+  ) {
+    this.tensor = engine.zeros([length], 'f32', 'schedule')
+  }
+
+  write(...numbers: number[]): void {
+    this.#isFresh = numbers.every(Number.isFinite)
+    this.engine.write(this.tensor, Float32Array.from(numbers))
+  }
+
+  /** For the one step that they were written for. @throws when there was none */
+  take(): Tensor {
+    if (!this.#isFresh)
+      throw new Error(
+        'optimizer: no finite numbers for this step — call step({ step: 1 …, learningRate }), ' +
+          'or before the step is recorded prepare with the same',
+      )
+    this.#isFresh = false
+    return this.tensor
+  }
+}
+
 /** Where an optimiser first met a number that is not finite. */
 export interface NotFinite {
   /** As given to `prepare`. */
@@ -40,7 +78,7 @@ export class Adam {
   /** The moving average; the values themselves where none is kept. */
   readonly average: Parameters
   /** Of the coming step; see the shader. The last number is the plain learning rate, for `LossScaler`. */
-  readonly schedule: Tensor
+  readonly schedule: Schedule
   private readonly broken: Tensor
   private readonly sums: Tensor | undefined
   /** Something to bind where no average is kept: the shader may not write one buffer under two names. */
@@ -58,36 +96,35 @@ export class Adam {
     this.v = values.like('second moments')
     this.average = emaRate > 0 ? values.like('moving average', true) : values
     if (this.average === values) this.unused = engine.zeros([64])
-    this.schedule = engine.zeros([7])
+    this.schedule = new Schedule(engine, 7)
     this.broken = engine.from(new Uint32Array([NO_STEP, NO_STEP, 0]))
     if (clipNorm > 0) this.sums = engine.zeros([partCount(values.flat.size)])
   }
 
-  /**
-   * Sends this step's numbers to the GPU; a host write, so it belongs before the step is recorded.
-   * @param step 1 for the first
-   * @param factor multiplies the gradients
-   */
-  prepare(step: number, learningRate: number, factor = 1): void {
+  /** Sends a step's numbers to the GPU, ahead of its recording: a host write submits what was recorded before. */
+  prepare({ step, learningRate, factor = 1 }: StepNumbers): void {
     const { beta1, beta2, weightDecay } = this.options
-    this.engine.write(
-      this.schedule,
-      new Float32Array([
-        1 - learningRate * weightDecay,
-        learningRate / (1 - beta1 ** step),
-        1 / Math.sqrt(1 - beta2 ** step),
-        factor,
-        step,
-        0,
-        learningRate,
-      ]),
+    this.schedule.write(
+      1 - learningRate * weightDecay,
+      learningRate / (1 - beta1 ** step),
+      1 / Math.sqrt(1 - beta2 ** step),
+      factor,
+      step,
+      0,
+      learningRate,
     )
   }
 
-  /** Records the update with what stands in `gradients`. */
-  step(): void {
+  /**
+   * Records the update with what stands in `gradients`.
+   * @param numbers of this step, where `prepare` did not send them; a submit more
+   * @throws when there are none
+   */
+  step(numbers?: StepNumbers): void {
+    if (numbers) this.prepare(numbers)
     const { algorithm, beta1, beta2, emaRate, clipNorm } = this.options
-    const { engine, gradients, values, m, v, average, schedule, broken, sums, unused } = this
+    const { engine, gradients, values, m, v, average, broken, sums, unused } = this
+    const schedule = this.schedule.take()
     const count = values.flat.size
     if (sums) {
       engine.dispatch(sumSquares, { x: gradients.flat, sums }, { count })
@@ -118,35 +155,39 @@ export class Adam {
   release(): void {
     const { engine, gradients, m, v, average, values, schedule, broken, sums, unused } = this
     for (const own of [gradients, m, v, average]) if (own !== values) own.release()
-    engine.release(schedule, broken, sums, unused)
+    engine.release(schedule.tensor, broken, sums, unused)
   }
 }
 
 /** SignSGD with decay for those rows of an embedding table that a batch touched. */
 export class SparseSignSgd {
-  readonly schedule: Tensor
+  readonly schedule: Schedule
 
   constructor(
     private readonly engine: Engine,
     readonly table: Tensor,
     private readonly weightDecay: number,
   ) {
-    this.schedule = engine.zeros([3])
+    this.schedule = new Schedule(engine, 3)
   }
 
-  /** Sends this step's numbers to the GPU; a host write. */
-  prepare(learningRate: number): void {
-    this.engine.write(this.schedule, new Float32Array([1 - learningRate * this.weightDecay, learningRate, 0]))
+  /** Sends a step's learning rate to the GPU, ahead of its recording: a host write submits what was recorded before. */
+  prepare({ learningRate }: Pick<StepNumbers, 'learningRate'>): void {
+    this.schedule.write(1 - learningRate * this.weightDecay, learningRate, 0)
   }
 
   /**
    * Records the update.
    * @param ids i32 (slots); equal ids share the sum of their gradients
    * @param gradients shape (slots, table width)
+   * @param numbers of this step, where `prepare` did not send them; a submit more
+   * @throws when there are none
    */
-  step(ids: Tensor, gradients: Tensor): void {
+  step(ids: Tensor, gradients: Tensor, numbers?: Pick<StepNumbers, 'learningRate'>): void {
+    if (numbers) this.prepare(numbers)
+    const schedule = this.schedule.take()
     const [slots, width] = gradients.shape
-    this.engine.dispatch(signSgd, { schedule: this.schedule, ids, gradients, table: this.table }, { slots, width })
+    this.engine.dispatch(signSgd, { schedule, ids, gradients, table: this.table }, { slots, width })
   }
 }
 

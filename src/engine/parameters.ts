@@ -29,12 +29,14 @@ export class Parameters {
     dtype: 'f32' | 'f16' = 'f32',
   ) {
     const room = (shape: Shape) => Math.ceil(elements(shape) / ALIGNMENT) * ALIGNMENT
-    this.flat = engine.zeros([Object.values(shapes).reduce((sum, shape) => sum + room(shape), 0)], dtype, label)
+    // Some are first needed within a scope, such as rounded values.
+    this.flat = engine.lasting([Object.values(shapes).reduce((sum, shape) => sum + room(shape), 0)], dtype, label)
+    engine.clear(this.flat)
     let start = 0
     for (const [name, shape] of Object.entries(shapes)) {
       this.#places.set(name, {
         start,
-        view: new Tensor(engine, shape, dtype, this.flat.storage, bytesOf(start, dtype)),
+        view: new Tensor(engine, shape, dtype, this.flat.storage, bytesOf(start, dtype), name),
       })
       start += room(shape)
     }

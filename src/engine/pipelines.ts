@@ -102,10 +102,13 @@ export class Pipelines {
   ): GPUBindGroup {
     const values = entry.hasUniforms ? parameters!(size) : undefined
     let key = numbers(values)
-    for (const name of entry.names) {
-      const given = bound[name]
-      if (!given) throw new Error(`${kernel}: no tensor for binding "${name}", expected ${entry.names.join(', ')}`)
-      key += isTensor(given) ? ` ${given.storage.id}:${given.offset}:${given.bytes}` : ` r${given.id}`
+    const { names } = entry
+    const given = Object.keys(bound)
+    for (const name of names) {
+      const tensor = bound[name]
+      if (!tensor || given.length !== names.length)
+        throw new Error(`${kernel}: it binds ${names.join(', ')}, got ${given.join(', ')}`)
+      key += isTensor(tensor) ? ` ${tensor.storage.id}:${tensor.offset}:${tensor.bytes}` : ` r${tensor.id}`
     }
     const found = entry.groups.get(key)
     if (found) return found
@@ -113,7 +116,7 @@ export class Pipelines {
       label: kernel,
       layout: entry.layout,
       entries: [
-        ...entry.names.map((name, binding) => {
+        ...names.map((name, binding) => {
           const given = bound[name]
           return {
             binding,
@@ -122,9 +125,7 @@ export class Pipelines {
               : given.resource,
           }
         }),
-        ...(values
-          ? [{ binding: entry.names.length, resource: { buffer: this.#parameterBuffer(kernel, values) } }]
-          : []),
+        ...(values ? [{ binding: names.length, resource: { buffer: this.#parameterBuffer(kernel, values) } }] : []),
       ],
     })
     this.stats.bindGroups++

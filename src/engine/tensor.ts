@@ -8,14 +8,42 @@ export type Shape = readonly number[]
 
 /** A shape over a range of a buffer. */
 export class Tensor {
-  /** @param offset in bytes, a multiple of 256 */
+  readonly #storage: Storage
+  readonly #generation: number
+
+  /**
+   * @param offset in bytes, a multiple of 256
+   * @param label begins messages about it
+   */
   constructor(
     readonly engine: Engine,
     readonly shape: Shape,
     readonly dtype: DType,
-    readonly storage: Storage,
+    storage: Storage,
     readonly offset = 0,
-  ) {}
+    readonly label = 'tensor',
+  ) {
+    this.#storage = storage
+    this.#generation = storage.generation
+  }
+
+  /** False once it was released or its scope has ended. */
+  get isAlive(): boolean {
+    return this.#generation === this.#storage.generation
+  }
+
+  /**
+   * Where the elements lie.
+   * @throws when the tensor was released or its scope has ended: others may have the memory by now
+   */
+  get storage(): Storage {
+    if (!this.isAlive)
+      throw new Error(
+        `${this.label} of shape [${this.shape}]: it was released, maybe with its model or trainer, ` +
+          'or its scope has ended — use it before, or create it outside of the scope',
+      )
+    return this.#storage
+  }
 
   /** Number of elements. */
   get size(): number {
@@ -31,7 +59,7 @@ export class Tensor {
   reshape(shape: Shape): Tensor {
     if (elements(shape) !== this.size)
       throw new Error(`reshape: [${this.shape}] has ${this.size} elements, [${shape}] needs ${elements(shape)}`)
-    return new Tensor(this.engine, shape, this.dtype, this.storage, this.offset)
+    return new Tensor(this.engine, shape, this.dtype, this.storage, this.offset, this.label)
   }
 }
 
@@ -53,6 +81,8 @@ export interface Storage {
   readonly bytes: number
   /** Outlives every scope. */
   readonly lasting: boolean
+  /** Goes up whenever the memory is given back: tensors of earlier generations may not use it any more. */
+  generation: number
 }
 
 /** What `count` elements take, rounded up to a multiple of 4, as buffers are bound and copied. */

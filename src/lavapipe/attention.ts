@@ -2,7 +2,7 @@
 import forward from '../../shaders/lavapipe/attention_textures.wgsl'
 import backwardKv from '../../shaders/lavapipe/attention_textures_backward_kv.wgsl'
 import backwardQ from '../../shaders/lavapipe/attention_textures_backward_q.wgsl'
-import { type AttentionStep, attentionVariant, turnedBefore } from '../engine/ops/attention.js'
+import { type AttentionStep, attentionVariant, dispatchStep, turnedBefore } from '../engine/ops/attention.js'
 import { attentionDelta, type AttentionSize } from '../kernels/attention.js'
 import { defineKernel, divideUp, fill, grid, type Kernel } from '../kernels/kernel.js'
 import { isLavapipe } from './adapter.js'
@@ -73,7 +73,7 @@ export const attentionTextures = attentionVariant({
   available: (adapter, size) => !size.f16 && isLavapipe(adapter) && size.headDim % 4 === 0 && size.headDim <= 64,
   forward: withRotation((engine, tensors, size) => runByTextures(engine, forwardKernel, tensors, size)),
   backward: withRotation((engine, tensors, size) => {
-    engine.dispatch(attentionDelta, tensors, size)
+    dispatchStep(engine, attentionDelta, tensors, size)
     runByTextures(engine, backwardQKernel, tensors, size)
     runByTextures(engine, backwardKvKernel, tensors, size)
   }),

@@ -84,11 +84,12 @@ export function runByTextures<Size>(
   size: Size,
 ): void {
   const made = scratchesOf(engine)
-  const bound: Record<string, Tensor | Resource> = { ...tensors }
+  const bound: Record<string, Tensor | Resource> = {}
   for (const [name, access] of Object.entries(kernel.bindings)) {
     const layout = LAYOUTS.find(layout => layout === access)
-    if (!layout) continue
     const tensor = tensors[name]
+    bound[name] = tensor
+    if (!layout) continue
     const scratch = scratchFor(engine, made, name, layout, tensor.size)
     const { buffer } = tensor.storage
     for (const { offset, row, width, height } of pieces(tensor.size, valuesOf(layout))) {

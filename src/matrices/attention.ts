@@ -3,7 +3,7 @@ import { addTo } from '../engine/accumulate.js'
 import type { AdapterSummary } from '../engine/engine.js'
 import forward from '../../shaders/matrices/attention.wgsl'
 import backward from '../../shaders/matrices/attention_backward.wgsl'
-import { type AttentionStep, attentionVariant, readable } from '../engine/ops/attention.js'
+import { type AttentionStep, attentionVariant, dispatchStep, readable } from '../engine/ops/attention.js'
 import type { Kernel } from '../kernels/kernel.js'
 import { attentionKernels, type AttentionMatricesSize, partsOf, shareOf } from './attention-kernels.js'
 
@@ -15,7 +15,7 @@ const inParts =
   (engine, tensors, size) => {
     const shared = share(size, engine.adapter)!
     for (let part = 0; part < partsOf(size); part++)
-      engine.dispatch(kernel, readable(tensors, size), { ...size, ...shared, part })
+      dispatchStep(engine, kernel, readable(tensors, size), { ...size, ...shared, part })
   }
 
 /** Attention and its derivative by these kernels. */

@@ -38,9 +38,16 @@ test('a shape without elements', () => {
 
 test('a binding that is not given', () => {
   const a = engine.zeros([4])
+  assert.throws(() => engine.dispatch(addKernel, { a, y: a }, size), /^add: it binds a, b, y, got a, y$/)
+})
+
+test('a binding under a wrong name, alone and beside the right one', () => {
+  const a = engine.zeros([4])
+  assert.throws(() => engine.dispatch(addKernel, { a, B: a, y: a }, size), /^add: it binds a, b, y, got a, B, y$/)
+  engine.dispatch(addKernel, { a, b: engine.zeros([4]), y: engine.zeros([4]) }, size)
   assert.throws(
-    () => engine.dispatch(addKernel, { a, y: a }, size),
-    /^add: no tensor for binding "b", expected a, b, y$/,
+    () => engine.dispatch(addKernel, { a, b: engine.zeros([4]), Y: a, y: engine.zeros([4]) }, size),
+    /^add: it binds a, b, y, got a, b, Y, y$/,
   )
 })
 

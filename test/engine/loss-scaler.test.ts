@@ -27,8 +27,8 @@ function make(interval?: number) {
     async step(gradients: Float32Array<ArrayBuffer>, rowGradients = values(9, 8)) {
       adam.gradients.write('w', gradients)
       engine.write(rows, rowGradients)
-      adam.prepare(++host, 0.01)
-      sparse.prepare(0.01)
+      adam.prepare({ step: ++host, learningRate: 0.01 })
+      sparse.prepare({ learningRate: 0.01 })
       scaler.scale(adam.gradients.flat, rows)
       scaler.check(rows)
       sparse.step(ids, rows)
@@ -55,7 +55,7 @@ test('good steps are those of Adam without a scale', async () => {
   for (let step = 1; step <= 3; step++) {
     const gradients = values(10 + step, COUNT, 1e-3)
     await scaled.step(gradients)
-    plain.prepare(step, 0.01)
+    plain.prepare({ step, learningRate: 0.01 })
     plain.gradients.write('w', gradients)
     plain.step()
   }

@@ -62,12 +62,31 @@ test('an exception ends its scopes', () => {
   assert.equal(work(), before)
 })
 
-test('asynchronous work is refused', () => {
+test('asynchronous work is refused', async () => {
   const before = engine.scope(() => ids(...three()))
-  assert.throws(
-    () => engine.scope(async () => three()),
-    /^scope: the work is asynchronous, expected a synchronous function/,
+  const asynchronous = async () => three()
+  for (const work of [asynchronous, () => asynchronous(), () => asynchronous().then(() => Promise.reject('lost'))])
+    assert.throws(
+      () => engine.scope<unknown>(work),
+      /^scope: the work is asynchronous, expected a synchronous function — await outside of the scope$/,
+    )
+  // A promise of reads may leave the scope; what goes on after one finds the scope ended.
+  const x = engine.from(values(1, 10))
+  const [read] = await engine.scope(() => Promise.all([engine.read(add(x, x))]))
+  same(
+    'read in a scope',
+    read,
+    values(1, 10).map(v => v + v),
   )
+  const late = engine.scope(() =>
+    (async () => {
+      const y = add(x, x)
+      await engine.read(y)
+      return add(y, x)
+    })(),
+  )
+  const problem = await late.catch(error => error as Error)
+  assert.match((problem as Error).message, /^tensor of shape \[10\]: it was released, .* or its scope has ended — /)
   assert.equal(
     engine.scope(() => ids(...three())),
     before,
@@ -76,7 +95,11 @@ test('asynchronous work is refused', () => {
 
 test('what is to last outlives the scope it was born in', async () => {
   const data = values(1, 300)
-  const kept = engine.scope(() => engine.from(data))
+  const kept = engine.scope(() => {
+    const lasting = engine.lasting([300])
+    engine.write(lasting, data)
+    return lasting
+  })
   engine.scope(() => {
     for (let i = 0; i < 9; i++) engine.clear(engine.tensor([300]))
   })
@@ -87,26 +110,81 @@ test('a released tensor serves the next one of its size', () => {
   const nest = () =>
     engine.scope(() => {
       const [a, b] = [engine.tensor([70]), engine.tensor([70])]
+      const first = ids(a, b)
       engine.release(a)
-      const c = engine.tensor([70])
-      return ids(a, b, c)
+      return [...first, ...ids(engine.tensor([70]))]
     })
   const first = nest()
   assert.is(first[0], first[2])
   assert.equal(nest(), first)
   const outside = engine.zeros([77777])
+  const { id } = outside.storage
   engine.release(outside)
-  assert.is(engine.zeros([77777]).storage.id, outside.storage.id)
+  assert.is(engine.zeros([77777]).storage.id, id)
 })
 
 test('results do not depend on what the buffers held before', async () => {
   const [a, b] = [engine.from(values(2, 500)), engine.from(values(3, 500))]
-  const run = () => engine.read(engine.scope(() => add(add(a, b), add(b, b))))
+  const run = () => engine.scope(() => engine.read(add(add(a, b), add(b, b))))
   const first = await run()
   engine.scope(() => {
     for (let i = 0; i < 6; i++) engine.write(engine.tensor([500]), values(i, 500, 1e30))
   })
   same('sums in scopes', await run(), first)
+})
+
+test('what is made in a scope lives as long as it, whichever way it is made', () => {
+  const data = values(1, 300)
+  const step = () => engine.scope(() => ids(engine.from(data), engine.zeros([300]), engine.tensor([300])))
+  const first = step()
+  const { buffers, bytes } = engine.stats
+  for (let i = 0; i < 50; i++) assert.equal(step(), first)
+  assert.equal([engine.stats.buffers, engine.stats.bytes], [buffers, bytes])
+})
+
+test('a tensor used after its scope, or after it was released, is an error that says so', async () => {
+  const x = engine.zeros([4])
+  const view = engine.scope(() => engine.tensor([2, 2], 'f32', 'scores').reshape([4]))
+  const released = engine.zeros([4], 'f32', 'scores')
+  engine.release(released)
+  const inner = () =>
+    engine.scope(() => {
+      const outer = engine.tensor([4])
+      const gone = engine.scope(() => engine.tensor([4], 'f32', 'scores'))
+      engine.clear(outer)
+      return add(outer, gone)
+    })
+  const message =
+    /^scores of shape \[4\]: it was released, maybe with its model or trainer, or its scope has ended — use it before, or create it outside of the scope$/
+  for (const gone of [view, released]) {
+    assert.is(gone.isAlive, false)
+    for (const use of [
+      () => add(gone, x),
+      () => add(x, gone),
+      () => engine.write(gone, values(1, 4)),
+      () => engine.copy(gone, x),
+      () => engine.copy(x, gone),
+      () => engine.clear(gone),
+      () => gone.reshape([2, 2]),
+    ])
+      assert.throws(use, message, String(use))
+    const problem = await engine.read(gone).catch(error => error as Error)
+    assert.match((problem as Error).message, message)
+  }
+  assert.throws(inner, message)
+})
+
+test('released twice, its memory is given once', () => {
+  engine.scope(() => {
+    const a = engine.tensor([70])
+    engine.release(a, a)
+    assert.is(new Set(ids(engine.tensor([70]), engine.tensor([70]))).size, 2)
+  })
+  const b = engine.zeros([77])
+  engine.release(b)
+  const c = engine.zeros([77])
+  engine.release(b)
+  assert.ok(c.isAlive)
 })
 
 test('while the tape records no scope opens', () => {

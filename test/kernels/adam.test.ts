@@ -29,7 +29,7 @@ async function check(options: AdamOptions, count: number, magnitude: number, gra
   for (let step = 1; step <= 4; step++) {
     const learningRate = 0.01 * step
     const gradients = values(10 + step, count, gradientMagnitude)
-    adam.prepare(step, learningRate, 0.5)
+    adam.prepare({ step, learningRate, factor: 0.5 })
     adam.gradients.write(
       'w',
       gradients.map(g => 2 * g),
@@ -79,7 +79,7 @@ test('a parameter whose gradient was always 0 moves by the decay alone', async (
     parameters.write('w', new Float32Array([1, -2, 0]))
     const adam = new Adam(engine, parameters, { algorithm, weightDecay: 0.5 })
     for (let step = 1; step <= 2; step++) {
-      adam.prepare(step, 0.5)
+      adam.prepare({ step, learningRate: 0.5 })
       adam.step()
     }
     same(`adam, ${algorithm} without gradient`, (await parameters.read()).get('w')!, [0.5625, -1.125, 0])
@@ -100,7 +100,7 @@ test('quarters of the plane: gradients that turn', async () => {
   }
   for (let step = 1; step <= 3; step++) {
     const gradients = g.map(x => (step === 2 ? -9 * x : x))
-    adam.prepare(step, 0.1)
+    adam.prepare({ step, learningRate: 0.1 })
     adam.gradients.write('w', gradients)
     adam.step()
     before = oracle.adam(before, gradients, {
@@ -130,7 +130,7 @@ test('clipping by global norm', async () => {
     const w = values(3, count, magnitude)
     const other = values(4, 7, magnitude)
     // The factor comes first: gradients of twice the size, halved.
-    adam.prepare(1, 0, 0.5)
+    adam.prepare({ step: 1, learningRate: 0, factor: 0.5 })
     adam.gradients.write(
       'w',
       w.map(g => 2 * g),
@@ -150,7 +150,7 @@ test('clipping by global norm', async () => {
       { scale: w.map(g => Math.abs(g * factor)), depth: 256 },
     )
     const again = new Adam(engine, parameters, { beta1: 0, clipNorm })
-    again.prepare(1, 0, 0.5)
+    again.prepare({ step: 1, learningRate: 0, factor: 0.5 })
     engine.copy(adam.gradients.flat, again.gradients.flat)
     again.step()
     assert.equal(await engine.read(again.m.flat), await engine.read(adam.m.flat), 'the same bits')
@@ -162,7 +162,7 @@ test('the first number that is not finite is found, with its step and its parame
     for (const bad of [NaN, Infinity, -Infinity, 1e30]) {
       const adam = new Adam(engine, new Parameters(engine, { first: [3], second: [130], third: [2] }), { algorithm })
       const run = async (step: number, gradients: Record<string, number[]>) => {
-        adam.prepare(step, 0.1)
+        adam.prepare({ step, learningRate: 0.1 })
         for (const [name, values] of Object.entries(gradients)) adam.gradients.write(name, new Float32Array(values))
         adam.step()
         return adam.firstNotFinite()
@@ -181,7 +181,7 @@ test('the first number that is not finite is found, with its step and its parame
   const parameters = new Parameters(engine, { first: [3], second: [130] })
   const adam = new Adam(engine, parameters)
   parameters.write('second', new Float32Array(130).fill(NaN))
-  adam.prepare(7, 0.1)
+  adam.prepare({ step: 7, learningRate: 0.1 })
   adam.step()
   assert.equal(await adam.firstNotFinite(), { step: 7, name: 'second', what: 'value', count: 130 })
 })

@@ -22,7 +22,7 @@ async function update(
 ): Promise<Float32Array> {
   const tensor = engine.from(table, [table.length / width, width])
   const optimizer = new SparseSignSgd(engine, tensor, weightDecay)
-  optimizer.prepare(learningRate)
+  optimizer.prepare({ learningRate })
   optimizer.step(engine.from(ids), engine.from(gradients, [ids.length, width]))
   return engine.read(tensor)
 }

@@ -6,6 +6,7 @@ import {
   attentionTiledBackwardQ,
   fitsTiles,
 } from '../../kernels/attention-tiled.js'
+import type { Kernel } from '../../kernels/kernel.js'
 import { rope as turn } from '../../kernels/rope.js'
 import type { Engine } from '../engine.js'
 import type { Tensor } from '../tensor.js'
@@ -74,6 +75,12 @@ export function turnedBefore(
   if (dQkv) engine.dispatch(turn, { table, x: dQkv }, { ...size, direction: -1 })
 }
 
+/** Records a kernel with those of the tensors that it binds. */
+export function dispatchStep<Size>(engine: Engine, kernel: Kernel<Size>, tensors: AnyTensors, size: Size): void {
+  const names = Object.keys(kernel.bindings)
+  engine.dispatch(kernel, Object.fromEntries(names.map(name => [name, tensors[name]])), size)
+}
+
 // A thread walks over all keys: turning each of them for every query would cost more than the dispatch that it saves.
 // On GPUs registers must not be indexed by variables, on software adapters unrolled loops take long to compile.
 const thread = (unrolled: boolean) =>
@@ -82,11 +89,13 @@ const thread = (unrolled: boolean) =>
     available: ({ isSoftware }) => unrolled || isSoftware,
     onlyHardware: unrolled || undefined,
     forward: (engine, tensors, size) =>
-      turnedBefore(engine, tensors, size, turned => engine.dispatch(kernels.attention, turned, { ...size, unrolled })),
+      turnedBefore(engine, tensors, size, turned =>
+        dispatchStep(engine, kernels.attention, turned, { ...size, unrolled }),
+      ),
     backward: (engine, tensors, size) =>
       turnedBefore(engine, tensors, size, turned => {
-        engine.dispatch(kernels.attentionBackwardQ, turned, { ...size, unrolled })
-        engine.dispatch(kernels.attentionBackwardKv, turned, { ...size, unrolled })
+        dispatchStep(engine, kernels.attentionBackwardQ, turned, { ...size, unrolled })
+        dispatchStep(engine, kernels.attentionBackwardKv, turned, { ...size, unrolled })
       }),
   })
 
@@ -100,11 +109,11 @@ const tiled = attentionVariant({
   available: (_, size) => fitsTiles(size),
   // Sequences that fill at least half of a tile.
   suits: ({ length }) => length >= 16,
-  forward: (engine, tensors, size) => engine.dispatch(attentionTiled, readable(tensors, size), size),
+  forward: (engine, tensors, size) => dispatchStep(engine, attentionTiled, readable(tensors, size), size),
   backward(engine, tensors, size) {
-    engine.dispatch(kernels.attentionDelta, tensors, size)
-    engine.dispatch(attentionTiledBackwardQ, readable(tensors, size), size)
-    engine.dispatch(attentionTiledBackwardKv, readable(tensors, size), size)
+    dispatchStep(engine, kernels.attentionDelta, tensors, size)
+    dispatchStep(engine, attentionTiledBackwardQ, readable(tensors, size), size)
+    dispatchStep(engine, attentionTiledBackwardKv, readable(tensors, size), size)
   },
 })
 

@@ -8,10 +8,9 @@ import {
   checkInference,
   choose,
   compileInference,
-  type SlotResult,
   type InferenceTask,
   type InferenceOptions,
-  infer,
+  inferPuzzles,
 } from './rollouts.js'
 import { checkFit } from '../config.js'
 
@@ -206,22 +205,15 @@ async function evaluateOneByOne(
   { loss, onAnswers, onProgress }: EvaluateOptions,
 ): Promise<number> {
   const { rollouts, vote } = inference
-  /** The rollouts that ended of each puzzle, by step. */
-  const open = new Map<number, SlotResult[][]>()
   let [stepsDone, done] = [0, 0]
   const tasks = tasksOf(dataset, total, rollouts)
-  for await (const { task, results } of infer(model, tasks, { ...inference, count, loss })) {
-    if (results[0].scores[at.labelled]) stepsDone += results.length
-    const ended = open.get(task.puzzle) ?? []
-    open.set(task.puzzle, ended)
-    ended[task.rollout] = results
-    if (ended.filter(Boolean).length < rollouts) continue
-    open.delete(task.puzzle)
+  for await (const { task, results } of inferPuzzles(model, tasks, { ...inference, count, loss })) {
+    for (const steps of results) if (steps[0].scores[at.labelled]) stepsDone += steps.length
     sums.forEach((sum, k) => {
-      const after = ended.map(results => results[Math.min(k, results.length - 1)])
+      const after = results.map(steps => steps[Math.min(k, steps.length - 1)])
       addTo(sum, after[choose(after, vote)].scores)
     })
-    const last = ended.map(results => results.at(-1)!)
+    const last = results.map(steps => steps.at(-1)!)
     const { answer, q } = last[choose(last, vote)]
     onAnswers?.({
       inputs: Int32Array.from(task.inputs),

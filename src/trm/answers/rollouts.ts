@@ -61,6 +61,19 @@ export function checkInference({ config }: Trm, options: InferenceOptions, where
   return { steps, halt, confidence, rollouts, noise, seed, vote }
 }
 
+/** @throws when a puzzle or its id does not fit the model; `where` begins the message */
+export function checkPuzzle({ config }: Trm, puzzle: ArrayLike<number>, puzzleId: number, where: string): void {
+  const { cells, vocabulary, puzzleWidth, puzzles } = config
+  if (puzzle.length !== cells)
+    throw new Error(`${where}: the puzzle has ${puzzle.length} cells, the model takes ${cells}`)
+  const isKnown = (id: number, count: number) => Number.isInteger(id) && id >= 0 && id < count
+  const wrong = Array.from(puzzle).findIndex(id => !isKnown(id, vocabulary))
+  if (wrong >= 0)
+    throw new Error(`${where}: token ${puzzle[wrong]} at cell ${wrong + 1}, the model knows 0 … ${vocabulary - 1}`)
+  if (puzzleWidth > 0 && !isKnown(puzzleId, puzzles))
+    throw new Error(`${where}: puzzle id ${puzzleId}, the model knows 0 … ${puzzles - 1}`)
+}
+
 /** One rollout of one puzzle. */
 export interface InferenceTask {
   /** Token ids, (cells). */
@@ -254,5 +267,25 @@ export async function* infer<T extends InferenceTask>(
     }
   } finally {
     slots.release()
+  }
+}
+
+/**
+ * The same, puzzle by puzzle.
+ * @returns a task of each puzzle as its last rollout ends, with the results of each rollout, step by step
+ */
+export async function* inferPuzzles<T extends InferenceTask>(
+  model: Trm,
+  tasks: AsyncIterable<T>,
+  options: Parameters<typeof infer>[2] & { rollouts: number },
+): AsyncGenerator<{ task: T; results: SlotResult[][] }, void, undefined> {
+  const open = new Map<number, SlotResult[][]>()
+  for await (const { task, results } of infer(model, tasks, options)) {
+    const ended = open.get(task.puzzle) ?? []
+    open.set(task.puzzle, ended)
+    ended[task.rollout] = results
+    if (ended.filter(Boolean).length < options.rollouts) continue
+    open.delete(task.puzzle)
+    yield { task, results: ended }
   }
 }

@@ -2,6 +2,7 @@
 import type { Trm } from '../model.js'
 import {
   checkInference,
+  checkPuzzle,
   choose,
   compileInference,
   countVotes,
@@ -44,20 +45,13 @@ export async function* solve(
   puzzle: ArrayLike<number>,
   options: SolveOptions = {},
 ): AsyncGenerator<SolveStep, void, undefined> {
-  const { config } = model
-  const { cells, vocabulary, puzzles } = config
   const { puzzleId = 0 } = options
   const { steps, halt, confidence, rollouts, noise, seed, vote } = checkInference(model, options, 'solve')
-  if (puzzle.length !== cells) throw new Error(`solve: the puzzle has ${puzzle.length} cells, the model takes ${cells}`)
+  checkPuzzle(model, puzzle, puzzleId, 'solve')
   const inputs = Int32Array.from(puzzle)
-  const wrong = inputs.findIndex(id => id < 0 || id >= vocabulary)
-  if (wrong >= 0)
-    throw new Error(`solve: token ${inputs[wrong]} at cell ${wrong + 1}, the model knows 0 … ${vocabulary - 1}`)
-  if (config.puzzleWidth > 0 && !(puzzleId >= 0 && puzzleId < puzzles))
-    throw new Error(`solve: puzzle id ${puzzleId}, the model knows 0 … ${puzzles - 1}`)
   await compileInference(model, rollouts, { noise, seed, confidence })
   const slots = new RolloutSlots(model, rollouts, { noise, seed, confidence })
-  const labels = new Int32Array(cells).fill(-100)
+  const labels = new Int32Array(inputs.length).fill(-100)
   try {
     for (let rollout = 0; rollout < rollouts; rollout++)
       slots.place(rollout, { inputs, labels, puzzleId, puzzle: 0, rollout })

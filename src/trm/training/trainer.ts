@@ -99,12 +99,10 @@ export class Trainer {
   ): void {
     const { engine } = this.model
     const { seed } = this.options
-    const rates = this.rates()
     // Host writes first: each of them submits what was recorded before.
     for (const chunk of this.chunks) chunk.offer(batch)
     engine.write(this.#clock, new Uint32Array([seed, this.stepsDone]))
-    this.optimizer.prepare(this.stepsDone + 1, rates.learningRate)
-    this.#puzzleOptimizer?.prepare(rates.puzzleLearningRate)
+    this.#prepare()
     this.#record(this.chunks, inspect)
     this.stepsDone++
     this.#stepsSinceReading++
@@ -114,8 +112,16 @@ export class Trainer {
   rehearse(): void {
     for (const step of [0, ...this.#stages.map(({ end }) => Math.ceil(end))]) {
       this.stepsDone = step
+      this.#prepare()
       this.#record([...new Set([this.chunks[0], this.chunks.at(-1)!])])
     }
+  }
+
+  /** The optimisers' host writes. */
+  #prepare(): void {
+    const { learningRate, puzzleLearningRate } = this.rates()
+    this.optimizer.prepare({ step: this.stepsDone + 1, learningRate })
+    this.#puzzleOptimizer?.prepare({ learningRate: puzzleLearningRate })
   }
 
   #record(chunks: readonly Slots[], inspect?: Parameters<Trainer['step']>[1]): void {
@@ -176,7 +182,7 @@ export class Trainer {
   release(): void {
     for (const part of [...this.chunks, this.optimizer, this.lossScaler]) part?.release()
     this.#engine.release(
-      this.#puzzleOptimizer?.schedule,
+      this.#puzzleOptimizer?.schedule.tensor,
       this.puzzleGradients,
       this.#puzzleIds,
       this.#clock,
