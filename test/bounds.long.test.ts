@@ -10,9 +10,9 @@ import {
   type AdapterSummary,
   attention,
   defineKernel,
+  embedding,
   Engine,
   firstPosition,
-  gather,
   linear,
   mlpBlock,
   rmsnorm,
@@ -442,7 +442,7 @@ for (const dtype of dtypes) {
       await check(
         `look-up ${name}`,
         operation([[[length, width], dtype]], table =>
-          gather(table, table.engine.from(integers(4, batch * 7, length), [batch, 7])),
+          embedding(table, table.engine.from(integers(4, batch * 7, length), [batch, 7])),
         ),
       )
     }

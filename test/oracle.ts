@@ -136,7 +136,7 @@ export function attention(qkv: Values, { batch, length, heads, headDim }: Output
 }
 
 /** Rows of a table. */
-export function gather(table: Values, ids: Values, width: number): Float64Array {
+export function embedding(table: Values, ids: Values, width: number): Float64Array {
   return fill(ids.length * width, i => table[ids[Math.floor(i / width)] * width + (i % width)])
 }
 

@@ -8,8 +8,8 @@ import * as add from '../src/kernels/add.js'
 import * as attentionTiled from '../src/kernels/attention-tiled.js'
 import * as attention from '../src/kernels/attention.js'
 import * as columnSums from '../src/kernels/column-sums.js'
+import * as embedding from '../src/kernels/embedding.js'
 import * as firstPosition from '../src/kernels/first-position.js'
-import * as gather from '../src/kernels/gather.js'
 import * as inputEmbedding from '../src/kernels/input-embedding.js'
 import type { Kernel } from '../src/kernels/kernel.js'
 import * as latentNoise from '../src/kernels/latent-noise.js'
@@ -36,8 +36,8 @@ const MODULES = [
   attention,
   attentionTiled,
   columnSums,
+  embedding,
   firstPosition,
-  gather,
   inputEmbedding,
   latentNoise,
   lossScale,

@@ -5,8 +5,8 @@ import {
   add,
   attention,
   type DType,
+  embedding,
   firstPosition,
-  gather,
   linear,
   rmsnorm,
   rope,
@@ -204,7 +204,7 @@ if (hasHalf) {
     await check('rope', [[2, 11, 3 * 16]], qkv => rope(add(qkv, qkv), table, 2), 2)
     await check('first position', [[2, 3, 5]], x => firstPosition(x))
     const ids = engine.from(integers(1, 6, 4))
-    await check('gather', [[4, 5]], x => gather(x, ids))
+    await check('embedding', [[4, 5]], x => embedding(x, ids))
   })
 
   test('layers', async () => {
