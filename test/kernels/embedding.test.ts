@@ -35,7 +35,11 @@ test('rows', async () => {
 test('more workgroups than one dimension holds', async () => {
   const [table, ids] = [values(1, 11), integers(2, BEYOND_ONE_DIMENSION, 11)]
   assert.ok(kernels.embedding.workgroups({ ids: ids.length, rows: 11, width: 1 })[1] > 1)
-  same('embedding', await engine.read(embedding(engine.from(table, [11, 1]), engine.from(ids))), oracle.embedding(table, ids, 1))
+  same(
+    'embedding',
+    await engine.read(embedding(engine.from(table, [11, 1]), engine.from(ids))),
+    oracle.embedding(table, ids, 1),
+  )
 })
 
 test('gradients', async () => {
