@@ -1,10 +1,11 @@
 // d_logits = d_shares · (softmax(logits) − [class = target]) / counted in rows whose target counts, else 0.
 // One thread per logit.
 override THREADS: u32;
+override CLASSES: u32;
 override IGNORED: i32;
 
-// Not overrides, so that one pipeline serves every size.
-struct Uniforms { count: u32, classes: u32 }
+// Not an override, so that one pipeline serves every number of rows.
+struct Uniforms { count: u32 }
 
 @group(0) @binding(0) var<storage, read> logits: array<f32>;
 @group(0) @binding(1) var<storage, read> targets: array<i32>;
@@ -22,11 +23,11 @@ fn main(
 ) {
   let i = (group.x + group.y * groups.x) * THREADS + thread;
   if (i >= p.count) { return; }
-  let row = i / p.classes;
+  let row = i / CLASSES;
   let label = targets[row];
   var slope = 0.0;
   if (label >= 0 && label != IGNORED) {
-    let own = select(0.0, 1.0, u32(label) == i % p.classes);
+    let own = select(0.0, 1.0, u32(label) == i % CLASSES);
     slope = d_shares[row] * (exp(logits[i] - totals[row].x) / totals[row].y - own) / counted[0];
   }
   d_logits[i] = slope;

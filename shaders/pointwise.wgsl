@@ -1,6 +1,7 @@
-// y = f(a, b) element by element, or y += f(a, b) with ACCUMULATE; b repeats every count_b values.
+// y = f(a, b) element by element, or y += f(a, b) with ACCUMULATE; b repeats every COUNT_B values, unless that is 0.
 // A thread computes per_thread values that lie THREADS apart; counts are in units of Value.
 override THREADS: u32;
+override COUNT_B: u32;
 override FORMULA: u32;
 override FACTOR: f32;
 override ACCUMULATE: bool;
@@ -8,7 +9,7 @@ override ACCUMULATE: bool;
 alias Value = f32;
 
 // Not overrides, so that one pipeline serves every size.
-struct Uniforms { count: u32, count_b: u32, per_thread: u32 }
+struct Uniforms { count: u32, per_thread: u32 }
 
 @group(0) @binding(0) var<storage, read> a: array<Value>;
 @group(0) @binding(1) var<storage, read> b: array<Value>;
@@ -43,7 +44,7 @@ fn main(
 ) {
   let first = (group.x + group.y * groups.x) * THREADS * p.per_thread + thread;
   for (var i = first; i < min(p.count, first + THREADS * p.per_thread); i += THREADS) {
-    var value = f(a[i], b[i % p.count_b]);
+    var value = f(a[i], b[select(i, i % max(COUNT_B, 1u), COUNT_B > 0u)]);
     if (ACCUMULATE) { value += y[i]; }
     y[i] = value;
   }

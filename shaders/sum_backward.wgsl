@@ -1,11 +1,12 @@
-// dx[i] = FACTOR · dy[i / width], or += with ACCUMULATE: every element of a row gets the gradient of its sum.
+// dx[i] = FACTOR · dy[i / WIDTH], or += with ACCUMULATE: every element of a row gets the gradient of its sum.
 // One thread per element.
 override THREADS: u32;
+override WIDTH: u32;
 override FACTOR: f32;
 override ACCUMULATE: bool;
 
-// Not overrides, so that one pipeline serves every size.
-struct Uniforms { count: u32, width: u32 }
+// Not an override, so that one pipeline serves every number of rows.
+struct Uniforms { count: u32 }
 
 @group(0) @binding(0) var<storage, read> dy: array<f32>;
 @group(0) @binding(1) var<storage, read_write> dx: array<f32>;
@@ -19,5 +20,5 @@ fn main(
 ) {
   let i = (group.x + group.y * groups.x) * THREADS + thread;
   if (i >= p.count) { return; }
-  dx[i] = select(0.0, dx[i], ACCUMULATE) + FACTOR * dy[i / p.width];
+  dx[i] = select(0.0, dx[i], ACCUMULATE) + FACTOR * dy[i / WIDTH];
 }

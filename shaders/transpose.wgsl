@@ -2,21 +2,19 @@
 // One thread per element i of a dense tensor of four axes.
 // place(i) = offset + Σ index of i along an axis · the axis' stride: a part of the other tensor, its axes in any order.
 override THREADS: u32;
+override COUNT: u32;
+override SIZE_1: u32;
+override SIZE_2: u32;
+override SIZE_3: u32;
+override STRIDE_0: u32;
+override STRIDE_1: u32;
+override STRIDE_2: u32;
+override STRIDE_3: u32;
 override BACK: bool;
 override ACCUMULATE: bool;
 
-// Not overrides, so that one pipeline serves every size.
-struct Uniforms {
-  count: u32,
-  offset: u32,
-  size_1: u32,
-  size_2: u32,
-  size_3: u32,
-  stride_0: u32,
-  stride_1: u32,
-  stride_2: u32,
-  stride_3: u32
-}
+// Not an override, so that queries, keys and values share a pipeline.
+struct Uniforms { offset: u32 }
 
 @group(0) @binding(0) var<storage, read> x: array<f32>;
 @group(0) @binding(1) var<storage, read_write> y: array<f32>;
@@ -29,11 +27,11 @@ fn main(
   @builtin(local_invocation_index) thread: u32
 ) {
   let i = (group.x + group.y * groups.x) * THREADS + thread;
-  if (i >= p.count) { return; }
-  let place = p.offset + i % p.size_3 * p.stride_3
-    + i / p.size_3 % p.size_2 * p.stride_2
-    + i / (p.size_3 * p.size_2) % p.size_1 * p.stride_1
-    + i / (p.size_3 * p.size_2 * p.size_1) * p.stride_0;
+  if (i >= COUNT) { return; }
+  let place = p.offset + i % SIZE_3 * STRIDE_3
+    + i / SIZE_3 % SIZE_2 * STRIDE_2
+    + i / (SIZE_3 * SIZE_2) % SIZE_1 * STRIDE_1
+    + i / (SIZE_3 * SIZE_2 * SIZE_1) * STRIDE_0;
   let to_place = select(i, place, BACK);
   y[to_place] = select(0.0, y[to_place], ACCUMULATE) + x[select(place, i, BACK)];
 }

@@ -35,7 +35,7 @@ export const crossEntropyBackward = defineKernel<CrossEntropySize>({
   name: 'cross_entropy_backward',
   source: backward,
   bindings: { logits: 'read', targets: 'read', counted: 'read', totals: 'read', dShares: 'read', dLogits: 'write' },
-  uniforms: ({ rows, width }) => ({ count: rows * width, width }),
-  constants: ({ ignored }) => ({ THREADS, IGNORED: ignored }),
+  uniforms: ({ rows, width }) => ({ count: rows * width }),
+  constants: ({ width, ignored }) => ({ THREADS, CLASSES: width, IGNORED: ignored }),
   workgroups: ({ rows, width }) => grid(divideUp(rows * width, THREADS)),
 })

@@ -23,11 +23,12 @@ export const pointwise = defineKernel<PointwiseSize>({
   source: size => fill(source, plan(size).values),
   bindings: { a: 'read', b: 'read', y: 'write' },
   uniforms(size) {
-    const { COUNT, COUNT_B, PER_THREAD } = plan(size).constants
-    return { COUNT, COUNT_B, PER_THREAD }
+    const { COUNT, PER_THREAD } = plan(size).constants
+    return { COUNT, PER_THREAD }
   },
   constants: size => ({
     THREADS: plan(size).constants.THREADS,
+    COUNT_B: size.countB === size.count ? 0 : plan(size).constants.COUNT_B,
     FORMULA: FORMULAS.indexOf(size.formula),
     FACTOR: size.factor ?? 1,
     ACCUMULATE: Number(size.accumulate),

@@ -25,7 +25,12 @@ export const sumBackward = defineKernel<{ count: number; width: number; factor: 
   name: 'sum_backward',
   source: backward,
   bindings: { dy: 'read', dx: 'write' },
-  uniforms: ({ count, width }) => ({ count, width }),
-  constants: ({ factor, accumulate }) => ({ THREADS, FACTOR: factor, ACCUMULATE: Number(accumulate) }),
+  uniforms: ({ count }) => ({ count }),
+  constants: ({ width, factor, accumulate }) => ({
+    THREADS,
+    WIDTH: width,
+    FACTOR: factor,
+    ACCUMULATE: Number(accumulate),
+  }),
   workgroups: ({ count }) => grid(divideUp(count, THREADS)),
 })

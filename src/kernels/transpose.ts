@@ -23,12 +23,14 @@ export const transpose = defineKernel<TransposeSize>({
   name: 'transpose',
   source,
   bindings: { x: 'read', y: 'write' },
-  uniforms: size => ({
-    count: count(size),
-    offset: size.offset,
-    ...Object.fromEntries(size.sizes.slice(1).map((d, i) => [`size${i + 1}`, d])),
-    ...Object.fromEntries(size.strides.map((d, i) => [`stride${i}`, d])),
+  uniforms: ({ offset }) => ({ offset }),
+  constants: size => ({
+    THREADS,
+    COUNT: count(size),
+    ...Object.fromEntries(size.sizes.slice(1).map((d, i) => [`SIZE_${i + 1}`, d])),
+    ...Object.fromEntries(size.strides.map((d, i) => [`STRIDE_${i}`, d])),
+    BACK: Number(size.back),
+    ACCUMULATE: Number(size.accumulate),
   }),
-  constants: ({ back, accumulate }) => ({ THREADS, BACK: Number(back), ACCUMULATE: Number(accumulate) }),
   workgroups: size => grid(divideUp(count(size), THREADS)),
 })
