@@ -57,6 +57,17 @@ function wgsl(change) {
   }
 }
 
+/** Bundlers leave out a kernel that nothing uses where its definition says that it has no other effect. */
+const pureKernels = {
+  name: 'pure kernels',
+  setup({ onLoad }) {
+    onLoad({ filter: /src[\\/]kernels[\\/].*\.ts$/ }, ({ path }) => ({
+      contents: readFileSync(path, 'utf8').replace(/^(export const \w+ = )(?=defineKernel\b)/gm, '$1/* @__PURE__ */ '),
+      loader: 'ts',
+    }))
+  },
+}
+
 /**
  * Shaders without comments and needless space, as embedders send them over networks, and one after the other: what they have in common
  * then lies within the 32 KB that gzip looks back.
@@ -64,6 +75,7 @@ function wgsl(change) {
 const smallShaders = {
   plugins: [
     wgsl(minifyWgsl),
+    pureKernels,
     {
       name: 'order',
       setup({ onLoad, onResolve }) {

@@ -1,6 +1,7 @@
 // state += SIGMA · g, where g = sqrt(−2 ln u₁) · cos(2π u₂) is standard normal (Box and Muller, 1958).
 // u₁ and u₂ are hashes of the slot's key, the element and STREAM. No generator has a state:
 // a key (seed, puzzle, rollout, step) gives the same numbers in any slot of any batch. One thread per element.
+#import pcg4d.shared.wgsl
 override THREADS: u32;
 override COUNT: u32;
 override PER_SLOT: u32;
@@ -9,19 +10,6 @@ override SIGMA: f32;
 
 @group(0) @binding(0) var<storage, read> keys: array<vec4u>; // one per slot
 @group(0) @binding(1) var<storage, read_write> state: array<f32>;
-
-// PCG4D, four words in, four out: M. Jarzynski and M. Olano, "Hash Functions for GPU Rendering", 2020.
-fn hash(value: vec4u) -> vec4u {
-  var v = value * 1664525u + 1013904223u;
-  for (var round = 0u; round < 2u; round++) {
-    v.x += v.y * v.w;
-    v.y += v.z * v.x;
-    v.z += v.x * v.y;
-    v.w += v.y * v.z;
-    if (round == 0u) { v ^= v >> vec4u(16u); }
-  }
-  return v;
-}
 
 @compute @workgroup_size(THREADS)
 fn main(

@@ -9,19 +9,32 @@ import {
   add,
   type AdapterSummary,
   attention,
+  batchMatmul,
+  crossEntropy,
   defineKernel,
+  dropout,
+  embedding,
   Engine,
   firstPosition,
-  gather,
+  gelu,
   linear,
+  maskedAttention,
+  mean,
   mlpBlock,
+  mul,
+  relu,
+  reshape,
   rmsnorm,
   rope,
   ropeTable,
+  scale,
   type Shape,
+  softmax,
   squaredError,
+  sum,
   swiglu,
   type Tensor,
+  transpose,
 } from '../src/engine/index.js'
 import { mlpBlockFamily } from '../src/engine/ops/mlp-block.js'
 import { gatedFamily } from '../src/engine/ops/gated.js'
@@ -443,8 +456,49 @@ for (const dtype of dtypes) {
       await check(
         `look-up ${name}`,
         operation([[[length, width], dtype]], table =>
-          gather(table, table.engine.from(integers(4, batch * 7, length), [batch, 7])),
+          embedding(table, table.engine.from(integers(4, batch * 7, length), [batch, 7])),
         ),
+      )
+    }
+  })
+
+  test(`operations for other networks, ${dtype}`, async () => {
+    for (const [batch, length, width] of shapes(SHAPES)) {
+      const shape = [batch, length, width]
+      const x = [shape, dtype] as const
+      const targets = integers(4, batch * length, width).map((target, i) => (i % 3 ? target : -1))
+      const operations: Record<string, Work> = {
+        mul: operation([x, x], mul),
+        'mul by the last axis': operation([x, [[width], dtype]], mul),
+        scale: operation([x], x => scale(x, -2)),
+        relu: operation([x], relu),
+        gelu: operation([x], gelu),
+        softmax: operation([x], softmax),
+        sum: operation([x], x => sum(x)),
+        'mean of rows': operation([x], x => mean(x, { axis: -1 })),
+        transpose: operation([x], x => transpose(x, [2, 0, 1])),
+        reshape: operation([x], x => reshape(x, [batch * length, width])),
+        dropout: operation([x], x => dropout(x, { rate: 0.3, clock: x.engine.from(Uint32Array.of(1, 2)) })),
+        'cross-entropy': operation([x], x => crossEntropy(x, x.engine.from(targets, [batch, length]))),
+        'product of pairs': operation([x, x], (a, b) => batchMatmul(a, b, { transposeB: true })),
+      }
+      for (const [name, work] of Object.entries(operations)) await check(`${name} ${shape.join('×')}`, work, { dtype })
+    }
+    for (const [length, mask] of shapes([
+      [1, 0],
+      [17, 1],
+    ] as const)) {
+      const hidden = integers(5, 2 * length * length, 2)
+      await check(
+        `masked attention ${length}`,
+        operation([[[2, length, 12], dtype]], x =>
+          maskedAttention(x, 2, {
+            causal: true,
+            mask: mask ? x.engine.from(hidden, [2, length, length]) : undefined,
+            rope: x.engine.from(ropeTable(length, 2, 10000), [length, 1, 2]),
+          }),
+        ),
+        { dtype },
       )
     }
   })

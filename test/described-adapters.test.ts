@@ -3,14 +3,27 @@ import { test } from 'uvu'
 import * as assert from 'uvu/assert'
 import { randomPuzzles } from '../bench/models.js'
 import {
+  add,
   attention,
+  crossEntropy,
+  dropout,
   type DType,
   Engine,
+  gelu,
   linear,
+  maskedAttention,
+  mean,
   mlpBlock,
+  mul,
+  relu,
+  reshape,
   rmsnorm,
   ropeTable,
+  scale,
+  softmax,
+  sum,
   type Tensor,
+  transpose,
 } from '../src/engine/index.js'
 import type { Family, Variant } from '../src/engine/variants.js'
 import { openGpu } from '../src/node.js'
@@ -157,6 +170,22 @@ const norm =
     return [[x, residual], () => rmsnorm(x, { residual, axis })]
   }
 
+/** What other networks are made of. */
+const causal: Operation = (engine, dtype) => {
+  const qkv = engine.zeros([2, 33, 48], dtype)
+  const [mask, clock] = [engine.zeros([1, 1, 33], 'i32'), engine.zeros([2], 'u32')]
+  const rope = engine.from(ropeTable(33, 8, 10000), [33, 4, 2])
+  return [
+    [qkv],
+    () => {
+      const o = maskedAttention(qkv, 2, { causal: true, mask, rope })
+      const x = dropout(mul(gelu(o), relu(scale(transpose(transpose(o)), 2))), { rate: 0.5, clock })
+      const shares = crossEntropy(softmax(reshape(x, [66, 16])), engine.zeros([66], 'i32'))
+      return add(sum(shares), mean(mean(x, { axis: -1 })))
+    },
+  ]
+}
+
 /** Run by every variant, and by their defaults alone. */
 const withVariants = [
   heads(16, true),
@@ -173,6 +202,7 @@ const byDefault = [
     [2, 256],
     [64, 33],
   ].flatMap(([out, width]) => [layer(-1, out, width), layer(-2, out, width)]),
+  causal,
   ...[block(-2, 97), norm(-1, 17), norm(-1, 1536), norm(-2, 66)],
 ]
 

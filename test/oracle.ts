@@ -108,8 +108,12 @@ export function rope(
   return y
 }
 
-/** softmax(q · kᵀ / √headDim) · v for each head, packed rows [q | k | v]. */
-export function attention(qkv: Values, { batch, length, heads, headDim }: Outputs): Float64Array {
+/** softmax(q · kᵀ / √headDim) · v for each head, packed rows [q | k | v]; keys that are not seen have no part in it. */
+export function attention(
+  qkv: Values,
+  { batch, length, heads, headDim }: Outputs,
+  isSeen: (b: number, query: number, key: number) => boolean = () => true,
+): Float64Array {
   const o = new Float64Array(batch * length * heads * headDim)
   const at = (b: number, position: number, part: number, head: number, d: number) =>
     (((b * length + position) * 3 + part) * heads + head) * headDim + d
@@ -117,16 +121,15 @@ export function attention(qkv: Values, { batch, length, heads, headDim }: Output
     for (let head = 0; head < heads; head++) {
       for (let query = 0; query < length; query++) {
         const scores = fill(length, key => {
+          if (!isSeen(b, query, key)) return -Infinity
           let sum = 0
           for (let d = 0; d < headDim; d++) sum += qkv[at(b, query, 0, head, d)] * qkv[at(b, key, 1, head, d)]
           return sum / Math.sqrt(headDim)
         })
-        const most = Math.max(...scores)
-        const weights = scores.map(score => Math.exp(score - most))
-        const total = weights.reduce((sum, w) => sum + w, 0)
+        const weights = softmax(scores, length)
         for (let d = 0; d < headDim; d++) {
           let sum = 0
-          for (let key = 0; key < length; key++) sum += (weights[key] / total) * qkv[at(b, key, 2, head, d)]
+          for (let key = 0; key < length; key++) sum += weights[key] * qkv[at(b, key, 2, head, d)]
           o[((b * length + query) * heads + head) * headDim + d] = sum
         }
       }
@@ -135,8 +138,88 @@ export function attention(qkv: Values, { batch, length, heads, headDim }: Output
   return o
 }
 
+/** exp(x) / Σ exp(x) over rows; values of −∞ get 0, also where a row has no others. */
+export function softmax(x: Values, width: number): Float64Array {
+  return overRows(x, width, row => {
+    const most = Math.max(...row)
+    const weights = row.map(value => (value === -Infinity ? 0 : Math.exp(value - most)))
+    const total = weights.reduce((sum, w) => sum + w, 0)
+    return weights.map(w => (total > 0 ? w / total : 0))
+  })
+}
+
+/** −log softmax(row)[target] / n of the n rows with a target that is at least 0 and not `ignore`; 0 of the others. */
+export function crossEntropy(logits: Values, targets: Values, classes: number, ignore = -1): Float64Array {
+  const counts = Array.from({ length: targets.length }, (_, i) => targets[i] >= 0 && targets[i] !== ignore)
+  const n = counts.filter(Boolean).length
+  const probabilities = softmax(logits, classes)
+  return fill(targets.length, i => (counts[i] ? -Math.log(probabilities[i * classes + targets[i]]) / n : 0))
+}
+
+/** A function of each row, the results side by side. */
+function overRows(x: Values, width: number, f: (row: Float64Array) => Float64Array): Float64Array {
+  const y = new Float64Array(x.length)
+  for (let at = 0; at < x.length; at += width) y.set(f(fill(width, i => x[at + i])), at)
+  return y
+}
+
+/** a · b, b repeated over a. */
+export function mul(a: Values, b: Values): Float64Array {
+  return fill(a.length, i => a[i] * b[i % b.length])
+}
+
+/** max(x, 0). */
+export function relu(x: Values): Float64Array {
+  return fill(x.length, i => Math.max(x[i], 0))
+}
+
+/** The tanh form of GELU. */
+export function gelu(x: Values): Float64Array {
+  return fill(x.length, i => (x[i] / 2) * (1 + Math.tanh(Math.sqrt(2 / Math.PI) * (x[i] + 0.044715 * x[i] ** 3))))
+}
+
+/** Sums of rows. */
+export function rowSums(x: Values, width: number): Float64Array {
+  return fill(x.length / width, row => fill(width, i => x[row * width + i]).reduce((a, b) => a + b, 0))
+}
+
+/** The axes of x in another order. */
+export function transpose(x: Values, shape: readonly number[], order: readonly number[]): Float64Array {
+  const places = order.map(axis => shape.slice(axis + 1).reduce((n, d) => n * d, 1))
+  const sizes = order.map(axis => shape[axis])
+  return fill(x.length, i => {
+    let [rest, place] = [i, 0]
+    for (let axis = sizes.length - 1; axis >= 0; axis--) {
+      place += (rest % sizes[axis]) * places[axis]
+      rest = Math.floor(rest / sizes[axis])
+    }
+    return x[place]
+  })
+}
+
+/** PCG4D of four words: M. Jarzynski and M. Olano, "Hash Functions for GPU Rendering", 2020. */
+export function pcg4d(words: readonly number[]): number[] {
+  let [x, y, z, w] = words.map(v => (Math.imul(v, 1664525) + 1013904223) >>> 0)
+  for (let round = 0; round < 2; round++) {
+    x = (x + Math.imul(y, w)) >>> 0
+    y = (y + Math.imul(z, x)) >>> 0
+    z = (z + Math.imul(x, y)) >>> 0
+    w = (w + Math.imul(y, z)) >>> 0
+    if (round === 0) [x, y, z, w] = [x, y, z, w].map(v => (v ^ (v >>> 16)) >>> 0)
+  }
+  return [x, y, z, w]
+}
+
+/** x / (1 − rate) where the hash of (seed, counter, element, stream) is at least the rate, else 0. */
+export function dropout(
+  x: Values,
+  { rate, seed, counter, stream }: { rate: number; seed: number; counter: number; stream: number },
+): Float64Array {
+  return fill(x.length, i => (pcg4d([seed, counter, i, stream])[0] >>> 8 >= rate * 2 ** 24 ? x[i] / (1 - rate) : 0))
+}
+
 /** Rows of a table. */
-export function gather(table: Values, ids: Values, width: number): Float64Array {
+export function embedding(table: Values, ids: Values, width: number): Float64Array {
   return fill(ids.length * width, i => table[ids[Math.floor(i / width)] * width + (i % width)])
 }
 

@@ -132,7 +132,7 @@ async function visit(folder: string): Promise<void> {
 
 test('the tarball holds what is published, and publint finds nothing to say', () => {
   const entries = readdirSync(installed).sort()
-  assert.equal(entries, ['LICENSE', 'README.md', 'dist', 'package.json', 'scripts'])
+  assert.equal(entries, ['LICENSE', 'README.md', 'dist', 'package.json', 'scripts', 'src'])
   const printed = tool('publint/src/cli.js', 'run', installed, '--strict', '--level=suggestion')
   console.log(`publint: ${printed.trim().split('\n').at(-1)}`)
   assert.match(printed, /All good!/)
@@ -194,7 +194,7 @@ for (const [like, dtypes] of [[{}, ['f32', 'f16']], [{ isSoftware: true, subgrou
 }
 const broken = defineKernel({ name: 'broken', source: '@compute @workgroup_size(1) fn main() { let x = nothing; }', bindings: {}, constants: () => ({}), workgroups: () => [1, 1, 1] })
 const engine = await openEngine({ adapter: 'null' })
-const found = await Promise.resolve().then(() => engine.run(broken, {}, {})).then(() => engine.finish()).then(() => 'nothing', ({ message }) => message)
+const found = await Promise.resolve().then(() => engine.dispatch(broken, {}, {})).then(() => engine.finish()).then(() => 'nothing', ({ message }) => message)
 console.log(JSON.stringify({ compiled: [...compiled].sort(), found }))
 process.exit()
 `
@@ -298,6 +298,26 @@ console.log(wrong, linear)
   })
 }
 
+/** What programs built on the engine import most: its size is bounded. */
+const ENGINE = [
+  ...['Engine', 'DeviceLost', 'OutOfMemory', 'Tensor', 'Parameters', 'Adam', 'SparseSignSgd', 'learningRate'],
+  ...['LossScaler', 'offer', 'Random', 'truncatedNormal', 'defineKernel', 'fill', 'grid', 'ropeTable'],
+  ...['add', 'attention', 'embedding', 'firstPosition', 'gated', 'linear', 'mlpBlock', 'rmsnorm', 'rope'],
+  ...['squaredError', 'swiglu'],
+]
+
+/** Operations for other networks: a bundle holds those that are imported. */
+const OTHERS = [
+  ...['batchMatmul', 'crossEntropy', 'dropout', 'gelu', 'maskedAttention', 'mean', 'mul', 'relu', 'reshape'],
+  ...['scale', 'softmax', 'sum', 'transpose'],
+]
+
+test('the two lists are all that the engine exports', () => {
+  put('names.js', `import * as engine from 'webgpu-trm/engine'\nconsole.log(Object.keys(engine).sort().join())`)
+  const exported = run(process.execPath, ['names.js'], project).trim()
+  assert.is([...ENGINE, ...OTHERS].sort().join(), exported)
+})
+
 test('sizes, minified and gzipped: the engine at most 25 KB, with training and inference of TRM at most 45 KB', () => {
   const size = (name: string, code: string) => {
     put(`${name}.js`, code)
@@ -305,14 +325,27 @@ test('sizes, minified and gzipped: the engine at most 25 KB, with training and i
     console.log(`${name} ${(bytes / 1000).toFixed(1)} KB`)
     return bytes
   }
-  const engine = size('engine', `export * from 'webgpu-trm/engine'`)
+  const core = `export { ${ENGINE} } from 'webgpu-trm/engine'`
+  const engine = size('engine', core)
   const training = size(
     'engine-and-trm',
-    `export * from 'webgpu-trm/engine'\nexport { Trm, DEFAULTS, train, evaluate, solve, loadCheckpoint, saveCheckpoint } from 'webgpu-trm'`,
+    `${core}\nexport { Trm, DEFAULTS, train, evaluate, solve, loadCheckpoint, saveCheckpoint } from 'webgpu-trm'`,
   )
+  size('engine-with-all-operations', `export * from 'webgpu-trm/engine'`)
   size('everything', `export * from 'webgpu-trm/engine'\nexport * from 'webgpu-trm'`)
   assert.ok(engine <= 25_000, `engine ${engine} bytes`)
   assert.ok(training <= 45_000, `engine, training and inference ${training} bytes`)
+})
+
+test('an operation that is not imported is in no bundle', () => {
+  const kernels = ['pointwise', 'softmax', 'cross_entropy', 'sum_backward', 'transpose', 'dropout']
+  const [core, all] = ['engine', 'engine-with-all-operations'].map(name =>
+    readFileSync(join(project, `sizes/${name}.js`), 'utf8'),
+  )
+  for (const name of kernels) {
+    assert.ok(all.includes(`name:"${name}"`), name)
+    assert.not.ok(core.includes(`name:"${name}"`), name)
+  }
 })
 
 test('the engine comes without TRM', () => {

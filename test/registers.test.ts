@@ -8,19 +8,25 @@ import * as add from '../src/kernels/add.js'
 import * as attentionTiled from '../src/kernels/attention-tiled.js'
 import * as attention from '../src/kernels/attention.js'
 import * as columnSums from '../src/kernels/column-sums.js'
+import * as crossEntropy from '../src/kernels/cross-entropy.js'
+import * as dropout from '../src/kernels/dropout.js'
+import * as embedding from '../src/kernels/embedding.js'
 import * as firstPosition from '../src/kernels/first-position.js'
-import * as gather from '../src/kernels/gather.js'
 import * as inputEmbedding from '../src/kernels/input-embedding.js'
 import type { Kernel } from '../src/kernels/kernel.js'
 import * as latentNoise from '../src/kernels/latent-noise.js'
 import * as lossScale from '../src/kernels/loss-scale.js'
 import * as matmul from '../src/kernels/matmul.js'
+import * as pointwise from '../src/kernels/pointwise.js'
 import * as rmsnorm from '../src/kernels/rmsnorm.js'
 import * as rope from '../src/kernels/rope.js'
 import * as signSgd from '../src/kernels/sign-sgd.js'
+import * as softmax from '../src/kernels/softmax.js'
 import * as squaredError from '../src/kernels/squared-error.js'
+import * as sum from '../src/kernels/sum.js'
 import * as supervisionLoss from '../src/kernels/supervision-loss.js'
 import * as swiglu from '../src/kernels/swiglu.js'
+import * as transpose from '../src/kernels/transpose.js'
 import { attentionKernels, partsOf, shareOf } from '../src/matrices/attention-kernels.js'
 import * as matrices from '../src/matrices/matmul-kernels.js'
 import attentionMatrices from '../shaders/matrices/attention.wgsl'
@@ -36,18 +42,24 @@ const MODULES = [
   attention,
   attentionTiled,
   columnSums,
+  crossEntropy,
+  dropout,
+  embedding,
   firstPosition,
-  gather,
   inputEmbedding,
   latentNoise,
   lossScale,
   matmul,
+  pointwise,
   rmsnorm,
   rope,
   signSgd,
+  softmax,
   squaredError,
+  sum,
   supervisionLoss,
   swiglu,
+  transpose,
   matrices,
 ]
 const isKernel = (value: unknown): value is Kernel<unknown> =>
@@ -105,6 +117,10 @@ const matrixHeads = withWidths(32, 64, 128).flatMap(size =>
 const SIZES: Record<string, readonly unknown[]> = {
   add: [
     { count: 4, countB: 0 },
+    { count: 5, countB: 5 },
+  ],
+  pointwise: [
+    { count: 4, countB: 4 },
     { count: 5, countB: 5 },
   ],
   swiglu: [

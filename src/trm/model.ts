@@ -1,7 +1,7 @@
 // The Tiny Recursive Model and its relatives, to be read top to bottom: parameters, embedding, recursion and heads.
 // Jolicoeur-Martineau, "Less is More: Recursive Reasoning with Tiny Networks", arXiv 2510.04871.
 import { inputEmbedding, prefixGradient } from '../kernels/input-embedding.js'
-import { gatherBackward } from '../kernels/gather.js'
+import { embeddingBackward } from '../kernels/embedding.js'
 import { columnSums } from '../kernels/column-sums.js'
 import { ropeTable } from '../kernels/rope.js'
 import {
@@ -218,7 +218,7 @@ export class Trm {
           engine.dispatch(columnSums, { x: dx, y: into }, { rows: batch, width: length * hidden, factor, accumulate })
         else
           engine.dispatch(
-            gatherBackward,
+            embeddingBackward,
             { ids: inputs, dy: dx, dTable: into },
             { rows: vocabulary, width: hidden, batch, length: cells, prefix, factor, accumulate },
           )

@@ -1,5 +1,5 @@
 // The slots of a batch under deep supervision, on the GPU: a slot holds a puzzle and its carry until it halts.
-import { type Engine, gather, type Tensor } from '../engine/index.js'
+import { embedding, type Engine, type Tensor } from '../engine/index.js'
 import { continueTarget, halt, METRICS, resetState, swapData } from '../kernels/slots.js'
 import { SLOT_RESULTS, supervisionLoss } from '../kernels/supervision-loss.js'
 import type { Carry, Outputs, Trm } from './model.js'
@@ -94,7 +94,7 @@ export class Slots {
   /** The slots' rows of the puzzle table, (count, puzzleWidth). */
   puzzleRows(): Tensor | undefined {
     const { puzzleTable } = this.model
-    return puzzleTable && gather(puzzleTable, this.puzzleIds)
+    return puzzleTable && embedding(puzzleTable, this.puzzleIds)
   }
 
   /**

@@ -4,21 +4,34 @@ import * as assert from 'uvu/assert'
 import {
   add,
   attention,
+  crossEntropy,
+  dropout,
   type DType,
+  embedding,
   firstPosition,
-  gather,
+  gelu,
   linear,
+  maskedAttention,
+  mul,
+  relu,
+  reshape,
   rmsnorm,
   rope,
   ropeTable,
+  scale,
+  softmax,
+  sum,
   swiglu,
   type Shape,
   type Tensor,
+  transpose,
 } from '../../src/engine/index.js'
 import { matmul, matmulFamily } from '../../src/engine/ops/matmul.js'
 import { storedAsF16 } from '../../src/kernels/f16.js'
 import { close, largest, printShares } from '../close.js'
+import { differences } from '../differences.js'
 import { openEngine } from '../engine-under-test.js'
+import * as oracle from '../oracle.js'
 import { integers, values } from '../shapes.js'
 
 const engine = await openEngine()
@@ -204,7 +217,35 @@ if (hasHalf) {
     await check('rope', [[2, 11, 3 * 16]], qkv => rope(add(qkv, qkv), table, 2), 2)
     await check('first position', [[2, 3, 5]], x => firstPosition(x))
     const ids = engine.from(integers(1, 6, 4))
-    await check('gather', [[4, 5]], x => gather(x, ids))
+    await check('embedding', [[4, 5]], x => embedding(x, ids))
+  })
+
+  test('operations for other networks', async () => {
+    for (const shape of [
+      [3, 5],
+      [4, 8],
+    ]) {
+      await check('mul', [shape, shape], mul)
+      await check('mul', [shape, [shape[1]]], mul)
+      await check('activations', [shape], x => gelu(scale(relu(x), 2)), 4)
+      await check('softmax', [shape], softmax)
+      await check('transpose', [shape], x => transpose(reshape(x, [1, ...shape])))
+      const clock = engine.from(Uint32Array.of(1, 2))
+      await check('dropout', [shape], x => dropout(x, { rate: 0.5, clock }))
+    }
+    await check('masked attention', [[2, 7, 24]], qkv => maskedAttention(qkv, 2, { causal: true }), 2)
+    // Results of these are float32 always.
+    const x = await stored(values(1, 15), [3, 5], 'f16')
+    const exact = await engine.read(x)
+    close('sum of float16', await engine.read(sum(x)), oracle.rowSums(exact, 15), { scale: 15, depth: 15 })
+    const targets = Int32Array.of(0, -1, 4)
+    const truth = oracle.crossEntropy(exact, targets, 5)
+    const bound = engine.from(targets)
+    close('cross-entropy of float16', await engine.read(crossEntropy(x, bound)), truth, { scale: 2, depth: 5 })
+    const [gradient] = engine.gradients([x], () => add(sum(x), sum(crossEntropy(x, bound))))
+    const slopes = differences(values => oracle.crossEntropy(values, targets, 5).reduce((a, b) => a + b), exact)
+    const expected = slopes.map(slope => 1 + slope)
+    close('cross-entropy of float16, gradient', await engine.read(gradient), expected, { scale: 2, c: ROUNDING })
   })
 
   test('layers', async () => {

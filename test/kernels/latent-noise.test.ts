@@ -4,6 +4,7 @@ import * as assert from 'uvu/assert'
 import { latentNoise, NOISE_KEY } from '../../src/kernels/latent-noise.js'
 import { same } from '../close.js'
 import { openEngine } from '../engine-under-test.js'
+import { pcg4d } from '../oracle.js'
 import { values } from '../shapes.js'
 
 const engine = await openEngine()
@@ -29,19 +30,8 @@ async function noise(
 
 /** The formula in float64, with the hash in 32-bit integers. */
 function expected(key: Key, element: number, stream = 0): number {
-  const hash = (value: readonly number[]): number[] => {
-    let [x, y, z, w] = value.map(v => (Math.imul(v, 1664525) + 1013904223) >>> 0)
-    for (let round = 0; round < 2; round++) {
-      x = (x + Math.imul(y, w)) >>> 0
-      y = (y + Math.imul(z, x)) >>> 0
-      z = (z + Math.imul(x, y)) >>> 0
-      w = (w + Math.imul(y, z)) >>> 0
-      if (round === 0) [x, y, z, w] = [x, y, z, w].map(v => (v ^ (v >>> 16)) >>> 0)
-    }
-    return [x, y, z, w]
-  }
-  const [a, b, c, d] = hash(key)
-  const [u1, u2] = hash([(a + element) >>> 0, (b + stream) >>> 0, c, d]).map(v => ((v >>> 8) + 0.5) * 2 ** -24)
+  const [a, b, c, d] = pcg4d(key)
+  const [u1, u2] = pcg4d([(a + element) >>> 0, (b + stream) >>> 0, c, d]).map(v => ((v >>> 8) + 0.5) * 2 ** -24)
   return Math.sqrt(-2 * Math.log(u1)) * Math.cos(2 * Math.PI * (u2 - 0.5))
 }
 

@@ -1,19 +1,19 @@
 // Rows of a table by id, and the gradient of the table, summed in a fixed order.
-import forward from '../../shaders/gather.wgsl'
-import backward from '../../shaders/gather_backward.wgsl'
+import forward from '../../shaders/embedding.wgsl'
+import backward from '../../shaders/embedding_backward.wgsl'
 import { defineKernel, divideUp, grid } from './kernel.js'
 
 const THREADS = 64
 
-export const gather = defineKernel<{ ids: number; rows: number; width: number }>({
-  name: 'gather',
+export const embedding = defineKernel<{ ids: number; rows: number; width: number }>({
+  name: 'embedding',
   source: forward,
   bindings: { table: 'read', ids: 'read', y: 'write' },
   constants: ({ ids, rows, width }) => ({ THREADS, COUNT: ids * width, WIDTH: width, ROWS: rows }),
   workgroups: ({ ids, width }) => grid(divideUp(ids * width, THREADS)),
 })
 
-export interface GatherBackwardSize {
+export interface EmbeddingBackwardSize {
   rows: number
   width: number
   /** Number of sequences of ids. */
@@ -26,8 +26,8 @@ export interface GatherBackwardSize {
   accumulate: boolean
 }
 
-export const gatherBackward = defineKernel<GatherBackwardSize>({
-  name: 'gather_backward',
+export const embeddingBackward = defineKernel<EmbeddingBackwardSize>({
+  name: 'embedding_backward',
   source: backward,
   bindings: { ids: 'read', dy: 'read', dTable: 'write' },
   uniforms: ({ length }) => ({ length }),

@@ -1,5 +1,5 @@
 // Embedding lookup: rows of a table by number, with a deterministic gradient.
-import * as kernels from '../../kernels/gather.js'
+import * as kernels from '../../kernels/embedding.js'
 import type { Tensor } from '../tensor.js'
 
 /**
@@ -7,15 +7,15 @@ import type { Tensor } from '../tensor.js'
  * @param ids i32, any shape, each in 0 … rows − 1 (the caller checks)
  * @returns shape (…ids, width)
  */
-export function gather(table: Tensor, ids: Tensor): Tensor {
+export function embedding(table: Tensor, ids: Tensor): Tensor {
   const { engine } = table
   const [rows, width] = table.shape
   const y = engine.tensor([...ids.shape, width], table.dtype)
-  engine.dispatch(kernels.gather, { table, ids, y }, { ids: ids.size, rows, width })
+  engine.dispatch(kernels.embedding, { table, ids, y }, { ids: ids.size, rows, width })
   return engine.record(y, [table], dy => [
     (into, accumulate) =>
       engine.dispatch(
-        kernels.gatherBackward,
+        kernels.embeddingBackward,
         { ids, dy, dTable: into },
         { rows, width, batch: 1, length: ids.size, prefix: 0, factor: 1, accumulate },
       ),

@@ -1,8 +1,8 @@
 // Rows of a table by number, and the gradient of the table: repeated ids, prefixes, and the same bits each time.
 import { test } from 'uvu'
 import * as assert from 'uvu/assert'
-import { gather } from '../../src/engine/index.js'
-import * as kernels from '../../src/kernels/gather.js'
+import { embedding } from '../../src/engine/index.js'
+import * as kernels from '../../src/kernels/embedding.js'
 import { close, printShares, same } from '../close.js'
 import { checkGradients } from '../differences.js'
 import { openEngine } from '../engine-under-test.js'
@@ -26,16 +26,20 @@ const SIZES = [
 test('rows', async () => {
   for (const [count, rows, width] of SIZES) {
     const [table, ids] = [values(1, rows * width, 1e4), integers(2, count, rows)]
-    const y = gather(engine.from(table, [rows, width]), engine.from(ids))
+    const y = embedding(engine.from(table, [rows, width]), engine.from(ids))
     assert.equal(y.shape, [count, width])
-    same('gather', await engine.read(y), oracle.gather(table, ids, width))
+    same('embedding', await engine.read(y), oracle.embedding(table, ids, width))
   }
 })
 
 test('more workgroups than one dimension holds', async () => {
   const [table, ids] = [values(1, 11), integers(2, BEYOND_ONE_DIMENSION, 11)]
-  assert.ok(kernels.gather.workgroups({ ids: ids.length, rows: 11, width: 1 })[1] > 1)
-  same('gather', await engine.read(gather(engine.from(table, [11, 1]), engine.from(ids))), oracle.gather(table, ids, 1))
+  assert.ok(kernels.embedding.workgroups({ ids: ids.length, rows: 11, width: 1 })[1] > 1)
+  same(
+    'embedding',
+    await engine.read(embedding(engine.from(table, [11, 1]), engine.from(ids))),
+    oracle.embedding(table, ids, 1),
+  )
 })
 
 test('gradients', async () => {
@@ -43,10 +47,10 @@ test('gradients', async () => {
     const ids = integers(3, count, rows)
     const bound = engine.from(ids)
     const inputs = [{ data: values(4, rows * width), shape: [rows, width] }]
-    await checkGradients(engine, 'gather', {
+    await checkGradients(engine, 'embedding', {
       inputs,
-      ours: table => gather(table, bound),
-      truth: table => oracle.gather(table, ids, width),
+      ours: table => embedding(table, bound),
+      truth: table => oracle.embedding(table, ids, width),
       depth: count,
     })
   }
@@ -56,7 +60,7 @@ test('gradients', async () => {
 function backward(
   ids: Int32Array,
   dy: Float32Array,
-  { rows, width, batch, length, prefix, factor }: Omit<kernels.GatherBackwardSize, 'accumulate'>,
+  { rows, width, batch, length, prefix, factor }: Omit<kernels.EmbeddingBackwardSize, 'accumulate'>,
 ): { truth: Float64Array; scale: Float64Array } {
   const [truth, scale] = [new Float64Array(rows * width), new Float64Array(rows * width)]
   for (let i = 0; i < batch * length; i++) {
@@ -82,16 +86,16 @@ test('gradients behind a prefix, of repeated ids, with a factor, added up, the s
       const dy = values(6, batch * (prefix + length) * width, magnitude)
       const tensors = { ids: engine.from(ids), dy: engine.from(dy), dTable: engine.from(values(7, rows * width)) }
       const run = async (accumulate: boolean) => {
-        engine.dispatch(kernels.gatherBackward, tensors, { ...size, accumulate })
+        engine.dispatch(kernels.embeddingBackward, tensors, { ...size, accumulate })
         return engine.read(tensors.dTable)
       }
       const { truth, scale } = backward(ids, dy, size)
       const first = await run(false)
       // The last row's id does not occur: it gets exactly 0.
-      close('gather', first, truth, { scale, depth: batch * length })
-      same('gather, twice', await run(false), first)
+      close('embedding', first, truth, { scale, depth: batch * length })
+      same('embedding, twice', await run(false), first)
       close(
-        'gather, +=',
+        'embedding, +=',
         await run(true),
         truth.map(v => 2 * v),
         { scale: scale.map(v => 3 * v), depth: batch * length },
