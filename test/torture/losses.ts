@@ -1,7 +1,7 @@
 // A small training in this process that loses its device, or the room on its disk. No test is here.
 import { mkdirSync, readdirSync, readFileSync } from 'node:fs'
 import { join } from 'node:path'
-import { runTraining } from '../../src/cli/train.js'
+import { runTraining } from '../../src/cli/run-training.js'
 import { generateSudoku } from '../../src/data/sudoku.js'
 import type { Engine } from '../../src/engine/index.js'
 import { readTraining } from '../../src/trm/training/resume.js'
