@@ -1,5 +1,5 @@
 // trm doctor: which adapter this machine has, what is missing, and the command that fixes it.
-import { diagnose, formatDiagnosis } from '../adapters/index.js'
+import { diagnose, formatDiagnosis } from '../adapters/diagnosis.js'
 import { adapterOptions, gpuOptions } from './adapter.js'
 import { parseArguments } from './arguments.js'
 
