@@ -1,4 +1,4 @@
-// Settings as hydra puts them together: published groups, defaults lists, overrides; published command lines and files; what is refused.
+// Settings as hydra merges them: published groups, defaults lists, overrides, command lines and files; refusals.
 import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
@@ -12,6 +12,7 @@ import { writeYaml } from '../../src/cli/yaml.js'
 import { generateSudoku } from '../../src/data/sudoku.js'
 import { configFromOfficial } from '../../src/trm/published/names.js'
 import { presets, resolveRun } from '../../src/trm/published/settings.js'
+import { pattern } from '../pattern.js'
 
 const folder = mkdtempSync(join(tmpdir(), 'trm-composition-'))
 test.after(() => rmSync(folder, { recursive: true, force: true }))
@@ -149,7 +150,11 @@ test('the order: defaults list, _self_ where it stands or last, then overrides w
 test('groups and lists that are not known here are refused with what to write', async () => {
   assert.match(
     await refusal(undefined, 'arch=trm_deq'),
-    /^2 trm train: arch=trm_deq: no group arch\/trm_deq, expected trm, trm_singlez, trm_hier6, hrm, transformers_baseline, hrm_v1 — values of another group can stand in a file for --config, as fields under arch$/,
+    pattern(
+      /^2 trm train: arch=trm_deq: no group arch\/trm_deq, expected trm, trm_singlez, trm_hier6/,
+      /, hrm, transformers_baseline, hrm_v1/,
+      / — values of another group can stand in a file for --config, as fields under arch$/,
+    ),
   )
   assert.match(await refusal(undefined, 'arch=__proto__'), /no group arch\/__proto__/)
   const list = (entries: string) => refusal(fileOf(`defaults: ${entries}\nlr: 1e-4\n`))
@@ -166,7 +171,10 @@ test('groups and lists that are not known here are refused with what to write', 
   assert.match(await list('{arch: trm}'), /defaults is .*, expected a list/)
   assert.match(
     await refusal(fileOf('arch: trm\n'), 'arch.hidden_size=16'),
-    /^1 config: arch is "trm", expected fields of the model — a group is chosen by defaults: \[arch: NAME\], or by arch=NAME/,
+    pattern(
+      /^1 config: arch is "trm", expected fields of the model/,
+      / — a group is chosen by defaults: \[arch: NAME\], or by arch=NAME/,
+    ),
   )
   assert.match(
     await refusal(fileOf(writeYaml(GROUPS.hrm))),
@@ -190,7 +198,8 @@ test('a file arch/NAME.yaml beside the configuration is read, as hydra reads it'
   mkdirSync(join(home, 'arch'), { recursive: true })
   writeFileSync(
     join(home, 'arch', 'mine.yaml'),
-    'name: recursive_reasoning.trm@TinyRecursiveReasoningModel_ACTV1\nhidden_size: 48\nnum_heads: 4\npuzzle_emb_ndim: ${.hidden_size}\nL_layers: 1\nmlp_t: no\n',
+    'name: recursive_reasoning.trm@TinyRecursiveReasoningModel_ACTV1\nhidden_size: 48\n' +
+      'num_heads: 4\npuzzle_emb_ndim: ${.hidden_size}\nL_layers: 1\nmlp_t: no\n',
   )
   writeFileSync(join(home, 'cfg.yaml'), 'defaults: [arch: mine, _self_]\n')
   const { config, notes } = await run(join(home, 'cfg.yaml'))
@@ -206,32 +215,44 @@ test('a file arch/NAME.yaml beside the configuration is read, as hydra reads it'
 /** The assignments of the READMEs of TinyRecursiveModels and of HRM. */
 const COMMANDS: Record<string, [assignments: string, config: object, options: object]> = {
   'Sudoku, token mixing': [
-    'arch=trm data_paths=[data/sudoku-extreme-1k-aug-1000] evaluators=[] epochs=50000 eval_interval=5000 lr=1e-4 puzzle_emb_lr=1e-4 weight_decay=1.0 puzzle_emb_weight_decay=1.0 arch.mlp_t=True arch.pos_encodings=none arch.L_layers=2 arch.H_cycles=3 arch.L_cycles=6 +run_name=pretrain_mlp_t_sudoku ema=True',
+    'arch=trm data_paths=[data/sudoku-extreme-1k-aug-1000] evaluators=[] epochs=50000' +
+      ' eval_interval=5000 lr=1e-4 puzzle_emb_lr=1e-4 weight_decay=1.0 puzzle_emb_weight_decay=1.0' +
+      ' arch.mlp_t=True arch.pos_encodings=none arch.L_layers=2 arch.H_cycles=3 arch.L_cycles=6' +
+      ' +run_name=pretrain_mlp_t_sudoku ema=True',
     { tokenMixing: true, positions: 'none', latentSteps: 6 },
     { weightDecay: 1, emaRate: 0.999, batchSize: 768 },
   ],
   'Sudoku, attention': [
-    'arch=trm data_paths=[data/sudoku-extreme-1k-aug-1000] evaluators=[] epochs=50000 eval_interval=5000 lr=1e-4 puzzle_emb_lr=1e-4 weight_decay=1.0 puzzle_emb_weight_decay=1.0 arch.L_layers=2 arch.H_cycles=3 arch.L_cycles=6 +run_name=${run_name} ema=True',
+    'arch=trm data_paths=[data/sudoku-extreme-1k-aug-1000] evaluators=[] epochs=50000' +
+      ' eval_interval=5000 lr=1e-4 puzzle_emb_lr=1e-4 weight_decay=1.0 puzzle_emb_weight_decay=1.0' +
+      ' arch.L_layers=2 arch.H_cycles=3 arch.L_cycles=6 +run_name=${run_name} ema=True',
     { tokenMixing: false, positions: 'rope' },
     { puzzleLearningRate: 1e-4 },
   ],
   Maze: [
-    'arch=trm data_paths=[data/maze-30x30-hard-1k] evaluators=[] epochs=50000 eval_interval=5000 lr=1e-4 puzzle_emb_lr=1e-4 weight_decay=1.0 puzzle_emb_weight_decay=1.0 global_batch_size=128 arch.L_layers=2 arch.H_cycles=3 arch.L_cycles=4 +run_name= ema=True',
+    'arch=trm data_paths=[data/maze-30x30-hard-1k] evaluators=[] epochs=50000 eval_interval=5000' +
+      ' lr=1e-4 puzzle_emb_lr=1e-4 weight_decay=1.0 puzzle_emb_weight_decay=1.0 global_batch_size=128' +
+      ' arch.L_layers=2 arch.H_cycles=3 arch.L_cycles=4 +run_name= ema=True',
     { latentSteps: 4 },
     { batchSize: 128 },
   ],
   ARC: [
-    'arch=trm data_paths=[data/arc1concept-aug-1000] arch.L_layers=2 arch.H_cycles=3 arch.L_cycles=4 +run_name=x ema=True',
+    'arch=trm data_paths=[data/arc1concept-aug-1000] arch.L_layers=2 arch.H_cycles=3 arch.L_cycles=4' +
+      ' +run_name=x ema=True',
     { latentSteps: 4 },
     { weightDecay: 0.1, puzzleLearningRate: 0.01 },
   ],
   'HRM, Sudoku': [
-    'arch=hrm_v1 data_path=data/sudoku-extreme-1k-aug-1000 epochs=20000 eval_interval=2000 global_batch_size=384 lr=7e-5 puzzle_emb_lr=7e-5 weight_decay=1.0 puzzle_emb_weight_decay=1.0',
+    'arch=hrm_v1 data_path=data/sudoku-extreme-1k-aug-1000 epochs=20000 eval_interval=2000' +
+      ' global_batch_size=384 lr=7e-5 puzzle_emb_lr=7e-5 weight_decay=1.0 puzzle_emb_weight_decay=1.0',
     { architecture: 'hrm', highLayers: 4 },
     { learningRate: 7e-5, batchSize: 384 },
   ],
   'HRM, full Sudoku': [
-    'arch=hrm_v1 data_path=data/sudoku-hard-full epochs=100 eval_interval=10 lr_min_ratio=0.1 global_batch_size=2304 lr=3e-4 puzzle_emb_lr=3e-4 weight_decay=0.1 puzzle_emb_weight_decay=0.1 arch.loss.loss_type=softmax_cross_entropy arch.L_cycles=8 arch.halt_max_steps=8 arch.pos_encodings=learned',
+    'arch=hrm_v1 data_path=data/sudoku-hard-full epochs=100 eval_interval=10 lr_min_ratio=0.1' +
+      ' global_batch_size=2304 lr=3e-4 puzzle_emb_lr=3e-4 weight_decay=0.1 puzzle_emb_weight_decay=0.1' +
+      ' arch.loss.loss_type=softmax_cross_entropy arch.L_cycles=8 arch.halt_max_steps=8' +
+      ' arch.pos_encodings=learned',
     { latentSteps: 8, supervisionSteps: 8, positions: 'learned' },
     { loss: 'softmax', minLearningRateRatio: 0.1 },
   ],
@@ -295,7 +316,9 @@ test('the published training files as they stand', async () => {
     fileOf(
       PRETRAIN(
         'trm',
-        "data_paths: ['data/arc-aug-1000']\ndata_paths_test: []\nevaluators:\n  - name: arc@ARC\nseed: 0\nmin_eval_interval: 0\nema: False\nema_rate: 0.999\nfreeze_weights: False\n",
+        "data_paths: ['data/arc-aug-1000']\ndata_paths_test: []\nevaluators:\n" +
+          '  - name: arc@ARC\nseed: 0\nmin_eval_interval: 0\nema: False\nema_rate: 0.999\n' +
+          'freeze_weights: False\n',
       ),
     ),
   )
@@ -306,7 +329,8 @@ test('the published training files as they stand', async () => {
   )
   assert.ok(
     trm.notes.includes(
-      'fields without effect here: hydra (nothing of hydra runs here), data_paths (--data names the data), evaluators (trm eval and trm score arc evaluate)',
+      'fields without effect here: hydra (nothing of hydra runs here)' +
+        ', data_paths (--data names the data), evaluators (trm eval and trm score arc evaluate)',
     ),
     trm.notes.join('\n'),
   )
@@ -370,7 +394,8 @@ test("HRM's and TRM's all_config.yaml", async () => {
   assert.equal([hrm.options.batchSize, hrm.options.warmupSteps], [8, 10])
   const trm = ALL_CONFIG.replace(
     'hrm.hrm_act_v1@HierarchicalReasoningModel_ACTV1',
-    'recursive_reasoning.trm@TinyRecursiveReasoningModel_ACTV1\n  mlp_t: false\n  puzzle_emb_len: 16\n  no_ACT_continue: true\n  forward_dtype: bfloat16',
+    'recursive_reasoning.trm@TinyRecursiveReasoningModel_ACTV1\n  mlp_t: false\n' +
+      '  puzzle_emb_len: 16\n  no_ACT_continue: true\n  forward_dtype: bfloat16',
   ).replace(
     'data_path: data/x',
     'data_paths:\n- data/x\ndata_paths_test: []\nevaluators: []\nload_checkpoint: null\nmin_eval_interval: 0',
@@ -395,7 +420,10 @@ test('fields of forks: left out with a word where they are off, refused where th
     )
     assert.match(
       notes.join('\n'),
-      /^fields of another program, left out as they are off: wandb \(.*\), arch\.puzzle_emb_dropout \(.*\), arch\.loss\.q_weight \(.*\)$/,
+      pattern(
+        /^fields of another program, left out as they are off/,
+        /: wandb \(.*\), arch\.puzzle_emb_dropout \(.*\), arch\.loss\.q_weight \(.*\)$/,
+      ),
     )
   }
   for (const on of ['0.1', 'True', '[1]', 'gelu', '{a: 1}', '-1', '"0.1"']) {
@@ -412,7 +440,8 @@ test('fields of forks: left out with a word where they are off, refused where th
   assert.match(await refusal(fileOf('gradient_accumulation_steps: 4\n')), /gradient_accumulation_steps/)
   await run(
     fileOf(
-      'arch: {act_enabled: True, grad_cycle_prob: 1.0}\ngradient_accumulation_steps: 1\nsupervision_curriculum: False\ncurriculum_min_depth: 2\n',
+      'arch: {act_enabled: True, grad_cycle_prob: 1.0}\ngradient_accumulation_steps: 1\n' +
+        'supervision_curriculum: False\ncurriculum_min_depth: 2\n',
     ),
   )
   assert.match(await refusal(fileOf('grad_clip_norm: 1.0\n')), /write gradient_clip=… instead/)
@@ -511,20 +540,18 @@ test('every field is checked for type and range, by the name that was written, w
     'depth_curriculum=fast',
     'arch.loss=3',
   ]) {
-    assert.match(
-      await refusal(undefined, pair),
-      new RegExp(
-        `^1 config: ${pair.startsWith('arch.loss=') ? 'arch\\.loss\\.loss_type' : pair.split('=')[0].replace('.', '\\.')} is `,
-      ),
-      pair,
-    )
+    const field = pair.startsWith('arch.loss=') ? 'arch.loss.loss_type' : pair.split('=')[0]
+    assert.match(await refusal(undefined, pair), new RegExp(`^1 config: ${field.replaceAll('.', '\\.')} is `), pair)
   }
 })
 
 test('fields that do not fit each other, or the data', async () => {
   assert.match(
     await refusal(undefined, 'arch.puzzle_emb_ndim=999'),
-    /^1 config: a puzzle embedding of width 999 does not fit 1 slots of 64 — raise arch\.puzzle_emb_len or set it to 0$/,
+    pattern(
+      /^1 config: a puzzle embedding of width 999 does not fit 1 slots of 64/,
+      / — raise arch\.puzzle_emb_len or set it to 0$/,
+    ),
   )
   assert.match(
     await refusal(undefined, 'arch.mlp_t=no', 'arch.pos_encodings=rope', 'arch.num_heads=12'),

@@ -1,4 +1,4 @@
-// A disk that fills up while files are written: the last checkpoint stays whole, nothing half written is left, and the training goes on from it.
+// A full disk: the last checkpoint stays whole, no partial file is left, and the training goes on from the checkpoint.
 import { execFileSync } from 'node:child_process'
 import {
   existsSync,
@@ -107,7 +107,8 @@ test('the disk is full at one file after the other', async () => {
     room()
     assert.is(
       message,
-      `cannot write ${join(cut, `${name}.safetensors`)}: no space left — the checkpoint of step 2 is whole: "trm train --resume" goes on from there`,
+      `cannot write ${join(cut, `${name}.safetensors`)}: no space left` +
+        ` — the checkpoint of step 2 is whole: "trm train --resume" goes on from there`,
     )
     assert.equal(
       readdirSync(cut).sort(),
@@ -149,7 +150,7 @@ test('a file system that is full', async () => {
     const size = (name: string) => Math.ceil(statSync(join(whole, `${name}.safetensors`)).size / 1024)
     let before: Record<string, string> = {}
     const message = await training(engine, run, {
-      // Behind the first checkpoint there is room for one more model, the best one, and for a part of the training's state.
+      // After the first checkpoint there is room for the best model, and for a part of the training's state.
       onStep(step) {
         if (step !== 3) return
         before = contents(run)
@@ -165,7 +166,8 @@ test('a file system that is full', async () => {
     })
     assert.is(
       message,
-      `cannot write ${join(run, 'training.safetensors')}: no space left — the checkpoint of step 2 is whole: "trm train --resume" goes on from there`,
+      `cannot write ${join(run, 'training.safetensors')}: no space left` +
+        ` — the checkpoint of step 2 is whole: "trm train --resume" goes on from there`,
     )
     for (const name of ['model.safetensors', 'training.safetensors', 'config.yaml'])
       assert.is(contents(run)[name], before[name], name)

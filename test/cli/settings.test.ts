@@ -85,7 +85,8 @@ test('fields of the wrong kind are named', async () => {
   await refuses('lr: !!python/object 1', /^config .*config\.yaml: .*tag.* expected YAML$/i)
   await refuses('5', /^config .*config\.yaml: expected fields such as/)
   await refuses(
-    `a: &a [${'x, '.repeat(20)}]\nb: &b [${'*a, '.repeat(20)}]\nc: &c [${'*b, '.repeat(20)}]\nd: [${'*c, '.repeat(20)}]`,
+    `a: &a [${'x, '.repeat(20)}]\nb: &b [${'*a, '.repeat(20)}]\nc: &c [${'*b, '.repeat(20)}]\nd` +
+      `: [${'*c, '.repeat(20)}]`,
     /^config .*config\.yaml: .*alias.* expected YAML$/i,
   )
 })

@@ -21,7 +21,10 @@ const run = resolveRun(
   data.train.metadata,
 )
 
-/** Trains six steps, or goes on with them; a checkpoint after each second. Gives the message of what was thrown. `onStep` is told of each step that was printed. */
+/**
+ * Trains six steps, or goes on with them, with a checkpoint after each second step. Returns the message of the error.
+ * @param onStep called with each step that was printed
+ */
 export async function training(
   engine: Engine,
   out: string,
