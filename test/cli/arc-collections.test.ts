@@ -204,7 +204,7 @@ test("Kaggle's files by their prefix or their folder; the test file needs no sol
     assert.match(printed, /^test: 2 of 2 test inputs have no known output: they are answered, not scored\n/)
     assert.equal(Object.keys(JSON.parse(readFileSync(join(folder, 'out/test_puzzles.json'), 'utf8'))), ['a', 'b'])
   }
-  // Only where --test-set names the subset: elsewhere a lost solutions file is an error, so nothing learns placeholders.
+  // Only where --test-set names the subset. Elsewhere a lost solutions file is an error: nothing learns placeholders.
   assert.match(
     await refusal('data', ...args()),
     pattern(
