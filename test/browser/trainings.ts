@@ -62,7 +62,7 @@ export async function trainings({
         emaRate: 0.9,
         seed: 3,
       })) {
-        // Times differ, everything else that is a number must not.
+        // Times differ; all other numbers must not.
         steps.push(
           Object.fromEntries(
             Object.entries(report).filter(([name, value]) => typeof value === 'number' && !/PerSecond$/.test(name)) as [

@@ -1,4 +1,4 @@
-// "trm data arc" on collections as people have them: litter, copies, Kaggle's folders, tasks that do not fit.
+// "trm data arc" on real-world collections: stray files, copies, Kaggle's folders, tasks that do not fit.
 import { mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { dirname, join } from 'node:path'
@@ -56,7 +56,7 @@ test('hidden files and folders are no tasks', async ({ folder }) => {
   })
   await run('data', ...build(folder))
   assert.equal(tasksOf(folder), ['e1', 't1', 't2'])
-  // What file managers leave in a dataset directory does not keep it from being replaced; anything else does.
+  // A dataset directory can be replaced although file managers left files in it; other files prevent that.
   write(folder, { 'out/.DS_Store': 'x', 'out/train/._all__inputs.npy': 'x' })
   await run('data', ...build(folder))
   write(folder, { 'out/.env': 'x' })
@@ -99,7 +99,7 @@ test('copies, files that are no tasks and names that occur twice are named', asy
     assert.equal(tasksOf(folder), ['e1', 't1'])
     rmSync(path)
   }
-  // Without an original it is a name like any other.
+  // Without an original, the name of a copy is allowed.
   write(folder, { 'training/x (1).json': solved, 'training/y-checkpoint.json': solved })
   await run('data', ...build(folder))
   assert.equal(tasksOf(folder), ['e1', 't1', 'x (1)', 'y-checkpoint'])

@@ -24,7 +24,7 @@ test.after.each(({ folder }) => rmSync(folder, { recursive: true, force: true })
 
 const names = ['<blank>', 'x', 'x|||t1|||0213456789', 'x|||t6|||0918273645', 'y', 'y|||t2|||0987654321']
 const train = [{ input: [[1, 2]], output: [[2, 1]] }]
-/** x asks once and y twice. */
+/** Task x has one test input, y has two. */
 const puzzles = {
   x: { train, test: [{ input: [[7, 7]], output: [[1, 2, 3]] }] },
   y: {
@@ -81,7 +81,7 @@ function logitsOf(tokens: Uint8Array): Float32Array {
   return logits
 }
 
-/** What a rank stores, its integers as `integers`. */
+/** The file of a rank, with integers of the type `integers`. */
 function stored(
   rows: Row[],
   {
@@ -145,7 +145,7 @@ const withPredictions: Change = tensors => {
   tensors.set('preds', { ...tensors.get('inputs')!, shape: [count, 900] })
 }
 
-/** Scores and gives what was printed, with the two files. */
+/** Scores; returns the printed text and the two files. */
 async function score(data: string, ...paths: string[]) {
   const out = join(data, '../score')
   const printed = await run('score', 'arc', '--data', data, '--out', out, '--predictions', ...paths)
@@ -199,7 +199,7 @@ test('ranks are merged in their order, wherever they are named; padding is no vo
     assert.equal(submission.y[0], { attempt_1: [[5]], attempt_2: [[3]] })
     assert.not.match(printed, /missing/)
   }
-  // The checkpoint's path stands for what was stored beside it, whether or not the checkpoint is still there.
+  // The checkpoint's path names the predictions beside it, even if the checkpoint is gone.
   assert.equal((await score(data, join(runs, 'step_500'))).submission, found[0].submission)
   rmSync(join(runs, 'step_500'))
   assert.equal((await score(data, join(runs, 'step_500'))).submission, found[0].submission)
@@ -243,7 +243,7 @@ test('a rank that is missing, several evaluations and files that come twice', as
     /expected a file, or a folder with files like step_100_all_preds\.0, found neither/,
   )
   assert.match(await refuse(data, data), /found neither/)
-  // The same rows again under another name: each vote counts, and that is said.
+  // The same rows again under another name: each vote counts, and a line says so.
   writeFileSync(join(folder, 'again.pt'), stored(rows))
   writeFileSync(join(folder, 'first.pt'), stored(rows))
   assert.match(

@@ -1,4 +1,4 @@
-// "trm data arc" and "trm score arc" as a user meets them.
+// "trm data arc" and "trm score arc" from a user's view.
 import {
   chmodSync,
   existsSync,
@@ -33,7 +33,7 @@ const read = (path: string) => new Uint8Array(readFileSync(path))
 const json = (...path: string[]) => JSON.parse(readFileSync(join(...path), 'utf8'))
 const split = (folder: string, name: Split) => readDataset(async path => read(join(folder, path)), name)
 const names = (folder: string) => readIdentifiers(async path => read(join(folder, path)))
-/** Two colours, so that there are 72 ways to colour it. */
+/** A task with two colours, so that there are 72 ways to colour it. */
 const small = { train: [{ input: [[1]], output: [[2]] }], test: [{ input: [[2]], output: [[1]] }] }
 const asked = { ...small, test: [{ input: [[2]] }] }
 
@@ -348,7 +348,7 @@ test('predictions that do not fit are refused', async ({ folder }) => {
   )
   assert.match(await score(() => {}, path), /cannot write to .*p\.safetensors: /)
   assert.not.ok(existsSync(join(folder, 'score')))
-  // An input of PAD alone is no test input.
+  // An input that consists of PAD is no test input.
   assert.match(
     await run('score', 'arc', '--data', data, '--predictions', path, '--out', join(folder, 'score')),
     /2 test inputs, 2 of them without a prediction\n1 predictions belong to no test input of/,
@@ -376,7 +376,7 @@ test('training and evaluation: votes, pass@K and the submission, also of a test 
   folder,
 }) => {
   writeSubset(folder, 'evaluation')
-  // As text: an object would put the last name first.
+  // Written as text, because an object would put the last name first.
   writeSubset(
     folder,
     'test',

@@ -1,4 +1,4 @@
-// "trm data" as a user meets it: directories written whole or not at all, and messages for every mistake.
+// "trm data" from a user's view: directories written whole or not at all, and a message for every mistake.
 import {
   chmodSync,
   existsSync,
@@ -35,7 +35,7 @@ const table = (...questions: string[]) =>
 const read = (folder: string, split: Split) =>
   readDataset(async path => new Uint8Array(readFileSync(join(folder, path))), split, folder)
 
-/** Runs the command and gives what it printed. */
+/** Runs the command; returns what it printed. */
 async function run(...args: string[]): Promise<string> {
   return (await here(dataCommand, ...args)).slice(0, -1)
 }

@@ -76,7 +76,7 @@ test('files that belong together are replaced together', async () => {
   }
 })
 
-/** From now on the disk is full after half of each such file. Gives what makes room again. */
+/** Makes the disk full after half of each such file. Returns a function that makes room again. */
 function fill(isMeant: (path: string) => boolean): () => void {
   const { open } = fs
   fs.open = async (...args: Parameters<typeof open>) => {
@@ -123,7 +123,7 @@ test('the disk is full at one file after the other', async () => {
     assert.is(await training(engine, cut, { resume: true }), '')
     assert.equal(contents(cut), contents(whole), name)
   }
-  // The rows of the metrics too are whole.
+  // The rows of the metrics are whole too.
   const cut = path('metrics')
   const room = fill(
     file => file.endsWith('metrics.jsonl') && existsSync(file) && readFileSync(file, 'utf8').includes('"step":2'),

@@ -34,7 +34,7 @@ test.before.each(context => {
 })
 test.after.each(({ folder }) => rmSync(folder, { recursive: true, force: true }))
 
-/** Runs a command and gives what it printed. */
+/** Runs a command; returns what it printed. */
 async function run(command: typeof importCommand, ...args: string[]): Promise<string> {
   return (await here(command, ...args)).slice(0, -1)
 }
@@ -104,7 +104,7 @@ for (const name of GOLDENS) {
     sameTensors(readTensors(bytesOf(back)).tensors, prefixed('_orig_mod.model.', tensors))
     await run(importCommand, '--from', back, '--out', again, '--config', backYaml, 'arch.seq_len=16')
     assert.equal(bytesOf(again), bytesOf(out))
-    // A checkpoint of this project is taken as it is.
+    // A checkpoint of this project needs no configuration.
     await run(importCommand, '--from', out, '--out', again)
     assert.equal(bytesOf(again), bytesOf(out))
   })

@@ -16,7 +16,7 @@ test.after(() => rmSync(folder, { recursive: true, force: true }))
 const path = (...parts: string[]) => join(folder, ...parts)
 const [data, run] = [path('data'), path('run')]
 
-/** Makes rows of the test split forget their labels. */
+/** Removes the labels of rows of the test split. */
 function forget(isForgotten: (row: number) => boolean): void {
   const file = join(data, 'test', 'all__labels.npy')
   const { shape, dtype, data: labels } = parseNpy(new Uint8Array(readFileSync(file)), file)

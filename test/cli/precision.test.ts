@@ -25,7 +25,7 @@ const data = generateSudoku({ size: 4, train: 40, test: 8, clues: 8 })
 const hasHalf = engine.adapter.features.includes('shader-f16')
 if (!hasHalf) console.log('skipped: trainings in float16, this adapter has no shader-f16')
 
-/** This engine, its adapter described as another. */
+/** An engine whose adapter claims to be another. */
 const described = (adapter: Partial<AdapterSummary>): Engine =>
   Object.assign(Object.create(engine) as Engine, { adapter: { ...engine.adapter, ...adapter } })
 const KINDS = {
@@ -72,7 +72,7 @@ const BFLOAT16: Partial<RunSettings> = {
   arch: { forward_dtype: 'bfloat16' },
 }
 
-/** Trains on such an adapter; what was said about the precision, and what the directory holds. */
+/** Trains on such an adapter; returns the lines about precision, and the files of the directory. */
 async function training(kind: Kind, name: string, given: Partial<RunSettings>, more: Partial<Output> = {}) {
   const out = join(folder, name)
   const said: string[] = []
@@ -150,7 +150,7 @@ if (hasHalf) {
         cpSync(join(folder, began), join(folder, out), { recursive: true })
         return training(kind, out, { ...given, steps: 4 }, { resume })
       }
-      // From the settings that the run wrote down, and from those that it was given.
+      // With the settings that the run wrote, and with those that it was given.
       for (const [kind, given, line] of [
         [began, half.written, undefined],
         [began, BFLOAT16, /; the run began with it$/],

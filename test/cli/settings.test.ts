@@ -1,4 +1,4 @@
-// Settings as texts: YAML as OmegaConf reads it, overrides in hydra's grammar, files, and what mutations of them do.
+// Settings as texts: YAML as OmegaConf reads it, overrides in hydra's grammar, files, and mutations of them.
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
@@ -105,7 +105,7 @@ test('200 mutations each of two files: one line of what is wrong, or settings', 
   }
 })
 
-/** What OmegaConf 2.3 over PyYAML 6.0 gives. */
+/** Values that OmegaConf 2.3 with PyYAML 6.0 gives. */
 const SCALARS: Record<string, unknown> = {
   yes: true,
   Yes: true,

@@ -31,7 +31,7 @@ const rowsOf = (run: string) =>
     .split('\n')
     .map(line => JSON.parse(line))
 
-/** 4×4 Sudokus of which every group of puzzles has an identifier of its own, 1 … 3. */
+/** 4×4 Sudokus in groups; each group has an identifier of its own, 1 … 3. */
 function identified(directory: string): void {
   for (const [split, dataset] of Object.entries(generateSudoku({ size: 4, train: 30, test: 6, clues: 8, seed: 3 }))) {
     const puzzleIds = dataset.puzzleIds.map((_, i) => 1 + (i % 3))

@@ -15,7 +15,7 @@ const data = path('data')
 const checkpoint = path('run', 'model.safetensors')
 const tiny = ['--config', 'tiny', '--eval-limit', '8', 'global_batch_size=8', 'log_interval=2']
 
-/** Runs trm, expects it to fail with one line, and gives that line. */
+/** Runs trm, expects it to fail with one line, and returns that line. */
 async function refusal(code: number, ...args: string[]): Promise<string> {
   const result = await trm(...args)
   assert.is(result.code, code, `trm ${args.join(' ')}: ${result.stdout}${result.stderr}`)

@@ -1,4 +1,4 @@
-// A small training in this process that loses its device, or the room on its disk. No test is here.
+// A small training in this process that loses its device or runs out of disk space. No test is here.
 import { mkdirSync, readdirSync, readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { runTraining } from '../../src/cli/run-training.js'
@@ -50,7 +50,7 @@ export async function training(
   }
 }
 
-/** The checkpoints of a run, and whatever else is left but its rows. */
+/** All files of a run except its rows. */
 export const contents = (out: string): Record<string, string> =>
   Object.fromEntries(
     readdirSync(out)

@@ -37,17 +37,17 @@ import { ATTENTION } from '../trm/samples.js'
 export interface Reader {
   name: string
   sample: Uint8Array
-  /** Reads, and uses what it read as far as that is cheap. */
+  /** Reads a file, and uses the result as far as that is cheap. */
   read(bytes: Uint8Array): unknown
-  /** What messages are like: they name the file, or the part of the program. */
+  /** Pattern of all messages: they name the file, or the part of the program. */
   clear: RegExp
-  /** Changes fall into the first so many bytes, where the rest is numbers. */
+  /** Bytes at the beginning that are changed, where the rest is numbers. */
   within?: number
 }
 
 const text = (...lines: string[]) => new TextEncoder().encode(`${lines.join('\n')}\n`)
 
-/** Bytes of a safetensors file before its numbers. */
+/** Length of a safetensors file before its numbers, in bytes. */
 const headerOf = (file: Uint8Array) => 8 + Number(new DataView(file.buffer, file.byteOffset).getBigUint64(0, true))
 
 /** A directory that commands wrote can be read again. */
