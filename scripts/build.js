@@ -1,4 +1,4 @@
-// Bundles the package, the tests, the benches, the examples and the playground: the only place that names bundler options.
+// Bundles the package, tests, benches, examples and the playground; bundler options stand nowhere else.
 //   node scripts/build.js [--types] [--watch]
 import { execFileSync } from 'node:child_process'
 import {
@@ -27,14 +27,15 @@ const shared = {
   splitting: true,
   legalComments: 'none',
   logLevel: 'warning',
-  // Node's built-ins, Dawn and the tools of tests are never bundled; the browser entries must not reach them at all (a test checks).
+  // Node's built-ins, Dawn and the tools of tests are never bundled. A test checks that no browser entry reaches them.
   external: ['node:*', 'webgpu', 'playwright-core'],
   plugins: [wgsl(text => text)],
 }
 
 /**
- * Shaders as modules of their text; a line `#import FILE.wgsl` stands for that file. `change` is applied to each file's own text.
- * A text that several shaders import is in a bundle once.
+ * Shaders as modules of their text. A line `#import FILE.wgsl` stands for that file, which is in a bundle once even if
+ * several shaders import it.
+ * @param change applied to the text of each file
  */
 function wgsl(change) {
   return {
@@ -69,8 +70,8 @@ const pureKernels = {
 }
 
 /**
- * Shaders without comments and needless space, as embedders send them over networks, and one after the other: what they have in common
- * then lies within the 32 KB that gzip looks back.
+ * Shaders without comments and needless space, because embedders send them over networks. They lie one after the other,
+ * so that what they have in common is within the 32 KB that gzip looks back.
  */
 const smallShaders = {
   plugins: [
@@ -80,7 +81,7 @@ const smallShaders = {
       name: 'order',
       setup({ onLoad, onResolve }) {
         onResolve({ filter: /^all shaders$/ }, ({ path }) => ({ path, namespace: 'order' }))
-        // The shortest first: by their lengths those of a kind lie side by side.
+        // The shortest first: this puts similar shaders side by side.
         const sizeOf = file => statSync(join(root, 'shaders', file)).size
         const files = readdirSync(join(root, 'shaders'), { recursive: true })
           .map(String)
@@ -91,7 +92,7 @@ const smallShaders = {
       },
     },
   ],
-  // Imported by every entry first, for the order alone: shaders that nothing uses are left out as before.
+  // Every entry imports it first, for the order alone: shaders that nothing uses are still left out.
   inject: ['all shaders'],
   logOverride: { 'ignored-bare-import': 'silent' },
 }
@@ -123,9 +124,10 @@ export async function buildPackage() {
 }
 
 /**
- * Every file below `folder` that ends in `suffix`, and `more` that they shall share modules with, bundled to build/, paths kept.
- * Returns [{ file, needsNode }]: where the built file lies, and the Node built-in or the door that it imports, if any.
- * A file that needs no Node runs in a page as it is. What is imported only when the need arises, by import(), does not count.
+ * Bundles every file below `folder` that ends in `suffix` to build/, with the same path. The files in `more` are
+ * bundled with them and share their modules.
+ * Returns [{ file, needsNode }]: the built file, and the first Node built-in that it imports, if any.
+ * A file that needs no Node runs in a page as it is. Imports by import() do not count.
  */
 export async function buildScripts(folder, suffix, more = []) {
   const entries = readdirSync(join(root, folder), { recursive: true })
@@ -149,7 +151,7 @@ export async function buildScripts(folder, suffix, more = []) {
   }))
 }
 
-/** The first import of something of Node's that `entry` reaches: 'node:fs in test/cli/trm.ts'; undefined where there is none. */
+/** The first import of a Node built-in that `entry` reaches: 'node:fs in test/cli/trm.ts'; undefined without one. */
 function needsNode(entry, inputs) {
   const seen = new Set([entry])
   for (const file of seen) {
@@ -162,8 +164,9 @@ function needsNode(entry, inputs) {
   return undefined
 }
 
-/** Goldens that lie beside the playground: those up to this many bytes, and that of the token-mixing network, which has none so small. */
+/** Goldens of up to this many bytes are copied beside the playground. */
 const GOLDEN_BYTES = 1e6
+/** Larger goldens that are copied too: the token-mixing network has no small one. */
 const LARGER_GOLDENS = ['trm-mlp.safetensors']
 
 /** Folders whose checkpoints lie beside the playground; of equal names the later one counts. */

@@ -22,14 +22,17 @@ const PLACES = {
   ],
 }
 
-/** The program: TRM_CHROMIUM where that is set ('none' for no browser), else where it is usually installed. Undefined where there is none. */
+/**
+ * The path of Chromium: TRM_CHROMIUM where that is set ('none' for no browser), else one of the usual places. Undefined
+ * where there is none.
+ */
 export function findChromium({ env = process.env, platform = process.platform, exists = existsSync } = {}) {
   const named = env.TRM_CHROMIUM
   if (named) return named !== 'none' && exists(named) ? named : undefined
   return PLACES[platform]?.find(path => exists(path))
 }
 
-/** The driver file of the SwiftShader that this Chromium computes with, for Node to use the same; undefined where it has none. */
+/** The driver file of this Chromium's SwiftShader, so that Node can use the same; undefined where it has none. */
 export function chromiumDriver(program = findChromium()) {
   if (!program) return undefined
   // Debian's /usr/bin/chromium is a script, the browser lies in /usr/lib.
@@ -45,21 +48,22 @@ const FLAGS = [
   '--disable-background-networking',
   '--disable-component-update',
   '--disable-sync',
-  // One file of tests that loses the GPU process must not forbid WebGPU to the next.
+  // A test file that loses the GPU process must not disable WebGPU for the next file.
   '--disable-gpu-process-crash-limit',
   '--disable-domain-blocking-for-3d-apis',
 ]
 
 /**
- * Starts a headless Chromium with a fresh profile. Returns playwright's Browser, and what ends it whatever state it is in.
+ * Starts a headless Chromium with a fresh profile. Returns playwright's Browser, and `kill`, which always ends it.
  * On a machine without GPU, pages compute on SwiftShader.
- * @param {{ program?: string, flags?: string[] }} options `flags` are added to those that WebGPU needs
+ * @param {{ program?: string, flags?: string[] }} options `flags` are added to those of WebGPU
  * @returns {Promise<{ browser: import('playwright-core').Browser, kill: () => Promise<void> }>}
  */
 export async function openChromium({ program = findChromium(), flags = [] } = {}) {
   if (!program)
     throw new Error(
-      "openChromium: no Chromium on this machine — install Debian's package chromium, or name the program in TRM_CHROMIUM",
+      'openChromium: no Chromium on this machine ' +
+        "— install Debian's package chromium, or name the program in TRM_CHROMIUM",
     )
   const { chromium } = await import('playwright-core')
   const server = await chromium.launchServer({ executablePath: program, headless: true, args: [...FLAGS, ...flags] })

@@ -7,12 +7,12 @@ import { serve } from './serve.js'
 
 /**
  * Serves the repository and starts a browser when the first file comes.
- * `run` never rejects: a page that crashes or hangs costs its own file, and the next one gets a new browser.
- * @param {{ root: string, shared: string }} folders the repository, and what tests find below shared/
+ * `run` never rejects: a page that crashes or hangs fails its own file, and the next file gets a new browser.
+ * @param {{ root: string, shared: string }} folders the repository, and the folder that tests see as shared/
  */
 export async function openPages({ root, shared }) {
   const server = await serve({ '/': root, '/shared/': shared })
-  /** Browsers that wait for the next file. */
+  /** Browsers that are free. */
   const idle = []
   const take = async () => idle.pop() ?? openChromium()
 
@@ -76,16 +76,15 @@ export async function openPages({ root, shared }) {
   }
 }
 
-/** Without colours, and with places in the sources instead of places in the bundle. */
+/** A text without colours, and with places in the sources in place of those in the bundle. */
 function plain(text, root, url) {
   return text.replace(/\x1b\[[0-9;]*m/g, '').replace(/https?:\/\/[^\s()]+?\.js:\d+:\d+/g, place => {
     const [, path, line, column] = /^(.*):(\d+):(\d+)$/.exec(place)
     if (!path.startsWith(url)) return place
     try {
       const file = join(root, path.slice(url.length))
-      const { originalSource, originalLine, originalColumn } = new SourceMap(
-        JSON.parse(readFileSync(`${file}.map`, 'utf8')),
-      ).findEntry(line - 1, column - 1)
+      const map = new SourceMap(JSON.parse(readFileSync(`${file}.map`, 'utf8')))
+      const { originalSource, originalLine, originalColumn } = map.findEntry(line - 1, column - 1)
       return originalSource
         ? `${relative(root, join(file, '..', originalSource))}:${originalLine + 1}:${originalColumn + 1}`
         : place

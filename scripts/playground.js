@@ -11,6 +11,6 @@ if (!Number.isInteger(port) || port < 0 || port > 65535) {
   process.exit(2)
 }
 const folder = await buildPlayground()
-// A port that is taken gives way to a free one.
+// Where the port is taken, a free one is used.
 const { url } = await serve({ '/': folder }, { port }).catch(() => serve({ '/': folder }))
 console.log(`the files, to be hosted anywhere: ${folder}\nopen ${url} — Ctrl-C ends`)

@@ -1,5 +1,6 @@
-// Keeps a finished training in results/: its config, thinned metrics, a curve, and a line of the table in results/README.md.
-//   node scripts/results.js RUN --data "sudoku --size 4 …" [--name NAME] [--title TEXT] [--note TEXT] [--commit HASH] [--out DIR]
+// Keeps a finished training in results/: config, thinned metrics, a curve, and a row of the table in its README.md.
+//   node scripts/results.js RUN --data "sudoku --size 4 …"
+//     [--name NAME] [--title TEXT] [--note TEXT] [--commit HASH] [--out DIR]
 import { spawnSync } from 'node:child_process'
 import { existsSync, mkdirSync, readdirSync, readFileSync, writeFileSync } from 'node:fs'
 import { basename, join } from 'node:path'
@@ -10,13 +11,14 @@ import YAML from 'yaml'
 import { readCheckpoint } from '../dist/index.js'
 
 const root = fileURLToPath(new URL('..', import.meta.url))
-const usage =
-  'npm run results -- RUN --data "ARGUMENTS OF trm data generate" [--name NAME] [--title TEXT] [--note TEXT] [--commit HASH] [--out DIR]'
+const USAGE =
+  'npm run results -- RUN --data "ARGUMENTS OF trm data generate" ' +
+  '[--name NAME] [--title TEXT] [--note TEXT] [--commit HASH] [--out DIR]'
 
 /** Training rows that a result keeps; evaluations are all kept. */
 const MOST_ROWS = 200
 
-/** One line of what went wrong. */
+/** An error whose message is a line for the user. */
 class ResultError extends Error {}
 
 function read(path, encoding) {
@@ -25,7 +27,7 @@ function read(path, encoding) {
   return readFileSync(path, encoding)
 }
 
-/** All that the table says of a run. @throws when the run did not reach its last step, or was not evaluated there */
+/** The result of a run, and its rows. @throws where the run did not reach its last step, or was not evaluated there */
 function summarize(run, { name, title, note, data, commit }) {
   const rows = read(join(run, 'metrics.jsonl'), 'utf8')
     .trim()
@@ -35,10 +37,10 @@ function summarize(run, { name, title, note, data, commit }) {
   const checkpoint = join(run, 'model.safetensors')
   const { config, metadata, tensors } = readCheckpoint(new Uint8Array(read(checkpoint)), checkpoint)
   const last = rows.at(-1)
-  if (!last.evaluation || String(last.step) !== metadata.step)
-    throw new ResultError(
-      `${run}: the last row of metrics.jsonl is no evaluation of the checkpoint (step ${metadata.step}) — let the training end, or resume it`,
-    )
+  if (!last.evaluation || String(last.step) !== metadata.step) {
+    const problem = `the last row of metrics.jsonl is no evaluation of the checkpoint (step ${metadata.step})`
+    throw new ResultError(`${run}: ${problem} — let the training end, or resume it`)
+  }
   if (last.evaluation.exactAccuracy === null)
     throw new ResultError(`${run}: none of its held-out puzzles has labels, so there is no accuracy to keep`)
   return {
@@ -60,13 +62,20 @@ function summarize(run, { name, title, note, data, commit }) {
       commit: hashOf(commit),
       date: new Date().toISOString().slice(0, 10),
       ...(note ? { note } : {}),
-      commands: [
-        `node dist/cli.js data generate ${data} --out data/${name}`,
-        `node dist/cli.js train --data data/${name} --out runs/${name} --config results/${name}/config.yaml --eval-limit ${last.evaluation.examples}`,
-        `npm run results -- runs/${name} --data "${data}"${title === name ? '' : ` --title "${title}"`}`,
-      ],
+      commands: commandsOf({ name, title, data, evalLimit: last.evaluation.examples }),
     },
   }
+}
+
+/** The commands that make the result again. */
+function commandsOf({ name, title, data, evalLimit }) {
+  const [dataset, run] = [`data/${name}`, `runs/${name}`]
+  const training = `--data ${dataset} --out ${run} --config results/${name}/config.yaml`
+  return [
+    `node dist/cli.js data generate ${data} --out ${dataset}`,
+    `node dist/cli.js train ${training} --eval-limit ${evalLimit}`,
+    `npm run results -- ${run} --data "${data}"${title === name ? '' : ` --title "${title}"`}`,
+  ]
 }
 
 /** The short hash of a commit of this repository. */
@@ -82,7 +91,9 @@ function hashOf(commit) {
 }
 
 function network({ architecture, tokenMixing, positions, hidden, layers, cycles, latentSteps, supervisionSteps }) {
-  return `${architecture} ${tokenMixing ? 'token-mixing MLP' : `attention (${positions})`}, width ${hidden}, ${layers} layers, T = ${cycles}, n = ${latentSteps}, N_sup = ${supervisionSteps}`
+  const mixing = tokenMixing ? 'token-mixing MLP' : `attention (${positions})`
+  const depth = `T = ${cycles}, n = ${latentSteps}, N_sup = ${supervisionSteps}`
+  return `${architecture} ${mixing}, width ${hidden}, ${layers} layers, ${depth}`
 }
 
 /** Every k-th training row, so that at most `MOST_ROWS` are left, and all evaluations. */
@@ -91,6 +102,61 @@ function thin(rows) {
   const every = Math.ceil(training.length / MOST_ROWS)
   const kept = new Set(training.filter((_, i) => (training.length - 1 - i) % every === 0))
   return rows.filter(row => row.evaluation || kept.has(row))
+}
+
+/**
+ * One plot of series over the steps, for Vega.
+ * @param values [{ step, value, series }]
+ * @param marks further kinds of marks beside the line
+ */
+function panel(values, name, domain, label, marks) {
+  const series = [...new Set(values.map(value => value.series))]
+  const encode = {
+    x: { scale: 'x', field: 'step' },
+    y: { scale: `${name}-y`, field: 'value' },
+    stroke: { scale: `${name}-color`, field: 'series' },
+  }
+  return {
+    type: 'group',
+    encode: { enter: { width: { signal: 'width' }, height: { value: 150 } } },
+    data: [{ name, values }],
+    scales: [
+      { name: `${name}-y`, type: 'linear', range: [150, 0], domain, nice: true },
+      { name: `${name}-color`, type: 'ordinal', domain: series, range: ['#4c78a8', '#e45756'] },
+    ],
+    axes: [
+      { orient: 'bottom', scale: 'x', title: 'optimiser step', grid: true },
+      { orient: 'left', scale: `${name}-y`, title: label, grid: true, tickCount: 6 },
+    ],
+    legends: [
+      {
+        stroke: `${name}-color`,
+        symbolType: 'stroke',
+        labelLimit: 300,
+        orient: 'none',
+        legendX: { signal: 'width + 12' },
+        legendY: 0,
+      },
+    ],
+    marks: [
+      {
+        type: 'group',
+        from: { facet: { name: `${name}-series`, data: name, groupby: 'series' } },
+        marks: [
+          {
+            type: 'line',
+            from: { data: `${name}-series` },
+            encode: { enter: { ...encode, strokeWidth: { value: 1.5 } } },
+          },
+        ],
+      },
+      ...marks.map(type => ({
+        type,
+        from: { data: name },
+        encode: { enter: { ...encode, size: { signal: "datum.series === 'held-out puzzles' ? 25 : 0" } } },
+      })),
+    ],
+  }
 }
 
 /** Accuracy above, loss below, over the optimiser steps. */
@@ -115,55 +181,6 @@ async function curve(rows, title) {
     { step, value: lmLoss, series: 'lm_loss' },
     { step, value: qHaltLoss, series: 'q_halt_loss' },
   ])
-  const panel = (values, name, domain, label, marks) => {
-    const series = [...new Set(values.map(value => value.series))]
-    const encode = {
-      x: { scale: 'x', field: 'step' },
-      y: { scale: `${name}-y`, field: 'value' },
-      stroke: { scale: `${name}-color`, field: 'series' },
-    }
-    return {
-      type: 'group',
-      encode: { enter: { width: { signal: 'width' }, height: { value: 150 } } },
-      data: [{ name, values }],
-      scales: [
-        { name: `${name}-y`, type: 'linear', range: [150, 0], domain, nice: true },
-        { name: `${name}-color`, type: 'ordinal', domain: series, range: ['#4c78a8', '#e45756'] },
-      ],
-      axes: [
-        { orient: 'bottom', scale: 'x', title: 'optimiser step', grid: true },
-        { orient: 'left', scale: `${name}-y`, title: label, grid: true, tickCount: 6 },
-      ],
-      legends: [
-        {
-          stroke: `${name}-color`,
-          symbolType: 'stroke',
-          labelLimit: 300,
-          orient: 'none',
-          legendX: { signal: 'width + 12' },
-          legendY: 0,
-        },
-      ],
-      marks: [
-        {
-          type: 'group',
-          from: { facet: { name: `${name}-series`, data: name, groupby: 'series' } },
-          marks: [
-            {
-              type: 'line',
-              from: { data: `${name}-series` },
-              encode: { enter: { ...encode, strokeWidth: { value: 1.5 } } },
-            },
-          ],
-        },
-        ...marks.map(type => ({
-          type,
-          from: { data: name },
-          encode: { enter: { ...encode, size: { signal: "datum.series === 'held-out puzzles' ? 25 : 0" } } },
-        })),
-      ],
-    }
-  }
   const view = new vega.View(
     vega.parse({
       title: { text: title, anchor: 'start' },
@@ -184,6 +201,21 @@ async function curve(rows, title) {
 
 const minutes = seconds => `${(seconds / 60).toFixed(1)} min`
 
+function tableRow(name, result) {
+  const { title, network, parameters, steps, batch, seconds, processorSeconds, adapter, examples, commit, date } =
+    result
+  const columns = [
+    `[${title}](${name}/curve.svg)`,
+    `${network}; ${Math.round(parameters / 1000)} k parameters`,
+    `${steps} × ${batch}`,
+    `${minutes(seconds)} (${minutes(processorSeconds)})`,
+    adapter,
+    `**${(100 * result.exactAccuracy).toFixed(1)} %** of ${examples}`,
+    `${commit}, ${date}`,
+  ]
+  return `| ${columns.join(' | ')} |`
+}
+
 /** The table of all results of a folder, and how each is made again. */
 function describe(out) {
   const names = readdirSync(out)
@@ -193,10 +225,7 @@ function describe(out) {
   return [
     '| task | network | steps × batch | time (processor time) | adapter | held-out exact accuracy | commit, date |',
     '| --- | --- | --- | --- | --- | --- | --- |',
-    ...results.map(
-      ([name, r]) =>
-        `| [${r.title}](${name}/curve.svg) | ${r.network}; ${Math.round(r.parameters / 1000)} k parameters | ${r.steps} × ${r.batch} | ${minutes(r.seconds)} (${minutes(r.processorSeconds)}) | ${r.adapter} | **${(100 * r.exactAccuracy).toFixed(1)} %** of ${r.examples} | ${r.commit}, ${r.date} |`,
-    ),
+    ...results.map(([name, result]) => tableRow(name, result)),
     '',
     ...results.flatMap(([name, r]) => [
       `### ${r.title}`,
@@ -215,7 +244,7 @@ function describe(out) {
 const BEGIN = '<!-- begin: written by npm run results -->'
 const END = '<!-- end -->'
 
-/** Puts the table between its marks; what is written by hand around it stays. */
+/** Puts the table between its marks; the text around it stays. */
 function updateReadme(out) {
   const file = join(out, 'README.md')
   const old = existsSync(file) ? readFileSync(file, 'utf8') : `# Results\n\n${BEGIN}\n${END}\n`
@@ -234,13 +263,13 @@ async function main() {
       ),
     })
   } catch (error) {
-    throw new ResultError(`${error.message} — ${usage}`)
+    throw new ResultError(`${error.message} — ${USAGE}`)
   }
   const {
     values,
     positionals: [run, ...more],
   } = given
-  if (!run || more.length || !values.data) throw new ResultError(`expected one RUN and --data — ${usage}`)
+  if (!run || more.length || !values.data) throw new ResultError(`expected one RUN and --data — ${USAGE}`)
   const { name = basename(run), title = name, note, data, commit = 'HEAD', out = join(root, 'results') } = values
   const { rows, settings, result } = summarize(run, { name, title, note, data, commit })
   const svg = await curve(rows, title)
@@ -256,9 +285,8 @@ async function main() {
   writeFileSync(join(folder, 'curve.svg'), svg)
   writeFileSync(join(folder, 'result.json'), `${JSON.stringify(result, undefined, 2)}\n`)
   updateReadme(out)
-  console.log(
-    `${folder}: ${title}, held-out exact accuracy ${(100 * result.exactAccuracy).toFixed(1)} % of ${result.examples} puzzles`,
-  )
+  const accuracy = `${(100 * result.exactAccuracy).toFixed(1)} % of ${result.examples} puzzles`
+  console.log(`${folder}: ${title}, held-out exact accuracy ${accuracy}`)
 }
 
 try {

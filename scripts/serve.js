@@ -19,7 +19,8 @@ const TYPES = {
 
 /**
  * Serves files on 127.0.0.1, which browsers treat as a secure context: WebGPU works there.
- * @param {Record<string, string>} folders by the path they answer to, e.g. { '/': 'playground', '/shared/': '../shared' }; the longest path wins
+ * @param {Record<string, string>} folders by the path of the URL, e.g. { '/': 'page', '/shared/': '../shared' };
+ *   the longest path wins
  * @param {{ port?: number }} options port 0, the default, takes a free one
  * @returns {Promise<{ url: string, close: () => Promise<void> }>} `url` ends in a slash
  */

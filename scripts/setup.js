@@ -1,7 +1,8 @@
 // Makes this machine ready: installs the packages of package-lock.json and finds, or installs, a WebGPU adapter.
-//   node scripts/setup.js [--browser] [--packages]   Node's built-ins only; installs nothing that is already there.
-//   --packages                          npm packages only: what needs no adapter of its own, such as the playground.
-//   --browser                           finds, or installs, the Chromium of the tests in a page too, and goes on without.
+//   node scripts/setup.js [--browser] [--packages]
+//   Uses Node's built-ins only, and installs nothing that is already there.
+//   --packages     only npm packages: enough for what needs no adapter in Node, such as the playground
+//   --browser      also finds or installs the Chromium that tests in a page need; goes on without one
 import { spawnSync } from 'node:child_process'
 import { createHash } from 'node:crypto'
 import {
@@ -25,17 +26,17 @@ import { findChromium } from './chromium.js'
 const root = fileURLToPath(new URL('..', import.meta.url))
 
 /** SwiftShader as the npm registry has it: a driver with its own Vulkan loader, for x64 Linux. */
-export const swiftshaderPackage = {
+export const SWIFTSHADER = {
   name: '@sparticuz/chromium@147.0.0',
   file: 'package/bin/swiftshader.tar.br',
   sha256: 'f957ea867313f9815b71dc2ed30cce301e01db4f3973fbdb31ffa5391b0ec45a',
   keep: ['libvulkan.so.1', 'libvk_swiftshader.so', 'vk_swiftshader_icd.json'],
 }
 
-/** A failure whose message is all that the user needs. */
+/** An error whose message is all that the user needs. */
 class SetupError extends Error {}
 
-/** Packages of package-lock.json that node_modules lacks or has in another version (those for other platforms aside). */
+/** Packages of package-lock.json that node_modules lacks or has in another version, except those of other platforms. */
 export function stalePackages(folder, { platform = process.platform, arch = process.arch } = {}) {
   const lock = join(folder, 'package-lock.json')
   if (!existsSync(lock)) return []
@@ -50,14 +51,14 @@ export function stalePackages(folder, { platform = process.platform, arch = proc
     .map(([path]) => path.slice('node_modules/'.length))
 }
 
-/** npm's os and cpu fields: a list of what is allowed, or of !what is not. */
+/** Whether npm's field os or cpu allows a value: it lists what is allowed, or, with !, what is not. */
 function allows(list, value) {
   if (!list?.length) return true
   const refused = list.filter(item => item.startsWith('!'))
   return refused.length ? !refused.includes(`!${value}`) : list.includes(value)
 }
 
-/** The files of a tar archive: { path: Buffer }. Enough for what npm and SwiftShader's package hold: plain files, short names. */
+/** The files of a tar archive: { path: Buffer }. Reads plain files with short names, which is enough here. */
 export function readTar(bytes, want = () => true) {
   const files = {}
   for (let at = 0; at + 512 <= bytes.length && bytes[at] !== 0;) {
@@ -76,7 +77,7 @@ function say(line) {
   console.log(line)
 }
 
-/** Runs a command in silence. Returns { ok, output }. */
+/** Runs a command without printing. Returns { ok, output, stdout }. */
 function run(command, args, { env = process.env, timeout = 900_000, cwd = root } = {}) {
   const { status, stdout, stderr, error } = spawnSync(command, args, {
     cwd,
@@ -94,7 +95,7 @@ function run(command, args, { env = process.env, timeout = 900_000, cwd = root }
   }
 }
 
-/** npm, by the path that npm itself hands to scripts where there is one. */
+/** Runs npm, by the path that npm gives to its scripts where there is one. */
 function npm(args, options) {
   const quiet = [
     '--no-audit',
@@ -112,14 +113,15 @@ function npm(args, options) {
     : run('npm', [...args, ...quiet], options)
 }
 
-const offline = /ENOTFOUND|EAI_AGAIN|ECONNREFUSED|ECONNRESET|ETIMEDOUT|ENETUNREACH|EHOSTUNREACH|network/
+/** Messages of npm when no registry can be reached. */
+const OFFLINE = /ENOTFOUND|EAI_AGAIN|ECONNREFUSED|ECONNRESET|ETIMEDOUT|ENETUNREACH|EHOSTUNREACH|network/
 
 /** Installs the packages of the lock file where node_modules does not match it. */
 function installPackages() {
   if (!stalePackages(root).length && dawnEntry(root)) return
   say('setup: installing the npm packages (npm ci) …')
   let { ok, output } = npm(['ci'])
-  if (!ok && !offline.test(output)) ({ ok, output } = npm(['install']))
+  if (!ok && !OFFLINE.test(output)) ({ ok, output } = npm(['install']))
   if (ok && dawnEntry(root)) return
   const errors = output
     .split('\n')
@@ -127,17 +129,23 @@ function installPackages() {
     .slice(0, 12)
     .join('\n')
   throw new SetupError(
-    `${ok ? 'the npm package webgpu was not installed' : errors}\nsetup: the npm packages could not be installed — with the npm registry in reach, run:\n  npm ci\n  node scripts/setup.js`,
+    [
+      ok ? 'the npm package webgpu was not installed' : errors,
+      'setup: the npm packages could not be installed — when the npm registry can be reached, run:',
+      '  npm ci',
+      '  node scripts/setup.js',
+    ].join('\n'),
   )
 }
 
-/** The lines to type for lavapipe on this system. */
+/** The commands that install lavapipe on this system. */
 export function lavapipeCommands(release = osRelease(), root = process.getuid?.() === 0) {
   const sudo = root ? '' : 'sudo '
   const ids = [release.ID, ...(release.ID_LIKE ?? '').split(' ')]
   if (release.ID === 'debian' && release.VERSION_CODENAME === 'bookworm') {
+    const backports = 'deb http://deb.debian.org/debian bookworm-backports main'
     return [
-      `echo 'deb http://deb.debian.org/debian bookworm-backports main' | ${sudo}tee /etc/apt/sources.list.d/backports.list`,
+      `echo '${backports}' | ${sudo}tee /etc/apt/sources.list.d/backports.list`,
       `${sudo}apt-get update`,
       `${sudo}apt-get install -y --no-install-recommends -t bookworm-backports mesa-vulkan-drivers libvulkan1`,
     ]
@@ -158,7 +166,7 @@ export function osRelease(file = '/etc/os-release') {
   return Object.fromEntries([...lines].map(([, name, value]) => [name, value]))
 }
 
-/** The Debian mirror that apt uses, so that backports come from where everything else comes from. */
+/** The Debian mirror that apt uses, so that backports come from the same place. */
 export function debianMirror(folder = '/etc/apt') {
   const lists = [join(folder, 'sources.list')]
   const more = join(folder, 'sources.list.d')
@@ -191,9 +199,7 @@ function installLavapipe() {
   const without = noApt()
   if (without) return without
   const packages = ['mesa-vulkan-drivers', 'libvulkan1']
-  say(
-    "setup: no adapter here, installing Mesa's software driver lavapipe (apt-get install mesa-vulkan-drivers libvulkan1) …",
-  )
+  say(`setup: no adapter here, installing Mesa's software driver lavapipe (apt-get install ${packages.join(' ')}) …`)
   const update = apt('update')
   const policy = run('apt-cache', ['policy', packages[0]], { env: { ...process.env, LC_ALL: 'C' } }).output
   const release = osRelease()
@@ -228,7 +234,7 @@ function installLavapipe() {
   return errorOf(output, update.output)
 }
 
-/** Why apt failed, in a line: what it could not fetch, else its last error. */
+/** Why apt failed, in a line: a file that it could not fetch, else its last error. */
 function errorOf(output, updateOutput) {
   const lines = `${updateOutput}\n${output}`.split('\n')
   return (
@@ -243,27 +249,26 @@ function installSwiftshader() {
   if (process.platform !== 'linux' || process.arch !== 'x64')
     return `no SwiftShader for ${process.platform} ${process.arch}`
   const folder = cacheFolder()
-  say(`setup: fetching SwiftShader from the npm registry (${swiftshaderPackage.name}, 68 MB) …`)
+  say(`setup: fetching SwiftShader from the npm registry (${SWIFTSHADER.name}, 68 MB) …`)
   const work = mkdtempSync(join(tmpdir(), 'webgpu-trm-'))
   try {
-    const { ok, output } = npm(
-      ['pack', swiftshaderPackage.name, '--pack-destination', work, '--cache', join(work, 'npm')],
-      { cwd: work },
-    )
+    const { ok, output } = npm(['pack', SWIFTSHADER.name, '--pack-destination', work, '--cache', join(work, 'npm')], {
+      cwd: work,
+    })
     if (!ok)
       return (
         /^.*(?:reason:|npm error 404|ENOSPC|EACCES|not found).*$/m.exec(output)?.[0] ?? output.split('\n').at(-1)
       ).replace(/^npm error (network )?/i, '')
     const archive = readdirSync(work).find(name => name.endsWith('.tgz'))
-    const packed = readTar(gunzipSync(readFileSync(join(work, archive))), path => path === swiftshaderPackage.file)[
-      swiftshaderPackage.file
+    const packed = readTar(gunzipSync(readFileSync(join(work, archive))), path => path === SWIFTSHADER.file)[
+      SWIFTSHADER.file
     ]
-    if (!packed || createHash('sha256').update(packed).digest('hex') !== swiftshaderPackage.sha256)
-      return `${swiftshaderPackage.name} does not hold the expected ${swiftshaderPackage.file}`
-    const files = readTar(brotliDecompressSync(packed), path => swiftshaderPackage.keep.includes(path))
+    if (!packed || createHash('sha256').update(packed).digest('hex') !== SWIFTSHADER.sha256)
+      return `${SWIFTSHADER.name} does not hold the expected ${SWIFTSHADER.file}`
+    const files = readTar(brotliDecompressSync(packed), path => SWIFTSHADER.keep.includes(path))
     mkdirSync(dirname(folder), { recursive: true })
     const ready = mkdtempSync(`${folder}-`)
-    for (const name of swiftshaderPackage.keep) writeFileSync(join(ready, name), files[name], { mode: 0o755 })
+    for (const name of SWIFTSHADER.keep) writeFileSync(join(ready, name), files[name], { mode: 0o755 })
     chmodSync(ready, 0o755)
     rmSync(folder, { recursive: true, force: true })
     renameSync(ready, folder)
@@ -319,14 +324,15 @@ function installChromium() {
   return ok ? undefined : errorOf(output, update.output)
 }
 
-/** Finds the browser of the tests in a page, or installs one. Returns what to say, in a line: which one it is, or why there is none. */
+/** Finds or installs the browser of the tests in a page. Returns a line: which browser it is, or why there is none. */
 export function readyBrowser({
   env = process.env,
   find = () => findChromium({ env }),
   install = installChromium,
 } = {}) {
   const without = reason =>
-    `browser: none — ${reason}: the tests in a page are left out; install the package chromium, or name a Chromium in TRM_CHROMIUM`
+    `browser: none — ${reason}: the tests in a page are left out; ` +
+    'install the package chromium, or name a Chromium in TRM_CHROMIUM'
   const found = find()
   if (found) return `browser: ${found}`
   if (env.TRM_CHROMIUM) return without(`TRM_CHROMIUM is ${env.TRM_CHROMIUM}`)
@@ -335,7 +341,7 @@ export function readyBrowser({
   return now ? `browser: ${now}` : without(failure ?? 'the package chromium brought no program that is known')
 }
 
-/** What to print when nothing worked. */
+/** What to print where no adapter could be found or installed. */
 export function noAdapterMessage(reasons, release = osRelease(), platform = process.platform) {
   const commands =
     platform === 'linux'

@@ -1,4 +1,4 @@
-// Builds and type-checks everything, then runs every test file in Node, in a process of its own, and in headless Chromium, in a page of its own, and sums up.
+// Builds and type-checks everything, then runs every test file, in Node and in a page of headless Chromium.
 //   node scripts/test.js [PART…]      only files whose path contains one of the parts, e.g. kernels/ or matmul
 //   --home node|browser               only in Node, or only in the browser
 import { spawn } from 'node:child_process'
@@ -8,14 +8,14 @@ import { buildPackage, buildPlayground, buildScripts, root } from './build.js'
 import { findChromium } from './chromium.js'
 import { openPages } from './pages.js'
 
-/** A file that runs longer than this, in milliseconds, hangs, a long one ten times as much; TRM_TEST_LIMIT names other seconds for slow machines. */
+/** Milliseconds that a file may run; a long file ten times as much. TRM_TEST_LIMIT sets it in seconds. */
 const LIMIT = 1000 * Number(process.env.TRM_TEST_LIMIT || 300)
 const limitOf = file => (file.endsWith('.long.test.js') ? 10 * LIMIT : LIMIT)
 
 const sum = { passed: 0, failed: 0, skipped: 0 }
 const adapters = {}
 
-/** Runs a command of Node; resolves with all that it printed, and never rejects. */
+/** Runs Node; resolves with all that it printed, and never rejects. */
 function run(args, limit = LIMIT) {
   const start = performance.now()
   const child = spawn(process.execPath, args, {
@@ -39,7 +39,7 @@ function run(args, limit = LIMIT) {
   })
 }
 
-/** What uvu's summary says, and what is wrong beyond failed tests. */
+/** The counts of uvu's summary, and troubles other than failed tests. */
 function judge({ code, signal, hung, output }) {
   const total = name => Number(new RegExp(`^  ${name}: +(\\d+)$`, 'm').exec(output)?.[1] ?? 0)
   const [all, passed, skipped] = [total('Total'), total('Passed'), total('Skipped')]
@@ -53,13 +53,16 @@ function judge({ code, signal, hung, output }) {
   return { passed, skipped, failed: Math.max(all - passed, trouble ? 1 : 0), trouble }
 }
 
-/** Dawn's own warnings are no news. */
+/** The output without warnings that Dawn always prints. */
 const tidy = output =>
   output
     .split('\n')
     .filter(line => !/artificially reduced|^npm warn/.test(line))
     .join('\n')
     .trim()
+
+const resultLine = (failed, title, counts, seconds) =>
+  `${failed ? 'FAILED' : '    ok'}  ${title.padEnd(44)} ${counts.padStart(4)} tests ${seconds.toFixed(1).padStart(6)} s`
 
 function report(name, home, result) {
   const { passed, failed, skipped, trouble } = judge(result)
@@ -71,21 +74,21 @@ function report(name, home, result) {
   if (found && !adapters[home]) console.log((adapters[home] = home === 'node' ? found : `${found} — ${result.browser}`))
   const shares = [...result.output.matchAll(/share: (.+)$/gm)].map(([, share]) => share)
   const counts = `${passed}${failed ? ` of ${passed + failed}` : ''}${skipped ? ` (+${skipped} skipped)` : ''}`
-  console.log(
-    `${failed ? 'FAILED' : '    ok'}  ${`${name}${home === 'browser' ? ' (browser)' : ''}`.padEnd(44)} ${counts.padStart(4)} tests ${result.seconds.toFixed(1).padStart(6)} s${shares.length ? `   ${shares.join(', ')}` : ''}`,
-  )
+  const title = home === 'browser' ? `${name} (browser)` : name
+  const remark = shares.length ? `   ${shares.join(', ')}` : ''
+  console.log(resultLine(failed, title, counts, result.seconds) + remark)
   for (const line of lines)
     for (const said of ['skipped: ', 'figure: '])
       if (line.includes(said)) console.log(`        ${line.slice(line.indexOf(said))}`)
   if (failed) console.log(`\n${tidy(result.output)}\n${trouble ? `${name}: ${trouble}\n` : ''}`)
 }
 
-/** A command of a development dependency that must succeed, counted as one test. */
+/** Runs a program of a development dependency, which must succeed; it counts as one test. */
 async function check(name, script, ...args) {
   const result = await run([join(root, 'node_modules', script), ...args])
   const failed = result.code !== 0
   sum[failed ? 'failed' : 'passed']++
-  const line = `${failed ? 'FAILED' : '    ok'}  ${name.padEnd(44)}    1 tests ${result.seconds.toFixed(1).padStart(6)} s`
+  const line = resultLine(failed, name, '1', result.seconds)
   console.log(failed ? `${line}\n\n${result.output.trim()}\n` : line)
 }
 
@@ -107,51 +110,62 @@ async function runAll(jobs, width, pages) {
   await Promise.all(Array.from({ length: width }, worker))
 }
 
-async function main({ parts, homes }) {
+const isLong = ({ file }) => file.endsWith('.long.test.js')
+const isSlow = ({ file }) => file.endsWith('.slow.test.js')
+const namesOf = files => files.map(({ file }) => nameOf(file)).join(', ')
+
+/** Builds everything; returns the built test files whose path contains one of the parts. */
+async function buildAll(parts) {
   await buildPackage()
   await buildPlayground()
   await buildScripts('examples', '.ts')
-  const files = (await buildScripts('test', '.test.ts', ['test/browser/page.ts', 'test/browser/trainings.ts'])).filter(
-    ({ file }) => !parts.length || parts.some(part => relative(root, file).includes(part)),
-  )
-  // What takes minutes by itself is run where a part names it.
-  const long = files.filter(({ file }) => file.endsWith('.long.test.js') && !parts.length)
-  if (long.length)
-    console.log(
-      `left out: ${long.map(({ file }) => nameOf(file)).join(', ')} — minutes by itself; node scripts/test.js long runs it`,
-    )
+  const all = await buildScripts('test', '.test.ts', ['test/browser/page.ts', 'test/browser/trainings.ts'])
+  const files = all.filter(({ file }) => !parts.length || parts.some(part => relative(root, file).includes(part)))
   if (!files.length) throw new Error(`no test file has ${parts.join(' or ')} in its path`)
+  return files
+}
+
+/** Fails tests of engine, kernels and model that could not run in a page. */
+function checkHomes(files) {
   for (const { file, needsNode } of files) {
     const name = nameOf(file)
     if (!needsNode || !/^(engine|kernels|trm|verify)\//.test(name)) continue
     sum.failed++
-    console.log(
-      `FAILED  ${name} imports ${needsNode}: tests of engine, kernels and model run in a page too — test/files.ts reads files in both`,
-    )
+    const rule = 'tests of engine, kernels and model run in a page too'
+    console.log(`FAILED  ${name} imports ${needsNode}: ${rule} — test/files.ts reads files in both`)
   }
-  // Whatever needs no Node runs in both homes; the slow group in a page only where that is asked for.
-  const isSlow = ({ file }) => file.endsWith('.slow.test.js')
+}
+
+/** Which file runs in which home, [{ file, home }]; says which files are left out. */
+function plan(files, parts, homes) {
+  // Long files run only where a part names them.
+  const long = parts.length ? [] : files.filter(isLong)
+  if (long.length) console.log(`left out: ${namesOf(long)} — minutes by itself; node scripts/test.js long runs it`)
+  // Files that need no Node run in both homes; those of the slow group in a page only where that is asked for.
   const tooSlow = homes.length > 1 ? files.filter(job => isSlow(job) && !job.needsNode) : []
   const inPages = files.filter(job => !job.needsNode && !tooSlow.includes(job))
-  const jobs = homes.flatMap(home =>
-    (home === 'node' ? files : inPages).filter(job => !long.includes(job)).map(({ file }) => ({ file, home })),
-  )
-  if (tooSlow.length)
-    console.log(
-      `left out: in a page ${tooSlow.map(({ file }) => nameOf(file)).join(', ')} — the slow group takes several times longer there; node scripts/test.js --home browser slow runs it`,
-    )
-  const pages = homes.includes('browser')
-    ? await openPages({ root, shared: process.env.TRM_SHARED ?? join(root, '../shared') })
-    : undefined
+  if (tooSlow.length) {
+    const reason = 'the slow group takes several times longer there; node scripts/test.js --home browser slow runs it'
+    console.log(`left out: in a page ${namesOf(tooSlow)} — ${reason}`)
+  }
+  return homes.flatMap(home => {
+    const all = home === 'node' ? files : inPages
+    return all.filter(job => !long.includes(job)).map(({ file }) => ({ file, home }))
+  })
+}
+
+async function main({ parts, homes }) {
+  const files = await buildAll(parts)
+  checkHomes(files)
+  const jobs = plan(files, parts, homes)
+  const shared = process.env.TRM_SHARED ?? join(root, '../shared')
+  const pages = homes.includes('browser') ? await openPages({ root, shared }) : undefined
+  const fast = jobs.filter(job => !isSlow(job))
   try {
     await check('types', 'typescript/bin/tsc', '-p', 'tsconfig.json', '--noEmit')
     if (!parts.length) await check('format', 'prettier/bin/prettier.cjs', '--check', '--log-level', 'warn', '.')
-    await runAll(
-      jobs.filter(job => !isSlow(job)),
-      2,
-      pages,
-    )
-    // What drives a page or watches the clock has the machine to itself.
+    await runAll(fast, 2, pages)
+    // Tests that drive a page or measure time have the machine to themselves.
     await runAll(jobs.filter(isSlow), 1, pages)
   } finally {
     await pages?.close()

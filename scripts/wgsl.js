@@ -1,7 +1,8 @@
-// WGSL in fewer bytes for the package: without comments and the space that only people need, and with short names for what functions declare; the tests run the text as it is written.
+// WGSL in fewer bytes, for the package: no comments, little space, short local names. Tests run the text as written.
 
 /**
- * The same tokens in fewer bytes, and most names that functions declare as one letter. Lines `const NAME = 4;` and `alias NAME = f32;` stay as they are: kernels fill them in by that form.
+ * The same program in fewer bytes: most names that functions declare become one letter. Lines `const NAME = 4;` and
+ * `alias NAME = f32;` stay as they are: kernels find them by that form and fill them in.
  */
 export function minifyWgsl(text) {
   const lines = shortenLocals(text.replace(/\/\*[^]*?\*\/|\/\/.*/g, ' '))
@@ -17,8 +18,9 @@ export function minifyWgsl(text) {
 }
 
 /**
- * Capitals for what functions declare, parameters, `let` and `var`; a name stays if the module has it, or if it may mean what another file
- * declares. No new name stands anywhere in the file, so it hides nothing, and none is a tensor's, as those are small: float16 goes by these.
+ * Capital letters for parameters, `let` and `var` of functions. A name stays if the module has it too, or if it may
+ * mean a declaration of another file. A new name occurs nowhere else in the file, so it hides nothing. Names of tensors
+ * are in small letters, so no new name is one: the rewriting for float16 goes by them.
  */
 function shortenLocals(text) {
   const declared = /\b(?:let|var)\s+(\w+)/g
@@ -51,14 +53,14 @@ function shortenLocals(text) {
   }, text)
 }
 
-/** Behind the closing brace of the first block from `at` on. */
+/** The position behind the closing brace of the first block from `at` on. */
 function endOfBlock(text, at) {
   let end = text.indexOf('{', at) + 1
   for (let depth = 1; depth > 0; end++) depth += text[end] === '{' ? 1 : text[end] === '}' ? -1 : 0
   return end
 }
 
-/** Drops spaces beside punctuation, unless two signs would grow together into another one. */
+/** Drops spaces beside punctuation, unless two signs would become another sign. */
 function tighten(line) {
   return line.replace(/(\S)\s+(?=(\S))/g, (_, before, after) => {
     const words = /\w/.test(before) && /\w/.test(after)

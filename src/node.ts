@@ -1,10 +1,11 @@
-// The Node door: opens the engine on Dawn with a Vulkan driver that works, and offers the kernels that only some adapters can run.
+// The Node door: opens the engine on Dawn, and offers the kernels that only some adapters can run.
 import { openGpu, type OpenGpuOptions } from './adapters/index.js'
 import { Engine, type EngineOptions } from './engine/index.js'
 import { offerLavapipe } from './lavapipe/index.js'
 import { offerMatrices } from './matrices/index.js'
 
-export { diagnose, openGpu, type Adapter, type Diagnosis, type OpenGpuOptions } from './adapters/index.js'
+export { diagnose, type DiagnoseOptions, type Diagnosis } from './adapters/diagnosis.js'
+export { openGpu, type Adapter, type OpenGpuOptions } from './adapters/index.js'
 
 /** Opens an engine in Node: a GPU if there is one, else a software adapter. */
 export async function openEngine({
@@ -17,20 +18,21 @@ export async function openEngine({
   return Engine.open({ gpu, wait: waitAsleep, onClose: release, submitAfter, boundsChecks })
 }
 
-const never = new Int32Array(new SharedArrayBuffer(4))
+/** Nothing ever changes it: waiting on it is a pause. */
+const NEVER = new Int32Array(new SharedArrayBuffer(4))
 
 /**
- * Waits for a promise of Dawn in slices of sleep. While such a promise is pending, Node's event loop spins: a software adapter
- * would lose a core to it. Between the slices timers and input are served.
+ * Waits for a promise of Dawn, and sleeps in short slices. While such a promise is pending, Node's event loop spins,
+ * which would take a core from a software adapter. Between the slices, timers and input are served.
  */
 export async function waitAsleep<T>(promise: Promise<T>): Promise<T> {
   let settled = false
   const settle = () => void (settled = true)
   promise.then(settle, settle)
-  // What is done at once needs no sleep.
+  // A promise that settles at once needs no sleep.
   await new Promise(resolve => setImmediate(resolve))
   for (let slice = 0.05; !settled; slice = Math.min(1, slice * 1.5)) {
-    Atomics.wait(never, 0, 0, slice)
+    Atomics.wait(NEVER, 0, 0, slice)
     await new Promise(resolve => setImmediate(resolve))
   }
   return promise

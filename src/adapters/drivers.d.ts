@@ -1,4 +1,4 @@
-// Types of adapters.js, which is plain JavaScript because it runs before anything is built.
+// Types of drivers.js, which is plain JavaScript because it runs before anything is built.
 export type AdapterChoice = 'auto' | 'hardware' | 'lavapipe' | 'swiftshader' | 'null'
 export type AdapterKind = 'hardware' | 'lavapipe' | 'swiftshader' | 'software'
 export interface Driver {
@@ -33,8 +33,8 @@ export interface Search {
   platform?: string
   gpuNodes?: boolean
 }
-export const choices: AdapterChoice[]
-export const dawnFeatures: string[]
+export const CHOICES: AdapterChoice[]
+export const DAWN_FEATURES: string[]
 export function cacheFolder(env?: NodeJS.ProcessEnv): string
 export function driverFolders(env?: NodeJS.ProcessEnv): string[]
 export function driverKind(file: string): Driver['kind']

@@ -1,22 +1,23 @@
-// Finds Vulkan drivers on this machine and tries Dawn on them in a child process; used by setup.js and src/adapters/index.ts.
-//   Plain JavaScript on Node's built-ins: it runs before anything is installed or built.
+// Finds the Vulkan drivers of this machine, and tries Dawn on them in child processes.
+//   Plain JavaScript on Node's built-ins: scripts/setup.js runs it before anything is installed or built.
 import { execFile } from 'node:child_process'
 import { existsSync, readdirSync, readFileSync } from 'node:fs'
 import { constants, homedir } from 'node:os'
 import { basename, dirname, join, resolve } from 'node:path'
 import { pathToFileURL } from 'node:url'
 
-export const choices = ['auto', 'hardware', 'lavapipe', 'swiftshader', 'null']
+/** Adapters that one can ask for. */
+export const CHOICES = ['auto', 'hardware', 'lavapipe', 'swiftshader', 'null']
 
-/** Toggles without which Dawn hides features that the kernels can use. */
-export const dawnFeatures = ['allow_unsafe_apis', 'vulkan_enable_f16_on_nvidia']
+/** Toggles of Dawn for features that kernels can use and that it hides otherwise. */
+export const DAWN_FEATURES = ['allow_unsafe_apis', 'vulkan_enable_f16_on_nvidia']
 
-/** Where the SwiftShader that setup.js downloads is kept. */
+/** The folder of the SwiftShader that setup.js downloads. */
 export function cacheFolder(env = process.env) {
   return join(env.XDG_CACHE_HOME || join(env.HOME || homedir(), '.cache'), 'webgpu-trm', 'swiftshader')
 }
 
-/** The folders in which the Vulkan loader looks for drivers, first come first. */
+/** The folders in which the Vulkan loader looks for drivers, in its order. */
 export function driverFolders(env = process.env) {
   const list = value => (value ?? '').split(':').filter(Boolean)
   const home = env.HOME || homedir()
@@ -33,16 +34,17 @@ export function driverFolders(env = process.env) {
   return [...new Set(bases)].map(base => join(base, 'vulkan/icd.d'))
 }
 
-const software = { lavapipe: /^lvp_icd/, swiftshader: /swiftshader/ }
+/** File names of the software drivers. */
+const SOFTWARE = { lavapipe: /^lvp_icd/, swiftshader: /swiftshader/ }
 
-/** What a driver file is, from its name: 'lavapipe', 'swiftshader' or 'hardware'. */
+/** The kind of a driver file by its name: 'lavapipe', 'swiftshader' or 'hardware'. */
 export function driverKind(file) {
-  return Object.keys(software).find(kind => software[kind].test(basename(file))) ?? 'hardware'
+  return Object.keys(SOFTWARE).find(kind => SOFTWARE[kind].test(basename(file))) ?? 'hardware'
 }
 
 /**
- * Every Vulkan driver file (ICD) found: [{ kind, file, loader? }]. `loader` is a libvulkan.so.1 lying beside it.
- * `root` puts another tree in place of / (for tests).
+ * Every Vulkan driver file (ICD) found: [{ kind, file, loader? }]. `loader` is a libvulkan.so.1 in the same folder.
+ * `root` replaces / (for tests).
  */
 export function findDrivers({ root = '/', env = process.env, arch = process.arch } = {}) {
   const found = []
@@ -70,7 +72,7 @@ export function findDrivers({ root = '/', env = process.env, arch = process.arch
   return found
 }
 
-/** Multi-architecture systems have lvp_icd.x86_64.json beside lvp_icd.i686.json: false for another machine's driver. */
+/** Whether a driver is for this machine: some systems have lvp_icd.x86_64.json beside lvp_icd.i686.json. */
 function suits(name, arch) {
   const machine = /\.(x86_64|i[3-6]86|aarch64|arm\w*|riscv64|ppc64le|s390x)\.json$/.exec(name)?.[1]
   return !machine || machine === { x64: 'x86_64', arm64: 'aarch64' }[arch]
@@ -95,7 +97,7 @@ export function attempts(
     files: [file],
     ...(loader && { loader }),
   }))
-  // The second of each pair serves systems with a driver but no Vulkan loader.
+  // The second of each pair is for systems with a driver but no Vulkan loader.
   const system = attempt => [
     attempt,
     ...(bundled ? [{ ...attempt, label: `${attempt.label}, bundled loader`, loader: bundled }] : []),
@@ -105,7 +107,7 @@ export function attempts(
       if (platform !== 'linux') return [{ label: 'system' }]
       if (named) return system({ label: `drivers named in the environment (${named})` })
       return [
-        // Alone first, so that a software driver beside it cannot be picked instead.
+        // First without other drivers, so that no software driver can be picked instead.
         ...(gpuNodes ? attempts('hardware', { drivers, env, platform, gpuNodes }) : []),
         ...(drivers.some(driver => driver.kind !== 'swiftshader') ? system({ label: 'system drivers' }) : []),
         ...swiftshader,
@@ -124,21 +126,24 @@ export function attempts(
       return swiftshader
     default:
       throw new Error(
-        `openGpu: adapter '${choice}' is not known, expected one of ${choices.join(', ')} — check TRM_ADAPTER`,
+        `openGpu: adapter '${choice}' is not known, expected one of ${CHOICES.join(', ')} ` + '— check TRM_ADAPTER',
       )
   }
 }
 
-/** Whether the kernel shows a GPU at all (/dev/dri, NVIDIA's, WSL's). */
+/** Whether the system has a device file of any GPU: /dev/dri, NVIDIA's, WSL's. */
 export function hasGpuNodes() {
   return ['/dev/dri', '/dev/nvidiactl', '/dev/dxg'].some(path => existsSync(path))
 }
 
+/** Linux's RTLD_NODELETE: the library stays in memory when Node, which finds no add-on in it, closes it and throws. */
+const NO_DELETE = 0x1000
+const DLOPEN_FLAGS = constants.dlopen.RTLD_NOW | (constants.dlopen.RTLD_GLOBAL ?? 0) | NO_DELETE
+
 /** Makes later dlopens of libvulkan.so.1 find this file: LD_LIBRARY_PATH is read only when a process starts. */
 export function preload(loader) {
-  // Node closes a library that registers no add-on and throws; RTLD_NODELETE (0x1000 on Linux) keeps it in memory all the same.
   try {
-    process.dlopen({ exports: {} }, loader, constants.dlopen.RTLD_NOW | constants.dlopen.RTLD_GLOBAL | 0x1000)
+    process.dlopen({ exports: {} }, loader, DLOPEN_FLAGS)
   } catch {}
 }
 
@@ -166,25 +171,27 @@ export function adapterLine(info, platform = process.platform) {
   return `${name} — ${words[kind]}, ${api}`
 }
 
-/** The environment for a child process (or this one) that follows an attempt. */
+/** The environment of a process that opens Dawn by an attempt. */
 export function attemptEnv(attempt, env = process.env) {
   return attempt.files
     ? { ...env, VK_DRIVER_FILES: attempt.files.join(':'), VK_ICD_FILENAMES: attempt.files.join(':') }
     : env
 }
 
-// Runs in the child: opens the adapter, and lets it add two numbers, since a driver may list itself and then fail.
-const probeSource = `
+/** Runs in the child: opens the adapter and lets it add two numbers, because a driver may list itself and then fail. */
+const PROBE = `
 const [entry, flags, loader] = process.argv.slice(1)
-if (loader) try { process.dlopen({ exports: {} }, loader, ${constants.dlopen.RTLD_NOW | (constants.dlopen.RTLD_GLOBAL ?? 0) | 0x1000}) } catch {}
+if (loader) try { process.dlopen({ exports: {} }, loader, ${DLOPEN_FLAGS}) } catch {}
 const { create, globals } = await import(entry)
 globalThis.gpu = create(JSON.parse(flags))
 const adapter = await gpu.requestAdapter({ powerPreference: 'high-performance' })
 if (adapter) {
   const plain = (object, names) => Object.fromEntries(names.map(name => [name, object[name]]))
-  const limits = [...new Set(Object.getOwnPropertyNames(Object.getPrototypeOf(adapter.limits)))].filter(name => typeof adapter.limits[name] === 'number')
+  const names = new Set(Object.getOwnPropertyNames(Object.getPrototypeOf(adapter.limits)))
+  const limits = [...names].filter(name => typeof adapter.limits[name] === 'number')
+  const words = ['vendor', 'architecture', 'device', 'description']
   const answer = {
-    info: plain(adapter.info, ['vendor', 'architecture', 'device', 'description', 'subgroupMinSize', 'subgroupMaxSize', 'isFallbackAdapter']),
+    info: plain(adapter.info, [...words, 'subgroupMinSize', 'subgroupMaxSize', 'isFallbackAdapter']),
     subgroupMatrices: adapter.info.subgroupMatrixConfigs?.length ?? 0,
     features: [...adapter.features].sort(),
     limits: plain(adapter.limits, limits),
@@ -194,12 +201,16 @@ if (adapter) {
   const data = device.createBuffer({ size: 4, usage: usage.STORAGE | usage.COPY_SRC | usage.COPY_DST })
   const read = device.createBuffer({ size: 4, usage: usage.MAP_READ | usage.COPY_DST })
   device.queue.writeBuffer(data, 0, new Float32Array([1]))
-  const module = device.createShaderModule({ code: '@group(0) @binding(0) var<storage, read_write> x: array<f32>; @compute @workgroup_size(1) fn main() { x[0] += 1; }' })
+  const code =
+    '@group(0) @binding(0) var<storage, read_write> x: array<f32>;' +
+    '@compute @workgroup_size(1) fn main() { x[0] += 1; }'
+  const module = device.createShaderModule({ code })
   const pipeline = await device.createComputePipelineAsync({ layout: 'auto', compute: { module } })
   const encoder = device.createCommandEncoder()
   const pass = encoder.beginComputePass()
   pass.setPipeline(pipeline)
-  pass.setBindGroup(0, device.createBindGroup({ layout: pipeline.getBindGroupLayout(0), entries: [{ binding: 0, resource: { buffer: data } }] }))
+  const entries = [{ binding: 0, resource: { buffer: data } }]
+  pass.setBindGroup(0, device.createBindGroup({ layout: pipeline.getBindGroupLayout(0), entries }))
   pass.dispatchWorkgroups(1)
   pass.end()
   encoder.copyBufferToBuffer(data, 0, read, 0, 4)
@@ -214,16 +225,16 @@ if (adapter) {
 `
 
 /**
- * Opens Dawn in a child process as the attempt says; a crash, a wrong sum or a hang counts as no adapter.
+ * Opens Dawn in a child process by an attempt. A crash, a wrong sum or a hang counts as no adapter.
  * `entry` is the file URL of the npm package webgpu.
  * @returns {Promise<{ adapter?: { kind, info, subgroupMatrices, features, limits }, error?: string }>}
  */
 export function probe(attempt, { entry, env = process.env, timeout = 20_000 }) {
-  const flags = attempt.backend ? [`backend=${attempt.backend}`] : [`enable-dawn-features=${dawnFeatures.join(',')}`]
+  const flags = attempt.backend ? [`backend=${attempt.backend}`] : [`enable-dawn-features=${DAWN_FEATURES.join(',')}`]
   const args = [
     '--input-type=module',
     '-e',
-    probeSource,
+    PROBE,
     entry,
     JSON.stringify(flags),
     ...(attempt.loader ? [attempt.loader] : []),
@@ -254,7 +265,7 @@ export function probe(attempt, { entry, env = process.env, timeout = 20_000 }) {
   })
 }
 
-/** The line of a driver's noise that says why: the last error or the last warning. */
+/** The line of a driver's output that gives the reason: the last error or warning. */
 function errorLine(stderr) {
   const lines = stderr.split('\n').map(line => line.trim())
   return lines.findLast(line => /^\w*Error: |^Warning: |^Error: /.test(line))?.replace(/^(Error|Warning): /, '')

@@ -1,39 +1,40 @@
-// Keeps from standard error what Dawn and the Vulkan loader print there while they list the drivers; never part of a browser bundle.
+// Keeps the lines that Dawn and the Vulkan loader print about drivers off standard error; never in a browser bundle.
 import { closeSync, constants, fstatSync, ftruncateSync, openSync, readFileSync, readSync } from 'node:fs'
 import { createRequire } from 'node:module'
 import { isatty } from 'node:tty'
 import { isMainThread } from 'node:worker_threads'
 
-const keep = () => {}
+/** Where nothing was muted, nothing is to be undone. */
+const NOTHING_TO_UNDO = () => {}
 
 /**
- * Mutes file descriptor 2 until the returned function is called: what is written straight there in between is of no use to a user.
- * Dawn has no switch for its log, and Node no dup2. So descriptor 2 is closed and opened again where that gives the same thing (a terminal,
- * a pipe with a reader, a file in append mode), and a file of another mode loses the lines that it got. A socket keeps them, as do
- * other systems than Linux, and threads, and moments in which another file could take the number 2.
+ * Mutes file descriptor 2 until the returned function is called.
+ * Dawn has no switch for its log, and Node has no dup2. So descriptor 2 is closed and opened again, where that gives
+ * the same thing: a terminal, a pipe with a reader, a file in append mode. In a file of another mode, the new lines are
+ * cut off again. Nothing is muted on a socket, on other systems than Linux, in threads, and where another file could
+ * take the number 2.
  */
 export function muteStderr(): () => void {
-  // Deno gives no descriptors but ids of its own: a closed one is gone for whoever writes to standard error.
-  if (process.platform !== 'linux' || !isMainThread || 'deno' in process.versions) return keep
+  // Deno has ids of its own in place of descriptors: after closing one, nothing can be written to standard error.
+  if (process.platform !== 'linux' || !isMainThread || 'deno' in process.versions) return NOTHING_TO_UNDO
   try {
     const kind = fstatSync(2)
     if (kind.isFile() && !isAppended()) return takeBackLines()
-    return isatty(2) || kind.isFIFO() || kind.isFile() ? closeForNow(kind.isFIFO()) : keep
+    return isatty(2) || kind.isFIFO() || kind.isFile() ? closeForNow(kind.isFIFO()) : NOTHING_TO_UNDO
   } catch {
-    return keep
+    return NOTHING_TO_UNDO
   }
 }
 
 function isAppended(): boolean {
-  return Boolean(
-    parseInt(/^flags:\s*(\d+)/m.exec(readFileSync('/proc/self/fdinfo/2', 'utf8'))![1], 8) & constants.O_APPEND,
-  )
+  const [, flags] = /^flags:\s*(\d+)/m.exec(readFileSync('/proc/self/fdinfo/2', 'utf8'))!
+  return Boolean(parseInt(flags, 8) & constants.O_APPEND)
 }
 
-/** Points descriptor 2 at /dev/null, while nothing else can take its number in between. */
+/** Points descriptor 2 at /dev/null, unless another file could take the number 2 in between. */
 function closeForNow(isPipe: boolean): () => void {
   if (process.getActiveResourcesInfo().some(name => /Req/.test(name) && !/^(Close|Write|Shutdown)/.test(name)))
-    return keep
+    return NOTHING_TO_UNDO
   fstatSync(0)
   fstatSync(1)
   // A pipe whose reader has gone would block; without blocking, the open fails instead.
@@ -52,18 +53,19 @@ function closeForNow(isPipe: boolean): () => void {
   }
 }
 
-/** What Dawn and the Vulkan loader say of drivers and limits. */
+/** Lines of Dawn and the Vulkan loader about drivers and limits. */
 const NOISE =
   /artificially reduced|vkEnumeratePhysicalDevices|Loader Message|GatherPhysicalDevices|VK_ERROR_INCOMPATIBLE_DRIVER/
 
 /**
- * Lets a file get its lines, and cuts them off again: only what was added at its end, and only lines of that kind. The end moves for
- * everybody who writes through the same opening of the file, such as standard output or the next command of a shell.
+ * Lets a file get the lines, and cuts them off again: only lines that were added at its end, and only lines of NOISE.
+ * The end moves for all that writes through the same opening of the file, such as standard output or the next command
+ * of a shell.
  */
 function takeBackLines(): () => void {
   const seek = seeker()
   const start = seek(2, 0, SEEK.current)
-  if (start !== fstatSync(2).size) return keep
+  if (start !== fstatSync(2).size) return NOTHING_TO_UNDO
   return () => {
     try {
       const end = seek(2, 0, SEEK.current)
@@ -72,14 +74,8 @@ function takeBackLines(): () => void {
       const file = openSync('/proc/self/fd/2', 'r')
       readSync(file, added, 0, added.length, start)
       closeSync(file)
-      if (
-        !added
-          .toString()
-          .trimEnd()
-          .split('\n')
-          .every(line => NOISE.test(line))
-      )
-        return
+      const lines = added.toString().trimEnd().split('\n')
+      if (!lines.every(line => NOISE.test(line))) return
       ftruncateSync(2, start)
       seek(2, start, SEEK.start)
     } catch {
@@ -88,9 +84,13 @@ function takeBackLines(): () => void {
   }
 }
 
+/** What an offset counts from, as WASI numbers it. */
 const SEEK = { start: 0, current: 1 }
 
-/** lseek, which Node has nowhere but in its system interface for WebAssembly. @throws where there is none */
+/** A WebAssembly module that only has a memory: (module (memory (export "memory") 1)) */
+const MEMORY_MODULE = '0061736d010000000503010001070a01066d656d6f72790200'
+
+/** lseek, which Node offers only in its system interface for WebAssembly. @throws where there is none */
 function seeker(): (descriptor: number, offset: number, whence: number) => number {
   const { emitWarning } = process
   // That interface calls itself experimental, on standard error.
@@ -98,34 +98,7 @@ function seeker(): (descriptor: number, offset: number, whence: number) => numbe
   try {
     const { WASI } = createRequire(import.meta.url)('node:wasi') as typeof import('node:wasi')
     const wasi = new WASI({ version: 'preview1' })
-    // A module that only has a memory: (module (memory (export "memory") 1))
-    const module = Uint8Array.of(
-      0,
-      0x61,
-      0x73,
-      0x6d,
-      1,
-      0,
-      0,
-      0,
-      5,
-      3,
-      1,
-      0,
-      1,
-      7,
-      10,
-      1,
-      6,
-      0x6d,
-      0x65,
-      0x6d,
-      0x6f,
-      0x72,
-      0x79,
-      2,
-      0,
-    )
+    const module = Buffer.from(MEMORY_MODULE, 'hex')
     const instance = new WebAssembly.Instance(new WebAssembly.Module(module))
     wasi.initialize(instance)
     const answer = new DataView((instance.exports.memory as WebAssembly.Memory).buffer)

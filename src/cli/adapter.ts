@@ -9,7 +9,8 @@ const CHOICES = ['auto', 'hardware', 'lavapipe', 'swiftshader'] as const
 
 const adapterOption = {
   type: 'string',
-  description: `which adapter computes: ${CHOICES.join(', ')} (default: the environment variable TRM_ADAPTER, else auto)`,
+  description: `which adapter computes: ${CHOICES.join(', ')}`,
+  otherwise: 'the environment variable TRM_ADAPTER, else auto',
   placeholder: 'NAME',
   choices: CHOICES,
 } as const satisfies Option
@@ -17,17 +18,19 @@ const adapterOption = {
 const boundsOption = {
   type: 'string',
   description:
-    'whether the GPU keeps kernels within their tensors: on, or off for products that are about a fifth faster on GPUs (default: the environment variable TRM_BOUNDS_CHECKS, else on)',
+    'whether the GPU keeps kernels within their tensors: on, or off, which makes matrix products about a fifth ' +
+    'faster on GPUs',
+  otherwise: 'the environment variable TRM_BOUNDS_CHECKS, else on',
   choices: BOUNDS_CHECKS,
 } as const satisfies Option
 
-/** Of every command that computes; `openEngine` takes their values. */
+/** Options of every command that computes; `openEngine` takes their values. */
 export const adapterOptions = { adapter: adapterOption, 'bounds-checks': boundsOption }
 
 export const dtypeOption = {
   type: 'string',
   description:
-    'how activations and operands of products are stored; f16 needs shader-f16, sums and the weights themselves are f32',
+    'how activations and operands of matrix products are stored; f16 needs shader-f16; sums and weights stay f32',
   choices: ['f32', 'f16'],
   default: 'f32',
 } as const satisfies Option
@@ -37,7 +40,7 @@ export interface AdapterValues {
   'bounds-checks'?: string
 }
 
-/** What the Node door takes for the values of `adapterOptions`. */
+/** The values of `adapterOptions` as `openEngine` of src/node.ts takes them. */
 export const gpuOptions = ({ adapter, 'bounds-checks': checks }: AdapterValues): OpenGpuOptions => ({
   adapter: adapter as Adapter | undefined,
   boundsChecks: checks === undefined ? undefined : checks === 'on',

@@ -5,7 +5,7 @@ import { ArcTaskError, parseArcTask, parseArcTasks, type ArcParseOptions, type A
 import { shown } from '../formats/shown.js'
 import { isHidden, readBytes } from './files.js'
 
-/** Tasks that are not wanted, by NAME or SUBSET/NAME. */
+/** Tasks to leave out, by NAME or SUBSET/NAME. */
 export class LeftOut {
   #unmatched: Set<string>
   #wanted: Set<string>
@@ -22,7 +22,7 @@ export class LeftOut {
     return found.length === 0
   }
 
-  /** The names that no task had so far. */
+  /** Names that have matched no task so far. */
   get unmatched(): string[] {
     return [...this.#unmatched]
   }
@@ -30,14 +30,14 @@ export class LeftOut {
 
 export interface SubsetOptions {
   leftOut: LeftOut
-  /** Whether test pairs may come without an output. */
+  /** Whether test pairs may lack an output. */
   placeholders: boolean
 }
 
 /**
- * The tasks of a subset, from the first prefix that has it. Hidden files are no tasks.
- * Throws one line that names the file when a task cannot be read, occurs twice or has no known output, or when there is
- * none.
+ * Reads the tasks of a subset, from the first prefix that has it. Hidden files are ignored.
+ * @throws one line that names the file where a task cannot be read, occurs twice or has no known output, or where there
+ * is no task
  */
 export async function readArcSubset(
   prefixes: readonly string[],
@@ -56,9 +56,8 @@ export async function readArcSubset(
     if (await isThere(folder, 'directory')) return readFolder(folder, subset, options)
   }
   const looked = prefixes.map(prefix => `${prefix}_${subset}_challenges.json nor a folder ${join(prefix, subset)}`)
-  throw new Error(
-    `data: no subset ${JSON.stringify(subset)}: found neither ${looked.join(', nor ')} — check the prefix and --subsets`,
-  )
+  const hint = 'check the prefix and --subsets'
+  throw new Error(`data: no subset ${JSON.stringify(subset)}: found neither ${looked.join(', nor ')} — ${hint}`)
 }
 
 /** Kaggle's files of a subset. */
@@ -117,14 +116,14 @@ async function readFolder(folder: string, subset: string, options: ArcParseOptio
   return tasks
 }
 
-/** The name that notebooks, file managers and browsers made a copy's name from. */
+/** The original's name, where a name looks like a copy's, as notebooks, file managers and browsers make them. */
 function originalOf(name: string): string | undefined {
   const form = /^Copy of (.+)$|^(.+?)(?:-checkpoint|[ _-]+copy(?:[ _-]?\(?\d+\)?)?| ?\(\d+\))$/i
   const [, before, after] = form.exec(name) ?? []
   return before ?? after
 }
 
-/** Says how the set can be built without the task that is wrong. */
+/** Adds to an error how the dataset can be built without the faulty task. */
 function hinted<T>(subset: string, parse: () => T): T {
   try {
     return parse()

@@ -28,50 +28,52 @@ const usage = {
       type: 'string',
       placeholder: 'TEXT,…',
       description:
-        'only cases whose size and name contain one of these, e.g. "matmul,official training"; "cold start" is one too',
+        'only cases whose size and name contain one of these, e.g. "matmul,official training" or "cold start"',
     },
     size: {
       type: 'string',
       default: SIZES.join(','),
       placeholder: 'SIZE,…',
-      description: `only these of ${SIZES.join(', ')}`,
+      description: `only these sizes, of ${SIZES.join(', ')}`,
     },
     repeats: {
       type: 'number',
       min: 1,
-      description: 'measurements of each case (default: 7, and 3 where one lasts longer than a second)',
+      description: 'measurements of each case',
+      otherwise: '7, and 3 where one lasts longer than a second',
     },
     limit: {
       type: 'number',
       min: 1,
       placeholder: 'SECONDS',
-      description:
-        'time for each case; those that would take longer are skipped (default: 10, and 60 on software adapters)',
+      description: 'time for each case; those that would take longer are skipped',
+      otherwise: '10, and 60 on software adapters',
     },
     'memory-limit': {
       type: 'string',
       placeholder: 'SIZE',
-      description:
-        'GPU memory that a training may take, e.g. 8GB: its micro-batches are made to fit; else only the largest binding limits them',
+      description: 'GPU memory that a training may take, e.g. 8GB: its micro-batches are made to fit',
+      otherwise: 'only the largest binding limits them',
     },
     json: { type: 'string', placeholder: 'FILE', description: 'write the result as JSON' },
     save: { type: 'boolean', description: `write it to ${FOLDER}/ADAPTER-DATE.json` },
     ...adapterOptions,
   },
-  notes:
-    'trm bench compare A.json B.json   shows two results side by side.\ntrm bench variants                times every kernel that could run in place of the default.\ntrm bench start                   opens an engine, trains one step of the small model, and prints the times as JSON.',
+  notes: `trm bench compare A.json B.json   shows two results side by side.
+trm bench variants                times every kernel that could run in place of the default.
+trm bench start                   opens an engine, trains one step of the small model, and prints the times as JSON.`,
 } as const
 
 const compareUsage = {
   command: 'trm bench compare',
-  summary: 'Two results side by side, the greatest changes first.',
+  summary: 'Show two results side by side, the greatest changes first.',
   options: {},
   positionals: ['A.json', 'B.json'],
 } as const
 
 const variantsUsage = {
   command: 'trm bench variants',
-  summary: 'Times all kernels that this adapter could run for each operation of the cases: is the default the best?',
+  summary: 'Time every kernel that this adapter could run for each operation of the cases, beside the default.',
   options: {
     only: {
       ...usage.options.only,
@@ -87,8 +89,7 @@ const variantsUsage = {
 
 const startUsage = {
   command: 'trm bench start',
-  summary:
-    'Times of a fresh process: opening the engine, compiling, the first training step of the small model. Prints JSON.',
+  summary: 'Time opening the engine, compiling and the first training step of the small model; print JSON.',
   options: { ...adapterOptions },
 } as const
 
@@ -110,8 +111,8 @@ async function bench(args: string[]): Promise<void> {
   const only = list(onlyText)
   const sizes = sizesOf(size)
 
-  const wantsStart =
-    sizes.includes('small') && (!only.length || only.some(part => COLD_START.includes(part.toLowerCase())))
+  const asksForStart = !only.length || only.some(part => COLD_START.includes(part.toLowerCase()))
+  const wantsStart = sizes.includes('small') && asksForStart
   const progress = new Progress()
   const load = { before: loadavg()[0], after: 0, cores: availableParallelism() }
   const commit = workingTree()
@@ -196,9 +197,8 @@ async function variants(args: string[]): Promise<void> {
   })
   progress.end()
   const [commit, date] = [workingTree(), new Date().toISOString()]
-  console.log(
-    `adapter: ${name}\ncommit ${commit ?? 'unknown'}, ${date}, load ${loadavg()[0].toFixed(1)}\n\n${variantsTable(rows)}`,
-  )
+  const circumstances = `commit ${commit ?? 'unknown'}, ${date}, load ${loadavg()[0].toFixed(1)}`
+  console.log(`adapter: ${name}\n${circumstances}\n\n${variantsTable(rows)}`)
   if (json === undefined) return
   await writeWhole(json, `${JSON.stringify({ adapter: name, commit, date, rows }, null, 1)}\n`)
   console.log(`written: ${json}`)
@@ -225,10 +225,10 @@ async function start(args: string[]): Promise<void> {
   console.log(JSON.stringify(result))
 }
 
-/** Variables that keep Mesa's and NVIDIA's drivers from remembering compiled kernels. */
+/** Environment variables that turn off the caches of compiled kernels in Mesa's and NVIDIA's drivers. */
 const NO_SHADER_CACHE = { MESA_SHADER_CACHE_DISABLE: 'true', __GL_SHADER_DISK_CACHE: '0' }
 
-/** Fresh processes, one after the other. With a shader cache, one more goes before to fill it. */
+/** Measures three fresh processes in turn. Where shaders are cached, another process fills the cache first. */
 async function freshStarts(
   { adapter, 'bounds-checks': checks }: AdapterValues,
   environment: Record<string, string>,
@@ -251,7 +251,7 @@ async function freshStarts(
   return [await once(), await once(), await once()]
 }
 
-/** Commit of the program's own repository, with + where tracked files were changed. */
+/** Commit of the repository that holds this program, with + where tracked files were changed; null without git. */
 function workingTree(): string | null {
   try {
     const git = (...args: string[]) =>
@@ -266,9 +266,13 @@ function workingTree(): string | null {
   }
 }
 
-const never = new Int32Array(new SharedArrayBuffer(4))
+/** Nothing ever changes it: waiting on it is a pause. */
+const NEVER = new Int32Array(new SharedArrayBuffer(4))
 
-/** A clock that also knows processor times: of JavaScript's thread, and of all others per core. From Linux's own accounts. */
+/**
+ * A clock that also knows processor times: of JavaScript's thread, and of all other threads per core. It reads Linux's
+ * accounts; undefined on other systems.
+ */
 function processorClock(): Clock | undefined {
   const cores = availableParallelism()
   const threadMs = (thread: string) =>
@@ -281,14 +285,14 @@ function processorClock(): Clock | undefined {
       try {
         ms += threadMs(thread)
       } catch {
-        // It ended meanwhile.
+        // The thread has ended since the folder was listed.
       }
     }
     return ms / cores
   }
   const host = () => {
-    // A thread's account is brought up to date when it stops running.
-    Atomics.wait(never, 0, 0, 0.01)
+    // Linux updates a thread's account when the thread stops running.
+    Atomics.wait(NEVER, 0, 0, 0.01)
     return threadMs(main)
   }
   return existsSync(`/proc/self/task/${main}/schedstat`) ? { now: () => performance.now(), cpu, host } : undefined

@@ -1,4 +1,4 @@
-// Checkpoints of the command line: of which code, and which model where a file holds several; what was chosen is told.
+// Checkpoints on the command line: files of any code, and the choice of a model where a file holds several.
 import { existsSync } from 'node:fs'
 import { named } from '../formats/recognise.js'
 import {
@@ -13,15 +13,15 @@ import type { Option } from './arguments.js'
 import { readBytes } from './files.js'
 import { isModelName, modelPath } from '../models/node.js'
 
-/** Of every command that reads a checkpoint. */
+/** Option of every command that reads a checkpoint. */
 export const keyOption = {
   type: 'string',
   placeholder: 'NAME',
   description:
-    'which model, where the file holds several, e.g. ema_shadow (without it, such a file is refused with a list of them)',
+    'which model to read from a file that holds several, e.g. ema_shadow; without it, an error lists the models',
 } as const satisfies Option
 
-/** For whoever takes `CheckpointOptions`: reads files of other codes and of several models, and says on stderr which it chose. */
+/** Options that read files of other codes and of several models. A line on stderr names the model that was chosen. */
 export const otherFiles = (key?: string): Pick<CheckpointOptions, 'readTorch' | 'key'> => ({
   key,
   readTorch(bytes, name, key) {
@@ -41,7 +41,7 @@ interface OpenCheckpoint {
   metadata: Record<string, string>
 }
 
-/** A checkpoint that names its configuration. Where it may be taken for another model than it is, a line on stderr says so. */
+/** Opens a checkpoint that names its configuration. A line on stderr says which of several states is used. */
 export async function openCheckpoint(path: string, key?: string): Promise<OpenCheckpoint> {
   const bytes = await checkpointBytes(path)
   const { config, metadata } = named(bytes, path, CHECKPOINT, () => readCheckpointConfig(bytes, path))
@@ -49,22 +49,20 @@ export async function openCheckpoint(path: string, key?: string): Promise<OpenCh
   return { bytes, config, metadata }
 }
 
-/** Which of its states a file of a training or a recording is taken for. */
+/** Says which state is used of a training's state or of a recording. */
 function tellStates(path: string, metadata: Readonly<Record<string, string>>, key?: string): void {
   if (key !== undefined) return
   if (metadata.training !== undefined) {
-    console.error(
-      `${path}: a state of a training: its values as trained — --key average takes their moving average, if it keeps one`,
-    )
+    const other = '--key average takes their moving average, if the training keeps one'
+    console.error(`${path}: a state of a training: its values as trained — ${other}`)
   }
   if (metadata.arch !== undefined) {
-    console.error(
-      `${path}: a recording of the published code: the model that it ends with — --key init takes the one that it begins with`,
-    )
+    const other = '--key init takes the one that it begins with'
+    console.error(`${path}: a recording of the published code: the model that it ends with — ${other}`)
   }
 }
 
-/** A checkpoint of any code, with the configuration that the user gives. */
+/** Reads a checkpoint of any code, with the configuration that the user gives. */
 export async function readAnyCheckpoint(
   path: string,
   { key, ...options }: CheckpointOptions = {},

@@ -1,15 +1,15 @@
-// The command "trm data": dataset directories from puzzle tables or from the generators, written whole or not at all.
-import { lstat, mkdir, readdir, rename, rm, rmdir, writeFile } from 'node:fs/promises'
-import { basename, dirname, join, resolve, sep } from 'node:path'
+// trm data: builds dataset directories from puzzle tables, ARC tasks, grids, or by generators.
+import { join } from 'node:path'
 import { arcFiles, planArc, type ArcSubset } from '../data/arc.js'
 import { ARC_AUGMENT_LIMIT } from '../data/arc-augment.js'
-import { DATASET_PATHS, writeDataset, writeIdentifiers, type Dataset } from '../data/dataset.js'
+import { writeDataset, writeIdentifiers, type Dataset } from '../data/dataset.js'
 import { gridDataset, gridTaskOf, GRID_TASK_PATH, parseGrids } from '../data/grids.js'
 import { generateMaze } from '../data/maze.js'
 import { generateSudoku, type SudokuSize } from '../data/sudoku.js'
 import { LeftOut, readArcSubset } from './arc-tasks.js'
 import { helpText, parseArguments, UsageError, type OptionTable, type Usage } from './arguments.js'
-import { readBytes, reason } from './files.js'
+import { checkPlace, type Files, writeDirectory } from './dataset-output.js'
+import { readBytes } from './files.js'
 import { Progress } from './progress.js'
 import { mazeUsage, sudokuUsage, tableFiles, type TableValues } from './tables.js'
 
@@ -21,17 +21,17 @@ const examples = (split: string) =>
     type: 'string',
     required: true,
     placeholder: 'F',
-    description: `${split} examples: JSON Lines or CSV (see below)`,
+    description: `${split} examples as JSON Lines or CSV, see below`,
   }) as const
 const count = (split: string) =>
   ({ type: 'number', required: true, min: 1, description: `${split} puzzles to make` }) as const
 
 const arcUsage = {
   command: 'trm data arc',
-  summary: 'Builds a dataset directory from ARC tasks, with one puzzle identifier for each augmentation of a task.',
+  summary: 'Build a dataset directory from ARC tasks, with one puzzle identifier for each augmentation of a task.',
   positionals: ['[PREFIX…]'],
   options: {
-    train: { type: 'string', required: true, placeholder: 'PREFIX', description: 'where the subsets are (see below)' },
+    train: { type: 'string', required: true, placeholder: 'PREFIX', description: 'where the subsets are, see below' },
     out,
     subsets: {
       type: 'string',
@@ -42,8 +42,8 @@ const arcUsage = {
     'test-set': {
       type: 'string',
       placeholder: 'A,B',
-      description:
-        'subsets to test on: their demonstrations are training data, their test pairs the test split (default: those of evaluation, evaluation2 that are read)',
+      description: 'subsets to test on: their demonstrations are training data, their test pairs the test split',
+      otherwise: 'those of evaluation, evaluation2 that are read',
     },
     without: { type: 'string', placeholder: 'A,B', description: 'tasks to leave out: NAME, or SUBSET/NAME' },
     augment: {
@@ -56,18 +56,20 @@ const arcUsage = {
     seed,
     force,
   },
-  notes:
-    'A subset S is read from PREFIX_S_challenges.json and PREFIX_S_solutions.json (PREFIX may be their folder),\n' +
-    'or from the folder PREFIX/S with one JSON file per task; of several prefixes, from the first that has it.\n' +
-    'Hidden files are no tasks.\n' +
-    'ARC-AGI-1 as published: the defaults. ARC-AGI-2: --subsets training2,evaluation2,concept.\n' +
-    'Kaggle, to answer the test file: --subsets training,evaluation,test --test-set test. Without solutions its test\n' +
-    'inputs are answered but not scored; "trm eval --out" or "trm score arc" writes submission.json.',
+  notes: `A subset S is read from PREFIX_S_challenges.json and PREFIX_S_solutions.json (PREFIX may be their folder),
+or from the folder PREFIX/S with one JSON file per task. Of several prefixes, the first that has S counts.
+Hidden files are ignored.
+
+ARC-AGI-1 as published: the defaults.
+ARC-AGI-2: --subsets training2,evaluation2,concept
+Kaggle's test file: --subsets training,evaluation,test --test-set test
+Without solutions its test inputs are answered but not scored. "trm eval --out" or "trm score arc" writes
+submission.json.`,
 } as const satisfies Usage<OptionTable>
 
 const gridsUsage = {
   command: 'trm data grids',
-  summary: 'Builds a dataset directory from your own pairs of an input grid and an output grid.',
+  summary: 'Build a dataset directory from your own pairs of an input grid and an output grid.',
   options: {
     train: examples('training'),
     test: examples('test'),
@@ -75,24 +77,27 @@ const gridsUsage = {
     alphabet: {
       type: 'string',
       placeholder: 'CHARACTERS',
-      description: 'all characters that may occur, in the order of their tokens (default: those that do occur)',
+      description: 'all characters that may occur, in the order of their tokens',
+      otherwise: 'those that occur',
     },
     force,
   },
-  notes: `JSON Lines: {"input": GRID, "output": GRID} in each line; CSV: a header input,output, then a grid in each cell.
-A grid is one character per cell, rows apart by "/" or line breaks: "#.S/#.#"; in JSON also a list of rows, ["#.S", "#.#"] or [[1,0,2],[1,0,1]]
-(10 … 35 count as a … z). Input and output have the same size; sizes may differ between examples, cells outside of a grid are not scored.`,
+  notes: `JSON Lines: {"input": GRID, "output": GRID} in each line.
+CSV: the header input,output, then a grid in each cell.
+A grid is one character per cell, with "/" or line breaks between rows: "#.S/#.#". In JSON it may also be a list of
+rows, ["#.S", "#.#"] or [[1,0,2],[1,0,1]] (10 … 35 count as a … z).
+Input and output of an example have the same size. Examples may differ in size; cells outside a grid are not scored.`,
 } as const satisfies Usage<OptionTable>
 
 const generateSudokuUsage = {
   command: 'trm data generate sudoku',
-  summary: 'Makes Sudoku puzzles with one solution each; no solution of the test split occurs in the training split.',
+  summary: 'Make Sudoku puzzles with one solution each; no solution of the test split occurs in the training split.',
   options: {
     size: { type: 'number', required: true, description: '4, 6 or 9' },
     train: count('training'),
     test: count('test'),
     out,
-    clues: { type: 'number', min: 4, description: 'exact number of givens; without it, as few as removal reaches' },
+    clues: { type: 'number', min: 4, description: 'exact number of givens', otherwise: 'as few as removal reaches' },
     seed,
     force,
   },
@@ -100,12 +105,12 @@ const generateSudokuUsage = {
 
 const generateMazeUsage = {
   command: 'trm data generate maze',
-  summary: 'Makes mazes with exactly one path; no maze is in both splits.',
+  summary: 'Make mazes with exactly one path; no maze is in both splits.',
   options: {
     size: { type: 'number', required: true, min: 5, max: 100, description: 'side of the maze' },
     rooms: {
       type: 'boolean',
-      description: 'an outer wall, rooms at odd rows and columns, corridors between them (odd sizes)',
+      description: 'build an outer wall, rooms at odd rows and columns, and corridors between them (odd sizes only)',
     },
     train: count('training'),
     test: count('test'),
@@ -115,31 +120,28 @@ const generateMazeUsage = {
   },
 } as const satisfies Usage<OptionTable>
 
-const summary = 'Builds dataset directories from puzzle tables, or from generators.'
-
 /** The command, for the table of commands: `run` takes the arguments after `trm data`. */
 export const dataCommand = {
   name: 'data',
-  summary,
-  help: [
-    summary,
-    'Usage:\n' +
-      [
-        'trm data sudoku|maze --train F.csv --test F.csv --out DIR [--augment N] [--subsample N] [--seed N] [--force]',
-        'trm data arc --train PREFIX --out DIR [--subsets A,B] [--test-set A,B] [--without A,B] [--augment N] [--seed N] ' +
-          '[--force] [PREFIX…]',
-        'trm data grids --train F.jsonl|F.csv --test F --out DIR [--alphabet CHARACTERS] [--force]',
-        'trm data generate sudoku --size 4|6|9 --train N --test N --out DIR [--clues N] [--seed N] [--force]',
-        'trm data generate maze --size N --train N --test N --out DIR [--seed N] [--force]',
-      ]
-        .map(line => `  ${line}`)
-        .join('\n'),
-    'Each has its own --help.',
-  ].join('\n\n'),
+  summary: 'dataset directories from puzzle tables, ARC tasks, your own grids, or generators',
+  help: `Build dataset directories from puzzle tables, ARC tasks, your own grids, or generators.
+
+Usage:
+  trm data sudoku|maze --train F.csv --test F.csv --out DIR [--augment N] [--subsample N] [--seed N] [--force]
+  trm data arc --train PREFIX --out DIR [--subsets A,B] [--test-set A,B] [--without A,B] [--augment N] [--seed N]
+               [--force] [PREFIX…]
+  trm data grids --train F.jsonl|F.csv --test F --out DIR [--alphabet CHARACTERS] [--force]
+  trm data generate sudoku --size 4|6|9 --train N --test N --out DIR [--clues N] [--seed N] [--force]
+  trm data generate maze --size N --train N --test N --out DIR [--rooms] [--seed N] [--force]
+
+Each has its own --help.`,
   run: runData,
 }
 
-/** Runs one sub-command. Throws a UsageError for a wrong command line, an Error when reading, building or writing fails. */
+/**
+ * Runs one sub-command.
+ * @throws a UsageError for a wrong command line, an Error where reading, building or writing fails
+ */
 async function runData(args: string[]): Promise<void> {
   const [name, ...rest] = args
   if (name === 'sudoku') return buildFromTables(name, parseArguments(rest, sudokuUsage)?.values)
@@ -148,9 +150,8 @@ async function runData(args: string[]): Promise<void> {
   if (name === 'grids') return buildGrids(rest)
   if (name === 'generate') return generate(rest)
   if (name === '--help' || name === '-h') return console.log(dataCommand.help)
-  throw new UsageError(
-    `trm data: expected sudoku, maze or generate, got ${name === undefined ? 'nothing' : JSON.stringify(name)} — or arc for ARC tasks, grids for your own, see "trm data --help"`,
-  )
+  const hint = 'or arc for ARC tasks, grids for your own, see "trm data --help"'
+  throw new UsageError(`trm data: expected sudoku, maze or generate, got ${quoted(name)} — ${hint}`)
 }
 
 async function generate([name, ...rest]: string[]): Promise<void> {
@@ -169,9 +170,11 @@ async function generate([name, ...rest]: string[]): Promise<void> {
   if (name === '--help' || name === '-h')
     return console.log([helpText(generateSudokuUsage), helpText(generateMazeUsage)].join('\n\n\n'))
   throw new UsageError(
-    `trm data generate: expected sudoku or maze, got ${name === undefined ? 'nothing' : JSON.stringify(name)} — see "trm data generate --help"`,
+    `trm data generate: expected sudoku or maze, got ${quoted(name)} — see "trm data generate --help"`,
   )
 }
+
+const quoted = (name: string | undefined) => (name === undefined ? 'nothing' : JSON.stringify(name))
 
 async function buildFromTables(
   name: 'sudoku' | 'maze',
@@ -191,16 +194,15 @@ async function buildArc(args: string[]): Promise<void> {
       : listOf('test-set', testSet)
   const unread = tested.find(name => !names.includes(name))
   if (unread !== undefined || tested.length === 0) {
-    throw new UsageError(
-      `${arcUsage.command}: --test-set: expected some of the subsets ${names.join(', ')}, got ${unread === undefined ? 'nothing' : JSON.stringify(unread)}`,
-    )
+    const expected = `expected some of the subsets ${names.join(', ')}`
+    throw new UsageError(`${arcUsage.command}: --test-set: ${expected}, got ${quoted(unread)}`)
   }
   const leftOut = new LeftOut(without === undefined ? [] : listOf('without', without))
   await saveFiles(parsed.values, async () => {
     const read: ArcSubset[] = []
     for (const name of names) {
       const heldOut = tested.includes(name)
-      // Who names a subset to test on may want answers that nobody can judge; else a missing file would go unnoticed.
+      // Only a subset that --test-set names may lack solutions: elsewhere a missing file would go unnoticed.
       const placeholders = heldOut && testSet !== undefined
       const tasks = await readArcSubset([train, ...parsed.positionals], name, { leftOut, placeholders })
       read.push({ name, tasks, heldOut })
@@ -237,9 +239,8 @@ async function buildGrids(args: string[]): Promise<void> {
     const task = gridTaskOf([...train, ...test], values.alphabet === undefined ? undefined : [...values.alphabet])
     const learnt = new Set(train.map(({ input }) => JSON.stringify(input)))
     const known = test.filter(({ input }) => learnt.has(JSON.stringify(input))).length
-    console.log(
-      `alphabet: "${task.alphabet.join('')}"${known ? `; ${known} of ${test.length} test inputs occur in training too` : ''}`,
-    )
+    const shared = known ? `; ${known} of ${test.length} test inputs occur in training too` : ''
+    console.log(`alphabet: "${task.alphabet.join('')}"${shared}`)
     const files = [
       ...writeIdentifiers(),
       ...writeDataset(gridDataset(train, task), 'train'),
@@ -258,7 +259,7 @@ function listOf(option: string, text: string): string[] {
   return names
 }
 
-/** Says which subset asks what nobody has told the answer to. */
+/** Says how many test inputs of a subset have no known output. */
 function tellUnsolved(subset: string, tasks: ArcSubset['tasks']): void {
   const asked = tasks.flatMap(({ pairs }) => pairs).filter(({ part }) => part === 'test')
   const unsolved = asked.filter(({ placeholder }) => placeholder).length
@@ -267,9 +268,6 @@ function tellUnsolved(subset: string, tasks: ArcSubset['tasks']): void {
     `${subset}: ${unsolved} of ${asked.length} test inputs have no known output: they are answered, not scored`,
   )
 }
-
-/** Files of a dataset directory by path; a table that is too large for memory comes in pieces. */
-type Files = Map<string, Uint8Array | Iterable<Uint8Array>>
 
 async function save(
   options: { out: string; force: boolean },
@@ -281,7 +279,7 @@ async function save(
   })
 }
 
-/** Checks the place first, so that a long build is not lost, then builds, writes and tells. */
+/** Checks the place first, so that a long build is not lost; then builds, writes, and prints what was written. */
 async function saveFiles({ out, force }: { out: string; force: boolean }, build: () => Promise<Files>): Promise<void> {
   await checkPlace(out, force)
   const files = await build()
@@ -292,73 +290,8 @@ async function saveFiles({ out, force }: { out: string; force: boolean }, build:
     )
     const side = Math.sqrt(seq_len)
     const shape = Number.isInteger(side) ? `${side}×${side}` : `${seq_len} cells`
-    console.log(
-      `${join(out, split)}: ${Math.round(total_puzzles * mean_puzzle_examples)} examples in ${total_groups} groups, ${shape}, vocabulary ${vocab_size}`,
-    )
-  }
-}
-
-/** Whether something stands at `out` that has to be replaced. Throws when it may not be. */
-async function checkPlace(out: string, force: boolean): Promise<'free' | 'empty' | 'taken'> {
-  const fail = (message: string): never => {
-    throw new Error(`data: ${message}`)
-  }
-  let entries: string[]
-  try {
-    if (!(await lstat(out)).isDirectory())
-      fail(`expected ${out} to be free or a directory, got something else — choose another --out`)
-    entries = (await readdir(out, { recursive: true })).map(entry => entry.split(sep).join('/'))
-  } catch (error) {
-    const { code } = error as NodeJS.ErrnoException
-    if (code === 'ENOENT') return 'free'
-    if (code === undefined) throw error
-    return fail(`cannot write ${out}: ${reason(error)}`)
-  }
-  if (entries.length === 0) return 'empty'
-  const ours = new Set([...DATASET_PATHS, 'test_puzzles.json', GRID_TASK_PATH, 'train', 'test'])
-  const wanted = entries.filter(entry => !isLitter(entry))
-  const stranger = wanted.find(entry => !ours.has(entry))
-  if (stranger !== undefined)
-    fail(`expected ${out} to be empty or a dataset directory, found ${stranger} in it — choose another --out`)
-  if (wanted.length > 0 && !force)
-    fail(`expected ${out} to be empty, found a dataset in it — add --force to replace it`)
-  return 'taken'
-}
-
-/** Whether a file is what file managers leave wherever they look. */
-function isLitter(path: string): boolean {
-  return /(^|\/)(\.DS_Store|\._[^/]*|Thumbs\.db|desktop\.ini)$/i.test(path)
-}
-
-/** Writes all files next to `out`, then renames: a reader sees the old directory or the new one, never a part. */
-async function writeDirectory(out: string, files: Files, force: boolean): Promise<void> {
-  const target = resolve(out)
-  const sibling = (word: string) => join(dirname(target), `.${basename(target)}.${word}-${process.pid}`)
-  const [partial, old] = [sibling('partial'), sibling('old')]
-  const progress = new Progress()
-  let done = 0
-  try {
-    for (const [path, bytes] of files) {
-      progress.glimpse(done++, files.size, `writing ${path}`)
-      await mkdir(dirname(join(partial, path)), { recursive: true })
-      await writeFile(join(partial, path), bytes)
-    }
-    const place = await checkPlace(out, force)
-    if (place === 'empty') await rmdir(target)
-    if (place === 'taken') await rename(target, old)
-    try {
-      await rename(partial, target)
-    } catch (error) {
-      if (place === 'taken') await rename(old, target)
-      throw error
-    }
-    if (place === 'taken') await rm(old, { recursive: true, force: true })
-  } catch (error) {
-    await rm(partial, { recursive: true, force: true }).catch(() => {})
-    throw (error as NodeJS.ErrnoException).code === undefined
-      ? error
-      : new Error(`data: cannot write ${out}: ${reason(error)}`)
-  } finally {
-    progress.end()
+    const examples = Math.round(total_puzzles * mean_puzzle_examples)
+    const counts = `${examples} examples in ${total_groups} groups`
+    console.log(`${join(out, split)}: ${counts}, ${shape}, vocabulary ${vocab_size}`)
   }
 }

@@ -1,4 +1,4 @@
-// Dataset directories on the command line: which ones are meant, what they hold, and whether they can be used together.
+// Dataset directories on the command line: which ones a command means, and whether they can be used together.
 import { existsSync } from 'node:fs'
 import { readdir } from 'node:fs/promises'
 import { join } from 'node:path'
@@ -10,7 +10,7 @@ import { UsageError } from './arguments.js'
 import { datasetDirectory, readBytes } from './files.js'
 import { readGridTask } from './grids.js'
 
-/** One split of these directories; to be closed. */
+/** Opens one split of these directories. The caller closes it. */
 export function openSplit(directories: readonly string[], split: Split): Promise<Examples> {
   return openDataset(directories.map(datasetDirectory), split)
 }
@@ -21,13 +21,13 @@ export async function closeSplit(dataset: Examples | undefined): Promise<void> {
 
 export interface TrainingPaths {
   train: string[]
-  /** Those to evaluate on where they are not the same. */
+  /** Directories to evaluate on, where they are not those of `train`. */
   test: string[] | undefined
 }
 
 /**
  * The directories of a training: those of --data, else those that the settings name by their official fields.
- * @throws a UsageError that begins with `command` where there are none, or both
+ * @throws a UsageError that begins with `command` where there are none
  */
 export function trainingPaths(data: readonly string[], settings: Partial<RunSettings>, command: string): TrainingPaths {
   const list = (field: string) => {
@@ -48,7 +48,7 @@ export function trainingPaths(data: readonly string[], settings: Partial<RunSett
   return { train, test: test.length ? test : undefined }
 }
 
-/** The test split to evaluate a training on, undefined where there is none; what is to be said goes to `notes`. */
+/** Opens the test split to evaluate a training on; undefined where there is none. `notes` gets remarks for the user. */
 export async function openTestSplit({ train, test }: TrainingPaths, notes: string[]): Promise<Examples | undefined> {
   const nothing = 'nothing is evaluated, and no best.safetensors is kept'
   const lacking = test ? [] : await withoutTest(train)
@@ -68,11 +68,11 @@ export async function openTestSplit({ train, test }: TrainingPaths, notes: strin
   return undefined
 }
 
-/** Those of the directories that have no folder of a test split, or nothing in it; hidden files do not count. */
+/** Directories whose folder of the test split is missing or empty; hidden files do not count. */
 export async function withoutTest(directories: readonly string[]): Promise<string[]> {
   const isEmpty = await Promise.all(
     directories.map(async directory => {
-      // Where something else than absence is wrong, reading the files tells it.
+      // Other errors than absence are reported when the files are read.
       const entries = readdir(join(directory, 'test'))
       const names = await entries.catch((error: NodeJS.ErrnoException) => (error.code === 'ENOENT' ? [] : ['?']))
       return names.every(name => name.startsWith('.'))
@@ -81,7 +81,7 @@ export async function withoutTest(directories: readonly string[]): Promise<strin
   return directories.filter((_, i) => isEmpty[i])
 }
 
-/** What the tokens mean where the directories are of "trm data grids". @throws where they do not mean the same */
+/** What the tokens mean in directories of "trm data grids". @throws where the directories disagree */
 export async function readGridTasks(directories: readonly string[]): Promise<GridTask | undefined> {
   const tasks = await Promise.all(directories.map(readGridTask))
   const alphabet = (task: GridTask | undefined) => (task ? `the alphabet "${task.alphabet.join('')}"` : 'no grids.json')
@@ -94,7 +94,7 @@ export async function readGridTasks(directories: readonly string[]): Promise<Gri
   return tasks[0]
 }
 
-/** A line about directories whose puzzle identifiers mean different puzzles: they share rows of the embedding table. */
+/** A line where equal puzzle identifiers name different puzzles: these share rows of the embedding table. */
 export async function sharedIdentifiers(directories: readonly string[]): Promise<string[]> {
   const names = await Promise.all(
     directories.map(async directory => {

@@ -12,7 +12,7 @@ import { parseArguments } from './arguments.js'
 import { makeDirectory } from './files.js'
 import { duration, percent } from './progress.js'
 import { showSolution } from './solve.js'
-import { runTraining } from './train.js'
+import { runTraining } from './run-training.js'
 
 const usage = {
   command: 'trm demo',
@@ -21,7 +21,8 @@ const usage = {
     out: {
       type: 'string',
       placeholder: 'RUN',
-      description: 'directory for the run (default: runs/demo, or a temporary one where that cannot be written)',
+      description: 'directory for the run',
+      otherwise: 'runs/demo, or a temporary one where that cannot be written',
     },
     steps: { type: 'number', min: 1, default: 400, description: 'optimiser steps' },
     seed: {
@@ -51,9 +52,9 @@ export const demoCommand = {
       ))
     await makeDirectory(out)
     const data = generateSudoku({ size: 4, train: 10000, test: 500, clues: 5, seed })
-    console.log(
-      `data: ${exampleCount(data.train)} Sudokus of 4×4 with 5 clues to learn from, ${exampleCount(data.test)} held out; no solution of a held-out one occurs among the others`,
-    )
+    const [learnt, heldOut] = [exampleCount(data.train), exampleCount(data.test)]
+    const apart = 'no solution of a held-out one occurs among the others'
+    console.log(`data: ${learnt} Sudokus of 4×4 with 5 clues to learn from, ${heldOut} held out; ${apart}`)
     const run = resolveRun(mergeSettings(presets.tiny.settings, { steps, seed }), data.train.metadata)
     const engine = await openEngine(parsed.values)
     try {

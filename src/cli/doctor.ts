@@ -1,18 +1,18 @@
-// trm doctor: what this machine computes with, what is missing, and the command that mends it.
-import { diagnose, formatDiagnosis } from '../adapters/index.js'
+// trm doctor: which adapter this machine has, what is missing, and the command that fixes it.
+import { diagnose, formatDiagnosis } from '../adapters/diagnosis.js'
 import { adapterOptions, gpuOptions } from './adapter.js'
 import { parseArguments } from './arguments.js'
 
 const usage = {
   command: 'trm doctor',
-  summary: 'Show adapter, driver, limits and features, what is missing, and the command that mends it.',
+  summary: 'Show adapter, driver, limits and features, what is missing, and the command that fixes it.',
   options: { json: { type: 'boolean', description: 'print everything as JSON' }, ...adapterOptions },
   notes: 'Exit code 1 when there is no adapter.',
 } as const
 
 export const doctorCommand = {
   name: 'doctor',
-  summary: 'which adapter there is, what is missing and how to mend it',
+  summary: 'which adapter there is, what is missing, and how to fix it',
   async run(args: string[]): Promise<void> {
     const parsed = parseArguments(args, usage)
     if (!parsed) return

@@ -23,8 +23,8 @@ const usage = {
     prefix: {
       type: 'string',
       placeholder: 'TEXT',
-      description:
-        'what stands before the names of the tensors (default: _orig_mod.model. in .pt, as the published code saves a compiled model; nothing in .safetensors)',
+      description: 'prefix of the names of the tensors',
+      otherwise: 'none in .safetensors; _orig_mod.model. in .pt, as the published code saves a compiled model',
     },
     dtype: {
       type: 'string',
@@ -49,26 +49,17 @@ export const exportCommand = {
     const { checkpoint, key, out, dtype, 'config-out': configOut } = parsed.values
     const torch = out.endsWith('.pt')
     if (!torch && !out.endsWith('.safetensors'))
-      throw new UsageError(
-        `${usage.command}: --out: expected a name that ends in .pt or .safetensors, got ${JSON.stringify(out)}`,
-      )
+      refuse(`--out: expected a name that ends in .pt or .safetensors, got ${JSON.stringify(out)}`)
     if (configOut !== undefined && !/\.ya?ml$/.test(configOut))
-      throw new UsageError(
-        `${usage.command}: --config-out: expected a name that ends in .yaml, got ${JSON.stringify(configOut)}`,
-      )
-    const { config, tensors, metadata } = readCheckpoint(
-      (await openCheckpoint(checkpoint, key)).bytes,
-      checkpoint,
-      otherFiles(key),
-    )
+      refuse(`--config-out: expected a name that ends in .yaml, got ${JSON.stringify(configOut)}`)
+    const { bytes } = await openCheckpoint(checkpoint, key)
+    const { config, tensors, metadata } = readCheckpoint(bytes, checkpoint, otherFiles(key))
     const prefix = parsed.values.prefix ?? (torch ? '_orig_mod.model.' : '')
-    const entries = [...tensors].map(
-      ([name, stored]) =>
-        [`${prefix}${name}`, fromFloat32(toFloat32(stored), stored.shape, DTYPES[dtype as keyof typeof DTYPES])] as [
-          string,
-          StoredTensor,
-        ],
-    )
+    const type = DTYPES[dtype as keyof typeof DTYPES]
+    const entries = [...tensors].map(([name, stored]): [string, StoredTensor] => [
+      `${prefix}${name}`,
+      fromFloat32(toFloat32(stored), stored.shape, type),
+    ])
     await writeWhole(out, torch ? writeTorch(entries) : writeSafetensors(entries, metadata))
     console.log(`${out}: ${entries.length} tensors in ${dtype}, named ${prefix}…`)
     if (configOut === undefined) return
@@ -77,19 +68,23 @@ export const exportCommand = {
   },
 }
 
-/** The configuration as the published code's YAML: it takes the sizes of the data from the dataset, so they stand in a comment. */
+function refuse(problem: string): never {
+  throw new UsageError(`${usage.command}: ${problem}`)
+}
+
+/** The configuration as YAML for the published code, which takes the sizes from the data: they stand in a comment. */
 function officialYaml(config: TrmConfig): string {
   const { vocab_size, seq_len, num_puzzle_identifiers, ...arch } = configToOfficial(config)
-  return `# Of the data: vocab_size=${vocab_size} seq_len=${seq_len} num_puzzle_identifiers=${num_puzzle_identifiers}\n${writeYaml(
-    {
-      arch: {
-        name: 'recursive_reasoning.trm@TinyRecursiveReasoningModel_ACTV1',
-        loss: { name: 'losses@ACTLossHead', loss_type: 'stablemax_cross_entropy' },
-        H_layers: 0,
-        ...arch,
-        no_ACT_continue: true,
-        forward_dtype: 'float32',
-      },
+  const sizes = `vocab_size=${vocab_size} seq_len=${seq_len} num_puzzle_identifiers=${num_puzzle_identifiers}`
+  const fields = {
+    arch: {
+      name: 'recursive_reasoning.trm@TinyRecursiveReasoningModel_ACTV1',
+      loss: { name: 'losses@ACTLossHead', loss_type: 'stablemax_cross_entropy' },
+      H_layers: 0,
+      ...arch,
+      no_ACT_continue: true,
+      forward_dtype: 'float32',
     },
-  )}`
+  }
+  return `# Of the data: ${sizes}\n${writeYaml(fields)}`
 }

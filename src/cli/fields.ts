@@ -1,4 +1,4 @@
-// What becomes of each field of a configuration: its text read as its type, and what is left out, with the reason.
+// Fields of a configuration: each is read as its type, and the reason is given for every field without effect.
 import { isRecord } from '../formats/json.js'
 import { printable, shown } from '../formats/shown.js'
 import { DEFAULTS, type TrmConfig } from '../trm/config.js'
@@ -16,14 +16,14 @@ const REASONS: Readonly<Record<string, string>> = {
   run_name: 'nothing is sent to a logger',
 }
 
-/** The same, of those that name the data, where an option does. */
+/** Reasons for the fields that name the data, where an option names it. */
 const DATA_REASONS: typeof REASONS = {
   data_path: '--data names the data',
   data_paths: '--data names the data',
   data_paths_test: 'the test split of --data is evaluated',
 }
 
-/** Fields of other programs that mean nothing at these values; beside what is off. */
+/** Values at which fields of other programs change nothing, in addition to values that mean "off". */
 const NEUTRAL: Readonly<Record<string, (value: unknown, beside: Readonly<Record<string, unknown>>) => boolean>> = {
   act_enabled: value => value === true,
   grad_cycle_prob: value => value === 1,
@@ -45,7 +45,7 @@ const SYNONYMS: Readonly<Record<string, string>> = {
 
 const NUMERAL = /^\s*[-+]?(?:\d[\d_]*\.?[\d_]*|\.\d[\d_]*)(?:e[-+]?\d+)?\s*$/i
 
-/** Whether a value switches what it belongs to off. */
+/** Whether a value means "off". */
 function isOff(value: unknown): boolean {
   if (typeof value === 'string') return /^(?:none|null|off|no|false|)$/i.test(value.trim())
   if (typeof value === 'object' && value !== null) return Object.keys(value).length === 0
@@ -54,11 +54,11 @@ function isOff(value: unknown): boolean {
 
 /** Whether a field of another program changes nothing. */
 function isIdle(name: string, value: unknown, beside: Readonly<Record<string, unknown>>): boolean {
-  // Where off is not what the published code does, only the value that is may be left out.
+  // For fields in NEUTRAL, off may differ from the published code; only the value that equals it is idle.
   return Object.hasOwn(NEUTRAL, name) ? NEUTRAL[name](value, beside) : isOff(value)
 }
 
-/** A text as the type that its field has, as pydantic reads it; anything else as it is. */
+/** Reads a text as the type of its field, as pydantic does; other values stay as they are. */
 function read(value: unknown, type: string): unknown {
   if (type === 'boolean') {
     const text = String(value).toLowerCase()
@@ -69,7 +69,7 @@ function read(value: unknown, type: string): unknown {
   return value
 }
 
-/** Types of fields whose default, null, does not tell it. */
+/** Fields that hold numbers although their default is null. */
 const COUNTS = ['steps', 'micro_batch', 'eval_interval', 'checkpoint_interval']
 const topType = (name: string) => (COUNTS.includes(name) ? 'number' : typeof RUN_DEFAULTS[name])
 const archType = (name: string) => {
@@ -88,7 +88,7 @@ interface Place {
 
 const TOP: Place = {
   prefix: '',
-  // Fields of the model stand here where there is no training, as in "trm import … seq_len=81".
+  // Without a training, fields of the model stand at the top: "trm import … seq_len=81".
   isKnown: name => Object.hasOwn(RUN_DEFAULTS, name) || SILENT.includes(name) || officialField(name) !== undefined,
   typeOf: name => (officialField(name) ? archType(name) : topType(name)),
   known: Object.keys(RUN_DEFAULTS),
@@ -120,9 +120,9 @@ function refuseField(name: string, value: unknown, { prefix, known }: Place, idl
 }
 
 /**
- * The fields that are used, each as its type; `notes` say what was left out, in sentences.
- * @param typed names on the command line without a plus, where an unknown one is a slip rather than another program's
- * @param namesData whether an option names the data, and not the fields
+ * The fields that are used, each read as its type; `notes` are sentences about fields without effect.
+ * @param typed names given on the command line without a plus: an unknown one is taken for a typing error
+ * @param namesData whether an option names the data, so that fields do not
  * @throws on an unknown field that is not off
  */
 export function usedFields(
@@ -153,7 +153,7 @@ export function usedFields(
   return { settings: mergeSettings(used), notes }
 }
 
-/** What is to be said of known fields that have no effect here, those with the same reason together. */
+/** A sentence about known fields without effect, grouped by reason; none where all have an effect. */
 function unusedNotes(fields: Readonly<Record<string, unknown>>, why: typeof REASONS): string[] {
   const reasons = new Map<string, string[]>()
   for (const [name, value] of Object.entries(fields)) {
@@ -164,7 +164,7 @@ function unusedNotes(fields: Readonly<Record<string, unknown>>, why: typeof REAS
   return parts.length ? [`fields without effect here: ${parts.join(', ')}`] : []
 }
 
-/** What is to be said of fields of the model that its architecture does not look at, as the published code does not. */
+/** A sentence about fields that this architecture ignores, as the published code does; none where it uses all. */
 export function withoutEffect({ arch }: RunSettings, config: TrmConfig): string[] {
   const names = Object.entries(arch).flatMap(([name, value]) => {
     const ours = officialField(name)

@@ -6,10 +6,10 @@ import type { DatasetDirectory, ReadFile } from '../data/directory.js'
 import { type OpenFile, openSource } from '../formats/open-file.js'
 import type { Pieces } from '../formats/pieces.js'
 
-/** Node reads at most 2 GiB at once. */
+/** Bytes per read: Node reads at most 2 GiB at once. */
 const MOST_AT_ONCE = 2 ** 30
 
-/** The bytes of a file, of up to 4 GiB. Throws one line that names the file and `what` it should have been. */
+/** The bytes of a file of up to 4 GiB. @throws one line that names the file and `what` it should have been */
 export async function readBytes(path: string, what: string, atOnce = MOST_AT_ONCE): Promise<Uint8Array> {
   const file = await openFile(path, what, atOnce)
   try {
@@ -21,7 +21,7 @@ export async function readBytes(path: string, what: string, atOnce = MOST_AT_ONC
 
 /**
  * Opens a file of any size, to read parts of it.
- * Opening and reading reject with one line that names the file and `what` it should have been.
+ * @throws when opening and reading: one line that names the file and `what` it should have been
  */
 export async function openFile(path: string, what: string, atOnce = MOST_AT_ONCE): Promise<OpenFile> {
   const named = <T>(work: Promise<T>) =>
@@ -31,7 +31,7 @@ export async function openFile(path: string, what: string, atOnce = MOST_AT_ONCE
   const file = await named(open(path))
   try {
     const { size } = await named(file.stat())
-    // Pipes and the like tell no size.
+    // Pipes and some devices report the size 0.
     const source = size ? undefined : openSource(new Uint8Array(await named(file.readFile())))
     const read = async (at: number, length: number) => {
       const bytes = new Uint8Array(length)
@@ -50,15 +50,16 @@ export async function openFile(path: string, what: string, atOnce = MOST_AT_ONCE
   }
 }
 
-/** Whether a path leads through what systems and notebooks put beside people's files: dot files, `__MACOSX`. */
+/** Whether a path contains a name that systems and notebooks put beside people's files: dot files, `__MACOSX`. */
 export function isHidden(path: string): boolean {
   return path.split(/[\\/]/).some(name => name.startsWith('.') || name === '__MACOSX')
 }
 
 /**
- * The bytes of a file piece by piece, from the beginning each time they are asked for; what can be read only once, such as a pipe, is kept in
- * memory. Errors as of `readBytes`.
+ * The bytes of a file piece by piece, from the beginning at each call. A pipe can be read only once: its bytes stay in
+ * memory.
  * @param onProgress called with the share that has been read, 0 … 1
+ * @throws as `readBytes`
  */
 export function filePieces(path: string, what: string, onProgress?: (share: number) => void): Pieces {
   let kept: Promise<Uint8Array> | undefined
@@ -88,12 +89,12 @@ export function datasetFiles(directory: string): ReadFile {
   return path => readBytes(join(directory, path), 'dataset')
 }
 
-/** A dataset directory whose files are opened. */
+/** A dataset directory on disk, whose files are read in parts. */
 export function datasetDirectory(directory: string): DatasetDirectory {
   return { name: directory, open: path => openFile(join(directory, path), 'dataset') }
 }
 
-/** A file could not be written; what stood there before is whole. */
+/** A file could not be written; the old file is still whole. */
 export class WriteError extends Error {
   constructor(path: string, error: unknown) {
     super(`cannot write ${path}: ${reason(error)}`)
@@ -131,10 +132,10 @@ export async function writeTogether(
   }
 }
 
-/** What stands between the name of a file that is being written and the number of the process. */
+/** In the name of a file that is being written, the part between its final name and the number of the process. */
 const PARTIAL = '.partial-'
 
-/** Removes what a process that was killed while it wrote has left in a directory. */
+/** Removes partial files that a killed process left in a directory. */
 export async function removePartials(directory: string): Promise<void> {
   for (const name of await readdir(directory))
     if (name.startsWith('.') && name.includes(PARTIAL)) await rm(join(directory, name), { force: true })
@@ -158,7 +159,7 @@ export async function appendWhole(path: string, lines: string): Promise<void> {
   }
 }
 
-/** Makes a directory that can be written to. What it gives takes back what it made, as far as that is empty. */
+/** Makes a directory that can be written to. The returned function removes the directories that were made, if empty. */
 export async function makeDirectory(path: string): Promise<() => Promise<void>> {
   try {
     const first = await mkdir(path, { recursive: true })

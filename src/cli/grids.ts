@@ -1,4 +1,4 @@
-// Tasks of one's own on the command line: what the tokens of a directory of "trm data grids", or of a checkpoint trained on it, mean.
+// Grids of the user's own: what the tokens mean in a directory of "trm data grids", or in a checkpoint trained on one.
 import { existsSync } from 'node:fs'
 import { join } from 'node:path'
 import { checkGridTask, customTask, GRID_TASK_PATH, type GridTask } from '../data/grids.js'
@@ -6,13 +6,13 @@ import type { Task } from '../data/tasks.js'
 import { parseJson } from '../formats/json.js'
 import { readBytes } from './files.js'
 
-/** What the tokens of a directory of "trm data grids" mean; undefined for other directories. */
+/** What the tokens mean in a directory of "trm data grids"; undefined for other directories. */
 export async function readGridTask(directory: string): Promise<GridTask | undefined> {
   const path = join(directory, GRID_TASK_PATH)
   return existsSync(path) ? parseGridTask(await readBytes(path, 'dataset'), `dataset ${path}`) : undefined
 }
 
-/** The same, of a checkpoint with this metadata. */
+/** What the tokens mean in a checkpoint with this metadata; undefined for other tasks. */
 export function gridTaskOfCheckpoint(
   { grids }: Readonly<Record<string, string>>,
   checkpoint: string,
@@ -22,7 +22,7 @@ export function gridTaskOfCheckpoint(
     : parseGridTask(new TextEncoder().encode(grids), `${checkpoint}: its metadata entry "grids"`)
 }
 
-/** The task that a checkpoint was trained for, where it is one of the user's own. */
+/** The task of a checkpoint that was trained on grids of the user's own; undefined for other checkpoints. */
 export function customTaskOf(metadata: Readonly<Record<string, string>>, checkpoint: string): Task | undefined {
   const task = gridTaskOfCheckpoint(metadata, checkpoint)
   return task && customTask(task)

@@ -1,9 +1,10 @@
-// The published groups of fields that `arch=NAME` and `defaults: - arch: NAME` choose: the values of config/arch/NAME.yaml.
+// The published groups of fields that `arch=NAME` and `defaults: [arch: NAME]` choose, from config/arch/NAME.yaml.
 import { isRecord } from '../formats/json.js'
 import { printable, shown } from '../formats/shown.js'
 import { type RunSettings } from '../trm/published/settings.js'
 
-const shared = {
+/** Fields that all groups share. */
+const SHARED = {
   loss: { name: 'losses@ACTLossHead', loss_type: 'stablemax_cross_entropy' },
   halt_exploration_prob: 0.1,
   halt_max_steps: 16,
@@ -12,13 +13,13 @@ const shared = {
   expansion: 4,
   puzzle_emb_ndim: '${.hidden_size}',
   pos_encodings: 'rope',
-  // Where the file does not say it, the class does.
+  // Not in the published file: it is the default of the class.
   forward_dtype: 'bfloat16',
 }
 
 const recursive = (module: string) => ({
   name: `recursive_reasoning.${module}@TinyRecursiveReasoningModel_ACTV1`,
-  ...shared,
+  ...SHARED,
   H_cycles: 3,
   L_cycles: 6,
   H_layers: 0,
@@ -28,30 +29,30 @@ const recursive = (module: string) => ({
   no_ACT_continue: true,
 })
 
-const hierarchical = { ...shared, H_cycles: 2, L_cycles: 2, H_layers: 4, L_layers: 4 }
+const HIERARCHICAL = { ...SHARED, H_cycles: 2, L_cycles: 2, H_layers: 4, L_layers: 4 }
 
-/** By name; those of TinyRecursiveModels, and `hrm_v1` of HRM. */
+/** The groups of TinyRecursiveModels by name, and `hrm_v1` of HRM. */
 export const GROUPS: Readonly<Record<string, Readonly<Record<string, unknown>>>> = {
   trm: recursive('trm'),
   trm_singlez: recursive('trm_singlez'),
   trm_hier6: recursive('trm_hier6'),
-  hrm: { name: 'recursive_reasoning.hrm@HierarchicalReasoningModel_ACTV1', ...hierarchical, mlp_t: false },
+  hrm: { name: 'recursive_reasoning.hrm@HierarchicalReasoningModel_ACTV1', ...HIERARCHICAL, mlp_t: false },
   transformers_baseline: {
     name: 'recursive_reasoning.transformers_baseline@Model_ACTV2',
-    ...shared,
+    ...SHARED,
     H_cycles: 1,
     H_layers: 8,
     num_heads: 12,
   },
-  hrm_v1: { name: 'hrm.hrm_act_v1@HierarchicalReasoningModel_ACTV1', ...hierarchical },
+  hrm_v1: { name: 'hrm.hrm_act_v1@HierarchicalReasoningModel_ACTV1', ...HIERARCHICAL },
 }
 
-/** What a file's defaults list asks for, in order: a group by name, or the file's own fields. */
+/** An entry of a file's defaults list: a group by name, or the file's own fields. */
 export type Layer = { group: string } | 'self'
 
 /**
- * The defaults list of a file, as hydra reads it: `_self_` counts as last where it is not there.
- * @throws on entries that name what is not here, saying what to write instead
+ * The defaults list of a file, as hydra reads it: without `_self_`, the file's own fields come last.
+ * @throws on entries that cannot be read here; the message says what to write instead
  */
 export function defaultsList(given: unknown): Layer[] {
   if (given === undefined || given === null) return ['self']
@@ -64,7 +65,7 @@ export function defaultsList(given: unknown): Layer[] {
     const pairs = isRecord(entry) ? Object.entries(entry) : []
     const [key, value] = pairs.length === 1 ? pairs[0] : [undefined, entry]
     const group = key?.replace(/^(?:optional|override) +/, '').replace(/^\//, '')
-    // What hydra itself logs and launches.
+    // These configure hydra's own logging and launching.
     if (group?.startsWith('hydra/')) return []
     const remedy = 'copy its fields into this file'
     if (group === undefined) return refuse(`names ${shown(value)}, and files beside this one are not read — ${remedy}`)
@@ -80,7 +81,7 @@ export function defaultsList(given: unknown): Layer[] {
   return layers.includes('self') ? layers : [...layers, 'self']
 }
 
-/** The fields of a group as settings. @throws on an unknown name */
+/** The fields of a group as settings. @throws for an unknown name */
 export function groupSettings(name: string): Partial<RunSettings> {
   if (!Object.hasOwn(GROUPS, name)) {
     const remedy = 'values of another group can stand in a file for --config, as fields under arch'

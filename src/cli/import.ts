@@ -1,4 +1,4 @@
-// trm import: a checkpoint of the published code (.pt, or safetensors without a configuration) as one that the other commands read.
+// trm import: turns a checkpoint of the published code (.pt, safetensors) into one that the other commands read.
 import { DEFAULTS } from '../trm/config.js'
 import { type Checkpoint, writeCheckpoint } from '../trm/published/checkpoint.js'
 import { partialFromOfficial } from '../trm/published/names.js'
@@ -17,7 +17,7 @@ const usage = {
       type: 'string',
       required: true,
       placeholder: 'F.pt',
-      description: 'what torch.save wrote of a state_dict or of a training, or safetensors',
+      description: 'file of torch.save with a state_dict or a training, or safetensors',
     },
     key: keyOption,
     out: {
@@ -29,17 +29,21 @@ const usage = {
     config: {
       type: 'string',
       placeholder: 'PRESET|F.yaml',
-      description: `the configuration that the model was trained with: a preset (${Object.keys(presets).join(', ')}) or a YAML file such as the all_config.yaml beside it`,
+      description:
+        `the configuration that the model was trained with: a preset (${Object.keys(presets).join(', ')}) ` +
+        'or a YAML file, such as the all_config.yaml beside the checkpoint',
     },
   },
   positionals: ['[KEY=VALUE…]'],
-  notes: `KEY=VALUE gives a field of the model by its official name, e.g. seq_len=81 L_cycles=6 halt_max_steps=16 num_heads=8,
-and arch=NAME the values of a published group: ${Object.keys(GROUPS).join(', ')}.
+  notes: `KEY=VALUE gives a field of the model by its official name:
+  seq_len=81 L_cycles=6 halt_max_steps=16 num_heads=8
+arch=NAME gives the values of a published group: ${Object.keys(GROUPS).join(', ')}.
 
-The shapes of the tensors tell vocab_size, hidden_size, L_layers, mlp_t and more; of seq_len and puzzle_emb_len they tell at most the sum.
-With --config, fields that neither it nor the tensors tell take the published defaults.
-num_puzzle_identifiers=N for another N than the file's refills the puzzle table: every row becomes the mean row.
-Nothing in the file is executed. Names of the published code and its forks are read, and those of nano-trm (github.com/olivkoch/nano-trm).
+The shapes of the tensors give vocab_size, hidden_size, L_layers, mlp_t and more. Of seq_len and puzzle_emb_len they
+give at most the sum. With --config, the remaining fields take the published defaults.
+num_puzzle_identifiers=N with another N than the file's refills the puzzle table: every row becomes the mean row.
+Nothing in the file is executed. The names of the published code and its forks are known, and those of nano-trm
+(github.com/olivkoch/nano-trm).
 
 ${presetList}`,
 } as const
@@ -52,19 +56,14 @@ export const importCommand = {
     if (!parsed) return
     const { from, out, key, config } = parsed.values
     if (!out.endsWith('.safetensors'))
-      throw new UsageError(
-        `${usage.command}: --out: expected a name that ends in .safetensors, got ${JSON.stringify(out)}`,
-      )
+      refuse(`--out: expected a name that ends in .safetensors, got ${JSON.stringify(out)}`)
     const { settings, typed, notes, isNamed } = await giveSettings({
       command: usage.command,
       config,
       pairs: parsed.positionals,
     })
     const [other] = modelFields(typed).rest
-    if (other)
-      throw new UsageError(
-        `${usage.command}: "${other}" is no field of the model, expected e.g. seq_len=81 or L_cycles=6`,
-      )
+    if (other) refuse(`"${other}" is no field of the model, expected e.g. seq_len=81 or L_cycles=6`)
     const checkpoint = await readAnyCheckpoint(from, {
       key,
       config: partialFromOfficial(modelFields(settings).fields),
@@ -76,9 +75,24 @@ export const importCommand = {
   },
 }
 
-/** What a checkpoint is, in a line. */
+function refuse(problem: string): never {
+  throw new UsageError(`${usage.command}: ${problem}`)
+}
+
+/** A checkpoint in a line. */
 function describe({ config, tensors }: Checkpoint): string {
   const { tokenMixing, hidden, layers, cells, vocabulary, puzzles, cycles, latentSteps, supervisionSteps } = config
   const values = [...tensors.values()].reduce((sum, { data }) => sum + data.length, 0)
-  return `${tokenMixing ? 'token-mixing MLP' : 'attention'}, hidden ${hidden}, ${layers} layers, ${cells} cells, ${vocabulary} tokens, ${puzzles} puzzle ids, H_cycles ${cycles}, L_cycles ${latentSteps}, halt_max_steps ${supervisionSteps}; ${tensors.size} tensors, ${values.toLocaleString('en')} values`
+  const fields = [
+    tokenMixing ? 'token-mixing MLP' : 'attention',
+    `hidden ${hidden}`,
+    `${layers} layers`,
+    `${cells} cells`,
+    `${vocabulary} tokens`,
+    `${puzzles} puzzle ids`,
+    `H_cycles ${cycles}`,
+    `L_cycles ${latentSteps}`,
+    `halt_max_steps ${supervisionSteps}`,
+  ]
+  return `${fields.join(', ')}; ${tensors.size} tensors, ${values.toLocaleString('en')} values`
 }

@@ -1,24 +1,24 @@
-// ${…} in settings: `${.name}` is a field beside, `${..name}` one floor up, `${a.b}` a field by its whole name.
+// ${…} in settings: `${.name}` is a field beside this one, `${..name}` one level up, `${a.b}` a field by its full name.
 import { isRecord } from '../formats/json.js'
 import { printable, shown } from '../formats/shown.js'
 
-/** The field of such names, one within the other; undefined where there is none. */
+/** The field at a path of names; undefined where there is none. */
 export function fieldAt(settings: unknown, names: readonly string[]): unknown {
   return names.reduce((node, name) => (isRecord(node) && Object.hasOwn(node, name) ? node[name] : undefined), settings)
 }
 
-/** Deeper than this, fields point at each other in a circle. */
-const DEEPEST = 20
+/** References that lead to references more often than this are taken for a circle. */
+const MAX_DEPTH = 20
 
 /**
- * A copy of the settings in which every reference is what it points to.
- * @param left names of fields at the top that stay as they are
+ * A copy of the settings with a value in place of every reference.
+ * @param left names of fields at the top level that stay as they are
  * @throws on a reference to nothing, in a circle, or to what hydra alone resolves
  */
 export function resolveReferences<T extends Record<string, unknown>>(settings: T, left: readonly string[]): T {
   const lookUp = (reference: string, path: readonly string[], depth: number): unknown => {
     const where = `config: ${printable(path.join('.'))} is ${shown(`\${${reference}}`)}`
-    if (depth > DEEPEST) throw new Error(`${where}, which points back at itself`)
+    if (depth > MAX_DEPTH) throw new Error(`${where}, which points back at itself`)
     const [, dots, names] = /^(\.*)([\w.-]+)$/.exec(reference.trim()) ?? []
     if (names === undefined) throw new Error(`${where}, which hydra alone resolves — write the value itself`)
     const target = [...(dots ? path.slice(0, path.length - dots.length) : []), ...names.split('.')]

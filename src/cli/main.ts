@@ -1,5 +1,5 @@
 #!/usr/bin/env node
-// The program `trm`: finds the command, runs it, and turns errors into one line and an exit code (2: wrong usage, 1: anything else).
+// The program `trm`: runs a command, and turns errors into one line and an exit code (2: wrong usage, 1: the rest).
 import { printable } from '../formats/shown.js'
 import { UsageError } from './arguments.js'
 import { benchCommand } from './bench.js'
@@ -37,7 +37,7 @@ const commands: readonly Command[] = [
 
 const help = () => `trm — train and run Tiny Recursive Models on WebGPU
 
-usage: trm COMMAND [options]
+Usage: trm COMMAND [options]
 
 ${commands.map(({ name, summary }) => `  ${name.padEnd(10)}${summary}`).join('\n')}
 
@@ -56,10 +56,9 @@ async function main([name, ...args]: string[]): Promise<void> {
 try {
   await main(process.argv.slice(2))
 } catch (error) {
-  // Whatever a damaged file put into a message, a terminal sees only what prints.
-  console.error(
-    `trm: ${printable(String(error instanceof Error ? error.message : error).replace(/\s*\n\s*/g, ' '), Infinity)}`,
-  )
+  // A damaged file may have put control characters into a message: the terminal must not get them.
+  const message = String(error instanceof Error ? error.message : error).replace(/\s*\n\s*/g, ' ')
+  console.error(`trm: ${printable(message, Infinity)}`)
   if (process.env.TRM_DEBUG && error instanceof Error) console.error(error.stack)
   process.exitCode = error instanceof UsageError ? 2 : 1
 }

@@ -1,4 +1,4 @@
-// Stored predictions for ARC, read by rows: our own in safetensors, or the published evaluators', a file of torch.save per rank.
+// Stored predictions for ARC, read by rows: safetensors, or the files of torch.save that published evaluators write.
 import { readdir, realpath, stat } from 'node:fs/promises'
 import { basename, dirname, join } from 'node:path'
 import type { ArcPredictions } from '../data/arc-score.js'
@@ -11,16 +11,16 @@ import { openTorch, type RowTensor } from '../formats/torch-rows.js'
 import { isTorch } from '../formats/torch.js'
 import { isHidden, openFile, readBytes } from './files.js'
 
-/** Rows at a time: their logits take 11 MB in float32. */
-const piece = 256
+/** Rows read at a time: their logits take 11 MB in float32. */
+const ROWS_AT_ONCE = 256
 
-/** What the published evaluators call a file: `step_N_all_preds.RANK`. */
-const published = /^(.*all_preds)\.(\d+)$/
+/** Names of the published evaluators' files: `step_N_all_preds.RANK`. */
+const PUBLISHED = /^(.*all_preds)\.(\d+)$/
 
 /**
- * The files that paths mean, ranks in order. A path may be a file, a folder with the files of one evaluation, or what comes
- * before `_all_preds.RANK` in their names, which is the path of the checkpoint that they come from.
- * Throws one line when there is none, a rank is missing, a file comes twice, or the files belong to several evaluations.
+ * The files that paths name, by rank. A path may be a file, or a folder with the files of one evaluation. It may also
+ * be the part of their names before `_all_preds.RANK`: that is the path of the checkpoint that they come from.
+ * @throws one line where there is no file, a rank is missing, a file comes twice, or there are several evaluations
  */
 export async function findPredictions(paths: readonly string[]): Promise<string[]> {
   const files: string[] = []
@@ -31,13 +31,12 @@ export async function findPredictions(paths: readonly string[]): Promise<string[
     )
     const ranks = kind === 'folder' ? await findRanks(path, path) : await findRanks(path, dirname(path), basename(path))
     if (ranks.length === 0 && kind !== 'file') {
-      throw new Error(
-        `predictions ${path}: expected a file, or a folder with files like step_100_all_preds.0, found neither`,
-      )
+      const expected = 'expected a file, or a folder with files like step_100_all_preds.0'
+      throw new Error(`predictions ${path}: ${expected}, found neither`)
     }
     files.push(...(ranks.length ? ranks : [path]))
   }
-  const stems = new Set(files.flatMap(file => published.exec(basename(file))?.[1] ?? []))
+  const stems = new Set(files.flatMap(file => PUBLISHED.exec(basename(file))?.[1] ?? []))
   if (stems.size > 1) {
     const got = [...stems].sort(byNumber).join(', ')
     throw new Error(`predictions: expected those of one evaluation, got ${got} — their votes do not belong together`)
@@ -45,15 +44,15 @@ export async function findPredictions(paths: readonly string[]): Promise<string[
   const real = await Promise.all(files.map(file => realpath(file).catch(() => file)))
   const twice = files.find((_, i) => real.indexOf(real[i]) < i)
   if (twice !== undefined) throw new Error(`predictions: expected every file once, got ${twice} twice`)
-  const rank = (file: string) => Number(published.exec(basename(file))?.[2] ?? NaN)
-  return files.every(file => published.test(basename(file))) ? files.sort((a, b) => rank(a) - rank(b)) : files
+  const rank = (file: string) => Number(PUBLISHED.exec(basename(file))?.[2] ?? NaN)
+  return files.every(file => PUBLISHED.test(basename(file))) ? files.sort((a, b) => rank(a) - rank(b)) : files
 }
 
-/** All ranks of the one evaluation in a folder, or of that whose names begin so. */
+/** The files of all ranks of the evaluation in a folder, or of the one whose names begin with `start`. */
 async function findRanks(path: string, folder: string, start?: string): Promise<string[]> {
   const stems = new Map<string, number[]>()
   for (const name of await readdir(folder).catch(() => [])) {
-    const [, stem, rank] = published.exec(name) ?? []
+    const [, stem, rank] = PUBLISHED.exec(name) ?? []
     if (stem === undefined || isHidden(name)) continue
     if (start !== undefined && stem !== start && stem !== `${start}_all_preds`) continue
     stems.set(
@@ -65,17 +64,15 @@ async function findRanks(path: string, folder: string, start?: string): Promise<
   if (found === undefined) return []
   if (others.length > 0) {
     const got = [found, ...others].join(', ')
-    throw new Error(
-      `predictions ${path}: expected those of one evaluation, found ${got} — name one: --predictions ${join(folder, found)}`,
-    )
+    const hint = `name one: --predictions ${join(folder, found)}`
+    throw new Error(`predictions ${path}: expected those of one evaluation, found ${got} — ${hint}`)
   }
   const ranks = stems.get(found)!
   const missing = ranks.findIndex((rank, i) => rank !== i)
   if (missing >= 0) {
     const got = `${found}.${ranks.join(', .')}`
-    throw new Error(
-      `predictions ${path}: expected the files of all ranks from 0 on, found ${got} — copy ${found}.${missing} there too`,
-    )
+    const hint = `copy ${found}.${missing} there too`
+    throw new Error(`predictions ${path}: expected the files of all ranks from 0 on, found ${got} — ${hint}`)
   }
   return ranks.map(rank => join(folder, `${found}.${rank}`))
 }
@@ -84,24 +81,24 @@ function byNumber(a: string, b: string): number {
   return a.localeCompare(b, 'en', { numeric: true })
 }
 
-/** A file of predictions that is open. */
+/** An open file of predictions. */
 export interface PredictionFile {
   path: string
-  /** Rows, padding among them. */
+  /** Rows, including padding. */
   count: number
   /** Rows `from` … `to` − 1. */
   read(from: number, to: number): Promise<ArcPredictions>
-  /** Their labels (rows × 900), undefined where none are stored. */
+  /** Labels of these rows (rows × 900); undefined where none are stored. */
   labels?: (from: number, to: number) => Promise<ArrayLike<number>>
   close(): Promise<void>
 }
 
-/** Where the pieces of a file begin and end. */
+/** The rows of a file in pieces: where each begins and ends. */
 export function* pieces({ count }: PredictionFile): Generator<[from: number, to: number], void> {
-  for (let from = 0; from < count; from += piece) yield [from, Math.min(from + piece, count)]
+  for (let from = 0; from < count; from += ROWS_AT_ONCE) yield [from, Math.min(from + ROWS_AT_ONCE, count)]
 }
 
-/** Opens one of either format. Throws one line with its path when it cannot be read, or a tensor is absent or does not fit. */
+/** Opens a file of either format. @throws one line with its path where a tensor is missing or does not fit */
 export async function openPredictions(path: string): Promise<PredictionFile> {
   const file = await openFile(path, 'predictions')
   const start = await file.read(0, Math.min(4096, file.size))
@@ -115,7 +112,7 @@ export async function openPredictions(path: string): Promise<PredictionFile> {
   }
 }
 
-/** What predictions come in, in the words of `recognise`. */
+/** Formats of predictions, in the words of `recognise`. */
 const KINDS = 'a safetensors file, a file of torch.save (.pt), the legacy format of torch.save before 1.6'
 
 function inMemory(bytes: Uint8Array, path: string): Map<string, RowTensor> {
@@ -142,11 +139,8 @@ function columnsOf(tensors: ReadonlyMap<string, RowTensor>, path: string): Omit<
   const shaped = (name: string, ...shapes: (number | string)[][]) => {
     const tensor = known(name)
     const { shape } = tensor
-    const fits = (wanted: (number | string)[]) => {
-      return (
-        wanted.length === shape.length && wanted.every((size, axis) => typeof size === 'string' || size === shape[axis])
-      )
-    }
+    const fits = (wanted: (number | string)[]) =>
+      wanted.length === shape.length && wanted.every((size, axis) => typeof size === 'string' || size === shape[axis])
     if (!shapes.some(fits)) fail(`${name}: expected shape (${shapes[0].join(', ')}), got (${shape.join(', ')})`)
     return tensor
   }
@@ -190,17 +184,17 @@ function columnsOf(tensors: ReadonlyMap<string, RowTensor>, path: string): Omit<
   }
 }
 
-/** Integers as they are stored where possible. */
+/** Integers in the stored type, or as float64 where that is int64. */
 function integersOf(data: SafetensorsData): ArrayLike<number> {
   return data instanceof BigInt64Array ? Float64Array.from(data, Number) : data
 }
 
-/** Floats, in float64 where they are stored so. */
+/** Floats: float64 stays, all other types become float32. */
 function floatsOf({ dtype, data }: Pick<StoredTensor, 'dtype' | 'data'>): ArrayLike<number> {
   return data instanceof Float64Array ? data : toFloat32({ dtype, shape: [data.length], data })
 }
 
-/** The place of the largest of each cell's logits, the first of equal ones. */
+/** The token with the largest logit in each cell; the first of equal ones. */
 function argmax(
   { dtype, shape, data }: Omit<RowTensor, 'rows'> & Pick<StoredTensor, 'data'>,
   onNaN: (cell: number) => never,
@@ -223,15 +217,16 @@ function argmax(
   return best
 }
 
-const decoders = new Map<string, Float32Array>()
+/** Results of `decoderOf`. */
+const DECODERS = new Map<string, Float32Array>()
 
-/** The values of all bits of a 16-bit type. */
+/** The value of every bit pattern of a 16-bit float type. */
 function decoderOf(dtype: string): Float32Array {
-  let values = decoders.get(dtype)
+  let values = DECODERS.get(dtype)
   if (!values) {
     const data = Uint16Array.from({ length: 2 ** 16 }, (_, bits) => bits)
     values = dtype === 'F16' ? float16ToFloat32(data) : toFloat32({ dtype: 'BF16', shape: [data.length], data })
-    decoders.set(dtype, values)
+    DECODERS.set(dtype, values)
   }
   return values
 }

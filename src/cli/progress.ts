@@ -1,14 +1,16 @@
 // Progress of long jobs: one line that is redrawn on a terminal, plain lines otherwise.
 export { duration, percent } from '../formats/human.js'
 
+/** Characters of the bar. */
 const BAR = 24
 
 export class Progress {
-  private drawn = false
+  #isDrawn = false
 
+  /** @param terminal whether the line can be redrawn; false prints plain lines */
   constructor(private readonly terminal = process.stdout.isTTY === true) {}
 
-  /** Shows how far a job is; `text` says more. */
+  /** Shows how far a job is, with a text. */
   show(done: number, total: number, text: string): void {
     if (!this.terminal) {
       console.log(text)
@@ -17,10 +19,10 @@ export class Progress {
     const filled = Math.round((BAR * done) / total)
     const line = `${'█'.repeat(filled)}${'░'.repeat(BAR - filled)} ${text}`
     process.stdout.write(`\r\x1b[2K${line.slice(0, (process.stdout.columns ?? 200) - 1)}`)
-    this.drawn = true
+    this.#isDrawn = true
   }
 
-  /** As `show`, on terminals only: for steps too small to be a line of a log. */
+  /** As `show`, on terminals only: for steps that are too small for a line of a log. */
   glimpse(done: number, total: number, text: string): void {
     if (this.terminal) this.show(done, total, text)
   }
@@ -31,9 +33,9 @@ export class Progress {
     console.log(text)
   }
 
-  /** Leaves the drawn line behind. */
+  /** Removes the line that is redrawn. */
   end(): void {
-    if (this.drawn) process.stdout.write('\r\x1b[2K')
-    this.drawn = false
+    if (this.#isDrawn) process.stdout.write('\r\x1b[2K')
+    this.#isDrawn = false
   }
 }

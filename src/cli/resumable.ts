@@ -1,9 +1,9 @@
-// Whether a run's settings are those that its state was left with, in the words in which settings are written.
+// Checks that a run's settings are those that its state was left with; messages use the official names of the fields.
 import { configToOfficial } from '../trm/published/names.js'
 import type { TrainingState } from '../trm/training/resume.js'
 import { FORWARD_DTYPES, type RunConfig } from '../trm/published/settings.js'
 
-/** Options that a resumed training must share, and the fields that give them. */
+/** Options that a resumed training must share, with their official fields. */
 const FIELDS = {
   batchSize: 'global_batch_size',
   learningRate: 'lr',
@@ -26,14 +26,13 @@ const FIELDS = {
 const officialDtype = (dtype: RunConfig['dtype']) =>
   Object.entries(FORWARD_DTYPES).find(([, ours]) => ours === dtype)?.[0]
 
-/** @throws naming the first field that differs */
+/** @throws where a run's settings differ from its state's, with the first field that does */
 export function checkResumable({ name, config, options, dtype = 'f32', sampler }: TrainingState, run: RunConfig): void {
   const compare = (field: string, was: unknown, is: unknown) => {
     if (JSON.stringify(was) === JSON.stringify(is)) return
     const remedy = 'resume with the settings that the run began with, or begin a new one'
-    throw new Error(
-      `${name}: it is of a training with ${field} ${JSON.stringify(was)}, this one has ${JSON.stringify(is)} — ${remedy}`,
-    )
+    const [theirs, ours] = [was, is].map(value => JSON.stringify(value))
+    throw new Error(`${name}: it is of a training with ${field} ${theirs}, this one has ${ours} — ${remedy}`)
   }
   const [theirs, ours] = [configToOfficial(config), configToOfficial(run.config)]
   for (const field of new Set(['name', ...Object.keys(theirs), ...Object.keys(ours)])) {
@@ -43,7 +42,7 @@ export function checkResumable({ name, config, options, dtype = 'f32', sampler }
     const key = option as keyof typeof FIELDS
     if (options[key] !== undefined) compare(field, options[key], run.options[key])
   }
-  // What bfloat16 became is the state's.
+  // bfloat16 may mean any precision: the run keeps the one of its state.
   if (run.dtype !== 'bf16') compare('arch.forward_dtype', officialDtype(dtype), officialDtype(run.dtype))
   compare('eval_interval in epochs (1 where steps are counted)', sampler.epochsPerPass, run.options.epochsPerPass ?? 1)
 }

@@ -1,4 +1,4 @@
-// trm score: judges stored predictions the way a benchmark does.
+// trm score: scores stored predictions by the rules of a benchmark.
 import { existsSync } from 'node:fs'
 import { join } from 'node:path'
 import { parseArcName } from '../data/arc-augment.js'
@@ -21,9 +21,14 @@ const arcUsage = {
       type: 'string',
       required: true,
       placeholder: 'DIR',
-      description: 'dataset directory, also one of the published builders',
+      description: 'dataset directory, of "trm data arc" or of the published builders',
     },
-    predictions: { type: 'string', required: true, placeholder: 'F', description: 'what a model predicts (see below)' },
+    predictions: {
+      type: 'string',
+      required: true,
+      placeholder: 'F',
+      description: 'predictions of a model, see below',
+    },
     out: {
       type: 'string',
       required: true,
@@ -31,13 +36,14 @@ const arcUsage = {
       description: 'directory for metrics.json and submission.json',
     },
   },
-  notes:
-    'The predictions are the tensors inputs (N, 900), preds (N, 900) or logits (N, 900, V), puzzle_identifiers (N)\n' +
-    'and q_halt_logits (N), in safetensors or as torch.save wrote them; rows of identifier <blank> are padding.\n' +
-    'What the published code stores (eval_save_outputs, evaluate.py) is one file per rank: F… names all of them, or\n' +
-    'their folder, or what comes before _all_preds.RANK: --predictions checkpoints/RUN/step_1000. Files may be larger\n' +
-    'than memory.\n' +
-    'Without test_puzzles.json in DIR (HRM) the stored labels of unaugmented tasks are the answers.',
+  notes: `The predictions are the tensors inputs (N, 900), preds (N, 900) or logits (N, 900, V), puzzle_identifiers (N)
+and q_halt_logits (N), in safetensors or as torch.save wrote them. Rows of the identifier <blank> are padding.
+
+The published code (eval_save_outputs, evaluate.py) stores one file per rank. F… names all of them, or their folder,
+or the part of their names before _all_preds.RANK: --predictions checkpoints/RUN/step_1000.
+Files may be larger than memory.
+
+Where DIR has no test_puzzles.json (as for HRM), the stored labels of unaugmented tasks are the answers.`,
 } as const satisfies Usage<OptionTable>
 
 const summary = 'pass@K and the submission from stored predictions (ARC)'
@@ -51,9 +57,8 @@ export const scoreCommand = {
       const usage = 'Usage: trm score arc --data DIR --predictions F --out DIR [F…]'
       return console.log(`${summary}\n\n${usage}\n\n"trm score arc --help" tells more.`)
     }
-    throw new UsageError(
-      `trm score: expected arc, got ${name === undefined ? 'nothing' : JSON.stringify(name)} — see "trm score --help"`,
-    )
+    const got = name === undefined ? 'nothing' : JSON.stringify(name)
+    throw new UsageError(`trm score: expected arc, got ${got} — see "trm score --help"`)
   },
 }
 
@@ -72,13 +77,12 @@ async function scoreArc(args: string[]): Promise<void> {
   if (files.length > 1) console.log(`${files.length} files of predictions: ${files.join(', ')}`)
   showArcScore(score, data, out)
   const { missing, rows } = score
-  if (missing)
-    console.log(
-      `votes are missing for ${missing} of the ${rows} rows of the test split — is there another file, of another rank?`,
-    )
+  if (!missing) return
+  const hint = 'is there another file, of another rank?'
+  console.log(`votes are missing for ${missing} of the ${rows} rows of the test split — ${hint}`)
 }
 
-/** Counts the votes of all files, some rows at a time. */
+/** Adds the votes of all files, some rows at a time. */
 async function addVotes(scorer: ArcScorer, files: readonly string[]): Promise<void> {
   const progress = new Progress()
   for (const path of files) {
@@ -98,7 +102,7 @@ async function addVotes(scorer: ArcScorer, files: readonly string[]): Promise<vo
   }
 }
 
-/** The tasks whose unaugmented test inputs are among the predictions, with the stored labels as outputs. */
+/** Tasks whose unaugmented test inputs are among the predictions, with the stored labels as outputs. */
 async function tasksOfLabels(files: readonly string[], names: readonly string[], data: string): Promise<ArcTask[]> {
   const untold = `nor does ${join(data, arcTasksPath)} tell the answers`
   const tasks = new Map<string, ArcTask>()
@@ -137,17 +141,17 @@ async function readArcTasks(data: string): Promise<ArcTask[]> {
   return parseArcTestPuzzles({ bytes: await datasetFiles(data)(arcTasksPath), name: join(data, arcTasksPath) })
 }
 
-/** The file of a dataset directory that holds the tasks of its test split; what makes it one of ARC. */
+/** File with the tasks of the test split: a dataset directory that has it is one of ARC. */
 export const arcTasksPath = 'test_puzzles.json'
 
-/** Writes metrics.json (null where there is no number) and submission.json. */
+/** Writes metrics.json, with null where there is no number, and submission.json. */
 export async function writeArcScore(score: ArcScore, out: string): Promise<void> {
   await makeDirectory(out)
   await writeWhole(join(out, 'metrics.json'), JSON.stringify(score.metrics))
   await writeWhole(join(out, 'submission.json'), arcSubmissionJson(score).text)
 }
 
-/** `out`: where the submission was written. */
+/** Prints a score. @param out directory of the submission, where it was written */
 export function showArcScore(score: ArcScore, data: string, out?: string): void {
   const { metrics, names, testInputs, unanswered, unsolved, strangers, repeated } = score
   const lines = Object.entries(metrics).map(([metric, share]) => `${`${metric}:`.padEnd(15)} ${percent(share)}`)

@@ -1,4 +1,4 @@
-// Settings from the command line: presets, YAML files, published groups and overrides, in hydra's order.
+// Settings from the command line: presets, YAML files, published groups and overrides, merged in hydra's order.
 import { isRecord } from '../formats/json.js'
 import { existsSync } from 'node:fs'
 import { dirname, join } from 'node:path'
@@ -20,39 +20,40 @@ ${Object.entries(presets)
   .join('\n')}`
 
 /** How architectures are chosen, for help texts. */
-export const groupList = `arch=NAME takes the values of the published file config/arch/NAME.yaml: ${Object.keys(GROUPS).join(', ')}.
-With a preset they stand in place of its network; without --config the training is the published one too
+export const groupList = `arch=NAME takes the values of the published file config/arch/NAME.yaml:
+  ${Object.keys(GROUPS).join(', ')}
+With a preset they replace its network. Without --config the other settings are the published ones too
 (config/cfg_pretrain.yaml). arch.name=NAME changes the architecture alone.`
 
-/** Settings, and what is to be said about them. */
+/** Settings, and where they come from. */
 export interface GivenSettings {
   settings: RunSettings
-  /** Those that KEY=VALUE gave, without groups. */
+  /** Only the settings that KEY=VALUE gave, without groups. */
   typed: RunSettings
-  /** Sentences: where the values come from, what has no effect. */
+  /** Sentences for the user: where the values come from, what has no effect. */
   notes: string[]
-  /** A preset, a file or a group was named. */
+  /** Whether a preset, a file or a group was named. */
   isNamed: boolean
 }
 
 export interface SettingsSource {
-  /** The command, with which usage mistakes begin. */
+  /** The command, for messages about wrong usage. */
   command: string
   /** A preset by name, or a YAML file. */
   config?: string
   /** KEY=VALUE, as typed. */
   pairs: readonly string[]
-  /** Whether an option names the data; otherwise the fields that do have an effect. Default true. */
+  /** Whether an option names the data; otherwise fields do. Default true. */
   namesData?: boolean
-  /** The preset that counts where neither a file nor a group is named. */
+  /** The preset to use where neither a file nor a group is named. */
   preset?: string
-  /** What a checkpoint says of its model; goes over the preset. */
+  /** Fields of the model from a checkpoint; they override the preset. */
   shape?: Partial<RunSettings>
 }
 
 /**
- * Puts settings together as hydra does: what the defaults list names in its order, then the overrides in theirs.
- * @throws a UsageError that begins with `command` for what is wrong on the command line, an Error for the rest
+ * Merges settings as hydra does: the entries of the defaults list in order, then the overrides in order.
+ * @throws a UsageError that begins with `command` for mistakes on the command line, an Error for mistakes in files
  */
 export async function giveSettings(source: SettingsSource): Promise<GivenSettings> {
   const { command, config, pairs, namesData = true, preset, shape = {} } = source
@@ -64,7 +65,7 @@ export async function giveSettings(source: SettingsSource): Promise<GivenSetting
   const fields = all.filter(override => !isGroup(override) && !/^hydra[./]/.test(override.key))
   const assigned = attempt(() => fields.map(fieldOf), usage)
   const typed = mergeSettings(...assigned)
-  // The published training with a group, a preset's without.
+  // A group goes over the published training, settings without a group over the preset.
   const unnamed = chosen && Object.keys(shape).length === 0 ? undefined : preset
   const base = config === undefined ? basePreset(unnamed) : await readConfig(config, command)
   const { layers, notes } = await layersOf(base, chosen, usage)
@@ -83,11 +84,11 @@ export async function giveSettings(source: SettingsSource): Promise<GivenSetting
   return { settings: used.settings, typed, notes: [...notes, ...used.notes], isNamed }
 }
 
-/** Whether an override chooses a group of fields, or takes it away, rather than a field. */
+/** Whether an override chooses or removes a group of fields, rather than a field. */
 const isGroup = ({ key, value, sign }: Override) =>
   key === 'arch' && (typeof value === 'string' || (sign === '~' && value === undefined))
 
-/** Epochs that are asked for count, although what is below counts steps; its interval counts steps too. */
+/** Where epochs are asked for over settings that count steps: clears the steps, and the interval that counts steps. */
 function countedIn({ epochs, steps, eval_interval: interval }: RunSettings, below: RunSettings): Partial<RunSettings> {
   if (epochs === undefined || steps !== undefined || !isGiven(below.steps)) return {}
   return { steps: null, ...(interval === undefined ? { eval_interval: null } : {}) }
@@ -117,23 +118,23 @@ async function readConfig(config: string, command: string): Promise<Base> {
   const { fields: parsed } = await readFields(config)
   const { defaults, ...settings } = parsed
   if (!('arch' in settings) && 'name' in settings) {
-    throw new Error(
-      `config ${config}: it has the fields of a group at its top, expected them under arch, as in "arch: {name: …}"`,
-    )
+    const expected = 'expected them under arch, as in "arch: {name: …}"'
+    throw new Error(`config ${config}: it has the fields of a group at its top, ${expected}`)
   }
-  // An override of one of its fields would make fields of it.
+  // Checked here, because an override of one of its fields would turn it into a record.
   if ('arch' in settings && !isRecord(settings.arch)) throw new Error(archHint(settings.arch))
   const base: Base = { name: config, settings: settings as RunSettings, layers: [], isFile: true }
-  return {
-    ...base,
-    layers: attempt(
-      () => defaultsList(defaults),
-      error => failIn(base, error),
-    ),
-  }
+  const layers = attempt(
+    () => defaultsList(defaults),
+    error => failIn(base, error),
+  )
+  return { ...base, layers }
 }
 
-/** What goes over what, first to last, where the command line may choose or take away the group; and a sentence on it. */
+/**
+ * The settings to merge, first to last, and sentences on where they come from. `chosen` is the group that the command
+ * line chooses or removes.
+ */
 async function layersOf(
   base: Base,
   chosen: Override | undefined,
@@ -145,7 +146,7 @@ async function layersOf(
     groupNamed(name, base).catch(error => {
       return chosen ? usage(new Error(`${chosen.text}: ${(error as Error).message}`)) : failIn(base, error)
     })
-  // What cannot be known is said before what cannot be told apart.
+  // An unknown group is reported before a group that cannot be placed.
   if (typeof chosen?.value === 'string') await read(chosen.value)
   for (const layer of arrange(base, chosen, usage)) {
     if (layer === 'self') layers.push(base.settings)
@@ -159,6 +160,7 @@ async function layersOf(
   return { layers, notes }
 }
 
+/** The order of the file's own fields and of groups. */
 function arrange(base: Base, chosen: Override | undefined, usage: (error: unknown) => never): Layer[] {
   const { name, settings, layers, isFile } = base
   if (!chosen) return layers
@@ -168,15 +170,12 @@ function arrange(base: Base, chosen: Override | undefined, usage: (error: unknow
   }
   const group: Layer = { group: chosen.value as string }
   if (listed) return layers.map(layer => (layer === 'self' ? layer : group))
-  const asks = isFile && chosen.sign === '' && isRecord(settings.arch) && Object.keys(settings.arch).length > 0
-  if (asks) {
+  const isAmbiguous = isFile && chosen.sign === '' && isRecord(settings.arch) && Object.keys(settings.arch).length > 0
+  if (isAmbiguous) {
     const over = `+${chosen.text} for the group's values over the file's`
     const alone = `arch.name=${group.group} for another architecture of the file's sizes`
-    usage(
-      new Error(
-        `${chosen.text}: ${name} has an arch of its own and no defaults list to choose from — write ${over}, or ${alone}`,
-      ),
-    )
+    const problem = `${name} has an arch of its own and no defaults list to choose from`
+    usage(new Error(`${chosen.text}: ${problem} — write ${over}, or ${alone}`))
   }
   return [...layers, group]
 }
@@ -188,9 +187,8 @@ function fieldOf({ text, sign, key, value }: Override): Partial<RunSettings> {
     throw new Error(`${text}: a field that the training needs cannot be taken away — write ${key}=VALUE`)
   }
   if (key.includes('/')) {
-    throw new Error(
-      `${text}: no group ${key} is known here, expected arch=NAME — fields take dots, e.g. arch.L_cycles=4`,
-    )
+    const hint = 'fields take dots, e.g. arch.L_cycles=4'
+    throw new Error(`${text}: no group ${key} is known here, expected arch=NAME — ${hint}`)
   }
   return key.split('.').reduceRight<unknown>((inner, name) => ({ [name]: inner }), value) as Partial<RunSettings>
 }
@@ -209,7 +207,7 @@ function failIn({ name }: Base, error: unknown): never {
   throw new Error(`config ${name}: ${(error as Error).message}`)
 }
 
-/** A group's fields: of the file arch/NAME.yaml beside the configuration, which hydra would read; else the published ones. */
+/** The fields of a group: from arch/NAME.yaml beside the configuration, as hydra reads it; else the published ones. */
 async function groupNamed(
   name: string,
   { name: config, isFile }: Base,
@@ -220,14 +218,13 @@ async function groupNamed(
   }
   const { text, fields: parsed } = await readFields(beside)
   if (/^#\s*@package\s/m.test(text) || parsed.defaults !== undefined) {
-    throw new Error(
-      `${beside}: a group with a package or defaults of its own, expected fields alone — copy what they name into it`,
-    )
+    const hint = 'copy what they name into it'
+    throw new Error(`${beside}: a group with a package or defaults of its own, expected fields alone — ${hint}`)
   }
   return { settings: { arch: parsed }, from: beside }
 }
 
-/** The fields that a YAML file holds. @throws on what is no YAML, or no fields */
+/** The fields of a YAML file. @throws where the file is not YAML, or holds no fields */
 async function readFields(path: string): Promise<{ text: string; fields: Record<string, unknown> }> {
   const bytes = await readBytes(path, 'config')
   const stranger = foreign(bytes, 'fields in YAML', 'JSON')
@@ -240,7 +237,6 @@ async function readFields(path: string): Promise<{ text: string; fields: Record<
     },
   )
   if (isRecord(fields)) return { text, fields }
-  throw new Error(
-    `config ${path}: expected fields such as "lr: 1e-4", got ${fields === null ? 'nothing' : 'something else'}`,
-  )
+  const got = fields === null ? 'nothing' : 'something else'
+  throw new Error(`config ${path}: expected fields such as "lr: 1e-4", got ${got}`)
 }

@@ -1,4 +1,4 @@
-// The tables of "trm data sudoku" and "trm data maze": their options, how they are read and what is said about them.
+// Puzzle tables of "trm data sudoku" and "trm data maze": their options, reading them, and remarks about them.
 import { writeIdentifiers } from '../data/dataset.js'
 import { checkLayout, type PuzzleTable, type PuzzleTableOptions, readPuzzles } from '../data/gather.js'
 import { mazeKind } from '../data/maze.js'
@@ -22,7 +22,8 @@ const column = (what: string, example: string) =>
   ({
     type: 'string',
     placeholder: 'NAME',
-    description: `column of ${what}, by name or number, where it is none of ${example}`,
+    description: `column of ${what}, by name or number`,
+    otherwise: `the one named ${example}`,
   }) as const
 
 const shared = {
@@ -34,12 +35,14 @@ const shared = {
   'answer-column': column('answers', 'answer, solution, solutions, …'),
 } as const
 
-const notes = `Tables are CSV, also with semicolons or tabs, or packed with gzip, of any length: with --subsample they need little memory.
-Columns: question (puzzle, quizzes, …), answer (solution, solutions, …), rating (difficulty, backtracks); others are left alone.`
+const notes = `Tables are CSV, with commas, semicolons or tabs, and may be packed with gzip. They may have any length:
+with --subsample, little memory is needed.
+Columns: question (puzzle, quizzes, …), answer (solution, solutions, …), rating (difficulty, backtracks). Other
+columns are ignored.`
 
 export const sudokuUsage = {
   command: 'trm data sudoku',
-  summary: 'Builds a dataset directory from Sudoku tables (4×4, 6×6 or 9×9).',
+  summary: 'Build a dataset directory from Sudoku tables (4×4, 6×6 or 9×9).',
   options: {
     train: csv('training'),
     test: csv('test'),
@@ -62,13 +65,14 @@ export const sudokuUsage = {
     'rating-column': column('ratings', 'rating, difficulty, backtracks'),
   },
   notes: `${notes}
-A table without header may be lines of puzzles, 81 characters each with "." or "0" for blanks, also with their answers; "#" begins a comment.
-Puzzles without an answer are solved: each has to have exactly one solution.`,
+A table without header may be lines of puzzles, 81 characters each with "." or "0" for blanks; an answer may follow
+each puzzle. A "#" begins a comment.
+Puzzles without an answer are solved here: each must have exactly one solution.`,
 } as const satisfies Usage<OptionTable>
 
 export const mazeUsage = {
   command: 'trm data maze',
-  summary: 'Builds a dataset directory from maze tables (characters "# SGo").',
+  summary: 'Build a dataset directory from maze tables (characters "# SGo").',
   options: {
     train: csv('training'),
     test: csv('test'),
@@ -89,7 +93,7 @@ export const mazeUsage = {
   notes,
 } as const satisfies Usage<OptionTable>
 
-/** What both commands have been given; those that a command does not know are undefined. */
+/** The values of both commands' options; options that a command does not have are undefined. */
 export interface TableValues {
   train: string
   test: string
@@ -103,21 +107,21 @@ export interface TableValues {
   'rating-column'?: string
 }
 
-const roles = ['question', 'answer', 'rating'] as const
+const ROLES = ['question', 'answer', 'rating'] as const
 
-/** Reads both tables, says what they hold where that is not plain, and gives the files of the dataset directory. */
+/** Reads both tables, prints remarks about unusual ones, and returns the files of the dataset directory. */
 export async function tableFiles(
   name: 'sudoku' | 'maze',
   values: TableValues,
 ): Promise<Map<string, Uint8Array | Iterable<Uint8Array>>> {
   const kind = name === 'sudoku' ? sudokuKind : mazeKind
   const { augment, subsample, seed } = values
-  const given = roles
-    .map(role => [role, values[`${role}-column`]] as const)
-    .filter(([, column]) => column !== undefined)
+  const given = ROLES.map(role => [role, values[`${role}-column`]] as const).filter(
+    ([, column]) => column !== undefined,
+  )
   const columns: ColumnNames = Object.fromEntries(given)
   const hints = {
-    ...Object.fromEntries(roles.map(role => [role, ` — --${role}-column NAME says which it is`])),
+    ...Object.fromEntries(ROLES.map(role => [role, ` — --${role}-column NAME says which it is`])),
     unsolved: ' — --skip-unsolved leaves such puzzles out',
   }
   const common = { columns, minRating: values['min-difficulty'], skipUnsolved: values['skip-unsolved'], hints }
@@ -128,9 +132,8 @@ export async function tableFiles(
   for (const { pieces, options } of [train, test]) tables.push(await readTable(pieces, kind, options))
   const [cells, others] = tables.map(({ pairs }) => pairs.cells)
   if (cells !== others) {
-    throw new Error(
-      `data: expected puzzles of one size, got ${cells} cells in ${values.train} and ${others} in ${values.test}`,
-    )
+    const got = `${cells} cells in ${values.train} and ${others} in ${values.test}`
+    throw new Error(`data: expected puzzles of one size, got ${got}`)
   }
   return new Map([...writeIdentifiers(), ...puzzleFiles(tables[0], 'train'), ...puzzleFiles(tables[1], 'test')])
 }
@@ -153,8 +156,8 @@ function openTable(path: string, options: PuzzleTableOptions): OpenTable {
 }
 
 /**
- * Looks at the first lines, so that a long table is not read in vain. @throws when a column is missing, or an asked one
- * is in no table
+ * Checks the first lines, so that a long table is not read in vain.
+ * @throws where a column is missing, or a column that an option names is in no table
  */
 async function checkColumns(tables: readonly OpenTable[], kind: PuzzleKind, columns: ColumnNames): Promise<void> {
   const layouts: TableLayout[] = []
@@ -164,11 +167,10 @@ async function checkColumns(tables: readonly OpenTable[], kind: PuzzleKind, colu
     layouts.push(layout)
   }
   const names = tables.map(({ options }) => options.name).join(' or ')
-  const missing = roles.find(role => columns[role] !== undefined && !layouts.some(({ asked }) => asked.includes(role)))
+  const missing = ROLES.find(role => columns[role] !== undefined && !layouts.some(({ asked }) => asked.includes(role)))
   if (missing) {
-    throw new UsageError(
-      `trm data ${kind.name}: --${missing}-column: expected a column of ${names}, got ${JSON.stringify(columns[missing])}`,
-    )
+    const got = JSON.stringify(columns[missing])
+    throw new UsageError(`trm data ${kind.name}: --${missing}-column: expected a column of ${names}, got ${got}`)
   }
 }
 
@@ -184,14 +186,14 @@ async function readTable(pieces: Pieces, kind: PuzzleKind, options: OpenTable['o
   return table
 }
 
-/** What is to be said about a table that is not simply an official one. */
+/** Remarks about what a table has that an official one has not. */
 function remarks(
   { pairs, counts: { usable, below, solved, unsolved }, layout }: PuzzleTable & { layout: TableLayout },
   { minRating }: PuzzleTableOptions,
 ): string[] {
   const { first, hasHeader } = layout
   const isUsed = (role: ColumnRole) => layout[role] >= 0 && (role !== 'rating' || minRating !== undefined)
-  const used = roles.filter(role => isUsed(role) && first[layout[role]] !== role)
+  const used = ROLES.filter(role => isUsed(role) && first[layout[role]] !== role)
   const few = solved === pairs.length ? `${solved}` : `${solved} of ${pairs.length}`
   const lines = unsolved.length > 5 ? `${unsolved.slice(0, 5).join(', ')}, …` : unsolved.join(', ')
   return [

@@ -1,4 +1,4 @@
-// Measured choices of kernels, kept per adapter in the user's cache folder.
+// Measured choices of kernels, kept for each adapter in the user's cache folder.
 import { mkdir, readFile } from 'node:fs/promises'
 import { homedir } from 'node:os'
 import { dirname, join } from 'node:path'
@@ -15,10 +15,11 @@ export const variantsOption = {
   choices: ['fixed', 'measured'],
   default: 'fixed',
   description:
-    'which kernels compute: a fixed choice per kind of adapter, the same bits everywhere of that kind; or measured once on this adapter, and kept',
+    'which kernels compute. fixed: one choice for each kind of adapter, with the same bits on all of that kind; ' +
+    'measured: the fastest on this adapter, measured once and kept',
 } as const satisfies Option
 
-/** Takes over the choices kept for this adapter; what a run needs beyond them is measured now, and kept. */
+/** Adopts the choices that are kept for this adapter; measures and keeps the missing ones that the run needs. */
 export async function useKeptVariants(
   engine: Engine,
   open: () => Promise<Engine>,
@@ -27,20 +28,18 @@ export async function useKeptVariants(
   quiet: boolean,
 ): Promise<void> {
   const file = join(process.env.XDG_CACHE_HOME || join(homedir(), '.cache'), 'webgpu-trm', 'variants.json')
-  const tunings = await useMeasuredVariants(
-    engine,
-    planMemory(engine, run.config, { ...run.options, dtype: run.dtype }).trainer.model.engine.variants.asked,
-    {
-      open,
-      store: keepVariants({
-        read: () => readFile(file, 'utf8').catch(() => null),
-        async write(text) {
-          await mkdir(dirname(file), { recursive: true })
-          await writeWhole(file, text)
-        },
-      }),
-      onProgress: (done, total, what) => progress.glimpse(done, total, `measuring kernels: ${what}`),
+  const store = keepVariants({
+    read: () => readFile(file, 'utf8').catch(() => null),
+    async write(text) {
+      await mkdir(dirname(file), { recursive: true })
+      await writeWhole(file, text)
     },
-  )
+  })
+  const { trainer } = planMemory(engine, run.config, { ...run.options, dtype: run.dtype })
+  const tunings = await useMeasuredVariants(engine, trainer.model.engine.variants.asked, {
+    open,
+    store,
+    onProgress: (done, total, what) => progress.glimpse(done, total, `measuring kernels: ${what}`),
+  })
   if (tunings.length && !quiet) progress.note(`measured kernels for ${tunings.length} operations, kept in ${file}`)
 }

@@ -1,4 +1,4 @@
-// trm verify: recomputes what golden files of the published code hold, on this adapter.
+// trm verify: recomputes the results in golden files of the published code on this adapter, and compares.
 import { foreign } from '../formats/recognise.js'
 import type { Precision } from '../trm/model.js'
 import { verify, type Verification } from '../verify/verify.js'
@@ -9,7 +9,7 @@ import { readBytes } from './files.js'
 
 const usage = {
   command: 'trm verify',
-  summary: 'Recompute everything that golden files of the published code hold, and compare.',
+  summary: 'Recompute all results in golden files of the published code, and compare.',
   options: {
     json: {
       type: 'boolean',
@@ -20,7 +20,7 @@ const usage = {
     ...adapterOptions,
   },
   positionals: ['FILE…'],
-  notes: 'Exit code 1 when anything is over what is allowed, or when a file holds nothing to check.',
+  notes: 'Exit code 1 when a difference is over what is allowed, or when a file holds nothing to check.',
 } as const
 
 export const verifyCommand = {
@@ -42,7 +42,8 @@ export const verifyCommand = {
       }
       if (failed)
         throw new Error(
-          `verify: ${failed} of ${files.length} files differ from the published code on ${engine.adapter.description}`,
+          `verify: ${failed} of ${files.length} files differ from the published code ` +
+            `on ${engine.adapter.description}`,
         )
     } finally {
       engine.close()
@@ -50,7 +51,7 @@ export const verifyCommand = {
   },
 }
 
-/** The bytes of a recording; the error names what else the file is. */
+/** The bytes of a golden file. @throws where the file is something else, with what it is */
 async function readGolden(file: string): Promise<{ file: string; bytes: Uint8Array }> {
   const bytes = await readBytes(file, 'golden')
   const stranger = foreign(bytes, 'a golden: a safetensors file')
@@ -58,7 +59,7 @@ async function readGolden(file: string): Promise<{ file: string; bytes: Uint8Arr
   return { file, bytes }
 }
 
-/** What a recording can hold: by the first part of its tensors' names. */
+/** Kinds of results in golden files: the first part of a tensor's name. */
 const GROUPS = ['eval', 'grad', 'train', 'final', 'ema', 'adam_m', 'adam_v']
 
 function table({ file, rows, ok }: Verification): string {
@@ -66,7 +67,8 @@ function table({ file, rows, ok }: Verification): string {
   const lines = rows.map(({ name, error, allowed }) => {
     const share = error === 0 ? 0 : error / allowed
     const verdict = error <= allowed ? `${(100 * share).toFixed(0).padStart(4)} %` : 'OVER'
-    return `  ${printable(name).padEnd(width)}  ${error.toExponential(2).padStart(9)}  of ${allowed.toExponential(2)}  ${verdict}`
+    const numbers = `${error.toExponential(2).padStart(9)}  of ${allowed.toExponential(2)}`
+    return `  ${printable(name).padEnd(width)}  ${numbers}  ${verdict}`
   })
   const over = rows.filter(({ error, allowed }) => !(error <= allowed)).length
   const counts = GROUPS.map(group => [group, rows.filter(({ name }) => name.startsWith(`${group}.`)).length] as const)
@@ -78,5 +80,7 @@ function table({ file, rows, ok }: Verification): string {
     .filter(([, count]) => !count)
     .map(([group]) => group)
     .join(', ')
-  return `${file}\n${lines.join('\n')}\n  compared: ${held || 'nothing'}${lacking && `; the file holds no ${lacking}`}\n  ${rows.length} quantities, ${over} over what is allowed: ${ok ? 'ok' : 'FAILED'}`
+  const compared = `compared: ${held || 'nothing'}${lacking && `; the file holds no ${lacking}`}`
+  const verdict = `${rows.length} quantities, ${over} over what is allowed: ${ok ? 'ok' : 'FAILED'}`
+  return `${file}\n${lines.join('\n')}\n  ${compared}\n  ${verdict}`
 }

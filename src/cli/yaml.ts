@@ -1,11 +1,13 @@
 // YAML as hydra reads it: version 1.1 by PyYAML's rules, with OmegaConf's floats (1e-4 is one) and without dates.
 import YAML, { type ScalarTag, type Tags } from 'yaml'
 
+/** The parts of a number in base 60 after the first. */
 const SIXTIES = '(?::[0-5]?[0-9])+'
 
+/** Digits without underscores and plus signs. */
 const plain = (digits: string) => digits.replace(/[_+]/g, '')
 
-/** 190:20:30 is 190 hours in seconds. */
+/** A number in base 60: 190:20:30 is 190 hours, 20 minutes and 30 seconds in seconds. */
 const sexagesimal = (text: string) => {
   const sum = plain(text)
     .replace('-', '')
@@ -19,7 +21,7 @@ const inBase = (prefix: string, base: number) => (text: string) => {
   return text.startsWith('-') ? -number : number
 }
 
-/** What a plain scalar means, the first that fits. */
+/** Kinds of plain scalars; the first whose test matches counts. */
 const KINDS: readonly (readonly [kind: string, test: RegExp, resolve: (text: string) => unknown])[] = [
   ['bool', /^(?:yes|Yes|YES|true|True|TRUE|on|On|ON)$/, () => true],
   ['bool', /^(?:no|No|NO|false|False|FALSE|off|Off|OFF)$/, () => false],
@@ -45,9 +47,9 @@ const tagOf = ([kind, test, resolve]: (typeof KINDS)[number]): ScalarTag => ({
 
 const isReplaced = (tag: Tags[number]) => typeof tag === 'object' && /:(?:bool|int|float|timestamp)$/.test(tag.tag)
 
-/** The value of a YAML text. @throws with one line of what is wrong; warnings, e.g. of unknown tags, are errors too */
+/** The value of a YAML text. @throws one line with the first error or warning, e.g. of an unknown tag */
 export function parseYaml(text: string): unknown {
-  // Named as a schema: a line "%YAML 1.2" in a file does not change how PyYAML reads it either.
+  // As for PyYAML, a line "%YAML 1.2" in a file changes nothing: the schema is always that of 1.1.
   const customTags = (given: Tags) => [...KINDS.map(tagOf), ...given.filter(tag => !isReplaced(tag))]
   const document = YAML.parseDocument(text, { schema: 'yaml-1.1', merge: true, customTags })
   const [trouble] = [...document.errors, ...document.warnings]

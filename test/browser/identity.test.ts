@@ -1,4 +1,4 @@
-// The same bits in both homes: two trainings in Node on Chromium's own SwiftShader and in headless Chromium, by one built module.
+// Two trainings give the same bits in Node, on Chromium's SwiftShader, and in headless Chromium, by one built module.
 import { join } from 'node:path'
 import { pathToFileURL } from 'node:url'
 import { test } from 'uvu'
@@ -71,7 +71,8 @@ if (program && driver) {
   })
 } else {
   console.log(
-    `skipped: the same bits in Node and in a page — ${program ? `no SwiftShader beside ${program}` : 'no Chromium on this machine'}`,
+    `skipped: the same bits in Node and in a page` +
+      ` — ${program ? `no SwiftShader beside ${program}` : 'no Chromium on this machine'}`,
   )
   test.skip('the same metrics at every step, the same checkpoint')
   test.skip('one constant of one kernel that differs by a hundredth is found')

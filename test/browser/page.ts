@@ -7,7 +7,7 @@ interface Globals {
 
 /** Imports the built file and runs its tests. What uvu prints goes to the page's console. */
 export async function runFile(url: string): Promise<void> {
-  // As uvu's own command line does: tests queue up while the file is read, and run when it is asked to.
+  // As in uvu's own command line: tests queue up while the file is imported, and run afterwards.
   const globals = globalThis as Globals
   globals.UVU_DEFER = 1
   globals.UVU_QUEUE = [[null]]

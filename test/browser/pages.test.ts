@@ -1,4 +1,4 @@
-// A test file that hangs, throws or holds no test costs itself and nothing else. Needs Node: it starts the browser.
+// A test file that hangs, throws or holds no test fails alone. Needs Node: it starts the browser.
 import { mkdirSync, rmSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { test } from 'uvu'

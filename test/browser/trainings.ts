@@ -1,4 +1,4 @@
-// Two short trainings that must give the same bits in Node and in a page: every metric of every step, and the checkpoint's SHA-256. No test is here.
+// Two short trainings whose metrics and checkpoint must be the same bits in Node and in a page. No test is here.
 import { generateSudoku } from '../../src/data/sudoku.js'
 import * as kernels from '../../src/kernels/rmsnorm.js'
 import { saveCheckpoint } from '../../src/trm/published/checkpoint.js'
@@ -24,7 +24,7 @@ export type Traces = Partial<Record<ModelName, Trace>>
 
 /**
  * Trains the models from the same seeds on the adapter of this home.
- * @param epsilonFactor multiplies the constant EPSILON of the kernel rmsnorm, to see that the comparison finds such a thing
+ * @param epsilonFactor multiplies the constant EPSILON of the kernel rmsnorm, to see that the comparison finds it
  */
 export async function trainings({
   epsilonFactor = 1,
@@ -62,7 +62,7 @@ export async function trainings({
         emaRate: 0.9,
         seed: 3,
       })) {
-        // Times differ, everything else that is a number must not.
+        // Times differ; all other numbers must not.
         steps.push(
           Object.fromEntries(
             Object.entries(report).filter(([name, value]) => typeof value === 'number' && !/PerSecond$/.test(name)) as [
@@ -88,7 +88,7 @@ export async function trainings({
   }
 }
 
-/** What differs, a line each, the first differing step of every model and the checkpoints; empty where all bits are the same. */
+/** A line for each model's first step that differs, and for checkpoints that differ; empty where all bits agree. */
 export function differences(ours: Traces, theirs: Traces): string[] {
   const found: string[] = []
   for (const model of Object.keys(theirs) as ModelName[]) {
@@ -100,9 +100,8 @@ export function differences(ours: Traces, theirs: Traces): string[] {
       const names = Object.keys({ ...a.steps[step], ...b.steps[step] }).filter(
         name => !Object.is(a.steps[step]?.[name], b.steps[step]?.[name]),
       )
-      found.push(
-        `${model}: step ${step + 1}: ${names.map(name => `${name} ${a.steps[step]?.[name]} and ${b.steps[step]?.[name]}`).join(', ')}`,
-      )
+      const values = names.map(name => `${name} ${a.steps[step]?.[name]} and ${b.steps[step]?.[name]}`)
+      found.push(`${model}: step ${step + 1}: ${values.join(', ')}`)
     }
     if (a.checkpoint !== b.checkpoint) found.push(`${model}: checkpoint ${a.checkpoint} and ${b.checkpoint}`)
   }

@@ -1,10 +1,11 @@
-// "trm data arc" on collections as people have them: litter, copies, Kaggle's folders, tasks that do not fit.
+// "trm data arc" on real-world collections: stray files, copies, Kaggle's folders, tasks that do not fit.
 import { mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { dirname, join } from 'node:path'
 import { suite } from 'uvu'
 import * as assert from 'uvu/assert'
 import { refusal, run } from './commands.js'
+import { pattern } from '../pattern.js'
 
 const test = suite('collections of ARC tasks', { folder: '' })
 test.before.each(context => {
@@ -55,7 +56,7 @@ test('hidden files and folders are no tasks', async ({ folder }) => {
   })
   await run('data', ...build(folder))
   assert.equal(tasksOf(folder), ['e1', 't1', 't2'])
-  // What file managers leave in a dataset directory does not keep it from being replaced; anything else does.
+  // A dataset directory can be replaced although file managers left files in it; other files prevent that.
   write(folder, { 'out/.DS_Store': 'x', 'out/train/._all__inputs.npy': 'x' })
   await run('data', ...build(folder))
   write(folder, { 'out/.env': 'x' })
@@ -89,7 +90,8 @@ test('copies, files that are no tasks and names that occur twice are named', asy
     const message = await refusal('data', ...build(folder))
     assert.ok(
       message.includes(
-        `${path} looks like a copy of ${join(folder, 'training/t1.json')} — delete or rename it, or leave it out: --without `,
+        `${path} looks like a copy of ${join(folder, 'training/t1.json')}` +
+          ` — delete or rename it, or leave it out: --without `,
       ),
       message,
     )
@@ -97,7 +99,7 @@ test('copies, files that are no tasks and names that occur twice are named', asy
     assert.equal(tasksOf(folder), ['e1', 't1'])
     rmSync(path)
   }
-  // Without an original it is a name like any other.
+  // Without an original, the name of a copy is allowed.
   write(folder, { 'training/x (1).json': solved, 'training/y-checkpoint.json': solved })
   await run('data', ...build(folder))
   assert.equal(tasksOf(folder), ['e1', 't1', 'x (1)', 'y-checkpoint'])
@@ -105,12 +107,18 @@ test('copies, files that are no tasks and names that occur twice are named', asy
     [
       'README',
       { about: 'ARC' },
-      /training\/README\.json: expected train to be a list of pairs, at least one, got nothing — leave it out: --without README$/,
+      pattern(
+        /training\/README\.json: expected train to be a list of pairs, at least one, got nothing/,
+        / — leave it out: --without README$/,
+      ),
     ],
     [
       'dataset',
       [1],
-      /training\/dataset\.json: expected an object of lists train and test, got \[1\] — leave it out: --without dataset$/,
+      pattern(
+        /training\/dataset\.json: expected an object of lists train and test, got \[1\]/,
+        / — leave it out: --without dataset$/,
+      ),
     ],
     [
       'notes',
@@ -147,8 +155,10 @@ test('a task that is too large can be left out by name', async ({ folder }) => {
     await refusal('data', ...build(folder)),
     /training\/big\.json: train 1 input: expected a grid of 1 … 30 rows, got 31 — leave it out: --without big$/,
   )
-  const twice =
-    /tasks of evaluation to occur once, since they are tested on, got "t1" in training and evaluation — leave one subset out, or this task of one/
+  const twice = pattern(
+    /tasks of evaluation to occur once, since they are tested on/,
+    /, got "t1" in training and evaluation — leave one subset out, or this task of one/,
+  )
   assert.match(await refusal('data', ...build(folder, '--without', 'big')), twice)
   await run('data', ...build(folder, '--without', 'big.json, evaluation/t1'))
   assert.equal(tasksOf(folder), ['e1', 't1'])
@@ -194,22 +204,32 @@ test("Kaggle's files by their prefix or their folder; the test file needs no sol
     assert.match(printed, /^test: 2 of 2 test inputs have no known output: they are answered, not scored\n/)
     assert.equal(Object.keys(JSON.parse(readFileSync(join(folder, 'out/test_puzzles.json'), 'utf8'))), ['a', 'b'])
   }
-  // Only where the user names the subset: a solutions file that got lost is noticed, and nothing is trained on placeholders.
+  // Only where --test-set names the subset. Elsewhere a lost solutions file is an error: nothing learns placeholders.
   assert.match(
     await refusal('data', ...args()),
-    /task "a": test 1: expected an output, got nothing — put the solutions file next to the challenges file; or name test in --test-set, or leave/,
+    pattern(
+      /task "a": test 1: expected an output, got nothing/,
+      / — put the solutions file next to the challenges file; or name test in --test-set, or leave/,
+    ),
   )
   const both = await run('data', ...args('--test-set', 'evaluation,test'))
   assert.match(both, /^test: 2 of 2 test inputs/)
   write(folder, { 'arc-agi_test_solutions.json': {} })
   assert.match(
     await refusal('data', ...args('--test-set', 'test')),
-    /arc-agi_test_solutions\.json: expected the outputs of all 2 tasks, got nothing for 2 of them: "a", "b" — do both files belong together\?/,
+    pattern(
+      /arc-agi_test_solutions\.json: expected the outputs of all 2 tasks/,
+      /, got nothing for 2 of them: "a", "b" — do both files belong together\?/,
+    ),
   )
   write(folder, { 'other_test_challenges.json': challenges })
   assert.match(
     await refusal('data', ...args('--test-set', 'test')),
-    /expected one file of challenges for subset "test", found .*arc-agi_test_challenges\.json and .*other_test_challenges\.json — tell which by PREFIX/,
+    pattern(
+      /expected one file of challenges for subset "test"/,
+      /, found .*arc-agi_test_challenges\.json and .*other_test_challenges\.json/,
+      / — tell which by PREFIX/,
+    ),
   )
   await run(
     'data',

@@ -1,4 +1,4 @@
-// "trm score arc" on what the published evaluators store: files of torch.save, one per rank, with logits of any float type.
+// "trm score arc" on files of the published evaluators: torch.save, one per rank, with logits of any float type.
 import { mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
@@ -10,6 +10,7 @@ import type { StoredTensor } from '../../src/formats/safetensors.js'
 import { fromFloat32 } from '../../src/formats/torch.js'
 import { writeTorch } from '../../src/formats/torch-write.js'
 import { refusal, run } from './commands.js'
+import { pattern } from '../pattern.js'
 
 const test = suite('stored predictions', { folder: '', data: '' })
 test.before.each(context => {
@@ -23,7 +24,7 @@ test.after.each(({ folder }) => rmSync(folder, { recursive: true, force: true })
 
 const names = ['<blank>', 'x', 'x|||t1|||0213456789', 'x|||t6|||0918273645', 'y', 'y|||t2|||0987654321']
 const train = [{ input: [[1, 2]], output: [[2, 1]] }]
-/** x asks once and y twice. */
+/** Task x has one test input, y has two. */
 const puzzles = {
   x: { train, test: [{ input: [[7, 7]], output: [[1, 2, 3]] }] },
   y: {
@@ -40,8 +41,9 @@ type Row = [id: number, input: number[], answer: number[], q: number, label?: nu
 const padding: Row = [0, [], [], 0]
 
 /**
- * x: [1, 2, 3] has two votes, [9] one: solved at once. y's first input: one vote each for [3] and [5], and [3] is surer: solved by
- * the second attempt. y's second input: [2] has the only vote, never solved.
+ * x: [1, 2, 3] has two votes, [9] one: solved at once.
+ * y's first input: one vote each for [3] and [5], and [3] has the higher q_halt: solved by the second attempt.
+ * y's second input: [2] has the only vote, never solved.
  */
 const rows: Row[] = [
   [1, [7, 7], [9], 3, [1, 2, 3]],
@@ -71,7 +73,7 @@ function tokensOf(id: number, cells: number[]): Uint8Array {
     : new Uint8Array(900)
 }
 
-/** Logits whose largest is that of the token; another one equals it behind it, and the rest lies a step of bfloat16 below. */
+/** Logits whose largest is the token's. A later one is equal, and the rest is a step of bfloat16 smaller. */
 function logitsOf(tokens: Uint8Array): Float32Array {
   const logits = new Float32Array(tokens.length * 12).fill(-2.015625)
   for (const [cell, token] of tokens.entries())
@@ -79,7 +81,7 @@ function logitsOf(tokens: Uint8Array): Float32Array {
   return logits
 }
 
-/** What a rank stores, its integers as `integers`. */
+/** The file of a rank, with integers of the type `integers`. */
 function stored(
   rows: Row[],
   {
@@ -143,7 +145,7 @@ const withPredictions: Change = tensors => {
   tensors.set('preds', { ...tensors.get('inputs')!, shape: [count, 900] })
 }
 
-/** Scores and gives what was printed, with the two files. */
+/** Scores; returns the printed text and the two files. */
 async function score(data: string, ...paths: string[]) {
   const out = join(data, '../score')
   const printed = await run('score', 'arc', '--data', data, '--out', out, '--predictions', ...paths)
@@ -177,7 +179,7 @@ test('logits of every float type, ids of every integer type: the score by hand',
 test('ranks are merged in their order, wherever they are named; padding is no vote', async ({ folder, data }) => {
   const runs = join(folder, 'run')
   mkdirSync(runs)
-  // Twelve ranks: 10 and 11 come after 2. The tie of y's first input is decided by who came first when both are as sure.
+  // Twelve ranks: 10 and 11 come after 2. With equal q_halt, the first vote decides the tie of y's first input.
   const even = rows.map((row): Row => [row[0], row[1], row[2], 0, row[4]])
   const parts = Array.from({ length: 12 }, (): Row[] => [padding])
   for (const [i, rank] of [0, 3, 4, 11, 5, 2, 1].entries()) parts[rank].unshift(even[i])
@@ -197,7 +199,7 @@ test('ranks are merged in their order, wherever they are named; padding is no vo
     assert.equal(submission.y[0], { attempt_1: [[5]], attempt_2: [[3]] })
     assert.not.match(printed, /missing/)
   }
-  // The checkpoint's path stands for what was stored beside it, whether or not the checkpoint is still there.
+  // The checkpoint's path names the predictions beside it, even if the checkpoint is gone.
   assert.equal((await score(data, join(runs, 'step_500'))).submission, found[0].submission)
   rmSync(join(runs, 'step_500'))
   assert.equal((await score(data, join(runs, 'step_500'))).submission, found[0].submission)
@@ -222,7 +224,10 @@ test('a rank that is missing, several evaluations and files that come twice', as
   writeFileSync(join(folder, 'step_9_all_preds.0'), stored(rows))
   assert.match(
     await refuse(data, folder),
-    /expected those of one evaluation, found step_5_all_preds, step_9_all_preds — name one: --predictions .*step_5_all_preds$/,
+    pattern(
+      /expected those of one evaluation, found step_5_all_preds, step_9_all_preds/,
+      / — name one: --predictions .*step_5_all_preds$/,
+    ),
   )
   assert.match(
     await refuse(data, join(folder, 'step_9_all_preds.0'), join(folder, 'step_5_all_preds.1')),
@@ -238,7 +243,7 @@ test('a rank that is missing, several evaluations and files that come twice', as
     /expected a file, or a folder with files like step_100_all_preds\.0, found neither/,
   )
   assert.match(await refuse(data, data), /found neither/)
-  // The same rows again under another name: each vote counts, and that is said.
+  // The same rows again under another name: each vote counts, and a line says so.
   writeFileSync(join(folder, 'again.pt'), stored(rows))
   writeFileSync(join(folder, 'first.pt'), stored(rows))
   assert.match(
@@ -290,7 +295,10 @@ test('files that do not fit are refused', async ({ folder, data }) => {
   const set = (name: string, tensor: StoredTensor) => message(tensors => void tensors.set(name, tensor))
   assert.match(
     await message(tensors => void tensors.delete('logits')),
-    /p\.pt: expected the tensors inputs, preds \(or logits\), puzzle_identifiers and q_halt_logits, got no preds among inputs, labels, /,
+    pattern(
+      /p\.pt: expected the tensors inputs, preds \(or logits\)/,
+      /, puzzle_identifiers and q_halt_logits, got no preds among inputs, labels, /,
+    ),
   )
   assert.match(
     await message(tensors => void tensors.delete('q_halt_logits')),

@@ -1,4 +1,4 @@
-// "trm data arc" and "trm score arc" as a user meets them.
+// "trm data arc" and "trm score arc" from a user's view.
 import {
   chmodSync,
   existsSync,
@@ -19,6 +19,7 @@ import { parseSafetensors, writeSafetensors, type StoredTensor } from '../../src
 import { sharedPath } from '../data/shared.js'
 import { refusal, run, type CommandName } from './commands.js'
 import { trm } from './trm.js'
+import { pattern } from '../pattern.js'
 
 const test = suite('trm data arc, trm score arc', { folder: '' })
 test.before.each(context => {
@@ -32,7 +33,7 @@ const read = (path: string) => new Uint8Array(readFileSync(path))
 const json = (...path: string[]) => JSON.parse(readFileSync(join(...path), 'utf8'))
 const split = (folder: string, name: Split) => readDataset(async path => read(join(folder, path)), name)
 const names = (folder: string) => readIdentifiers(async path => read(join(folder, path)))
-/** Two colours, so that there are 72 ways to colour it. */
+/** A task with two colours, so that there are 72 ways to colour it. */
 const small = { train: [{ input: [[1]], output: [[2]] }], test: [{ input: [[2]], output: [[1]] }] }
 const asked = { ...small, test: [{ input: [[2]] }] }
 
@@ -199,7 +200,11 @@ test('what is wrong with the input is named, and nothing is left behind', async 
     )
   assert.match(
     await build(),
-    /^Error: data: no subset "evaluation": found neither .*arc_evaluation_challenges\.json nor a folder .*arc\/evaluation — check the prefix and --subsets/,
+    pattern(
+      /^Error: data: no subset "evaluation"/,
+      /: found neither .*arc_evaluation_challenges\.json nor a folder .*arc\/evaluation/,
+      / — check the prefix and --subsets/,
+    ),
   )
   const cases: [unknown, unknown, RegExp][] = [
     ['{"a": [', {}, /arc_evaluation_challenges\.json: expected JSON/],
@@ -230,7 +235,11 @@ test('what is wrong with the input is named, and nothing is left behind', async 
   writeSubset(folder, 'evaluation', { a: asked }, null)
   assert.match(
     await build(),
-    /task "a": test 1: expected an output, got nothing — put the solutions file next to the challenges file; or name evaluation in --test-set, or leave it out: --without a$/,
+    pattern(
+      /task "a": test 1: expected an output, got nothing/,
+      / — put the solutions file next to the challenges file/,
+      /; or name evaluation in --test-set, or leave it out: --without a$/,
+    ),
   )
   writeSubset(folder, 'evaluation')
   writeFileSync(join(folder, 'taken'), '')
@@ -312,7 +321,10 @@ test('predictions that do not fit are refused', async ({ folder }) => {
   }
   assert.match(
     await score(all => delete all.preds),
-    /p\.safetensors: expected the tensors inputs, preds \(or logits\), puzzle_identifiers and q_halt_logits, got no preds/,
+    pattern(
+      /p\.safetensors: expected the tensors inputs, preds \(or logits\)/,
+      /, puzzle_identifiers and q_halt_logits, got no preds/,
+    ),
   )
   assert.match(
     await score(all => (all.inputs = { dtype: 'U8', shape: [2, 450], data: new Uint8Array(900) })),
@@ -336,7 +348,7 @@ test('predictions that do not fit are refused', async ({ folder }) => {
   )
   assert.match(await score(() => {}, path), /cannot write to .*p\.safetensors: /)
   assert.not.ok(existsSync(join(folder, 'score')))
-  // An input of PAD alone is no test input.
+  // An input that consists of PAD is no test input.
   assert.match(
     await run('score', 'arc', '--data', data, '--predictions', path, '--out', join(folder, 'score')),
     /2 test inputs, 2 of them without a prediction\n1 predictions belong to no test input of/,
@@ -360,15 +372,16 @@ test('predictions that do not fit are refused', async ({ folder }) => {
   assert.equal(json(folder, 'wide/metrics.json'), json(golden, 'expected/metrics.json'))
 })
 
-test('training and evaluation: votes of one evaluation, pass@K and the submission, also of a test file without solutions', async ({
+test('training and evaluation: votes, pass@K and the submission, also of a test file without solutions', async ({
   folder,
 }) => {
   writeSubset(folder, 'evaluation')
-  // As text: an object would put the last name first.
+  // Written as text, because an object would put the last name first.
   writeSubset(
     folder,
     'test',
-    `{"d": ${JSON.stringify({ ...asked, test: [{ input: [[3]] }, { input: [[4, 4]] }] })}, "c": ${JSON.stringify(asked)}, "12345678": ${JSON.stringify(asked)}}`,
+    `{"d": ${JSON.stringify({ ...asked, test: [{ input: [[3]] }, { input: [[4, 4]] }] })}, ` +
+      `"c": ${JSON.stringify(asked)}, "12345678": ${JSON.stringify(asked)}}`,
     null,
   )
   const data = join(folder, 'data')
@@ -455,7 +468,11 @@ test('training and evaluation: votes of one evaluation, pass@K and the submissio
   }
   assert.match(
     evaluated[0],
-    /18 examples in .*\n[^]*ARC\/pass@2: +[\d.]+ %\n[^]*5 tasks, 6 test inputs\n4 of 6 test inputs have no known output: they are answered, and count as neither right nor wrong\n/,
+    pattern(
+      /18 examples in .*\n[^]*ARC\/pass@2/,
+      /: +[\d.]+ %\n[^]*5 tasks, 6 test inputs\n4 of 6 test inputs have no known output/,
+      /: they are answered, and count as neither right nor wrong\n/,
+    ),
   )
   const metrics = json(folder, 'second', 'metrics.json')
   for (const [name, share] of Object.entries(metrics)) assert.is(JSON.parse(evaluated[1])[name], share)

@@ -1,4 +1,4 @@
-// Runs commands that need no adapter within the test's own process.
+// Runs commands that need no adapter in the test's own process. No test is here.
 import * as assert from 'uvu/assert'
 import { dataCommand } from '../../src/cli/data.js'
 import { scoreCommand } from '../../src/cli/score.js'
@@ -7,7 +7,7 @@ import { here } from './here.js'
 const commands = { data: dataCommand, score: scoreCommand }
 export type CommandName = keyof typeof commands
 
-/** Runs a command and gives what it printed. */
+/** Runs a command; returns what it printed. */
 export async function run(command: CommandName, ...args: string[]): Promise<string> {
   return (await here(commands[command], ...args)).slice(0, -1)
 }

@@ -1,4 +1,4 @@
-// A disk that fills up while files are written: the last checkpoint stays whole, nothing half written is left, and the training goes on from it.
+// A full disk: the last checkpoint stays whole, no partial file is left, and the training goes on from the checkpoint.
 import { execFileSync } from 'node:child_process'
 import {
   existsSync,
@@ -76,7 +76,7 @@ test('files that belong together are replaced together', async () => {
   }
 })
 
-/** From now on the disk is full after half of each such file. Gives what makes room again. */
+/** Makes the disk full after half of each such file. Returns a function that makes room again. */
 function fill(isMeant: (path: string) => boolean): () => void {
   const { open } = fs
   fs.open = async (...args: Parameters<typeof open>) => {
@@ -107,7 +107,8 @@ test('the disk is full at one file after the other', async () => {
     room()
     assert.is(
       message,
-      `cannot write ${join(cut, `${name}.safetensors`)}: no space left — the checkpoint of step 2 is whole: "trm train --resume" goes on from there`,
+      `cannot write ${join(cut, `${name}.safetensors`)}: no space left` +
+        ` — the checkpoint of step 2 is whole: "trm train --resume" goes on from there`,
     )
     assert.equal(
       readdirSync(cut).sort(),
@@ -122,7 +123,7 @@ test('the disk is full at one file after the other', async () => {
     assert.is(await training(engine, cut, { resume: true }), '')
     assert.equal(contents(cut), contents(whole), name)
   }
-  // The rows of the metrics too are whole.
+  // The rows of the metrics are whole too.
   const cut = path('metrics')
   const room = fill(
     file => file.endsWith('metrics.jsonl') && existsSync(file) && readFileSync(file, 'utf8').includes('"step":2'),
@@ -149,7 +150,7 @@ test('a file system that is full', async () => {
     const size = (name: string) => Math.ceil(statSync(join(whole, `${name}.safetensors`)).size / 1024)
     let before: Record<string, string> = {}
     const message = await training(engine, run, {
-      // Behind the first checkpoint there is room for one more model, the best one, and for a part of the training's state.
+      // After the first checkpoint there is room for the best model, and for a part of the training's state.
       onStep(step) {
         if (step !== 3) return
         before = contents(run)
@@ -165,7 +166,8 @@ test('a file system that is full', async () => {
     })
     assert.is(
       message,
-      `cannot write ${join(run, 'training.safetensors')}: no space left — the checkpoint of step 2 is whole: "trm train --resume" goes on from there`,
+      `cannot write ${join(run, 'training.safetensors')}: no space left` +
+        ` — the checkpoint of step 2 is whole: "trm train --resume" goes on from there`,
     )
     for (const name of ['model.safetensors', 'training.safetensors', 'config.yaml'])
       assert.is(contents(run)[name], before[name], name)

@@ -1,4 +1,4 @@
-// Reading files in pieces, as Node reads no more than 2 GiB at once.
+// Reading files in pieces, because Node reads at most 2 GiB at once.
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'

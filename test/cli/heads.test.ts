@@ -1,4 +1,4 @@
-// A network whose heads are together narrower than it is, as the published transformer has them: trained, exported, imported, evaluated.
+// Heads that are together narrower than the network, as in the published transformer: train, export, import, evaluate.
 import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'

@@ -1,9 +1,9 @@
-// Runs commands of the program `trm` in the test's own process, which saves the start of another. No test is here.
+// Runs commands of `trm` in the test's own process, which is faster than starting another. No test is here.
 export interface Command {
   run(args: string[]): Promise<void>
 }
 
-/** What the command printed. @throws what it throws */
+/** Runs a command; returns what it printed. @throws what the command throws */
 export async function here(command: Command, ...args: string[]): Promise<string> {
   const lines: string[] = []
   const { log } = console

@@ -1,11 +1,11 @@
-// What forward_dtype becomes on a described adapter: what the run says, what it writes down, and what a resumed run keeps.
+// What forward_dtype becomes on described adapters: what a run prints and writes, and what a resumed run keeps.
 import { cpSync, mkdirSync, mkdtempSync, readFileSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { test } from 'uvu'
 import * as assert from 'uvu/assert'
 import YAML from 'yaml'
-import { type Output, runTraining } from '../../src/cli/train.js'
+import { type Output, runTraining } from '../../src/cli/run-training.js'
 import { generateSudoku } from '../../src/data/sudoku.js'
 import type { AdapterSummary, Engine } from '../../src/engine/index.js'
 import { type AskedPrecision, precisionOf, Trm } from '../../src/trm/model.js'
@@ -13,6 +13,7 @@ import { readTraining } from '../../src/trm/training/resume.js'
 import { mergeSettings, presets, resolveRun, type RunSettings } from '../../src/trm/published/settings.js'
 import { openEngine } from '../engine-under-test.js'
 import { trm } from './trm.js'
+import { pattern } from '../pattern.js'
 
 const engine = await openEngine()
 const folder = mkdtempSync(join(tmpdir(), 'trm-precision-'))
@@ -24,7 +25,7 @@ const data = generateSudoku({ size: 4, train: 40, test: 8, clues: 8 })
 const hasHalf = engine.adapter.features.includes('shader-f16')
 if (!hasHalf) console.log('skipped: trainings in float16, this adapter has no shader-f16')
 
-/** This engine, its adapter described as another. */
+/** An engine whose adapter claims to be another. */
 const described = (adapter: Partial<AdapterSummary>): Engine =>
   Object.assign(Object.create(engine) as Engine, { adapter: { ...engine.adapter, ...adapter } })
 const KINDS = {
@@ -35,7 +36,7 @@ const KINDS = {
 }
 type Kind = keyof typeof KINDS
 
-test('bf16 is float16 on a GPU that has it and float32 elsewhere; what is asked for by name is obeyed everywhere', () => {
+test('bf16 is float16 on a GPU that has it and float32 elsewhere; other types are used as asked', () => {
   const used = (asked: AskedPrecision) => Object.values(KINDS).map(on => precisionOf(on, asked))
   assert.equal(used('bf16'), ['f16', 'f32', 'f32', 'f32'])
   assert.equal(used('f16'), ['f16', 'f16', 'f16', 'f16'])
@@ -71,7 +72,7 @@ const BFLOAT16: Partial<RunSettings> = {
   arch: { forward_dtype: 'bfloat16' },
 }
 
-/** Trains on such an adapter; what was said about the precision, and what the directory holds. */
+/** Trains on such an adapter; returns the lines about precision, and the files of the directory. */
 async function training(kind: Kind, name: string, given: Partial<RunSettings>, more: Partial<Output> = {}) {
   const out = join(folder, name)
   const said: string[] = []
@@ -118,7 +119,10 @@ test('a training with bfloat16 says in a line what it takes, and writes that dow
       'software',
       'float32',
       'f32',
-      /^forward_dtype bfloat16: activations are float32; float16 is slower on a software adapter \(arch\.forward_dtype=float16 /,
+      pattern(
+        /^forward_dtype bfloat16: activations are float32/,
+        /; float16 is slower on a software adapter \(arch\.forward_dtype=float16 /,
+      ),
     ],
   ]
   for (const [kind, official, dtype, line] of expected) {
@@ -132,7 +136,7 @@ test('a training with bfloat16 says in a line what it takes, and writes that dow
 })
 
 if (hasHalf) {
-  test('a resumed run keeps the precision that it began with: the same bits there, and the same precision on another kind of adapter', async () => {
+  test('a resumed run keeps its precision: the same bits there, the same precision on other adapters', async () => {
     for (const [began, other, dtype] of [
       ['gpu', 'software', 'f16'],
       ['software', 'gpu', 'f32'],
@@ -146,7 +150,7 @@ if (hasHalf) {
         cpSync(join(folder, began), join(folder, out), { recursive: true })
         return training(kind, out, { ...given, steps: 4 }, { resume })
       }
-      // From the settings that the run wrote down, and from those that it was given.
+      // With the settings that the run wrote, and with those that it was given.
       for (const [kind, given, line] of [
         [began, half.written, undefined],
         [began, BFLOAT16, /; the run began with it$/],
@@ -165,7 +169,7 @@ if (hasHalf) {
   })
 }
 
-test('on the command line: the help says it, a software adapter takes float32, and float16 that is missing is refused', async () => {
+test('on the command line: help, float32 on a software adapter, and float16 refused where it is missing', async () => {
   assert.match(
     (await trm('train', '--help')).stdout,
     /WebGPU has no bfloat16: it becomes\nfloat16 on GPUs with shader-f16, and float32 elsewhere/,

@@ -35,7 +35,7 @@ const settings = [
 const SAME = ['best.safetensors', 'config.yaml', 'model.safetensors', 'training.safetensors']
 
 const bytes = (...parts: string[]) => readFileSync(path(...parts))
-/** Rows of metrics.jsonl without how fast they were. */
+/** Rows of metrics.jsonl without times. */
 const rows = (run: string) =>
   bytes(run, 'metrics.jsonl')
     .toString()
@@ -97,7 +97,7 @@ test('killed and interrupted, then resumed: the files of a run that was neither'
   assert.match(last.stdout, new RegExp(`resumed at step ${left} of 40`))
   for (const file of SAME) assert.ok(bytes('cut', file).equals(bytes('whole', file)), file)
   assert.equal(rows('cut'), rows('whole'))
-  // Time goes on where the run was left.
+  // Times count on from where the run was left.
   const times = bytes('cut', 'metrics.jsonl')
     .toString()
     .trim()

@@ -1,4 +1,4 @@
-// Settings as texts: YAML as OmegaConf reads it, overrides in hydra's grammar, files, and what mutations of them do.
+// Settings as texts: YAML as OmegaConf reads it, overrides in hydra's grammar, files, and mutations of them.
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
@@ -85,7 +85,8 @@ test('fields of the wrong kind are named', async () => {
   await refuses('lr: !!python/object 1', /^config .*config\.yaml: .*tag.* expected YAML$/i)
   await refuses('5', /^config .*config\.yaml: expected fields such as/)
   await refuses(
-    `a: &a [${'x, '.repeat(20)}]\nb: &b [${'*a, '.repeat(20)}]\nc: &c [${'*b, '.repeat(20)}]\nd: [${'*c, '.repeat(20)}]`,
+    `a: &a [${'x, '.repeat(20)}]\nb: &b [${'*a, '.repeat(20)}]\nc: &c [${'*b, '.repeat(20)}]\nd` +
+      `: [${'*c, '.repeat(20)}]`,
     /^config .*config\.yaml: .*alias.* expected YAML$/i,
   )
 })
@@ -104,7 +105,7 @@ test('200 mutations each of two files: one line of what is wrong, or settings', 
   }
 })
 
-/** What OmegaConf 2.3 over PyYAML 6.0 gives. */
+/** Values that OmegaConf 2.3 with PyYAML 6.0 gives. */
 const SCALARS: Record<string, unknown> = {
   yes: true,
   Yes: true,

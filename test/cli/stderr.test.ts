@@ -1,4 +1,4 @@
-// What Dawn and the drivers print while they are listed reaches no file or pipe that standard error goes to, and nothing else is lost. Needs Node.
+// The output of Dawn and its drivers reaches no file or pipe of standard error, and nothing else is lost. Needs Node.
 import { execFileSync } from 'node:child_process'
 import { mkdtempSync, readFileSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
@@ -13,7 +13,8 @@ test.after(({ folder }) => rmSync(folder, { recursive: true, force: true }))
 const program = `"${process.execPath}" dist/cli.js`
 /** Answers one puzzle, which has one solution, then fails with one line. */
 const work = (more = '') =>
-  `${more} ${program} solve 123.341.214.432. --checkpoint playground/sudoku-4x4.safetensors; ${program} solve 1 --checkpoint none`
+  `${more} ${program} solve 123.341.214.432. --checkpoint playground/sudoku-4x4.safetensors` +
+  `; ${program} solve 1 --checkpoint none`
 const shell = (script: string) =>
   execFileSync('/bin/sh', ['-c', `${script}; true`], { encoding: 'utf8', stdio: ['ignore', 'pipe', 'ignore'] })
 const REFUSAL = 'trm: checkpoint none: no such file or directory\n'

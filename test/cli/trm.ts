@@ -1,11 +1,11 @@
-// Runs the built program `trm` as a user does, in a process of its own.
+// Runs the built program `trm` as a user does, in a process of its own. No test is here.
 import { spawn, type ChildProcess } from 'node:child_process'
 import { join } from 'node:path'
 
 export interface Finished {
   code: number | null
   stdout: string
-  /** Without what Dawn and the Vulkan loader say, which cannot be kept from a socket. */
+  /** Without the lines of Dawn and the Vulkan loader, which cannot be muted on a socket. */
   stderr: string
 }
 

@@ -255,7 +255,7 @@ test('another value of the variable is refused with the values there are', async
     () => 'nothing',
     error => (error as Error).message,
   )
-  assert.is(message, "openGpu: TRM_BOUNDS_CHECKS is 'no', expected on or off — mend the variable or unset it")
+  assert.is(message, "openGpu: TRM_BOUNDS_CHECKS is 'no', expected on or off — correct the variable or unset it")
 })
 
 test('the adapter line and the engine say when bounds checks are off', async () => {

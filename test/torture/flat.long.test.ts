@@ -16,7 +16,9 @@ test('ten thousand steps', async () => {
   const measured = await flat(engine, 10_000, 1000)
   const [first, last] = [measured[0], measured.at(-1)!]
   console.log(
-    `figure: steps ${first.step} … ${last.step}: GPU ${first.gpu} … ${last.gpu} bytes, heap ${MB(first.heap)} … ${MB(last.heap)} MB, resident ${MB(first.resident)} … ${MB(last.resident)} MB`,
+    `figure: steps ${first.step} … ${last.step}` +
+      `: GPU ${first.gpu} … ${last.gpu} bytes, heap ${MB(first.heap)} … ${MB(last.heap)} MB` +
+      `, resident ${MB(first.resident)} … ${MB(last.resident)} MB`,
   )
   checkFlat(measured)
 })

@@ -11,7 +11,7 @@ import { train } from '../../src/trm/training/train.js'
 setFlagsFromString('--expose-gc')
 const collect = runInNewContext('gc') as () => void
 
-/** Bytes of the objects that live; what dies with a finalizer is gone after a second collection. */
+/** Bytes of live objects. Objects with a finalizer are freed by a second collection. */
 export async function liveHeap(): Promise<number> {
   for (let i = 0; i < 3; i++) {
     collect()

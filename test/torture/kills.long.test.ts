@@ -1,4 +1,4 @@
-// A training that is killed twenty times at random moments and resumed has the bits of one that never was. npm run torture
+// A training that is killed twenty times at random and resumed has the bits of one that never was. npm run torture
 import { test } from 'uvu'
 import * as assert from 'uvu/assert'
 import { killed } from './kills.js'

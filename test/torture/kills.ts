@@ -1,4 +1,4 @@
-// Trainings that are killed again and again and resumed, beside one that never was. No test is here.
+// A training that is killed and resumed many times, beside one that never was. No test is here.
 import { existsSync, mkdtempSync, readdirSync, readFileSync, rmSync, watch } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
@@ -8,12 +8,12 @@ import { start, trm } from '../cli/trm.js'
 
 const SAME = ['best.safetensors', 'config.yaml', 'model.safetensors', 'training.safetensors']
 
-/** How a life ends. */
+/** Ways in which a process ends. */
 const WAYS = ['early', 'after a step', 'while a file is written'] as const
 
 /**
  * Trains `steps` steps without a break, then the same with `kills` deaths at seeded moments.
- * @returns how many died in each way; all files of both runs have the same bytes
+ * @returns the number of processes that ended in each way, after checking that both runs left the same bytes
  */
 export async function killed(
   kills: number,
@@ -65,7 +65,7 @@ export async function killed(
     ]
     const whole = await trm(...begin('whole'))
     assert.is(whole.code, 0, whole.stderr)
-    /** Runs or goes on until it is killed; true when it came to the end before. */
+    /** Runs or resumes until it is killed; true where it came to its end first. */
     const live = async (kill?: (typeof WAYS)[number]): Promise<boolean> => {
       const resumes = existsSync(path('cut', 'training.safetensors'))
       const { child, finished } = start(
@@ -96,7 +96,7 @@ export async function killed(
     for (let deaths = 0; deaths < kills;) {
       const way = WAYS[random.below(WAYS.length)]
       if (await live(way)) {
-        // It was too fast to be killed; a new run is.
+        // The run ended before the kill: kill a new run.
         compare(path('whole'), path('cut'))
         rmSync(path('cut'), { recursive: true })
       } else {
@@ -112,14 +112,14 @@ export async function killed(
   return died
 }
 
-/** Rows of metrics.jsonl without how fast they were. */
+/** Rows of metrics.jsonl without times. */
 const rows = (run: string) =>
   readFileSync(join(run, 'metrics.jsonl'), 'utf8')
     .trim()
     .split('\n')
     .map(line => ({ ...JSON.parse(line), stepsPerSecond: 0, seconds: 0, processorSeconds: 0 }))
 
-/** The same files with the same bytes, and nothing half written. */
+/** Checks that two directories have the same files with the same bytes, and no partial files. */
 function compare(whole: string, cut: string): void {
   assert.equal(readdirSync(cut).sort(), [...SAME, 'metrics.jsonl'].sort())
   for (const file of SAME) assert.ok(readFileSync(join(cut, file)).equals(readFileSync(join(whole, file))), file)

@@ -1,7 +1,7 @@
-// A small training in this process that loses its device, or the room on its disk. No test is here.
+// A small training in this process that loses its device or runs out of disk space. No test is here.
 import { mkdirSync, readdirSync, readFileSync } from 'node:fs'
 import { join } from 'node:path'
-import { runTraining } from '../../src/cli/train.js'
+import { runTraining } from '../../src/cli/run-training.js'
 import { generateSudoku } from '../../src/data/sudoku.js'
 import type { Engine } from '../../src/engine/index.js'
 import { readTraining } from '../../src/trm/training/resume.js'
@@ -21,7 +21,10 @@ const run = resolveRun(
   data.train.metadata,
 )
 
-/** Trains six steps, or goes on with them; a checkpoint after each second. Gives the message of what was thrown. `onStep` is told of each step that was printed. */
+/**
+ * Trains six steps, or goes on with them, with a checkpoint after each second step. Returns the message of the error.
+ * @param onStep called with each step that was printed
+ */
 export async function training(
   engine: Engine,
   out: string,
@@ -47,7 +50,7 @@ export async function training(
   }
 }
 
-/** The checkpoints of a run, and whatever else is left but its rows. */
+/** All files of a run except its rows. */
 export const contents = (out: string): Record<string, string> =>
   Object.fromEntries(
     readdirSync(out)

@@ -27,7 +27,8 @@ for (const [i, { name, sample, read, clear, within }] of readers.entries()) {
 
 test('ten thousand in all', () => {
   console.log(
-    `figure: ${readers.length} readers, ${all.loaded + all.refused} mutations: ${all.loaded} loaded, ${all.refused} refused, slowest ${all.slowest.toFixed(0)} ms`,
+    `figure: ${readers.length} readers, ${all.loaded + all.refused} mutations` +
+      `: ${all.loaded} loaded, ${all.refused} refused, slowest ${all.slowest.toFixed(0)} ms`,
   )
   assert.ok(all.loaded + all.refused >= 10_000)
 })

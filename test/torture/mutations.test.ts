@@ -1,4 +1,4 @@
-// A few mutations of every reader's file: each a clear error of one line or a valid load. mutations.long.test.ts has thousands.
+// A few mutations of every reader's file: each gives an error of one line or a valid load. See mutations.long.test.ts.
 import { test } from 'uvu'
 import { openEngine } from '../engine-under-test.js'
 import { mutations } from '../mutations.js'

@@ -1,4 +1,4 @@
-// Every reader of files with a sample that it reads, for mutations: most as the command line reads them, from a file to what it writes. No test is here.
+// Every reader of files with a sample file, for mutations; most run as a command does. No test is here.
 import { existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
@@ -37,17 +37,17 @@ import { ATTENTION } from '../trm/samples.js'
 export interface Reader {
   name: string
   sample: Uint8Array
-  /** Reads, and uses what it read as far as that is cheap. */
+  /** Reads a file, and uses the result as far as that is cheap. */
   read(bytes: Uint8Array): unknown
-  /** What messages are like: they name the file, or the part of the program. */
+  /** Pattern of all messages: they name the file, or the part of the program. */
   clear: RegExp
-  /** Changes fall into the first so many bytes, where the rest is numbers. */
+  /** Bytes at the beginning that are changed, where the rest is numbers. */
   within?: number
 }
 
 const text = (...lines: string[]) => new TextEncoder().encode(`${lines.join('\n')}\n`)
 
-/** Bytes of a safetensors file before its numbers. */
+/** Length of a safetensors file before its numbers, in bytes. */
 const headerOf = (file: Uint8Array) => 8 + Number(new DataView(file.buffer, file.byteOffset).getBigUint64(0, true))
 
 /** A directory that commands wrote can be read again. */
@@ -422,7 +422,10 @@ export async function openReaders(engine: Engine): Promise<{ readers: Reader[]; 
     settings('settings, a preset', YAML.stringify(resolveRun(presets.small.settings, learned.metadata).settings)),
     settings(
       'settings, published',
-      'defaults:\n  - arch: trm\n  - _self_\ndata_paths: [data/sudoku]\nglobal_batch_size: 768\nepochs: 100000\nlr: 1e-4\nbeta1: 0.9\nema: True\narch:\n  halt_max_steps: 16\n  hidden_size: &width 512\n  puzzle_emb_ndim: ${.hidden_size}\n  num_heads: 8\n  pos_encodings: rope\n  mlp_t: False',
+      'defaults:\n  - arch: trm\n  - _self_\ndata_paths: [data/sudoku]\nglobal_batch_size: 768\n' +
+        'epochs: 100000\nlr: 1e-4\nbeta1: 0.9\nema: True\narch:\n  halt_max_steps: 16\n' +
+        '  hidden_size: &width 512\n  puzzle_emb_ndim: ${.hidden_size}\n  num_heads: 8\n' +
+        '  pos_encodings: rope\n  mlp_t: False',
     ),
     ...tasks.map(({ name, encode }): Reader => ({
       name: `puzzle on the command line, ${name}`,
