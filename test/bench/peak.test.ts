@@ -51,7 +51,7 @@ const replacements: readonly (readonly [from: RegExp, to: string])[] = [
   [/^alias Result = [^;]+;/m, 'alias Result = f32;'],
   [/@subgroup_size\(32\)/, ''],
   [
-    /@builtin\(subgroup_id\) subgroup: u32, @builtin\(subgroup_invocation_id\) lane: u32,\s*\) \{/,
+    /@builtin\(subgroup_id\) subgroup: u32,\s*@builtin\(subgroup_invocation_id\) lane: u32\s*\) \{/,
     ') { let subgroup = thread / 32u; let lane = thread % 32u; own = lane;',
   ],
   [/array<f16, OPERANDS>/, 'array<f32, OPERANDS>'],

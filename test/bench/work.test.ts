@@ -106,7 +106,7 @@ for (const [family, variant] of [
 function dispatched(prepare: (engine: Engine) => () => void): { products: number; bytes: number } {
   let [products, bytes] = [0, 0]
   const counting: Engine = Object.assign(Object.create(engine) as Engine, {
-    run<Size>(kernel: Kernel<Size>, given: Readonly<Record<string, Bound>>, size: Size) {
+    dispatch<Size>(kernel: Kernel<Size>, given: Readonly<Record<string, Bound>>, size: Size) {
       const { m, n, k, batch = 1, reduce = 1 } = size as Record<string, number>
       if (m && n && k) products += 2 * m * n * k * batch * reduce
       const bound = Object.keys(kernel.bindings).map(name => given[name])
