@@ -1,21 +1,24 @@
-// Plays subgroup matrices by plain functions, so that adapters without them compute what a kernel's own text says. No test is here.
-// test/null-backend.test.ts has the compiler check such kernels as they are.
+// Replaces subgroup matrices by plain functions, so that adapters without them compute such kernels. No test is here.
+// test/null-backend.test.ts compiles these kernels as they are.
 import type { Kernel } from '../src/kernels/kernel.js'
 
-/** Threads of a played subgroup. */
+/** Threads of a subgroup. */
 const THREADS = 32
 
 /**
- * The same text without subgroup matrices. A played matrix lies in arrays of the threads: thread t of a subgroup has the rows
- * t / 2, t / 2 + 16 … of results and, of every 8 columns, the first or the last four. Of operands each thread has the rows and columns
- * that its results need. Elements are f32: those of float16 operands have the same values, results of float16 are rounded as they are stored in it.
+ * The same text without subgroup matrices. A played matrix lies in arrays of the threads. Thread t of a subgroup has
+ * rows t / 2, t / 2 + 16, … of results and, of every 8 columns, the first or the last four. Of operands each thread has
+ * the rows and columns that its results need. Elements are f32: float16 operands keep their values, and results of
+ * float16 are rounded.
  *
- * It knows: the three types with elements f16 and f32, rows and columns that the layout above divides (any rows, multiples of 4 columns),
- * subgroupMatrixLoad, -MultiplyAccumulate and -Store as whole statements, pointers `&name[…]` to arrays of f16, f32, u32, vec2u and vec4u in
- * workgroup memory or storage, the builtins subgroup_id, subgroup_invocation_id and subgroup_size, the attribute subgroup_size(32),
- * and subgroupShuffleXor by 1 and 2, which the adapter's own subgroups do.
- * @param text the final text: marked loops are written out where indices must be constants
- * @throws on anything else of subgroups
+ * Supported are:
+ * - the three types with elements f16 and f32, any number of rows, and multiples of 4 columns;
+ * - subgroupMatrixLoad, -MultiplyAccumulate and -Store as whole statements;
+ * - pointers `&name[…]` to arrays of f16, f32, u32, vec2u and vec4u in workgroup memory or storage;
+ * - the builtins subgroup_id, subgroup_invocation_id and subgroup_size, and the attribute subgroup_size(32);
+ * - subgroupShuffleXor by 1 and 2, which the subgroups of the adapter compute.
+ * @param text the final text: marked loops must be unrolled if indices must be constants
+ * @throws on any other use of subgroups
  */
 export function played(text: string): string {
   let known = texts.get(text)
@@ -25,7 +28,7 @@ export function played(text: string): string {
 
 const texts = new Map<string, string>()
 
-/** The kernel with its text played. */
+/** The kernel with its matrices played. */
 export function playedKernel<Size>(kernel: Kernel<Size>): Kernel<Size> {
   const { name, source } = kernel
   return {
@@ -45,13 +48,13 @@ interface Matrix {
   readonly name: string
 }
 
-/** Where a pointer leads: an array in memory. */
+/** The array in memory that a pointer points to. */
 interface Target {
   readonly element: string
   readonly type: string
 }
 
-/** How many elements of a matrix one of the memory holds, and how an element is read. */
+/** Bits of an element of the memory, and the expression that reads word w of the array s. */
 const MEMORY: Readonly<Record<string, { bits: number; words: string }>> = {
   f16: { bits: 16, words: '' },
   f32: { bits: 32, words: '' },
@@ -85,9 +88,16 @@ class Player {
     )
     if (unknown) this.fail(`does not know ${unknown[0]}`, unknown.index)
     const arrays = [...this.matrices.values()].map(matrix => `alias ${matrix.name} = ${arrayOf(matrix)};`)
-    // Behind the enables, which come first in WGSL.
+    // WGSL begins with the enables. Compilers do not know that played_zero is 0: else they would unroll all loops.
     const [enables] = /^(\s*enable [^;]+;)*/.exec(this.code)!
-    return `${enables}\nvar<private> played_thread: u32;\n// 0, which compilers do not know: they would unroll all loops.\nvar<private> played_zero: u32;\n${[...new Set(arrays)].join('\n')}\n${[...this.helpers.values()].join('\n')}\n${this.code.slice(enables.length)}`
+    return [
+      enables,
+      'var<private> played_thread: u32;',
+      'var<private> played_zero: u32;',
+      ...new Set(arrays),
+      ...this.helpers.values(),
+      this.code.slice(enables.length),
+    ].join('\n')
   }
 
   private needsSubgroups = false
@@ -96,7 +106,7 @@ class Player {
     throw new Error(`played matrices: ${what} in ${JSON.stringify(this.code.slice(at, at + 120))}`)
   }
 
-  /** What an expression of literals and `const` lines is worth. */
+  /** The value of a literal or of a line `const NAME = 4;`. */
   private number(text: string, at: number): number {
     const value = /^\d+[ui]?$/.test(text)
       ? text
@@ -200,7 +210,7 @@ class Player {
     }
   }
 
-  /** `let x =`, `var x =` or `x =`: what declares it, and the variable. */
+  /** The declaration and the variable of `let x =`, `var x =` or `x =`. */
   private assigned(before: string, type: string, at: number): { declaration: string; variable: string } {
     const [, word, name, lvalue] = /^(?:(let|var) +(\w+)(?: *: *\w+)? *|([\w[\].()*+\-/%\s]+?) *)=$/.exec(before) ?? []
     if (name !== undefined) return { declaration: word ? `var ${name}: ${type}; ` : '', variable: name }
@@ -245,7 +255,7 @@ class Player {
     },
   }
 
-  /** How far rows and columns lie apart in memory, 0 for neighbours. */
+  /** The distances of rows and of columns in memory; 0 stands for neighbours. */
   private steps(major: string, stride: string, at: number): string {
     if (major !== 'row_major' && major !== 'col_major')
       this.fail(`expects row_major or col_major instead of ${major}`, at)
@@ -289,38 +299,52 @@ class Player {
     const per = bits / own
     const fetch = `let i = offset * ${per}u + r * row + c * column; ${word}`
     const threads = 'let t = played_thread;'
+    const four = (g: string) =>
+      `var v: vec4f; ${upTo('e', 4, `let c = ${g} * 8u + t % 2u * 4u + e; ${fetch}v[e] = ${read};`)}`
     const bodies = {
-      left: `for (var q = 0u; q * ${ROWS_APART}u + t / 2u < ${rows}u + played_zero; q++) { let r = q * ${ROWS_APART}u + t / 2u; for (var c = 0u; c < ${columns}u + played_zero; c++) { ${fetch}(*d)[q * ${columns}u + c] = ${read}; } }`,
-      right: `for (var r = 0u; r < ${rows}u + played_zero; r++) { for (var q = 0u; q * 8u + t % 2u * 4u < ${columns}u + played_zero; q++) { var v: vec4f; for (var e = 0u; e < 4u + played_zero; e++) { let c = q * 8u + t % 2u * 4u + e; ${fetch}v[e] = ${read}; } (*d)[q * ${rows}u + r] = v; } }`,
-      result: `for (var q = 0u; q * ${ROWS_APART}u + t / 2u < ${rows}u + played_zero; q++) { let r = q * ${ROWS_APART}u + t / 2u; for (var g = 0u; g * 8u + t % 2u * 4u < ${columns}u + played_zero; g++) { var v: vec4f; for (var e = 0u; e < 4u + played_zero; e++) { let c = g * 8u + t % 2u * 4u + e; ${fetch}v[e] = ${read}; } (*d)[q * ${groups(columns)}u + g] = v; } }`,
+      left: ownRows(rows, upTo('c', columns, `${fetch}(*d)[q * ${columns}u + c] = ${read};`)),
+      right: upTo('r', rows, ownColumns('q', columns, `${four('q')} (*d)[q * ${rows}u + r] = v;`)),
+      result: ownRows(rows, ownColumns('g', columns, `${four('g')} (*d)[q * ${groups(columns)}u + g] = v;`)),
     }
     return this.helper(
       `load_${name}_${type}`,
       fn =>
-        `fn ${fn}(d: ptr<function, ${name}>, s: ${type}, offset: u32, row_step: u32, column_step: u32) { ${threads} let row = select(row_step * ${per}u, 1u, row_step == 0u); let column = select(column_step * ${per}u, 1u, column_step == 0u); ${bodies[kind]} }`,
+        `fn ${fn}(d: ptr<function, ${name}>, s: ${type}, offset: u32, row_step: u32, column_step: u32) { ${threads} ` +
+        `let row = select(row_step * ${per}u, 1u, row_step == 0u); ` +
+        `let column = select(column_step * ${per}u, 1u, column_step == 0u); ${bodies[kind]} }`,
     )
   }
 
   private multiply(a: Matrix, b: Matrix, c: Matrix): string {
     const store = c.element === 'f16' ? 'quantizeToF16(v)' : 'v'
+    const sum = `(*c)[q * ${groups(c.columns)}u + g]`
+    const term = `v = fma(vec4f((*a)[q * ${a.columns}u + k]), (*b)[g * ${b.rows}u + k], v);`
+    const cell = `var v = ${sum}; ${upTo('k', a.columns, term)} ${sum} = ${store};`
     return this.helper(
       `multiply_${a.name}_${b.name}_${c.name}`,
       fn =>
-        `fn ${fn}(a: ptr<function, ${a.name}>, b: ptr<function, ${b.name}>, c: ptr<function, ${c.name}>) { let t = played_thread; for (var q = 0u; q * ${ROWS_APART}u + t / 2u < ${c.rows}u + played_zero; q++) { for (var g = 0u; g * 8u + t % 2u * 4u < ${c.columns}u + played_zero; g++) { var v = (*c)[q * ${groups(c.columns)}u + g]; for (var k = 0u; k < ${a.columns}u + played_zero; k++) { v = fma(vec4f((*a)[q * ${a.columns}u + k]), (*b)[g * ${b.rows}u + k], v); } (*c)[q * ${groups(c.columns)}u + g] = ${store}; } } }`,
+        `fn ${fn}(a: ptr<function, ${a.name}>, b: ptr<function, ${b.name}>, c: ptr<function, ${c.name}>) ` +
+        `{ let t = played_thread; ${ownRows(c.rows, ownColumns('g', c.columns, cell))} }`,
     )
   }
 
-  /** A function `(matrix, memory, offset, step of rows, step of columns)`. Threads never write parts of one element of the memory. */
+  /** A function `(matrix, memory, offset, step of rows, step of columns)`. Each element is written by one thread. */
   private store({ name, rows, columns, element: own }: Matrix, { element, type }: Target, at: number): string {
     const loop = (body: string) =>
-      `for (var q = 0u; q * ${ROWS_APART}u + t / 2u < ${rows}u + played_zero; q++) { let r = q * ${ROWS_APART}u + t / 2u; for (var g = 0u; g * 8u + t % 2u * 4u < ${columns}u + played_zero; g++) { let v = (*d)[q * ${groups(columns)}u + g]; let c = g * 8u + t % 2u * 4u; ${body} } }`
+      ownRows(
+        rows,
+        ownColumns('g', columns, `let v = (*d)[q * ${groups(columns)}u + g]; let c = g * 8u + t % 2u * 4u; ${body}`),
+      )
     const head = (fn: string) =>
-      `fn ${fn}(d: ptr<function, ${name}>, s: ${type}, offset: u32, row_step: u32, column_step: u32) { let t = played_thread;`
+      `fn ${fn}(d: ptr<function, ${name}>, s: ${type}, offset: u32, row_step: u32, column_step: u32) ` +
+      '{ let t = played_thread;'
     if (element === own)
       return this.helper(
         `store_${name}_${type}`,
         fn =>
-          `${head(fn)} let row = select(row_step, 1u, row_step == 0u); let column = select(column_step, 1u, column_step == 0u); ${loop(`for (var e = 0u; e < 4u + played_zero; e++) { (*s)[offset + r * row + (c + e) * column] = ${own}(v[e]); }`)} }`,
+          `${head(fn)} let row = select(row_step, 1u, row_step == 0u); ` +
+          'let column = select(column_step, 1u, column_step == 0u); ' +
+          `${loop(upTo('e', 4, `(*s)[offset + r * row + (c + e) * column] = ${own}(v[e]);`))} }`,
       )
     if (element !== 'vec4u' || own !== 'f32') this.fail(`knows no store of ${own} to ${element}`, at)
     return this.helper(
@@ -329,7 +353,7 @@ class Player {
     )
   }
 
-  /** float16 stays enabled where something else than the matrices has it. */
+  /** float16 stays enabled if anything but the matrices uses it. */
   private replaceEnables(): void {
     const rest = this.code
       .replace(/\benable [^;]+;/g, '')
@@ -384,11 +408,27 @@ class Player {
     const lines = names
       .map(([name, value]) => ` let ${name} = ${value ? `${thread} ${value}` : `${THREADS}u`};`)
       .join('')
-    this.code = `${this.code.slice(0, open)}(${parameters})${this.code.slice(end, body)}{ played_thread = ${thread} % ${THREADS}u; played_zero = ${thread} >> 20u;${lines}${this.code.slice(body + 1)}`
+    const start = `{ played_thread = ${thread} % ${THREADS}u; played_zero = ${thread} >> 20u;${lines}`
+    const signature = `${this.code.slice(0, open)}(${parameters})${this.code.slice(end, body)}`
+    this.code = signature + start + this.code.slice(body + 1)
   }
 }
 
-/** Groups of four columns that a thread has of a matrix. */
+/** A loop of `name` from 0 on, below a bound that compilers do not know. */
+const upTo = (name: string, bound: number, body: string) =>
+  `for (var ${name} = 0u; ${name} < ${bound}u + played_zero; ${name}++) { ${body} }`
+
+/** A loop over the rows r of thread t; q counts them. */
+const ownRows = (rows: number, body: string) => {
+  const row = `q * ${ROWS_APART}u + t / 2u`
+  return `for (var q = 0u; ${row} < ${rows}u + played_zero; q++) { let r = ${row}; ${body} }`
+}
+
+/** A loop over the groups of four columns of thread t. */
+const ownColumns = (name: string, columns: number, body: string) =>
+  `for (var ${name} = 0u; ${name} * 8u + t % 2u * 4u < ${columns}u + played_zero; ${name}++) { ${body} }`
+
+/** The number of groups of four columns that a thread has of a matrix. */
 const groups = (columns: number) => Math.ceil(columns / 8)
 
 const arrayOf = ({ kind, rows, columns }: Matrix) => {
@@ -397,7 +437,7 @@ const arrayOf = ({ kind, rows, columns }: Matrix) => {
   return `array<vec4f, ${kind === 'right' ? rows * groups(columns) : ownRows * groups(columns)}>`
 }
 
-/** Behind the bracket that closes the one at `open`. */
+/** The index behind the bracket that closes the one at `open`. @throws when none does */
 function closing(text: string, open: number): number {
   const pairs: Record<string, string> = { '(': ')', '[': ']', '<': '>' }
   const [up, down] = [text[open], pairs[text[open]]]
@@ -409,7 +449,7 @@ function closing(text: string, open: number): number {
   throw new Error(`played matrices: no "${down}" closes ${JSON.stringify(text.slice(open, open + 80))}`)
 }
 
-/** What commas separate, those within brackets left alone. */
+/** The parts between commas, except commas within brackets. */
 function split(text: string): string[] {
   const parts: string[] = []
   let [depth, from] = [0, 0]
