@@ -59,9 +59,9 @@ export const mayUseMatrices = ({ dtype, matrices }: Mode) => dtype === 'f16' && 
 export const modeName = ({ dtype, matrices }: Mode) =>
   `${dtype === 'f16' ? ' f16' : ''}${matrices ? '' : ' without matrices'}`
 
-/** The engine as it is, or as if its adapter had no subgroup matrices. */
+/** Makes the engine fit the mode: without matrices, its adapter no longer has any. */
 export function inMode(engine: Engine, { matrices }: Mode): Engine {
   if (matrices) return engine
   const adapter = { ...engine.adapter, subgroupMatrices: [] }
-  return Object.assign(Object.create(engine) as Engine, { adapter, variants: new Variants(adapter) })
+  return Object.assign(engine, { adapter, variants: new Variants(adapter) })
 }

@@ -76,15 +76,9 @@ function matmulCase(size: Size, name: string, product: MatmulSize, mode: Mode): 
 
 /**
  * An operation and its derivative as two cases.
- * @param make makes the operands; the returned function computes from them, on the engine that it is given
+ * @param make makes the operands; the returned function computes from them
  */
-function both(
-  size: Size,
-  name: string,
-  make: (engine: Engine) => (engine: Engine) => Tensor,
-  forward: Work,
-  backward: Work,
-): Case[] {
+function both(size: Size, name: string, make: (engine: Engine) => () => Tensor, forward: Work, backward: Work): Case[] {
   return [
     {
       name,
@@ -92,7 +86,7 @@ function both(
       work: forward,
       prepare(engine) {
         const compute = make(engine)
-        return () => engine.scope(() => void compute(engine))
+        return () => engine.scope(() => void compute())
       },
     },
     { name: `${name} backward`, size, work: backward, prepare: engine => derivative(engine, make(engine)) },
@@ -170,17 +164,15 @@ export function optimizerCase(size: Size, millions: number): Case {
     size,
     work: optimizerWork(count),
     prepare(engine) {
-      // Only what a step dispatches: its host write is left out.
-      const dispatches: DispatchArguments[] = []
-      const watchingEngine: Engine = Object.assign(Object.create(engine) as Engine, {
-        dispatch: (...given: DispatchArguments) => void dispatches.push(given),
-      })
       const parameters = new Parameters(engine, { weights: [count / 1000, 1000] })
-      const optimizer = new Adam(watchingEngine, parameters, { emaRate: 0.999 })
+      const optimizer = new Adam(engine, parameters, { emaRate: 0.999 })
       const [values, gradients] = [randomValues(count), randomValues(count)]
       optimizer.values.write('weights', values)
       optimizer.gradients.write('weights', gradients)
-      optimizer.step({ step: 1, learningRate: 1e-4 })
+      // Only the dispatches of a step are measured, without its host write.
+      const dispatches: DispatchArguments[] = []
+      const dispatch = (...given: DispatchArguments) => void dispatches.push(given)
+      replacing(engine, { dispatch }, () => optimizer.step({ step: 1, learningRate: 1e-4 }))
       return () => dispatches.forEach(given => engine.dispatch(...given))
     },
   }
@@ -193,13 +185,8 @@ export function endsOfTheModel({ size, config, microBatch: batch }: ModelSize): 
     config.puzzleWidth ? randomTensor(engine, [batch, config.puzzleWidth]) : undefined
   const embedding = (engine: Engine) => {
     const [inputs, rows] = [ids(engine), puzzleRows(engine)]
-    // A model belongs to an engine; the derivative computes on another one.
-    const models = new Map<Engine, Trm>()
-    return (on: Engine) => {
-      const model = models.get(on) ?? Trm.create(on, config)
-      models.set(on, model)
-      return model.embed(inputs, rows)
-    }
+    const model = Trm.create(engine, config)
+    return () => model.embed(inputs, rows)
   }
   const loss: Case = {
     name: `supervision loss ${batch}×${config.cells}×${config.vocabulary}`,
@@ -225,16 +212,8 @@ export function endsOfTheModel({ size, config, microBatch: batch }: ModelSize): 
 }
 
 /** Runs the derivative of `compute`, as the tape would. */
-function derivative(engine: Engine, compute: (engine: Engine) => Tensor): () => void {
-  let recorded: { dy: Tensor; inputs: readonly Tensor[]; backward: RecordArguments[2] } | undefined
-  const watchingEngine: Engine = Object.assign(Object.create(engine) as Engine, {
-    record: (...[y, inputs, backward]: RecordArguments) => {
-      recorded = { dy: randomTensor(engine, y.shape), inputs, backward }
-      return y
-    },
-  })
-  compute(watchingEngine)
-  const { dy, inputs, backward } = recorded!
+function derivative(engine: Engine, compute: () => Tensor): () => void {
+  const [dy, inputs, backward] = recordedBy(engine, compute)
   const targets = inputs.map(({ shape }) => engine.lasting(shape))
   return () =>
     engine.scope(() => {
@@ -245,6 +224,32 @@ function derivative(engine: Engine, compute: (engine: Engine) => Tensor): () => 
         if (typeof gradient === 'function') gradient(targets[i], false)
       })
     })
+}
+
+/** What `compute` tells the tape last, with a random gradient in place of the result. */
+function recordedBy(engine: Engine, compute: () => Tensor): RecordArguments {
+  let recorded: RecordArguments | undefined
+  const record: Engine['record'] = (y, inputs, backward) => {
+    recorded = [randomTensor(engine, y.shape), inputs, backward]
+    return y
+  }
+  replacing(engine, { record }, compute)
+  return recorded!
+}
+
+/** Runs `work` while the engine has other methods. */
+function replacing(engine: Engine, methods: Partial<Pick<Engine, 'record' | 'dispatch'>>, work: () => void): void {
+  const before = Object.keys(methods).map(name => [name, Object.getOwnPropertyDescriptor(engine, name)] as const)
+  Object.assign(engine, methods)
+  try {
+    work()
+  } finally {
+    for (const [name, property] of before) {
+      // Without a property of its own the engine has the method of its class again.
+      if (property) Object.defineProperty(engine, name, property)
+      else Reflect.deleteProperty(engine, name)
+    }
+  }
 }
 
 type ArgumentsOf<Call> = Call extends (...given: infer Given) => unknown ? Given : never

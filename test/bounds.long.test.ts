@@ -1,5 +1,5 @@
-// No kernel reads or writes outside of its tensors: every operation, its derivative and all variants over awkward shapes, without Dawn's bounds
-// checks between guards, with the bits of the ordinary engine, and once more with every index compared with the length of its array.
+// No kernel reads or writes outside of its tensors: every operation, its derivative and all variants on awkward shapes.
+// They run between guards without the bounds checks of Dawn, and again with every index checked. The bits must agree.
 import { readdirSync, readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { test } from 'uvu'
@@ -73,20 +73,20 @@ const dtypes = own.features.includes('shader-f16') ? (['f32', 'f16'] as const) :
 if (dtypes.length === 1) console.log('skipped: tensors of float16, this adapter has no shader-f16')
 type Stored = (typeof dtypes)[number]
 
-/** Computes with what it is given, the same on every engine; the results' values. */
+/** Computes the same on every engine. @returns the values of the results */
 type Work = (engine: Engine) => Promise<Float32Array[]>
 
 interface CheckOptions {
-  /** What "family variant" begins with that is tried elsewhere. */
+  /** Variants that are tried elsewhere: the first characters of "family variant". */
   left?: readonly string[]
-  /** A software adapter passes for a GPU: with what is the default there. */
+  /** A software adapter claims to be a GPU: the defaults of GPUs run. */
   asGpu?: boolean
   dtype?: Stored
-  /** Between guards alone: of whole models every size compiles kernels of its own. */
+  /** Only between guards: in whole models every size compiles kernels of its own. */
   onlyGuards?: boolean
 }
 
-/** @throws naming the first element whose bits differ */
+/** @throws when bits differ; the message names the first such element */
 function sameBits(what: string, guarded: Float32Array, indexed: Float32Array): void {
   const [a, b] = [guarded, indexed].map(({ buffer, byteOffset, length }) => new Uint32Array(buffer, byteOffset, length))
   const at = a.findIndex((word, i) => word !== b[i])
@@ -94,7 +94,7 @@ function sameBits(what: string, guarded: Float32Array, indexed: Float32Array): v
     throw new Error(`${what}: element ${at} is ${guarded[at]} between guards, ${indexed[at]} with watched indices`)
 }
 
-/** Of every family the plainest variant: the last one that an adapter can run. */
+/** The plainest variant of every family: the last one that an adapter can run. */
 function plain(adapter: AdapterSummary): Variants {
   const choices = new Variants(adapter)
   for (const { name, variants } of [matmulFamily, gatedFamily, attentionFamily, mlpBlockFamily]) {
@@ -104,10 +104,10 @@ function plain(adapter: AdapterSummary): Variants {
 }
 
 /**
- * Runs a work by the plainest variants, and with every other that it can run with. Both engines must give the same bits.
- * Kernels that are unrolled for GPUs, or read from textures, take software adapters seconds to compile: there they run with watched indices alone.
- * Every variant's result must be the plainest one's within rounding.
- * @throws naming what reached outside
+ * Runs a work by the plainest variants, then by every other variant that can run it. Both engines must give equal bits.
+ * Software adapters need seconds to compile kernels that are unrolled for GPUs or read textures: there these run only
+ * with watched indices. The result of every variant must equal that of the plainest one, up to rounding.
+ * @throws when an access is outside; the message names it
  */
 async function check(
   name: string,
@@ -122,7 +122,7 @@ async function check(
     const what = variant ? `${name}, ${family} by ${variant.name}` : name
     const isSlow =
       own.isSoftware && variant !== undefined && (variant.onlyHardware || variant.name.startsWith('textures'))
-    // With watched indices tiles of attention take half a minute.
+    // Tiled attention with watched indices takes half a minute.
     const used = onlyGuards
       ? [between]
       : !isSlow
@@ -130,7 +130,7 @@ async function check(
         : family === 'attention' && variant.name === 'tiled'
           ? [between]
           : [watched]
-    // Side by side: each device compiles in a thread of its own.
+    // In parallel: each device compiles in a thread of its own.
     const results = await Promise.all(
       used.map(async engine => {
         Object.assign(engine, { adapter, variants: plain(adapter) })
@@ -177,7 +177,7 @@ function drawn(engine: Engine, seed: number, shape: Shape, dtype: Stored = 'f32'
   return tensor
 }
 
-/** What an operation computes, and the gradients of its inputs, into new tensors and added to what stands in others. */
+/** An operation and the gradients of its inputs, written into new tensors and added to existing ones. */
 const operation =
   (inputs: readonly (readonly [shape: Shape, dtype?: Stored])[], compute: (...tensors: Tensor[]) => Tensor): Work =>
   engine =>
@@ -197,7 +197,7 @@ const operation =
         )
         reads.push(...gradients.map(gradient => engine.read(gradient)))
       }
-      // Without a tape other kernels run.
+      // Without a tape, other kernels run.
       reads.push(engine.read(compute(...tensors)))
       return Promise.all(reads)
     })
@@ -260,7 +260,7 @@ const ODD = [
   [33, 97, 17],
   [129, 66, 35],
 ] as const
-/** Whose rows are loaded in fours. */
+/** A size whose rows are loaded in fours. */
 const FOURS = [36, 68, 20] as const
 const product =
   (m: number, n: number, k: number, { dtype = 'f32', ...more }: Partial<MatmulSize> & { dtype?: Stored } = {}): Work =>
@@ -292,12 +292,12 @@ for (const [transposeA, transposeB] of [
     )
     await check('summed', product(9, 33, 17, { ...order, batch: 2, reduce: 3, accumulate: true }), { left: [] })
     await check('as on a GPU', product(33, 97, 17, order), { left: ['matmul'], asGpu: true })
-    // Tiles load fours where they gate columns, below.
+    // Tiles that load fours are tested below, with gated columns.
     await check('in fours', product(...FOURS, order), { left: ['matmul tiled'] })
   })
 }
 
-/** Batch, length, width. Drivers unroll loops over 8 to 32 elements, which takes long. */
+/** Batch, length, width. No sizes from 8 to 32: drivers unroll such loops, which takes long. */
 const SHAPES = [
   [1, 1, 1],
   [3, 65, 37],
@@ -374,8 +374,8 @@ for (const dtype of dtypes) {
     }
   })
 
-  test(`attention, turned or not, ${dtype}`, async () => {
-    // Narrow heads: wider ones take long to compile.
+  test(`attention, with rotary positions or without, ${dtype}`, async () => {
+    // Narrow heads, because wider ones take long to compile.
     for (const [batch, length, heads, headDim] of shapes([
       [1, 1, 1, 2],
       [2, 37, 3, 2],
@@ -391,12 +391,12 @@ for (const dtype of dtypes) {
           { dtype },
         )
       await check(
-        `${name}, turned`,
+        `${name}, with rope`,
         operation([qkv], x => attention(x, heads, { rope: table(x.engine) })),
         { dtype, left: headDim < 8 ? [] : ['attention thread unrolled'] },
       )
       await check(
-        `${name}, turned in place`,
+        `${name}, rotated in place`,
         engine =>
           engine.scope(() => {
             const x = drawn(engine, 1, ...qkv)
@@ -580,7 +580,7 @@ for (const [name, [config, options, dtype]] of Object.entries(MODELS)) {
 
 test('every kernel was tried', async () => {
   const root = await rootFolder()
-  // Subgroup matrices, which software adapters have not, are played in test/kernels.
+  // Subgroup matrices, which software adapters do not have, are played in test/kernels.
   const folders = ['src/kernels', ...(isLavapipe(own) ? ['src/lavapipe'] : [])]
   const files = folders.flatMap(folder =>
     readdirSync(join(root, folder))

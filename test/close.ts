@@ -1,20 +1,20 @@
-// The tolerance law: |ours − truth| ≤ c · 2⁻²⁴ · √depth · scale, and the share of it that each kernel uses. No test is here.
+// The tolerance law |ours − truth| ≤ c · 2⁻²⁴ · √depth · scale, and the share that each kernel uses. No test is here.
 
-/** Half the distance of 1 to the next float32. */
+/** Half the distance from 1 to the next float32. */
 const UNIT = 2 ** -24
 
 export interface Law {
-  /** Magnitude of what is compared, for all or for each element; e.g. Σ|a||b| for a sum of products. */
+  /** Magnitude of the compared values, for all or for each element; e.g. Σ|a||b| for a sum of products. */
   scale: number | ArrayLike<number>
-  /** Number of roundings in a row, e.g. the length of a sum; 1 by default. */
+  /** Number of consecutive roundings, e.g. the length of a sum; 1 by default. */
   depth?: number
-  /** 4 by default; a larger one stands beside its reason. */
+  /** 4 by default; a test that needs more says why. */
   c?: number
 }
 
 const shares = new Map<string, number>()
 
-/** @throws naming the worst element when the law is broken */
+/** @throws when the law is broken; the message names the worst element */
 export function close(
   name: string,
   ours: ArrayLike<number>,
@@ -37,23 +37,24 @@ export function close(
   shares.set(kernel, Math.max(shares.get(kernel) ?? 0, worst))
   if (worst > 1)
     throw new Error(
-      `${name}: element ${at} of ${truth.length} is ${ours[at]}, the truth is ${truth[at]}: ${worst.toPrecision(3)} times the allowed error`,
+      `${name}: element ${at} of ${truth.length} is ${ours[at]}, the truth is ${truth[at]}: ` +
+        `${worst.toPrecision(3)} times the allowed error`,
     )
 }
 
-/** Elementwise the same numbers; −0 counts as 0. */
+/** Checks that all elements are equal; −0 counts as 0. @throws when one differs */
 export function same(name: string, ours: ArrayLike<number>, truth: ArrayLike<number>): void {
   close(name, ours, truth, { scale: 0 })
 }
 
-/** One line per kernel; names are what stands before the first comma. */
+/** Prints a line for each kernel; its name is the text before the first comma. */
 export function printShares(): void {
   for (const [kernel, share] of shares) console.log(`share: ${kernel} ${Math.ceil(100 * share)} %`)
 }
 
-/** The largest magnitude, and at least `least`. */
+/** The largest magnitude, but at least `least`. */
 export function largest(values: ArrayLike<number>, least = 0): number {
-  let most = least
-  for (let i = 0; i < values.length; i++) most = Math.max(most, Math.abs(values[i]))
-  return most
+  let max = least
+  for (let i = 0; i < values.length; i++) max = Math.max(max, Math.abs(values[i]))
+  return max
 }

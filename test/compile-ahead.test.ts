@@ -1,5 +1,5 @@
-// Training, evaluation, solving and the bench compile their kernels in parallel, ahead of the first step. On the null backend, which computes nothing,
-// as a software adapter takes minutes to compile what is meant for GPUs.
+// Training, evaluation, solving and the bench compile their kernels in parallel, ahead of the first step.
+// This runs on the null backend, because a software adapter takes minutes to compile kernels for GPUs.
 import { test } from 'uvu'
 import * as assert from 'uvu/assert'
 import { generateSudoku } from '../src/data/index.js'
@@ -51,7 +51,7 @@ test('training: nothing is left to compile but what a report asks for', async ()
   const { engine, asked } = await openAsHardware(await openGpu({ adapter: 'null' }))
   const model = Trm.create(engine, config, { seed: 1 })
   const { sync } = asked
-  // A report refuses the numbers of a backend that computes none.
+  // A report refuses the numbers of a backend that computes nothing.
   const told = await train(model, lessons, { batchSize: 8, steps: 2 })
     .next()
     .then(
@@ -60,7 +60,7 @@ test('training: nothing is left to compile but what a report asks for', async ()
     )
   assert.match(told, /^(train: .*not finite.*)?$/)
   assert.ok(asked.async > 15)
-  // A dry run evaluates too, and compiles nothing.
+  // A dry run evaluates too, but compiles nothing.
   const { async } = asked
   const planned = planMemory(engine, config, { batchSize: 8 }).trainer.averaged
   assert.is((await evaluate(planned, exam, { batchSize: 4 })).examples, 10)
@@ -78,7 +78,7 @@ test('the bench of variants', async () => {
   const rows = await compareVariants({ open, only: ['matmul forward NT 1088×64×256'], sizes: ['small'], repeats: 1 })
   const [{ milliseconds }] = rows
   assert.ok(rows.length === 1 && Object.keys(milliseconds).length > 1)
-  // One engine keeps the GPU warm, one measures: the case itself compiles at once, all other candidates in parallel.
+  // One engine keeps the GPU warm, one measures. The case itself compiles at once, all other candidates in parallel.
   const [warming, measuring] = opened.map(({ asked }) => asked)
   assert.equal([opened.length, warming], [2, { sync: 1, async: 0 }])
   assert.ok(measuring.sync < measuring.async, `${measuring.sync} at once, ${measuring.async} in parallel`)

@@ -1,4 +1,5 @@
-// Every kernel compiles for adapters of many kinds, which Dawn's null backend stands in for: it computes nothing, but its compiler is the real one. Needs Node.
+// Every kernel compiles for adapters of many kinds. The null backend of Dawn stands in for them: it computes nothing,
+// but its compiler is the real one. Needs Node.
 import { test } from 'uvu'
 import * as assert from 'uvu/assert'
 import { randomPuzzles } from '../bench/models.js'
@@ -70,7 +71,7 @@ const ADAPTERS: Record<string, Described> = {
   'software, subgroups of 4': { isFallbackAdapter: true, subgroups: [4, 4], without: [F16] },
 }
 
-/** A GPU object whose adapter says of itself what is described. What it lacks is not asked for. */
+/** A GPU object whose adapter has the described properties. */
 async function gpuOf(described: Described): Promise<GPU> {
   const { gpu } = await openGpu({ adapter: 'null' })
   return { requestAdapter: async () => adapterOf((await gpu.requestAdapter())!, described) } as unknown as GPU
@@ -107,7 +108,7 @@ function adapterOf(
     async requestDevice({ requiredFeatures }: GPUDeviceDescriptor) {
       const device = await adapter.requestDevice({ requiredFeatures })
       const limits = limitsOf(device)
-      // What the null backend cannot have and the described adapter has: such kernels, and what is done with them.
+      // Kernels that fit the described adapter but not the null backend, and the errors that follow.
       const allowed = new Set<string>()
       const isAllowed = (message: string) => {
         const [, asked] = /workgroup[^.]*?(\d+) bytes[^.]*larger than the maximum allowed \(?16384/i.exec(message) ?? []
@@ -115,7 +116,7 @@ function adapterOf(
           for (const [, name] of message.matchAll(/"(\w+)"/g)) allowed.add(name)
           return true
         }
-        // Commands with such a kernel are invalid too; another kernel that is at fault is reported before its commands are.
+        // Commands with such a kernel are invalid too. A kernel with another fault is reported before its commands.
         const [invalid, name] = /^\[Invalid (?:CommandBuffer|ComputePipeline "(\w+)")\]/.exec(message) ?? []
         return invalid !== undefined && allowed.size > 0 && (name === undefined || allowed.has(name))
       }
@@ -127,7 +128,7 @@ function adapterOf(
             else listener(event)
           }),
       }
-      // Objects of Dawn work as themselves only.
+      // Methods of Dawn must be called on the real device.
       const real = (value: unknown) => (typeof value === 'function' ? value.bind(device) : value)
       return new Proxy(device, { get: (of, name) => Reflect.get(own, name) ?? real(Reflect.get(of, name)) })
     },
@@ -137,10 +138,10 @@ function adapterOf(
 type Operation = (engine: Engine, dtype: DType) => [inputs: Tensor[], compute: () => Tensor]
 
 const heads =
-  (headDim: number, turns: boolean): Operation =>
+  (headDim: number, hasRope: boolean): Operation =>
   (engine, dtype) => {
     const qkv = engine.zeros([2, 33, 6 * headDim], dtype)
-    const rope = turns ? engine.from(ropeTable(33, headDim, 10000), [33, headDim / 2, 2]) : undefined
+    const rope = hasRope ? engine.from(ropeTable(33, headDim, 10000), [33, headDim / 2, 2]) : undefined
     return [[qkv], () => attention(qkv, 2, { rope })]
   }
 const layer =
@@ -186,7 +187,7 @@ const causal: Operation = (engine, dtype) => {
   ]
 }
 
-/** Run by every variant, and by their defaults alone. */
+/** Operations that every variant computes, and operations that only the defaults compute. */
 const withVariants = [
   heads(16, true),
   layer(-1, 96, 128),
@@ -226,7 +227,7 @@ const models: Partial<TrmConfig>[] = [
   { tokenMixing: false, positions: 'learned', architecture: 'hrm', highLayers: 1 },
 ]
 
-/** What went wrong; undefined where nothing did. */
+/** The message of the error; undefined if there is none. */
 const fault = (engine: Engine): Promise<string | undefined> =>
   engine.finish().then(
     () => undefined,
@@ -263,7 +264,7 @@ for (const [name, described] of Object.entries(ADAPTERS)) {
           (await compile(operation, dtype)).map(({ family, size }) => [family.name, { family, size }]),
         )
         if (!withVariants.includes(operation)) continue
-        // Every variant that this adapter can run, whatever the size.
+        // Every variant that this adapter can run for this size.
         for (const { family, size } of families.values()) {
           const able = (family as Family<unknown, unknown>).variants.filter((variant: Variant<unknown, unknown>) =>
             variant.available(adapter, size),

@@ -1,14 +1,14 @@
-// Derivatives of float64 functions by central differences, and the check of a differentiable operation against them. No test is here.
+// Checks the derivative of an operation against central differences of its float64 formula. No test is here.
 import type { Engine, Shape, Tensor } from '../src/engine/index.js'
 import { close, largest } from './close.js'
 import { uniform } from './shapes.js'
 
-/** f'(0) with an error of order h⁴. */
+/** f'(0), with an error of order h⁴. */
 function slope(f: (t: number) => number, h: number): number {
   return (8 * (f(h) - f(-h)) - (f(2 * h) - f(-2 * h))) / (12 * h)
 }
 
-/** The gradient of f at x, element by element; steps are `step` times the element's magnitude, at least times `unit`. */
+/** The gradient of f at x. The step for an element is `step` times its magnitude, but at least `step` · `unit`. */
 export function differences(f: (x: Float64Array) => number, x: ArrayLike<number>, step = 1e-3, unit = 1): Float64Array {
   const at = Float64Array.from({ length: x.length }, (_, i) => x[i])
   return at.map((value, i) => {
@@ -28,20 +28,21 @@ export interface Differentiable {
   inputs: readonly { data: Float32Array<ArrayBuffer>; shape: Shape }[]
   ours: (...tensors: Tensor[]) => Tensor
   truth: (...inputs: Float64Array[]) => Float64Array
-  /** Roundings in a row; see close.ts. */
+  /** Number of consecutive roundings; see close.ts. */
   depth: number
   c?: number
-  /** Steps of the differences are at least 1e-3 of this; 1 by default. */
+  /** The steps of the differences are at least 1e-3 of this; 1 by default. */
   unit?: number
-  /** The scale is the largest gradient of the input, and at least this: the magnitude of terms that cancel. */
+  /** The scale is the largest gradient of the input, but at least this: the magnitude of terms that cancel. */
   least?: number
 }
 
-/** Gradients of up to this many elements are compared whole; of larger ones some random elements, and a random direction. */
-const WHOLE = 48
-const SOME = 8
+/** Gradients of up to this many elements are compared whole. */
+const MAX_WHOLE = 48
+/** Of larger gradients this many random elements are compared, and a random direction. */
+const SAMPLES = 8
 
-/** The gradient of Σ cotangent · y with random cotangents, against differences of the truth. */
+/** Compares the gradient of Σ cotangent · y, with random cotangents, with differences of the truth. @throws */
 export async function checkGradients(
   engine: Engine,
   name: string,
@@ -65,7 +66,8 @@ export async function checkGradients(
     const gradient = await read
     const x = exact[which]
     const scale = Math.max(largest(gradient), least)
-    const picked = x.length <= WHOLE ? [...x.keys()] : Array.from({ length: SOME }, () => Math.floor(next() * x.length))
+    const picked =
+      x.length <= MAX_WHOLE ? [...x.keys()] : Array.from({ length: SAMPLES }, () => Math.floor(next() * x.length))
     const at = x.slice()
     const expected = picked.map(i => {
       const slopeHere = slope(

@@ -3,19 +3,20 @@ import { add, Engine, type EngineOptions } from '../src/engine/index.js'
 import type { Family, Variant } from '../src/engine/variants.js'
 import { inPage } from './files.js'
 
-/** @throws where the adapter does not compute: Dawn's null backend accepts every command and does none */
+/** @throws when the adapter does not compute: the null backend of Dawn accepts every command and executes none */
 export async function checkComputes(engine: Engine): Promise<void> {
   const sum = await engine.read(add(engine.from(new Float32Array([1, 2])), engine.from(new Float32Array([3, 5]))))
   if (sum[0] !== 4 || sum[1] !== 7)
     throw new Error(
-      `${engine.adapter.description || 'this adapter'} computes 1 + 3 = ${sum[0]} — the null backend is no GPU, choose another adapter`,
+      `${engine.adapter.description || 'this adapter'} computes 1 + 3 = ${sum[0]} — ` +
+        'the null backend is no GPU, choose another adapter',
     )
 }
 
 /**
- * The variants of a family that a test forces: those that the adapter can run for one of the sizes, as another one stands in for the rest.
- * SwiftShader takes up to half a minute for each kernel that is written for GPUs, so in a page on a software adapter
- * they are left to Node, where lavapipe runs them all. Says so.
+ * The variants of a family that a test forces: those that the adapter can run for at least one of the sizes. For other
+ * sizes another variant runs. SwiftShader needs up to half a minute for each kernel that is written for GPUs. In a page
+ * on a software adapter they are therefore left out, with a message; in Node lavapipe runs them all.
  */
 export function tried<Tensors, Size, Result>(
   engine: Engine,
@@ -29,7 +30,7 @@ export function tried<Tensors, Size, Result>(
   return able.filter(variant => !left.includes(variant))
 }
 
-/** The adapter of TRM_ADAPTER in Node, the page's own in a browser. */
+/** Opens the adapter of TRM_ADAPTER in Node, or that of the page in a browser. @throws when it does not compute */
 export async function openEngine(options: Pick<EngineOptions, 'submitAfter'> = {}): Promise<Engine> {
   const engine = globalThis.navigator?.gpu
     ? await Engine.open(options)
@@ -42,8 +43,8 @@ export async function openEngine(options: Pick<EngineOptions, 'submitAfter'> = {
 type OpenGpu = { gpu: GPU; release: () => void }
 
 /**
- * The same adapter, or a given one, said to be a GPU: what software adapters leave out runs too.
- * @returns also how many pipelines its device was asked for, at once and in parallel
+ * The same adapter, or a given one, that claims to be a GPU: kernels that software adapters leave out run too.
+ * @returns the engine, and how many pipelines its device compiled at once and in parallel
  */
 export async function openAsHardware(
   given?: OpenGpu,

@@ -32,7 +32,7 @@ test('the code of the README, in a project that has the package', () => {
       symlinkSync(name === 'webgpu' ? resolve('node_modules/webgpu') : resolve('.'), join(folder, 'node_modules', name))
     const code = readFileSync('README.md', 'utf8').split('```ts\n')[1].split('```')[0]
     assert.match(code, /steps: 400/)
-    // Its block has no types, so Node runs it as it stands; fewer steps are enough to see that it works.
+    // The code has no types, so Node can run it. Fewer steps are enough to see that it works.
     writeFileSync(join(folder, 'readme.mjs'), code.replace('steps: 400', 'steps: 20'))
     const output = execFileSync(process.execPath, ['readme.mjs'], {
       cwd: folder,

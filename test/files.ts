@@ -1,11 +1,11 @@
 // Bytes of files that tests need: from the disk in Node, from the server of the page in a browser. No test is here.
 
-/** A file of the repository, by its path from the root; undefined where it is absent. */
+/** A file of the repository, by its path from the root; undefined if it is absent. */
 export async function repositoryFile(path: string): Promise<Uint8Array | undefined> {
   return inPage ? fetched(path) : fromDisk(await rootFolder(), path)
 }
 
-/** A file that is not part of the project: below TRM_SHARED when that is set, else below ../shared seen from the root; undefined where it is absent. */
+/** A file outside of the project, below TRM_SHARED or, by default, ../shared of the root; undefined if it is absent. */
 export async function sharedFile(path: string): Promise<Uint8Array | undefined> {
   return inPage
     ? fetched(`shared/${path}`)
@@ -26,10 +26,10 @@ export async function sha256(bytes: Uint8Array): Promise<string> {
     .join('')
 }
 
-/** Whether this is a page, and not Node. */
+/** Whether this runs in a page, not in Node. */
 export const inPage = typeof document !== 'undefined'
 
-/** In a page the paths are relative to the page. */
+/** In a page, paths are relative to it. */
 async function fetched(path: string): Promise<Uint8Array | undefined> {
   const response = await fetch(path)
   return response.ok ? new Uint8Array(await response.arrayBuffer()) : undefined
@@ -41,7 +41,7 @@ async function fromDisk(folder: string, path: string): Promise<Uint8Array | unde
   return existsSync(file) ? new Uint8Array(readFileSync(file)) : undefined
 }
 
-/** In Node: the nearest folder above with a package.json; the tests are bundled, so it is looked for. */
+/** In Node: the nearest folder above with a package.json. The tests are bundled elsewhere, so it must be searched. */
 export async function rootFolder(): Promise<string> {
   const [{ existsSync }, { dirname, join }, { fileURLToPath }] = await Promise.all([
     import('node:fs'),

@@ -1,4 +1,4 @@
-// The house: imports point down only, shaders belong to one kernel each, and nothing below the doors knows Node.
+// Imports point down only, each shader belongs to one kernel, and only the doors use Node.
 import { readdirSync, readFileSync } from 'node:fs'
 import { dirname, join, normalize } from 'node:path'
 import { test } from 'uvu'
@@ -17,7 +17,7 @@ const doors = ['playground', 'bench']
 const shaders = filesBelow('shaders', '.wgsl')
 const text = (file: string) => readFileSync(join(root, file), 'utf8')
 
-/** Lowest floor first; a path belongs to the first entry that begins it. */
+/** The floors, the lowest first. A path belongs to the first floor with an entry that it begins with. */
 const FLOORS = [
   ['shaders/', 'src/data/', 'src/formats/'],
   ['src/kernels/'],
@@ -29,7 +29,7 @@ const FLOORS = [
 ]
 const floorOf = (path: string) => FLOORS.findIndex(rooms => rooms.some(room => path.startsWith(room)))
 
-/** What a file imports, by path from the root, or the bare name of a package. */
+/** The imports of a file: paths from the root, or names of packages. */
 function imports(file: string): string[] {
   const found = text(file).matchAll(
     /(?:^|[\s;}])(?:import|export)\s[^'"`;]*?from\s*['"]([^'"]+)['"]|import\s*\(?\s*['"]([^'"]+)['"]/gm,
@@ -61,7 +61,7 @@ test('imports point down', () => {
   )
 })
 
-/** Packages that are bundled, and where. */
+/** Packages that a file may import because they are bundled. */
 const BUNDLED: Record<string, string> = { 'playground/chart.ts': 'uplot' }
 
 test('only the doors know Node or a package', () => {
@@ -116,7 +116,7 @@ test('each shader belongs to exactly one module of its floor or wing, a shared o
   }
 })
 
-test('shaders say what they compute, have one entry point (none where others import them), and no defaults that hide a forgotten constant', () => {
+test('shaders say what they compute, have one entry point (shared ones none), and no defaults of constants', () => {
   assert.ok(shaders.length > 20)
   for (const shader of shaders) {
     const source = text(shader)

@@ -1,8 +1,11 @@
-// Seeded mutations of a file, each of which must give a clear error or a valid load. No test is here.
+// Seeded mutations of a file; each must load or give a clear error. No test is here.
 import * as assert from 'uvu/assert'
 import { Random } from '../src/data/random.js'
 
-/** 1 … 3 changes: a bit or a byte, a piece doubled, moved or lost, a number or a word swapped for an awkward one, an early end. */
+/**
+ * Makes one to three changes. A bit or a byte changes; a piece is doubled, moved or lost; an awkward number or word
+ * comes in; or the file ends early.
+ */
 export function mutate(bytes: Uint8Array, random: Random, within = bytes.length): Uint8Array {
   let changed = Array.from(bytes)
   const place = () => random.below(Math.max(1, Math.min(within, changed.length)))
@@ -54,23 +57,23 @@ export function mutate(bytes: Uint8Array, random: Random, within = bytes.length)
   return Uint8Array.from(changed)
 }
 
-/** What came of the mutations of a file. */
+/** The results of the mutations of a file. */
 export interface Mutations {
   loaded: number
   refused: number
-  /** Milliseconds that the slowest took. */
+  /** Time of the slowest one, ms. */
   slowest: number
 }
 
-/** The most that one may take, in milliseconds of all processors where that is known: tests run beside others. */
-const MOST = 2000
+/** The time limit of a mutation, ms: processor time if it is known, because tests run beside others. */
+const LIMIT_MS = 2000
 const { cpuUsage } = (globalThis as { process?: { cpuUsage?: () => { user: number; system: number } } }).process ?? {}
 const now = () => {
   const used = cpuUsage?.()
   return used ? (used.user + used.system) / 1000 : performance.now()
 }
 
-/** What is wrong with an error of a reader: it is no Error of one line of characters that print, or a slip of the program itself. */
+/** What is wrong with the error of a reader: not one line of printable text, or a mistake of the program itself. */
 function flaw(error: unknown, clear: RegExp): string | undefined {
   if (!(error instanceof Error)) return 'it is no Error'
   if ([TypeError, RangeError, ReferenceError, SyntaxError].some(kind => error instanceof kind))
@@ -81,9 +84,10 @@ function flaw(error: unknown, clear: RegExp): string | undefined {
 }
 
 /**
- * Feeds mutations of a file to its reader: it loads, or throws an Error of one line that matches `clear`, in at most two seconds.
- * @param within changes fall into the first so many bytes
- * @returns what came of them; some were refused
+ * Feeds mutations of a file to its reader. It must load each one, or throw an Error of one line that matches `clear`,
+ * within two seconds. At least one must be refused.
+ * @param within all changes are in the first so many bytes
+ * @throws when the reader fails in any other way
  */
 export async function mutations(
   bytes: Uint8Array,
@@ -110,7 +114,7 @@ export async function mutations(
       all.refused++
     }
     all.slowest = Math.max(all.slowest, now() - started)
-    if (all.slowest > MOST) throw new Error(`${about()} took ${all.slowest} ms`)
+    if (all.slowest > LIMIT_MS) throw new Error(`${about()} took ${all.slowest} ms`)
   }
   assert.ok(all.refused > 0, 'none of the mutations was refused')
   return all

@@ -1,4 +1,4 @@
-// Dawn's null backend takes every command and computes nothing: the tests must not accept it as a GPU.
+// The null backend of Dawn accepts every command and computes nothing: the tests must not accept it as a GPU.
 import { test } from 'uvu'
 import * as assert from 'uvu/assert'
 import forward from '../shaders/matrices/attention.wgsl'
@@ -61,10 +61,13 @@ test('memory that runs out is an error of its own, and a training says how to go
   assert.instance(failed, OutOfMemory)
   assert.match(
     failed!.message,
-    /^train: out of GPU memory with micro_batch 40, which takes [\d.]+ [MG]B, on .* — set a lower memory limit \(--memory-limit SIZE, memoryLimit\), a smaller micro_batch, or recompute$/,
+    new RegExp(
+      '^train: out of GPU memory with micro_batch 40, which takes [\\d.]+ [MG]B, on .* — set a lower memory limit ' +
+        '\\(--memory-limit SIZE, memoryLimit\\), a smaller micro_batch, or recompute$',
+    ),
   )
   wide.close()
-  // With such a limit memory suffices; what this backend then reads is no number that was computed.
+  // With such a limit the memory suffices; the numbers that this backend then reads were not computed.
   const again = await Engine.open({ gpu })
   const ended = await train(Trm.create(again, config), puzzles, { batchSize: 40, steps: 1, memoryLimit: 400e6 })
     .next()
@@ -87,7 +90,7 @@ test('products by subgroup matrices compile, in every kind that adapters list', 
     [false, true],
     [32, 64],
   ]
-  // This adapter has 16 KiB of workgroup memory, too little for the large tile: the pipeline alone is refused, its text is not.
+  // This adapter has 16 KiB of workgroup memory, too little for the large tile: it refuses the pipeline, not the text.
   const compile = async (kernel: typeof matmulMatrix, sizes: readonly MatrixProduct[], into = c) => {
     for (const size of sizes) {
       engine.dispatch(kernel, { a: half, b: half, c: into }, size)
@@ -104,7 +107,7 @@ test('products by subgroup matrices compile, in every kind that adapters list', 
   }
   const orders = flags.flatMap(transposeA => flags.map(transposeB => ({ transposeA, transposeB })))
   const whole = { m: 64, n: 64, k: 64, splits: 1 }
-  // Orders, edges and epilogues of the kind that most adapters have; of the others each order.
+  // For the kind that most adapters have: orders, edges and epilogues. For the others each order.
   const sizes = spans.flatMap(span =>
     orders.flatMap(order => [
       ...kinds.map(kind => ({ ...whole, ...order, span, kind })),
@@ -165,7 +168,7 @@ test('attention by subgroup matrices compiles, for every width of heads', async 
     }
     return engine.finish()
   }
-  // As many other rows at a time as the 16 KB of this backend hold.
+  // As many other rows at a time as fit into the 16 KB of this backend.
   for (const [headDim, blockTiles] of [
     [32, 4],
     [32, 3],

@@ -1,4 +1,4 @@
-// The truth: every formula of the model in float64, forward only, written for reading and not for speed. No test is here.
+// The truth: every formula of the model in float64, without derivatives, written to be read. No test is here.
 
 export type Values = ArrayLike<number>
 
@@ -16,7 +16,7 @@ export interface Product {
   sharedB?: boolean
 }
 
-/** c[i] = Σ_r a[i, r] · b[i, r], matrices of m × k and k × n, either stored transposed, either shared by all pairs. */
+/** c[i] = Σ_r a[i, r] · b[i, r] of matrices m × k and k × n. Either may be stored transposed or shared by all pairs. */
 export function matmul(
   a: Values,
   b: Values,
@@ -40,12 +40,12 @@ export function matmul(
   return c
 }
 
-/** a + b, b repeated over a. */
+/** a + b; b repeats over a. */
 export function add(a: Values, b: Values): Float64Array {
   return fill(a.length, i => a[i] + b[i % b.length])
 }
 
-/** y = s / sqrt(mean(s²) + epsilon), s = x + residual; x is (outer, width, stride), normed over the width. */
+/** y = s / sqrt(mean(s²) + epsilon), s = x + residual; x is (outer, width, stride), normed over width. */
 export function rmsnorm(
   x: Values,
   residual: Values | undefined,
@@ -74,7 +74,7 @@ export function swiglu(x: Values, { half, inner = 1 }: { half: number; inner?: n
   })
 }
 
-export interface Outputs {
+export interface Attention {
   batch: number
   length: number
   heads: number
@@ -86,10 +86,13 @@ export function ropeAngle(position: number, i: number, headDim: number, theta: n
   return position * theta ** ((-2 * i) / headDim)
 }
 
-/** q and k of packed rows [q | k | v] turned by `angle(position, i)`: x · cos + rotate_half(x) · sin, rotate_half(x) = [−x₂, x₁]. */
+/**
+ * Packed rows [q | k | v] with q and k rotated by `angle(position, i)`:
+ * x · cos + rotate_half(x) · sin, where rotate_half(x) = [−x₂, x₁].
+ */
 export function rope(
   qkv: Values,
-  { batch, length, heads, headDim }: Outputs,
+  { batch, length, heads, headDim }: Attention,
   angle: (position: number, i: number) => number,
 ): Float64Array {
   const y = Float64Array.from({ length: qkv.length }, (_, i) => qkv[i])
@@ -98,10 +101,10 @@ export function rope(
     for (let head = 0; head < 2 * heads; head++) {
       const at = (row * 3 * heads + head) * headDim
       for (let i = 0; i < half; i++) {
-        const turn = angle(row % length, i)
+        const phi = angle(row % length, i)
         const [x1, x2] = [qkv[at + i], qkv[at + half + i]]
-        y[at + i] = x1 * Math.cos(turn) - x2 * Math.sin(turn)
-        y[at + half + i] = x2 * Math.cos(turn) + x1 * Math.sin(turn)
+        y[at + i] = x1 * Math.cos(phi) - x2 * Math.sin(phi)
+        y[at + half + i] = x2 * Math.cos(phi) + x1 * Math.sin(phi)
       }
     }
   }
@@ -111,7 +114,7 @@ export function rope(
 /** softmax(q · kᵀ / √headDim) · v for each head, packed rows [q | k | v]; keys that are not seen have no part in it. */
 export function attention(
   qkv: Values,
-  { batch, length, heads, headDim }: Outputs,
+  { batch, length, heads, headDim }: Attention,
   isSeen: (b: number, query: number, key: number) => boolean = () => true,
 ): Float64Array {
   const o = new Float64Array(batch * length * heads * headDim)
@@ -249,7 +252,7 @@ export interface Embedding {
   factor: number
 }
 
-/** factor · ([puzzle row, padded with zeros to the prefix | token rows] + positions). */
+/** factor · ([row of the puzzle, zero-padded to the prefix | rows of tokens] + positions). */
 export function inputEmbedding(
   ids: Values,
   tokens: Values,
@@ -274,7 +277,7 @@ export interface Supervision {
   stablemax: boolean
 }
 
-/** What one slot's heads are worth; loss = lmLoss + 0.5 · (qHaltLoss + qContinueLoss). */
+/** The losses and results of a slot; loss = lmLoss + 0.5 · (qHaltLoss + qContinueLoss). */
 export interface SlotTruth {
   lmLoss: number
   qHaltLoss: number
@@ -287,11 +290,14 @@ export interface SlotTruth {
 }
 
 /** Binary cross-entropy of a logit. */
-function bce(logit: number, wanted: number): number {
-  return Math.max(logit, 0) - logit * wanted + Math.log1p(Math.exp(-Math.abs(logit)))
+function bce(logit: number, target: number): number {
+  return Math.max(logit, 0) - logit * target + Math.log1p(Math.exp(-Math.abs(logit)))
 }
 
-/** Loss and results per slot; q_continue is trained towards `targets`, where there are any; logits are (batch, prefix + cells, vocabulary), q is (batch, 2), labels below 0 are not scored. */
+/**
+ * Losses and results of each slot. logits are (batch, prefix + cells, vocabulary), q is (batch, 2).
+ * Labels below 0 do not count. If there are `targets`, q_continue is trained towards them.
+ */
 export function supervision(
   logits: Values,
   q: Values,
@@ -316,8 +322,8 @@ export function supervision(
         const s = row.map(x => (x >= 0 ? x + 1 : 1 / (1 - x + 1e-30)))
         loss -= Math.log(s[label] / s.reduce((a, b) => a + b, 0))
       } else {
-        const most = Math.max(...row)
-        loss -= row[label] - most - Math.log(row.reduce((sum, x) => sum + Math.exp(x - most), 0))
+        const max = Math.max(...row)
+        loss -= row[label] - max - Math.log(row.reduce((sum, x) => sum + Math.exp(x - max), 0))
       }
     }
     const halt = q[slot * 2]
@@ -335,7 +341,7 @@ export function supervision(
   })
 }
 
-/** What q_continue is to foretell after `steps` steps, from the q of the next one. */
+/** The target of q_continue after `steps` steps, from the Q values of the next step. */
 export function continueTarget(
   [halt, next]: readonly [halt: number, next: number],
   { steps, maxSteps }: { steps: number; maxSteps: number },
@@ -343,24 +349,28 @@ export function continueTarget(
   return 1 / (1 + Math.exp(-(steps >= maxSteps ? halt : Math.max(halt, next))))
 }
 
-/** Whether a slot that has done `steps` steps halts; `leastSteps` is what exploration asks for, 0 where it asks nothing; `above` is 0 or q_continue. */
+/**
+ * Whether a slot halts after `steps` steps.
+ * @param above the value that q_halt must exceed: 0 or q_continue
+ * @param minSteps steps that exploration demands; 0: none
+ */
 export function halts({
   steps,
   qHalt,
   above = 0,
   maxSteps,
   training,
-  leastSteps,
+  minSteps,
 }: {
   steps: number
   qHalt: number
   above?: number
   maxSteps: number
   training: boolean
-  leastSteps: number
+  minSteps: number
 }): boolean {
   if (!training || maxSteps === 1) return steps >= maxSteps
-  return (steps >= maxSteps || qHalt > above) && steps >= leastSteps
+  return (steps >= maxSteps || qHalt > above) && steps >= minSteps
 }
 
 export interface AdamTruth {
@@ -405,7 +415,7 @@ export function adam(
   return { values, m, v, average }
 }
 
-/** SignSGD with decay over the touched rows; gradients of equal ids are summed first. */
+/** SignSGD with weight decay over the rows of the ids; gradients of equal ids are summed first. */
 export function signSgd(
   table: Values,
   ids: Values,

@@ -1,4 +1,5 @@
-// The package as embedders get it: packed, installed in a throw-away project, used by Node, Vite, esbuild and TypeScript; its sizes. Needs Node.
+// The package as embedders get it: packed, installed in an empty project, used by Node, Vite, esbuild and TypeScript.
+// Its sizes. Needs Node.
 import { execFileSync } from 'node:child_process'
 import { cpSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, symlinkSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
@@ -16,7 +17,7 @@ const project = join(work, 'project')
 const installed = join(project, 'node_modules/webgpu-trm')
 test.after(() => rmSync(work, { recursive: true, force: true }))
 
-/** Runs a command; what it printed is in the error where it fails. */
+/** Runs a command. @throws with its output when it fails */
 function run(command: string, args: string[], cwd: string): string {
   try {
     return execFileSync(command, args, {
@@ -40,7 +41,7 @@ const put = (file: string, text: string) => {
   writeFileSync(join(project, file), text)
 }
 
-/** Packs a copy of the sources, so that the build of the repository stays as it is, and installs the tarball without network. */
+/** Packs a copy of the sources, so that the build of the repository is not touched, and installs it without network. */
 function install(): void {
   const source = join(work, 'source')
   for (const name of [
@@ -59,13 +60,13 @@ function install(): void {
   const tarball = run('npm', ['pack', '--pack-destination', work], source).trim().split('\n').at(-1)!
   put('package.json', '{ "name": "throw-away", "private": true, "type": "module" }')
   run('npm', ['install', '--offline', '--omit=optional', '--no-audit', '--no-fund', join(work, tarball)], project)
-  // Dawn, the optional dependency, as npm would have put it there.
+  // Dawn, the optional dependency, where npm would install it.
   symlinkSync(join(root, 'node_modules/webgpu'), join(project, 'node_modules/webgpu'))
 }
 
 install()
 
-/** An app for all homes: trains two steps, answers a puzzle, and gives back what it found. */
+/** An app for Node and pages: trains two steps, answers a puzzle, and returns a summary. */
 const APP = `
 import { DEFAULTS, loadCheckpoint, saveCheckpoint, solve, train, Trm } from 'webgpu-trm'
 import { generateSudoku } from 'webgpu-trm/data'
@@ -77,7 +78,8 @@ export async function app(engine) {
     supervisionSteps: 2, positions: 'none', tokenMixing: true, puzzleWidth: 16, prefix: 1,
   }, { seed: 0 })
   let steps = 0
-  for await (const { step, loss } of train(model, puzzles.train, { batchSize: 4, steps: 2, logInterval: 1, learningRate: 1e-3, seed: 0 })) {
+  const options = { batchSize: 4, steps: 2, logInterval: 1, learningRate: 1e-3, seed: 0 }
+  for await (const { step, loss } of train(model, puzzles.train, options)) {
     if (!(loss > 0)) throw new Error('loss ' + loss)
     steps = step
   }
@@ -91,7 +93,8 @@ export async function app(engine) {
 const PAGE_APP = `
 import { Engine } from 'webgpu-trm/engine'
 import { app } from './app.js'
-Engine.open().then(app).then(text => { document.body.textContent = text }, error => { document.body.textContent = 'failed: ' + error.message })
+const show = text => { document.body.textContent = text }
+Engine.open().then(app).then(show, error => show('failed: ' + error.message))
 `
 const EXPECTED = 'trained 2 steps, answered 16 cells'
 put('app.js', APP)
@@ -102,7 +105,7 @@ put(
   '<!doctype html><meta charset="utf-8"><title>app</title><body><script type="module" src="/page.js"></script></body>',
 )
 
-/** No trace of Node in what goes to browsers. */
+/** Checks that a bundle for browsers has no trace of Node. */
 function checkForBrowsers(text: string): void {
   assert.not.match(text, /["'`]node:/)
   assert.not.match(
@@ -111,7 +114,7 @@ function checkForBrowsers(text: string): void {
   )
 }
 
-/** Opens the built app, where there is a Chromium, and waits for what it writes. */
+/** Opens the built app in Chromium, if there is one, and waits for its text. */
 async function visit(folder: string): Promise<void> {
   if (!findChromium()) {
     console.log('skipped: the built app in a page — no Chromium on this machine')
@@ -141,25 +144,30 @@ test('the tarball holds what is published, and publint finds nothing to say', ()
 test('a Node script, and the program', () => {
   put(
     'script.js',
-    `import { openEngine } from 'webgpu-trm/node'\nimport { app } from './app.js'\nconsole.log(await app(await openEngine()))\n`,
+    `
+import { openEngine } from 'webgpu-trm/node'
+import { app } from './app.js'
+console.log(await app(await openEngine()))
+`,
   )
   assert.is(run(process.execPath, ['script.js'], project).trim(), EXPECTED)
   assert.match(run(join(project, 'node_modules/.bin/trm'), ['--help'], project), /^ *train /m)
 })
 
-/** Every variant of the operations that have several, in float32 and float16, for the null backend: it computes nothing, but compiles. */
+/** Compiles every variant of the operations that have several, in float32 and float16, on the null backend. */
 const COMPILING = `
 import { attention, defineKernel, linear, mlpBlock, ropeTable } from 'webgpu-trm/engine'
 import { openEngine } from 'webgpu-trm/node'
 
 const operations = [
-  ...[4, 16, 32, 64, 128].flatMap(headDim => [false, true].map(turns => (engine, dtype) => {
+  ...[4, 16, 32, 64, 128].flatMap(headDim => [false, true].map(hasRope => (engine, dtype) => {
     const qkv = engine.zeros([2, 33, 6 * headDim], dtype)
-    const rope = turns ? engine.from(ropeTable(33, headDim, 10000), [33, headDim / 2, 2]) : undefined
+    const rope = hasRope ? engine.from(ropeTable(33, headDim, 10000), [33, headDim / 2, 2]) : undefined
     return [[qkv], () => attention(qkv, 2, { rope })]
   })),
-  ...[[96, 128], [2, 256], [64, 33]].flatMap(([out, width]) => [[-1, [300, width]], [-2, [3, width, 64]]].map(([axis, shape]) => (engine, dtype) => {
-    const [x, weight] = [engine.zeros(shape, dtype), engine.zeros([out, width], dtype)]
+  ...[[96, 128], [2, 256], [64, 33]].flatMap(([out, width]) => [-1, -2].map(axis => (engine, dtype) => {
+    const x = engine.zeros(axis === -1 ? [300, width] : [3, width, 64], dtype)
+    const weight = engine.zeros([out, width], dtype)
     return [[x, weight], () => linear(x, weight, { axis })]
   })),
   ...[[-1, 64], [-2, 17]].map(([axis, over]) => (engine, dtype) => {
@@ -185,16 +193,32 @@ async function compile(operation, dtype, like, forced) {
 }
 
 const matrices = { subgroupSize: 32, subgroupMatrices: [{ component: 'f16', m: 16, n: 16, k: 16 }] }
-for (const [like, dtypes] of [[{}, ['f32', 'f16']], [{ isSoftware: true, subgroupSize: 8 }, ['f32', 'f16']], [matrices, ['f16']]]) {
+const lavapipe = { isSoftware: true, subgroupSize: 8 }
+const both = ['f32', 'f16']
+for (const [like, dtypes] of [[{}, both], [lavapipe, both], [matrices, ['f16']]]) {
   for (const dtype of dtypes) {
     for (const operation of operations) {
-      for (const [family, variants] of await compile(operation, dtype, like)) for (const { name } of variants) await compile(operation, dtype, like, [family, name])
+      for (const [family, variants] of await compile(operation, dtype, like)) {
+        for (const { name } of variants) await compile(operation, dtype, like, [family, name])
+      }
     }
   }
 }
-const broken = defineKernel({ name: 'broken', source: '@compute @workgroup_size(1) fn main() { let x = nothing; }', bindings: {}, constants: () => ({}), workgroups: () => [1, 1, 1] })
+const broken = defineKernel({
+  name: 'broken',
+  source: '@compute @workgroup_size(1) fn main() { let x = nothing; }',
+  bindings: {},
+  constants: () => ({}),
+  workgroups: () => [1, 1, 1],
+})
 const engine = await openEngine({ adapter: 'null' })
-const found = await Promise.resolve().then(() => engine.dispatch(broken, {}, {})).then(() => engine.finish()).then(() => 'nothing', ({ message }) => message)
+let found = 'nothing'
+try {
+  engine.dispatch(broken, {}, {})
+  await engine.finish()
+} catch (error) {
+  found = error.message
+}
 console.log(JSON.stringify({ compiled: [...compiled].sort(), found }))
 process.exit()
 `
@@ -269,7 +293,8 @@ import { openEngine } from 'webgpu-trm/node'
 const config: TrmConfig = { ...DEFAULTS, vocabulary: 6, cells: 16, puzzles: 1 }
 const engines: Engine[] = [await Engine.open(), await openEngine({ adapter: 'auto' })]
 const model: Trm = Trm.create(engines[0], config, { seed: 0 })
-for await (const { step, loss } of train(model, generateSudoku({ size: 4, train: 8, test: 2, clues: 8, seed: 0 }).train, { batchSize: 4, steps: 2 })) {
+const puzzles = generateSudoku({ size: 4, train: 8, test: 2, clues: 8, seed: 0 })
+for await (const { step, loss } of train(model, puzzles.train, { batchSize: 4, steps: 2 })) {
   const text: string = step.toFixed() + loss.toFixed()
   console.log(text)
 }
@@ -351,14 +376,14 @@ test('an operation that is not imported is in no bundle', () => {
 test('the engine comes without TRM', () => {
   const text = readFileSync(join(project, 'sizes/engine.js'), 'utf8')
   const whole = readFileSync(join(project, 'sizes/everything.js'), 'utf8')
-  // Names of kernels of the model, which minifying leaves alone.
+  // Names of kernels of the model; minifying keeps them.
   for (const name of ['supervision_loss', 'reset_state', 'input_embedding', 'stablemax']) {
     assert.ok(whole.includes(name), name)
     assert.not.ok(text.includes(name), name)
   }
 })
 
-test('the engine comes without the wings: nobody carries kernels that only some adapters can run', () => {
+test('the engine comes without the wings: no bundle has kernels that only some adapters can run', () => {
   for (const name of ['engine', 'everything']) {
     const text = readFileSync(join(project, `sizes/${name}.js`), 'utf8')
     for (const word of ['textureLoad', 'subgroupShuffle', 'subgroupMatrixLoad'])

@@ -1,4 +1,4 @@
-// No kernel that a GPU runs indexes an array, vector or matrix in registers by more than constants: on an H200 that made a product 15 times slower.
+// No kernel for GPUs indexes registers by anything but constants: on an H200 that made a product 15 times slower.
 import { readdirSync, readFileSync } from 'node:fs'
 import { test } from 'uvu'
 import * as assert from 'uvu/assert'
@@ -34,7 +34,7 @@ import attentionMatricesBackward from '../shaders/matrices/attention_backward.wg
 import { rootFolder } from './files.js'
 import { registersByVariable } from './registers.js'
 
-/** All that a GPU runs. Kernels of src/lavapipe are not here: no GPU runs them. */
+/** All kernels that a GPU runs. Those of src/lavapipe are not here: no GPU runs them. */
 const MODULES = [
   act,
   adam,
@@ -81,7 +81,7 @@ function combinations(values: Record<string, readonly unknown[]>): Record<string
 const products = { m: [128, 97], n: [512, 66], k: [512, 97], transposeA: [false, true], transposeB: [false, true] }
 const heads = combinations({ batch: [2], length: [97], heads: [8], rope: [false, true] })
 const withWidths = (...widths: number[]) => heads.flatMap(size => widths.map(headDim => ({ ...size, headDim })))
-// The loops as they are run on software adapters alone.
+// Software adapters run the same loops without unrolling.
 const anyWidth = withWidths(1, 2, 3, 5, 8, 16, 32, 48, 64, 96, 128).map(size => ({ ...size, unrolled: true }))
 const tiledWidths = withWidths(8, 16, 24, 32, 64, 96, 128)
 
@@ -113,7 +113,7 @@ const matrixHeads = withWidths(32, 64, 128).flatMap(size =>
   ),
 )
 
-/** Sizes of the kernels whose text depends on them, so that every text is among them. */
+/** Sizes of the kernels whose text depends on the size; they cover every text. */
 const SIZES: Record<string, readonly unknown[]> = {
   add: [
     { count: 4, countB: 0 },
@@ -219,7 +219,7 @@ fn main(lane: vec3u) {
   ])
 })
 
-/** Declarations for one line of a function, and what of it is found. */
+/** Lines of a function, and what is found in each. */
 const CASES: readonly (readonly [line: string, ...found: string[]])[] = [
   // Components and columns.
   ['var v = vec4f(); v[i] = 1.0;', 'v[i]'],
@@ -273,7 +273,10 @@ alias There = ptr<function, Named>;
 struct Pair { @align(16) both: array<f32, 4>, n: u32 }
 @group(0) @binding(0) var<storage, read_write> memory: array<vec4f>;
 var<private> own: array<f32, 4>;
-fn f(i: u32, given: vec4f, other: mat4x4f, there: ptr<function, array<array<f32, 4>, 4>>, named: There, around: ptr<workgroup, array<f32, 4>>) {
+fn f(
+  i: u32, given: vec4f, other: mat4x4f, there: ptr<function, array<array<f32, 4>, 4>>, named: There,
+  around: ptr<workgroup, array<f32, 4>>
+) {
   var x: f32;
   ${line}
 }

@@ -1,22 +1,22 @@
-// Finds arrays, vectors and matrices in registers that WGSL indexes by more than constants: compilers of GPUs then put them into memory. No test is here.
+// Finds registers that are not indexed by constants: compilers of GPUs put such arrays into memory. No test is here.
 
-/** What a name stands for: memory that threads address, a value or variable in registers, or a constant. */
+/** What a name means: memory that threads address, a value or variable in registers, or a constant. */
 type Kind = 'memory' | 'register' | 'constant'
 
 type Scope = Map<string, Kind>
 
-/** Functions that make a constant from constants. */
+/** Functions whose result is constant if their arguments are. */
 const ARITHMETIC = new Set(['u32', 'i32', 'f32', 'min', 'max', 'select', 'abs', 'clamp', 'true', 'false'])
 
 const isName = (token: string | undefined) => token !== undefined && /^[a-z_]/i.test(token)
 const isMemory = (space: string | undefined) => space !== undefined && /^(workgroup|storage|uniform)$/.test(space)
 
-/** The tokens of WGSL without comments. `->` and the like stay apart: what counts is brackets and names. */
+/** The tokens of WGSL without comments. Signs such as `->` become two tokens: only brackets and names matter. */
 function tokensOf(wgsl: string): string[] {
   return wgsl.replace(/\/\*[^]*?\*\/|\/\/.*/g, ' ').match(/\d[\w.]*(?:[-+]\d+)?|\w+|\S/g) ?? []
 }
 
-/** Where the bracket at `at` has its other half: from an opening one on, from a closing one back. */
+/** The index of the bracket that belongs to the bracket at `at`. @throws when there is none */
 function partner(tokens: readonly string[], at: number): number {
   const [open, shut] = ['()', '[]', '{}'].find(pair => pair.includes(tokens[at])) ?? ''
   const step = tokens[at] === open ? 1 : -1
@@ -30,16 +30,17 @@ function partner(tokens: readonly string[], at: number): number {
 }
 
 /**
- * Every `base[index]` whose base lies in registers and whose index is no constant expression, as "function: base[index]".
- * Constant are literals, `const` names and arithmetic of these. Registers are variables of the function and private address space, also
- * through pointers, values that `let`, parameters and calls give, and constant tables. Only textures and buffers, and workgroup memory, are not.
+ * Every `base[index]` whose base lies in registers and whose index is not constant, as "function: base[index]".
+ * Constants are literals, `const` names and arithmetic of these. Registers are: variables of the function and private
+ * address spaces, also through pointers; values of `let`, parameters and calls; constant tables. Textures, buffers and
+ * workgroup memory are not registers.
  */
 export function registersByVariable(wgsl: string): string[] {
   const tokens = tokensOf(wgsl)
   const module: Scope = new Map()
   const aliases = new Map<string, string>()
 
-  // What the module declares, wherever it stands.
+  // Declarations of the module, in any order.
   for (let i = 0, depth = 0; i < tokens.length; i++) {
     if ('({['.includes(tokens[i])) depth++
     else if (')}]'.includes(tokens[i])) depth--
@@ -64,13 +65,13 @@ export function registersByVariable(wgsl: string): string[] {
     return true
   }
 
-  /** What the expression that ends before `end` belongs to. */
+  /** The kind of the expression that ends before `end`. */
   const rootBefore = (end: number): Kind => {
     const last = tokens[end - 1]
     if (last === ']') return rootBefore(partner(tokens, end - 1))
     if (isName(last)) return tokens[end - 2] === '.' ? rootBefore(end - 2) : (kindOf(last) ?? 'register')
     if (last !== ')') return 'register'
-    // (*name), (&name) and the like, with members and indices, are what they name; a call gives a value, and so does all else.
+    // (*name), (&name) and the like, with members and indices, are of the kind of the name. All else is a value.
     let i = partner(tokens, end - 1)
     if (isName(tokens[i - 1]) || tokens[i - 1] === '>') return 'register'
     while ('(*&'.includes(tokens[i])) i++
@@ -84,13 +85,13 @@ export function registersByVariable(wgsl: string): string[] {
     return root
   }
 
-  /** What a `let` of this text stands for: a pointer belongs to what it points to, all else is a value. */
+  /** The kind of a `let` with this text: that of the target for a pointer, else a value. */
   const kindOfLet = (from: number, to: number): Kind => {
     if (tokens[from] === '&') return kindOf(tokens.slice(from, to).find(isName) ?? '') ?? 'register'
     return to === from + 1 && pointers.has(tokens[from]) ? (kindOf(tokens[from]) ?? 'register') : 'register'
   }
 
-  /** Where the expression that ends before `end` starts. */
+  /** The start of the expression that ends before `end`. */
   const startBefore = (end: number): number => {
     const last = /[\])]/.test(tokens[end - 1]) ? partner(tokens, end - 1) : end - 1
     if (tokens[last] === '[') return startBefore(last)
@@ -102,7 +103,7 @@ export function registersByVariable(wgsl: string): string[] {
   const pointers = new Set<string>()
   let place = ''
   let pending: { name: string; kind: Kind; at: number } | undefined
-  // Scopes that a head opens, and that end with its block: of functions and of loops.
+  // Scopes that the head of a function or loop opens. They end with its block.
   let heads = 0
   const blocks: number[] = []
 

@@ -32,7 +32,7 @@ test('a result: config, thinned metrics, curve, and a table that keeps what is w
     'eval_interval=4',
   )
   assert.is(trained.code, 0, trained.stderr)
-  // Many rows in front, of which every fifth is kept.
+  // Many rows before; every fifth of them is kept.
   const metrics = join(run, 'metrics.jsonl')
   const rows = readFileSync(metrics, 'utf8')
   const row = JSON.parse(rows.split('\n')[0]) as object
@@ -69,7 +69,8 @@ test('a result: config, thinned metrics, curve, and a table that keeps what is w
   assert.match(
     read('README.md'),
     new RegExp(
-      `\\| \\[Sudoku 4×4\\]\\(four/curve\\.svg\\) \\|.* 6 × 8 \\|.*\\*\\*${(100 * exactAccuracy).toFixed(1)} %\\*\\* of 8`,
+      '\\| \\[Sudoku 4×4\\]\\(four/curve\\.svg\\) \\|.* 6 × 8 \\|.*' +
+        `\\*\\*${(100 * exactAccuracy).toFixed(1)} %\\*\\* of 8`,
     ),
   )
   assert.ok(read('README.md').includes(`data generate ${made} --out data/four`))
@@ -89,7 +90,10 @@ test('a run that did not end is refused, and nothing is written', () => {
   assert.is(status, 1)
   assert.match(
     stderr,
-    /^results: .*the last row of metrics\.jsonl is no evaluation of the checkpoint \(step 6\) — let the training end, or resume it\n$/,
+    new RegExp(
+      '^results: .*the last row of metrics\\.jsonl is no evaluation of the checkpoint \\(step 6\\) — ' +
+        'let the training end, or resume it\\n$',
+    ),
   )
   assert.throws(() => read('torn', 'result.json'))
   assert.match(

@@ -1,6 +1,6 @@
-// Awkward sizes, magnitudes and random test values. No test is here.
+// Awkward sizes, magnitudes and random values for tests. No test is here.
 
-/** Lengths of rows: one, primes, one less and one more than what tiles and workgroups take. */
+/** Lengths of rows: one, primes, and one less and one more than the sizes of tiles and workgroups. */
 export const WIDTHS = [1, 2, 3, 7, 11, 31, 32, 33, 63, 64, 65, 97, 127, 128, 129, 257]
 
 /** Rows and columns that differ. */
@@ -38,7 +38,7 @@ export const MAGNITUDES = [1e-4, 1, 1e4]
 /** More elements than 65,535 workgroups of 64 threads take. */
 export const BEYOND_ONE_DIMENSION = 64 * 65535 + 37
 
-/** Repeatable random numbers of [0, 1): Tommy Ettinger's mulberry32. */
+/** Repeatable random numbers in [0, 1): mulberry32 of Tommy Ettinger. */
 export function uniform(seed: number): () => number {
   let state = seed | 0
   return () => {
@@ -49,13 +49,13 @@ export function uniform(seed: number): () => number {
   }
 }
 
-/** Values of ±magnitude; equal arguments give equal values. */
+/** Values in (−magnitude, magnitude); equal arguments give equal values. */
 export function values(seed: number, count: number, magnitude = 1): Float32Array<ArrayBuffer> {
   const next = uniform(seed)
   return Float32Array.from({ length: count }, () => (2 * next() - 1) * magnitude)
 }
 
-/** Integers of 0 … below − 1. */
+/** Integers from 0 to below − 1. */
 export function integers(seed: number, count: number, below: number): Int32Array<ArrayBuffer> {
   const next = uniform(seed)
   return Int32Array.from({ length: count }, () => Math.floor(next() * below))

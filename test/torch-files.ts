@@ -1,13 +1,13 @@
-// Files of torch.save with any content, as PyTorch lays them out: dicts, lists, numbers, texts, tensors, and opcodes of one's own. No test is here.
+// Writes files as torch.save does, of any content: dicts, lists, numbers, text, tensors, raw opcodes. No test is here.
 import type { StoredTensor } from '../src/formats/safetensors.js'
 import { writeZip } from '../src/formats/zip.js'
 
-/** Opcodes as text of one byte per character. */
+/** Opcodes as text, one byte per character. */
 export class Raw {
   constructor(readonly opcodes: string) {}
 }
 
-/** What a file can hold: objects and maps become dicts. */
+/** The content of a file; objects and maps become dicts. */
 export type Content =
   | null
   | boolean
@@ -36,7 +36,7 @@ const tuple = (values: readonly number[]) => `(${values.map(value => `J${int32(v
 const isTensor = (value: unknown): value is StoredTensor =>
   typeof value === 'object' && value !== null && 'dtype' in value && 'data' in value
 
-/** The file. Tensors are contiguous, each with a storage of its own. */
+/** The bytes of the file. Tensors are contiguous; each has its own storage. */
 export function torchFile(content: Content): Uint8Array {
   const storages: Uint8Array[] = []
   const opcodes = (value: Content): string => {
@@ -50,7 +50,10 @@ export function torchFile(content: Content): Uint8Array {
       const { dtype, shape, data } = value
       const key = storages.push(new Uint8Array(data.buffer, data.byteOffset, data.byteLength)) - 1
       const strides = shape.map((_, axis) => shape.slice(axis + 1).reduce((a, b) => a * b, 1))
-      return `ctorch._utils\n_rebuild_tensor_v2\n((${string('storage')}ctorch\n${STORAGES[dtype]}\n${string(String(key))}${string('cpu')}J${int32(data.length)}tQK\0${tuple(shape)}${tuple(strides)}\x89}tR`
+      const storage =
+        `(${string('storage')}ctorch\n${STORAGES[dtype]}\n${string(String(key))}` +
+        `${string('cpu')}J${int32(data.length)}tQ`
+      return `ctorch._utils\n_rebuild_tensor_v2\n(${storage}K\0${tuple(shape)}${tuple(strides)}\x89}tR`
     }
     const entries = value instanceof Map ? [...value] : Object.entries(value)
     return `}(${entries.map(([key, entry]) => opcodes(key as Content) + opcodes(entry as Content)).join('')}u`

@@ -1,14 +1,14 @@
-// GPU objects that find what reaches outside of a tensor: by guard values around every buffer, or by a check of every index. No test is here.
+// GPU objects that find accesses outside of tensors, by guards around buffers or checks of indices. No test is here.
 
-/** Bytes of the guard on each side of a buffer; a multiple of what offsets of bindings must be. */
+/** Bytes of the guard on each side of a buffer; a multiple of the alignment of binding offsets. */
 const GUARD = 16384
 
-/** Not a number as f32 and as each of two f16, and as an integer larger than any index. */
+/** NaN as f32 and as each of two f16; as an integer, larger than any index. */
 const PATTERN = 0x7fff7fff
 
 const [MAP_READ, COPY_DST, STORAGE] = [0x1, 0x8, 0x80]
 
-/** An object with some of its methods replaced; the others are its own, called on itself. */
+/** An object with some of its methods replaced; all others are called on the object itself. */
 function replacing<T extends object>(target: T, own: Record<string, unknown>): T {
   return new Proxy(target, {
     get(_, name) {
@@ -33,7 +33,7 @@ const watching = (gpu: GPU, watch: (device: GPUDevice) => GPUDevice): GPU =>
     },
   })
 
-/** How a device compiles, with the kernels' names noted. */
+/** A `createComputePipeline` that notes the names of the kernels. */
 const noting = (device: GPUDevice, kernels: Set<string>) => ({
   createComputePipeline(descriptor: GPUComputePipelineDescriptor) {
     kernels.add(descriptor.label!)
@@ -49,13 +49,13 @@ export interface Guarded {
   gpu: GPU
   /** Names of the kernels that were compiled. */
   kernels: Set<string>
-  /** What was written outside of every binding, copy and write of its buffer so far, a line for each buffer, which is then mended. */
+  /** A line for each buffer with a write outside of all its bindings, copies and writes so far. Repairs the guards. */
   broken(): Promise<string[]>
 }
 
 /**
- * Buffers lie between guards: their whole memory begins as not-a-number, and so does what is around it, so that a read outside poisons
- * the result and a write outside is found. Bindings reach into the guard behind them, as some drivers check the ends of bindings themselves.
+ * Puts buffers between guards. Their memory and the guards begin as NaN: a read outside makes the result NaN, and a
+ * write outside is found. Bindings include the guard behind them, because some drivers check the end of a binding.
  */
 export function guarded(gpu: GPU): Guarded {
   /** Bytes of a guarded buffer that belong to tensors: 0 … used. */
@@ -108,7 +108,7 @@ export function guarded(gpu: GPU): Guarded {
             if (!isBuffer(entry.resource) || !used.has(resource.buffer)) return entry
             const { buffer, offset, size } = resource
             const end = offset + size
-            // Not into what else the kernel binds of the same buffer.
+            // Up to the next binding of the same buffer at most.
             const next = Math.min(
               sizeOf(buffer) + GUARD,
               ...bound.filter(other => other.buffer === buffer && other.offset >= end).map(other => other.offset),
@@ -161,20 +161,20 @@ export function guarded(gpu: GPU): Guarded {
   }
 }
 
-/** The binding at which a watched kernel notes what is outside. */
+/** The binding of the buffer in which a watched kernel notes an index that is outside. */
 const NOTES = 900
 
 export interface Indexed {
   gpu: GPU
   /** Names of the kernels that were compiled. */
   kernels: Set<string>
-  /** The first index since the last call that lay outside of its binding; undefined where all were inside. */
+  /** The first index since the last call that was outside of its binding; undefined if all were inside. */
   outside(): Promise<string | undefined>
 }
 
 /**
- * Every index of a bound array is compared with the array's length before it is used, also where the value is then dropped:
- * the first one outside is noted. Textures are not watched: they check coordinates whatever the device was opened with.
+ * Compares every index of a bound array with the length of the array before it is used, even if the value is not.
+ * The first index outside is noted. Textures are not watched: they always check coordinates.
  */
 export function indexed(gpu: GPU): Indexed {
   const arrays: string[] = []
@@ -183,7 +183,7 @@ export function indexed(gpu: GPU): Indexed {
   let notes: GPUBuffer | undefined
   const instrument = (label: string, code: string): string => {
     let text = code.replace(/\/\/.*$/gm, '')
-    // Some arrays have a length of their own; that of the others is their binding's.
+    // Some arrays have a fixed length; the length of the others is that of their binding.
     const lengths = new Map(
       [...text.matchAll(/@binding\(\d+\)\s*var<storage, ?\w+> ?(\w+): ?array<([^;]+)>;/g)].map(([, name, inner]) => [
         name,
@@ -198,7 +198,7 @@ export function indexed(gpu: GPU): Indexed {
       .sort((a, b) => b.index - a.index)
     const others = bound.filter(name => new RegExp(`& ?${name}\\b(?!\\[)`).test(text))
     if (others.length) throw new Error(`${label}: ${others.join(', ')} is used by its address, which is not watched`)
-    // From the last one on: what stands in brackets is changed before what is around it.
+    // From the last use to the first: an inner index is changed before the expression around it.
     for (const { name, index } of uses) {
       const open = index + name.length
       let end = open
@@ -206,10 +206,12 @@ export function indexed(gpu: GPU): Indexed {
         depth += text[end] === '[' ? 1 : text[end] === ']' ? -1 : 0
         if (depth === 0) break
       }
-      arrays.push(`${label}: ${name}[${text.slice(open + 1, end)}]`)
-      text = `${text.slice(0, open)}[watched_index(${arrays.length}u, u32(${text.slice(open + 1, end)}), u32(${lengths.get(name)}))]${text.slice(end + 1)}`
+      const used = text.slice(open + 1, end)
+      arrays.push(`${label}: ${name}[${used}]`)
+      const checked = `watched_index(${arrays.length}u, u32(${used}), u32(${lengths.get(name)}))`
+      text = `${text.slice(0, open)}[${checked}]${text.slice(end + 1)}`
     }
-    // What stands after the kernel's last line runs wherever it returns: it becomes a function of its own.
+    // The notes must be written wherever the kernel returns: it becomes a function that the new entry point calls.
     const [entry, attributes, parameters] = /((?:@\w+(?:\([^)]*\))?\s*)+)fn main\(((?:[^()]|\([^()]*\))*)\)/.exec(text)!
     const names = [...parameters.matchAll(/(\w+) ?:/g)].map(([, name]) => name)
     return `${text.replace(entry, `fn watched_main(${parameters.replace(/@builtin\(\w+\) ?/g, '')})`)}

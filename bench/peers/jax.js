@@ -1,5 +1,5 @@
-// jax-js's side of the comparison: the model in its NumPy-like operations, jitted by cycle and by training step, as its documentation advises.
-// Its arrays are owned: an operation consumes its arguments, `.ref` keeps one for another use.
+// The backend jax-js: the model in its NumPy-like operations. Cycles and training steps are jitted, as it advises.
+// An operation of jax-js consumes its arguments; `.ref` keeps an array for another use.
 import * as jax from '@jax-js/jax'
 
 const { numpy: np, nn, tree, jit, valueAndGrad, lax } = jax
@@ -20,7 +20,7 @@ async function matmul({ m, n, k, a, b }) {
   const start = performance.now()
   const c = await product(x.ref, w.ref).data()
   const firstMs = performance.now() - start
-  // An array that is dropped before it was waited for is never computed: all are kept until the end.
+  // An array that is dropped before anyone awaits it is never computed: all are kept until the end.
   const run = async count => {
     const all = []
     for (let i = 0; i < count; i++) all.push(product(x.ref, w.ref))
@@ -31,7 +31,7 @@ async function matmul({ m, n, k, a, b }) {
   return { firstMs, outputs: { c }, run }
 }
 
-/** Sends an array's pending work to the GPU without waiting for it. */
+/** Sends the pending work of an array to the GPU without waiting. */
 const submitted = array => array.ref.gpuBuffer()
 
 /** The network and its parts, for the settings of a golden. */
@@ -193,7 +193,7 @@ async function train({ config, train: t, rates, weights, batches }) {
   const zeros = () => tree.map(each => np.zeros(each.shape), w)
   const ints = shape => np.zeros(shape, { dtype: np.int32 })
 
-  /** Restart of halted slots and the input. */
+  /** Restarts halted slots and embeds the input. */
   const begin = jit(({ w, table, yStart, zStart, y, z, inputs, labels, ids, steps, halted }, batch) => {
     const isHalted = np.greater(halted, 0)
     const column = isHalted.ref.reshape([B, 1])
@@ -246,7 +246,10 @@ async function train({ config, train: t, rates, weights, batches }) {
     return [loss.ref.div(B), { loss, y, z, qHalt }]
   }
 
-  /** Last cycle with gradient, both optimisers, moving average, halting. hyper: [lr / (1 − β1ᵗ), sqrt(1 − β2ᵗ), 1 − lr·wd, puzzle lr]. */
+  /**
+   * The last cycle with gradient, both optimisers, the moving average, halting.
+   * hyper: [lr / (1 − β1ᵗ), sqrt(1 − β2ᵗ), 1 − lr·wd, puzzle lr].
+   */
   const finish = jit(({ w, table, m, v, ema }, { y, z, inputs, labels, ids, steps, rows }, hyper) => {
     const [[value, aux], gradients] = valueAndGrad(objective, { hasAux: true })(
       rows ? { w: tree.ref(w), rows } : { w: tree.ref(w) },

@@ -1,15 +1,20 @@
-# PyTorch as a line of reference: the published computation, written plainly. Two uses:
-#   pytorch.py cpu | cuda                          obeys the parent's lines, as child.ts does: checked in float32, on CUDA timed in bfloat16 and compiled
-#   pytorch.py official [cpu | cuda [batch]]       times the published Sudoku networks with random weights; bfloat16 and compiled on CUDA, where batch is 768
+# The backend PyTorch, as a reference: the published computation, written plainly.
+#   pytorch.py cpu | cuda                       answers the parent, as child.ts does; always checked in float32,
+#                                               timed in float32 on the CPU, in bfloat16 and compiled on CUDA
+#   pytorch.py official [cpu | cuda [batch]]    times the published Sudoku networks with random weights;
+#                                               on CUDA in bfloat16, compiled, batch 768 by default
 import base64, json, math, os, re, statistics, sys, time
 import numpy as np
 import torch
 import torch.nn.functional as F
 
 torch.set_num_threads(len(os.sched_getaffinity(0)))
-DEVICE = next((name for name in sys.argv[1:] if name in ('cpu', 'cuda')), 'cuda' if torch.cuda.is_available() else 'cpu')
+DEFAULT_DEVICE = 'cuda' if torch.cuda.is_available() else 'cpu'
+DEVICE = next((name for name in sys.argv[1:] if name in ('cpu', 'cuda')), DEFAULT_DEVICE)
 torch.set_default_dtype(torch.float32)
-BLAS = next((os.path.realpath(line.split()[-1]) for line in open('/proc/self/maps') if re.search(r'/lib(open|mkl|f?lexi)?blas|libblis|libatlas', line)), 'BLAS built in')
+LOADED = (line.split()[-1] for line in open('/proc/self/maps') if '/' in line)
+IS_BLAS = re.compile(r'/lib(open|mkl|f?lexi)?blas|libblis|libatlas')
+BLAS = next((os.path.realpath(path) for path in LOADED if IS_BLAS.search(path)), 'BLAS built in')
 CPU = next((line.split(':')[1].strip() for line in open('/proc/cpuinfo') if line.startswith('model name')), 'CPU')
 
 
@@ -22,7 +27,8 @@ def safetensors(path):
     for name, entry in header.items():
         if name != '__metadata__':
             begin, end = entry['data_offsets']
-            tensors[name] = np.frombuffer(raw[8 + size + begin:8 + size + end], types[entry['dtype']]).reshape(entry['shape']).copy()
+            values = np.frombuffer(raw[8 + size + begin:8 + size + end], types[entry['dtype']])
+            tensors[name] = values.reshape(entry['shape']).copy()
     return tensors, {key: json.loads(value) for key, value in header['__metadata__'].items() if key != 'arch'}
 
 
@@ -31,19 +37,47 @@ def linear(x, weight, bias=None):
 
 
 def random_model(mlp, batch):
-    """What a golden file holds, for a published Sudoku network with random weights."""
+    """A published Sudoku network with random weights, in the form of a golden file."""
     width, prefix, cells, vocabulary = 512, 16, 81, 11
     inner = lambda size: 256 * math.ceil(round(4 * size * 2 / 3) / 256)
-    shapes = {'embed_tokens.embedding_weight': (vocabulary, width), 'lm_head.weight': (vocabulary, width), 'q_head.weight': (2, width), 'q_head.bias': (2,), 'H_init': (width,), 'L_init': (width,), 'puzzle_emb.weights': (1, width)}
+    shapes = {
+        'embed_tokens.embedding_weight': (vocabulary, width),
+        'lm_head.weight': (vocabulary, width),
+        'q_head.weight': (2, width),
+        'q_head.bias': (2,),
+        'H_init': (width,),
+        'L_init': (width,),
+        'puzzle_emb.weights': (1, width),
+    }
     for layer in ('L_level.layers.0.', 'L_level.layers.1.'):
         length = prefix + cells
-        mixing = {'mlp_t.gate_up_proj': (2 * inner(length), length), 'mlp_t.down_proj': (length, inner(length))} if mlp else {'self_attn.qkv_proj': (3 * width, width), 'self_attn.o_proj': (width, width)}
-        for part, shape in {**mixing, 'mlp.gate_up_proj': (2 * inner(width), width), 'mlp.down_proj': (width, inner(width))}.items():
+        if mlp:
+            parts = {'mlp_t.gate_up_proj': (2 * inner(length), length), 'mlp_t.down_proj': (length, inner(length))}
+        else:
+            parts = {'self_attn.qkv_proj': (3 * width, width), 'self_attn.o_proj': (width, width)}
+        parts.update({'mlp.gate_up_proj': (2 * inner(width), width), 'mlp.down_proj': (width, inner(width))})
+        for part, shape in parts.items():
             shapes[layer + part + '.weight'] = shape
-    tensors = {'init.inner.' + name: np.random.default_rng(len(name)).standard_normal(shape).astype(np.float32) / math.sqrt(shape[-1]) for name, shape in shapes.items()}
+    tensors = {}
+    for name, shape in shapes.items():
+        normal = np.random.default_rng(len(name)).standard_normal(shape).astype(np.float32)
+        tensors['init.inner.' + name] = normal / math.sqrt(shape[-1])
     ids = lambda: np.random.default_rng(1).integers(1, vocabulary, (batch, cells)).astype(np.int32)
-    tensors.update({'batch.0.inputs': ids(), 'batch.0.labels': ids(), 'batch.0.puzzle_identifiers': np.zeros(batch, np.int32)})
-    config = {'batch_size': batch, 'seq_len': cells, 'hidden_size': width, 'num_heads': 8, 'L_layers': 2, 'H_cycles': 3, 'L_cycles': 6, 'halt_max_steps': 16, 'puzzle_emb_len': prefix, 'mlp_t': mlp}
+    tensors['batch.0.inputs'] = ids()
+    tensors['batch.0.labels'] = ids()
+    tensors['batch.0.puzzle_identifiers'] = np.zeros(batch, np.int32)
+    config = {
+        'batch_size': batch,
+        'seq_len': cells,
+        'hidden_size': width,
+        'num_heads': 8,
+        'L_layers': 2,
+        'H_cycles': 3,
+        'L_cycles': 6,
+        'halt_max_steps': 16,
+        'puzzle_emb_len': prefix,
+        'mlp_t': mlp,
+    }
     train = {'beta1': 0.9, 'beta2': 0.95, 'weight_decay': 1.0, 'puzzle_emb_weight_decay': 1.0, 'ema_rate': 0.999}
     return tensors, {'config': config, 'train': train, 'train_log': [{'lr': 1e-4, 'puzzle_emb_lr': 1e-4}]}
 
@@ -52,20 +86,25 @@ class Model:
     def __init__(self, tensors, metadata, dtype=torch.float32):
         self.dtype = dtype
         self.config, self.train, self.log = metadata['config'], metadata['train'], metadata['train_log']
-        weights = {name[5:]: torch.from_numpy(value.copy()).to(DEVICE) for name, value in tensors.items() if name.startswith('init.')}
+        weights = {
+            name[5:]: torch.from_numpy(value.copy()).to(DEVICE)
+            for name, value in tensors.items()
+            if name.startswith('init.')
+        }
         self.starts = [weights.pop('inner.H_init').to(dtype), weights.pop('inner.L_init').to(dtype)]
         self.table = weights.pop('inner.puzzle_emb.weights', None)
         self.weights = weights
         self.batches = []
         while f'batch.{len(self.batches)}.inputs' in tensors:
-            batch = [torch.from_numpy(tensors[f'batch.{len(self.batches)}.{part}']).long().to(DEVICE) for part in ('inputs', 'labels', 'puzzle_identifiers')]
-            self.batches.append(batch)
+            names = [f'batch.{len(self.batches)}.{part}' for part in ('inputs', 'labels', 'puzzle_identifiers')]
+            self.batches.append([torch.from_numpy(tensors[name]).long().to(DEVICE) for name in names])
         c = self.config
         self.prefix = c['puzzle_emb_len'] if self.table is not None else 0
         self.length = self.prefix + c['seq_len']
         if not c['mlp_t']:
             width = c['hidden_size'] // c['num_heads']
-            angles = torch.outer(torch.arange(self.length).float(), 10000.0 ** (-torch.arange(0, width, 2).float() / width))
+            frequencies = 10000.0 ** (-torch.arange(0, width, 2).float() / width)
+            angles = torch.outer(torch.arange(self.length).float(), frequencies)
             angles = torch.cat([angles, angles], -1)
             self.cos, self.sin = angles.cos().to(DEVICE, dtype), angles.sin().to(DEVICE, dtype)
 
@@ -80,7 +119,8 @@ class Model:
     def attention(self, h, layer):
         batch, length, width = h.shape
         heads = self.config['num_heads']
-        qkv = linear(h, self.weights[layer + 'self_attn.qkv_proj.weight']).view(batch, length, 3 * heads, width // heads).transpose(1, 2)
+        qkv = linear(h, self.weights[layer + 'self_attn.qkv_proj.weight'])
+        qkv = qkv.view(batch, length, 3 * heads, width // heads).transpose(1, 2)
         qk, v = qkv[:, :2 * heads], qkv[:, 2 * heads:]
         x1, x2 = qk.chunk(2, -1)
         q, k = (qk * self.cos + torch.cat([-x2, x1], -1) * self.sin).chunk(2, 1)
@@ -124,12 +164,14 @@ class Model:
         batch = self.config['batch_size']
         self.halted = torch.ones(batch, dtype=torch.bool, device=DEVICE)
         self.steps = torch.zeros(batch, dtype=torch.long, device=DEVICE)
-        self.y, self.z = (torch.zeros(batch, self.length, self.config['hidden_size'], dtype=self.dtype, device=DEVICE) for _ in range(2))
+        shape = (batch, self.length, self.config['hidden_size'])
+        self.y, self.z = (torch.zeros(shape, dtype=self.dtype, device=DEVICE) for _ in range(2))
         self.data = [torch.zeros_like(part) for part in self.batches[0]]
 
     def restart(self, batch):
         h = self.halted
-        self.y, self.z = (torch.where(h[:, None, None], start, state) for start, state in zip(self.starts, (self.y, self.z)))
+        states = zip(self.starts, (self.y, self.z))
+        self.y, self.z = (torch.where(h[:, None, None], start, state) for start, state in states)
         self.data = [torch.where(h.view(-1, *[1] * (new.dim() - 1)), new, old) for new, old in zip(batch, self.data)]
         self.steps = torch.where(h, 0, self.steps)
 
@@ -187,7 +229,8 @@ def train(model):
             if rows is not None:
                 touched, where = torch.unique(ids, return_inverse=True)
                 sums = torch.zeros(len(touched), rows.shape[1], device=DEVICE).index_add_(0, where, gradients[-1])
-                model.table[touched] = model.table[touched] * (1 - log['puzzle_emb_lr'] * t['puzzle_emb_weight_decay']) - log['puzzle_emb_lr'] * sums.sign()
+                decay = 1 - log['puzzle_emb_lr'] * t['puzzle_emb_weight_decay']
+                model.table[touched] = model.table[touched] * decay - log['puzzle_emb_lr'] * sums.sign()
             b1, b2, lr = t['beta1'], t['beta2'], log['lr']
             g = list(gradients[:len(weights)])
             torch._foreach_mul_(weights, 1 - lr * t['weight_decay'])
@@ -223,7 +266,11 @@ def train(model):
 
 
 def matmul(job, dtype):
-    a, b = (torch.from_numpy(np.fromfile(job[part], np.float32).reshape(job[rows], job['k'])).to(DEVICE, dtype) for part, rows in (('a', 'm'), ('b', 'n')))
+    def operand(part, rows):
+        values = np.fromfile(job[part], np.float32).reshape(job[rows], job['k'])
+        return torch.from_numpy(values).to(DEVICE, dtype)
+
+    a, b = operand('a', 'm'), operand('b', 'n')
     start = time.perf_counter()
     c = a @ b.t()
     first = time.perf_counter() - start
@@ -231,7 +278,7 @@ def matmul(job, dtype):
 
 
 def compiled(model):
-    """The recursion as torch.compile makes it; as it is before PyTorch 2."""
+    """The model with its recursion compiled; unchanged before PyTorch 2."""
     if hasattr(torch, 'compile'):
         model.cycle = torch.compile(model.cycle)
     return model
@@ -243,12 +290,13 @@ def wait():
 
 
 def prepare(job):
-    """The first run's seconds, the outputs in float32, and what is timed."""
+    """Seconds of the first run, the outputs in float32, and the function to time."""
     def build(dtype):
         if job['case'] == 'matmul':
             return matmul(job, dtype)
         model = Model(*safetensors(job['golden']), dtype)
-        return {'train-step': train, 'inference-step': infer}[job['case']](model if dtype == torch.float32 else compiled(model))
+        step = {'train-step': train, 'inference-step': infer}[job['case']]
+        return step(model if dtype == torch.float32 else compiled(model))
 
     first, outputs, step = build(torch.float32)
     if DEVICE == 'cuda':
@@ -262,7 +310,8 @@ def prepare(job):
 def official():
     batch = next((int(text) for text in sys.argv[2:] if text.isdigit()), 768 if DEVICE == 'cuda' else 2)
     dtype = torch.bfloat16 if DEVICE == 'cuda' else torch.float32
-    print(f'{device_name()}, PyTorch {torch.__version__}, {str(dtype)[6:]}, {"compiled" if DEVICE == "cuda" and hasattr(torch, "compile") else "not compiled"}, batch {batch}')
+    mode = 'compiled' if DEVICE == 'cuda' and hasattr(torch, 'compile') else 'not compiled'
+    print(f'{device_name()}, PyTorch {torch.__version__}, {str(dtype)[6:]}, {mode}, batch {batch}')
     for mlp in (True, False):
         for name, begin in (('inference step', infer), ('training step', train)):
             model = Model(*random_model(mlp, batch), dtype)
@@ -274,11 +323,20 @@ def official():
                 wait()
                 times.append(1000 * (time.perf_counter() - start))
             memory = f', {torch.cuda.max_memory_allocated() / 1e9:.2f} GB at most' if DEVICE == 'cuda' else ''
-            print(f'{"MLP" if mlp else "attention"} {name}: median {statistics.median(times):.2f} ms of {min(times):.2f} … {max(times):.2f}, first {1000 * first:.0f} ms{memory}', flush=True)
+            print(
+                f'{"MLP" if mlp else "attention"} {name}: median {statistics.median(times):.2f} ms '
+                f'of {min(times):.2f} … {max(times):.2f}, first {1000 * first:.0f} ms{memory}',
+                flush=True,
+            )
 
 
 def device_name():
     return torch.cuda.get_device_name() if DEVICE == 'cuda' else f'{CPU}, {torch.get_num_threads()} threads, {BLAS}'
+
+
+def encoded(tensor):
+    values = np.ascontiguousarray(tensor.float().cpu().numpy(), np.float32)
+    return base64.b64encode(values.tobytes()).decode()
 
 
 def main():
@@ -293,11 +351,16 @@ def main():
                 wait()
                 scale = 1000 / request['count']
                 peak = torch.cuda.max_memory_allocated() if DEVICE == 'cuda' else None
-                reply = {'ms': (time.perf_counter() - start) * scale, 'cpuMs': (time.process_time() - cpu) * scale, 'peakBytes': peak}
+                ms, cpu_ms = (time.perf_counter() - start) * scale, (time.process_time() - cpu) * scale
+                reply = {'ms': ms, 'cpuMs': cpu_ms, 'peakBytes': peak}
             else:
                 first, outputs, step = prepare(request['job'])
-                encoded = {name: base64.b64encode(np.ascontiguousarray(value.float().cpu().numpy(), np.float32).tobytes()).decode() for name, value in outputs.items()}
-                reply = {'adapter': device_name(), 'version': torch.__version__, 'firstMs': first * 1000, 'outputs': encoded}
+                reply = {
+                    'adapter': device_name(),
+                    'version': torch.__version__,
+                    'firstMs': first * 1000,
+                    'outputs': {name: encoded(value) for name, value in outputs.items()},
+                }
         except Exception as error:
             reply = {'error': f'{type(error).__name__}: {error}'}
         print(json.dumps(reply), flush=True)

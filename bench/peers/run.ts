@@ -19,8 +19,8 @@ const TARGET_MS = 250
 const SLOW_MS = 10_000
 
 const options = readOptions()
-const { chosen, notes } = prepareBackends(options.backends)
 const cases = chooseCases(options.only)
+const { chosen, notes } = prepareBackends(options.backends)
 const folder = mkdtempSync(join(tmpdir(), 'trm-peers-'))
 const rows: Row[] = []
 const load = [loadavg()[0]!]

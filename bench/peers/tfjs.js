@@ -1,5 +1,7 @@
-// TensorFlow.js's side of the comparison: the model in its operations under tf.tidy; parameters lie in one flat tensor, so that the optimiser is few operations.
-// The parent bundles this file: the package's ES modules name files without extensions, which Node does not load, and its CommonJS build knows no gradients.
+// The backend TensorFlow.js: the model in its operations under tf.tidy. The parameters lie in one flat tensor, so that
+// the optimiser takes few operations.
+// The parent bundles this file. The ES modules of the package name files without extensions, which Node cannot load;
+// its CommonJS build has no gradients.
 import * as tf from '@tensorflow/tfjs-core'
 import '@tensorflow/tfjs-core/dist/register_all_gradients.js'
 import '@tensorflow/tfjs-backend-webgpu'
@@ -26,7 +28,7 @@ async function matmul({ m, n, k, a, b }) {
   return { firstMs, outputs: { c }, run }
 }
 
-/** Waits for all that was dispatched; reads nothing. */
+/** Waits for everything that was dispatched; reads nothing. */
 async function finish() {
   const backend = tf.backend()
   backend.ensureCommandEncoderReady()
@@ -219,7 +221,7 @@ async function train({ config, train: t, rates, weights, batches }) {
     const keep = {}
     const { next, loss } = tf.tidy(() => {
       const w = split(before.flat)
-      // Halted slots restart with the new batch's rows.
+      // Halted slots restart with the rows of the new batch.
       const isHalted = tf.cast(before.halted, 'bool')
       const column = tf.reshape(isHalted, [B, 1])
       const swap = (data, old, shape) =>

@@ -1,4 +1,4 @@
-// The kernels of the peak compute what they say, with subgroup matrices played by plain functions; work warms the clock.
+// The kernels of the peak compute what they declare, with subgroup matrices played by plain functions. Warming works.
 import { test } from 'uvu'
 import * as assert from 'uvu/assert'
 import { measure, WALL } from '../../bench/measure.js'
@@ -33,7 +33,7 @@ test('multiply-adds and copies', async () => {
   assert.equal(await engine.read(copied), data)
 })
 
-/** Of results of 32 values each thread holds one; operands are where they begin. */
+/** A thread has one of the 32 values of a result; an operand is the index where it begins. */
 const played = `
 var<private> own: u32;
 fn multiply_add(a: u32, b: u32, c: f32) -> f32 {
@@ -51,7 +51,7 @@ const replacements: readonly (readonly [from: RegExp, to: string])[] = [
   [/^alias Result = [^;]+;/m, 'alias Result = f32;'],
   [/@subgroup_size\(32\)/, ''],
   [
-    /@builtin\(subgroup_id\) subgroup: u32, @builtin\(subgroup_invocation_id\) lane: u32,\s*\) \{/,
+    /@builtin\(subgroup_id\) subgroup: u32,\s*@builtin\(subgroup_invocation_id\) lane: u32\s*\) \{/,
     ') { let subgroup = thread / 32u; let lane = thread % 32u; own = lane;',
   ],
   [/array<f16, OPERANDS>/, 'array<f32, OPERANDS>'],

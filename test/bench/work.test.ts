@@ -1,4 +1,4 @@
-// Declared FLOP and bytes against counts of another kind: loops, tensors that are bound, and the products that the model really dispatches.
+// Declared FLOP and bytes agree with independent counts: loops, bound tensors, the products that a model dispatches.
 import { test } from 'uvu'
 import * as assert from 'uvu/assert'
 import { type BenchAdapter, missingCases } from '../../bench/case.js'
@@ -102,17 +102,17 @@ for (const [family, variant] of [
 ])
   engine.variants.force(family, variant)
 
-/** FLOP of the matrix products that work dispatches once it is prepared, and bytes of the tensors that its dispatches bind. */
+/** FLOP of the products that prepared work dispatches, and bytes of the tensors that its dispatches bind. */
 function dispatched(prepare: (engine: Engine) => () => void): { products: number; bytes: number } {
   let [products, bytes] = [0, 0]
   const counting: Engine = Object.assign(Object.create(engine) as Engine, {
-    run<Size>(kernel: Kernel<Size>, given: Readonly<Record<string, Bound>>, size: Size) {
+    dispatch<Size>(kernel: Kernel<Size>, given: Readonly<Record<string, Bound>>, size: Size) {
       const { m, n, k, batch = 1, reduce = 1 } = size as Record<string, number>
       if (m && n && k) products += 2 * m * n * k * batch * reduce
       const bound = Object.keys(kernel.bindings).map(name => given[name])
       bytes += [...new Set(bound)].reduce((sum, one) => sum + (isTensor(one) ? one.bytes : 0), 0)
     },
-    // Of what is read through a texture, the copy counts.
+    // For tensors that are read through textures, the copies count.
     encode(work: Parameters<Engine['encode']>[0]) {
       const copyBufferToTexture: GPUCommandEncoder['copyBufferToTexture'] = (_, { texture }, size) => {
         const [width, height = 1] = size as number[]
@@ -171,7 +171,7 @@ for (const [name, config] of Object.entries(models)) {
   })
 }
 
-test('all else of a model is less than its products, and bytes are those of the bound tensors within a factor of two', () => {
+test('products are most of the work of a model; its bytes are those of the bound tensors within a factor of 2', () => {
   const checks: [Work, number][] = []
   for (const config of Object.values(models)) {
     const { bytes } = dispatched(on => {

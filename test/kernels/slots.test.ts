@@ -100,7 +100,7 @@ test('who halts, without exploration', async () => {
         'halt',
         ours.halted,
         Array.from(steps, (s, i) =>
-          Number(oracle.halts({ steps: s + 1, qHalt: q[i], maxSteps, training, leastSteps: 0 })),
+          Number(oracle.halts({ steps: s + 1, qHalt: q[i], maxSteps, training, minSteps: 0 })),
         ),
       )
     }
@@ -122,7 +122,7 @@ test('who halts where q_continue decides', async () => {
       'halt, above q_continue',
       halted,
       Array.from(steps, (s, i) =>
-        Number(oracle.halts({ steps: s + 1, qHalt: q[i], above: qContinue[i], maxSteps, training, leastSteps: 0 })),
+        Number(oracle.halts({ steps: s + 1, qHalt: q[i], above: qContinue[i], maxSteps, training, minSteps: 0 })),
       ),
     )
   }
@@ -229,7 +229,7 @@ test('metrics are added up over the slots that halt and have labels, losses over
       )
       if (
         labelled > 0 &&
-        oracle.halts({ steps: steps[slot] + 1, qHalt: q[slot], maxSteps, training: true, leastSteps: 0 })
+        oracle.halts({ steps: steps[slot] + 1, qHalt: q[slot], maxSteps, training: true, minSteps: 0 })
       ) {
         for (const [i, value] of [1, accuracy, exact, qHaltCorrect, steps[slot] + 1].entries()) truth[i] += value
       }
