@@ -2,8 +2,9 @@
 import type { Dataset } from '../dataset.js'
 import { PuzzlePairs, puzzleDataset } from '../pairs.js'
 import { Random } from '../random.js'
+import { improveSudoku, removeGivens } from './improve.js'
 import { layoutOf, type SudokuSize } from './rules.js'
-import { search } from './solver.js'
+import { type SolutionSource, solutionSource, type SplitName } from './solutions.js'
 import { sudokuKind } from './table.js'
 
 export interface GenerateSudokuOptions {
@@ -12,104 +13,122 @@ export interface GenerateSudokuOptions {
   test: number
   /**
    * Exact number of givens. Without it, givens are removed until none can go (about 4–6, 8–12 and 22–28 by size).
-   * Below about 4, 8 and 22 hardly any puzzle is found in reasonable time, and the call throws.
+   * Where removal does not reach it, a local search over the puzzles of a solution goes on. In 9×9 it finds 21 and 20
+   * givens; 17 … 19 are hardly ever found, and the call throws.
    */
   clues?: number
+  /** Least and largest rating, see `rateSudoku`; by default all. A local search finds puzzles that removal does not. */
+  minRating?: number
+  maxRating?: number
+  /**
+   * The splits share no solution up to symmetry either, see `sudokuClass`. In 4×4 and 6×6, which have 2 and 49 classes,
+   * the test split has solutions of 1 and of at most 8 classes.
+   */
+  apart?: boolean
   seed?: number
 }
 
+/** Fewest givens that a puzzle with one solution can have, by size. */
+const FEWEST_CLUES: Record<SudokuSize, number> = { 4: 4, 6: 8, 9: 17 }
+/** Tries, and local searches, that may fail one after the other. */
+const MAX_MISSES = 2000
+const MAX_FAILED_SEARCHES = 40
+
 /**
  * New puzzles with exactly one solution, all distinct, in two splits that share no solution grid. In 4×4, which has
- * only 288 grids, 15 % of the grids are kept for the test split and many puzzles share a grid; otherwise each puzzle
- * has its own. Throws when the sizes ask for more distinct puzzles, or fewer clues, than can be found.
+ * only 288 grids, 15 % of the grids are kept for the test split, and many puzzles share a grid; otherwise each puzzle
+ * has its own.
+ * @throws when an option is out of range, or no further distinct puzzle of that kind is found
  */
-export function generateSudoku({ size, train, test, clues, seed = 0 }: GenerateSudokuOptions): {
-  train: Dataset
-  test: Dataset
-} {
-  const { cells } = layoutOf(size)
-  checkCount('train', train, 1)
-  checkCount('test', test, 1)
-  if (clues !== undefined && !(Number.isInteger(clues) && clues >= fewestClues[size] && clues < cells)) {
-    throw new Error(
-      `sudoku: expected ${fewestClues[size]} … ${cells - 1} clues for size ${size}, got ${clues} — fewer never give one solution`,
-    )
-  }
-  const random = new Random(seed)
-  const blank = new Uint8Array(cells)
-  // Draws solution grids for one split that are not in the other.
-  let gridsOf: (split: 'train' | 'test') => Uint8Array
-  if (size === 4) {
-    const all: Uint8Array[] = []
-    search(blank, 4, { each: grid => all.push(grid.slice()) })
-    random.shuffle(all)
-    const held = Math.round(all.length * 0.15)
-    const pools = { test: all.slice(0, held), train: all.slice(held) }
-    gridsOf = split => pools[split][random.below(pools[split].length)]
-  } else {
-    const seen = new Set<string>()
-    gridsOf = () => {
-      while (true) {
-        const grid = blank.slice()
-        search(grid, size, { random, each: found => void grid.set(found), limit: 1 })
-        const key = grid.join('')
-        if (seen.has(key)) continue
-        seen.add(key)
-        return grid
-      }
-    }
+export function generateSudoku(options: GenerateSudokuOptions): { train: Dataset; test: Dataset } {
+  checkOptions(options)
+  const random = new Random(options.seed ?? 0)
+  const generator = new SudokuGenerator(options, random)
+  const test = generator.draw('test')
+  return { train: generator.draw('train'), test }
+}
+
+class SudokuGenerator {
+  #options: GenerateSudokuOptions
+  #random: Random
+  #solutions: SolutionSource
+  #questions = new Set<string>()
+  /** Whether puzzles come from the local search: when ratings are asked for, or removal alone no longer finds any. */
+  #searches: boolean
+
+  constructor(options: GenerateSudokuOptions, random: Random) {
+    const { size, apart = false, minRating, maxRating } = options
+    this.#options = options
+    this.#random = random
+    this.#searches = minRating !== undefined || maxRating !== undefined
+    this.#solutions = solutionSource(size, random, apart)
   }
 
-  const questions = new Set<string>()
-  const draw = (split: 'train' | 'test', count: number) => {
-    const pairs = new PuzzlePairs(cells)
-    const patience = 2000
+  draw(split: SplitName): Dataset {
+    const { size, [split]: count } = this.#options
+    const pairs = new PuzzlePairs(layoutOf(size).cells)
     let misses = 0
     while (pairs.length < count) {
-      const answer = gridsOf(split)
-      const question = removeGivens(answer, size, random, clues)
+      const answer = this.#solutions.draw(split)
+      const question = this.#puzzleOf(answer)
       const key = question?.join('')
-      if (question && key && !questions.has(key)) {
-        questions.add(key)
+      if (question && key && !this.#questions.has(key)) {
+        this.#questions.add(key)
         pairs.put(
           pairs.length,
           question.map(digit => digit + 1),
           answer.map(digit => digit + 1),
         )
         misses = 0
-      } else if (++misses > patience) {
-        throw new Error(
-          `sudoku: expected ${count} distinct ${split} puzzles of size ${size}${clues === undefined ? '' : ` with ${clues} clues`}, ` +
-            `found ${pairs.length} and then none in ${patience} tries — ask for fewer puzzles or more clues`,
-        )
+      } else if (++misses > (this.#searches ? MAX_FAILED_SEARCHES : MAX_MISSES)) {
+        if (this.#searches || this.#options.clues === undefined) this.#giveUp(split, pairs.length)
+        this.#searches = true
+        misses = 0
       }
     }
-    return puzzleDataset({ kind: sudokuKind, pairs, augment: 0, random })
+    return puzzleDataset({ kind: sudokuKind, pairs, augment: 0, random: this.#random })
   }
-  const testSplit = draw('test', test)
-  return { train: draw('train', train), test: testSplit }
+
+  #puzzleOf(answer: Uint8Array): Uint8Array | undefined {
+    const { size, clues } = this.#options
+    if (this.#searches) return improveSudoku(answer, size, this.#random, this.#options)
+    const question = answer.slice()
+    const left = removeGivens(question, size, this.#random, clues)
+    return clues === undefined || left === clues ? question : undefined
+  }
+
+  #giveUp(split: SplitName, found: number): never {
+    const { size, clues, minRating, maxRating, [split]: count } = this.#options
+    const wishes = [
+      clues === undefined ? [] : `${clues} clues`,
+      minRating === undefined ? [] : `a rating from ${minRating}`,
+      maxRating === undefined ? [] : `a rating up to ${maxRating}`,
+    ].flat()
+    const kind = wishes.length > 0 ? ` with ${wishes.join(' and ')}` : ''
+    const tries = this.#searches ? `${MAX_FAILED_SEARCHES} searches` : `${MAX_MISSES} tries`
+    const other = [clues === undefined ? [] : 'more clues', minRating || maxRating ? 'other ratings' : []].flat()
+    throw new Error(
+      `sudoku: expected ${count} distinct ${split} puzzles of size ${size}${kind}, found ${found} and then none in ` +
+        `${tries} — ask for ${['fewer puzzles', ...(other.length > 0 ? other : ['more clues'])].join(' or ')}`,
+    )
+  }
 }
 
-/** Removes givens (digits) in random order while the solution stays unique; undefined when `clues` was not reached. */
-function removeGivens(answer: Uint8Array, size: SudokuSize, random: Random, clues?: number): Uint8Array | undefined {
-  const question = answer.slice()
-  let left = answer.length
-  for (const cell of random.permutation(answer.length)) {
-    if (left === clues) break
-    const digit = question[cell]
-    question[cell] = 0
-    // Unique as long as no solution has another digit here.
-    if (search(question, size, { limit: 1, except: { cell, digit } }) > 0) question[cell] = digit
-    else left--
-  }
-  return clues === undefined || left === clues ? question : undefined
+function checkOptions({ size, train, test, clues, minRating, maxRating }: GenerateSudokuOptions): void {
+  const { cells } = layoutOf(size)
+  checkCount('train', train, 1)
+  checkCount('test', test, 1)
+  const fewest = FEWEST_CLUES[size]
+  if (clues !== undefined && !(Number.isInteger(clues) && clues >= fewest && clues < cells))
+    throw new Error(
+      `sudoku: expected ${fewest} … ${cells - 1} clues for size ${size}, got ${clues} — ` +
+        'fewer never give one solution',
+    )
+  if (minRating !== undefined) checkCount('minRating', minRating, 0)
+  if (maxRating !== undefined) checkCount('maxRating', maxRating, minRating ?? 0)
 }
 
 function checkCount(name: string, value: number, least: number): void {
-  if (!Number.isSafeInteger(value) || value < least) {
+  if (!Number.isSafeInteger(value) || value < least)
     throw new Error(`sudoku: expected ${name} to be a whole number from ${least}, got ${value}`)
-  }
 }
-
-/** Fewest givens a puzzle with one solution can have, by size. */
-const fewestClues: Record<SudokuSize, number> = { 4: 4, 6: 8, 9: 17 }
