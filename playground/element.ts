@@ -32,11 +32,14 @@ export function say(place: HTMLElement, message: string | undefined): void {
 
 export const number = (value: number): string => value.toLocaleString('en')
 
+/** A number of things in words: "1 cell", "3 cells". */
+export const count = (value: number, thing: string): string => `${number(value)} ${value === 1 ? thing : `${thing}s`}`
+
 export function messageOf(error: unknown): string {
   return error instanceof Error ? error.message : String(error)
 }
 
-/** Saves bytes as a file of the visitor's. */
+/** Saves bytes as a file on the visitor's machine. */
 export function download(name: string, bytes: BlobPart, type = 'application/octet-stream'): void {
   const url = URL.createObjectURL(new Blob([bytes], { type }))
   element('a', { href: url, download: name }).click()

@@ -1,4 +1,4 @@
-// The page: opens the worker, shows one tab at a time, and tells how the GPU is.
+// The page: opens the worker, shows one tab at a time, and says which GPU there is.
 import { Connection } from './connection.js'
 import { byId, element, messageOf } from './element.js'
 import { MeasureTab } from './measure-tab.js'
@@ -15,6 +15,9 @@ const NOTICE_SECONDS = 20
 /** With a slash, so that it names no element to scroll to. */
 const addressOf = (tab: Tab) => `#/${tab}`
 
+/** The tab of an address; a puzzle may follow its name. */
+const tabOf = (fragment: string) => TABS.find(tab => `${fragment}/`.startsWith(`${addressOf(tab)}/`))
+
 function showTab(tab: Tab): void {
   for (const name of TABS) {
     const [button, isChosen] = [byId(`tab-${name}`), name === tab]
@@ -22,11 +25,11 @@ function showTab(tab: Tab): void {
     button.tabIndex = isChosen ? 0 : -1
     byId(`panel-${name}`).hidden = !isChosen
   }
-  if (location.hash !== addressOf(tab)) history.replaceState(null, '', addressOf(tab))
+  if (tabOf(location.hash) !== tab) history.replaceState(null, '', addressOf(tab))
 }
 
 function wireTabs(): void {
-  const fromAddress = () => showTab(TABS.find(name => location.hash === addressOf(name)) ?? 'solve')
+  const fromAddress = () => showTab(tabOf(location.hash) ?? 'solve')
   for (const [i, name] of TABS.entries()) {
     byId(`tab-${name}`).addEventListener('click', () => showTab(name))
     byId(`tab-${name}`).addEventListener('keydown', event => {
@@ -86,7 +89,7 @@ async function start(): Promise<void> {
       ? 'There is no GPU here, or the browser does not use it: a software adapter computes, slowly.'
       : description
     measureTab.show(report)
-    await solveTab.loadBundled()
+    await solveTab.begin()
     await trainTab.begin()
     await measureTab.begin()
   } catch (error) {

@@ -1,4 +1,4 @@
-// What the page and its worker say to each other: calls by name with their arguments, progress and results, and notices nobody asked for.
+// What page and worker say to each other: calls by name with argument, progress and result, and notices.
 import type { Size } from '../bench/models.js'
 import type { SuiteResult } from '../bench/suite.js'
 import type { AdapterSummary } from '../src/engine/index.js'
@@ -30,12 +30,29 @@ export interface ModelSummary {
   metadata: Record<string, string>
 }
 
+/** A puzzle as token ids, and how to think about it. */
+export interface SolveRequest {
+  puzzle: number[]
+  options: SolveOptions & { steps: number }
+}
+
+/** A new puzzle of `size` × `size` cells. */
+export interface PuzzleRequest {
+  task: 'sudoku' | 'maze'
+  size: number
+  /** Givens of a Sudoku. Default: as in the page's trainings. */
+  clues?: number
+  /** A maze of rooms between walls. Default false. */
+  rooms?: boolean
+  seed: number
+}
+
 /** What a training is about. */
 export interface TrainingSetup {
   /** Words for people, e.g. "Sudoku 4×4". */
   title: string
   data: { task: 'sudoku' | 'maze'; size: number } | { file: string }
-  /** A preset of `trm/run.ts`, and what is other than it says. */
+  /** A preset of `trm/run.ts`, and the settings that differ from it. */
   preset: string
   settings: Partial<RunSettings>
   seed: number
@@ -45,9 +62,9 @@ export interface TrainingSetup {
 export interface TrainingPoint {
   step: number
   loss: number
-  /** Of the puzzles with labels that ended since the last report; null where none did. */
+  /** Share of the puzzles with labels that ended since the last report; null where none did. */
   exact: number | null
-  /** Of held-out puzzles with labels, where the report comes with an evaluation and there are such. */
+  /** Share of the held-out puzzles with labels; null in a report without evaluation. */
   heldOut: number | null
 }
 
@@ -94,14 +111,16 @@ export interface Calls {
     progress: { received: number; total: number | undefined }
     result: ModelSummary | { needsConfig: string }
   }
-  solve: { argument: { puzzle: number[]; options: SolveOptions }; progress: SolveStep; result: { stopped: boolean } }
+  solve: { argument: SolveRequest; progress: SolveStep; result: { stopped: boolean } }
+  /** More supervision steps of the last puzzle, after those that were computed. */
+  thinkOn: { argument: { steps: number }; progress: SolveStep; result: { stopped: boolean } }
   stopSolving: { argument: undefined; progress: never; result: void }
-  newPuzzle: { argument: { task: 'sudoku' | 'maze'; size: number; seed: number }; progress: never; result: number[] }
+  newPuzzle: { argument: PuzzleRequest; progress: never; result: number[] }
   train: { argument: { setup: TrainingSetup; file?: File }; progress: TrainingProgress; result: TrainingEnd }
   resumeTraining: { argument: undefined; progress: TrainingProgress; result: TrainingEnd }
   pauseTraining: { argument: { pause: boolean }; progress: never; result: void }
   stopTraining: { argument: undefined; progress: never; result: void }
-  /** The trained model with the moving average of its parameters: of the training that runs or ran last, else of the kept one. */
+  /** The trained model with averaged parameters: of the training that runs or ran last, else of the kept one. */
   checkpoint: { argument: undefined; progress: never; result: Uint8Array<ArrayBuffer> }
   stored: { argument: undefined; progress: never; result: StoredSummary | undefined }
   deleteStored: { argument: undefined; progress: never; result: void }
@@ -126,7 +145,7 @@ export interface Request<Name extends CallName = CallName> {
   argument: Calls[Name]['argument']
 }
 
-/** From the worker. A notice is for people: something happened that no call can tell. */
+/** From the worker. A notice is text for people about something that belongs to no call. */
 export type Reply =
   | { id: number; progress: unknown }
   | { id: number; result: unknown }

@@ -10,9 +10,26 @@ import { CHECKPOINT, readTorch } from '../src/trm/published/foreign.js'
 import type { Trm } from '../src/trm/model.js'
 import { partialFromOfficial } from '../src/trm/published/names.js'
 import { modelFields, presets } from '../src/trm/published/settings.js'
-import { solve } from '../src/trm/answers/solve.js'
+import { solve, type SolveOptions, type SolveStep } from '../src/trm/answers/solve.js'
 import { openEngine, wasLost } from './gpu.js'
-import type { Calls, ModelRequest, ModelSummary } from './protocol.js'
+import type { Calls, ModelRequest, ModelSummary, SolveRequest } from './protocol.js'
+
+type OnStep = (step: Calls['solve']['progress']) => void
+
+/** A puzzle that is thought about: its steps are computed when they are asked for. */
+interface Thought {
+  puzzle: number[]
+  options: SolveOptions
+  /** Supervision steps that were asked for, and those that were computed. */
+  wanted: number
+  done: number
+  /** Where it is thought about; undefined before the first step and after a failure. */
+  engine?: Engine
+  steps?: AsyncGenerator<SolveStep, void, undefined>
+}
+
+/** A bound on supervision steps that no visitor reaches. */
+const MOST_STEPS = 2 ** 31 - 1
 
 interface Loaded {
   engine: Engine
@@ -23,7 +40,8 @@ interface Loaded {
 
 export class Solver {
   private loaded: Loaded | undefined
-  /** Counts the solves; one that is no longer the last stops. */
+  private thought: Thought | undefined
+  /** Counts calls that think and stop; a call that is no longer the last one stops. */
   private turn = 0
 
   constructor(private readonly notice: (text: string) => void) {}
@@ -45,7 +63,7 @@ export class Solver {
       ? {}
       : named(bytes, name, CHECKPOINT, () => parseSafetensors(bytes, name)).metadata
     const holdsConfig = metadata.config !== undefined
-    // What is broken, or several models, is told before anybody is asked for a configuration.
+    // A broken file, or one with several models, is refused before a configuration is asked for.
     if (!holdsConfig) readTorch(bytes, name)
     let loaded: Loaded
     try {
@@ -54,31 +72,64 @@ export class Solver {
       if (holdsConfig || isAsked) throw error
       return { needsConfig: (error as Error).message }
     }
-    this.letGo(loaded.engine)
+    await this.letGo(loaded.engine)
     this.loaded = loaded
     return summary(loaded.model, name, holdsConfig ? metadata : {})
   }
 
-  async solve(
-    { puzzle, options }: Calls['solve']['argument'],
-    onStep: (step: Calls['solve']['progress']) => void,
-  ): Promise<Calls['solve']['result']> {
+  /** Thinks about a puzzle from the start. */
+  async solve({ puzzle, options }: SolveRequest, onStep: OnStep): Promise<Calls['solve']['result']> {
+    const { steps, ...rest } = options
     const turn = ++this.turn
+    await this.endThought()
+    this.thought = { puzzle, options: rest, wanted: steps, done: 0 }
+    return this.think(this.thought, turn, onStep)
+  }
+
+  /** Goes on after the last step of `solve`. */
+  async thinkOn(steps: number, onStep: OnStep): Promise<Calls['thinkOn']['result']> {
+    const { thought } = this
+    if (!thought) throw new Error('solve: there is no answer to go on from — solve the puzzle first')
+    thought.wanted = thought.done + steps
+    return this.think(thought, ++this.turn, onStep)
+  }
+
+  private async think(thought: Thought, turn: number, onStep: OnStep): Promise<{ stopped: boolean }> {
     for (let attempt = 1; ; attempt++) {
       const { engine, model } = await this.current()
       try {
-        for await (const step of solve(model, puzzle, options)) {
+        if (thought.engine !== engine) this.begin(thought, engine, model)
+        while (thought.done < thought.wanted) {
           if (turn !== this.turn) return { stopped: true }
-          onStep(step)
+          const { value, done } = await thought.steps!.next()
+          if (done) break
+          thought.done++
+          onStep(value)
         }
         return { stopped: false }
       } catch (error) {
-        // Another model took this one's place.
-        if (turn !== this.turn) return { stopped: true }
-        // A loss in the middle: once more from the start, on a new device.
+        thought.engine = undefined
+        // Another puzzle or model took the place of this one.
+        if (thought !== this.thought) return { stopped: true }
+        // After a loss of the GPU: once more from the start, on a new device.
         if (attempt > 2 || !(await wasLost(engine))) throw error
       }
     }
+  }
+
+  private begin(thought: Thought, engine: Engine, model: Trm): void {
+    const { puzzle, options } = thought
+    thought.engine = engine
+    thought.steps = solve(model, puzzle, { ...options, steps: MOST_STEPS })
+    thought.done = 0
+  }
+
+  /** Gives back what the last thought holds on the GPU. */
+  private async endThought(): Promise<void> {
+    const { thought } = this
+    this.thought = undefined
+    // On a lost device there is nothing to give back.
+    await thought?.steps?.return().catch(() => {})
   }
 
   stop(): void {
@@ -113,9 +164,10 @@ export class Solver {
     }
   }
 
-  /** Ends the old model; its engine goes on where the new one is on it too. */
-  private letGo(engine: Engine): void {
+  /** Ends the old model; its engine stays open where the new model is on it too. */
+  private async letGo(engine: Engine): Promise<void> {
     this.stop()
+    await this.endThought()
     if (this.loaded?.engine === engine) this.loaded.model.release()
     else this.loaded?.engine.close()
   }

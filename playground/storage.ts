@@ -16,7 +16,10 @@ export interface StoredData {
 
 const [STORE, TRAINING, DATA] = ['kept', 'training', 'data']
 
-/** Replaces what is kept, in one transaction: whatever happens meanwhile, the old state or the new one is whole. `data` only with the first state of a training. */
+/**
+ * Replaces what is kept, in one transaction: after a crash either the old state or the new one is whole.
+ * @param data only with the first state of a training
+ */
 export async function keepTraining(training: StoredTraining, data?: StoredData | 'none'): Promise<void> {
   await transact('readwrite', store => {
     store.put(training, TRAINING)

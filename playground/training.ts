@@ -1,4 +1,4 @@
-// The worker's training: it runs, pauses and stops when told, keeps its state in the browser, and goes on from there after a reload or a loss of the GPU.
+// The worker's training: it runs, pauses, stops, and goes on from the state that the browser keeps.
 import type { Engine } from '../src/engine/index.js'
 import { unpack } from '../src/formats/pieces.js'
 import { readAll } from '../src/formats/source.js'
@@ -9,7 +9,6 @@ import { readTraining } from '../src/trm/training/resume.js'
 import { mergeSettings, presets, resolveRun, type RunConfig } from '../src/trm/published/settings.js'
 import { train, type TrainingReport } from '../src/trm/training/train.js'
 import { openEngine, wasLost } from './gpu.js'
-import { type Lessons, lessonsOf } from './lessons.js'
 import {
   KEEP_SECONDS,
   type StoredSummary,
@@ -26,6 +25,7 @@ import {
   type StoredData,
   type StoredTraining,
 } from './storage.js'
+import { type TrainingData, trainingData } from './training-data.js'
 
 /** Seconds between two reports. */
 const REPORT_SECONDS = 0.5
@@ -40,7 +40,7 @@ const MOST_LOSSES = 3
 interface Session {
   setup: TrainingSetup
   run: RunConfig
-  lessons: Lessons
+  puzzles: TrainingData
   points: TrainingPoint[]
   /** Goes into the storage with the first state; undefined once it is there. */
   data: StoredData | 'none' | undefined
@@ -170,7 +170,7 @@ export class Training {
     kept: StoredTraining | undefined,
     onStep: (step: number) => void,
   ): Promise<TrainingEnd> {
-    const { setup, run, lessons, report } = session
+    const { setup, run, puzzles, report } = session
     const { config, options, dtype, evalInterval } = run
     const resume = kept && readTraining(kept.state, 'kept training')
     const model = Trm.create(engine, config, { seed: options.seed, dtype: resume?.dtype ?? dtype })
@@ -185,7 +185,7 @@ export class Training {
     const end: TrainingEnd = { step: resume?.step ?? 0, totalSteps: options.steps }
     let keptAt = performance.now()
     let evaluatedAt = Math.floor(end.step / evalInterval)
-    for await (const said of train(model, lessons.train, { ...options, resume, logSeconds: REPORT_SECONDS })) {
+    for await (const said of train(model, puzzles.train, { ...options, resume, logSeconds: REPORT_SECONDS })) {
       const { step, loss, exactAccuracy: exact, stepsPerSecond } = said
       end.step = step
       onStep(step)
@@ -194,7 +194,7 @@ export class Training {
       if (Math.floor(step / evalInterval) > evaluatedAt || isLast) {
         evaluatedAt = Math.floor(step / evalInterval)
         heldOut = (
-          await evaluate(said.averaged, lessons.test, { limit: isLast ? undefined : EVALUATED, loss: options.loss })
+          await evaluate(said.averaged, puzzles.test, { limit: isLast ? undefined : EVALUATED, loss: options.loss })
         ).exactAccuracy
       }
       const point = { step, loss, exact, heldOut }
@@ -252,12 +252,12 @@ function open(
   points: TrainingPoint[],
   report: Session['report'],
 ): Omit<Session, 'data'> {
-  const lessons = lessonsOf(setup, table)
+  const puzzles = trainingData(setup, table)
   const run = resolveRun(
     mergeSettings(presets[setup.preset].settings, setup.settings, { seed: setup.seed }),
-    lessons.train.metadata,
+    puzzles.train.metadata,
   )
-  return { setup, run, lessons, points: [...points], report }
+  return { setup, run, puzzles, points: [...points], report }
 }
 
 async function checkpointOf(

@@ -1,5 +1,5 @@
 // The worker: engine, model, training and measurements live here, so that the page never waits for them.
-import { newPuzzle } from './lessons.js'
+import { newPuzzle } from './training-data.js'
 import { Bench, benchCases, describeGpu, verifyGoldens } from './measuring.js'
 import type { CallName, Calls, Reply, Request } from './protocol.js'
 import { Solver } from './solver.js'
@@ -25,8 +25,9 @@ const handlers: Handlers = {
   open: () => describeGpu(),
   load: (request, onProgress) => solver.load(request, onProgress),
   solve: (argument, onStep) => solver.solve(argument, onStep),
+  thinkOn: ({ steps }, onStep) => solver.thinkOn(steps, onStep),
   stopSolving: () => solver.stop(),
-  newPuzzle: ({ task, size, seed }) => newPuzzle(task, size, seed),
+  newPuzzle: request => newPuzzle(request),
   train: ({ setup, file }, report) => training.start(setup, file, report),
   resumeTraining: (_, report) => training.resume(report),
   pauseTraining: ({ pause }) => training.pause(pause),

@@ -1,7 +1,16 @@
 // Bundles the package, the tests, the benches, the examples and the playground: the only place that names bundler options.
 //   node scripts/build.js [--types] [--watch]
 import { execFileSync } from 'node:child_process'
-import { copyFileSync, mkdirSync, readdirSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs'
+import {
+  copyFileSync,
+  existsSync,
+  mkdirSync,
+  readdirSync,
+  readFileSync,
+  rmSync,
+  statSync,
+  writeFileSync,
+} from 'node:fs'
 import { join } from 'node:path'
 import { fileURLToPath, pathToFileURL } from 'node:url'
 import { build } from 'esbuild'
@@ -145,7 +154,10 @@ function needsNode(entry, inputs) {
 const GOLDEN_BYTES = 1e6
 const LARGER_GOLDENS = ['trm-mlp.safetensors']
 
-/** The playground as plain files that can lie anywhere: page, worker, a checkpoint, goldens. Returns their folder. */
+/** Folders whose checkpoints lie beside the playground; of equal names the later one counts. */
+const MODEL_FOLDERS = ['playground', 'models']
+
+/** The playground as plain files that can lie anywhere: page, worker, models, goldens. Returns their folder. */
 export async function buildPlayground() {
   const out = join(root, 'build/playground')
   rmSync(out, { recursive: true, force: true })
@@ -159,8 +171,8 @@ export async function buildPlayground() {
     mainFields: ['module', 'main'],
     conditions: ['import', 'browser'],
   })
-  for (const file of ['index.html', 'sudoku-4x4.safetensors'])
-    copyFileSync(join(root, 'playground', file), join(out, file))
+  copyFileSync(join(root, 'playground/index.html'), join(out, 'index.html'))
+  copyModels(join(out, 'models'))
   const goldens = join(root, 'test/goldens')
   const chosen = readdirSync(goldens)
     .filter(file => statSync(join(goldens, file)).size <= GOLDEN_BYTES || LARGER_GOLDENS.includes(file))
@@ -169,6 +181,19 @@ export async function buildPlayground() {
   for (const file of chosen) copyFileSync(join(goldens, file), join(out, 'goldens', file))
   writeFileSync(join(out, 'goldens/index.json'), JSON.stringify(chosen))
   return out
+}
+
+/** Checkpoints, and the list of their sizes in bytes by name. */
+function copyModels(out) {
+  mkdirSync(out)
+  const sizes = {}
+  for (const folder of MODEL_FOLDERS.map(name => join(root, name)).filter(existsSync)) {
+    for (const file of readdirSync(folder).filter(name => name.endsWith('.safetensors'))) {
+      copyFileSync(join(folder, file), join(out, file))
+      sizes[file.slice(0, -'.safetensors'.length)] = statSync(join(folder, file)).size
+    }
+  }
+  writeFileSync(join(out, 'index.json'), JSON.stringify(sizes))
 }
 
 export function buildTypes() {

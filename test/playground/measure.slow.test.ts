@@ -1,8 +1,8 @@
-// The Measure tab in headless Chromium: the goldens beside the page agree, a bench runs and exports, and what the adapter is.
+// The Measure tab in headless Chromium: the goldens agree, a bench runs and exports, the adapter is described.
 import { test } from 'uvu'
 import * as assert from 'uvu/assert'
 import { findChromium } from '../../scripts/chromium.js'
-import { awaitText, PATIENCE, textOf, visit, type Visit } from './visit.js'
+import { awaitText, download, PATIENCE, textOf, visit, type Visit } from './visit.js'
 
 if (!findChromium()) console.log('skipped: no Chromium on this machine')
 const browserTest = findChromium() ? test : test.skip
@@ -36,12 +36,8 @@ browserTest('chosen cases are measured, and exported as JSON', async () => {
   await page.click('#bench')
   await awaitText(page, 'bench-state', /^(peak [\d.]+ GFLOP|failed)/, 2 * PATIENCE)
   assert.match(await textOf(page, 'bench-rows'), /smallsupervision step, inference, batch 64/)
-  const downloading = page.waitForEvent('download')
-  await page.click('#bench-export')
-  const file = await (await downloading).createReadStream()
-  let text = ''
-  for await (const piece of file) text += piece
-  const result = JSON.parse(text)
+  const { bytes } = await download(page, '#bench-export')
+  const result = JSON.parse(new TextDecoder().decode(bytes))
   assert.is(result.rows.length, 1)
   assert.ok(result.rows[0].medianMs > 0 && result.peak.gflops > 0 && result.browser.includes('Chrome'))
   assert.match(result.adapter, /./)

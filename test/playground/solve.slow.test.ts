@@ -1,12 +1,16 @@
-// The Solve tab in headless Chromium: the bundled model, other checkpoints, broken files, a lost device, and no WebGPU at all.
+// The Solve tab in headless Chromium: the page's models and other checkpoints, links, broken files, a lost device.
 import { readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { test } from 'uvu'
 import * as assert from 'uvu/assert'
 import { findChromium } from '../../scripts/chromium.js'
 import { decodeSudoku, encodeSudoku, solveSudoku } from '../../src/data/sudoku.js'
+import { offers } from '../../playground/offers.js'
 import { golden, rootFolder } from '../files.js'
-import { awaitText, drop, textOf, visit, type Visit } from './visit.js'
+import { awaitText, download, drop, textOf, visit, type Visit } from './visit.js'
+
+/** The list of the models beside the page. */
+const MODELS = 'build/playground/models/index.json'
 
 /** Held out of the bundled model's training: the demo prints it. */
 const PUZZLE = '2........4.2.2.1'
@@ -34,14 +38,148 @@ browserTest('the bundled model solves a typed puzzle step by step', async () => 
   assert.is(await textOf(page, 'verdict'), 'solved')
   assert.is(await cells(), decodeSudoku(solution))
   // Every supervision step can be seen again: the puzzle, then what changed.
-  assert.is(await page.locator('#confidence .bar').count(), 4)
-  assert.match(await textOf(page, 'step-text'), /^step 4 of 4: \d+ cells? changed, \d+\.\d % sure$/)
+  assert.is(await page.locator('#strip .step').count(), 4)
+  assert.match(await textOf(page, 'step-text'), /^step 4 of 4: \d+ cells? changed, no rule broken, \d+\.\d % sure$/)
+  assert.match(await textOf(page, 'curve-text'), /^No rule is broken from step [1-4] on\.$/)
   await page.focus('#scrub')
   await page.keyboard.press('Home')
   assert.is(await cells(), PUZZLE)
   await page.keyboard.press('ArrowRight')
   assert.match(await textOf(page, 'step-text'), /^step 1 of 4/)
   assert.ok((await page.locator('#grid .changed').count()) > 5)
+})
+
+/** Waits until the answer after so many steps is there. */
+const awaitSteps = async (count: number) => {
+  await awaitText(here.page, 'step-text', new RegExp(`^step ${count} of ${count}:`))
+  await awaitText(here.page, 'verdict', /^(not )?solved/)
+}
+
+browserTest('thinking goes on beyond the trained steps, and plays as a film', async () => {
+  const { page } = here
+  const solution = await page.evaluate(() => document.querySelector('#strip li:last-child')!.textContent)
+  await page.click('#further')
+  await awaitSteps(12)
+  assert.is(await page.locator('#strip .step').count(), 12)
+  assert.is(await page.locator('#strip .beyond').count(), 8)
+  assert.match(await textOf(page, 'curve-trained'), /4 steps in training/)
+  // The first four steps are those of before: thinking goes on, it does not begin again.
+  assert.is(await page.evaluate(() => document.querySelectorAll('#strip li')[4].textContent), solution)
+  await page.evaluate(() => {
+    const seen: string[] = []
+    Object.assign(globalThis, { seen })
+    new MutationObserver(() => seen.push(document.getElementById('step-text')!.textContent!)).observe(
+      document.getElementById('step-text')!,
+      { childList: true },
+    )
+  })
+  await page.click('#play')
+  await page.waitForFunction(() => (globalThis as unknown as { seen: string[] }).seen.length > 3)
+  await page.click('#play')
+  const seen = await page.evaluate(() => (globalThis as unknown as { seen: string[] }).seen)
+  assert.equal(
+    [...new Set(seen)].slice(0, 3).map(text => text.replace(/:.*/, '')),
+    ['the puzzle as given', 'step 1 of 12', 'step 2 of 12'],
+  )
+})
+
+browserTest('the strip is saved as a picture', async () => {
+  const { page } = here
+  const { name, bytes } = await download(page, '#save-strip')
+  assert.is(name, 'sudoku-4x4-12-steps.png')
+  assert.is(new TextDecoder('latin1').decode(bytes.subarray(1, 4)), 'PNG')
+  const header = new DataView(bytes.buffer)
+  const [width, height] = [header.getUint32(16), header.getUint32(20)]
+  assert.ok(width > 400 && height > 300 && bytes.length > 4000, `${width}×${height}, ${bytes.length} bytes`)
+})
+
+browserTest('the switches ask for more steps and for tries with noise', async () => {
+  const { page } = here
+  const value = (id: string) => page.locator(`#${id}`).inputValue()
+  await page.click('#longer')
+  assert.is(await value('steps'), '16')
+  await page.click('#longer')
+  assert.is(await value('steps'), '4')
+  await page.click('#tries')
+  assert.equal([await value('rollouts'), await value('noise')], ['8', '0.2'])
+  await page.click('#solve')
+  await awaitSteps(4)
+  assert.match(await textOf(page, 'step-text'), /% sure, try [1-8], [1-8] agree$/)
+  await page.click('#tries')
+  assert.equal([await value('rollouts'), await value('noise')], ['1', '0'])
+  assert.not(await page.locator('#longer').isChecked())
+})
+
+browserTest('each kind of puzzle is solved by its own model, or the page says that there is none', async () => {
+  const { page } = here
+  const files = Object.keys(JSON.parse(readFileSync(join(await rootFolder(), MODELS), 'utf8')))
+  assert.ok(files.includes('sudoku-4x4'))
+  for (const { title, model } of [...offers].reverse()) {
+    await page.click(`#kinds button:text-is("${title}")`)
+    assert.is(await textOf(page, 'puzzle-title'), title === 'ARC' ? 'ARC grid' : title)
+    if (!model) continue
+    if (!files.includes(model)) {
+      await awaitText(
+        page,
+        'fit-error',
+        new RegExp(`^No model for ${title} .*models/${model}\\.safetensors.*checkpoint`),
+      )
+      assert.ok(await page.locator('#solve').isDisabled())
+      continue
+    }
+    await awaitText(page, 'model-facts', new RegExp(`^for ${title} `))
+    await page.click('#solve')
+    await awaitText(page, 'verdict', /^(not )?solved/)
+    assert.is(await textOf(page, 'verdict'), 'solved', title)
+  }
+})
+
+browserTest('a new puzzle has as many clues as chosen, and the model of its kind stays', async () => {
+  const { page } = here
+  await page.selectOption('#draw', { label: '8 clues' })
+  await page.click('#new-puzzle')
+  await page.waitForFunction(() => document.querySelectorAll('#grid .given').length === 8)
+  assert.ok(await page.locator('#solve').isEnabled())
+})
+
+browserTest('a puzzle is shared by link, and opened in a second page', async () => {
+  const { page, url } = here
+  await page.fill('#puzzle-text', PUZZLE)
+  await page.click('#share')
+  await awaitText(page, 'share-text', /link (is copied|stands in the address bar)/)
+  assert.is(page.url(), `${url}#/solve/sudoku/${PUZZLE}`)
+  const second = await (await page.context().browser()!.newContext()).newPage()
+  // There no model lies beside the page.
+  await second.route('**/models/index.json', route => route.fulfill({ json: {} }))
+  await second.goto(page.url())
+  const shown = () =>
+    second.evaluate(() => [...document.querySelectorAll('#grid .cell')].map(cell => cell.textContent || '.').join(''))
+  assert.is(await shown(), PUZZLE)
+  await awaitText(second, 'fit-error', /^No model for Sudoku 4×4 lies beside this page/)
+  assert.ok(await second.locator('#solve').isDisabled())
+  await second.goto(`${url}#/solve/sudoku/12345`)
+  assert.match(await awaitText(second, 'puzzle-error', /./), /^link: sudoku: expected 16, 36 or 81 cells, got 5$/)
+  assert.is(await shown(), PUZZLE)
+  await second.context().close()
+  // Another puzzle does not keep the address of this one.
+  await page.click('#clear-puzzle')
+  assert.is(page.url(), `${url}#/solve`)
+})
+
+browserTest('a puzzle is pasted anywhere in the tab', async () => {
+  const { page } = here
+  const paste = (text: string) =>
+    page.evaluate(text => {
+      const clipboardData = new DataTransfer()
+      clipboardData.setData('text/plain', text)
+      const event = new ClipboardEvent('paste', { clipboardData, bubbles: true, cancelable: true })
+      document.querySelector('#grid .cell')!.dispatchEvent(event)
+    }, text)
+  await paste('1 2 . .\n. . . .\n3 . 1 .\n. . 4 .')
+  assert.is(await cells(), '12......3.1...4.')
+  await paste('12 apples')
+  assert.match(await textOf(page, 'puzzle-error'), /expected/)
+  assert.is(await cells(), '12......3.1...4.')
 })
 
 browserTest('a puzzle is written with the keyboard, and a broken rule is marked', async () => {
@@ -63,20 +201,21 @@ browserTest('a puzzle is written with the keyboard, and a broken rule is marked'
 browserTest('puzzles of other kinds are shown, and what model they need', async () => {
   const { page } = here
   for (const [text, title, count] of [
-    ['53..7....6..195....98....6.8...6...34..8.3..17...2...6.6....28....419..5....8..79', 'Sudoku 9×9', 81],
+    ['S####\n    #\n### #\n    #\nG####', 'Maze 5×5', 25],
     ['S #\n  #\n# G', 'Maze 3×3', 9],
     ['[[1,2],[3,4],[0,5]]', 'ARC grid', 6],
   ] as const) {
     await page.fill('#puzzle-text', text)
     assert.is(await textOf(page, 'puzzle-title'), title)
     assert.is(await page.locator('#grid .cell').count(), count)
-    assert.match(await textOf(page, 'puzzle-error'), /does not fit this puzzle/)
+    assert.match(await textOf(page, 'fit-error'), /does not fit this puzzle/)
     assert.ok(await page.locator('#solve').isDisabled())
   }
   await page.fill('#puzzle-text', '12345')
   assert.match(await textOf(page, 'puzzle-error'), /expected .*5/)
   await page.fill('#puzzle-text', PUZZLE)
   assert.is(await page.locator('#puzzle-error').isVisible(), false)
+  assert.is(await page.locator('#fit-error').isVisible(), false)
 })
 
 browserTest('broken files are refused in words, and the model before them stays', async () => {
@@ -114,7 +253,7 @@ browserTest('a golden is a checkpoint, and so is a file of PyTorch once its conf
   // It was trained for a few steps only; what counts is that it answers, and that the page says it is wrong.
   await awaitText(page, 'verdict', /^(not )?solved/)
   const steps = Number(await page.locator('#steps').inputValue())
-  assert.is(await page.locator('#confidence .bar').count(), steps)
+  assert.is(await page.locator('#strip .step').count(), steps)
 
   await page.setInputFiles('#model-file', join(await rootFolder(), 'test/formats/fixtures/trm-attention.pt'))
   await page.locator('#model-config').waitFor({ state: 'visible' })

@@ -1,4 +1,4 @@
-// The Train tab in headless Chromium: half a minute of learning with a page that stays awake, pause, reload, resume, and a lost device.
+// The Train tab in headless Chromium: half a minute of learning, pause, reload, resume, and a lost device.
 import { existsSync, readFileSync } from 'node:fs'
 import { test } from 'uvu'
 import * as assert from 'uvu/assert'
@@ -6,7 +6,7 @@ import { findChromium } from '../../scripts/chromium.js'
 import { parseSafetensors } from '../../src/formats/safetensors.js'
 import { decodeSudoku, generateSudoku } from '../../src/data/sudoku.js'
 import { readCheckpointConfig } from '../../src/trm/published/checkpoint.js'
-import { awaitText, drop, PATIENCE, textOf, visit, type Visit } from './visit.js'
+import { awaitText, download, drop, PATIENCE, textOf, visit, type Visit } from './visit.js'
 
 /** Half a minute of learning, in milliseconds; on a slow machine up to two minutes, for this many steps. */
 const [LEARNING, MOST, LEAST_STEPS] = [30_000, 120_000, 16]
@@ -44,8 +44,9 @@ function watch([every, least]: readonly [number, number]): void {
 declare const watched: { gaps: Gap[]; frames: number[] }
 
 /**
- * Samples how long the threads of pages were ready to run while the machine ran others (the second number of Linux's schedstat; nothing elsewhere).
- * What it returns ends the sampling, and tells for a gap how long the page held itself up: the gap without that time.
+ * Samples how long the threads of pages waited while the machine ran other threads: the second number of Linux's
+ * schedstat, 0 elsewhere.
+ * @returns a function that ends the sampling; for a gap it returns how long the page blocked itself, without that wait
  */
 async function watchMachine({ page }: Visit): Promise<() => (gap: Gap) => number> {
   const session = await page.context().browser()!.newBrowserCDPSession()
@@ -88,7 +89,8 @@ const awaitStep = async (least: number) => {
   while ((await step()) < least) {
     assert.ok(
       performance.now() < end,
-      `step ${await step()}, expected ${least}; ${await textOf(here.page, 'train-state')} ${await textOf(here.page, 'train-error')}`,
+      `step ${await step()}, expected ${least}; ` +
+        `${await textOf(here.page, 'train-state')} ${await textOf(here.page, 'train-error')}`,
     )
     await here.page.waitForTimeout(200)
   }
@@ -119,8 +121,13 @@ browserTest(
     const [first, last] = [mean(losses.slice(0, part)), mean(losses.slice(-part))]
     const longest = Math.max(0, ...gaps.map(heldUp))
     frames.sort((a, b) => a - b)
+    const withOthers = Math.max(0, ...gaps.map(([from, to]) => to - from))
+    const half = frames[frames.length >> 1]
     console.log(
-      `share: ${seen} steps, loss ${first.toFixed(3)} → ${last.toFixed(3)}, page blocked for ${longest.toFixed(0)} ms at most (with the machine's other work ${Math.max(0, ...gaps.map(([from, to]) => to - from)).toFixed(0)} ms), ${frames.length} frames, half within ${frames[frames.length >> 1].toFixed(0)} ms`,
+      `share: ${seen} steps, loss ${first.toFixed(3)} → ${last.toFixed(3)}, ` +
+        `page blocked for ${longest.toFixed(0)} ms at most ` +
+        `(with the machine's other work ${withOthers.toFixed(0)} ms), ` +
+        `${frames.length} frames, half within ${half.toFixed(0)} ms`,
     )
     assert.ok(losses.length >= 5, `${losses.length} reports`)
     assert.ok(last < 0.97 * first, `loss ${first} → ${last}`)
@@ -164,11 +171,7 @@ browserTest('a lost device is told; only the steps since the last kept state are
 
 browserTest('the checkpoint downloads, and the model goes to Solve', async () => {
   const { page } = here
-  const downloading = page.waitForEvent('download')
-  await page.click('#train-download')
-  const bytes = new Uint8Array(
-    await new Response((await (await downloading).createReadStream()) as unknown as ReadableStream).arrayBuffer(),
-  )
+  const { bytes } = await download(page, '#train-download')
   const { config, metadata } = readCheckpointConfig(bytes)
   assert.is(config.cells, 16)
   assert.is(metadata.task, 'Sudoku 4×4')
@@ -191,8 +194,8 @@ browserTest("a table of one's own is learned, and a broken one is refused in wor
   await page.click('#train-start')
   await awaitText(page, 'train-error', /^broken\.csv:1: expected a header with a column of puzzles/)
   const { train } = generateSudoku({ size: 4, train: 20, test: 1, seed: 5 })
-  const row = (i: number) =>
-    `x,${decodeSudoku(train.inputs.subarray(16 * i, 16 * i + 16))},${decodeSudoku(train.labels.subarray(16 * i, 16 * i + 16))},0`
+  const grid = (tokens: ArrayLike<number>, i: number) => decodeSudoku(Array.from(tokens).slice(16 * i, 16 * i + 16))
+  const row = (i: number) => `x,${grid(train.inputs, i)},${grid(train.labels, i)},0`
   await drop(
     page,
     '#panel-train',

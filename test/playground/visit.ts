@@ -1,4 +1,4 @@
-// Visits the built playground in headless Chromium, as somebody with a fresh browser does. No test is here.
+// Visits the built playground in headless Chromium with a fresh profile. There is no test in this file.
 import { join } from 'node:path'
 import type { Page } from 'playwright-core'
 import * as assert from 'uvu/assert'
@@ -6,20 +6,21 @@ import { openChromium } from '../../scripts/chromium.js'
 import { serve } from '../../scripts/serve.js'
 import { rootFolder } from '../files.js'
 
-/** Milliseconds that something on a software adapter may take, on a machine with other work. */
+/** Milliseconds that an action may take on a software adapter while the machine has other work. */
 export const PATIENCE = 90_000
 
 export interface Visit {
   page: Page
   /** Address of the page. */
   url: string
-  /** What the page threw, or logged as an error. */
+  /** Errors that the page threw or logged, and requests that left the machine. */
   troubles: string[]
   leave(): Promise<void>
 }
 
 /**
- * Opens a tab of the page; the bundled model is loaded unless `expectGpu` is false. `before` runs in the page before its own script.
+ * Opens a tab of the page; the bundled model is loaded unless `expectGpu` is false.
+ * @param before runs in the page before its own script
  */
 export async function visit({
   tab = 'solve',
@@ -84,4 +85,14 @@ export async function drop(page: Page, selector: string, name: string, bytes: Ui
     [name, [...bytes]] as const,
   )
   await page.dispatchEvent(selector, 'drop', { dataTransfer: transfer })
+}
+
+/** What a click downloads. */
+export async function download(page: Page, selector: string): Promise<{ name: string; bytes: Uint8Array }> {
+  const downloading = page.waitForEvent('download')
+  await page.click(selector)
+  const found = await downloading
+  const pieces: Uint8Array[] = []
+  for await (const piece of await found.createReadStream()) pieces.push(piece)
+  return { name: found.suggestedFilename(), bytes: new Uint8Array(Buffer.concat(pieces)) }
 }

@@ -3,10 +3,11 @@ import { Random, type Dataset } from '../src/data/index.js'
 import { mazeFromRows, generateMaze } from '../src/data/maze.js'
 import { generateSudoku, sudokuFromRows } from '../src/data/sudoku.js'
 import { parsePuzzleCsv } from '../src/data/table.js'
-import type { TrainingSetup } from './protocol.js'
+import type { PuzzleRequest, TrainingSetup } from './protocol.js'
 import type { StoredData } from './storage.js'
 
-export interface Lessons {
+/** Puzzles to learn from, and puzzles held out to measure with. */
+export interface TrainingData {
   train: Dataset
   test: Dataset
 }
@@ -25,7 +26,7 @@ const COUNTS: Record<'sudoku' | 'maze', (size: number) => { train: number; test:
 const [HELD_OUT, SHARE] = [500, 0.1]
 
 /** The same setup always gives the same puzzles. @throws one line when the table is broken or too small */
-export function lessonsOf({ data, seed }: TrainingSetup, table?: StoredData): Lessons {
+export function trainingData({ data, seed }: TrainingSetup, table?: StoredData): TrainingData {
   if ('task' in data) {
     const { task, size } = data
     return task === 'sudoku'
@@ -33,11 +34,11 @@ export function lessonsOf({ data, seed }: TrainingSetup, table?: StoredData): Le
       : generateMaze({ size, ...COUNTS.maze(size), seed })
   }
   if (!table) throw new Error(`train: the table ${data.file} is not here — open it again`)
-  return lessonsOfTable(table, seed)
+  return dataOfTable(table, seed)
 }
 
 /** Splits a table: a tenth of its rows, 500 at most, drawn at random, is held out. */
-function lessonsOfTable({ bytes, name }: StoredData, seed: number): Lessons {
+function dataOfTable({ bytes, name }: StoredData, seed: number): TrainingData {
   const rows = parsePuzzleCsv(bytes, name)
   if (rows.length < 10)
     throw new Error(`${name}: expected at least 10 puzzles, got ${rows.length} — some are held out to measure with`)
@@ -51,11 +52,12 @@ function lessonsOfTable({ bytes, name }: StoredData, seed: number): Lessons {
   return { test: split(0, heldOut), train: split(heldOut) }
 }
 
-/** One new puzzle. */
-export function newPuzzle(task: 'sudoku' | 'maze', size: number, seed: number): number[] {
+/** Token ids of one new puzzle. */
+export function newPuzzle({ task, size, clues, rooms, seed }: PuzzleRequest): number[] {
+  const counts = { train: 1, test: 1 }
   const { test } =
     task === 'sudoku'
-      ? generateSudoku({ size: size as 4 | 6 | 9, train: 1, test: 1, clues: COUNTS.sudoku(size).clues, seed })
-      : generateMaze({ size, train: 1, test: 1, seed })
+      ? generateSudoku({ size: size as 4 | 6 | 9, ...counts, clues: clues ?? COUNTS.sudoku(size).clues, seed })
+      : generateMaze({ size, rooms, ...counts, seed })
   return Array.from(test.inputs)
 }
