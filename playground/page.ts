@@ -26,6 +26,7 @@ function showTab(tab: Tab): void {
     byId(`panel-${name}`).hidden = !isChosen
   }
   if (tabOf(location.hash) !== tab) history.replaceState(null, '', addressOf(tab))
+  dispatchEvent(new Event('tabchange'))
 }
 
 function wireTabs(): void {

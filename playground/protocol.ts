@@ -117,6 +117,8 @@ export interface Calls {
   stopSolving: { argument: undefined; progress: never; result: void }
   newPuzzle: { argument: PuzzleRequest; progress: never; result: number[] }
   train: { argument: { setup: TrainingSetup; file?: File }; progress: TrainingProgress; result: TrainingEnd }
+  /** Seconds that a step of such a training takes; undefined when a training began meanwhile. */
+  measureStep: { argument: { setup: TrainingSetup; file?: File }; progress: never; result: number | undefined }
   resumeTraining: { argument: undefined; progress: TrainingProgress; result: TrainingEnd }
   pauseTraining: { argument: { pause: boolean }; progress: never; result: void }
   stopTraining: { argument: undefined; progress: never; result: void }

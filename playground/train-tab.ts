@@ -1,9 +1,8 @@
-// The Train tab: what to learn, the curves while it is learned, and the training that this browser keeps.
-import { presets } from '../src/trm/published/settings.js'
+// The Train tab: a training with its curves, and the training that this browser keeps.
 import { duration, percent } from '../src/formats/human.js'
 import type { Connection } from './connection.js'
 import { Curves } from './curves.js'
-import { byId, download, element, messageOf, number, say, takeDrops, takePicks } from './element.js'
+import { byId, download, messageOf, number, say } from './element.js'
 import {
   KEEP_SECONDS,
   type ModelRequest,
@@ -13,45 +12,7 @@ import {
   type TrainingProgress,
   type TrainingSetup,
 } from './protocol.js'
-
-/** What can be learned at once: a title, the puzzles, the network that suits them, and its steps where others than the preset's are meant. */
-const TASKS: readonly {
-  title: string
-  data?: { task: 'sudoku' | 'maze'; size: number }
-  preset: string
-  text: string
-  steps?: number
-}[] = [
-  {
-    title: 'Sudoku 4×4',
-    data: { task: 'sudoku', size: 4 },
-    preset: 'tiny',
-    text: '3000 puzzles with 5 clues, 500 held out. Minutes on a laptop.',
-  },
-  {
-    title: 'Sudoku 6×6',
-    data: { task: 'sudoku', size: 6 },
-    preset: 'small',
-    text: '5000 puzzles with 14 clues, 500 held out.',
-  },
-  {
-    title: 'Maze 7×7',
-    data: { task: 'maze', size: 7 },
-    preset: 'small-attention',
-    text: '2000 mazes with one shortest path each, 200 held out.',
-  },
-  {
-    title: 'Maze 11×11',
-    data: { task: 'maze', size: 11 },
-    preset: 'small-attention',
-    text: '2000 mazes with one shortest path each, 200 held out. Longer.',
-  },
-  {
-    title: 'Your own table',
-    preset: 'small',
-    text: 'Sudokus or mazes; a tenth of the rows, 500 at most, is held out.',
-  },
-]
+import { TrainForm, type TrainingOrder } from './train-form.js'
 
 type State = 'idle' | 'starting' | 'running' | 'pausing' | 'paused' | 'stopping'
 
@@ -61,7 +22,7 @@ export class TrainTab {
   private state: State = 'idle'
   private setup: TrainingSetup | undefined
   private totalSteps = 0
-  private file: File | undefined
+  private readonly form: TrainForm
   private hasCheckpoint = false
   private stored: StoredSummary | undefined
 
@@ -70,10 +31,10 @@ export class TrainTab {
     private readonly connection: Connection,
     private readonly solveWith: (request: ModelRequest) => Promise<void>,
   ) {
-    this.wireForm()
+    this.form = new TrainForm(connection, () => this.state === 'idle')
     byId('keep-seconds').textContent = String(KEEP_SECONDS)
     const on = (id: string, act: () => unknown) => byId(id).addEventListener('click', () => void this.attempt(act))
-    on('train-start', () => this.start())
+    on('train-start', () => this.run('train', this.form.order()))
     on('train-pause', () => this.pause())
     on('train-stop', () => this.stop())
     on('train-download', async () =>
@@ -97,48 +58,14 @@ export class TrainTab {
     })
   }
 
-  /** Called when the GPU is there. */
+  /** Called when the GPU is open. */
   async begin(): Promise<void> {
     this.setState('idle', 'not started')
     await this.showStored()
+    this.form.begin()
   }
 
-  private wireForm(): void {
-    const [task, network] = [byId<HTMLSelectElement>('task'), byId<HTMLSelectElement>('network')]
-    task.append(...TASKS.map(({ title }, i) => element('option', { value: i }, title)))
-    network.append(
-      ...Object.entries(presets)
-        .filter(([name]) => !name.startsWith('arc'))
-        .map(([name, { about }]) => element('option', { value: name }, `${name}: ${about}`)),
-    )
-    const showPreset = () => {
-      const { steps, global_batch_size: batch, lr } = presets[network.value].settings
-      byId<HTMLInputElement>('train-steps').value = String(steps ?? 50000)
-      byId<HTMLInputElement>('batch').value = String(batch ?? 768)
-      byId<HTMLInputElement>('rate').value = String(lr ?? 1e-4)
-    }
-    const showTask = () => {
-      const { data, preset, text } = TASKS[Number(task.value)]
-      byId('data-drop').hidden = data !== undefined
-      byId('data-text').textContent =
-        data || !this.file ? text : `${this.file.name}, ${number(this.file.size)} bytes. ${text}`
-      network.value = preset
-      showPreset()
-    }
-    task.addEventListener('change', showTask)
-    network.addEventListener('change', showPreset)
-    const take = (file: File) => {
-      this.file = file
-      task.value = String(TASKS.length - 1)
-      showTask()
-    }
-    takePicks(byId('data-button'), byId<HTMLInputElement>('data-file'), take)
-    takeDrops(byId('panel-train'), take)
-    byId('train-form').addEventListener('submit', event => event.preventDefault())
-    showTask()
-  }
-
-  /** Runs something that a button asks for, and tells what went wrong. */
+  /** Does what a button asks for, and shows what went wrong. */
   private async attempt(act: () => unknown): Promise<void> {
     say(byId('train-error'), undefined)
     try {
@@ -148,35 +75,9 @@ export class TrainTab {
     }
   }
 
-  private async start(): Promise<void> {
-    const { title, data } = TASKS[Number(byId<HTMLSelectElement>('task').value)]
-    const { file } = this
-    if (!data && !file) throw new Error('Open a table first, or drop one on the page.')
-    const value = (id: string) => Number(byId<HTMLInputElement>(id).value)
-    const steps = value('train-steps')
-    const preset = byId<HTMLSelectElement>('network').value
-    const setup: TrainingSetup = {
-      title: data ? title : file!.name,
-      data: data ?? { file: file!.name },
-      preset,
-      // Held-out puzzles are looked at some ten times, not oftener than the preset says.
-      settings: {
-        steps,
-        global_batch_size: value('batch'),
-        lr: value('rate'),
-        eval_interval: Math.max(25, Math.round(steps / 10)),
-      },
-      seed: value('seed'),
-    }
-    await this.run('train', { setup, ...(data ? {} : { file }) })
-  }
-
-  private async run(call: 'train', argument: { setup: TrainingSetup; file?: File }): Promise<void>
+  private async run(call: 'train', argument: TrainingOrder): Promise<void>
   private async run(call: 'resumeTraining', argument: undefined): Promise<void>
-  private async run(
-    call: 'train' | 'resumeTraining',
-    argument: { setup: TrainingSetup; file?: File } | undefined,
-  ): Promise<void> {
+  private async run(call: 'train' | 'resumeTraining', argument: TrainingOrder | undefined): Promise<void> {
     this.setState('starting', 'making the puzzles …')
     let words = 'not started'
     try {
@@ -278,8 +179,8 @@ export class TrainTab {
     if (stored) {
       const { setup, step, totalSteps, savedAt, points } = stored
       const isDone = step >= totalSteps
-      byId('stored-text').textContent =
-        `${setup.title}, step ${number(step)} of ${number(totalSteps)}, kept ${new Date(savedAt).toLocaleString()}${isDone ? ': done' : ''}`
+      const [at, when] = [`step ${number(step)} of ${number(totalSteps)}`, new Date(savedAt).toLocaleString()]
+      byId('stored-text').textContent = `${setup.title}, ${at}, kept ${when}${isDone ? ': done' : ''}`
       byId('stored-resume').hidden = isDone
       this.hasCheckpoint = true
       if (!this.points.length) {
@@ -292,7 +193,7 @@ export class TrainTab {
   }
 
   private fileName(): string {
-    const { setup } = this
-    return `${(setup?.title ?? 'model').toLowerCase().replace(/[^a-z0-9]+/g, '-')}-step-${this.points.at(-1)?.step ?? 0}`
+    const title = (this.setup?.title ?? 'model').toLowerCase().replace(/[^a-z0-9]+/g, '-')
+    return `${title}-step-${this.points.at(-1)?.step ?? 0}`
   }
 }

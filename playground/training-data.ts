@@ -15,23 +15,28 @@ export interface TrainingData {
 /** Puzzles to generate: to learn from, held out, and clues where there are any. */
 const COUNTS: Record<'sudoku' | 'maze', (size: number) => { train: number; test: number; clues?: number }> = {
   sudoku: size =>
-    ({ 4: { train: 3000, test: 500, clues: 5 }, 6: { train: 5000, test: 500, clues: 14 } })[size] ?? {
-      train: 1000,
-      test: 100,
-    },
+    ({
+      4: { train: 3000, test: 500, clues: 5 },
+      6: { train: 5000, test: 500, clues: 14 },
+    })[size] ?? { train: 20_000, test: 500, clues: 45 },
   maze: () => ({ train: 2000, test: 200 }),
 }
 
 /** Most rows of a table that are held out, and their share at most. */
 const [HELD_OUT, SHARE] = [500, 0.1]
 
-/** The same setup always gives the same puzzles. @throws one line when the table is broken or too small */
-export function trainingData({ data, seed }: TrainingSetup, table?: StoredData): TrainingData {
+/**
+ * The same setup always gives the same puzzles.
+ * @param few only so many generated puzzles, to measure with
+ * @throws one line when the table is broken or too small
+ */
+export function trainingData({ data, seed }: TrainingSetup, table?: StoredData, few?: number): TrainingData {
   if ('task' in data) {
     const { task, size } = data
+    const counts = few === undefined ? {} : { train: few, test: 1 }
     return task === 'sudoku'
-      ? generateSudoku({ size: size as 4 | 6 | 9, ...COUNTS.sudoku(size), seed })
-      : generateMaze({ size, ...COUNTS.maze(size), seed })
+      ? generateSudoku({ size: size as 4 | 6 | 9, ...COUNTS.sudoku(size), ...counts, seed })
+      : generateMaze({ size, ...COUNTS.maze(size), ...counts, seed })
   }
   if (!table) throw new Error(`train: the table ${data.file} is not here — open it again`)
   return dataOfTable(table, seed)

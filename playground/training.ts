@@ -36,6 +36,9 @@ const EVALUATED = 100
 /** Losses of the GPU without a step in between that end a training. */
 const MOST_LOSSES = 3
 
+/** Generated puzzles of a measurement, and steps of its two halves on a GPU; the second half counts. */
+const [MEASURED_PUZZLES, STEPS_ON_GPU] = [64, 8]
+
 /** One training from its setup on. */
 interface Session {
   setup: TrainingSetup
@@ -49,9 +52,11 @@ interface Session {
 
 export class Training {
   private engine: Engine | undefined
-  /** Who waits for a checkpoint of the running training. */
+  /** Callers that wait for a checkpoint of the running training. */
   private readonly asked: ((bytes: Promise<Uint8Array<ArrayBuffer>>) => void)[] = []
   private isRunning = false
+  private isMeasuring = false
+  private measurement: Promise<number | undefined> | undefined
   private isPaused = false
   private isStopped = false
   /** Wakes a paused training. */
@@ -65,6 +70,46 @@ export class Training {
       const session = open(setup, table, [], report)
       return this.go({ ...session, data: table ?? 'none' }, undefined)
     })
+  }
+
+  /**
+   * Seconds that a step takes after the first one, which compiles. A training that begins ends the measurement.
+   * @returns undefined when it was ended
+   */
+  async measureStep(setup: TrainingSetup, file: File | undefined): Promise<number | undefined> {
+    await this.endMeasurement()
+    if (this.isRunning) return undefined
+    this.measurement = this.measure(setup, file)
+    return this.measurement
+  }
+
+  private async measure(setup: TrainingSetup, file: File | undefined): Promise<number | undefined> {
+    this.isMeasuring = true
+    const engine = await openEngine()
+    try {
+      const table = file && { name: file.name, bytes: await unpack(await readAll(file), file.name) }
+      const { run, puzzles } = open(setup, table, [], () => {}, MEASURED_PUZZLES)
+      const { config, options, dtype } = run
+      const logInterval = engine.adapter.isSoftware ? 1 : STEPS_ON_GPU
+      const model = Trm.create(engine, config, { seed: options.seed, dtype })
+      let seconds: number | undefined
+      for await (const { stepsPerSecond } of train(model, puzzles.train, {
+        ...options,
+        steps: 2 * logInterval,
+        logInterval,
+      })) {
+        if (!this.isMeasuring) return undefined
+        seconds = 1 / stepsPerSecond
+      }
+      return seconds
+    } finally {
+      engine.close()
+    }
+  }
+
+  private async endMeasurement(): Promise<void> {
+    this.isMeasuring = false
+    await this.measurement?.catch(() => {})
   }
 
   /** Goes on where the kept training was left. */
@@ -131,6 +176,7 @@ export class Training {
         throw new Error('train: a training is running already, here or in another tab of this page')
       ;[this.isRunning, this.isPaused, this.isStopped] = [true, false, false]
       try {
+        await this.endMeasurement()
         return await work()
       } finally {
         this.isRunning = false
@@ -224,7 +270,7 @@ export class Training {
     }
   }
 
-  /** Gives checkpoints to who asks, and sleeps while paused. A GPU that is lost meanwhile is noticed here. */
+  /** Gives checkpoints to those that asked, and sleeps while paused. A GPU that is lost meanwhile is noticed here. */
   private async rest(said: TrainingReport, { setup, report }: Session): Promise<void> {
     const { engine } = said.averaged
     const lost = engine.device.lost.then(() => {})
@@ -245,14 +291,15 @@ export class Training {
   }
 }
 
-/** Makes data and settings concrete. @throws one line when they do not fit */
+/** Makes data and settings concrete, `few` puzzles where they are generated. @throws one line when they do not fit */
 function open(
   setup: TrainingSetup,
   table: StoredData | undefined,
   points: TrainingPoint[],
   report: Session['report'],
+  few?: number,
 ): Omit<Session, 'data'> {
-  const puzzles = trainingData(setup, table)
+  const puzzles = trainingData(setup, table, few)
   const run = resolveRun(
     mergeSettings(presets[setup.preset].settings, setup.settings, { seed: setup.seed }),
     puzzles.train.metadata,

@@ -29,6 +29,7 @@ const handlers: Handlers = {
   stopSolving: () => solver.stop(),
   newPuzzle: request => newPuzzle(request),
   train: ({ setup, file }, report) => training.start(setup, file, report),
+  measureStep: ({ setup, file }) => training.measureStep(setup, file),
   resumeTraining: (_, report) => training.resume(report),
   pauseTraining: ({ pause }) => training.pause(pause),
   stopTraining: () => training.stop(),

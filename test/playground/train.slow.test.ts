@@ -96,6 +96,26 @@ const awaitStep = async (least: number) => {
   }
 }
 
+browserTest('before a training starts, a measured step says how long it will take', async () => {
+  const { page } = here
+  const steps = () => page.locator('#train-steps').inputValue()
+  const told = await awaitText(page, 'estimate', /^400 steps take about .* a step was measured/)
+  const [, milliseconds] = /measured, ([\d.]+) (?:ms|s)\./.exec(told)!
+  assert.ok(Number(milliseconds) > 0, told)
+  for (const [title, expected] of [
+    ['Sudoku 6×6', '1000'],
+    ['Sudoku 9×9', '1500'],
+    ['Sudoku 4×4', '400'],
+  ]) {
+    await page.selectOption('#task', { label: title })
+    assert.is(await steps(), expected)
+  }
+  assert.is(await textOf(page, 'estimate'), told, 'what is known is not measured again')
+  await page.fill('#train-steps', '800')
+  assert.match(await textOf(page, 'estimate'), /^800 steps take about /)
+  await page.fill('#train-steps', '400')
+})
+
 browserTest(
   'half a minute of learning 4×4 Sudokus: the loss falls, and the page is never blocked for 100 ms',
   async () => {
