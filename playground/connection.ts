@@ -12,7 +12,7 @@ export class Connection {
   private readonly pending = new Map<number, Pending>()
   private last = 0
 
-  /** @param onNotice what the worker has to tell without being asked */
+  /** @param onNotice takes messages of the worker that belong to no call */
   constructor(onNotice: (text: string, isTrouble: boolean) => void) {
     this.worker.onmessage = ({ data }: MessageEvent<Reply>) => {
       if ('notice' in data) return onNotice(data.notice, data.isTrouble)

@@ -22,7 +22,7 @@ export class Grid {
   private at = 0
   private shape = ''
 
-  /** @param onWrite somebody puts a token into a cell */
+  /** @param onWrite called when a token is put into a cell */
   constructor(
     private readonly root: HTMLElement,
     private readonly onWrite: (cell: number, token: Token) => void,

@@ -9,7 +9,7 @@ import type { ModelRequest, ModelSummary } from './protocol.js'
 import type { Puzzle } from './puzzle.js'
 import { isSame, kindOf, type Needs, needsOf, parsePuzzle } from './puzzles.js'
 
-/** What a model of the page's own is for. */
+/** What the model of an offer must have. */
 const needsOfOffer = ({ examples }: Offer): Needs => needsOf(parsePuzzle(examples[0]))
 
 /** The offer that a puzzle belongs to. */
@@ -50,7 +50,7 @@ export class ModelCard {
     const open = (file: File) => void this.load({ file, name: file.name })
     takePicks(byId('model-button'), byId<HTMLInputElement>('model-file'), open)
     takeDrops(byId('model-drop'), open)
-    byId('bundled').addEventListener('click', () => this.bringBack())
+    byId('bundled').addEventListener('click', () => this.restore())
     this.wireConfig()
   }
 
@@ -96,7 +96,7 @@ export class ModelCard {
   }
 
   /** Loads the page's model for this puzzle, unless the loaded model fits or there is none. */
-  bring(puzzle: Puzzle): void {
+  loadFor(puzzle: Puzzle): void {
     const offer = offerOf(puzzle)
     if (this.fits(puzzle) || !offer || !this.has(offer) || this.coming === offer) return
     void this.loadOffer(offer, false)
@@ -117,8 +117,8 @@ export class ModelCard {
     return this.inTurn({ offer, find, replaces })
   }
 
-  /** The page's model in place of the visitor's, for the same kind of puzzle where there is one. */
-  private bringBack(): void {
+  /** Loads the page's model in place of the visitor's, for the same kind of puzzle where there is one. */
+  private restore(): void {
     const fitting = offers.find(offer => this.model && isSame(needsOfOffer(offer), this.model.config))
     const offer = [fitting, ...offers].find(each => each && this.has(each))
     if (offer) void this.loadOffer(offer, true)

@@ -17,7 +17,7 @@ export interface GpuReport {
 export interface ModelRequest {
   file: Blob
   name: string
-  /** A preset of `trm/run.ts` that it was trained with. */
+  /** A preset of `trm/published/settings.ts` that it was trained with. */
   preset?: string
   /** Fields by official names. */
   fields?: Record<string, unknown>
@@ -30,7 +30,7 @@ export interface ModelSummary {
   metadata: Record<string, string>
 }
 
-/** A puzzle as token ids, and how to think about it. */
+/** A puzzle as token ids, and how to solve it. */
 export interface SolveRequest {
   puzzle: number[]
   options: SolveOptions & { steps: number }
@@ -52,7 +52,7 @@ export interface TrainingSetup {
   /** Words for people, e.g. "Sudoku 4×4". */
   title: string
   data: { task: 'sudoku' | 'maze'; size: number } | { file: string }
-  /** A preset of `trm/run.ts`, and the settings that differ from it. */
+  /** A preset of `trm/published/settings.ts`, and the settings that differ from it. */
   preset: string
   settings: Partial<RunSettings>
   seed: number
@@ -113,7 +113,7 @@ export interface Calls {
   }
   solve: { argument: SolveRequest; progress: SolveStep; result: { stopped: boolean } }
   /** More supervision steps of the last puzzle, after those that were computed. */
-  thinkOn: { argument: { steps: number }; progress: SolveStep; result: { stopped: boolean } }
+  solveFurther: { argument: { steps: number }; progress: SolveStep; result: { stopped: boolean } }
   stopSolving: { argument: undefined; progress: never; result: void }
   newPuzzle: { argument: PuzzleRequest; progress: never; result: number[] }
   train: { argument: { setup: TrainingSetup; file?: File }; progress: TrainingProgress; result: TrainingEnd }

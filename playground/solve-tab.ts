@@ -9,7 +9,7 @@ import type { Puzzle } from './puzzle.js'
 import { PuzzleCard } from './puzzle-card.js'
 import { isSame, kindOf, needsOf, parsePuzzle } from './puzzles.js'
 import { Steps } from './steps.js'
-import { ThinkingForm } from './thinking-form.js'
+import { InferenceForm } from './inference-form.js'
 import { showVerdict } from './verdict.js'
 
 /** Supervision steps that "further" adds. */
@@ -17,10 +17,10 @@ const FURTHER = 8
 
 export class SolveTab {
   private puzzle: Puzzle = parsePuzzle(offers[0].examples[0])
-  /** The call that thinks now; an answer of an earlier one is not shown. */
-  private thinking: symbol | undefined
+  /** The call that runs; steps of an earlier call are not shown. */
+  private solving: symbol | undefined
   private readonly grid = new Grid(byId('grid'), (cell, token) => this.write(cell, token.id))
-  private readonly form = new ThinkingForm()
+  private readonly form = new InferenceForm()
   private readonly steps = new Steps(() => this.show())
   private readonly puzzles: PuzzleCard
   private readonly model: ModelCard
@@ -38,8 +38,8 @@ export class SolveTab {
         ? void this.model.load({ file, name: file.name })
         : void this.puzzles.open(file),
     )
-    byId('solve').addEventListener('click', () => (this.thinking ? this.stop() : void this.solve()))
-    byId('further').addEventListener('click', () => void this.think(FURTHER))
+    byId('solve').addEventListener('click', () => (this.solving ? this.stop() : void this.solve()))
+    byId('further').addEventListener('click', () => void this.run(FURTHER))
     byId('further').textContent = `+ ${FURTHER} steps`
     const link = location.hash
     this.setPuzzle(this.puzzle)
@@ -50,7 +50,7 @@ export class SolveTab {
   /** Loads the model of the puzzle that is shown. Resolves when it is there. */
   async begin(): Promise<void> {
     await this.model.begin()
-    this.model.bring(this.puzzle)
+    this.model.loadFor(this.puzzle)
     this.showFit()
     await this.model.settled()
   }
@@ -78,16 +78,16 @@ export class SolveTab {
     this.setPuzzle({ kind: this.puzzle.kind, tokens })
   }
 
-  /** Shows a puzzle that was asked for, and brings its model. */
+  /** Shows a puzzle that was asked for, and loads its model. */
   private setPuzzle(puzzle: Puzzle, isTyped?: boolean): void {
-    this.model.bring(puzzle)
+    this.model.loadFor(puzzle)
     this.showPuzzle(puzzle, isTyped)
   }
 
   /** @param isTyped the text field is left as it is being typed */
   private showPuzzle(puzzle: Puzzle, isTyped = false): void {
     this.stop()
-    this.thinking = undefined
+    this.solving = undefined
     this.puzzle = puzzle
     byId('puzzle-title').textContent = puzzle.kind.title(puzzle.tokens.length)
     this.showPalette()
@@ -116,39 +116,39 @@ export class SolveTab {
   }
 
   private stop(): void {
-    if (this.thinking) void this.connection.call('stopSolving', undefined)
+    if (this.solving) void this.connection.call('stopSolving', undefined)
   }
 
   private async solve(): Promise<void> {
     this.steps.clear(this.puzzle)
-    await this.think()
+    await this.run()
   }
 
-  /** @param further steps to go on for with the answer that is there; without it the puzzle is thought about anew */
-  private async think(further?: number): Promise<void> {
-    const thinking = (this.thinking = Symbol('thinking'))
+  /** @param further supervision steps after those that are there; without it the answer begins anew */
+  private async run(further?: number): Promise<void> {
+    const solving = (this.solving = Symbol('solving'))
     const onStep = (step: Parameters<Steps['add']>[0]) => {
-      if (thinking === this.thinking) this.steps.add(step)
+      if (solving === this.solving) this.steps.add(step)
     }
     this.showButtons()
     say(byId('fit-error'), undefined)
     try {
-      if (further) await this.connection.call('thinkOn', { steps: further }, onStep)
+      if (further) await this.connection.call('solveFurther', { steps: further }, onStep)
       else await this.connection.call('solve', { puzzle: this.puzzle.tokens, options: this.form.options }, onStep)
     } catch (error) {
       say(byId('fit-error'), messageOf(error))
     } finally {
-      if (thinking === this.thinking) this.thinking = undefined
+      if (solving === this.solving) this.solving = undefined
       this.showButtons()
       this.show()
     }
   }
 
   private showButtons(): void {
-    const isThinking = this.thinking !== undefined
-    byId('solve').textContent = isThinking ? 'Stop' : 'Solve'
-    this.steps.setBusy(isThinking)
-    const canGoOn = !isThinking && this.steps.length > 0 && this.model.fits(this.puzzle)
+    const isSolving = this.solving !== undefined
+    byId('solve').textContent = isSolving ? 'Stop' : 'Solve'
+    this.steps.setBusy(isSolving)
+    const canGoOn = !isSolving && this.steps.length > 0 && this.model.fits(this.puzzle)
     byId<HTMLButtonElement>('further').disabled = !canGoOn
   }
 
@@ -166,7 +166,7 @@ export class SolveTab {
       editable: !step,
     })
     byId('palette').classList.toggle('resting', step !== undefined)
-    const answered = this.thinking ? 'thinking' : 'answered'
+    const answered = this.solving ? 'thinking' : 'answered'
     showVerdict({ puzzle, violations, state: step ? answered : 'puzzle' })
   }
 }

@@ -16,14 +16,14 @@ import type { Calls, ModelRequest, ModelSummary, SolveRequest } from './protocol
 
 type OnStep = (step: Calls['solve']['progress']) => void
 
-/** A puzzle that is thought about: its steps are computed when they are asked for. */
-interface Thought {
+/** A puzzle that is being solved: its steps are computed when they are asked for. */
+interface Inference {
   puzzle: number[]
   options: SolveOptions
   /** Supervision steps that were asked for, and those that were computed. */
   wanted: number
   done: number
-  /** Where it is thought about; undefined before the first step and after a failure. */
+  /** Where it runs; undefined before the first step and after a failure. */
   engine?: Engine
   steps?: AsyncGenerator<SolveStep, void, undefined>
 }
@@ -40,8 +40,8 @@ interface Loaded {
 
 export class Solver {
   private loaded: Loaded | undefined
-  private thought: Thought | undefined
-  /** Counts calls that think and stop; a call that is no longer the last one stops. */
+  private inference: Inference | undefined
+  /** Counts calls that solve or stop; a call that is no longer the last one stops. */
   private turn = 0
 
   constructor(private readonly notice: (text: string) => void) {}
@@ -77,59 +77,59 @@ export class Solver {
     return summary(loaded.model, name, holdsConfig ? metadata : {})
   }
 
-  /** Thinks about a puzzle from the start. */
+  /** Solves a puzzle from the start. */
   async solve({ puzzle, options }: SolveRequest, onStep: OnStep): Promise<Calls['solve']['result']> {
     const { steps, ...rest } = options
     const turn = ++this.turn
-    await this.endThought()
-    this.thought = { puzzle, options: rest, wanted: steps, done: 0 }
-    return this.think(this.thought, turn, onStep)
+    await this.endInference()
+    this.inference = { puzzle, options: rest, wanted: steps, done: 0 }
+    return this.advance(this.inference, turn, onStep)
   }
 
   /** Goes on after the last step of `solve`. */
-  async thinkOn(steps: number, onStep: OnStep): Promise<Calls['thinkOn']['result']> {
-    const { thought } = this
-    if (!thought) throw new Error('solve: there is no answer to go on from — solve the puzzle first')
-    thought.wanted = thought.done + steps
-    return this.think(thought, ++this.turn, onStep)
+  async solveFurther(steps: number, onStep: OnStep): Promise<Calls['solveFurther']['result']> {
+    const { inference } = this
+    if (!inference) throw new Error('solve: there is no answer to go on from — solve the puzzle first')
+    inference.wanted = inference.done + steps
+    return this.advance(inference, ++this.turn, onStep)
   }
 
-  private async think(thought: Thought, turn: number, onStep: OnStep): Promise<{ stopped: boolean }> {
+  private async advance(inference: Inference, turn: number, onStep: OnStep): Promise<{ stopped: boolean }> {
     for (let attempt = 1; ; attempt++) {
       const { engine, model } = await this.current()
       try {
-        if (thought.engine !== engine) this.begin(thought, engine, model)
-        while (thought.done < thought.wanted) {
+        if (inference.engine !== engine) this.begin(inference, engine, model)
+        while (inference.done < inference.wanted) {
           if (turn !== this.turn) return { stopped: true }
-          const { value, done } = await thought.steps!.next()
+          const { value, done } = await inference.steps!.next()
           if (done) break
-          thought.done++
+          inference.done++
           onStep(value)
         }
         return { stopped: false }
       } catch (error) {
-        thought.engine = undefined
+        inference.engine = undefined
         // Another puzzle or model took the place of this one.
-        if (thought !== this.thought) return { stopped: true }
+        if (inference !== this.inference) return { stopped: true }
         // After a loss of the GPU: once more from the start, on a new device.
         if (attempt > 2 || !(await wasLost(engine))) throw error
       }
     }
   }
 
-  private begin(thought: Thought, engine: Engine, model: Trm): void {
-    const { puzzle, options } = thought
-    thought.engine = engine
-    thought.steps = solve(model, puzzle, { ...options, steps: MOST_STEPS })
-    thought.done = 0
+  private begin(inference: Inference, engine: Engine, model: Trm): void {
+    const { puzzle, options } = inference
+    inference.engine = engine
+    inference.steps = solve(model, puzzle, { ...options, steps: MOST_STEPS })
+    inference.done = 0
   }
 
-  /** Gives back what the last thought holds on the GPU. */
-  private async endThought(): Promise<void> {
-    const { thought } = this
-    this.thought = undefined
-    // On a lost device there is nothing to give back.
-    await thought?.steps?.return().catch(() => {})
+  /** Releases what the last inference holds on the GPU. */
+  private async endInference(): Promise<void> {
+    const { inference } = this
+    this.inference = undefined
+    // On a lost device there is nothing to release.
+    await inference?.steps?.return().catch(() => {})
   }
 
   stop(): void {
@@ -167,7 +167,7 @@ export class Solver {
   /** Ends the old model; its engine stays open where the new model is on it too. */
   private async letGo(engine: Engine): Promise<void> {
     this.stop()
-    await this.endThought()
+    await this.endInference()
     if (this.loaded?.engine === engine) this.loaded.model.release()
     else this.loaded?.engine.close()
   }

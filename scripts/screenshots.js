@@ -1,14 +1,19 @@
-// Takes the pictures of the playground for the README, in headless Chromium, after `npm run demo`: its training stands in for one made in the page.
-//   node scripts/screenshots.js        writes docs/playground-*.jpg
+// Takes pictures of the playground in headless Chromium.
+//   node scripts/screenshots.js [NAME…]    docs/playground-NAME.jpg, all or those named; train-… need `npm run demo`
+//   node scripts/screenshots.js --kinds    every kind of puzzle, wide and narrow, whole pages: build/screenshots/*.png
 import { mkdirSync, readFileSync } from 'node:fs'
 import { join } from 'node:path'
+import { parseArgs } from 'node:util'
 import { buildPlayground, root } from './build.js'
 import { openChromium } from './chromium.js'
 import { serve } from './serve.js'
 
 const demo = file => readFileSync(join(root, 'runs/demo', file))
 
-/** The demo's training as the page keeps one. It learned the very puzzles that the page makes, so it could be resumed there. */
+/**
+ * The demo's training in the form in which the page keeps a training.
+ * The page makes the same puzzles, so the training could be resumed there.
+ */
 function demoTraining() {
   const rows = demo('metrics.jsonl')
     .toString()
@@ -50,19 +55,31 @@ function keep({ training, files }) {
 const wide = { width: 1120, height: 800 }
 const narrow = { width: 390, height: 800 }
 
-/** What is shown, and what is done before. */
+/** For the documents: what is shown, and what is done before. */
 const pictures = [
-  { name: 'solve-light-wide', tab: 'solve', colorScheme: 'light', viewport: wide, act: solve },
-  { name: 'solve-dark-narrow', tab: 'solve', colorScheme: 'dark', viewport: narrow, act: solve },
+  { name: 'solve-light-wide', tab: 'solve', colorScheme: 'light', viewport: wide, act: page => solve(page, 3) },
+  { name: 'solve-dark-narrow', tab: 'solve', colorScheme: 'dark', viewport: narrow, act: page => solve(page, 4) },
   { name: 'train-dark-wide', tab: 'train', colorScheme: 'dark', viewport: wide, act: train },
   { name: 'train-light-narrow', tab: 'train', colorScheme: 'light', viewport: narrow, act: train },
   { name: 'measure-light-wide', tab: 'measure', colorScheme: 'light', viewport: wide, act: verify },
   { name: 'measure-dark-narrow', tab: 'measure', colorScheme: 'dark', viewport: narrow, act: async () => {} },
 ]
 
-async function solve(page) {
+/** Every kind of puzzle by its place in the page. */
+const kinds = [1, 2, 3, 4, 5].flatMap(kind => [
+  { name: `kind-${kind}-wide`, tab: 'solve', colorScheme: 'light', viewport: wide, act: page => solve(page, kind) },
+  { name: `kind-${kind}-narrow`, tab: 'solve', colorScheme: 'dark', viewport: narrow, act: page => solve(page, kind) },
+])
+
+/** Solves the first example of a kind where its model lies beside the page, and shows the first step. */
+async function solve(page, kind) {
+  const chip = page.locator(`#kinds button:nth-child(${kind})`)
+  await chip.click()
+  if (await chip.evaluate(node => node.classList.contains('unfit'))) return console.log(`  kind ${kind}: no model`)
+  await page.waitForSelector('#solve:not(:disabled)')
   await page.click('#solve')
   await page.waitForFunction(() => /solved$|broken$/.test(document.getElementById('verdict').textContent))
+  console.log(`  kind ${kind}: ${await page.textContent('#verdict')}`)
   await page.focus('#scrub')
   await page.keyboard.press('Home')
   await page.keyboard.press('ArrowRight')
@@ -84,23 +101,35 @@ async function verify(page) {
   )
 }
 
+async function take(browser, url, { name, tab, colorScheme, viewport, act }, target) {
+  const page = await browser.newPage({ viewport, colorScheme, reducedMotion: 'reduce' })
+  page.setDefaultTimeout(300_000)
+  await page.goto(`${url}#/${tab}`)
+  await page.waitForSelector('#bench:not(:disabled)', { state: 'attached' })
+  await act(page)
+  await page.waitForTimeout(1000)
+  await page.screenshot(target(name))
+  console.log(target(name).path)
+  await page.close()
+}
+
+const { values, positionals } = parseArgs({ allowPositionals: true, options: { kinds: { type: 'boolean' } } })
+const unknown = positionals.find(name => !pictures.some(picture => picture.name === name))
+if (unknown) {
+  console.error(`screenshots: no picture ${unknown}, expected one of ${pictures.map(({ name }) => name).join(', ')}`)
+  process.exit(2)
+}
+const folder = join(root, values.kinds ? 'build/screenshots' : 'docs')
+const target = values.kinds
+  ? name => ({ path: join(folder, `${name}.png`), fullPage: true })
+  : name => ({ path: join(folder, `playground-${name}.jpg`), type: 'jpeg', quality: 65 })
+const chosen = pictures.filter(({ name }) => !positionals.length || positionals.includes(name))
+
 const { url, close } = await serve({ '/': await buildPlayground() })
 const { browser, kill } = await openChromium()
-mkdirSync(join(root, 'docs'), { recursive: true })
+mkdirSync(folder, { recursive: true })
 try {
-  const only = process.argv.slice(2)
-  for (const { name, tab, colorScheme, viewport, act } of pictures) {
-    if (only.length && !only.includes(name)) continue
-    const page = await browser.newPage({ viewport, colorScheme, reducedMotion: 'reduce' })
-    page.setDefaultTimeout(120_000)
-    await page.goto(`${url}#/${tab}`)
-    await page.waitForSelector('#bench:not(:disabled)', { state: 'attached' })
-    await act(page)
-    await page.waitForTimeout(1000)
-    await page.screenshot({ path: join(root, `docs/playground-${name}.jpg`), type: 'jpeg', quality: 65 })
-    console.log(`docs/playground-${name}.jpg`)
-    await page.close()
-  }
+  for (const picture of values.kinds ? kinds : chosen) await take(browser, url, picture, target)
 } finally {
   await kill()
   await close()

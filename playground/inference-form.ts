@@ -1,12 +1,11 @@
-// How to think: two switches, and the numbers behind them.
-import type { SolveOptions } from '../src/index.js'
-import type { TrmConfig } from '../src/index.js'
+// How to solve: two switches, and the numbers behind them.
+import type { SolveOptions, TrmConfig } from '../src/index.js'
 import { byId } from './element.js'
 
 /** What the switches set: times the trained number of supervision steps, and tries with their noise. */
 const [LONGER, TRIES, NOISE] = [4, 8, 0.2]
 
-export class ThinkingForm {
+export class InferenceForm {
   private trained = 4
   private readonly longer = byId<HTMLInputElement>('longer')
   private readonly tries = byId<HTMLInputElement>('tries')
