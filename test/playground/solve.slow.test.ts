@@ -299,7 +299,7 @@ browserTest('without WebGPU the page says so, and what to do', async () => {
 })
 
 browserTest("the bundled checkpoint is one of the demo's", async () => {
-  const bytes = readFileSync(join(await rootFolder(), "build/playground/models/sudoku-4x4.safetensors"))
+  const bytes = readFileSync(join(await rootFolder(), 'build/playground/models/sudoku-4x4.safetensors'))
   assert.ok(bytes.length < 320_000 && bytes.includes('"step":"400"'), `${bytes.length} bytes`)
 })
 
