@@ -34,7 +34,12 @@ const learn = async () => {
   }
 }
 
-if (findChromium()) test('two spirals are told apart, live', learn)
-else test.skip('two spirals are told apart, live')
+if (findChromium()) {
+  test('two spirals are told apart, live', learn)
+}
+else {
+  console.log('skipped: no Chromium on this machine')
+  test.skip('two spirals are told apart, live')
+}
 
 test.run()
