@@ -524,7 +524,7 @@ test('every field is checked for type and range, by the name that was written, w
 test('fields that do not fit each other, or the data', async () => {
   assert.match(
     await refusal(undefined, 'arch.puzzle_emb_ndim=999'),
-    /^1 config: a puzzle embedding of width 999 does not fit 1 slots of 64 — raise arch\.puzzle_emb_len or set it to 0$/,
+    /^1 config: a puzzle embedding of width 999 does not fit a prefix of 1 × 64 values — raise arch\.puzzle_emb_len or set it to 0$/,
   )
   assert.match(
     await refusal(undefined, 'arch.mlp_t=no', 'arch.pos_encodings=rope', 'arch.num_heads=12'),
