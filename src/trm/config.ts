@@ -114,9 +114,9 @@ export function checkConfig(given: TrmConfig, named: (field: keyof TrmConfig) =>
   if (!tokenMixing && (width < 1 || (even && width % 2))) {
     refuse('heads', `${hidden} hidden values do not divide into heads${even ? ' of an even width' : ''}`)
   }
-  const slots = prefixOf(config)
-  if (puzzleWidth > slots * hidden) {
-    const misfit = `a puzzle embedding of width ${puzzleWidth} does not fit ${slots} slots of ${hidden}`
+  const prefix = prefixOf(config)
+  if (puzzleWidth > prefix * hidden) {
+    const misfit = `a puzzle embedding of width ${puzzleWidth} does not fit a prefix of ${prefix} × ${hidden} values`
     throw new Error(`config: ${misfit} — raise ${named('prefix')} or set it to 0`)
   }
   return config

@@ -36,8 +36,7 @@ const learn = async () => {
 
 if (findChromium()) {
   test('two spirals are told apart, live', learn)
-}
-else {
+} else {
   console.log('skipped: no Chromium on this machine')
   test.skip('two spirals are told apart, live')
 }

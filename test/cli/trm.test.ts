@@ -177,7 +177,7 @@ test('wrong settings', async () => {
   assert.match(await train('lr=fast'), /lr is "fast", expected a number/)
   assert.match(
     await train('arch.puzzle_emb_ndim=99'),
-    /a puzzle embedding of width 99 does not fit 1 slots of 32 — raise arch\.puzzle_emb_len /,
+    /a puzzle embedding of width 99 does not fit a prefix of 1 × 32 values — raise arch\.puzzle_emb_len /,
   )
   assert.match(
     await train('arch.mlp_t=False', 'arch.num_heads=33'),

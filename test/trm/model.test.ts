@@ -110,7 +110,7 @@ function deviates(name: string, drawn: Float32Array, sigma: number): void {
   )
   assert.ok(
     drawn.every(x => Math.abs(x) < 2.28 * sigma),
-    `${name}: beyond the cut`,
+    `${name}: outside the cut`,
   )
 }
 
@@ -144,7 +144,7 @@ test('invalid configurations are refused, naming the field', () => {
     [{ heads: 17, positions: 'learned' }, /^config: heads is 17, 16 hidden values do not divide into heads$/],
     [
       { puzzleWidth: 100 },
-      /^config: a puzzle embedding of width 100 does not fit 2 slots of 16 — raise prefix or set it to 0$/,
+      /^config: a puzzle embedding of width 100 does not fit a prefix of 2 × 16 values — raise prefix or set it to 0$/,
     ],
   ]
   for (const [change, message] of cases) assert.throws(() => checkConfig({ ...ATTENTION, ...change }), message)

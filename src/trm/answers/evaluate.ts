@@ -75,21 +75,25 @@ interface Totals {
   lmLoss: number
 }
 
-const at = Object.fromEntries(SLOT_RESULTS.map((name, i) => [name, i])) as Record<(typeof SLOT_RESULTS)[number], number>
+/** Numbers of the columns. */
+const COLUMN = Object.fromEntries(SLOT_RESULTS.map((name, i) => [name, i])) as Record<
+  (typeof SLOT_RESULTS)[number],
+  number
+>
 
 /** Adds the results of a slot with labels; they begin at `row`. */
 function addTo(sum: Totals, results: Float32Array, row = 0): void {
-  if (!results[row + at.labelled]) return
+  if (!results[row + COLUMN.labelled]) return
   sum.labelled++
-  sum.exact += results[row + at.exact]
-  sum.cells += results[row + at.accuracy]
-  sum.qHalt += results[row + at.qHaltCorrect]
-  sum.lmLoss += results[row + at.lmLoss]
+  sum.exact += results[row + COLUMN.exact]
+  sum.cells += results[row + COLUMN.accuracy]
+  sum.qHalt += results[row + COLUMN.qHaltCorrect]
+  sum.lmLoss += results[row + COLUMN.lmLoss]
 }
 
 /**
  * Accuracy over the examples with labels. By default every example takes all supervision steps, as published.
- * Results do not depend on the batch size, those of rollouts with noise included.
+ * Rollouts and their noise do not depend on the batch size.
  * @throws when model and data do not fit, or on an invalid option
  */
 export async function evaluate(model: Trm, dataset: Examples, options: EvaluateOptions = {}): Promise<Evaluation> {
@@ -208,7 +212,7 @@ async function evaluateOneByOne(
   let [stepsDone, done] = [0, 0]
   const tasks = tasksOf(dataset, total, rollouts)
   for await (const { task, results } of inferPuzzles(model, tasks, { ...inference, count, loss })) {
-    for (const steps of results) if (steps[0].scores[at.labelled]) stepsDone += steps.length
+    for (const steps of results) if (steps[0].scores[COLUMN.labelled]) stepsDone += steps.length
     sums.forEach((sum, k) => {
       const after = results.map(steps => steps[Math.min(k, steps.length - 1)])
       addTo(sum, after[choose(after, vote)].scores)
