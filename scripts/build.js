@@ -14,7 +14,7 @@ import {
 import { join } from 'node:path'
 import { fileURLToPath, pathToFileURL } from 'node:url'
 import { build } from 'esbuild'
-import { minifyWgsl } from './wgsl.js'
+import { minifyWgsl, moduleNames } from './wgsl.js'
 
 export const root = fileURLToPath(new URL('..', import.meta.url))
 
@@ -69,13 +69,18 @@ const pureKernels = {
   },
 }
 
+const shaders = readdirSync(join(root, 'shaders'), { recursive: true })
+  .map(String)
+  .filter(file => file.endsWith('.wgsl'))
+const textOf = file => readFileSync(join(root, 'shaders', file), 'utf8')
+
 /**
  * Shaders without comments and needless space, because embedders send them over networks. They lie one after the other,
  * so that what they have in common is within the 32 KB that gzip looks back.
  */
 const smallShaders = {
   plugins: [
-    wgsl(minifyWgsl),
+    wgsl(text => minifyWgsl(text, moduleNames(shaders.map(textOf)))),
     pureKernels,
     {
       name: 'order',
@@ -83,11 +88,8 @@ const smallShaders = {
         onResolve({ filter: /^all shaders$/ }, ({ path }) => ({ path, namespace: 'order' }))
         // The shortest first: this puts similar shaders side by side.
         const sizeOf = file => statSync(join(root, 'shaders', file)).size
-        const files = readdirSync(join(root, 'shaders'), { recursive: true })
-          .map(String)
-          .filter(file => file.endsWith('.wgsl'))
-          .sort((a, b) => sizeOf(a) - sizeOf(b) || (a < b ? -1 : 1))
-        const contents = files.map(file => `import './shaders/${file}'`).join('\n')
+        const inOrder = [...shaders].sort((a, b) => sizeOf(a) - sizeOf(b) || (a < b ? -1 : 1))
+        const contents = inOrder.map(file => `import './shaders/${file}'`).join('\n')
         onLoad({ filter: /./, namespace: 'order' }, () => ({ contents, resolveDir: root }))
       },
     },

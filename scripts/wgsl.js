@@ -1,11 +1,13 @@
-// WGSL in fewer bytes, for the package: no comments, little space, short local names. Tests run the text as written.
+// WGSL in fewer bytes, for the package: no comments, little space, short names. Tests run the text as written.
 
 /**
  * The same program in fewer bytes: most names that functions declare become one letter. Lines `const NAME = 4;` and
  * `alias NAME = f32;` stay as they are: kernels find them by that form and fill them in.
+ * @param names short names of what modules declare, from `moduleNames`
  */
-export function minifyWgsl(text) {
-  const lines = shortenLocals(text.replace(/\/\*[^]*?\*\/|\/\/.*/g, ' '))
+export function minifyWgsl(text, names = new Map()) {
+  const lines = shortenLocals(withoutComments(text))
+    .replace(/(?<![\w.@])[a-z]\w*/g, name => names.get(name) ?? name)
     .split('\n')
     .map(line => line.trim())
     .filter(Boolean)
@@ -13,8 +15,28 @@ export function minifyWgsl(text) {
     .map(line => (/^((const|alias) \w+ = [^;]+;|#import .*)$/.test(line) ? `\n${line}\n` : tighten(line)))
     .join(' ')
     .replace(/\s*\n\s*/g, '\n')
-    .replace(/([;{}(,]) | (?=[{})])/g, '$1')
+    .replace(/([;{}(),]) | (?=[{})])/g, '$1')
     .trim()
+}
+
+const withoutComments = text => text.replace(/\/\*[^]*?\*\/|\/\/.*/g, ' ')
+
+/**
+ * Names of two characters for the functions and variables that modules declare, the same in all of these texts, as one may
+ * import another. Members keep their names, and so does what is called like one.
+ */
+export function moduleNames(texts) {
+  const all = texts.map(withoutComments).join('\n')
+  const declared = all.matchAll(/\bfn\s+(\w+)|\bvar<[^>]+>\s*(\w+)/g)
+  const isOwn = name =>
+    name.length > 2 && name !== 'main' && !new RegExp(`\\.${name}\\b|<\\s*${name}\\b|\\b${name}\\s*>`).test(all)
+  const long = new Set([...declared].map(([, fn, variable]) => fn ?? variable).filter(isOwn))
+  const taken = new Set(all.match(/\w+/g))
+  const letters = [...'abcdefghijklmnopqrstuvwxyz']
+  const short = [...'0123456789']
+    .flatMap(digit => letters.map(letter => letter + digit))
+    .filter(name => !taken.has(name))
+  return new Map([...long].map((name, i) => [name, short[i] ?? name]))
 }
 
 /**
@@ -31,7 +53,7 @@ function shortenLocals(text) {
   }))
   const module = functions.reduceRight((rest, { start, end }) => rest.slice(0, start) + rest.slice(end), text)
   const taken = new Set(text.match(/\w+/g))
-  const ofModule = new Set(module.match(/\w+/g))
+  const ofModule = new Set(module.match(/(?<!@)\b\w+/g))
   const letters = [...'ABCDEFGHIJKLMNOPQRSTUVWXYZ'].filter(letter => !taken.has(letter))
   return functions.reduceRight((rest, { start, end }) => {
     const part = text.slice(start, end)

@@ -110,7 +110,7 @@ export class DeviceLost extends Error {}
 
 /** Keeps the first uncaptured error and the reason of a loss, so that the next wait can throw them. */
 export class Faults {
-  private error: Error | undefined
+  #error: Error | undefined
   lost: DeviceLost | undefined
   /** A closed engine's device is lost on purpose. */
   closing = false
@@ -120,7 +120,7 @@ export class Faults {
       const { error } = event
       event.preventDefault()
       // By its name: Node has no global for the class.
-      this.error ??=
+      this.#error ??=
         error.constructor.name === 'GPUOutOfMemoryError'
           ? new OutOfMemory(
               `out of GPU memory on ${adapter}: it has none left for another tensor — compute less at a time: a smaller batch or micro-batch`,
@@ -138,8 +138,8 @@ export class Faults {
   /** Throws what went wrong since the last call, if anything did. */
   check(): void {
     if (this.lost) throw this.lost
-    const { error } = this
-    this.error = undefined
+    const error = this.#error
+    this.#error = undefined
     if (error) throw error
   }
 }

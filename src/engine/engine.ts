@@ -78,7 +78,7 @@ export class Engine {
     variants?: Variants,
   ) {
     this.variants = new Variants(adapter, variants)
-    this.memory = new Memory(device, this.stats)
+    this.memory = new Memory(device, this.stats, adapter.maxTensorBytes)
     this.pipelines = new Pipelines(device, this.stats)
     this.commands = new Commands(device, this.stats, wait, submitAfter)
     this.faults = new Faults(device, adapter.description)
@@ -332,7 +332,7 @@ export class Engine {
     const tape = (this.tape = new Tape(this, wanted))
     try {
       const value = tape.recording(objective)
-      const gradients = into ? [...into] : wanted.map(({ shape }) => this.tensor(shape))
+      const gradients = [...(into ?? wanted.map(({ shape }) => this.tensor(shape)))]
       const seeds: Seeds = value instanceof Tensor ? [[value, this.ones(value.shape)]] : value
       tape.walkBack(seeds, gradients, accumulate)
       return { value, gradients }

@@ -10,8 +10,8 @@ const INITIAL = 65536
 export class LossScaler {
   /** f32, columns as `LOSS_SCALE`: what a resumed training must remember. */
   readonly state: Tensor
-  private readonly found: Tensor
-  private readonly unused: Tensor
+  readonly #found: Tensor
+  readonly #unused: Tensor
 
   /** @param interval good steps in a row after which the scale doubles; 2000 by default */
   constructor(
@@ -21,8 +21,8 @@ export class LossScaler {
     private readonly interval?: number,
   ) {
     this.state = engine.from(Float32Array.of(INITIAL, 0, 1, 1, 0), [LOSS_SCALE.length], 'loss scale')
-    this.found = engine.zeros([1], 'u32')
-    this.unused = engine.zeros([3])
+    this.#found = engine.zeros([1], 'u32')
+    this.#unused = engine.zeros([3])
   }
 
   /** Multiplies gradients of the loss by the scale, in place; all that follow from them are scaled then. */
@@ -36,19 +36,20 @@ export class LossScaler {
    * @param more gradients besides those of Adam
    */
   check(...more: readonly Tensor[]): void {
-    const { engine, adam, sparse, state, found, unused } = this
+    const { engine, adam, sparse, state } = this
+    const found = this.#found
     for (const x of [adam.gradients.flat, ...more]) engine.dispatch(nonFinite, { x, found }, { count: x.size })
     const { beta1, beta2 } = adam.options
     engine.dispatch(
       lossScale,
-      { found, state, schedule: adam.schedule.tensor, puzzleSchedule: sparse?.schedule.tensor ?? unused },
+      { found, state, schedule: adam.schedule.tensor, puzzleSchedule: sparse?.schedule.tensor ?? this.#unused },
       { beta1, beta2, interval: this.interval },
     )
   }
 
   /** Lets its memory be reused. */
   release(): void {
-    this.engine.release(this.state, this.found, this.unused)
+    this.engine.release(this.state, this.#found, this.#unused)
   }
 
   /** The scale of the coming step, and how many steps were skipped so far. Reads back. */

@@ -46,6 +46,8 @@ export class Memory {
   constructor(
     private readonly device: GPUDevice,
     private readonly stats: Stats,
+    /** Bytes of the largest buffer. */
+    private readonly most: number,
   ) {}
 
   /** Depth of open scopes. */
@@ -59,10 +61,8 @@ export class Memory {
    * so that whatever lives between scopes cannot change the order in which these get theirs.
    */
   allocate(bytes: number, label: string, lasting: boolean): Storage {
-    const size = Math.max(GRANULE, Math.ceil(bytes / GRANULE) * GRANULE)
-    const { maxBufferSize, maxStorageBufferBindingSize } = this.device.limits
-    const most = Math.min(maxBufferSize, maxStorageBufferBindingSize)
-    if (size > most) throw new TooLarge(label, bytes, most)
+    const size = Math.ceil(bytes / GRANULE) * GRANULE
+    if (size > this.most) throw new TooLarge(label, bytes, this.most)
     const watch = lasting ? undefined : this.#watches.at(-1)
     const storage = this.#take(size, label, lasting || this.depth === 0)
     if (watch?.depth === this.depth) watch.born.add(storage)
@@ -136,8 +136,7 @@ export class Memory {
 
   /** Ends the innermost scope: its free lists return to what they were, with the new buffers below them in order of birth. */
   rewind(): void {
-    const mark = this.#marks.pop()
-    if (!mark) throw new Error('memory: rewind without a mark')
+    const mark = this.#marks.pop()!
     for (const storage of mark.given) storage.generation++
     const outer = this.#marks.at(-1)
     for (const [size, before] of mark.before) {

@@ -51,8 +51,7 @@ class Schedule {
   take(): Tensor {
     if (!this.#isFresh)
       throw new Error(
-        'optimizer: no finite numbers for this step — call step({ step: 1 …, learningRate }), ' +
-          'or before the step is recorded prepare with the same',
+        'optimizer: no finite numbers for this step — give step() or, before that, prepare() { step: 1 …, learningRate }',
       )
     this.#isFresh = false
     return this.tensor
@@ -79,10 +78,10 @@ export class Adam {
   readonly average: Parameters
   /** Of the coming step; see the shader. The last number is the plain learning rate, for `LossScaler`. */
   readonly schedule: Schedule
-  private readonly broken: Tensor
-  private readonly sums: Tensor | undefined
+  readonly #broken: Tensor
+  readonly #sums: Tensor | undefined
   /** Something to bind where no average is kept: the shader may not write one buffer under two names. */
-  private readonly unused: Tensor | undefined
+  readonly #unused: Tensor | undefined
   readonly options: Readonly<Required<AdamOptions>>
 
   constructor(
@@ -95,10 +94,10 @@ export class Adam {
     this.m = values.like('first moments')
     this.v = values.like('second moments')
     this.average = emaRate > 0 ? values.like('moving average', true) : values
-    if (this.average === values) this.unused = engine.zeros([64])
+    if (this.average === values) this.#unused = engine.zeros([64])
     this.schedule = new Schedule(engine, 7)
-    this.broken = engine.from(new Uint32Array([NO_STEP, NO_STEP, 0]))
-    if (clipNorm > 0) this.sums = engine.zeros([partCount(values.flat.size)])
+    this.#broken = engine.from(new Uint32Array([NO_STEP, NO_STEP, 0]))
+    if (clipNorm > 0) this.#sums = engine.zeros([partCount(values.flat.size)])
   }
 
   /** Sends a step's numbers to the GPU, ahead of its recording: a host write submits what was recorded before. */
@@ -123,9 +122,10 @@ export class Adam {
   step(numbers?: StepNumbers): void {
     if (numbers) this.prepare(numbers)
     const { algorithm, beta1, beta2, emaRate, clipNorm } = this.options
-    const { engine, gradients, values, m, v, average, broken, sums, unused } = this
+    const { engine, gradients, values, m, v, average } = this
     const schedule = this.schedule.take()
     const count = values.flat.size
+    const sums = this.#sums
     if (sums) {
       engine.dispatch(sumSquares, { x: gradients.flat, sums }, { count })
       engine.dispatch(clipGradients, { sums, schedule }, { count, clipNorm })
@@ -136,8 +136,8 @@ export class Adam {
       values: values.flat,
       m: m.flat,
       v: v.flat,
-      average: unused ?? average.flat,
-      broken,
+      average: this.#unused ?? average.flat,
+      broken: this.#broken,
     }
     engine.dispatch(adam, bound, { count, beta1, beta2, emaRate, atan2: algorithm === 'atan2' })
     for (const changed of new Set([values, average])) changed.changed()
@@ -145,7 +145,7 @@ export class Adam {
 
   /** Where the first number that is not finite came up, in all steps so far; undefined where there was none. */
   async firstNotFinite(): Promise<NotFinite | undefined> {
-    const [step, at, count] = new Uint32Array((await this.engine.readInt32(this.broken)).buffer)
+    const [step, at, count] = new Uint32Array((await this.engine.readInt32(this.#broken)).buffer)
     return step === NO_STEP
       ? undefined
       : { step, name: this.values.nameAt(at >>> 1), what: at & 1 ? 'value' : 'gradient', count }
@@ -153,9 +153,9 @@ export class Adam {
 
   /** Lets its memory be reused; the values stay. */
   release(): void {
-    const { engine, gradients, m, v, average, values, schedule, broken, sums, unused } = this
+    const { engine, gradients, m, v, average, values, schedule } = this
     for (const own of [gradients, m, v, average]) if (own !== values) own.release()
-    engine.release(schedule.tensor, broken, sums, unused)
+    engine.release(schedule.tensor, this.#broken, this.#sums, this.#unused)
   }
 }
 

@@ -3,7 +3,7 @@ import { storedAsF16 } from '../kernels/f16.js'
 import type { Kernel } from '../kernels/kernel.js'
 import { BufferUsage } from './device.js'
 import type { Stats } from './stats.js'
-import { type Bound, isTensor } from './tensor.js'
+import type { Bound } from './tensor.js'
 
 /** GPUShaderStage.COMPUTE; the global constants exist in browsers only. */
 const COMPUTE_STAGE = 4
@@ -26,7 +26,7 @@ export class Pipelines {
   /** By kernel, then by text, then by constants: two kernels of one name share nothing. */
   readonly #made = new Map<Kernel<never>, Map<string, Map<string, Entry>>>()
   readonly #modules = new Map<string, GPUShaderModule>()
-  private readonly parameters = new Map<string, GPUBuffer>()
+  readonly #uniformBuffers = new Map<string, GPUBuffer>()
 
   constructor(
     private readonly device: GPUDevice,
@@ -72,8 +72,8 @@ export class Pipelines {
         ? access
         : { buffer: { type: access === 'read' ? 'read-only-storage' : 'storage' } }
     })
-    const hasParameters = kernel.uniforms !== undefined
-    if (hasParameters) bindings.push({ buffer: { type: 'uniform' } })
+    const hasUniforms = kernel.uniforms !== undefined
+    if (hasUniforms) bindings.push({ buffer: { type: 'uniform' } })
     const layout = this.device.createBindGroupLayout({
       label: kernel.name,
       entries: bindings.map((entry, binding) => ({ binding, visibility: COMPUTE_STAGE, ...entry })),
@@ -88,7 +88,7 @@ export class Pipelines {
       },
     }
     this.stats.pipelines++
-    const entry: Entry = { descriptor, layout, names, hasUniforms: hasParameters, groups: new Map() }
+    const entry: Entry = { descriptor, layout, names, hasUniforms, groups: new Map() }
     this.#asked.push([kernel as Kernel<never>, size as never, halves, entry])
     pipelines.set(key, entry)
     return entry
@@ -96,11 +96,11 @@ export class Pipelines {
 
   bindGroup<Size>(
     entry: Pipeline,
-    { name: kernel, uniforms: parameters }: Kernel<Size>,
+    { name: kernel, uniforms }: Kernel<Size>,
     bound: Readonly<Record<string, Bound>>,
     size: Size,
   ): GPUBindGroup {
-    const values = entry.hasUniforms ? parameters!(size) : undefined
+    const values = entry.hasUniforms ? uniforms!(size) : undefined
     let key = numbers(values)
     const { names } = entry
     const given = Object.keys(bound)
@@ -108,7 +108,7 @@ export class Pipelines {
       const tensor = bound[name]
       if (!tensor || given.length !== names.length)
         throw new Error(`${kernel}: it binds ${names.join(', ')}, got ${given.join(', ')}`)
-      key += isTensor(tensor) ? ` ${tensor.storage.id}:${tensor.offset}:${tensor.bytes}` : ` r${tensor.id}`
+      key += 'resource' in tensor ? ` r${tensor.id}` : ` ${tensor.storage.id}:${tensor.offset}:${tensor.bytes}`
     }
     const found = entry.groups.get(key)
     if (found) return found
@@ -120,12 +120,13 @@ export class Pipelines {
           const given = bound[name]
           return {
             binding,
-            resource: isTensor(given)
-              ? { buffer: given.storage.buffer, offset: given.offset, size: given.bytes }
-              : given.resource,
+            resource:
+              'resource' in given
+                ? given.resource
+                : { buffer: given.storage.buffer, offset: given.offset, size: given.bytes },
           }
         }),
-        ...(values ? [{ binding: names.length, resource: { buffer: this.#parameterBuffer(kernel, values) } }] : []),
+        ...(values ? [{ binding: names.length, resource: { buffer: this.#uniformBuffer(kernel, values) } }] : []),
       ],
     })
     this.stats.bindGroups++
@@ -139,9 +140,9 @@ export class Pipelines {
   }
 
   /** A small buffer that holds these numbers for good. */
-  #parameterBuffer(label: string, values: Record<string, number>): GPUBuffer {
+  #uniformBuffer(label: string, values: Record<string, number>): GPUBuffer {
     const key = numbers(values)
-    let buffer = this.parameters.get(key)
+    let buffer = this.#uniformBuffers.get(key)
     if (!buffer) {
       const data = Uint32Array.from(Object.values(values))
       buffer = this.device.createBuffer({
@@ -152,7 +153,7 @@ export class Pipelines {
       })
       new Uint32Array(buffer.getMappedRange()).set(data)
       buffer.unmap()
-      this.parameters.set(key, buffer)
+      this.#uniformBuffers.set(key, buffer)
     }
     return buffer
   }

@@ -39,8 +39,8 @@ export class Tensor {
   get storage(): Storage {
     if (!this.isAlive)
       throw new Error(
-        `${this.label} of shape [${this.shape}]: it was released, maybe with its model or trainer, ` +
-          'or its scope has ended — use it before, or create it outside of the scope',
+        `${this.label} of shape [${this.shape}]: it was released, or its scope has ended — ` +
+          'use it before, or create it outside of the scope',
       )
     return this.#storage
   }
