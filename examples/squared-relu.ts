@@ -62,9 +62,8 @@ const engine = await openEngine()
 const data = Float32Array.from({ length: 1000 }, (_, i) => 3 * Math.sin(i))
 const x = engine.from(data, [10, 100])
 const reads = engine.scope(() => {
-  const y = engine.read(squaredRelu(x))
-  const [dx] = engine.gradients([x], () => squaredRelu(x))
-  return [y, engine.read(dx)]
+  const { value, gradients } = engine.valueAndGradients([x], () => squaredRelu(x))
+  return [engine.read(value), engine.read(gradients[0])]
 })
 const [y, dx] = await Promise.all(reads)
 check('squared ReLU', y, data.map(truth), 1e-6)
