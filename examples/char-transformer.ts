@@ -83,9 +83,8 @@ for (let step = 1; step <= steps; step++) {
   drawBatch()
   const rate = learningRate(step, { base: 3e-3, warmup: 20, total: steps, minRatio: 0.1 })
   const shares = engine.scope(() => {
-    const { value } = engine.valueAndGradients(weights.all(), () => crossEntropy(network(inputs), targets), {
-      into: optimizer.gradients.all(),
-    })
+    const objective = () => crossEntropy(network(inputs), targets)
+    const { value } = engine.valueAndGradients(weights.all(), objective, { into: optimizer.gradients.all() })
     optimizer.step({ step, learningRate: rate })
     return step % 50 === 0 || step === steps ? engine.read(value) : undefined
   })

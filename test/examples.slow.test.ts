@@ -6,22 +6,43 @@ import { join, resolve } from 'node:path'
 import { test } from 'uvu'
 import * as assert from 'uvu/assert'
 
-test('a two-layer network learns the sine', () => {
-  const file = 'build/examples/fit-a-function.js'
+/** What an example prints. */
+function outputOf(name: string, ...args: string[]): string {
+  const file = `build/examples/${name}.js`
   assert.ok(existsSync(file), `${file} is built by scripts/test.js`)
-  const output = execFileSync(process.execPath, [file], { encoding: 'utf8', stdio: ['ignore', 'pipe', 'ignore'] })
+  return execFileSync(process.execPath, [file, ...args], { encoding: 'utf8', stdio: ['ignore', 'pipe', 'ignore'] })
+}
+
+test('a two-layer network learns the sine', () => {
+  const output = outputOf('fit-a-function')
   const errors = [...output.matchAll(/mean squared error ([\d.]+)/g)].map(([, error]) => Number(error))
   assert.is(errors.length, 5)
   assert.ok(errors.at(-1)! < 0.001, output)
 })
 
 test('a small model learns to mirror grids, a task of its own', () => {
-  const output = execFileSync(process.execPath, ['build/examples/mirror-grids.js'], {
-    encoding: 'utf8',
-    stdio: ['ignore', 'pipe', 'ignore'],
-  })
+  const output = outputOf('mirror-grids')
   const share = Number(/mirrored without a mistake: ([\d.]+) % of 200/.exec(output)?.[1])
   assert.ok(share >= 80, output)
+})
+
+test('a causal transformer learns a rhyme and writes it', () => {
+  const output = outputOf('char-transformer', '100')
+  const losses = [...output.matchAll(/loss ([\d.]+)/g)].map(([, loss]) => Number(loss))
+  assert.is(losses.length, 2)
+  assert.ok(losses[1] < 0.3, output)
+  assert.match(output, /the malt that lay in\nthe house that Jack built\./)
+})
+
+test('squared ReLU is as exact as its page says, and the code of the page is its code', () => {
+  assert.match(outputOf('squared-relu'), /^squared ReLU: at most \S+ off\nits derivative: at most \S+ off\n$/)
+  const page = readFileSync('docs/add-an-operation.md', 'utf8')
+  const code = readFileSync('examples/squared-relu.ts', 'utf8')
+  const blocks = [...page.matchAll(/```ts\n([^]*?)```/g)].map(([, block]) =>
+    block.replace("'webgpu-trm/engine'", "'../src/engine/index.js'").replace("'webgpu-trm/node'", "'../src/node.js'"),
+  )
+  assert.is(blocks.length, 6)
+  for (const block of blocks) assert.ok(code.includes(block), `not in examples/squared-relu.ts:\n${block}`)
 })
 
 test('the code of the README, in a project that has the package', () => {
