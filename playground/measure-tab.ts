@@ -4,7 +4,7 @@ import { digits, size as bytesInWords, skipText } from '../bench/report.js'
 import type { SuiteResult } from '../bench/suite.js'
 import type { Verification } from '../src/index.js'
 import type { Connection } from './connection.js'
-import { byId, download, element, messageOf, number, say } from './element.js'
+import { byId, count as inWords, download, element, messageOf, number, say } from './element.js'
 import type { GpuReport } from './protocol.js'
 
 /** Groups of cases, by parts of their names. */
@@ -118,7 +118,7 @@ export class MeasureTab {
     const count = this.cases.filter(
       ({ name, size }) => sizes.includes(size) && only.some(part => `${size} ${name}`.includes(part)),
     ).length
-    byId('bench-count').textContent = `${count} ${count === 1 ? 'case' : 'cases'}`
+    byId('bench-count').textContent = inWords(count, 'case')
     byId<HTMLButtonElement>('bench').disabled = count === 0
   }
 
@@ -184,14 +184,10 @@ const pairs = (facts: readonly (readonly [string, string])[]) =>
   facts.flatMap(([name, value]) => [element('dt', {}, name), element('dd', {}, value)])
 
 function table(head: readonly string[], rows: readonly (readonly string[])[], left: number): HTMLTableElement {
-  const cells = (tag: 'th' | 'td', row: readonly string[]) =>
-    element(
-      'tr',
-      {},
-      ...row.map((text, i) =>
-        element(tag, { class: i < left ? 'left' : '', ...(tag === 'th' ? { scope: 'col' } : {}) }, text),
-      ),
-    )
+  const cells = (tag: 'th' | 'td', row: readonly string[]) => {
+    const scope = tag === 'th' ? 'col' : undefined
+    return element('tr', {}, ...row.map((text, i) => element(tag, { class: i < left ? 'left' : '', scope }, text)))
+  }
   return element(
     'table',
     {},

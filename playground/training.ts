@@ -207,7 +207,7 @@ export class Training {
       } catch (error) {
         if (!(await wasLost(engine)) || ++losses > MOST_LOSSES) throw error
         engine.close()
-        // Nothing but the steps since then is lost.
+        // Only the steps since the last kept state are lost.
         kept = session.data === undefined ? await keptTraining() : undefined
         session.points = kept?.points ?? []
       }
@@ -234,54 +234,48 @@ export class Training {
     })
     const end: TrainingEnd = { step: resume?.step ?? 0, totalSteps: options.steps }
     let keptAt = performance.now()
-    let evaluatedAt = Math.floor(end.step / evalInterval)
-    for await (const said of train(model, puzzles.train, { ...options, resume, logSeconds: REPORT_SECONDS })) {
-      const { step, loss, exactAccuracy: exact, stepsPerSecond } = said
-      end.step = step
+    for await (const news of train(model, puzzles.train, { ...options, resume, logSeconds: REPORT_SECONDS })) {
+      const { step, loss, exactAccuracy: exact, stepsPerSecond } = news
       onStep(step)
       const isLast = step === options.steps
-      let heldOut: number | null = null
-      if (Math.floor(step / evalInterval) > evaluatedAt || isLast) {
-        evaluatedAt = Math.floor(step / evalInterval)
-        heldOut = (
-          await evaluate(said.averaged, puzzles.test, { limit: isLast ? undefined : EVALUATED, loss: options.loss })
-        ).exactAccuracy
-      }
+      const isDue = Math.floor(step / evalInterval) > Math.floor(end.step / evalInterval)
+      const heldOut = isDue || isLast ? await heldOutAccuracy(news, session, isLast) : null
+      end.step = step
       const point = { step, loss, exact, heldOut }
       session.points.push(point)
       report({ kind: 'report', point, stepsPerSecond })
       if (isLast || this.isPaused || this.isStopped || performance.now() - keptAt >= 1000 * KEEP_SECONDS) {
-        await this.keep(session, said)
+        await this.keep(session, news)
         keptAt = performance.now()
       }
-      await this.rest(said, session)
+      await this.rest(news, session)
       if (this.isStopped) break
     }
     return end
   }
 
-  private async keep(session: Session, said: TrainingReport): Promise<void> {
+  private async keep(session: Session, news: TrainingReport): Promise<void> {
     const { setup, points, report } = session
-    const { step, totalSteps } = said
-    const [state, checkpoint] = [await said.saveTraining(), await checkpointOf(said, setup)]
+    const { step, totalSteps } = news
+    const [state, checkpoint] = [await news.saveTraining(), await checkpointOf(news, setup)]
     try {
       await keepTraining({ setup, step, totalSteps, savedAt: Date.now(), points, state, checkpoint }, session.data)
       session.data = undefined
       report({ kind: 'kept', step })
     } catch (error) {
-      // Training is worth more than its copy.
+      // A training goes on without its copy.
       this.notice(`${(error as Error).message}; this state of the training was not kept`)
     }
   }
 
   /** Gives checkpoints to those that asked, and sleeps while paused. A GPU that is lost meanwhile is noticed here. */
-  private async rest(said: TrainingReport, { setup, report }: Session): Promise<void> {
-    const { engine } = said.averaged
+  private async rest(news: TrainingReport, { setup, report }: Session): Promise<void> {
+    const { engine } = news.averaged
     const lost = engine.device.lost.then(() => {})
     let wasPaused = false
     for (;;) {
       while (this.asked.length) {
-        const bytes = checkpointOf(said, setup)
+        const bytes = checkpointOf(news, setup)
         this.asked.shift()!(bytes)
         await bytes.catch(() => {})
       }
@@ -309,6 +303,16 @@ function open(
     puzzles.train.metadata,
   )
   return { setup, run, puzzles, points: [...points], report }
+}
+
+/** Share of held-out puzzles that the averaged model answers exactly: of all at the end, of some before. */
+async function heldOutAccuracy(
+  { averaged }: TrainingReport,
+  { puzzles, run }: Session,
+  isLast: boolean,
+): Promise<number | null> {
+  const { loss } = run.options
+  return (await evaluate(averaged, puzzles.test, { limit: isLast ? undefined : EVALUATED, loss })).exactAccuracy
 }
 
 async function checkpointOf(

@@ -57,8 +57,8 @@ const NARROW = { width: 390, height: 800 }
 
 /** For the documents: what is shown, and what is done before. */
 const PICTURES = [
-  { name: 'solve-light-wide', tab: 'solve', colorScheme: 'light', viewport: WIDE, act: page => solve(page, 3) },
-  { name: 'solve-dark-narrow', tab: 'solve', colorScheme: 'dark', viewport: NARROW, act: page => solve(page, 4) },
+  { name: 'solve-light-wide', tab: 'solve', colorScheme: 'light', viewport: WIDE, act: page => solve(page, 3, 1) },
+  { name: 'solve-dark-narrow', tab: 'solve', colorScheme: 'dark', viewport: NARROW, act: page => solve(page, 4, 1) },
   { name: 'train-dark-wide', tab: 'train', colorScheme: 'dark', viewport: WIDE, act: train },
   { name: 'train-light-narrow', tab: 'train', colorScheme: 'light', viewport: NARROW, act: train },
   { name: 'measure-light-wide', tab: 'measure', colorScheme: 'light', viewport: WIDE, act: verify },
@@ -71,11 +71,17 @@ const KINDS = [1, 2, 3, 4, 5].flatMap(kind => [
   { name: `kind-${kind}-narrow`, tab: 'solve', colorScheme: 'dark', viewport: NARROW, act: page => solve(page, kind) },
 ])
 
-/** Solves the first example of a kind where its model lies beside the page, and shows the first step. */
-async function solve(page, kind) {
+/**
+ * Solves the first example of a kind, and shows the first step.
+ * @param instead the kind that is solved where the model of that one does not lie beside the page; without it, none is
+ */
+async function solve(page, kind, instead) {
   const chip = page.locator(`#kinds button:nth-child(${kind})`)
   await chip.click()
-  if (await chip.evaluate(node => node.classList.contains('unfit'))) return console.log(`  kind ${kind}: no model`)
+  if (await chip.evaluate(node => node.classList.contains('unfit'))) {
+    console.log(`  kind ${kind}: no model`)
+    return instead && solve(page, instead)
+  }
   await page.waitForSelector('#solve:not(:disabled)')
   await page.click('#solve')
   await page.waitForFunction(() => /solved$|broken$/.test(document.getElementById('verdict').textContent))

@@ -278,6 +278,14 @@ browserTest('a lost device is told, and the model answers on a new one', async (
   await page.click('#tab-solve')
   await page.click('#solve')
   await awaitText(page, 'verdict', /^solved$/)
+  // An answer that is lost with its device is computed anew before it goes on.
+  const before = await page.locator('#strip li').allTextContents()
+  await page.evaluate(() => document.getElementById('lose')!.click())
+  await page.click('#further')
+  await awaitSteps(12)
+  const after = await page.locator('#strip li').allTextContents()
+  assert.equal([before.length, after.length], [5, 13])
+  assert.equal(after.slice(0, 5), before)
 })
 
 browserTest('nothing went wrong behind the page, and nothing was asked of the network', () =>
