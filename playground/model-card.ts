@@ -56,10 +56,13 @@ export class ModelCard {
 
   /** Reads which models lie beside the page. Loads nothing yet. */
   async begin(): Promise<void> {
-    const response = await fetch('models/index.json')
-    if (!response.ok) throw new Error(`models/index.json: status ${response.status} — build the page again`)
-    this.files = (await response.json()) as Record<string, number>
     byId('model-name').textContent = 'none yet'
+    try {
+      this.files = await readList('models/index.json')
+    } catch (error) {
+      this.files = {}
+      say(byId('model-error'), messageOf(error))
+    }
   }
 
   /** Resolves when nothing is being loaded. */
@@ -191,6 +194,14 @@ export class ModelCard {
       void this.load({ ...this.waiting!, preset, fields })
     })
   }
+}
+
+/** Sizes of files in bytes, by name. */
+async function readList(path: string): Promise<Record<string, number>> {
+  const response = await fetch(path)
+  if (!response.ok)
+    throw new Error(`${path}: status ${response.status}, expected the list of models — build the page again`)
+  return (await response.json()) as Record<string, number>
 }
 
 /** A model in short phrases. */

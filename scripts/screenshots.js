@@ -96,6 +96,7 @@ async function train(page) {
   await page.evaluate(keep, demoTraining())
   await page.reload()
   await page.waitForSelector('#stored:not([hidden])')
+  await page.waitForFunction(() => /take about/.test(document.getElementById('estimate').textContent))
 }
 
 async function verify(page) {
