@@ -1,4 +1,5 @@
 // The kinds of puzzle that the page offers, each with its model: a file in models/ and an entry here.
+import type { ModelName } from '../src/models/names.js'
 
 /** A way to make new puzzles. */
 export interface Draw {
@@ -12,7 +13,7 @@ export interface Draw {
 export interface Offer {
   title: string
   /** The file `models/NAME.safetensors` beside the page; without it, the visitor brings a model. */
-  model?: string
+  model?: ModelName
   /** What new puzzles can be made, the first by default. */
   draws: readonly Draw[]
   /** Puzzles to pick, as text; all of them need the same model. */
