@@ -39,9 +39,6 @@ const MOST_LOSSES = 3
 /** Generated puzzles of a measurement, and steps of its two halves on a GPU; the second half counts. */
 const [MEASURED_PUZZLES, STEPS_ON_GPU] = [64, 8]
 
-/** Seconds of a step next to which the compilation does not matter: one step is enough to measure it. */
-const LONG_STEP = 5
-
 /** One training from its setup on. */
 interface Session {
   setup: TrainingSetup
@@ -103,7 +100,6 @@ export class Training {
       })) {
         if (!this.isMeasuring) return undefined
         seconds = 1 / stepsPerSecond
-        if (seconds > LONG_STEP) break
       }
       return seconds
     } finally {
