@@ -52,23 +52,23 @@ function keep({ training, files }) {
   })
 }
 
-const wide = { width: 1120, height: 800 }
-const narrow = { width: 390, height: 800 }
+const WIDE = { width: 1120, height: 800 }
+const NARROW = { width: 390, height: 800 }
 
 /** For the documents: what is shown, and what is done before. */
-const pictures = [
-  { name: 'solve-light-wide', tab: 'solve', colorScheme: 'light', viewport: wide, act: page => solve(page, 3, 1) },
-  { name: 'solve-dark-narrow', tab: 'solve', colorScheme: 'dark', viewport: narrow, act: page => solve(page, 4, 1) },
-  { name: 'train-dark-wide', tab: 'train', colorScheme: 'dark', viewport: wide, act: train },
-  { name: 'train-light-narrow', tab: 'train', colorScheme: 'light', viewport: narrow, act: train },
-  { name: 'measure-light-wide', tab: 'measure', colorScheme: 'light', viewport: wide, act: verify },
-  { name: 'measure-dark-narrow', tab: 'measure', colorScheme: 'dark', viewport: narrow, act: async () => {} },
+const PICTURES = [
+  { name: 'solve-light-wide', tab: 'solve', colorScheme: 'light', viewport: WIDE, act: page => solve(page, 3, 1) },
+  { name: 'solve-dark-narrow', tab: 'solve', colorScheme: 'dark', viewport: NARROW, act: page => solve(page, 4, 1) },
+  { name: 'train-dark-wide', tab: 'train', colorScheme: 'dark', viewport: WIDE, act: train },
+  { name: 'train-light-narrow', tab: 'train', colorScheme: 'light', viewport: NARROW, act: train },
+  { name: 'measure-light-wide', tab: 'measure', colorScheme: 'light', viewport: WIDE, act: verify },
+  { name: 'measure-dark-narrow', tab: 'measure', colorScheme: 'dark', viewport: NARROW, act: async () => {} },
 ]
 
 /** Every kind of puzzle by its place in the page. */
-const kinds = [1, 2, 3, 4, 5].flatMap(kind => [
-  { name: `kind-${kind}-wide`, tab: 'solve', colorScheme: 'light', viewport: wide, act: page => solve(page, kind) },
-  { name: `kind-${kind}-narrow`, tab: 'solve', colorScheme: 'dark', viewport: narrow, act: page => solve(page, kind) },
+const KINDS = [1, 2, 3, 4, 5].flatMap(kind => [
+  { name: `kind-${kind}-wide`, tab: 'solve', colorScheme: 'light', viewport: WIDE, act: page => solve(page, kind) },
+  { name: `kind-${kind}-narrow`, tab: 'solve', colorScheme: 'dark', viewport: NARROW, act: page => solve(page, kind) },
 ])
 
 /**
@@ -121,22 +121,22 @@ async function take(browser, url, { name, tab, colorScheme, viewport, act }, tar
 }
 
 const { values, positionals } = parseArgs({ allowPositionals: true, options: { kinds: { type: 'boolean' } } })
-const unknown = positionals.find(name => !pictures.some(picture => picture.name === name))
+const unknown = positionals.find(name => !PICTURES.some(picture => picture.name === name))
 if (unknown) {
-  console.error(`screenshots: no picture ${unknown}, expected one of ${pictures.map(({ name }) => name).join(', ')}`)
+  console.error(`screenshots: no picture ${unknown}, expected one of ${PICTURES.map(({ name }) => name).join(', ')}`)
   process.exit(2)
 }
 const folder = join(root, values.kinds ? 'build/screenshots' : 'docs')
 const target = values.kinds
   ? name => ({ path: join(folder, `${name}.png`), fullPage: true })
   : name => ({ path: join(folder, `playground-${name}.jpg`), type: 'jpeg', quality: 65 })
-const chosen = pictures.filter(({ name }) => !positionals.length || positionals.includes(name))
+const chosen = PICTURES.filter(({ name }) => !positionals.length || positionals.includes(name))
 
 const { url, close } = await serve({ '/': await buildPlayground() })
 const { browser, kill } = await openChromium()
 mkdirSync(folder, { recursive: true })
 try {
-  for (const picture of values.kinds ? kinds : chosen) await take(browser, url, picture, target)
+  for (const picture of values.kinds ? KINDS : chosen) await take(browser, url, picture, target)
 } finally {
   await kill()
   await close()
