@@ -127,10 +127,8 @@ if (canPlay) {
     test(`attention, ${name}`, async () => {
       const { table, turned } = turning(size)
       const qkv = packed(size)
-      const o = await engine.read(
-        engine.scope(() =>
-          widened(engine, attention(rounded(engine, engine.from(qkv, shape)), heads, { rope: table })),
-        ),
+      const o = await engine.scope(() =>
+        engine.read(widened(engine, attention(rounded(engine, engine.from(qkv, shape)), heads, { rope: table }))),
       )
       const truth = oracle.attention(turned(qkv), size)
       close('attention by matrices', o, truth, { scale: largest(truth), c: ROUNDING * 2 * scores })
