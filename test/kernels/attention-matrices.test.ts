@@ -1,4 +1,4 @@
-// Attention by subgroup matrices and its derivatives, with these played by plain functions.
+// Attention by subgroup matrices and its derivatives; plain functions play the matrices.
 // test/null-backend.test.ts has the compiler check the kernels as they are.
 import { test } from 'uvu'
 import * as assert from 'uvu/assert'
@@ -32,14 +32,14 @@ if (!canPlay) console.log('skipped: attention by matrices, this adapter has no f
 /** One rounding to float16, in units of float32's. */
 const ROUNDING = 2 ** 13
 
-/** Few pipelines: all lengths of a width share one, so that some own tiles and parts of blocks without rows. */
+/** Few pipelines: all lengths of a width share one. Some lengths leave tiles and parts of blocks without rows. */
 const shareInTest: typeof shareOf = ({ headDim }, adapter) =>
   shareOf({ batch: 1, heads: 1, length: headDim === 64 ? 97 : 16, headDim }, adapter)
 const fits = (size: AttentionSize, adapter: AdapterSummary) => shareInTest(size, adapter) !== undefined
 
 /**
- * The same loops, not unrolled and of a length that compilers do not know. A software adapter would take minutes to compile them.
- * As to what they compute, the mark says nothing.
+ * The same loops, but not unrolled, and of a length that compilers do not know.
+ * A software adapter would take minutes to compile the unrolled ones. The result is the same.
  */
 const rolled = (text: string) =>
   text.replace(/@diagnostic\(off, trm\.unroll\) (for \(var (\w) = 0u; \2 < )(\w+)/g, '$1min(u32($3), u.length * 64u)')

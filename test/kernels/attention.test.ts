@@ -1,4 +1,4 @@
-// Softmax attention over packed rows, from flat to saturated scores, with and without rotary positions, and its derivative.
+// Attention over packed rows, from flat to saturated scores, with and without rotary positions, and its derivative.
 import { test } from 'uvu'
 import * as assert from 'uvu/assert'
 import { attention, ropeTable } from '../../src/engine/index.js'
@@ -51,7 +51,7 @@ function turning({ length, headDim }: (typeof SIZES)[number]) {
 const SAMPLE = { batch: 1, length: 16, heads: 1, headDim: 32, f16: false, recorded: true }
 const VARIANTS = tried(engine, attentionFamily, SAMPLE).map(({ name }) => name)
 
-/** Each compiles for each width of heads, some for long. */
+/** Each variant compiles for each width of heads; some take long. */
 const sizesOf = (variant: string) =>
   SIZES.filter(({ headDim }) => {
     if (variant === 'tiled') return headDim === 32 || headDim === 64
@@ -59,11 +59,14 @@ const sizesOf = (variant: string) =>
     return headDim <= 8
   })
 
-/** With and without rotary positions where heads are of even width; in tiles either, as each takes seconds to compile for each width. */
+/**
+ * With and without rotary positions if heads are of even width.
+ * By tiles one of both, as each takes seconds to compile for each width.
+ */
 const turnsOf = (variant: string, headDim: number) =>
   variant === 'tiled' ? [headDim === 64] : headDim % 2 ? [false] : [false, true]
 
-/** All ways of computing it; where the adapter cannot run one, another stands in. */
+/** The variant, or the default where the adapter cannot run it. */
 function force(variant: string): void {
   engine.variants.force('attention', variant)
 }

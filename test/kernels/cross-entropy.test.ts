@@ -80,7 +80,7 @@ test('targets of another shape or type are refused', () => {
   const logits = engine.zeros([4, 3])
   assert.throws(
     () => crossEntropy(logits, engine.zeros([3], 'i32')),
-    /^crossEntropy: targets of shape \[3\] and type i32 do not fit logits of shape \[4,3\], expected i32 of shape \[4\]/,
+    /^crossEntropy: targets of shape \[3\] and type i32 do not fit logits of shape \[4,3\], expected i32 of/,
   )
   assert.throws(() => crossEntropy(logits, engine.zeros([4])), /^crossEntropy: targets of shape \[4\] and type f32/)
 })

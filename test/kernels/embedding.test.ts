@@ -56,7 +56,7 @@ test('gradients', async () => {
   }
 })
 
-/** The definition, term by term; and the same of magnitudes. */
+/** The definition, term by term, and the sums of the terms' magnitudes. */
 function backward(
   ids: Int32Array,
   dy: Float32Array,

@@ -1,4 +1,4 @@
-// Kernels on tensors stored as float16: what becomes of their text, and the same numbers as on float32 tensors up to one rounding.
+// Kernels on tensors stored as float16: their rewritten text, and float32's numbers up to one rounding.
 import { test } from 'uvu'
 import * as assert from 'uvu/assert'
 import {
@@ -78,7 +78,7 @@ fn main() {
   )
 })
 
-/** A tensor of these values; in float16 rounded. */
+/** A tensor of these values, rounded if it is float16. */
 async function stored(data: Float32Array<ArrayBuffer>, shape: Shape, dtype: DType): Promise<Tensor> {
   const tensor = engine.lasting(shape, dtype)
   engine.write(tensor, data)
@@ -128,7 +128,7 @@ async function check(
   }
   const [[y, ...gradients], [halfY, ...halfGradients]] = results
   close(`${name} in float16`, halfY, y, { scale: largest(y), c: ROUNDING * roundings })
-  // Gradients are float32; what they are computed from was rounded on the way.
+  // Gradients are float32; the values that they are computed from were rounded on the way.
   gradients.forEach((gradient, i) =>
     close(`${name} in float16, gradient of input ${i}`, halfGradients[i], gradient, {
       scale: largest(gradient),
@@ -283,7 +283,8 @@ if (hasHalf) {
     variant.available(engine.adapter, { m: 64, n: 64, k: 64, f16A: true }),
   )) {
     test(`products by variant ${name}, operands and results in either type`, async () => {
-      // Operands by single values, and four of them at once. Tiles take seconds to compile for each combination of types.
+      // Operands by single values, and by four at once.
+      // Tiles take seconds to compile for each combination of types.
       const isTiled = name.startsWith('tiled')
       for (const [m, n, k, transposeA, transposeB] of [
         [17, 33, 9, true, false],

@@ -1,4 +1,4 @@
-// silu(gate) · up with gate and up straight from their product, by every variant, along either side.
+// silu(gate) · up, computed from the product of x and the weight, by every variant, along either side.
 import { test } from 'uvu'
 import * as assert from 'uvu/assert'
 import { type DType, gated, linear, swiglu } from '../../src/engine/index.js'
@@ -36,7 +36,7 @@ async function check(given: GatedSize, dtype: DType = 'f32', magnitude = 1): Pro
         : Math.floor(i / ((m / 2) * n)) * m * n + (i % ((m / 2) * n))
     return 1.1 * sums[row] * sums[row + (gated === 'columns' ? n / 2 : (m / 2) * n)]
   })
-  // In float16 what is stored, and gate and up where they are stored in between, are rounded 2¹³ times as much.
+  // In float16 stored values are rounded 2¹³ times as much, gate and up too if they are stored in between.
   close(`gated${dtype === 'f16' ? ' in float16' : ''}, ${JSON.stringify(size)}`, await engine.read(c), truth, {
     scale,
     depth: 2 * k,
@@ -57,7 +57,8 @@ for (const dtype of ['f32', ...(engine.adapter.features.includes('shader-f16') ?
   })) {
     test(`variant ${name}, ${dtype}`, async () => {
       engine.variants.force('gated', name)
-      // Large tiles take seconds to compile for each way of loading: four values at once where gate and up are columns, else single ones.
+      // Large tiles take seconds to compile for each way of loading.
+      // They load four values at once if gate and up are columns, else single ones.
       const isLarge = name.includes('128×128')
       for (const [m, half, k] of [
         [1, 1, 1],

@@ -1,4 +1,4 @@
-// The network's input: puzzle slots with their padding, tokens and learned positions; and the gradient of the puzzle rows.
+// The network's input: prefix with its padding, tokens and learned positions; and the gradient of the puzzle rows.
 import { test } from 'uvu'
 import { inputEmbedding, prefixGradient } from '../../src/kernels/input-embedding.js'
 import { close, printShares, same } from '../close.js'
@@ -13,7 +13,7 @@ test.after(() => {
 })
 
 const vocabulary = 11
-/** batch, cells, prefix, width, width of a puzzle's row: none, narrower than its slots, as wide. */
+/** batch, cells, prefix, width, width of a puzzle's row: none, narrower than the prefix, as wide. */
 const SIZES = [
   [1, 1, 0, 1, 0],
   [2, 5, 0, 7, 0],

@@ -1,4 +1,5 @@
-// Matrix products in every transposition, batched, summed, shared and accumulated; linear layers over either axis and their derivatives.
+// Matrix products in every transposition, batched, summed, shared and accumulated.
+// Linear layers over either axis and their derivatives.
 import { test } from 'uvu'
 import * as assert from 'uvu/assert'
 import { linear } from '../../src/engine/index.js'
@@ -73,7 +74,10 @@ for (const transposeA of [false, true]) {
   }
 }
 
-/** Tiles of 128 × 128 take seconds to compile for each way of loading: with both operands as vec4f along k, or with none, all code runs. */
+/**
+ * Tiles of 128 × 128 take seconds to compile for each way of loading.
+ * All code runs if both operands are vec4f along k, and if none is.
+ */
 const isWorthIt = ({ k, transposeA, transposeB }: MatmulSize) =>
   (!transposeA && k % 4 === 0) === (transposeB === true && k % 4 === 0)
 
@@ -126,12 +130,12 @@ test('large tiles in 16 KB of workgroup memory, half as deep', async () => {
   }
 })
 
-test('a sum of what is infinite is infinite, although lines and terms beyond the edge are read in its stead', async () => {
+test('a sum with infinite terms is infinite, although lines and terms beyond the edge are read too', async () => {
   engine.variants.force('matmul', 'tiled 64×64')
   for (const transposes of [0, 1, 2, 3]) {
     const [transposeA, transposeB] = [transposes % 2 === 1, transposes > 1]
     const [m, n, k] = [5, 6, 7]
-    // The last row of a, and of b the last column, hold infinities at the last k.
+    // The last row of a and the last column of b hold infinities at the last k.
     const a = Float32Array.from({ length: m * k }, (_, i) => (i === m * k - 1 ? Infinity : 1))
     const b = Float32Array.from({ length: k * n }, (_, i) => (i === k * n - 1 ? Infinity : 1))
     const c = engine.tensor([m * n])

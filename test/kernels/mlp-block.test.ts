@@ -25,7 +25,7 @@ interface Shape {
   axis: -1 | -2
 }
 
-/** In float64, from the oracles of the parts. */
+/** The block in float64, from the oracles of its parts. */
 function truth(
   h: Float64Array,
   injection: Float64Array | undefined,
@@ -100,7 +100,7 @@ for (const { name, available } of mlpBlockFamily.variants) {
         })
         const [a, b, c, d] = [h.data, added?.data, gateUp.data, down.data].map(data => data && Float64Array.from(data))
         const over = shape.axis === -1 ? shape.width : shape.length
-        // Of three sums one after the other, the last of values around one.
+        // Three sums one after the other; values of the last one are around 1.
         close(`mlp block ${name}`, await engine.read(y), truth(a!, b, c!, d!, shape), {
           scale: 4 * Math.sqrt(shape.inner),
           depth: over,
@@ -130,7 +130,7 @@ for (const { name, available } of mlpBlockFamily.variants) {
         truth: (...[a, b, c, d]: Float64Array[]) => truth(a, b, c, d, shape),
         depth: 12 * shape.inner,
       })
-      // One weight alone, where a kernel gives the gradients of both.
+      // One weight alone: a kernel that gives both gradients must not need the other one.
       for (const wanted of [gateUp, down]) {
         const fixed = (given: Tensor, other: typeof down) =>
           other === wanted ? given : engine.from(other.data, other.shape)
@@ -148,7 +148,7 @@ for (const { name, available } of mlpBlockFamily.variants) {
           depth: 12 * shape.inner,
         })
       }
-      // Without an injection h's gradient is the sum of two ways.
+      // Without an injection h's gradient is the sum over two paths.
       await checkGradients(engine, `mlp block ${name}`, {
         inputs: [h],
         ours: a =>

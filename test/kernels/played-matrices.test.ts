@@ -1,4 +1,4 @@
-// The functions that play subgroup matrices: every element, order and size that they know, and that they refuse the rest.
+// The functions that play subgroup matrices: every element, order and size; anything else is refused.
 import { test } from 'uvu'
 import * as assert from 'uvu/assert'
 import { defineKernel } from '../../src/kernels/kernel.js'
@@ -11,7 +11,7 @@ import { integers } from '../shapes.js'
 const engine = await openEngine()
 test.after(() => engine.close())
 
-/** c += a · b by one subgroup of two; the other one computes 2 · a · b. Matrices lie in pieces of workgroup memory. */
+/** One subgroup computes c += a · b, the other one 2 · a · b. Matrices lie in pieces of workgroup memory. */
 function text(
   m: number,
   n: number,
@@ -35,15 +35,21 @@ function text(
   const [widthA, widthB, widthC] = [width(lengthA, perOperand), width(lengthB, perOperand), width(lengthC, perResult)]
   const piece = Math.max(linesA * widthA, linesB * widthB, linesC * widthC) + 1
   const value = (tensor: string, at: string) => `${tensor}[${at}]`
+  const pair = (tensor: string, at: string, i: number) =>
+    `pack2x16float(vec2f(${value(tensor, `${at} + ${i}u`)}, ${value(tensor, `${at} + ${i + 1}u`)}))`
   const pack = (tensor: string, at: string) =>
     !vectors
       ? value(tensor, at)
       : element === 'f16'
-        ? `vec4u(${[0, 2, 4, 6].map(i => `pack2x16float(vec2f(${value(tensor, `${at} + ${i}u`)}, ${value(tensor, `${at} + ${i + 1}u`)}))`).join(', ')})`
+        ? `vec4u(${[0, 2, 4, 6].map(i => pair(tensor, at, i)).join(', ')})`
         : `bitcast<vec4u>(vec4f(${[0, 1, 2, 3].map(i => value(tensor, `${at} + ${i}u`)).join(', ')}))`
   const fillPiece = (tensor: string, piece: number, count: number, length: number, wide: number) =>
-    `for (var i = thread; i < ${(count * length) / perOperand}u; i += 64u) { memory[${piece}][1u + i / ${length / perOperand}u * ${wide}u + i % ${length / perOperand}u] = ${pack(tensor, `i * ${perOperand}u`)}; }`
+    `for (var i = thread; i < ${(count * length) / perOperand}u; i += 64u) {
+    let at = 1u + i / ${length / perOperand}u * ${wide}u + i % ${length / perOperand}u;
+    memory[${piece}][at] = ${pack(tensor, `i * ${perOperand}u`)};
+  }`
   const resultAt = `1u + i / ${lengthC}u * ${widthC * perResult}u + i % ${lengthC}u`
+  const result = vectors ? 'bitcast<f32>(memory[2u + subgroup][at / 4u][at % 4u])' : 'memory[2u + subgroup][at]'
   return `enable f16;
 enable subgroups;
 enable chromium_experimental_subgroup_matrix;
@@ -51,6 +57,7 @@ const SIZE_M = ${m};
 const SIZE_K = ${k}u;
 alias Element = ${element};
 alias Left = subgroup_matrix_left<Element, SIZE_K, SIZE_M>;
+alias Right = subgroup_matrix_right<Element, ${n}, SIZE_K>;
 alias Sum = subgroup_matrix_result<f32, ${n}, SIZE_M>;
 alias Piece = array<${store}, ${piece}>;
 @group(0) @binding(0) var<storage, read> a: array<f32>;
@@ -58,13 +65,17 @@ alias Piece = array<${store}, ${piece}>;
 @group(0) @binding(2) var<storage, read_write> c: array<f32>;
 var<workgroup> memory: array<Piece, 4>; // a, b, and results of both
 @compute @workgroup_size(64) @subgroup_size(32)
-fn main(@builtin(subgroup_id) subgroup: u32, @builtin(local_invocation_index) thread: u32, @builtin(subgroup_invocation_id) lane: u32) {
+fn main(
+  @builtin(subgroup_id) subgroup: u32,
+  @builtin(local_invocation_index) thread: u32,
+  @builtin(subgroup_invocation_id) lane: u32
+) {
   ${fillPiece('a', 0, linesA, lengthA, widthA)}
   ${fillPiece('b', 1, linesB, lengthB, widthB)}
   workgroupBarrier();
   var sums: array<array<Sum, 2>, 1>;
   let rows = subgroupMatrixLoad<Left, ${majors[0]}>(&memory[0], 1u, ${widthA}u);
-  var columns = subgroupMatrixLoad<subgroup_matrix_right<Element, ${n}, SIZE_K>, ${majors[1]}>(&memory[1], 1, ${widthB});
+  var columns = subgroupMatrixLoad<Right, ${majors[1]}>(&memory[1], 1, ${widthB});
   sums[0][1] = subgroupMatrixMultiplyAccumulate(rows, columns, sums[0][1]);
   let twice = subgroupMatrixMultiplyAccumulate(rows, columns, sums[0][1]);
   if (subgroup == 1u) { sums[0][1] = twice; }
@@ -73,7 +84,7 @@ fn main(@builtin(subgroup_id) subgroup: u32, @builtin(local_invocation_index) th
   workgroupBarrier();
   for (var i = lane; i < ${m * n}u; i += 32u) {
     let at = ${vectors ? `${perResult - 1}u + ${resultAt}` : resultAt};
-    c[subgroup * ${m * n}u + i] = ${vectors ? 'bitcast<f32>(memory[2u + subgroup][at / 4u][at % 4u])' : 'memory[2u + subgroup][at]'};
+    c[subgroup * ${m * n}u + i] = ${result};
   }
 }`
 }

@@ -18,7 +18,7 @@ test.after(() => {
 
 const epsilon = 1e-5
 
-/** The result's error where x and residual cancel is that of their sum. */
+/** Where x and residual cancel, the result's error is the error of their sum. */
 function scales(
   x: ArrayLike<number>,
   residual: ArrayLike<number> | undefined,
@@ -45,7 +45,7 @@ interface Cases {
 const everySecond = (first: number) => WIDTHS.filter((_, i) => i % 2 === first)
 
 const CASES: readonly Cases[] = [
-  // Each width is compiled anew: one axis takes every second one.
+  // Each width is compiled anew, so each axis takes every second width.
   {
     variant: 'loop',
     axis: -1,
@@ -67,7 +67,8 @@ const CASES: readonly Cases[] = [
       [9, 31, 65],
     ],
   },
-  // Rows of one word, of whole and of cut chunks; more and fewer rows than a workgroup has. Each chunk costs a second of compiling.
+  // Rows of one word, of whole and of cut chunks; more and fewer rows than a workgroup has.
+  // Each chunk takes a second to compile.
   {
     variant: 'registers',
     axis: -1,
@@ -128,7 +129,7 @@ for (const { variant, axis, sizes, differentiated } of CASES.filter(({ variant }
         }
       }
     }
-    // Widths of one class: none was computed by another variant.
+    // All widths are of one class: no other variant computed one of them.
     assert.equal(
       Object.entries(engine.variants.used).filter(
         ([key, used]) =>

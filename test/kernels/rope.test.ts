@@ -54,7 +54,7 @@ test('turns queries and keys, leaves values', async () => {
       const ours = await engine.read(rope(engine.from(x, shape(size)), engine.from(table), size.heads))
       const angle = (position: number, i: number) => oracle.ropeAngle(position, i, size.headDim, theta)
       close('rope', ours, oracle.rope(x, size, angle), { scale: magnitude * (1 + size.length) })
-      // Against the table's own angles no error of the angle is left.
+      // The table's own angles are exact here, so the error of the angle is gone.
       const turn = (position: number, i: number) =>
         Math.atan2(table[position * size.headDim + 2 * i + 1], table[position * size.headDim + 2 * i])
       close('rope', ours, oracle.rope(x, size, turn), { scale: 2 * magnitude })

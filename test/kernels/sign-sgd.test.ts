@@ -1,4 +1,4 @@
-// SignSGD over the touched rows of a table: equal ids share one sum, other rows rest, the sign of 0 is 0.
+// SignSGD over the touched rows of a table: equal ids share one sum, other rows stay, the sign of 0 is 0.
 import { test } from 'uvu'
 import { SparseSignSgd } from '../../src/engine/index.js'
 import { close, printShares, same } from '../close.js'

@@ -1,4 +1,4 @@
-// Adaptive computation time: who halts, how exploration is spread, what is counted; and the restart of halted slots.
+// Adaptive computation time: which slots halt, how exploration is spread, the sums; and the restart of halted slots.
 import { test } from 'uvu'
 import * as assert from 'uvu/assert'
 import { continueTarget, halt, type HaltSize, METRICS, resetState, swapData } from '../../src/kernels/slots.js'
@@ -15,7 +15,7 @@ test.after(() => {
 })
 
 interface Slots {
-  /** Steps done before. */
+  /** Supervision steps of each slot so far. */
   steps: Uint32Array<ArrayBuffer>
   /** q_halt of each slot. */
   q: ArrayLike<number>
@@ -55,7 +55,10 @@ async function run(
 
 const always = (count: number) => new Float32Array(count).fill(1)
 
-/** The least number of steps that exploration asks of each slot, 1 where it asks nothing: the first count at which a slot that wants to halt does. */
+/**
+ * The least number of steps that exploration asks of each slot; 1 if it asks nothing.
+ * It is the first count at which a slot with a positive q_halt halts.
+ */
 async function leastSteps(
   slots: number,
   maxSteps: number,
@@ -170,7 +173,7 @@ test('exploration: its share of the slots, least steps spread evenly over 2 … 
   const expected = exploring.length / (maxSteps - 1)
   let chi = 0
   for (let n = 2; n <= maxSteps; n++) chi += (exploring.filter(least => least === n).length - expected) ** 2 / expected
-  // Six degrees of freedom: beyond 27.9 lies a share of 1e-4.
+  // Six degrees of freedom: a share of 1e-4 lies beyond 27.9.
   assert.ok(chi < 27.9, `least steps are uneven: χ² = ${chi}`)
 })
 

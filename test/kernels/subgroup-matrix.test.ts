@@ -1,4 +1,5 @@
-// Products by subgroup matrices, with these played by plain functions: everything of the kernels but the hardware's own multiplication.
+// Products by subgroup matrices; plain functions play the matrices.
+// So all of the kernels is tested but the hardware's own multiplication.
 // test/null-backend.test.ts has the compiler check the kernels as they are.
 import { test } from 'uvu'
 import * as assert from 'uvu/assert'
@@ -29,18 +30,18 @@ test.after(() => {
 const hasHalf = engine.adapter.features.includes('shader-f16')
 if (!hasHalf) console.log('skipped: results in float16, this adapter has no shader-f16')
 
-/** As adapters run it, with loops unrolled, and with loops left as they are, which compiles some times faster where matrices are played. */
+/** With loops unrolled, as adapters run it; and with loops as they are, which compiles faster with played matrices. */
 const unrolled = playedKernel(matmulMatrix)
 const kernel = playedKernel({
   ...matmulMatrix,
   source: (size: MatrixProduct) => fill(textOf(size).replace(/@diagnostic\(off, trm\.unroll\)/g, ''), linesOf(size)),
 })
 
-/** The smallest tile; and that of GPUs. */
+/** The smallest tile, and the tile of GPUs. */
 const SMALL: Pick<MatrixProduct, 'kind' | 'span'> = { kind: { component: 'f16', m: 8, n: 8, k: 8 }, span: 16 }
 const REAL: Pick<MatrixProduct, 'kind' | 'span'> = { kind: { component: 'f16', m: 16, n: 16, k: 16 }, span: 64 }
 
-/** Values rounded to float16, in pairs, behind them infinities that no result may see. */
+/** Values rounded to float16, in pairs. Behind them stand infinities, which must not reach a result. */
 function halves(seed: number, count: number): { data: Float32Array; tensor: Tensor } {
   const bits = float32ToFloat16(values(seed, count))
   const words = new Uint32Array(Math.ceil(count / 2))
@@ -62,7 +63,7 @@ async function check({
   const { m, n, k, batch = 1, reduce = 1, sharedA, sharedB, accumulate } = size
   const [a, b] = [halves(1, m * k * (sharedA ? 1 : batch * reduce)), halves(2, k * n * (sharedB ? 1 : batch * reduce))]
   const count = (m * n * batch) / (gated ? 2 : 1)
-  // What stands in c before, and behind the results, where it must stay.
+  // The values of c before, and those behind the results, which must stay.
   const guard = 0.5
   const c = engine.lasting([count + 256], isHalf ? 'f16' : 'f32')
   engine.write(c, new Float32Array(count + 256).fill(guard))
@@ -86,9 +87,10 @@ async function check({
     })
   const got = await engine.read(c)
   const depth = k * reduce * (gated ? 2 : 1)
-  // A result in float16 is rounded once more, and once only: 2¹³ units of float32 of itself, of which the law gives 4 · √depth.
+  // A result in float16 is rounded once more: by 2¹³ units of float32, of which the law gives 4 · √depth.
   const rounding = isHalf ? 2 ** 13 / (4 * Math.sqrt(depth)) : 0
-  const name = `${gated ? 'gated' : 'matmul'} by matrices${isHalf ? ' to float16' : ''}, ${JSON.stringify({ ...size, splits, gated, span: tile.span })}`
+  const kind = `${gated ? 'gated' : 'matmul'} by matrices${isHalf ? ' to float16' : ''}`
+  const name = `${kind}, ${JSON.stringify({ ...size, splits, gated, span: tile.span })}`
   close(name, got.slice(0, count), truth, {
     scale: scale.map((x, i) => x + 1.01 * rounding * Math.abs(truth[i])),
     depth,
@@ -100,7 +102,7 @@ async function check({
   engine.release(a.tensor, b.tensor, c)
 }
 
-// SwiftShader takes seconds to compile each: in a page on a software adapter they are left to Node.
+// SwiftShader takes seconds to compile each: on a software adapter they run in Node alone, not in a page.
 const isPlayed = !(inPage && engine.adapter.isSoftware)
 if (!isPlayed) console.log('skipped: products by matrices, in a page on a software adapter')
 const played = isPlayed ? test : test.skip
@@ -108,7 +110,7 @@ const played = isPlayed ? test : test.skip
 const ORDERS = [0, 1, 2, 3].map(i => ({ transposeA: i % 2 === 1, transposeB: i > 1 }))
 
 for (const order of ORDERS) {
-  // Two texts each, as every one is compiled: k in whole tiles and not, rows of c that vec4f divide and others.
+  // Two texts each, as every text is compiled: k in whole tiles or not, rows of c in whole vec4f or not.
   played(`${order.transposeA ? 'T' : 'N'}${order.transposeB ? 'T' : 'N'}: edges, batches, sums, ranges`, async () => {
     for (const [m, n, k] of [
       [33, 32, 97],

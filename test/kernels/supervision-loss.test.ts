@@ -24,7 +24,7 @@ async function run(
   targets?: Float32Array<ArrayBuffer>,
 ) {
   const size = { ...given, trainsContinue: targets !== undefined }
-  // Leftovers in the outputs must not show.
+  // Old values in the outputs must not matter.
   const outputs = {
     dLogits: engine.from(values(90, logits.length)),
     dQ: engine.from(values(91, q.length)),
@@ -54,7 +54,7 @@ interface Case extends Omit<SupervisionLossSize, 'stablemax' | 'scale' | 'trains
   magnitude: number
 }
 
-/** Labels of which about a third is ignored, a random slot has none, and in another every label is what the logits say. */
+/** About a third of the labels is ignored. A random slot has no labels; in another the logits predict every label. */
 function labelsFor(logits: Float32Array, { batch, cells, prefix, vocabulary }: Case): Int32Array<ArrayBuffer> {
   const next = uniform(3)
   const truth = oracle.supervision(logits, new Float64Array(2 * batch), new Int32Array(batch * cells), {
@@ -74,7 +74,7 @@ function labelsFor(logits: Float32Array, { batch, cells, prefix, vocabulary }: C
 async function check(stablemax: boolean, each: Case): Promise<void> {
   const { batch, cells, prefix, vocabulary, magnitude } = each
   const size = { batch, cells, prefix, vocabulary, stablemax, scale: 0.375 }
-  // Stablemax has a bend at 0, where differences are less exact: keep away from it.
+  // Stablemax has a bend at 0, where differences are less exact: no logit is near it.
   const logits = values(1, batch * (prefix + cells) * vocabulary, magnitude).map(x =>
     Math.abs(x) < 0.05 * magnitude ? x + Math.sign(x) * 0.05 * magnitude : x,
   )
@@ -101,7 +101,7 @@ async function check(stablemax: boolean, each: Case): Promise<void> {
     else same(`${name}: ${result}`, column(ours.results, i), expected)
   }
 
-  // The halting target is no function of the logits: only the labels' loss counts, and each cell has its own.
+  // The halting target is no differentiable function of the logits: only the loss of the labels counts, cell by cell.
   const unit = Math.min(1, magnitude)
   for (const [slot, { labelled }] of truth.slice(0, 4).entries()) {
     for (let cell = 0; cell < cells; cell++) {
@@ -111,7 +111,8 @@ async function check(stablemax: boolean, each: Case): Promise<void> {
         oracle.supervision(l, [0, 0], label, { ...size, batch: 1, cells: 1, prefix: 0 })[0].lmLoss
       const share = size.scale / Math.max(labelled, 1)
       const expected = differences(lmLoss, logits.subarray(at, at + vocabulary), 1e-3, unit)
-      // The label's own gradient is the difference of d log s(label) / dx and of the same with Σ s: near probability 1 they cancel.
+      // The label's own gradient is the difference of d log s(label) / dx and d log Σ s / dx.
+      // Near probability 1 these cancel.
       const x = Math.abs(logits[at + Math.max(label[0], 0)])
       const scale = share * largest(expected, stablemax ? 1 / (1 + x) : 1)
       close(
@@ -184,7 +185,7 @@ test('stablemax where it bends', async () => {
   assert.is(predictions[0], 0, 'of equal logits the first counts')
 })
 
-test('a slot without labels: no loss, no gradient, exact for the halting target, nothing to be accurate about', async () => {
+test('a slot without labels: no loss, no gradient, exact for the halting target, accuracy 0', async () => {
   const logits = values(5, 2 * 9 * 4)
   const labels = new Int32Array(2 * 9).fill(IGNORED)
   const { dLogits, dQ, results } = await run(logits, new Float32Array([2, 9, -2, 9]), labels, {

@@ -5,7 +5,8 @@ import type { Tensor } from '../tensor.js'
 
 /**
  * `a + b`.
- * @param b of a's shape, or of its last axes (a bias): then it is repeated over the first ones
+ * @param b of a's shape, or of the shape of its last axes, such as a bias: then it is repeated over the first axes
+ * @throws when the shapes do not fit
  */
 export function add(a: Tensor, b: Tensor): Tensor {
   const { engine } = a

@@ -1,4 +1,4 @@
-// Multi-head attention over packed [q | k | v] rows, with rotary positions where a table is given, with its derivative.
+// Multi-head attention over packed rows [q | k | v], with rotary positions if there is a table, and its derivative.
 import * as kernels from '../../kernels/attention.js'
 import {
   attentionTiled,
@@ -28,7 +28,10 @@ export interface AttentionInputs {
   readonly rope?: Tensor
 }
 
-/** Forward: o and lse from qkv and table, which is any tensor where nothing is turned. Backward: dQkv and delta from these and dO. */
+/**
+ * Forward: computes o and lse from qkv and table. Backward: computes dQkv and delta from these four and dO.
+ * Without rotary positions any tensor stands for the table.
+ */
 export type AttentionStep = (engine: Engine, tensors: AnyTensors, size: kernels.AttentionSize) => void
 
 /** A variant by its two steps. */
@@ -58,7 +61,7 @@ export function attentionVariant({
   }
 }
 
-/** For kernels that take queries and keys as they are: they get a copy, turned, and the gradients that they give are turned back. */
+/** For kernels without rotary positions: they get a turned copy of the rows, and their gradients are turned back. */
 export function turnedBefore(
   engine: Engine,
   tensors: AnyTensors,
@@ -81,8 +84,8 @@ export function dispatchStep<Size>(engine: Engine, kernel: Kernel<Size>, tensors
   engine.dispatch(kernel, Object.fromEntries(names.map(name => [name, tensors[name]])), size)
 }
 
-// A thread walks over all keys: turning each of them for every query would cost more than the dispatch that it saves.
-// On GPUs registers must not be indexed by variables, on software adapters unrolled loops take long to compile.
+// A thread reads all keys. Turning each key again for every query would cost more than one more dispatch.
+// GPUs need unrolled loops, as no variable may index registers. On software adapters these take long to compile.
 const thread = (unrolled: boolean) =>
   attentionVariant({
     name: unrolled ? 'thread unrolled' : 'thread',
@@ -99,7 +102,7 @@ const thread = (unrolled: boolean) =>
       }),
   })
 
-/** A buffer that is written cannot also stand for a table that is not read. */
+/** A stand-in for the unused table that no step writes: a buffer must not be bound both to read and to write. */
 export const readable = (tensors: AnyTensors, { rope }: kernels.AttentionSize) =>
   rope ? tensors : { ...tensors, table: tensors.qkv }
 
@@ -107,7 +110,7 @@ const tiled = attentionVariant({
   name: 'tiled',
   onlyHardware: true,
   available: (_, size) => fitsTiles(size),
-  // Sequences that fill at least half of a tile.
+  // The sequence fills at least half of a tile.
   suits: ({ length }) => length >= 16,
   forward: (engine, tensors, size) => dispatchStep(engine, attentionTiled, readable(tensors, size), size),
   backward(engine, tensors, size) {
@@ -131,8 +134,10 @@ export const attentionFamily: Family<AttentionInputs, RecordedSize, Tensor> = {
 
 /**
  * `softmax(q · kᵀ / √headDim) · v` per head; every position sees every other one.
+ * For a causal order or a mask see `maskedAttention`.
  * @param qkv shape (batch, length, 3 · heads · headDim): query heads, key heads, value heads
  * @returns shape (batch, length, heads · headDim)
+ * @throws when the shapes do not fit
  */
 export function attention(qkv: Tensor, heads: number, { rope }: AttentionOptions = {}): Tensor {
   const { engine } = qkv
@@ -143,7 +148,8 @@ export function attention(qkv: Tensor, heads: number, { rope }: AttentionOptions
     throw new Error(`attention: shape [${qkv.shape}] is not (batch, length, 3 × ${heads} heads × head width)`)
   if (rope && (headDim % 2 || rope.size !== length * headDim))
     throw new Error(
-      `attention: a table of shape [${rope.shape}] does not turn heads of width ${headDim} at ${length} positions, expected (length, head width / 2, 2)`,
+      `attention: a table of shape [${rope.shape}] does not turn heads of width ${headDim} ` +
+        `at ${length} positions, expected (length, head width / 2, 2)`,
     )
   const size = {
     batch,

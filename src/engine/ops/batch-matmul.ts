@@ -1,4 +1,4 @@
-// Products of matrices in pairs, both computed from something, with their derivatives; for a layer's weight see linear.ts.
+// Products of pairs of matrices, with their derivatives; for a layer's weight see linear.ts.
 import type { DType, Tensor } from '../tensor.js'
 import { matmul } from './matmul.js'
 

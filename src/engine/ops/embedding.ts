@@ -1,10 +1,11 @@
-// Embedding lookup: rows of a table by number, with a deterministic gradient.
+// Rows of a table by number, with their derivative: the table's gradient is summed in a fixed order.
 import * as kernels from '../../kernels/embedding.js'
 import type { Tensor } from '../tensor.js'
 
 /**
+ * `table[ids[i]]`: an embedding's row for each id.
  * @param table shape (rows, width)
- * @param ids i32, any shape, each in 0 … rows − 1 (the caller checks)
+ * @param ids i32, any shape, each in 0 … rows − 1. The caller checks that: other ids give the last row, and no error
  * @returns shape (…ids, width)
  */
 export function embedding(table: Tensor, ids: Tensor): Tensor {

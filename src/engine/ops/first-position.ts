@@ -4,7 +4,7 @@ import type { DType, Tensor } from '../tensor.js'
 
 /**
  * @param x shape (batch, length, width)
- * @param dtype of the result
+ * @param dtype of the result; default: that of x
  * @returns shape (batch, width)
  */
 export function firstPosition(x: Tensor, { dtype = x.dtype }: { dtype?: DType } = {}): Tensor {

@@ -1,4 +1,5 @@
-// silu(gate) ⊙ up with [gate | up] = W · x: a layer and its activation, in one product where nothing needs gate and up afterwards.
+// silu(gate) ⊙ up with [gate | up] = W · x: a layer and its activation.
+// Both are one kernel if nothing needs gate and up afterwards.
 import { type Gated, type MatmulSize, matmulTiled } from '../../kernels/matmul.js'
 import { swiglu as swigluKernel } from '../../kernels/swiglu.js'
 import type { Tensor } from '../tensor.js'
@@ -17,7 +18,7 @@ const tiled = (side: number): Variant<MatmulTensors, GatedSize> => ({
   name: `tiled ${side}×${side}`,
   onlyHardware: true,
   available: () => true,
-  // As of the product alone: whole tiles, and enough of them.
+  // The same rule as for the product alone: whole tiles, and enough of them.
   suits: size =>
     (side === 64 && size.m > 16) || (size.m > 64 && size.n > 64 && inSize(size) >= MIN_WORKGROUPS * 128 ** 2),
   apply: (engine, tensors, size) =>
@@ -40,7 +41,7 @@ const composed: Variant<MatmulTensors, GatedSize> = {
   },
 }
 
-/** a, b as for the product, c of half its size; the size is that of the product. Not recorded. */
+/** a and b are those of the product; c is half as large as the product. The size is the product's. Not recorded. */
 export const gatedFamily: Family<MatmulTensors, GatedSize> = {
   name: 'gated',
   variants: [tiled(128), tiled(64), composed],
@@ -52,18 +53,20 @@ export const gatedFamily: Family<MatmulTensors, GatedSize> = {
 }
 
 /**
- * `silu(gate) ⊙ up`, where gate and up are the two halves of `x · Wᵀ` over the last axis, or of `W · x[b]` over the next-to-last one.
- * While gradients are recorded it is a layer and `swiglu`, as the derivative needs gate and up.
+ * `silu(gate) ⊙ up`. Gate and up are the halves of `x · Wᵀ` over the last axis, or of `W · x[b]` over the one before.
+ * While gradients are recorded it is `linear` and `swiglu`, as the derivative needs gate and up.
  * @param x shape (…, in), or (batch, in, width) with axis −2
  * @param weight shape (2 · out, in); the gate is the first half
  * @returns shape (…, out), or (batch, out, width)
+ * @throws when the shapes do not fit
  */
 export function gated(x: Tensor, weight: Tensor, { axis = -1 }: { axis?: -1 | -2 } = {}): Tensor {
   const { engine } = x
   const [both, width] = weight.shape
   if (weight.shape.length !== 2 || both % 2 || x.shape.at(axis) !== width || (axis === -2 && x.shape.length !== 3)) {
     throw new Error(
-      `gated: x of shape [${x.shape}] does not fit a weight of shape [${weight.shape}] over axis ${axis}, expected (2 · out, in) and (…, in), or (batch, in, width) with axis −2`,
+      `gated: x of shape [${x.shape}] does not fit a weight of shape [${weight.shape}] over axis ${axis}, ` +
+        `expected (2 · out, in) and (…, in), or (batch, in, width) with axis −2`,
     )
   }
   if (engine.isRecording) return swiglu(linear(x, weight, { axis }), { axis })

@@ -10,7 +10,7 @@ export interface Layer {
   toWeight(dy: Tensor, x: Tensor, into: Tensor, accumulate: boolean): void
 }
 
-/** Over the last of `rows` rows; weight of shape (out, in). */
+/** Over the last axis of a tensor of `rows` rows; weight of shape (out, in). */
 export function rowLayer(weight: Tensor, rows: number): Layer {
   const [out, width] = weight.shape
   return {
@@ -21,7 +21,7 @@ export function rowLayer(weight: Tensor, rows: number): Layer {
   }
 }
 
-/** Over the columns of `batch` matrices, `width` of them each; weight of shape (out, in). */
+/** Over the columns of `batch` matrices of `width` columns each; weight of shape (out, in). */
 function columnLayer(weight: Tensor, batch: number, width: number): Layer {
   const [out, length] = weight.shape
   return {
@@ -39,7 +39,7 @@ function columnLayer(weight: Tensor, batch: number, width: number): Layer {
 export interface LinearOptions {
   /** Axis that the weight works on: the last one by default, or the one before it, which mixes positions. */
   axis?: -1 | -2
-  /** Of the result; that of x by default. */
+  /** Element type of the result; default: that of x. */
   dtype?: DType
 }
 

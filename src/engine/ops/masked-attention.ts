@@ -1,4 +1,5 @@
-// Multi-head attention that hides keys, by a causal order or a mask: composed of products and a softmax, so the scores lie in memory.
+// Multi-head attention that hides keys, by a causal order or a mask.
+// It is composed of products and a softmax, so the scores lie in memory.
 import { rope as turn } from '../../kernels/rope.js'
 import { addTo } from '../accumulate.js'
 import type { Tensor } from '../tensor.js'

@@ -1,4 +1,4 @@
-// Matrix products, not recorded, by the variant that suits the adapter.
+// Matrix products by the variant that suits the adapter; not recorded.
 import { columnSums } from '../../kernels/column-sums.js'
 import { divideUp } from '../../kernels/kernel.js'
 import { type MatmulSize, matmulTiled, matmulVec4, tiledDepth } from '../../kernels/matmul.js'
@@ -20,28 +20,28 @@ const vec4: Variant<MatmulTensors, MatmulSize> = {
   apply: (engine, tensors, size) => engine.dispatch(matmulVec4, tensors, size),
 }
 
-/** Workgroups that keep a GPU busy: some times its compute units. */
+/** So many workgroups keep a GPU busy: a multiple of its compute units. */
 export const MIN_WORKGROUPS = 256
 
-/** Of a split sum: the terms that a range has at least, and how many workgroups there shall be, by the side of the tile. */
+/** For a split sum, by the side of the tile: the least number of terms in a range, and the number of workgroups. */
 const rangesOf = (side: number) =>
   side > 64 ? { terms: 512, groups: 4 * MIN_WORKGROUPS } : { terms: 256, groups: MIN_WORKGROUPS }
 
 const tilesOf = ({ m, n, batch = 1 }: MatmulSize, side: number) => divideUp(m, side) * divideUp(n, side) * batch
 
-/** Into how many ranges a sum is cut so that there are enough workgroups; depends on the size alone, so that the bits do. */
+/** The number of ranges that give enough workgroups. It depends on the size alone, so the bits do as well. */
 function splitsOf(size: MatmulSize, side: number): number {
   const { terms, groups } = rangesOf(side)
   return Math.floor(Math.min(groups / tilesOf(size, side), (size.k * (size.reduce ?? 1)) / terms))
 }
 
-/** Whether half of such a tile is filled along both sides. */
+/** Whether the product fills at least half of such a tile along both sides. */
 const fills = ({ m, n }: MatmulSize, side: number) => 2 * m > side && 2 * n > side
 
 /** A tile's side and depth, as the adapter's workgroup memory allows. */
 export const tileOf = ({ adapter }: Engine, side: number) => ({ side, depth: tiledDepth(side, adapter.workgroupBytes) })
 
-/** Large tiles are the default on GPUs for products that fill them and that are enough for all of its units, small ones for all others. */
+/** On GPUs large tiles are the default where the product fills them and occupies all units; else small tiles are. */
 const whole = (side: number): Variant<MatmulTensors, MatmulSize> => ({
   name: `tiled ${side}×${side}`,
   onlyHardware: true,
@@ -51,11 +51,12 @@ const whole = (side: number): Variant<MatmulTensors, MatmulSize> => ({
     engine.dispatch(matmulTiled, tensors, { ...size, ...tileOf(engine, side), splits: 1 }),
 })
 
-/** The sum cut into ranges that are added in order: for few results of long sums, such as weights' gradients. */
+/** The sum is cut into ranges, which are added in order: for few results of long sums, such as weights' gradients. */
 const split = (side: number): Variant<MatmulTensors, MatmulSize> => ({
   ...whole(side),
   name: `tiled ${side}×${side} split`,
-  // Large tiles, one or two for each unit, where those that are left over would keep few units busy; and where there are enough ranges.
+  // Large tiles pay here if there are one or two for each unit: unsplit, the last ones would keep few units busy.
+  // The ranges must also be enough to occupy all units.
   suits(size) {
     const [splits, count] = [splitsOf(size, side), tilesOf(size, side)]
     return (
@@ -77,7 +78,9 @@ export const matmulFamily: Family<MatmulTensors, MatmulSize> = {
   name: 'matmul',
   variants: [split(128), whole(128), split(64), whole(64), vec4],
   classOf: ({ m, n, k, batch = 1, reduce = 1, transposeA, transposeB, f16A, f16B }) =>
-    `${f16A || f16B ? `${f16A ? 'f16' : 'f32'}·${f16B ? 'f16' : 'f32'} ` : ''}${transposeA ? 'T' : 'N'}${transposeB ? 'T' : 'N'} ${m}×${n}×${k}${batch > 1 ? ` batch ${batch}` : ''}${reduce > 1 ? ` reduce ${reduce}` : ''}`,
+    (f16A || f16B ? `${f16A ? 'f16' : 'f32'}·${f16B ? 'f16' : 'f32'} ` : '') +
+    `${transposeA ? 'T' : 'N'}${transposeB ? 'T' : 'N'} ${m}×${n}×${k}` +
+    `${batch > 1 ? ` batch ${batch}` : ''}${reduce > 1 ? ` reduce ${reduce}` : ''}`,
   sample: (engine, { m, n, k, batch = 1, reduce = 1, sharedA, sharedB, f16A, f16B }) => ({
     a: engine.tensor([m * k * (sharedA ? 1 : batch * reduce)], f16A ? 'f16' : 'f32'),
     b: engine.tensor([k * n * (sharedB ? 1 : batch * reduce)], f16B ? 'f16' : 'f32'),

@@ -1,4 +1,5 @@
-// A SwiGLU block with residual and norm, rms(s + down(silu(gate) · up)) with s = h + injection: four operations, or one of a variant.
+// A SwiGLU block with residual and norm: rms(s + down(silu(gate) · up)) with s = h + injection.
+// It is composed of four operations, unless a variant computes it whole.
 import type { Shape, Tensor } from '../tensor.js'
 import type { Family, Variant } from '../variants.js'
 import { add } from './add.js'
@@ -9,7 +10,7 @@ import { rmsnorm } from './rmsnorm.js'
 export interface MlpBlockOptions {
   /** Added to h first; of its shape. */
   injection?: Tensor
-  /** Axis that the block works on: the last one, or the positions before it. */
+  /** Axis that the block works on: −1 is the width, −2 are the positions. */
   axis: -1 | -2
   /** Added to the mean square in the norm. */
   epsilon: number
@@ -65,10 +66,12 @@ export const mlpBlockFamily: Family<BlockTensors, MlpBlockSize, Tensor> = {
 }
 
 /**
+ * `rms(s + down · (silu(gate) ⊙ up))` with `s = h + injection` and `[gate | up] = gateUp · s`.
  * @param h shape (batch, length, width)
- * @param gateUp shape (2 · inner, n), n being width with axis −1, length with axis −2; the gate is the first half
+ * @param gateUp shape (2 · inner, n); n is the width with axis −1, the length with axis −2. The gate is the first half
  * @param down shape (n, inner)
  * @returns h's shape
+ * @throws when the shapes do not fit
  */
 export function mlpBlock(
   h: Tensor,
@@ -82,7 +85,8 @@ export function mlpBlock(
   const inner = down.shape[1]
   if (h.shape.length !== 3 || gateUp.shape[0] !== 2 * inner || gateUp.shape[1] !== over || down.shape[0] !== over) {
     throw new Error(
-      `mlpBlock: h of shape [${h.shape}] does not fit weights of shapes [${gateUp.shape}] and [${down.shape}] over axis ${axis}, expected (batch, length, width), (2 · inner, ${over}) and (${over}, inner)`,
+      `mlpBlock: h of shape [${h.shape}] does not fit weights of shapes [${gateUp.shape}] and [${down.shape}] ` +
+        `over axis ${axis}, expected (batch, length, width), (2 · inner, ${over}) and (${over}, inner)`,
     )
   }
   const size = { batch, length, width, inner, axis, epsilon, recorded: engine.isRecording, f16: h.dtype === 'f16' }

@@ -42,7 +42,7 @@ export function mul(a: Tensor, b: Tensor): Tensor {
 
 /**
  * `factor · x`.
- * @param factor finite. Each one compiles a kernel: for a factor that changes from step to step use `mul` with a tensor of shape []
+ * @param factor finite. Each factor compiles a kernel: for one that changes use `mul` with a tensor of shape []
  */
 export function scale(x: Tensor, factor: number): Tensor {
   const { engine } = x

@@ -1,4 +1,4 @@
-// y = rms(x + residual), with its derivative.
+// Root-mean-square norm, y = rms(x + residual), with its derivative.
 import * as kernels from '../../kernels/rmsnorm.js'
 import type { Engine } from '../engine.js'
 import type { Tensor } from '../tensor.js'
@@ -7,9 +7,9 @@ import type { AnyTensors, Family, Variant } from '../variants.js'
 export interface RmsnormOptions {
   /** Added to x before the norm; of the same shape. */
   residual?: Tensor
-  /** Axis that is normed: the last one by default, or the one before it. */
+  /** Axis that is normed: the last one, or the one before it. Default −1. */
   axis?: -1 | -2
-  /** Added to the mean square; 1e-5 by default. */
+  /** Added to the mean square. Default 1e-5. */
   epsilon?: number
   /** Receives the result instead of a new tensor; not x, not the residual. */
   into?: Tensor
@@ -77,7 +77,9 @@ export const normFamily: Family<NormTensors, NormSize, Tensor> = {
   name: 'rmsnorm',
   variants: [registers, loop],
   classOf: ({ rows, width, stride, f16, recorded }) =>
-    `${f16 ? 'f16 ' : ''}${stride > 1 ? `${rows / stride}×${width}×${stride}` : `${rows}×${width}`}${recorded ? ' recorded' : ''}`,
+    (f16 ? 'f16 ' : '') +
+    (stride > 1 ? `${rows / stride}×${width}×${stride}` : `${rows}×${width}`) +
+    (recorded ? ' recorded' : ''),
   sample(engine, { rows, width, stride, f16 }) {
     const tensor = () => engine.tensor([rows / stride, width, stride], f16 ? 'f16' : 'f32')
     return { x: tensor(), residual: tensor() }
@@ -85,7 +87,11 @@ export const normFamily: Family<NormTensors, NormSize, Tensor> = {
   inputs: ({ x }) => [x],
 }
 
-/** `s / sqrt(mean(s²) + epsilon)` with `s = x + residual`; no learned scale. */
+/**
+ * `s / sqrt(mean(s²) + epsilon)` with `s = x + residual`; no learned scale.
+ * @returns shape of x
+ * @throws when the residual is not as large as x
+ */
 export function rmsnorm(x: Tensor, { residual, axis = -1, epsilon = 1e-5, into }: RmsnormOptions = {}): Tensor {
   const { engine } = x
   if (residual && residual.size !== x.size)

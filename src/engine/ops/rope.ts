@@ -1,14 +1,15 @@
-// Rotary position embedding of packed [q | k | v] rows, with its derivative.
+// Rotary position embedding of packed rows [q | k | v], with its derivative.
 import * as kernels from '../../kernels/rope.js'
 import { addTo } from '../accumulate.js'
 import type { Tensor } from '../tensor.js'
 
 /**
- * Turns queries and keys by their position. In place: what `qkv` held before is gone, so its maker's derivative must not need it
- * (that of `linear` does not).
+ * Turns queries and keys by their position, in place: it overwrites `qkv`. The derivative of the operation that made
+ * `qkv` must not need the old values; that of `linear` does not.
  * @param qkv shape (batch, length, 3 · heads · headDim): query heads, key heads, value heads
  * @param table from `ropeTable`, shape (length, headDim / 2, 2)
- * @returns the same elements as a new tensor, for the tape
+ * @returns a new tensor over the same memory
+ * @throws when the heads are not of even width
  */
 export function rope(qkv: Tensor, table: Tensor, heads: number): Tensor {
   const { engine } = qkv

@@ -3,8 +3,9 @@ import * as kernels from '../../kernels/squared-error.js'
 import type { Tensor } from '../tensor.js'
 
 /**
- * `(a − b)² / size`, elementwise; the sum of the result is the mean squared error.
+ * `(a − b)² / size`, element by element. The sum of the result is the mean squared error.
  * @param b the target, of a's shape; it gets no gradient
+ * @throws when the sizes differ
  */
 export function squaredError(a: Tensor, b: Tensor): Tensor {
   const { engine } = a

@@ -3,8 +3,10 @@ import * as kernels from '../../kernels/swiglu.js'
 import type { Tensor } from '../tensor.js'
 
 /**
- * @param gateUp shape (…, 2·half), or (batch, 2·half, width) with `axis` −2; the gate is the first half of that axis
+ * `silu(gate) · up`, element by element, with `silu(g) = g / (1 + exp(−g))`.
+ * @param gateUp shape (…, 2 · half), or (batch, 2 · half, width) with axis −2; the gate is the first half of that axis
  * @returns shape (…, half) or (batch, half, width)
+ * @throws when the axis is odd
  */
 export function swiglu(gateUp: Tensor, { axis = -1 }: { axis?: -1 | -2 } = {}): Tensor {
   const { engine } = gateUp
