@@ -51,7 +51,7 @@ class Schedule {
   take(): Tensor {
     if (!this.#isFresh)
       throw new Error(
-        'optimizer: no finite numbers for this step — give step() or, before that, prepare() { step: 1 …, learningRate }',
+        'optimizer: no finite { step, learningRate } for this step — give them to step(), or to prepare() before it',
       )
     this.#isFresh = false
     return this.tensor
