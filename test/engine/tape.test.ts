@@ -93,6 +93,18 @@ test("seeds: several, twice for one tensor, and the caller's tensors stay as the
   same('tape, seeds', await engine.read(seed), ones(9, 2))
 })
 
+test('the value comes with the gradients', async () => {
+  const x = engine.from(new Float32Array([1, 2]))
+  const { value, gradients } = engine.valueAndGradients([x], () => add(x, x))
+  assert.equal([...(await engine.read(value))], [2, 4])
+  assert.equal([...(await engine.read(gradients[0]))], [2, 2])
+  // Of other objectives it is what they give.
+  const into = [engine.from(ones(2, 10))]
+  const seeds = engine.valueAndGradients([x], () => [[add(x, x), x]], { into, accumulate: true })
+  assert.is(seeds.value[0][1], x)
+  assert.equal([...(await engine.read(into[0]))], [12, 14])
+})
+
 test('only what depends on a wanted tensor is differentiated', () => {
   const x = engine.from(values(8, 4))
   const constant = engine.from(values(9, 4))
