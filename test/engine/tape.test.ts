@@ -135,7 +135,10 @@ test('a branch that leads nowhere costs nothing and adds nothing', async () => {
   same('tape', await engine.read(gradient), ones(4, 2))
 })
 
-/** Gradients of a few blocks with shared weights and branches, with what lies in a block kept or computed again, and what that took. */
+/**
+ * Gradients of a few blocks with shared weights and branches, whose inner tensors are kept or computed again;
+ * and the memory that this took.
+ */
 async function blocks(depth: number, keep: 'all' | 'results' | 'less') {
   const [rows, width] = [300, 64]
   const on = await openEngine()
@@ -175,7 +178,7 @@ test('computed again instead of kept: the same bits in less memory', async () =>
   for (const { bytes } of [results, less]) assert.ok(bytes < 0.5 * all.bytes, `${bytes} of ${all.bytes} bytes`)
 })
 
-test('checkpoints: outside of gradients just computed, left out where nothing wanted is in them, no scope within', async () => {
+test('recompute: outside of gradients it just computes, without wanted tensors nothing is kept, no scope within', async () => {
   const [x, y] = [engine.from(values(20, 6)), engine.from(values(21, 6))]
   const twice = (h: Tensor) => engine.recompute(() => add(h, h))
   same(
