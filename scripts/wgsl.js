@@ -22,8 +22,8 @@ export function minifyWgsl(text, names = new Map()) {
 const withoutComments = text => text.replace(/\/\*[^]*?\*\/|\/\/.*/g, ' ')
 
 /**
- * Names of two characters for the functions, variables and members that modules declare. They are the same in all texts,
- * because one may import another. A name that also means something of WGSL stays.
+ * Names of two characters for the functions, variables and members that modules declare. They are the same in all
+ * texts, because one may import another. A name that also means something in WGSL stays.
  */
 export function moduleNames(texts) {
   const all = texts.map(withoutComments).join('\n')

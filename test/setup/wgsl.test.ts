@@ -85,7 +85,8 @@ test('what WGSL itself means by a word keeps it', () => {
 test('names in functions become capitals, what the module declares does not', () => {
   assert.is(
     minifyWgsl(
-      'var<private> lane: u32;\nfn f(at: u32, lane: u32) -> u32 { let next = at + v.at + lane; for (var k = 0u; k < next; k++) { A(next); } return next; }',
+      'var<private> lane: u32;\nfn f(at: u32, lane: u32) -> u32 { let next = at + v.at + lane; ' +
+        'for (var k = 0u; k < next; k++) { A(next); } return next; }',
     ),
     'var<private>lane:u32;fn f(B:u32,lane:u32)->u32{let C=B+v.at+lane;for(var k=0u;k<C;k++){A(C);}return C;}',
   )
