@@ -7,7 +7,7 @@
  */
 export function minifyWgsl(text, names = new Map()) {
   const lines = shortenLocals(withoutComments(text))
-    .replace(/(?<![\w.@])[a-z]\w*/g, name => names.get(name) ?? name)
+    .replace(/(?<![\w@])[a-z]\w*/g, name => names.get(name) ?? name)
     .split('\n')
     .map(line => line.trim())
     .filter(Boolean)
@@ -22,15 +22,19 @@ export function minifyWgsl(text, names = new Map()) {
 const withoutComments = text => text.replace(/\/\*[^]*?\*\/|\/\/.*/g, ' ')
 
 /**
- * Names of two characters for the functions and variables that modules declare, the same in all of these texts, as one may
- * import another. Members keep their names, and so does what is called like one.
+ * Names of two characters for the functions, variables and members that modules declare. They are the same in all
+ * texts, because one may import another. A name that also means something in WGSL stays.
  */
 export function moduleNames(texts) {
   const all = texts.map(withoutComments).join('\n')
-  const declared = all.matchAll(/\bfn\s+(\w+)|\bvar<[^>]+>\s*(\w+)/g)
+  const declared = (pattern, text = all) => [...text.matchAll(pattern)].map(([, name]) => name)
+  const functions = declared(/\bfn\s+(\w+)/g)
+  const members = declared(/\bstruct\s+\w+\s*\{([^}]*)\}/g).flatMap(body => declared(/(\w+)\s*:/g, body))
   const isOwn = name =>
-    name.length > 2 && name !== 'main' && !new RegExp(`\\.${name}\\b|<\\s*${name}\\b|\\b${name}\\s*>`).test(all)
-  const long = new Set([...declared].map(([, fn, variable]) => fn ?? variable).filter(isOwn))
+    name.length > 2 &&
+    name !== 'main' &&
+    !new RegExp(`[<@]\\s*${name}\\b|\\b${name}\\s*>${functions.includes(name) ? '' : `|\\b${name}\\s*\\(`}`).test(all)
+  const long = new Set([...functions, ...declared(/\bvar<[^>]+>\s*(\w+)/g), ...members].filter(isOwn))
   const taken = new Set(all.match(/\w+/g))
   const letters = [...'abcdefghijklmnopqrstuvwxyz']
   const short = [...'0123456789']

@@ -1,4 +1,4 @@
-// The bare sum that the tape and the parameters use: no operation, not recorded.
+// The sum that the tape and the parameters use. It is no operation: the tape does not record it.
 import { add } from '../kernels/add.js'
 import type { Tensor } from './tensor.js'
 

@@ -1,4 +1,4 @@
-// Records dispatches into one compute pass of one encoder for as long as nothing forces a submit.
+// Records commands. Dispatches share one compute pass of one encoder until something forces a submit.
 import { BufferUsage, MAP_READ } from './device.js'
 import type { Stats } from './stats.js'
 import { bytesOf, type Tensor } from './tensor.js'
@@ -9,14 +9,14 @@ export class Commands {
   #pass: GPUComputePassEncoder | undefined
   #current: GPUComputePipeline | undefined
   #sinceSubmit = 0
-  /** Read-back buffers that wait for their next use. */
+  /** Read-back buffers that are free. */
   readonly #staging: GPUBuffer[] = []
 
   constructor(
     private readonly device: GPUDevice,
     private readonly stats: Stats,
     private readonly wait: <T>(promise: Promise<T>) => Promise<T>,
-    /** Dispatches after which they are submitted although nothing asks for it. */
+    /** Submits by itself after this many dispatches. */
     private readonly submitAfter = Infinity,
   ) {}
 
@@ -48,7 +48,7 @@ export class Commands {
     this.outsidePass().clearBuffer(tensor.storage.buffer, tensor.offset, tensor.bytes)
   }
 
-  /** Host write. Recorded commands are submitted first: `writeBuffer` overtakes what is not yet submitted. */
+  /** Host write. It submits recorded commands first: `writeBuffer` overtakes commands that are not submitted. */
   write(tensor: Tensor, data: ArrayBufferView, at = 0): void {
     this.submit()
     this.device.queue.writeBuffer(
@@ -71,7 +71,7 @@ export class Commands {
     this.stats.submits++
   }
 
-  /** Copies now, in order with the recorded commands, and resolves when the bytes are here. */
+  /** Copies in order with the recorded commands, and resolves when the bytes have arrived. */
   async read(tensor: Tensor): Promise<ArrayBuffer> {
     const bytes = tensor.bytes
     const size = 2 ** Math.ceil(Math.log2(Math.max(bytes, 256)))
@@ -89,12 +89,12 @@ export class Commands {
     return copy
   }
 
-  /** Destroys the read-back buffers that nobody waits for. */
+  /** Destroys the free read-back buffers. */
   trim(): void {
     for (const buffer of this.#staging.splice(0)) buffer.destroy()
   }
 
-  /** Where copies are recorded, behind the dispatches so far. */
+  /** Ends the pass, and returns the encoder for copies after it. */
   outsidePass(): GPUCommandEncoder {
     this.#pass?.end()
     this.#pass = undefined

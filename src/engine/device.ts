@@ -1,6 +1,6 @@
-// Asks a GPU object for an adapter and a device with all that the adapter offers, and keeps the errors that nobody caught.
+// Opens a device with the limits and features that kernels use, and keeps the errors that nobody caught.
 
-/** The WebGPU specification's usage bits; the global constants exist in browsers only. */
+/** Usage bits of the WebGPU specification. The global constants exist in browsers only. */
 export const BufferUsage = {
   MAP_READ: 0x1,
   COPY_SRC: 0x4,
@@ -22,7 +22,7 @@ const RAISED_LIMITS = [
   'maxComputeWorkgroupSizeY',
 ] as const
 
-/** Features that are used where the adapter has them. */
+/** Features that are used if the adapter has them. */
 const WANTED_FEATURES = [
   'shader-f16',
   'subgroups',
@@ -34,7 +34,7 @@ const WANTED_FEATURES = [
 export interface OpenDevice {
   readonly adapter: GPUAdapter
   readonly device: GPUDevice
-  /** One line: the adapter's description, else vendor and architecture. */
+  /** One line: the adapter's description, or its vendor and architecture if it has none. */
   readonly description: string
 }
 
@@ -42,7 +42,8 @@ export interface OpenDevice {
 export async function openDevice(gpu: GPU | undefined): Promise<OpenDevice> {
   if (!gpu)
     throw new Error(
-      'engine: no WebGPU here, expected a GPU object (navigator.gpu) — use a browser with WebGPU, or in Node the entry "webgpu-trm/node"',
+      'engine: no WebGPU here, expected a GPU object (navigator.gpu) — ' +
+        'use a browser with WebGPU, or in Node the entry "webgpu-trm/node"',
     )
   const adapter = await gpu.requestAdapter({ powerPreference: 'high-performance' })
   if (!adapter)
@@ -57,7 +58,7 @@ export async function openDevice(gpu: GPU | undefined): Promise<OpenDevice> {
   return { adapter, device, description }
 }
 
-/** Threads of every subgroup; undefined where it varies or where the device has no subgroups. */
+/** Threads of every subgroup. Undefined if that varies or if the device has no subgroups. */
 export function subgroupSize(
   device: GPUDevice,
   { subgroupMinSize, subgroupMaxSize }: GPUAdapterInfo,
@@ -75,7 +76,7 @@ export interface MatrixKind {
   k: number
 }
 
-/** What Dawn lists of subgroup matrices; not yet in the types of WebGPU. */
+/** Dawn's description of a kind of subgroup matrices, which the types of WebGPU lack so far. */
 interface MatrixConfig {
   componentType: string
   resultComponentType: string
@@ -84,7 +85,7 @@ interface MatrixConfig {
   K: number
 }
 
-/** The kinds of subgroup matrices with sums in float32; none where the device lacks what their kernel needs. */
+/** The kinds of subgroup matrices with sums in float32. None if the device lacks a feature that their kernels need. */
 export function subgroupMatrices({ features }: GPUDevice, info: GPUAdapterInfo): MatrixKind[] {
   const needed = [
     'chromium-experimental-subgroup-matrix',
@@ -102,17 +103,17 @@ export function subgroupMatrices({ features }: GPUDevice, info: GPUAdapterInfo):
   )
 }
 
-/** The GPU has no memory left; WebGPU tells only by this how much there is. */
+/** The GPU has no memory left. WebGPU has no other way to tell how much there is. */
 export class OutOfMemory extends Error {}
 
-/** The GPU is gone: its driver was restarted, or took too long, or somebody destroyed the device. */
+/** The GPU is gone: its driver was restarted or took too long, or a program destroyed the device. */
 export class DeviceLost extends Error {}
 
-/** Keeps the first uncaptured error and the reason of a loss, so that the next wait can throw them. */
+/** Keeps the first uncaptured error and the reason of a loss. The next wait throws them. */
 export class Faults {
   #error: Error | undefined
   lost: DeviceLost | undefined
-  /** A closed engine's device is lost on purpose. */
+  /** Set before the engine destroys its own device. */
   closing = false
 
   constructor(device: GPUDevice, adapter: string) {
@@ -123,19 +124,21 @@ export class Faults {
       this.#error ??=
         error.constructor.name === 'GPUOutOfMemoryError'
           ? new OutOfMemory(
-              `out of GPU memory on ${adapter}: it has none left for another tensor — compute less at a time: a smaller batch or micro-batch`,
+              `out of GPU memory on ${adapter}: it has none left for another tensor — ` +
+                'compute less at a time: a smaller batch or micro-batch',
             )
           : new Error(`GPU error on ${adapter}: ${oneLine(error.message)}`)
     })
     void device.lost.then(({ reason, message }) => {
       if (this.closing) return
       this.lost = new DeviceLost(
-        `device lost (${reason ?? 'unknown'}) on ${adapter}: ${oneLine(message)} — reopen the engine and load the last checkpoint`,
+        `device lost (${reason ?? 'unknown'}) on ${adapter}: ${oneLine(message)} — ` +
+          'reopen the engine and load the last checkpoint',
       )
     })
   }
 
-  /** Throws what went wrong since the last call, if anything did. */
+  /** @throws the first error since the last call, if there was one */
   check(): void {
     if (this.lost) throw this.lost
     const error = this.#error
@@ -145,8 +148,8 @@ export class Faults {
 }
 
 /**
- * Waits for a promise of the GPU, and for the errors of the same work: in a page their events come as tasks of their own,
- * most of them after the promise.
+ * Waits for a promise of the GPU, and for the errors of the same work. In a page their events are tasks of their own,
+ * and most of them come after the promise.
  */
 export async function settled<T>(promise: Promise<T>): Promise<T> {
   try {

@@ -1,6 +1,6 @@
-// A stand-in for a GPU device that takes every call and does nothing: an engine on it counts what it would make.
+// A GPU device that takes every call and does nothing: an engine on it only counts.
 
-/** Any property and any call of it is itself again; not a promise. */
+/** Every property and every call of it gives the object itself. It is no promise. */
 const nothing: unknown = new Proxy(() => nothing, {
   get: (_, name) => (name === 'then' ? undefined : nothing),
   apply: () => nothing,
@@ -9,7 +9,7 @@ const nothing: unknown = new Proxy(() => nothing, {
 const withNothing = <T extends object>(own: object): T =>
   new Proxy(own, { get: (target, name) => (name in target ? Reflect.get(target, name) : nothing) }) as T
 
-/** A device of the limits and features of `device` without any memory; what is read from it is zeros. */
+/** A device with the limits and features of `device` and without memory. Reads give zeros. */
 export function dryDevice({ limits, features }: GPUDevice): GPUDevice {
   return withNothing({
     limits,

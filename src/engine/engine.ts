@@ -1,4 +1,4 @@
-// The engine: one device with its memory, its compiled kernels, its recorded commands and its tape. It knows no model.
+// The engine: one device with its memory, compiled kernels, recorded commands and tape. It knows no model.
 import { float16ToFloat32, float32ToFloat16 } from '../formats/float16.js'
 import type { Kernel } from '../kernels/kernel.js'
 import { Commands } from './commands.js'
@@ -15,18 +15,18 @@ export interface EngineOptions {
   /** The WebGPU entry point; `navigator.gpu` by default. In Node open the engine from 'webgpu-trm/node'. */
   gpu?: GPU
   /**
-   * How to wait for a promise of the GPU. Default: await it and the errors that belong to it. Node's Dawn spins the JavaScript thread meanwhile,
-   * so 'webgpu-trm/node' waits in a way that leaves the processor to a software adapter.
+   * How to wait for a promise of the GPU. Default: await it and the errors that belong to it.
+   * Node's Dawn keeps the JavaScript thread busy while it waits; 'webgpu-trm/node' waits without that.
    */
   wait?: <T>(promise: Promise<T>) => Promise<T>
   /**
-   * Dispatches after which they are submitted although nothing asks for it; it changes no result. Default: never, but that a kernel's first run always is.
-   * In a page short submits leave the GPU to the drawing of the page in between.
+   * Submits by itself after this many dispatches. It changes no result. Default: never. A kernel's first dispatch is
+   * always submitted at once. In a page, the browser can draw between short submits.
    */
   submitAfter?: number
-  /** Whether the GPU object was opened with bounds checks; false only by 'webgpu-trm/node'. For `adapter.boundsChecks`. */
+  /** Whether the GPU object has bounds checks, for `adapter.boundsChecks`. Only 'webgpu-trm/node' gives false. */
   boundsChecks?: boolean
-  /** Called once by `close()`. */
+  /** `close()` calls it once. */
   onClose?: () => void
 }
 
@@ -43,24 +43,25 @@ export interface AdapterSummary {
   readonly vendor: string
   readonly architecture: string
   readonly features: readonly string[]
-  /** Whether it keeps kernels within their tensors, whatever they index. */
+  /** Whether no kernel can reach beyond its tensors. */
   readonly boundsChecks: boolean
-  /** Computes on the processor. */
+  /** Whether it computes on the processor. */
   readonly isSoftware: boolean
-  /** Threads of every subgroup; undefined where it varies or where there are no subgroups. */
+  /** Threads of every subgroup. Undefined if that varies or if there are no subgroups. */
   readonly subgroupSize: number | undefined
-  /** Kinds of subgroup matrices with sums in float32, where subgroups of 32 threads can be asked for. */
+  /** Kinds of subgroup matrices with sums in float32. None unless a kernel can ask for subgroups of 32 threads. */
   readonly subgroupMatrices: readonly MatrixKind[]
   /** Largest tensor, bytes. */
   readonly maxTensorBytes: number
-  /** Memory that the threads of a workgroup share, bytes; and how many threads there may be. */
+  /** Memory that the threads of a workgroup share, bytes. */
   readonly workgroupBytes: number
+  /** Most threads of a workgroup. */
   readonly workgroupThreads: number
 }
 
 export class Engine {
   readonly stats: Stats = newStats()
-  /** Which of several kernels for one operation runs. */
+  /** Chooses among the kernels of an operation. */
   readonly variants: Variants
   private readonly memory: Memory
   private readonly pipelines: Pipelines
@@ -85,7 +86,7 @@ export class Engine {
   }
 
   /**
-   * Opens the best adapter of `gpu` with every limit and feature it has.
+   * Opens the best adapter of `gpu` with the limits and features that kernels use, as far as it has them.
    * @throws when there is no WebGPU or no adapter
    */
   static async open({
@@ -119,8 +120,8 @@ export class Engine {
   }
 
   /**
-   * An engine for the same adapter that computes nothing and takes no memory; what is read from it is zeros. Its `stats` are what
-   * those of a new engine would be after the same calls, with the variants that this one would pick.
+   * An engine for the same adapter that computes nothing and takes no memory. Reads give zeros.
+   * Its `stats` are those of a new engine after the same calls, with the variants that this engine would pick.
    */
   dryRun(): Engine {
     return new Engine(
@@ -133,7 +134,7 @@ export class Engine {
     )
   }
 
-  /** An uninitialised tensor. It lives until the innermost open scope ends; outside of any scope it is a lasting one. */
+  /** An uninitialised tensor. It lives until the innermost open scope ends. Outside of scopes it is a lasting one. */
   tensor(shape: Shape, dtype?: DType, label?: string): Tensor {
     return this.make(false, shape, dtype, label)
   }
@@ -143,7 +144,7 @@ export class Engine {
     return this.make(true, shape, dtype, label)
   }
 
-  /** A tensor that holds `data` and lives as long as one of `tensor`; the element type follows the array's. A host write. */
+  /** A tensor that holds `data`, with the array's element type. It lives as long as one of `tensor`. A host write. */
   from(data: Float32Array | Int32Array | Uint32Array, shape: Shape = [data.length], label?: string): Tensor {
     const dtype = data instanceof Float32Array ? 'f32' : data instanceof Int32Array ? 'i32' : 'u32'
     const tensor = this.tensor(shape, dtype, label)
@@ -151,18 +152,19 @@ export class Engine {
     return tensor
   }
 
-  /** A tensor of zeros that lives as long as one of `tensor`. */
+  /** A tensor of zeros. It lives as long as one of `tensor`. */
   zeros(shape: Shape, dtype?: DType, label?: string): Tensor {
     const tensor = this.tensor(shape, dtype, label)
     this.clear(tensor)
     return tensor
   }
 
-  /** Overwrites elements from `at` on. Submits what was recorded before. */
+  /** Overwrites elements from `at` on. It submits the commands that were recorded before. */
   write(tensor: Tensor, data: Float32Array | Int32Array | Uint32Array, at = 0): void {
     if (at + data.length > tensor.size)
       throw new Error(
-        `write: ${data.length} values at ${at} do not fit the ${tensor.size} elements of a tensor of shape [${tensor.shape}]`,
+        `write: ${data.length} values at ${at} do not fit the ${tensor.size} elements ` +
+          `of a tensor of shape [${tensor.shape}]`,
       )
     this.alive()
     if (tensor.dtype !== 'f16') return this.commands.write(tensor, data, at)
@@ -185,12 +187,16 @@ export class Engine {
     this.commands.copy(from, to, at)
   }
 
+  /** Sets all elements to 0. */
   clear(tensor: Tensor): void {
     this.alive()
     this.commands.clear(tensor)
   }
 
-  /** The elements of a tensor, in row-major order. The copy is recorded at once, so the tensor may die meanwhile. */
+  /**
+   * The elements of a tensor, in row-major order.
+   * The copy is recorded at once, so the tensor's scope may end before the values arrive.
+   */
   async read(tensor: Tensor): Promise<Float32Array<ArrayBuffer>> {
     const bytes = await this.readBytes(tensor)
     return tensor.dtype === 'f16' ? float16ToFloat32(new Uint16Array(bytes, 0, tensor.size)) : new Float32Array(bytes)
@@ -200,7 +206,7 @@ export class Engine {
     return new Int32Array(await this.readBytes(tensor))
   }
 
-  /** Resolves when all that was submitted is done; throws what went wrong since the last wait. */
+  /** Submits, and resolves when all work is done. @throws the first error since the last wait */
   async finish(): Promise<void> {
     this.alive()
     this.submit()
@@ -211,8 +217,8 @@ export class Engine {
   private readonly inFlight: Promise<undefined>[] = []
 
   /**
-   * Submits, and waits while more than `ahead` earlier calls are still being computed:
-   * a loop that records faster than the GPU computes stays that far ahead of it. Reads nothing back.
+   * Submits, and waits while the work of more than `ahead` earlier calls is not done.
+   * So a loop stays that far ahead of the GPU. It reads nothing back.
    */
   async pace(ahead = 2): Promise<void> {
     this.submit()
@@ -222,9 +228,9 @@ export class Engine {
   }
 
   /**
-   * Compiles in parallel every kernel that ran on a dry run of this engine, so that none has to be compiled when it first runs.
-   * Does nothing on software adapters: their drivers compile at the first run, while the host goes on recording.
-   * An error of a kernel is thrown by the first wait after it ran, as without this.
+   * Compiles in parallel every kernel that ran on a dry run of this engine. None has to be compiled when it first runs.
+   * It does nothing on software adapters: their drivers compile at the first run, while the host goes on recording.
+   * The first wait after a kernel ran throws its error, as without this.
    */
   async compile(dry: Engine): Promise<void> {
     this.alive()
@@ -233,7 +239,8 @@ export class Engine {
 
   /**
    * Records one dispatch.
-   * @param bound a tensor for each of the kernel's bindings; a resource where the binding is a layout entry
+   * @param bound a tensor for each of the kernel's bindings, or a resource if the binding is a layout entry
+   * @throws when a binding is missing, and on a name that the kernel does not bind
    */
   dispatch<Size>(kernel: Kernel<Size>, bound: Readonly<Record<string, Bound>>, size: Size): void {
     this.alive()
@@ -250,24 +257,25 @@ export class Engine {
       this.pipelines.bindGroup(pipeline, kernel, bound, size),
       kernel.workgroups(size),
     )
-    // Drivers that compile when a kernel first runs do so while the host goes on recording.
+    // Some drivers compile a kernel when it first runs. They do it while the host goes on recording.
     if (isFirst) this.commands.submit()
   }
 
-  /** Records commands of the caller's own, such as copies into textures, in order with the dispatches. */
+  /** Records other commands, such as copies into textures, in order with the dispatches. */
   encode(work: (encoder: GPUCommandEncoder) => void): void {
     this.alive()
     work(this.commands.outsidePass())
   }
 
-  /** Sends what was recorded to the GPU. */
+  /** Sends the recorded commands to the GPU. */
   submit(): void {
     this.commands.submit()
   }
 
   /**
-   * Runs `work` and gives back the memory of every tensor born in it. Synchronous; what must last is copied out,
-   * or read: a `read` inside copies at once, its promise may leave the scope.
+   * Runs `work` and gives back the memory of every tensor that was created in it. To keep values, copy them to a tensor
+   * from outside, or read them: a `read` copies at once, and its promise may leave the scope.
+   * @throws when the work is asynchronous, and while gradients are recorded
    */
   scope<T>(work: () => T): T {
     if (this.tape?.isRecording)
@@ -278,7 +286,7 @@ export class Engine {
       if (work.constructor.name !== 'AsyncFunction') {
         const result = work() as T & Partial<PromiseLike<unknown>>
         if (typeof result?.then !== 'function' || this.stats.reads > reads) return result
-        // This error is thrown instead of what becomes of that work.
+        // The error below stands for this work, whatever becomes of it.
         result.then(undefined, () => {})
       }
     } finally {
@@ -287,27 +295,33 @@ export class Engine {
     throw new Error('scope: the work is asynchronous, expected a synchronous function — await outside of the scope')
   }
 
-  /** Runs `work` and releases every tensor born in it that `isKept` does not name; unlike a scope also while the tape records. For the tape. */
+  /**
+   * Runs `work` and releases every tensor that was created in it, except if `isKept`. The tape may record.
+   * @internal
+   */
   transient<T>(work: () => T, isKept: (storage: Storage, result: T) => boolean): T {
     return this.memory.transient(work, isKept)
   }
 
-  /** Lets the memory of a tensor be reused; no command recorded later may read it. */
+  /** Gives the memory of tensors back. Using them is an error from then on. Releasing twice does no harm. */
   release(...tensors: readonly (Tensor | undefined)[]): void {
     for (const tensor of tensors) if (tensor?.isAlive) this.memory.release(tensor.storage)
   }
 
-  /** What else gives memory back in `trim`: wings' textures. */
+  /**
+   * Called by `trim`: wings give their textures back.
+   * @internal
+   */
   readonly onTrim: (() => void)[] = []
 
-  /** Destroys all memory that no tensor has, whatever earlier work left for later. Using a released tensor is an error from then on. */
+  /** Destroys all memory that no tensor has: earlier work left it for later work. */
   trim(): void {
     this.submit()
     for (const part of [this.memory, this.pipelines, this.commands]) part.trim()
     for (const give of this.onTrim) give()
   }
 
-  /** Tells the tape how to differentiate what was just computed; without an open `gradients` it does nothing. Returns `y`. */
+  /** Tells the tape how to differentiate `y`, which was just computed. Outside of `gradients` it does nothing. */
   record(y: Tensor, inputs: readonly Tensor[], backward: Backward): Tensor {
     this.tape?.record(y, inputs, backward)
     return y
@@ -315,14 +329,14 @@ export class Engine {
 
   /**
    * Gradients of an objective with respect to `wanted` tensors.
-   * @param objective computes it: a tensor, whose sum is differentiated, or seeds for other objectives
+   * @param objective computes a tensor, whose sum is differentiated, or seeds for another objective
    * @throws when a wanted tensor received no gradient
    */
   gradients(wanted: readonly Tensor[], objective: () => Tensor | Seeds, options?: GradientOptions): Tensor[] {
     return this.valueAndGradients(wanted, objective, options).gradients
   }
 
-  /** The same, and as `value` what the objective gave. */
+  /** Gradients as from `gradients`, and the `value` that the objective returned. */
   valueAndGradients<Value extends Tensor | Seeds>(
     wanted: readonly Tensor[],
     objective: () => Value,
@@ -341,15 +355,16 @@ export class Engine {
     }
   }
 
-  /** Whether what is computed now is recorded for its derivative: an operation without one may be used where not. */
+  /** Whether the tape records what is computed now. If not, an operation without a derivative may be used. */
   get isRecording(): boolean {
     return this.tape?.isRecording ?? false
   }
 
   /**
-   * Memory for time: keeps the result of `compute` alone, and computes again what lies between when the gradients want it.
-   * The gradients have the same bits. Outside of `gradients` it just computes.
-   * @param compute gives the same each time: what it reads stays as it is until the gradients are there. Of its tensors only the result may be used
+   * Saves memory for time: keeps only the result of `compute`. The tensors between are computed again when the
+   * gradients need them. The gradients have the same bits. Outside of `gradients` it just computes.
+   * @param compute must give the same each time: the tensors that it reads must not change before the gradients exist.
+   * Of the tensors that it creates, only the result may be used
    */
   recompute(compute: () => Tensor): Tensor {
     return this.tape?.isRecording ? this.tape.recompute(compute) : compute()
@@ -360,12 +375,12 @@ export class Engine {
     return this.stats.bytes
   }
 
-  /** True once the device is gone; every later call throws the reason, a `DeviceLost`. */
+  /** True once the device is gone. Every later call throws a `DeviceLost` with the reason. */
   get isLost(): boolean {
     return this.faults.lost !== undefined
   }
 
-  /** Frees everything. */
+  /** Frees everything. Later calls throw. */
   close(): void {
     if (this.closed) return
     this.closed = true
@@ -377,7 +392,7 @@ export class Engine {
 
   private readonly onesByShape = new Map<number, Tensor>()
 
-  /** Ones, shared and never written to. */
+  /** A shared tensor of ones. Nothing writes to it. */
   private ones(shape: Shape): Tensor {
     const size = elements(shape)
     let ones = this.onesByShape.get(size)
@@ -402,7 +417,10 @@ export class Engine {
     }
   }
 
-  /** @throws when the adapter does not have this element type; `label` begins the message */
+  /**
+   * @throws when the adapter does not have this element type; `label` begins the message
+   * @internal
+   */
   requireDtype(dtype: DType, label: string): void {
     if (dtype === 'f16' && !this.adapter.features.includes('shader-f16'))
       throw new Error(

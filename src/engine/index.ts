@@ -1,5 +1,5 @@
 // The public door of webgpu-trm/engine: tensors, differentiable operations and optimisers; no model.
-export { Engine, type AdapterSummary, type EngineOptions } from './engine.js'
+export { Engine, type AdapterSummary, type EngineOptions, type GradientOptions } from './engine.js'
 export { DeviceLost, OutOfMemory } from './device.js'
 export { Tensor, type Bound, type DType, type Resource, type Shape } from './tensor.js'
 export type { Backward, Gradient, Seeds } from './tape.js'
@@ -12,6 +12,7 @@ export {
   type AdamOptions,
   type LearningRateOptions,
   type NotFinite,
+  type StepNumbers,
 } from './optimizer.js'
 export { LossScaler } from './loss-scaler.js'
 export { offer, type Asked, type Family, type Variant } from './variants.js'

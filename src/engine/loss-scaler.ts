@@ -1,19 +1,19 @@
-// Dynamic loss scaling: float16 gradients keep their small values, and a step that overflows is skipped, all on the GPU.
+// Dynamic loss scaling on the GPU: float16 gradients keep their small values, and a step that overflows is skipped.
 import { lossScale, LOSS_SCALE, nonFinite, scale } from '../kernels/loss-scale.js'
 import type { Engine } from './engine.js'
 import type { Adam, SparseSignSgd } from './optimizer.js'
 import type { Tensor } from './tensor.js'
 
-/** Scale to begin with; PyTorch's. */
+/** The first scale, as in PyTorch. */
 const INITIAL = 65536
 
 export class LossScaler {
-  /** f32, columns as `LOSS_SCALE`: what a resumed training must remember. */
+  /** f32, columns as `LOSS_SCALE`. A resumed training needs it. */
   readonly state: Tensor
   readonly #found: Tensor
   readonly #unused: Tensor
 
-  /** @param interval good steps in a row after which the scale doubles; 2000 by default */
+  /** @param interval finite steps in a row after which the scale doubles. Default 2000 */
   constructor(
     private readonly engine: Engine,
     private readonly adam: Adam,
@@ -25,15 +25,15 @@ export class LossScaler {
     this.#unused = engine.zeros([3])
   }
 
-  /** Multiplies gradients of the loss by the scale, in place; all that follow from them are scaled then. */
+  /** Multiplies gradients of the loss by the scale, in place. All gradients that follow from them are scaled too. */
   scale(...gradients: readonly Tensor[]): void {
     for (const x of gradients) this.engine.dispatch(scale, { factor: this.state, x }, { count: x.size })
   }
 
   /**
-   * Looks through all scaled gradients, between the last of them and the optimisers' steps, and lets these take the scale out or skip.
-   * The optimisers' numbers of this step must be there.
-   * @param more gradients besides those of Adam
+   * Looks for overflow in all scaled gradients, and tells the optimisers to divide by the scale or to skip the step.
+   * Call it after the last gradient and after the optimisers' `prepare`, and before their `step`.
+   * @param more gradients, in addition to those of Adam
    */
   check(...more: readonly Tensor[]): void {
     const { engine, adam, sparse, state } = this
@@ -47,12 +47,12 @@ export class LossScaler {
     )
   }
 
-  /** Lets its memory be reused. */
+  /** Gives its memory back. */
   release(): void {
     this.engine.release(this.state, this.#found, this.#unused)
   }
 
-  /** The scale of the coming step, and how many steps were skipped so far. Reads back. */
+  /** The scale of the coming step, and the number of skipped steps so far. It reads back. */
   async read(): Promise<{ scale: number; skippedSteps: number }> {
     const values = await this.engine.read(this.state)
     return { scale: values[LOSS_SCALE.indexOf('scale')], skippedSteps: values[LOSS_SCALE.indexOf('skippedSteps')] }

@@ -1,4 +1,4 @@
-// GPU memory by mark and rewind: a scope gives back all that was born in it, and the next one gets the same buffers in the same order.
+// GPU memory by mark and rewind: a scope gives its buffers back, and the next one gets the same in the same order.
 import { megabytes } from '../formats/human.js'
 import type { Stats } from './stats.js'
 import type { Storage } from './tensor.js'
@@ -8,15 +8,15 @@ import { BufferUsage } from './device.js'
 const GRANULE = 256
 
 interface Mark {
-  /** The free lists as they stood when the scope opened, of the size classes touched since. */
+  /** The free lists when the scope opened, for the size classes that were used since. */
   before: Map<number, Storage[]>
   /** Buffers made since, by size class, oldest first. */
   made: Map<number, Storage[]>
-  /** What was handed out since. */
+  /** Buffers handed out since. */
   given: Storage[]
 }
 
-/** A tensor larger than what the adapter binds, in bytes, and what to do. */
+/** A tensor is larger than the adapter can bind. Sizes in bytes. */
 export class TooLarge extends Error {
   constructor(
     label: string,
@@ -28,14 +28,14 @@ export class TooLarge extends Error {
   }
 }
 
-/** What `transient` work has made so far, at the depth of scopes where it began. */
+/** The tensors that `transient` work has created so far, at the depth of scopes where it began. */
 interface Watch {
   depth: number
   born: Set<Storage>
 }
 
 export class Memory {
-  /** Free buffers of scopes by size; the last one is handed out next. */
+  /** Free buffers of scopes, by size. The last one is handed out next. */
   readonly #classes = new Map<number, Storage[]>()
   readonly #lastingFree = new Set<Storage>()
   readonly #marks: Mark[] = []
@@ -56,9 +56,9 @@ export class Memory {
   }
 
   /**
-   * A buffer of at least `bytes` bytes; its content is whatever its last user left.
-   * A `lasting` one outlives the open scopes; outside of scopes all are. Buffers never change from one kind to the other,
-   * so that whatever lives between scopes cannot change the order in which these get theirs.
+   * A buffer of at least `bytes` bytes. It holds what its last user left.
+   * A `lasting` one outlives the open scopes. Outside of scopes all are lasting. A buffer never changes its kind:
+   * so lasting tensors cannot change the order in which scopes get their buffers.
    */
   allocate(bytes: number, label: string, lasting: boolean): Storage {
     const size = Math.ceil(bytes / GRANULE) * GRANULE
@@ -92,7 +92,7 @@ export class Memory {
     return storage
   }
 
-  /** Gives a buffer back before its scope ends, or a lasting one for good. The caller promises that no later command reads it. */
+  /** Gives a buffer back before its scope ends, or a lasting one for good. */
   release(storage: Storage): void {
     storage.generation++
     for (const { born } of this.#watches) born.delete(storage)
@@ -100,7 +100,7 @@ export class Memory {
     else this.#touch(storage.bytes).push(storage)
   }
 
-  /** Destroys every buffer that no tensor has; of lasting ones alone while a scope is open; with `every` simply all. */
+  /** Destroys every buffer that no tensor has; while a scope is open only lasting ones. With `every`: all buffers. */
   trim(every = false): void {
     for (const storage of this.#all) {
       if (!every && (storage.lasting ? !this.#lastingFree.has(storage) : this.depth)) continue
@@ -112,7 +112,7 @@ export class Memory {
     if (!this.depth) this.#classes.clear()
   }
 
-  /** Runs `work` and releases what was born in it, except what `isKept`. */
+  /** Runs `work` and releases the buffers that it took, except those that `isKept` names. */
   transient<T>(work: () => T, isKept: (storage: Storage, result: T) => boolean): T {
     const born = new Set<Storage>()
     this.#watches.push({ depth: this.depth, born })
@@ -134,7 +134,7 @@ export class Memory {
     this.#marks.push({ before: new Map(), made: new Map(), given: [] })
   }
 
-  /** Ends the innermost scope: its free lists return to what they were, with the new buffers below them in order of birth. */
+  /** Ends the innermost scope. The free lists return to their old state, with new buffers below, the first on top. */
   rewind(): void {
     const mark = this.#marks.pop()!
     for (const storage of mark.given) storage.generation++
@@ -142,7 +142,7 @@ export class Memory {
     for (const [size, before] of mark.before) {
       const made = mark.made.get(size) ?? []
       this.#classes.set(size, [...made.slice().reverse(), ...before])
-      // The enclosing scope sees them as made in it, free again: its own rewind puts them back too.
+      // The enclosing scope treats them as made in it and free again: its own rewind puts them back too.
       if (outer && made.length) outer.made.set(size, [...(outer.made.get(size) ?? []), ...made])
     }
   }

@@ -1,11 +1,11 @@
-// Optimisers: AdamATan2 and AdamW over flat parameters with a moving average, SignSGD over touched rows of a table, and the learning rate.
+// Optimisers: AdamATan2 and AdamW over flat parameters, SignSGD over rows of a table, and the learning rate.
 import { adam, clipGradients, partCount, sumSquares } from '../kernels/adam.js'
 import { signSgd } from '../kernels/sign-sgd.js'
 import type { Engine } from './engine.js'
 import type { Parameters } from './parameters.js'
 import type { Tensor } from './tensor.js'
 
-/** More than any step. */
+/** A number above all steps. */
 const NO_STEP = 2 ** 32 - 1
 
 export interface AdamOptions {
@@ -17,11 +17,11 @@ export interface AdamOptions {
   weightDecay?: number
   /** Rate of the exponential moving average of the values; 0 keeps none. */
   emaRate?: number
-  /** Largest global norm of the gradients: longer ones are shortened to it, after the factor of `prepare`. 0: as they are. */
+  /** Largest global norm of the gradients, after their factor. Longer ones are shortened to it. 0: no limit. */
   clipNorm?: number
 }
 
-/** What a step of an optimiser takes besides the gradients. */
+/** The numbers of one step of an optimiser. */
 export interface StepNumbers {
   /** 1 for the first. */
   step: number
@@ -47,23 +47,24 @@ class Schedule {
     this.engine.write(this.tensor, Float32Array.from(numbers))
   }
 
-  /** For the one step that they were written for. @throws when there was none */
+  /** The tensor, for one step. @throws when no finite numbers were written for it */
   take(): Tensor {
     if (!this.#isFresh)
       throw new Error(
-        'optimizer: no finite numbers for this step — give step() or, before that, prepare() { step: 1 …, learningRate }',
+        'optimizer: no finite { step, learningRate } for this step — give them to step(), or to prepare() before it',
       )
     this.#isFresh = false
     return this.tensor
   }
 }
 
-/** Where an optimiser first met a number that is not finite. */
+/** Where an optimiser first found a number that is not finite. */
 export interface NotFinite {
-  /** As given to `prepare`. */
+  /** Number of the step, as the optimiser was given it. */
   step: number
-  /** The first such parameter in the order of the parameters, and whether its gradient (or the square of it) was already so. */
+  /** The first such parameter, in the order of the parameters. */
   name: string
+  /** 'gradient' if the gradient, or its square, was not finite. */
   what: 'gradient' | 'value'
   /** Numbers of that step that are not finite. */
   count: number
@@ -74,13 +75,13 @@ export class Adam {
   readonly gradients: Parameters
   readonly m: Parameters
   readonly v: Parameters
-  /** The moving average; the values themselves where none is kept. */
+  /** The moving average, or the values themselves if none is kept. */
   readonly average: Parameters
-  /** Of the coming step; see the shader. The last number is the plain learning rate, for `LossScaler`. */
+  /** Numbers of the coming step; see the shader. The last one is the plain learning rate, for `LossScaler`. */
   readonly schedule: Schedule
   readonly #broken: Tensor
   readonly #sums: Tensor | undefined
-  /** Something to bind where no average is kept: the shader may not write one buffer under two names. */
+  /** Bound if no average is kept: a shader may not write one buffer under two names. */
   readonly #unused: Tensor | undefined
   readonly options: Readonly<Required<AdamOptions>>
 
@@ -115,9 +116,9 @@ export class Adam {
   }
 
   /**
-   * Records the update with what stands in `gradients`.
-   * @param numbers of this step, where `prepare` did not send them; a submit more
-   * @throws when there are none
+   * Records the update by `gradients`.
+   * @param numbers of this step, unless `prepare` sent them. Sending them here takes one submit more
+   * @throws when this step has no numbers
    */
   step(numbers?: StepNumbers): void {
     if (numbers) this.prepare(numbers)
@@ -143,7 +144,7 @@ export class Adam {
     for (const changed of new Set([values, average])) changed.changed()
   }
 
-  /** Where the first number that is not finite came up, in all steps so far; undefined where there was none. */
+  /** The first number that was not finite, in all steps so far. Undefined if there was none. */
   async firstNotFinite(): Promise<NotFinite | undefined> {
     const [step, at, count] = new Uint32Array((await this.engine.readInt32(this.#broken)).buffer)
     return step === NO_STEP
@@ -151,7 +152,7 @@ export class Adam {
       : { step, name: this.values.nameAt(at >>> 1), what: at & 1 ? 'value' : 'gradient', count }
   }
 
-  /** Lets its memory be reused; the values stay. */
+  /** Gives its memory back. The values stay. */
   release(): void {
     const { engine, gradients, m, v, average, values, schedule } = this
     for (const own of [gradients, m, v, average]) if (own !== values) own.release()
@@ -159,7 +160,7 @@ export class Adam {
   }
 }
 
-/** SignSGD with decay for those rows of an embedding table that a batch touched. */
+/** SignSGD with decay, for the rows of an embedding table that a batch used. */
 export class SparseSignSgd {
   readonly schedule: Schedule
 
@@ -180,8 +181,8 @@ export class SparseSignSgd {
    * Records the update.
    * @param ids i32 (slots); equal ids share the sum of their gradients
    * @param gradients shape (slots, table width)
-   * @param numbers of this step, where `prepare` did not send them; a submit more
-   * @throws when there are none
+   * @param numbers of this step, unless `prepare` sent them. Sending them here takes one submit more
+   * @throws when this step has no numbers
    */
   step(ids: Tensor, gradients: Tensor, numbers?: Pick<StepNumbers, 'learningRate'>): void {
     if (numbers) this.prepare(numbers)
@@ -194,11 +195,11 @@ export class SparseSignSgd {
 export interface LearningRateOptions {
   /** Peak rate. */
   base: number
-  /** Steps of linear warm-up; the first step is 1. */
+  /** Steps of linear warm-up. The first step is 1. */
   warmup: number
-  /** Steps after which the cosine has reached its end. */
+  /** Step at which the cosine ends. */
   total: number
-  /** End of the cosine as a share of the peak; 1 keeps the rate constant. */
+  /** End of the cosine as a share of the peak. 1: the rate is constant. */
   minRatio?: number
 }
 

@@ -3,10 +3,10 @@ import type { Engine } from './engine.js'
 import { addTo } from './accumulate.js'
 import { bytesOf, elements, type Shape, Tensor } from './tensor.js'
 
-/** Every parameter starts at a multiple of this many elements: WebGPU binds at multiples of 256 bytes, and float16 takes two. */
+/** Parameters start at multiples of so many elements: WebGPU binds at multiples of 256 bytes, float16 takes two. */
 const ALIGNMENT = 128
 
-/** Where a parameter lies in the flat tensor, and that part of it. */
+/** A parameter's first element in the flat tensor, and the part of the tensor that it is. */
 interface Place {
   readonly start: number
   readonly view: Tensor
@@ -16,10 +16,10 @@ interface Place {
 export class Parameters {
   readonly flat: Tensor
   readonly #places = new Map<string, Place>()
-  /** Counts changes of the values. */
+  /** Number of changes of the values so far. */
   #version = 0
   #rounded: Parameters | undefined
-  /** Version of the values that were rounded. */
+  /** The version that was rounded. */
   #roundedVersion = -1
 
   constructor(
@@ -29,7 +29,7 @@ export class Parameters {
     dtype: 'f32' | 'f16' = 'f32',
   ) {
     const room = (shape: Shape) => Math.ceil(elements(shape) / ALIGNMENT) * ALIGNMENT
-    // Some are first needed within a scope, such as rounded values.
+    // Rounded values are first needed within a scope, and outlive it.
     this.flat = engine.lasting([Object.values(shapes).reduce((sum, shape) => sum + room(shape), 0)], dtype, label)
     engine.clear(this.flat)
     let start = 0
@@ -46,7 +46,7 @@ export class Parameters {
     return [...this.#places.keys()]
   }
 
-  /** Number of trained values, alignment not counted. */
+  /** Number of trained values, without the padding. */
   get count(): number {
     return Object.values(this.shapes).reduce((sum, shape) => sum + elements(shape), 0)
   }
@@ -89,18 +89,18 @@ export class Parameters {
     this.changed()
   }
 
-  /** Lets the memory be reused. */
+  /** Gives the memory back. */
   release(): void {
     this.engine.release(this.flat)
     this.#rounded?.release()
   }
 
-  /** To be called by whoever changes values on the GPU. */
+  /** Call it after kernels changed values. */
   changed(): void {
     this.#version++
   }
 
-  /** The same values rounded to float16, as they are now; rounding is recorded when they changed. */
+  /** The present values, rounded to float16. The rounding is recorded if they have changed since the last call. */
   f16(): Parameters {
     this.#rounded ??= new Parameters(this.engine, this.shapes, `${this.label}, float16`, 'f16')
     if (this.#roundedVersion !== this.#version) addTo(this.#rounded.flat, this.flat, false)

@@ -1,14 +1,14 @@
-// Compiled pipelines and bind groups, each made once: pipelines by kernel, text and constants, bind groups by what they bind.
+// Compiled pipelines, by kernel, text and constants, and bind groups, by their tensors. Each is made once.
 import { storedAsF16 } from '../kernels/f16.js'
 import type { Kernel } from '../kernels/kernel.js'
 import { BufferUsage } from './device.js'
 import type { Stats } from './stats.js'
 import type { Bound } from './tensor.js'
 
-/** GPUShaderStage.COMPUTE; the global constants exist in browsers only. */
+/** GPUShaderStage.COMPUTE. The global constants exist in browsers only. */
 const COMPUTE_STAGE = 4
 
-/** A kernel for some sizes, compiled or about to be, with the bind groups made for it so far. */
+/** A kernel for some sizes, compiled now or later, with its bind groups so far. */
 interface Entry {
   readonly descriptor: GPUComputePipelineDescriptor
   pipeline?: GPUComputePipeline
@@ -21,7 +21,7 @@ interface Entry {
 export type Pipeline = Entry & { pipeline: GPUComputePipeline }
 
 export class Pipelines {
-  /** What each pipeline was made for, in order. */
+  /** The arguments that each pipeline was made for, in order. */
   readonly #asked: (readonly [kernel: Kernel<never>, size: never, halves: readonly number[], entry: Entry])[] = []
   /** By kernel, then by text, then by constants: two kernels of one name share nothing. */
   readonly #made = new Map<Kernel<never>, Map<string, Map<string, Entry>>>()
@@ -33,14 +33,14 @@ export class Pipelines {
     private readonly stats: Stats,
   ) {}
 
-  /** Compiles unless that is done. @param halves numbers of the bindings that are stored as float16 */
+  /** A pipeline. It is compiled once. @param halves numbers of the bindings that are stored as float16 */
   get<Size>(kernel: Kernel<Size>, size: Size, halves: readonly number[] = []): Pipeline {
     const entry = this.#entry(kernel, size, halves)
     entry.pipeline ??= this.device.createComputePipeline(entry.descriptor)
     return entry as Pipeline
   }
 
-  /** Compiles in parallel all that others were asked for. What fails is left to `get`, which reports it. */
+  /** Compiles in parallel the pipelines that `like` has. If one fails, `get` tries again and reports the error. */
   compile(like: Pipelines): Promise<unknown> {
     return Promise.allSettled(
       like.#asked.map(async ([kernel, size, halves]) => {
@@ -134,12 +134,12 @@ export class Pipelines {
     return group
   }
 
-  /** Forgets all bind groups, which name buffers; the pipelines stay. */
+  /** Drops all bind groups, because they hold buffers. The pipelines stay. */
   trim(): void {
     for (const [, , , { groups }] of this.#asked) groups.clear()
   }
 
-  /** A small buffer that holds these numbers for good. */
+  /** A small buffer that always holds these numbers. */
   #uniformBuffer(label: string, values: Record<string, number>): GPUBuffer {
     const key = numbers(values)
     let buffer = this.#uniformBuffers.get(key)
@@ -165,12 +165,12 @@ export class Pipelines {
   }
 }
 
-/** The WGSL of a kernel for this size; the same string object for the same text. */
+/** The WGSL of a kernel for this size. */
 function textOf<Size>({ name, source }: Kernel<Size>, size: Size): string {
   return typeof source === 'string' ? source : named(name, () => source(size))
 }
 
-/** Puts the kernel's name in front of what `work` throws. */
+/** Runs `work`. The kernel's name begins the message of its errors. */
 function named<T>(kernel: string, work: () => T): T {
   try {
     return work()

@@ -1,7 +1,7 @@
-// Counters of what the engine made and did, for tests, benches and the curious.
+// Counters of the engine's objects and work.
 
 export interface Stats {
-  /** GPU buffers made for tensors, and the bytes of all that `trim` did not give back. */
+  /** GPU buffers made for tensors, and the bytes of those that were not destroyed. */
   buffers: number
   bytes: number
   bindGroups: number

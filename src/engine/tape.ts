@@ -11,8 +11,8 @@ import type { Storage, Tensor } from './tensor.js'
 export type Gradient = Tensor | ((into: Tensor, accumulate: boolean) => void)
 
 /**
- * The gradients of an operation's inputs, in their order, from that of its result. Functions among them are called in that order, and
- * only for wanted inputs, so that a kernel that computes two of them can leave its work to the last.
+ * The gradients of an operation's inputs, in their order, from the gradient of its result. Functions among them are
+ * called in that order, and only for wanted inputs. So a kernel that computes two of them can run at the last call.
  */
 export type Backward = (dy: Tensor, wanted: readonly boolean[]) => readonly Gradient[]
 
@@ -26,7 +26,7 @@ interface Entry {
   readonly backward: Backward
 }
 
-/** Operations whose entries and inner tensors were given up; computing again brings them back. */
+/** Operations whose entries and inner tensors were dropped. Computing again restores them. */
 interface Recomputed {
   readonly y: Tensor
   readonly again: () => Tensor
@@ -36,7 +36,7 @@ export class Tape {
   readonly #entries: (Entry | Recomputed)[] = []
   /** Tensors that depend on a wanted one. */
   readonly #reached: Set<Tensor>
-  /** Whether what is computed now is recorded: in the objective, and where a checkpoint is computed again. */
+  /** True in the objective, and while tensors are computed again. */
   isRecording = false
 
   constructor(
@@ -51,7 +51,7 @@ export class Tape {
       )
   }
 
-  /** Records what `work` computes. */
+  /** Runs `work` and records it. */
   recording<T>(work: () => T): T {
     this.isRecording = true
     try {
@@ -67,7 +67,7 @@ export class Tape {
     this.#entries.push({ y, inputs, backward })
   }
 
-  /** Computes and keeps the result alone; what lies between is computed again when its turn comes on the way back. */
+  /** Computes and keeps only the result. On the way back the tensors between are computed again. */
   recompute(compute: () => Tensor): Tensor {
     const first = this.#entries.length
     const y = this.engine.transient(compute, (storage, { storage: kept }) => storage === kept)
@@ -77,7 +77,7 @@ export class Tape {
   }
 
   /**
-   * Leaves the gradients of the wanted tensors in `targets`, in their order; adds to what is there when `accumulate` is set.
+   * Writes the gradients of the wanted tensors to `targets`, in their order, or adds them if `accumulate` is set.
    * @throws when a wanted tensor received nothing
    */
   walkBack(seeds: Seeds, targets: readonly Tensor[], accumulate: boolean): void {
@@ -91,7 +91,8 @@ export class Tape {
     this.wanted.forEach((tensor, i) => {
       if (!sums.of(tensor))
         throw new Error(
-          `gradients: wanted tensor ${i} of shape [${tensor.shape}] received nothing — the objective does not depend on it`,
+          `gradients: wanted tensor ${i} of shape [${tensor.shape}] received nothing — ` +
+            'the objective does not depend on it',
         )
     })
   }
@@ -104,7 +105,7 @@ export class Tape {
       const dy = sums.of(y)
       if (!dy) continue
       if ('again' in entry) {
-        // The same operations as if they had been kept, so the same bits; then only gradients stay.
+        // These are the operations that were dropped, so the bits are the same. Then only gradients stay.
         const inner = this.#entries.length
         this.engine.transient(
           () => {
@@ -127,7 +128,7 @@ export class Tape {
   }
 }
 
-/** The gradient of each tensor so far. One buffer may stand for several tensors; it is added to only when it stands for one. */
+/** The gradient of each tensor so far. Tensors may share a buffer. Only a buffer of a single tensor is added to. */
 class Sums {
   readonly #sums = new Map<Tensor, Tensor>()
   readonly #uses = new Map<Tensor, number>()
@@ -140,7 +141,7 @@ class Sums {
     this.#targets.set(x, { target, filled })
   }
 
-  /** Keeps a tensor of the caller's from being reused or added to. */
+  /** Protects a tensor of the caller: it is neither reused nor added to. */
   pin(gradient: Tensor): void {
     this.#uses.set(gradient, Infinity)
   }
@@ -149,12 +150,12 @@ class Sums {
     return this.#received.has(x) ? (this.#targets.get(x)?.target ?? this.#sums.get(x)) : undefined
   }
 
-  /** Whether a gradient lies there that somebody still asks for. */
+  /** Whether a gradient that is still needed lies there. */
   holds(storage: Storage): boolean {
     return [...this.#uses.keys()].some(gradient => gradient.storage === storage)
   }
 
-  /** What was the gradient of `x` is from now on that of `twin`, the same value computed again. */
+  /** Gives the gradient of `x` to `twin`, the same value computed again. */
   rename(x: Tensor, twin: Tensor): void {
     const sum = this.#sums.get(x)!
     this.#sums.delete(x)
@@ -191,7 +192,7 @@ class Sums {
     }
   }
 
-  /** Nobody asks for the gradient of `x` any more; a buffer that stood for it alone serves the next gradient. */
+  /** The gradient of `x` is no longer needed. If its buffer was for `x` only, it is released. */
   drop(x: Tensor): void {
     const sum = this.#sums.get(x)
     if (!sum) return

@@ -1,7 +1,7 @@
-// A tensor: a shape over a range of a GPU buffer. It holds no operations and no gradient; see ops/ and tape.ts.
+// A tensor: a shape over a range of a GPU buffer. It has no operations and no gradient; see ops/ and tape.ts.
 import type { Engine } from './engine.js'
 
-/** Element types of four bytes, and float16 of two. Kernels compute float32 from both floats; the host reads and writes float32. */
+/** Element types of four bytes, and float16 of two. Of both floats, kernels compute and the host sees float32. */
 export type DType = 'f32' | 'i32' | 'u32' | 'f16'
 
 export type Shape = readonly number[]
@@ -33,8 +33,8 @@ export class Tensor {
   }
 
   /**
-   * Where the elements lie.
-   * @throws when the tensor was released or its scope has ended: others may have the memory by now
+   * The buffer of the elements.
+   * @throws when the tensor was released or its scope has ended: another tensor may have the memory
    */
   get storage(): Storage {
     if (!this.isAlive)
@@ -63,13 +63,13 @@ export class Tensor {
   }
 }
 
-/** Something else that a kernel binds, such as a texture; its number tells it from all others. */
+/** Another thing that a kernel binds, such as a texture. Its number is its own. */
 export interface Resource {
   readonly id: number
   readonly resource: GPUBindingResource
 }
 
-/** What is bound under a name: a tensor, or a resource where the kernel's binding is a layout entry. */
+/** A tensor, or a resource if the kernel's binding is a layout entry. */
 export type Bound = Tensor | Resource
 
 export const isTensor = (bound: Bound): bound is Tensor => bound instanceof Tensor
@@ -81,11 +81,11 @@ export interface Storage {
   readonly bytes: number
   /** Outlives every scope. */
   readonly lasting: boolean
-  /** Goes up whenever the memory is given back: tensors of earlier generations may not use it any more. */
+  /** Goes up when the memory is given back. Tensors of earlier generations may no longer use it. */
   generation: number
 }
 
-/** What `count` elements take, rounded up to a multiple of 4, as buffers are bound and copied. */
+/** Bytes of `count` elements, rounded up to a multiple of 4, because buffers are bound and copied so. */
 export function bytesOf(count: number, dtype: DType): number {
   return dtype === 'f16' ? 4 * Math.ceil(count / 2) : 4 * count
 }

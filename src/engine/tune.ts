@@ -1,23 +1,23 @@
-// The public door of webgpu-trm/tune: measures the variants of operations on this adapter, lets the engine take the fastest from now on, and keeps the choices for the next time.
+// The public door of webgpu-trm/tune: measures the variants of operations, chooses the fastest, and keeps the choices.
 import { isRecord } from '../formats/json.js'
 import type { Engine } from './engine.js'
 import type { Tensor } from './tensor.js'
 import type { Asked } from './variants.js'
 
 export interface TuneOptions {
-  /** What to measure. Default: all that ran. */
+  /** Operations to measure. Default: all that ran. */
   asked?: readonly Asked[]
-  /** Timings of each variant; the best counts. Default 3. */
+  /** Timings of each variant. The best counts. Default 3. */
   repeats?: number
-  /** The time in ms. Default: wall time; processor time is steadier where other programs run. */
+  /** The time in ms. Default: wall time. Processor time is steadier if other programs run. */
   now?: () => number
-  /** A variant replaces the default only when it is faster by this share. Default 0.05. */
+  /** A variant replaces the default only if it is faster by this share. Default 0.05. */
   margin?: number
   /** Called before each operation. */
   onProgress?: (done: number, total: number, what: string) => void
 }
 
-/** What was measured for one operation and size class: milliseconds by variant. */
+/** The measurement of one operation and size class, with milliseconds by variant. */
 export interface Tuning {
   /** "family class", as in `engine.variants`. */
   key: string
@@ -26,7 +26,7 @@ export interface Tuning {
 }
 
 /**
- * Times the variants of all operations that ran since the engine was opened; run the work to be tuned once before.
+ * Times the variants of all operations that ran since the engine was opened. Run the work once before.
  * The choices are adopted at once. Keep `engine.variants.used` with a run: the same choices give the same bits.
  */
 export async function tune(
@@ -64,7 +64,7 @@ export async function tune(
         return (now() - started) / times
       }
       await time(1) // compiles
-      // As many in a row as last about 10 ms: a submit has a price of its own.
+      // Repeats for about 10 ms, because each submit costs time.
       const times = Math.max(1, Math.min(50, Math.ceil(10 / Math.max(0.01, await time(1)))))
       let best = Infinity
       for (let r = 0; r < repeats; r++) best = Math.min(best, await time(times))
@@ -80,10 +80,10 @@ export async function tune(
   return tunings
 }
 
-/** Whether the derivative belongs to it: then both are timed together. */
+/** Whether the operation includes its derivative. Then both are timed together. */
 const isRecorded = (size: unknown) => (size as { recorded?: boolean }).recorded === true
 
-/** Choices that were measured, by adapter: "family class" to variant. */
+/** Measured choices by adapter: "family class" to variant. */
 export interface VariantStore {
   read(adapter: string): Promise<Record<string, string>>
   /** Adds choices. */
@@ -92,8 +92,9 @@ export interface VariantStore {
 
 /**
  * Keeps the choices of all adapters as one text.
- * @param place a file, or `{ read: async () => localStorage.getItem('variants'), write: async text => localStorage.setItem('variants', text) }` in a page.
- * What is damaged or absent counts as empty: it can be measured again
+ * @param place a file; in a page `{ read: async () => localStorage.getItem('variants'),
+ * write: async text => localStorage.setItem('variants', text) }`.
+ * A damaged or missing text counts as empty: the choices can be measured again
  */
 export function keepVariants(place: {
   read(): Promise<string | null>
@@ -120,9 +121,9 @@ export function keepVariants(place: {
 }
 
 /**
- * Takes over the choices kept for this adapter. What is asked for beyond them is measured now, on an engine of its own, and kept.
- * @param asked `engine.variants.asked`, or that of a dry run of the work to come
- * @returns what was measured now
+ * Adopts the kept choices for this adapter. Other operations are measured now, on an engine of their own, and kept.
+ * @param asked `engine.variants.asked`, or the same of a dry run of the work to come
+ * @returns the new measurements
  */
 export async function useMeasuredVariants(
   engine: Engine,

@@ -1,37 +1,37 @@
-// Operations with several kernels side by side, and which of them runs: a forced one, a measured one, or the first that suits the adapter.
+// Operations with several variants, and which of them runs: a forced one, a measured one, or the first that suits.
 import type { AdapterSummary, Engine } from './engine.js'
 import type { Tensor } from './tensor.js'
 
-/** One way of computing an operation; of one that is recorded, with its derivative. */
+/** One way of computing an operation. For a recorded operation it includes the derivative. */
 export interface Variant<Tensors, Size, Result = void> {
   readonly name: string
   /** Whether this adapter can run it for this size. */
   available(adapter: AdapterSummary, size: Size): boolean
   /** Written for GPUs: software adapters run it only when it is forced. */
   readonly onlyHardware?: true
-  /** Whether it may be the default for this size; without, for all. */
+  /** Whether it may be the default for this size. Without it: for all sizes. */
   suits?(size: Size): boolean
   apply(engine: Engine, tensors: Tensors, size: Size): Result
 }
 
 /**
- * All ways of computing one operation; the default is the first that is available and suits.
- * All give the same result within the tolerance law. Their names are unique. `offer` adds to them.
+ * All ways of computing one operation. The default is the first that is available and suits.
+ * All give the same result within the tolerance law. Their names are unique. `offer` adds variants.
  */
 export interface Family<Tensors, Size, Result = void> {
   readonly name: string
   readonly variants: Variant<Tensors, Size, Result>[]
   /** Sizes of one class share a choice. */
   classOf(size: Size): string
-  /** Tensors of the shapes that this size needs, for measuring; of the innermost open scope, content as it comes. */
+  /** Uninitialised tensors of the shapes that this size needs, for measuring. They live in the innermost open scope. */
   sample(engine: Engine, size: Size): Tensors
-  /** Of a recorded operation: the tensors whose gradients are measured with it where `size.recorded`. */
+  /** For a recorded operation: the tensors whose gradients are measured too if `size.recorded` is set. */
   inputs?(tensors: Tensors): Tensor[]
 }
 
 /**
- * Puts variants in front of those that a family has, in their order; one that is there already stays where it is.
- * For kernels that only some adapters can run: a program that does not offer them does not carry them.
+ * Puts variants in front of those that a family has, in their order. One that is there already stays where it is.
+ * This is for kernels that only some adapters can run: a program that does not offer them does not include them.
  * @throws when another variant has the same name
  */
 export function offer<Tensors, Size, Result>(
@@ -48,10 +48,10 @@ export function offer<Tensors, Size, Result>(
 
 export type AnyTensors = Readonly<Record<string, Tensor>>
 
-/** A family whatever its types: what it samples goes to its own variants. */
+/** A family of any types. Its samples go to its own variants. */
 export type AnyFamily = Family<unknown, unknown, unknown>
 
-/** A family that was asked to run, "family class", a size of that class, and what was picked. */
+/** An operation that ran: its "family class", its family, a size of that class, and the variant. */
 export interface Asked {
   readonly key: string
   readonly family: AnyFamily
@@ -74,13 +74,13 @@ export class Variants {
     this.#measured = new Map(like && like.#measured)
   }
 
-  /** From now on the family runs this variant wherever the adapter can; undefined lifts it. */
+  /** From now on the family runs this variant if the adapter can. Undefined ends that. */
   force(family: string, variant: string | undefined): void {
     if (variant === undefined) this.#forced.delete(family)
     else this.#forced.set(family, variant)
   }
 
-  /** Takes over choices that were measured before: "family class" to variant. */
+  /** Adopts earlier measured choices: "family class" to variant. */
   adopt(choices: Readonly<Record<string, string>>): void {
     for (const [key, variant] of Object.entries(choices)) this.#measured.set(key, variant)
   }
@@ -90,19 +90,19 @@ export class Variants {
     return this.#measured.has(key)
   }
 
-  /** What ran so far: "family class" to variant; to be recorded with a run, and adopted when it is resumed. */
+  /** The variants that ran so far, by "family class". A run keeps them, and adopts them when it is resumed. */
   get used(): Record<string, string> {
     return Object.fromEntries(
       [...this.#taken].map(([key, { variant }]) => [key, variant] as const).sort(([a], [b]) => (a < b ? -1 : 1)),
     )
   }
 
-  /** Everything that ran so far, with a size of each class. */
+  /** All operations that ran so far, with a size of each class. */
   get asked(): Asked[] {
     return [...this.#taken].map(([key, { family, size, variant }]) => ({ key, family, size, variant }))
   }
 
-  /** What may run without being forced, its default first. */
+  /** The variants that may run without being forced, the default first. */
   candidates<Tensors, Size, Result>(
     { variants }: Family<Tensors, Size, Result>,
     size: Size,

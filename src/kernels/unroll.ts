@@ -17,18 +17,14 @@ export function unroll(text: string): string {
     MARK.lastIndex = start
     const [head, name, bound] = MARK.exec(text) ?? []
     const count = /^\d+u?$/.test(bound ?? '') ? bound : new RegExp(`^const ${bound} = (\\d+)u?;`, 'm').exec(text)?.[1]
-    if (!head || count === undefined)
+    const from = MARK.lastIndex
+    let [end, depth] = [from, 1]
+    for (; depth > 0 && end < text.length; end++) depth += text[end] === '{' ? 1 : text[end] === '}' ? -1 : 0
+    if (!head || count === undefined || depth > 0)
       throw new Error(
         `cannot unroll ${JSON.stringify(text.slice(start, start + 100))}: ` +
-          'expected "for (var i = 0u; i < COUNT; i++) {" with a number or a line "const COUNT = 8;"',
+          'expected "for (var i = 0u; i < COUNT; i++) { … }" with a number or a line "const COUNT = 8;"',
       )
-    const from = start + head.length
-    let end = from
-    for (let depth = 1; depth > 0; end++) {
-      if (text[end] === '{') depth++
-      else if (text[end] === '}') depth--
-      else if (end >= text.length) throw new Error(`cannot unroll ${JSON.stringify(head)}: it has no end`)
-    }
     const body = text.slice(from, end - 1)
     const variable = new RegExp(`\\b${name}\\b`, 'g')
     text =

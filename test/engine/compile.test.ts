@@ -64,7 +64,9 @@ test('what is wrong with a kernel is said as it is when it runs', async () => {
   const kernel = (name: string, body: string) =>
     defineKernel<object>({
       name,
-      source: `override COUNT: u32; @group(0) @binding(0) var<storage, read_write> y: array<f32>; @compute @workgroup_size(1) fn main() { ${body} }`,
+      source: `override COUNT: u32;
+        @group(0) @binding(0) var<storage, read_write> y: array<f32>;
+        @compute @workgroup_size(1) fn main() { ${body} }`,
       bindings: { y: 'write' },
       constants: () => ({}),
       workgroups: () => [1, 1, 1],

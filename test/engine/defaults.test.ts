@@ -1,4 +1,4 @@
-// A kernel is in the house because some adapter uses it: every variant is the default for some size on some described adapter.
+// A kernel is here because some adapter uses it: every variant is the default for some size on a described adapter.
 import { test } from 'uvu'
 import * as assert from 'uvu/assert'
 import type { AdapterSummary } from '../../src/engine/index.js'

@@ -1,4 +1,4 @@
-// What goes wrong says where, what was expected, what came, and never passes in silence.
+// Every error says where, what was expected and what came. None passes in silence.
 import { test } from 'uvu'
 import * as assert from 'uvu/assert'
 import { add, defineKernel, Engine } from '../../src/engine/index.js'
@@ -88,7 +88,8 @@ test('two kernels of one name do not mix', async () => {
   const times = (factor: number) =>
     defineKernel<object>({
       name: 'times',
-      source: `@group(0) @binding(0) var<storage, read_write> y: array<f32>; @compute @workgroup_size(1) fn main() { y[0] *= ${factor}; }`,
+      source: `@group(0) @binding(0) var<storage, read_write> y: array<f32>;
+        @compute @workgroup_size(1) fn main() { y[0] *= ${factor}; }`,
       bindings: { y: 'write' },
       constants: () => ({}),
       workgroups: () => [1, 1, 1],
@@ -102,8 +103,9 @@ test('a forgotten override constant is named', async () => {
   const tensor = engine.zeros([4])
   const forgetful = defineKernel<object>({
     name: 'forgetful',
-    source:
-      'override COUNT: u32; @group(0) @binding(0) var<storage, read_write> y: array<f32>; @compute @workgroup_size(1) fn main() { if (COUNT > 0u) { y[0] = 1.0; } }',
+    source: `override COUNT: u32;
+      @group(0) @binding(0) var<storage, read_write> y: array<f32>;
+      @compute @workgroup_size(1) fn main() { if (COUNT > 0u) { y[0] = 1.0; } }`,
     bindings: { y: 'write' },
     constants: () => ({}),
     workgroups: () => [1, 1, 1],

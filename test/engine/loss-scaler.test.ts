@@ -1,4 +1,4 @@
-// Loss scaling: good steps are Adam's own, a step that overflows changes nothing but the scale, and the scale grows again.
+// Loss scaling: finite steps are Adam's, a step that overflows changes only the scale, and the scale grows again.
 import { test } from 'uvu'
 import * as assert from 'uvu/assert'
 import { Adam, LossScaler, Parameters, SparseSignSgd } from '../../src/engine/index.js'

@@ -1,4 +1,4 @@
-// Memory by mark and rewind: scopes give back what was born in them, and hand out the same buffers in the same order.
+// Memory by mark and rewind: a scope gives its buffers back, and the next one gets the same in the same order.
 import { test } from 'uvu'
 import * as assert from 'uvu/assert'
 import { add, type Tensor } from '../../src/engine/index.js'
@@ -42,7 +42,7 @@ test('scopes in scopes', () => {
   const first = nest()
   assert.equal(first.inner[0], first.inner[1], 'two inner scopes share their buffers')
   assert.equal(first.after, first.inner[0], 'what follows an inner scope takes its buffers')
-  assert.is(new Set([...first.outer, ...first.inner[0]]).size, 6, 'the outer scope keeps its own meanwhile')
+  assert.is(new Set([...first.outer, ...first.inner[0]]).size, 6, 'the outer scope keeps its own')
   const { buffers } = engine.stats
   for (let i = 0; i < 3; i++) assert.equal(nest(), first)
   assert.is(engine.stats.buffers, buffers)
@@ -93,7 +93,7 @@ test('asynchronous work is refused', async () => {
   )
 })
 
-test('what is to last outlives the scope it was born in', async () => {
+test('a lasting tensor outlives the scope that it was created in', async () => {
   const data = values(1, 300)
   const kept = engine.scope(() => {
     const lasting = engine.lasting([300])
@@ -155,7 +155,7 @@ test('a tensor used after its scope, or after it was released, is an error that 
       return add(outer, gone)
     })
   const message =
-    /^scores of shape \[4\]: it was released, or its scope has ended — use it before, or create it outside of the scope$/
+    /^scores of shape \[4\]: it was released, or its scope has ended — use it before, or create it outside/
   for (const gone of [view, released]) {
     assert.is(gone.isAlive, false)
     for (const use of [

@@ -1,4 +1,4 @@
-// A step that is repeated makes nothing new: no buffers, no bind groups, no pipelines; and every dispatch shares one submit.
+// A repeated step makes no new buffers, bind groups or pipelines, and all its dispatches share one submit.
 import { test } from 'uvu'
 import * as assert from 'uvu/assert'
 import { linear, rmsnorm, squaredError, swiglu } from '../../src/engine/index.js'

@@ -93,6 +93,18 @@ test("seeds: several, twice for one tensor, and the caller's tensors stay as the
   same('tape, seeds', await engine.read(seed), ones(9, 2))
 })
 
+test('the value comes with the gradients', async () => {
+  const x = engine.from(new Float32Array([1, 2]))
+  const { value, gradients } = engine.valueAndGradients([x], () => add(x, x))
+  assert.equal([...(await engine.read(value))], [2, 4])
+  assert.equal([...(await engine.read(gradients[0]))], [2, 2])
+  // Of other objectives it is what they give.
+  const into = [engine.from(ones(2, 10))]
+  const seeds = engine.valueAndGradients([x], () => [[add(x, x), x]], { into, accumulate: true })
+  assert.is(seeds.value[0][1], x)
+  assert.equal([...(await engine.read(into[0]))], [12, 14])
+})
+
 test('only what depends on a wanted tensor is differentiated', () => {
   const x = engine.from(values(8, 4))
   const constant = engine.from(values(9, 4))
@@ -123,7 +135,10 @@ test('a branch that leads nowhere costs nothing and adds nothing', async () => {
   same('tape', await engine.read(gradient), ones(4, 2))
 })
 
-/** Gradients of a few blocks with shared weights and branches, with what lies in a block kept or computed again, and what that took. */
+/**
+ * Gradients of a few blocks with shared weights and branches, whose inner tensors are kept or computed again;
+ * and the memory that this took.
+ */
 async function blocks(depth: number, keep: 'all' | 'results' | 'less') {
   const [rows, width] = [300, 64]
   const on = await openEngine()
@@ -163,7 +178,7 @@ test('computed again instead of kept: the same bits in less memory', async () =>
   for (const { bytes } of [results, less]) assert.ok(bytes < 0.5 * all.bytes, `${bytes} of ${all.bytes} bytes`)
 })
 
-test('checkpoints: outside of gradients just computed, left out where nothing wanted is in them, no scope within', async () => {
+test('recompute: outside of gradients it just computes; it keeps nothing without wanted tensors; no scope within', async () => {
   const [x, y] = [engine.from(values(20, 6)), engine.from(values(21, 6))]
   const twice = (h: Tensor) => engine.recompute(() => add(h, h))
   same(

@@ -70,7 +70,7 @@ function pageStorage(text: string | null = null) {
   return place
 }
 
-test('what a dry run asks for is measured once and kept; whoever has the choices gets the same bits', async () => {
+test('what a dry run asks for is measured once and kept; the same choices give the same bits', async () => {
   const place = pageStorage('{ torn')
   const store = keepVariants(place)
   const data = [values(3, 40 * 24), values(4, 56 * 24)]

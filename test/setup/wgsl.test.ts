@@ -3,7 +3,7 @@ import { readdirSync, readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { test } from 'uvu'
 import * as assert from 'uvu/assert'
-import { minifyWgsl } from '../../scripts/wgsl.js'
+import { minifyWgsl, moduleNames } from '../../scripts/wgsl.js'
 import { rootFolder } from '../files.js'
 
 const folder = join(await rootFolder(), 'shaders')
@@ -22,7 +22,7 @@ function renamings(text: string, small: string, name: string): Map<string, strin
   const all = [new Map<string, string>()]
   before.forEach((token, i) => {
     if (token === 'fn') all.push(new Map())
-    if (!/^[a-z_]/i.test(token)) assert.is(after[i], token, name)
+    if (!/^\.?[a-z_]/i.test(token)) assert.is(after[i], token, name)
     else assert.is(all.at(-1)!.get(token) ?? after[i], after[i], `${name}: ${token}`)
     all.at(-1)!.set(token, after[i])
   })
@@ -52,10 +52,41 @@ test('every shader keeps its tokens but for names in functions, and loses a fift
   assert.ok(total > 200, `${total} names`)
 })
 
+test('names that modules declare become short ones, the same in every file and each its own', () => {
+  const files = readdirSync(folder, { recursive: true })
+    .map(String)
+    .filter(name => name.endsWith('.wgsl'))
+  const texts = files.map(name => readFileSync(join(folder, name), 'utf8'))
+  const names = moduleNames(texts)
+  assert.ok(names.size > 100, `${names.size} names`)
+  assert.is(new Set(names.values()).size, names.size)
+  const words = new Set(texts.flatMap(text => text.match(/\w+/g)!))
+  for (const short of names.values()) assert.ok(/^[a-z]\d$/.test(short) && !words.has(short), short)
+  for (const [i, text] of texts.entries())
+    for (const renamed of renamings(text, minifyWgsl(text, names), files[i]))
+      for (const [before, after] of renamed)
+        if (before !== after && !/^[A-Z]$/.test(after))
+          assert.is(after.replace('.', ''), names.get(before.replace('.', '')), `${files[i]}: ${before}`)
+})
+
+test('what WGSL itself means by a word keeps it', () => {
+  const text =
+    'struct S { step: u32, stride: u32 }\nvar<private> storage: u32;\n@group(0) @binding(0) var<storage> left: S;\n' +
+    'fn load() -> f32 { return step(left.stride, left.step); }'
+  const names = moduleNames([text])
+  assert.equal([...names.keys()].sort(), ['left', 'load', 'stride'])
+  assert.is(
+    minifyWgsl(text, names),
+    'struct S{step:u32,c0:u32}var<private>storage:u32;@group(0)@binding(0)var<storage>b0:S;' +
+      'fn a0()->f32{return step(b0.c0,b0.step);}',
+  )
+})
+
 test('names in functions become capitals, what the module declares does not', () => {
   assert.is(
     minifyWgsl(
-      'var<private> lane: u32;\nfn f(at: u32, lane: u32) -> u32 { let next = at + v.at + lane; for (var k = 0u; k < next; k++) { A(next); } return next; }',
+      'var<private> lane: u32;\nfn f(at: u32, lane: u32) -> u32 { let next = at + v.at + lane; ' +
+        'for (var k = 0u; k < next; k++) { A(next); } return next; }',
     ),
     'var<private>lane:u32;fn f(B:u32,lane:u32)->u32{let C=B+v.at+lane;for(var k=0u;k<C;k++){A(C);}return C;}',
   )
