@@ -15,6 +15,8 @@ export {
   type StepEvaluation,
 } from './trm/answers/evaluate.js'
 export { answer, type AnswerOptions, type PuzzleAnswer } from './trm/answers/answer.js'
+export { type LossOutputs, type LossType, type Puzzles, type Slots } from './trm/slots.js'
+export { type Call, type Net, type Recursion } from './trm/architectures.js'
 export { type InferenceOptions } from './trm/answers/rollouts.js'
 export { solve, type SolveOptions, type SolveStep } from './trm/answers/solve.js'
 export {

@@ -4,8 +4,8 @@ import { Engine, type EngineOptions } from './engine/index.js'
 import { offerLavapipe } from './lavapipe/index.js'
 import { offerMatrices } from './matrices/index.js'
 
-export { diagnose, type DiagnoseOptions, type Diagnosis } from './adapters/diagnosis.js'
-export { openGpu, type Adapter, type OpenGpuOptions } from './adapters/index.js'
+export { diagnose, type AdapterDiagnosis, type DiagnoseOptions, type Diagnosis } from './adapters/diagnosis.js'
+export { openGpu, type Adapter, type OpenedGpu, type OpenGpuOptions } from './adapters/index.js'
 
 /** Opens an engine in Node: a GPU if there is one, else a software adapter. */
 export async function openEngine({

@@ -51,15 +51,24 @@ test('the code of the README, in a project that has the package', () => {
     mkdirSync(join(folder, 'node_modules'))
     for (const name of ['webgpu-trm', 'webgpu'])
       symlinkSync(name === 'webgpu' ? resolve('node_modules/webgpu') : resolve('.'), join(folder, 'node_modules', name))
-    const code = readFileSync('README.md', 'utf8').split('```ts\n')[1].split('```')[0]
-    assert.match(code, /steps: 400/)
-    // The code has no types, so Node can run it. Fewer steps are enough to see that it works.
-    writeFileSync(join(folder, 'readme.mjs'), code.replace('steps: 400', 'steps: 20'))
-    const output = execFileSync(process.execPath, ['readme.mjs'], {
-      cwd: folder,
-      encoding: 'utf8',
-      stdio: ['ignore', 'pipe', 'ignore'],
-    })
+    // The code has no types, so Node can run it.
+    const run = (code: string) => {
+      writeFileSync(join(folder, 'readme.mjs'), code)
+      return execFileSync(process.execPath, ['readme.mjs'], {
+        cwd: folder,
+        encoding: 'utf8',
+        stdio: ['ignore', 'pipe', 'ignore'],
+      })
+    }
+    const blocks = [...readFileSync('README.md', 'utf8').matchAll(/```ts\n([^]*?)```/g)].map(([, code]) => code)
+    assert.is(blocks.length, 2)
+    const [engine, model] = blocks
+    const losses = [...run(engine).matchAll(/^\d00 ([\d.e-]+)$/gm)].map(([, loss]) => Number(loss))
+    assert.is(losses.length, 2)
+    assert.ok(losses[1] < 0.05, `${losses}`)
+    assert.match(model, /steps: 400/)
+    // Fewer steps are enough to see that it works.
+    const output = run(model.replace('steps: 400', 'steps: 20'))
     assert.match(output, /^20 \d\.\d+ [\d.]+$/m)
     assert.match(output, /examples: 500/)
     assert.is([...output.matchAll(/Int32Array\(16\)/g)].length, 4)

@@ -103,6 +103,7 @@ export {
   sudokuSizeOf,
   sudokuViolations,
   sudokuVocabulary,
+  type FoundSudoku,
   type GenerateSudokuOptions,
   type SudokuShuffle,
   type SudokuSize,
@@ -120,8 +121,15 @@ export {
   type PuzzleRow,
   type TableLayout,
 } from './table.js'
-export { gatherPuzzles, readPuzzles, type PuzzleTable, type PuzzleTableOptions } from './gather.js'
-export { puzzleDataset, puzzleFiles, type PuzzleKind, type PuzzlePairs, type PuzzleSet } from './pairs.js'
+export { gatherPuzzles, readPuzzles, type PuzzleCounts, type PuzzleTable, type PuzzleTableOptions } from './gather.js'
+export {
+  puzzleDataset,
+  puzzleFiles,
+  type PuzzleCopy,
+  type PuzzleKind,
+  type PuzzlePairs,
+  type PuzzleSet,
+} from './pairs.js'
 export { piecesOf, textOf, unpack, type Pieces } from '../formats/pieces.js'
 export { npyInt32, parseNpy, writeNpy, type NpyArray, type NpyData, type NpyDtype } from '../formats/npy.js'
 export { foreign, recognise, type Kind } from '../formats/recognise.js'

@@ -1,7 +1,7 @@
 // The public door of webgpu-trm/engine: tensors, differentiable operations and optimisers; no model.
 export { Engine, type AdapterSummary, type EngineOptions, type GradientOptions } from './engine.js'
-export { DeviceLost, OutOfMemory } from './device.js'
-export { Tensor, type Bound, type DType, type Resource, type Shape } from './tensor.js'
+export { DeviceLost, OutOfMemory, type MatrixKind } from './device.js'
+export { Tensor, type Bound, type DType, type Resource, type Shape, type Storage } from './tensor.js'
 export type { Backward, Gradient, Seeds } from './tape.js'
 export type { Stats } from './stats.js'
 export { Parameters } from './parameters.js'
@@ -12,10 +12,11 @@ export {
   type AdamOptions,
   type LearningRateOptions,
   type NotFinite,
+  type Schedule,
   type StepNumbers,
 } from './optimizer.js'
 export { LossScaler } from './loss-scaler.js'
-export { offer, type Asked, type Family, type Variant } from './variants.js'
+export { offer, type AnyFamily, type Asked, type Family, type Variant, type Variants } from './variants.js'
 export { Random, truncatedNormal } from './random.js'
 export { add } from './ops/add.js'
 export { attention, type AttentionOptions } from './ops/attention.js'

@@ -31,7 +31,7 @@ export interface StepNumbers {
 }
 
 /** The numbers of the coming step on the GPU. */
-class Schedule {
+export class Schedule {
   readonly tensor: Tensor
   #isFresh = false
 
