@@ -1,16 +1,7 @@
 // Opens Dawn in Node with a Vulkan driver that works; never part of a browser bundle.
 import { existsSync } from 'node:fs'
 import { fileURLToPath } from 'node:url'
-import {
-  CHOICES,
-  adapterKind,
-  adapterLine,
-  attempts,
-  DAWN_FEATURES,
-  preload,
-  type AdapterChoice,
-  type Attempt,
-} from './drivers.js'
+import { CHOICES, adapterKind, adapterLine, attempts, DAWN_FEATURES, preload, type Attempt } from './drivers.js'
 import { muteStderr } from './stderr.js'
 import { withoutChecks } from '../formats/human.js'
 
@@ -139,9 +130,9 @@ export function boundsChecksByDefault(): boolean {
 }
 
 /** The adapter that was asked for, else that of TRM_ADAPTER, else 'auto'. @throws for an unknown name */
-export function adapterChoice(asked: string | undefined): AdapterChoice {
+export function adapterChoice(asked: string | undefined): Adapter {
   const choice = asked ?? (process.env.TRM_ADAPTER || 'auto')
-  if ((CHOICES as string[]).includes(choice)) return choice as AdapterChoice
+  if ((CHOICES as string[]).includes(choice)) return choice as Adapter
   const expected = `expected one of ${CHOICES.join(', ')}`
   throw new Error(`openGpu: adapter '${choice}' is not known, ${expected} — check the option or TRM_ADAPTER`)
 }

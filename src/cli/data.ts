@@ -98,19 +98,19 @@ const generateSudokuUsage = {
     test: count('test'),
     out,
     clues: { type: 'number', min: 4, description: 'exact number of givens', otherwise: 'as few as removal reaches' },
-    'min-rating': { type: 'number', min: 0, description: 'fewest guesses that a puzzle may take (see below)' },
+    'min-rating': { type: 'number', min: 0, description: 'fewest guesses that a puzzle may take, see below' },
     'max-rating': { type: 'number', min: 0, description: 'most guesses that a puzzle may take' },
-    apart: { type: 'boolean', description: 'let the splits share no solution up to symmetry either (see below)' },
+    apart: { type: 'boolean', description: 'let the splits share no solution up to symmetry, see below' },
     seed,
     force,
   },
-  notes:
-    'Rating: the guesses of a search that applies singles and locked candidates before each guess, as tdoku does, whose\n' +
-    'backtracks are the rating of Sudoku-Extreme. Its published puzzles have 22 on average; 0 means no guess.\n' +
-    'A local search finds few clues and high ratings. On one core a 9×9 puzzle with 20 clues, or with a rating of 10,\n' +
-    'takes about a second, one with a rating of 20 several; 19 clues or fewer are hardly ever found.\n' +
-    'Symmetries (--apart) relabel digits, permute rows, columns, bands and stacks, and transpose where boxes are square.\n' +
-    'All 4×4 solutions are of 2 classes and all 6×6 solutions of 49: the test split then has 1 class, or 8 at most.',
+  notes: `The rating is the number of guesses of a search that applies singles and locked candidates before each guess.
+tdoku searches in this way, and its backtracks are the rating of Sudoku-Extreme. The published puzzles have 22 on
+average; 0 means no guess.
+A local search finds few clues and high ratings. On one core, a 9×9 puzzle with 20 clues or with a rating of 10 takes
+about a second, and one with a rating of 20 several seconds. 19 clues or fewer are hardly ever found.
+Symmetries (--apart) relabel digits, permute rows, columns, bands and stacks, and transpose where boxes are square.
+With --apart, the test split has few classes of solutions for small sizes: 1 of 2 for 4×4, at most 8 of 49 for 6×6.`,
 } as const satisfies Usage<OptionTable>
 
 const generateMazeUsage = {
@@ -122,7 +122,7 @@ const generateMazeUsage = {
       type: 'boolean',
       description: 'build an outer wall, rooms at odd rows and columns, and corridors between them (odd sizes only)',
     },
-    hard: { type: 'boolean', description: 'scatter walls and put S and G far apart as in Maze-Hard (see below)' },
+    hard: { type: 'boolean', description: 'scatter walls and put S and G far apart as in Maze-Hard, see below' },
     'min-path': { type: 'number', min: 1, description: 'fewest steps from S to G' },
     train: count('training'),
     test: count('test'),
@@ -130,10 +130,10 @@ const generateMazeUsage = {
     seed,
     force,
   },
-  notes:
-    'Hard mazes are like the published Maze-Hard data: walls at random cells (32 to 42 %), loops, and a shortest path of\n' +
-    'at least 109 steps at size 30, fewer at smaller sizes (45 at 15, 24 at 9) unless --min-path says otherwise.\n' +
-    'Of many shortest paths the answer is the published one: from S on it prefers a step down, then left, right, up.',
+  notes: `Hard mazes are like the published Maze-Hard data: walls at random cells (32 to 42 %), loops, long paths.
+Without --min-path, the shortest path has at least 109 steps at size 30, 45 at size 15 and 24 at size 9.
+Of several shortest paths, the answer is the one that the published data has: from S on, it prefers a step down, then
+left, right, up.`,
 } as const satisfies Usage<OptionTable>
 
 /** The command, for the table of commands: `run` takes the arguments after `trm data`. */

@@ -140,7 +140,7 @@ test('fields that do not fit each other, or the data', async () => {
   assert.match(
     await refusal(undefined, 'arch.puzzle_emb_ndim=999'),
     pattern(
-      /^1 config: a puzzle embedding of width 999 does not fit 1 slots of 64/,
+      /^1 config: a puzzle embedding of width 999 does not fit a prefix of 1 × 64 values/,
       / — raise arch\.puzzle_emb_len or set it to 0$/,
     ),
   )
