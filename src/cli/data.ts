@@ -104,13 +104,12 @@ const generateSudokuUsage = {
     seed,
     force,
   },
-  notes:
-    'Rating: the guesses of a search that applies singles and locked candidates before each guess, as tdoku does, whose\n' +
-    'backtracks are the rating of Sudoku-Extreme. Its published puzzles have 22 on average; 0 means no guess.\n' +
-    'A local search finds few clues and high ratings. On one core a 9×9 puzzle with 20 clues, or with a rating of 10,\n' +
-    'takes about a second, one with a rating of 20 several; 19 clues or fewer are hardly ever found.\n' +
-    'Symmetries (--apart) relabel digits, permute rows, columns, bands and stacks, and transpose where boxes are square.\n' +
-    'All 4×4 solutions are of 2 classes and all 6×6 solutions of 49: the test split then has 1 class, or 8 at most.',
+  notes: `A rating counts the guesses of a search for the solution that applies singles and locked candidates before each
+guess, as tdoku does. The published ratings of Sudoku-Extreme are tdoku's backtracks, 22 on average; 0 is no guess.
+Few clues and high ratings are found by a local search. On one core a 9×9 puzzle with 20 clues, or with a rating of
+10, takes about a second, and one with a rating of 20 some seconds. 19 clues or fewer are hardly ever found.
+Symmetries (--apart) relabel digits, permute rows, columns, bands and stacks, and transpose where boxes are square.
+All 4×4 solutions belong to 2 classes and all 6×6 solutions to 49; the test split then has 1, or at most 8 of them.`,
 } as const satisfies Usage<OptionTable>
 
 const generateMazeUsage = {
@@ -130,10 +129,10 @@ const generateMazeUsage = {
     seed,
     force,
   },
-  notes:
-    'Hard mazes are like the published Maze-Hard data: walls at random cells (32 to 42 %), loops, and a shortest path of\n' +
-    'at least 109 steps at size 30, fewer at smaller sizes (45 at 15, 24 at 9) unless --min-path says otherwise.\n' +
-    'Of many shortest paths the answer is the published one: from S on it prefers a step down, then left, right, up.',
+  notes: `Hard mazes are like the published Maze-Hard data: walls at random cells (32 … 42 %), loops, and a shortest path of
+at least 109 steps at size 30, fewer at smaller sizes (45 at 15, 24 at 9), unless --min-path says otherwise.
+They have many shortest paths. The answer is the one that prefers, from S on, a step down, then left, right, up, as
+all published answers do.`,
 } as const satisfies Usage<OptionTable>
 
 /** The command, for the table of commands: `run` takes the arguments after `trm data`. */

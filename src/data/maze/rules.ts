@@ -81,7 +81,26 @@ export function mazeSizeOf(cells: number): number {
  */
 export function shortestMazePath(ids: ArrayLike<number>): number {
   const { from, to } = ends(ids)
-  return distances(ids, mazeSizeOf(ids.length), from, id => id >= FLOOR && id <= PATH)[to]
+  return distances(ids, mazeSizeOf(ids.length), from, isOpen)[to]
+}
+
+/**
+ * The answer of a maze: a copy with one shortest path from S to G marked. Of several it is the one that prefers, from S
+ * on, a step down, then left, right, up, as the published Maze-Hard answers do.
+ * @throws when the grid is not square, does not have one S and one G, or has no path
+ */
+export function answerMaze(question: ArrayLike<number>): Uint8Array {
+  const { from, to } = ends(question)
+  const size = mazeSizeOf(question.length)
+  const steps = distances(question, size, to, isOpen)
+  if (steps[from] === Infinity) throw new Error('maze: expected a path from S to G, got none')
+  const answer = Uint8Array.from(question)
+  for (let cell = from; steps[cell] > 1;) {
+    const nearer = neighbours(cell, size).filter(next => steps[next] === steps[cell] - 1)
+    cell += [size, -1, 1, -size].find(step => nearer.includes(cell + step))!
+    answer[cell] = PATH
+  }
+  return answer
 }
 
 /**
@@ -125,6 +144,11 @@ function ends(ids: ArrayLike<number>): { from: number; to: number } {
     if (count !== 1) throw new Error(`maze: expected one ${character}, got ${count}`)
   }
   return { from: all.indexOf(START), to: all.indexOf(GOAL) }
+}
+
+/** Whether a token is no wall and no PAD. */
+function isOpen(id: number): boolean {
+  return id >= FLOOR && id <= PATH
 }
 
 /** Steps from a cell to every cell over those that `open` allows; Infinity where it does not lead (breadth first). */
