@@ -41,10 +41,10 @@ const arrays = {
   bool: Uint8Array,
 }
 
-const magic = [0x93, 0x4e, 0x55, 0x4d, 0x50, 0x59]
-const alignment = 64
-const headerLimit = 65536
-const longestPrefix = 12
+const MAGIC = [0x93, 0x4e, 0x55, 0x4d, 0x50, 0x59]
+const ALIGNMENT = 64
+const MAX_HEADER = 65536
+const MAX_PREFIX = 12
 
 /** What the header of a .npy file says. */
 export interface NpyHeader {
@@ -60,9 +60,10 @@ export interface NpyHeader {
 }
 
 /**
- * Reads one .npy file (format version 1, 2 or 3; either byte order; C or Fortran order). The elements are copied: the result
- * does not share memory with `bytes`, and is in C order. Throws an Error that begins with `name` when the file is not a .npy
- * file, is truncated or too long, or holds something other than numbers.
+ * Reads one .npy file (format version 1, 2 or 3; either byte order; C or Fortran order). The elements are copied, in C
+ * order.
+ * @throws one line that begins with `name` when the file is no .npy file, is truncated or too long, or holds no numbers
+ *
  * Format: https://numpy.org/doc/stable/reference/generated/numpy.lib.format.html
  */
 export function parseNpy(bytes: Uint8Array, name = 'npy'): NpyArray {
@@ -79,9 +80,9 @@ export interface OpenNpy {
   read(first: number, count: number): Promise<NpyData>
 }
 
-/** Reads the header of an open .npy file. Rejects as `parseNpy` throws. */
+/** Reads the header of an open .npy file. It rejects where `parseNpy` throws. */
 export async function openNpy(file: OpenFile, name = 'npy'): Promise<OpenNpy> {
-  const header = parseNpyHeader(await file.read(0, Math.min(file.size, longestPrefix + headerLimit)), file.size, name)
+  const header = parseNpyHeader(await file.read(0, Math.min(file.size, MAX_PREFIX + MAX_HEADER)), file.size, name)
   const { start, width } = header
   const read = async (first: number, count: number) => {
     return npyElements(await file.read(start + first * width, count * width), header, name)
@@ -90,27 +91,28 @@ export async function openNpy(file: OpenFile, name = 'npy'): Promise<OpenNpy> {
 }
 
 /**
- * Reads the header of a .npy file of `size` bytes from its beginning, and compares the size with what the header tells.
- * Throws an Error that begins with `name`.
+ * Reads the header of a .npy file of `size` bytes from its first bytes, and checks it against the size.
+ * @throws one line that begins with `name`
  */
 export function parseNpyHeader(bytes: Uint8Array, size: number, name = 'npy'): NpyHeader {
   const fail = (message: string): never => {
     throw new Error(`${name}: ${message}`)
   }
-  if (bytes.length < 10 || magic.some((byte, i) => bytes[i] !== byte)) {
-    const unknown = `expected a .npy file, which starts with \\x93NUMPY, got ${size} other bytes — is this the right file?`
+  if (bytes.length < 10 || MAGIC.some((byte, i) => bytes[i] !== byte)) {
+    const unknown =
+      `expected a .npy file, which starts with \\x93NUMPY, got ${size} other bytes — ` + 'is this the right file?'
     fail(foreign(bytes, 'a NumPy array (.npy)') ?? unknown)
   }
   const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength)
   const version = bytes[6]
   if (version < 1 || version > 3)
     fail(`expected .npy version 1, 2 or 3, got ${version} — save it again with numpy.save`)
-  const prefix = version === 1 ? 10 : longestPrefix
+  const prefix = version === 1 ? 10 : MAX_PREFIX
   if (bytes.length < prefix) fail(`truncated: the header needs ${prefix} bytes, the file has ${size}`)
   const headerLength = version === 1 ? view.getUint16(8, true) : view.getUint32(8, true)
   const start = prefix + headerLength
-  if (headerLength > headerLimit)
-    fail(`expected a header of at most ${headerLimit} bytes, got ${headerLength} — the file is damaged`)
+  if (headerLength > MAX_HEADER)
+    fail(`expected a header of at most ${MAX_HEADER} bytes, got ${headerLength} — the file is damaged`)
   if (bytes.length < start) fail(`truncated: the header ends at byte ${start}, the file has ${size} bytes`)
 
   const header = new TextDecoder().decode(bytes.subarray(prefix, start))
@@ -160,7 +162,7 @@ function inCOrder(data: NpyData, shape: readonly number[]): NpyData {
 
 /**
  * Writes one array as a .npy file of format version 1 (2 when the header needs it), with the bytes numpy.save writes.
- * Throws when `data` is not the typed array of `dtype` or its length is not the product of `shape`.
+ * @throws when `data` is not the typed array of `dtype`, or its length is not the product of `shape`
  */
 export function writeNpy({ shape, dtype, data }: NpyArray): Uint8Array {
   const Type = arrays[dtype]
@@ -183,11 +185,11 @@ export function npyHeader(shape: readonly number[], dtype: NpyDtype): Uint8Array
   const descr = dtype === 'bool' ? '|b1' : `${size === 1 ? '|' : '<'}${dtype}`
   const tuple = shape.length === 1 ? `(${shape[0]},)` : `(${shape.join(', ')})`
   const text = `{'descr': '${descr}', 'fortran_order': False, 'shape': ${tuple}, }`
-  const version = text.length + 1 + alignment > 0xffff ? 2 : 1
+  const version = text.length + 1 + ALIGNMENT > 0xffff ? 2 : 1
   const prefix = version === 1 ? 10 : 12
-  const start = Math.ceil((prefix + text.length + 1) / alignment) * alignment
+  const start = Math.ceil((prefix + text.length + 1) / ALIGNMENT) * ALIGNMENT
   const out = new Uint8Array(start)
-  out.set(magic)
+  out.set(MAGIC)
   out[6] = version
   const view = new DataView(out.buffer)
   if (version === 1) view.setUint16(8, start - prefix, true)
@@ -197,8 +199,9 @@ export function npyHeader(shape: readonly number[], dtype: NpyDtype): Uint8Array
 }
 
 /**
- * The elements of an integer or bool array as Int32Array (the same memory when they already are).
- * Throws, beginning with `name`, for float arrays and for a value outside −2³¹ … 2³¹ − 1, whose place is told by `place`.
+ * The elements of an integer or bool array as Int32Array (the same memory when they already are one).
+ * @throws one line that begins with `name` for float arrays, and for a value outside −2³¹ … 2³¹ − 1; `place` names its
+ * place
  */
 export function npyInt32(
   { dtype, data }: Omit<NpyArray, 'shape'> & Partial<NpyArray>,

@@ -1,4 +1,4 @@
-// Safetensors files as named typed arrays and back, checked byte by byte; which names a model wants is not known here.
+// Safetensors files as named typed arrays and back, checked byte by byte; what the names mean is not known here.
 import { isRecord } from './json.js'
 import { float16ToFloat32 } from './float16.js'
 import { shown } from './shown.js'
@@ -36,12 +36,13 @@ const arrays = {
   BOOL: Uint8Array,
 }
 
-const headerLimit = 100_000_000
+const MAX_HEADER = 100_000_000
 
 /**
  * Reads a safetensors file. Tensors whose bytes lie aligned share memory with `bytes`; the others are copied.
- * Throws an Error that begins with `name`, and names the tensor, when the header is damaged, a dtype is unknown, offsets
- * overlap, leave holes or leave the file, or shape × element size is not the number of bytes.
+ * @throws one line that begins with `name`, and names the tensor, when the header is damaged, a dtype is unknown,
+ * offsets overlap, leave holes or leave the file, or shape × element size is not the number of bytes
+ *
  * Format: https://github.com/huggingface/safetensors#format
  */
 export function parseSafetensors(bytes: Uint8Array, name = 'safetensors'): SafetensorsFile {
@@ -51,7 +52,7 @@ export function parseSafetensors(bytes: Uint8Array, name = 'safetensors'): Safet
   if (bytes.length < 8) fail(`expected at least 8 bytes, got ${bytes.length} — the file is truncated`)
   const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength)
   const headerLength = Number(view.getBigUint64(0, true))
-  if (headerLength > headerLimit)
+  if (headerLength > MAX_HEADER)
     fail(`it begins with ${shown(String.fromCharCode(...bytes.subarray(0, 40)))}: this is not a safetensors file`)
   const start = 8 + headerLength
   if (start > bytes.length) fail(`truncated: the header ends at byte ${start}, the file has ${bytes.length} bytes`)
@@ -86,14 +87,16 @@ export function parseSafetensors(bytes: Uint8Array, name = 'safetensors'): Safet
     const [begin, end] = offsets as number[]
     if (begin > end || start + end > bytes.length) {
       fail(
-        `${where()}: expected data_offsets within ${bytes.length - start} bytes of data, got [${begin}, ${end}] — the file is truncated or damaged`,
+        `${where()}: expected data_offsets within ${bytes.length - start} bytes of data, got [${begin}, ${end}] — ` +
+          'the file is truncated or damaged',
       )
     }
     const Type = arrays[dtype as SafetensorsDtype]
     const length = (shape as number[]).reduce((product, size) => product * size, 1)
     if (length * Type.BYTES_PER_ELEMENT !== end - begin) {
       fail(
-        `${where()}: expected ${length * Type.BYTES_PER_ELEMENT} bytes for shape (${(shape as number[]).join(', ')}) of ${dtype}, got ${end - begin}`,
+        `${where()}: expected ${length * Type.BYTES_PER_ELEMENT} bytes for shape ` +
+          `(${(shape as number[]).join(', ')}) of ${dtype}, got ${end - begin}`,
       )
     }
     const offset = bytes.byteOffset + start + begin
@@ -113,7 +116,8 @@ export function parseSafetensors(bytes: Uint8Array, name = 'safetensors'): Safet
   for (const { key, begin, end } of spans) {
     if (begin !== covered)
       fail(
-        `tensor ${shown(key)}: expected data at offset ${covered}, got ${begin} — tensors may not ${begin < covered ? 'overlap' : 'leave holes'}`,
+        `tensor ${shown(key)}: expected data at offset ${covered}, got ${begin} — ` +
+          `tensors may not ${begin < covered ? 'overlap' : 'leave holes'}`,
       )
     covered = end
   }
@@ -125,7 +129,7 @@ export function parseSafetensors(bytes: Uint8Array, name = 'safetensors'): Safet
 /**
  * Writes a safetensors file: tensors in the order given, header padded with spaces to 8 bytes, metadata keys as given.
  * The same input always gives the same bytes. Put wide types first if other readers need aligned data.
- * Throws when `data` is not the typed array of its dtype, or its length is not the product of its shape.
+ * @throws when `data` is not the typed array of its dtype, or its length is not the product of its shape
  */
 export function writeSafetensors(
   tensors: Map<string, StoredTensor> | Iterable<[string, StoredTensor]>,
@@ -172,7 +176,7 @@ export function writeSafetensors(
 
 /**
  * The elements as Float32Array: F32 shares memory, F16 and BF16 decode exactly, F64 and integers round to the nearest.
- * I64 values beyond 2⁵³ round twice.
+ * I64 values above 2⁵³ round twice.
  */
 export function toFloat32({ dtype, data }: StoredTensor): Float32Array {
   if (data instanceof Float32Array) return data

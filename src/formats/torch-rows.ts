@@ -24,16 +24,16 @@ export interface RowTensor {
   dtype: SafetensorsDtype
   shape: readonly number[]
   /**
-   * The elements of rows `from` … `to` − 1, row-major. Whoever reads a whole storage from its first row to its last has its
-   * checksum compared at the end. Rejects when the file cannot be read or is damaged.
+   * The elements of rows `from` … `to` − 1, row-major. When a whole storage is read from its first row to its last, its
+   * checksum is compared at the end. Rejects when the file cannot be read or is damaged.
    */
   rows(from: number, to: number): Promise<SafetensorsData>
 }
 
 /**
- * The dict of tensors of a file of `torch.save`, also of the legacy format; only what tells their places is read. See
- * `readTorch` for what is allowed, and thrown.
- * Rows must lie in one piece each: a transposed tensor rejects, and says to save a contiguous one.
+ * The tensors of a file of `torch.save` by name, also of the legacy format. Only their places are read. See `readTorch`
+ * for what is allowed and which errors occur. Each row must lie in one piece: a transposed tensor rejects with a hint
+ * to save a contiguous one.
  */
 export async function openTorch(file: OpenFile, name = 'torch'): Promise<Map<string, RowTensor>> {
   const fail = (message: string): never => {

@@ -8,10 +8,10 @@ import { printable, shown } from './shown.js'
 import { gatherStrided } from './strided.js'
 import { readZip } from './zip.js'
 
-/** The tensors of a file, in the order of its state dict, and the numbers and texts beside them, e.g. those of a training's settings. */
+/** The tensors of a file in the order of its state dict, and other numbers and texts, e.g. settings of a training. */
 export interface TorchFile {
   tensors: Map<string, StoredTensor>
-  /** By path, keys and list places joined by "/". */
+  /** By path: keys and places in lists, joined by "/". */
   values: Map<string, string | number | boolean | null>
 }
 
@@ -40,7 +40,9 @@ export class Storage {
   ) {}
 }
 
-/** A tensor of the pickle: a view of a storage, element (i, j, …) at offset + i · strides[0] + j · strides[1] + … */
+/**
+ * A tensor of the pickle: a view of a storage. Element (i, j, …) lies at offset + i · strides[0] + j · strides[1] + …
+ */
 export class View {
   constructor(
     readonly storage: Storage,
@@ -53,20 +55,22 @@ export class View {
 type Fail = (message: string) => never
 
 const TORCH = 'a file of torch.save (.pt)'
-/** Kinds of zip archives that may be one all the same, damaged or not. */
+/** Kinds of zip archives that may still be one, damaged or not. */
 const LIKE = 'a file of torch.save (.pt), a zip archive'
-const pickleLimit = 0x4000000
-/** Copies of views that are not contiguous may take this much, and four times the file on top. */
-const copyLimit = 0x4000000
+const MAX_PICKLE = 0x4000000
+/** Most bytes of copies of views that are not contiguous, in addition to four times the size of the file. */
+const MAX_COPIES = 0x4000000
 
 /**
- * Reads a file of `torch.save`. Where one dict holds all tensors, whether it is the whole content or stands under a key such as "model",
- * they have its names; else, as in a training's state with several models, they have paths: keys and list places with "/" between.
- * The moments of optimisers, which stand under numbers, are left out, and so is what is no tensor. Nothing in the file is executed:
- * objects other than tensors are not made, and a pickle that names what could run code is refused before anything is built.
- * Contiguous tensors share memory with `bytes` where it lies aligned, as torch.save leaves it, and with each other where they did
- * in PyTorch; the others are copied.
- * Throws an Error that begins with `name` for anything else: other formats, damage, types that have no dtype here, big-endian files.
+ * Reads a file of `torch.save`. Where one dict holds all tensors, they have its names, whether it is the whole content
+ * or stands under a key such as "model". Otherwise, as in the state of a training with several models, they have paths:
+ * keys and places in lists with "/" between. Moments of optimisers (under numbers) and everything that is no tensor are
+ * left out.
+ * Nothing in the file is executed. Objects other than tensors are not made, and a pickle that names code that could run
+ * is refused before anything is built.
+ * Contiguous tensors share memory with `bytes` where they lie aligned, as torch.save leaves them, and with each other
+ * where they did in PyTorch. Other tensors are copied.
+ * @throws one line that begins with `name` for other formats, damage, element types without a dtype, big-endian files
  */
 export function readTorch(bytes: Uint8Array, name = 'torch'): TorchFile {
   const fail = (message: string): never => {
@@ -75,7 +79,8 @@ export function readTorch(bytes: Uint8Array, name = 'torch'): TorchFile {
   if (!isZip(bytes))
     fail(
       foreign(bytes, TORCH) ??
-        `expected a file of torch.save, which starts with "PK", got ${bytes.length} other bytes — is this the right file?`,
+        `expected a file of torch.save, which starts with "PK", got ${bytes.length} other bytes — ` +
+          'is this the right file?',
     )
   const entries = named(bytes, name, TORCH, () => readZip(bytes, name), LIKE)
   const paths = [...entries.keys()]
@@ -109,9 +114,10 @@ export function readTorch(bytes: Uint8Array, name = 'torch'): TorchFile {
     let data = storage.data.subarray(offset, offset + length)
     if (!isContiguous(shape, strides)) {
       copied += length * storage.data.BYTES_PER_ELEMENT
-      if (copied > copyLimit + 4 * bytes.length)
+      if (copied > MAX_COPIES + 4 * bytes.length)
         fail(
-          `${where()}: its views would take ${copied} bytes, the file has ${bytes.length} — save tensors after .contiguous() or .clone()`,
+          `${where()}: its views would take ${copied} bytes, the file has ${bytes.length} — ` +
+            'save tensors after .contiguous() or .clone()',
         )
       data = gather(view, length)
     }
@@ -120,7 +126,7 @@ export function readTorch(bytes: Uint8Array, name = 'torch'): TorchFile {
   return { tensors, values }
 }
 
-/** The folder of a file's entries. Fails when torch.save did not write them. */
+/** The folder of the entries. Fails when torch.save did not write the file. */
 export function folderOf(paths: readonly string[], fail: Fail): string {
   const pickles = paths.filter(isPickle)
   if (pickles.length !== 1) fail(noPickle(paths))
@@ -136,10 +142,13 @@ function isPickle(path: string): boolean {
 
 function noPickle(paths: readonly string[]): string {
   const got = paths.filter(isPickle).length || 'none'
-  return `expected one entry FOLDER/data.pkl as torch.save writes it, got ${got} among ${paths.length} — is this another kind of zip?`
+  return (
+    `expected one entry FOLDER/data.pkl as torch.save writes it, got ${got} among ${paths.length} — ` +
+    'is this another kind of zip?'
+  )
 }
 
-/** What a pickle says of a storage. */
+/** A storage as the pickle describes it. */
 export interface StorageId {
   storageName: StorageName
   key: string
@@ -147,7 +156,7 @@ export interface StorageId {
   length: number
 }
 
-/** The entry of a storage: its bytes, or where they lie. Fails when it is missing or has another size. */
+/** The entry of a storage: its bytes or their place. Fails when it is missing or has another size. */
 export function entryOf<T extends { length: number }>(
   { storageName, key, length }: StorageId,
   entries: ReadonlyMap<string, T>,
@@ -161,14 +170,16 @@ export function entryOf<T extends { length: number }>(
   const size = length * STORAGES[storageName][1].BYTES_PER_ELEMENT
   if (entry.length !== size)
     fail(
-      `${where()}: expected ${size} bytes for ${length} elements of ${storageName}, got ${entry.length} — the file is damaged`,
+      `${where()}: expected ${size} bytes for ${length} elements of ${storageName}, got ${entry.length} — ` +
+        'the file is damaged',
     )
   return entry
 }
 
 /**
- * What was saved: dicts as Maps, tensors as Views of what `storageOf` gives. `order`: the entry "byteorder" of newer versions.
- * `onEnd`: see `readPickle`.
+ * The saved content: dicts as Maps, tensors as Views of what `storageOf` gives.
+ * @param order the entry "byteorder" of newer versions
+ * @param onEnd see `readPickle`
  */
 export function readContent(
   pickle: Uint8Array,
@@ -182,10 +193,11 @@ export function readContent(
   }
   if (order && new TextDecoder().decode(order).trim() !== 'little')
     fail(
-      `expected byte order "little", got ${shown(new TextDecoder().decode(order.subarray(0, 20)))} — save it again on a little-endian machine`,
+      `expected byte order "little", got ${shown(new TextDecoder().decode(order.subarray(0, 20)))} — ` +
+        'save it again on a little-endian machine',
     )
-  if (pickle.length > pickleLimit)
-    fail(`expected a pickle of at most ${pickleLimit} bytes, got ${pickle.length} — save a plain state_dict of tensors`)
+  if (pickle.length > MAX_PICKLE)
+    fail(`expected a pickle of at most ${MAX_PICKLE} bytes, got ${pickle.length} — save a plain state_dict of tensors`)
   const persistent = (id: unknown): Storage | Inert => {
     const [kind, type, key, , length] = Array.isArray(id) ? id : []
     const storageName = (type as PickleGlobal | undefined)?.name?.slice('torch.'.length) as StorageName
@@ -197,7 +209,8 @@ export function readContent(
       !isCount(length)
     ) {
       return fail(
-        'expected a storage ("storage", type, key, location, length) in the pickle, got something else — the file is damaged',
+        'expected a storage ("storage", type, key, location, length) in the pickle, got something else — ' +
+          'the file is damaged',
       )
     }
     return storageOf({ storageName, key, length })
@@ -216,13 +229,14 @@ export function lengthOf(
   const last = length === 0 ? offset - 1 : shape.reduce((sum, size, axis) => sum + (size - 1) * strides[axis], offset)
   if (!Number.isSafeInteger(length) || !(last < stored) || offset > stored) {
     fail(
-      `${where()}: expected elements within the ${stored} of storage ${shown(storage.key)}, got shape (${shape.join(', ')}), strides (${strides.join(', ')}) from ${offset} on — the file is damaged`,
+      `${where()}: expected elements within the ${stored} of storage ${shown(storage.key)}, ` +
+        `got shape (${shape.join(', ')}), strides (${strides.join(', ')}) from ${offset} on — the file is damaged`,
     )
   }
   return length
 }
 
-/** Whether bytes begin as files of torch.save do: as a zip archive, or, in formats that are not read here, as a bare pickle. */
+/** Whether bytes begin like a file of torch.save: a zip archive, or a bare pickle in formats that are not read here. */
 export function isTorch(bytes: Uint8Array): boolean {
   // A safetensors file may begin with the same byte as a pickle, but has its header's brace after eight.
   return isZip(bytes) || (bytes[0] === 0x80 && bytes[8] !== 0x7b)
@@ -232,7 +246,10 @@ export function isZip(bytes: Uint8Array): boolean {
   return bytes[0] === 0x50 && bytes[1] === 0x4b && bytes[2] === 3 && bytes[3] === 4
 }
 
-/** Float32 values as a tensor of another float type: each rounds to the nearest, ties to even; beyond the largest it becomes infinite. */
+/**
+ * Float32 values as a tensor of another float type. Each rounds to the nearest, ties to even; values that are too large
+ * become infinite.
+ */
 export function fromFloat32(
   values: Float32Array,
   shape: readonly number[],
@@ -250,7 +267,7 @@ function bfloat16Bits(bits: number): number {
   return (bits + 0x7fff + ((bits >>> 16) & 1)) >>> 16
 }
 
-/** What a pickle of tensors may name. */
+/** The globals that a pickle of tensors may name. */
 function globalsFor(fail: Fail): Globals {
   const bad = (what: string) => fail(`the pickle's ${what} has other arguments than expected — the file is damaged`)
   const rebuild = ([storage, offset, shape, strides]: unknown[]): View | Inert => {
@@ -303,7 +320,10 @@ function isModule(value: unknown): value is Module {
   return value instanceof Inert && value.state instanceof Map && value.state.get('_modules') instanceof Map
 }
 
-/** The state_dict of a module: its parameters and lasting buffers, then those of its parts; `left` counts down the modules. */
+/**
+ * The state_dict of a module: its parameters and lasting buffers, then those of its submodules. `left` counts how many
+ * more modules may come.
+ */
 function stateOf({ state }: Module, prefix = '', left = { modules: 100_000 }): [string, View][] {
   const entries = (name: string) =>
     state.get(name) instanceof Map ? [...(state.get(name) as Map<string, unknown>)] : []
@@ -316,8 +336,8 @@ function stateOf({ state }: Module, prefix = '', left = { modules: 100_000 }): [
   return [...own, ...parts.flatMap(([name, part]) => stateOf(part as Module, `${prefix}${name}.`, left))]
 }
 
-/** Deeper than this no training's state is nested. */
-const depthLimit = 32
+/** Most levels of nesting that are searched for tensors. */
+const MAX_DEPTH = 32
 
 /** All tensors of a file by name, or by path where several dicts hold some, and its plain values by path. */
 export function contentOf(content: unknown, fail: Fail): { views: Map<string, View>; values: TorchFile['values'] } {
@@ -342,7 +362,7 @@ export function contentOf(content: unknown, fail: Fail): { views: Map<string, Vi
     } else if (isModule(value)) {
       dicts.set(path.join('/'), stateOf(value))
     } else if (value instanceof Map || Array.isArray(value)) {
-      if (seen.has(value) || path.length > depthLimit) return
+      if (seen.has(value) || path.length > MAX_DEPTH) return
       seen.add(value)
       // Under numbers stand the parameters' states of an optimiser.
       for (const [key, entry] of value.entries())
