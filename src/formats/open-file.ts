@@ -5,8 +5,8 @@ export interface OpenFile {
   /** Bytes. */
   readonly size: number
   /**
-   * The `length` bytes from byte `at` on, all of them within `size`. They may share memory with the source. Rejects when
-   * they cannot be read.
+   * The `length` bytes from byte `at` on, all of them within `size`. They may share memory with the source. Rejects
+   * when they cannot be read.
    */
   read(at: number, length: number): Promise<Uint8Array>
   /** Closes the file: nothing is read after it. */

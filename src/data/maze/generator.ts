@@ -45,8 +45,8 @@ const HARD = { side: 30, steps: 109, power: 1.25 }
 const HARD_WALLS = [0.32, 0.42]
 
 /**
- * New mazes; both splits together hold no maze twice, not even turned or mirrored. Without `hard` they have no loops, so
- * that exactly one path joins S and G.
+ * New mazes. Both splits together hold no maze twice, not even turned or mirrored. Without `hard` they have no loops,
+ * so that exactly one path joins S and G.
  * @throws when an option is out of range, or no further distinct maze is found
  */
 export function generateMaze(options: GenerateMazeOptions): { train: Dataset; test: Dataset } {
