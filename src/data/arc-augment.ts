@@ -20,13 +20,13 @@ export interface ArcAugmentation {
   colours: ArrayLike<number>
 }
 
-export const identity: ArcAugmentation = {
+export const IDENTITY: ArcAugmentation = {
   transform: 0,
   colours: Uint8Array.from({ length: ARC_COLOURS }, (_, colour) => colour),
 }
 
 /** Whether a transform swaps rows and columns, by its id. */
-export const swapsSides = Array.from(
+export const SWAPS_SIDES = Array.from(
   { length: DIHEDRAL_COUNT },
   (_, id) => dihedralTransform({ cells: [0, 0], rows: 1, columns: 2 }, id).rows === 2,
 )
@@ -42,7 +42,7 @@ export function arcAugmentedName(task: string, { transform, colours }: ArcAugmen
  */
 export function parseArcName(name: string): { task: string; augmentation: ArcAugmentation } {
   const [, task, , transform, digits] = /^(.+?)(\|\|\||_)t([0-7])\2(\d{10})$/s.exec(name) ?? []
-  if (task === undefined && !name.includes(ARC_SEPARATOR)) return { task: name, augmentation: identity }
+  if (task === undefined && !name.includes(ARC_SEPARATOR)) return { task: name, augmentation: IDENTITY }
   if (task === undefined || new Set(digits).size !== ARC_COLOURS) {
     throw new Error(`arc: expected a name like TASK|||t3|||0537628914, got ${shown(name)}`)
   }
@@ -78,11 +78,11 @@ export function sourceOf({ rows, columns }: Grid, transform: number): Int32Array
 
 /** The names of distinct augmentations that all change the task. */
 export function drawAugmentations(task: ArcTask, count: number, random: Random): string[] {
-  const seen = new Set([hashTask(task, identity)])
+  const seen = new Set([hashTask(task, IDENTITY)])
   const found: string[] = []
   for (let left = TRIES * count; left > 0 && found.length < count; left--) {
     const transform = random.below(DIHEDRAL_COUNT)
-    const colours = Uint8Array.from(identity.colours)
+    const colours = Uint8Array.from(IDENTITY.colours)
     random.shuffle(colours.subarray(1))
     const hash = hashTask(task, { transform, colours })
     if (seen.has(hash)) continue
@@ -94,7 +94,7 @@ export function drawAugmentations(task: ArcTask, count: number, random: Random):
 
 /** A hash of 64 bits of all grids of an augmented task. It does not depend on the order of the pairs. */
 function hashTask({ pairs }: ArcTask, { transform, colours }: ArcAugmentation): string {
-  const turned = swapsSides[transform]
+  const turned = SWAPS_SIDES[transform]
   let [low, high] = [0, 0]
   for (const { input, output } of pairs) {
     let [a, b] = [0x9e3779b9, 0x7f4a7c15]

@@ -1,5 +1,5 @@
 // The square of 30 × 30 tokens that holds an ARC grid: encoding and cropping.
-import { identity, sourceOf, swapsSides, type ArcAugmentation } from './arc-augment.js'
+import { IDENTITY, sourceOf, SWAPS_SIDES, type ArcAugmentation } from './arc-augment.js'
 import { ARC_SIDE } from './arc-tasks.js'
 import type { Grid } from './dihedral.js'
 
@@ -23,7 +23,7 @@ export function encodeArcGrid(grid: Grid, row = 0, column = 0): Uint8Array {
     )
   }
   const tokens = new Uint8Array(ARC_CELLS)
-  placeArcGrid(grid, identity, row, column, tokens)
+  placeArcGrid(grid, IDENTITY, row, column, tokens)
   return tokens
 }
 
@@ -55,7 +55,7 @@ export function placeArcGrid(
   column: number,
   tokens: Uint8Array,
 ): void {
-  const [rows, columns] = swapsSides[transform] ? [grid.columns, grid.rows] : [grid.rows, grid.columns]
+  const [rows, columns] = SWAPS_SIDES[transform] ? [grid.columns, grid.rows] : [grid.rows, grid.columns]
   const source = sourceOf(grid, transform)
   for (let y = 0, i = 0; y < rows; y++) {
     const start = (row + y) * ARC_SIDE + column

@@ -1,7 +1,7 @@
 // The dataset of ARC tasks, in which every augmentation is a puzzle: the draw, its arrays and its files.
 import { writeNpy } from '../formats/npy.js'
 import { shown } from '../formats/shown.js'
-import { ARC_AUGMENT_LIMIT, drawAugmentations, parseArcName, swapsSides } from './arc-augment.js'
+import { ARC_AUGMENT_LIMIT, drawAugmentations, parseArcName, SWAPS_SIDES } from './arc-augment.js'
 import { ARC_CELLS, ARC_VOCABULARY, placeArcGrid } from './arc-square.js'
 import { ARC_SIDE, arcTasksJson, hasPlaceholder, type ArcPair, type ArcTask } from './arc-tasks.js'
 import { IGNORE_LABEL, writeIdentifiers, type Dataset, type Split } from './dataset.js'
@@ -215,7 +215,7 @@ function* tablePieces(
       const { augmentation } = parseArcName(names[identifier])
       const cornered = split === 'train' ? random.below(pairs.length) : 0
       for (const [i, pair] of pairs.entries()) {
-        const turned = swapsSides[augmentation.transform]
+        const turned = SWAPS_SIDES[augmentation.transform]
         const rows = Math.max(...sides(pair, turned ? 'columns' : 'rows'))
         const columns = Math.max(...sides(pair, turned ? 'rows' : 'columns'))
         const moves = split === 'train' && i !== cornered

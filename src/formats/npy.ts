@@ -5,7 +5,7 @@ import { shown } from './shown.js'
 import { gatherStrided } from './strided.js'
 
 /** Element types, by NumPy's short names. `bool` is kept as bytes 0 and 1. */
-export type NpyDtype = keyof typeof arrays
+export type NpyDtype = keyof typeof ARRAYS
 
 /** The typed arrays a .npy file can hold. */
 export type NpyData =
@@ -27,7 +27,7 @@ export interface NpyArray {
   data: NpyData
 }
 
-const arrays = {
+const ARRAYS = {
   i1: Int8Array,
   i2: Int16Array,
   i4: Int32Array,
@@ -121,12 +121,12 @@ export function parseNpyHeader(bytes: Uint8Array, size: number, name = 'npy'): N
   const { dtype, bigEndian } =
     dtypeOf(descr) ??
     fail(
-      `expected numbers (${Object.keys(arrays).join(', ')}), got dtype ${shown(
+      `expected numbers (${Object.keys(ARRAYS).join(', ')}), got dtype ${shown(
         descr,
         40,
       )} — convert it with numpy.astype`,
     )
-  const width = arrays[dtype].BYTES_PER_ELEMENT
+  const width = ARRAYS[dtype].BYTES_PER_ELEMENT
   const expected = shape.reduce((product, count) => product * count, width)
   if (size - start !== expected) {
     const what = `bytes of data for shape (${shape.join(', ')}) of ${dtype}`
@@ -151,7 +151,7 @@ function npyElements(bytes: Uint8Array, { dtype, width, bigEndian }: NpyHeader, 
       }
     }
   }
-  return new arrays[dtype](copy.buffer, 0, copy.length / width)
+  return new ARRAYS[dtype](copy.buffer, 0, copy.length / width)
 }
 
 /** The elements of an array that lies in Fortran order, in C order. */
@@ -165,7 +165,7 @@ function inCOrder(data: NpyData, shape: readonly number[]): NpyData {
  * @throws when `data` is not the typed array of `dtype`, or its length is not the product of `shape`
  */
 export function writeNpy({ shape, dtype, data }: NpyArray): Uint8Array {
-  const Type = arrays[dtype]
+  const Type = ARRAYS[dtype]
   if (!(data instanceof Type))
     throw new Error(`npy: expected ${Type.name} for dtype ${dtype}, got ${(data as object).constructor.name}`)
   const length = shape.reduce((product, size) => product * size, 1)
@@ -181,7 +181,7 @@ export function writeNpy({ shape, dtype, data }: NpyArray): Uint8Array {
 
 /** What stands before the elements in such a file. */
 export function npyHeader(shape: readonly number[], dtype: NpyDtype): Uint8Array {
-  const size = arrays[dtype].BYTES_PER_ELEMENT
+  const size = ARRAYS[dtype].BYTES_PER_ELEMENT
   const descr = dtype === 'bool' ? '|b1' : `${size === 1 ? '|' : '<'}${dtype}`
   const tuple = shape.length === 1 ? `(${shape[0]},)` : `(${shape.join(', ')})`
   const text = `{'descr': '${descr}', 'fortran_order': False, 'shape': ${tuple}, }`
@@ -237,7 +237,7 @@ export function npyInt32(
 function dtypeOf(descr: string): { dtype: NpyDtype; bigEndian: boolean } | undefined {
   const [, order, letter, width] = /^([<>|=]?)([iufb])([1248])$/.exec(descr) ?? []
   const dtype = descr === '?' || letter + width === 'b1' ? 'bool' : letter + width
-  return Object.hasOwn(arrays, dtype)
+  return Object.hasOwn(ARRAYS, dtype)
     ? { dtype: dtype as NpyDtype, bigEndian: order === '>' && width !== '1' }
     : undefined
 }

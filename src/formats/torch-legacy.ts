@@ -2,7 +2,8 @@
 import type { OpenFile } from './open-file.js'
 import { readPickle } from './pickle.js'
 import { shown } from './shown.js'
-import { readContent, STORAGES, type Storage, type StorageId } from './torch.js'
+import { readContent } from './torch-content.js'
+import { STORAGES, type Storage, type StorageId } from './torch-storage.js'
 import type { ZipPlace } from './zip.js'
 
 const MAGIC = 0x1950a86a20f9469cfc6cn

@@ -3,20 +3,9 @@ import type { OpenFile } from './open-file.js'
 import type { SafetensorsData, SafetensorsDtype } from './safetensors.js'
 import { shown } from './shown.js'
 import { isLegacyTorch, readLegacyTorch } from './torch-legacy.js'
-import {
-  contentOf,
-  entryOf,
-  folderOf,
-  isContiguous,
-  isZip,
-  lengthOf,
-  readContent,
-  readTorch,
-  Storage,
-  STORAGES,
-  type StorageId,
-  type View,
-} from './torch.js'
+import { contentOf, readContent } from './torch-content.js'
+import { isContiguous, lengthOf, Storage, type StorageId, STORAGES, type View } from './torch-storage.js'
+import { entryOf, folderOf, isZip, readTorch } from './torch.js'
 import { checkChecksum, crc32, indexZip, type ZipPlace } from './zip.js'
 
 /** A tensor whose first axis is read in pieces. */

@@ -1,6 +1,6 @@
 // Writes files that torch.load reads, also with weights_only=True.
 import type { StoredTensor } from './safetensors.js'
-import { contiguousStrides, isCount, STORAGES } from './torch.js'
+import { contiguousStrides, isCount, STORAGES } from './torch-storage.js'
 import { writeZip } from './zip.js'
 
 /**

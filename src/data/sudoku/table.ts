@@ -88,7 +88,7 @@ const sizeOf = ({ length }: Uint8Array): SudokuSize => (length === 81 ? 9 : leng
 const utf8 = new TextEncoder()
 const characters = new Uint8Array(81)
 /** The tokens of characters, 0 for those that are no digit. */
-const tokens = Uint8Array.from({ length: 256 }, (_, code) =>
+const TOKENS = Uint8Array.from({ length: 256 }, (_, code) =>
   code === 46 ? 1 : code >= 48 && code <= 57 ? code - 47 : 0,
 )
 /** Digits as bits: those of each box of a band, and of the columns below it, side by side. */
@@ -102,7 +102,7 @@ function writeDigits(text: string, into: Uint8Array, size: number): boolean {
   const { read, written } = utf8.encodeInto(text, characters)
   if (read !== cells || written !== cells) return false
   for (let i = 0; i < cells; i++) {
-    const token = tokens[characters[i]]
+    const token = TOKENS[characters[i]]
     if (token === 0 || token > size + 1) return false
     into[i] = token
   }
