@@ -72,7 +72,7 @@ const BUILTINS = new Set([
   'zip',
 ])
 /** Functions and types of any module that read, run or make code. */
-const FUNCTIONS = new RegExp(
+const FUNCTIONS = /* @__PURE__ */ new RegExp(
   '^(loads?|eval|exec\\w*|compile|open\\w*|system|popen|from_?file|run\\w*|_run\\w*|call|' +
     'CodeType|FunctionType|UntypedStorage)$',
   'i',

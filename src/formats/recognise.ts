@@ -11,7 +11,7 @@ const UNPACK = 'unpack it'
 const TABLE = 'save the table as CSV, e.g. with pandas'
 const RESAVE = 'load it in Python and save a state_dict with torch.save'
 
-const SERVER_ERROR = new RegExp(
+const SERVER_ERROR = /* @__PURE__ */ new RegExp(
   '^(\\d{3}:? )?((entry|repository|page|file)? ?not found\\b|access to |invalid username|' +
     'unauthorized\\b|forbidden\\b|bad request\\b|too many requests)',
   'i',
