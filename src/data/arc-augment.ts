@@ -1,4 +1,5 @@
-// Augmentations of ARC tasks: a permutation of colours and a dihedral transform, their names, and distinct ones for a task.
+// Augmentations of ARC tasks: a permutation of colours and a dihedral transform, their names, and a draw of distinct
+// ones.
 import { shown } from '../formats/shown.js'
 import { ARC_COLOURS, ARC_SEPARATOR, ARC_SIDE, type ArcTask } from './arc-tasks.js'
 import { DIHEDRAL_COUNT, DIHEDRAL_INVERSE, dihedralMap, dihedralTransform, type Grid } from './dihedral.js'
@@ -7,23 +8,25 @@ import type { Random } from './random.js'
 /** Most augmentations of a task. */
 export const ARC_AUGMENT_LIMIT = 1000
 
-/** Draws per wanted augmentation, before a task stays with fewer. */
-const tries = 5
+/** Draws for each wanted augmentation, before a task stays with fewer. */
+const TRIES = 5
 
-/** A dihedral transform after a permutation of colours: colour c becomes `colours[c]` (ten digits; 0 stays when drawn here). */
+/**
+ * A permutation of colours, then a dihedral transform. Colour c becomes `colours[c]` (ten digits; drawn ones keep 0).
+ */
 export interface ArcAugmentation {
   /** 0 … 7, see `dihedralTransform`. */
   transform: number
   colours: ArrayLike<number>
 }
 
-export const identity: ArcAugmentation = {
+export const IDENTITY: ArcAugmentation = {
   transform: 0,
   colours: Uint8Array.from({ length: ARC_COLOURS }, (_, colour) => colour),
 }
 
-/** Whether a transform turns rows into columns, by its id. */
-export const swapsSides = Array.from(
+/** Whether a transform swaps rows and columns, by its id. */
+export const SWAPS_SIDES = Array.from(
   { length: DIHEDRAL_COUNT },
   (_, id) => dihedralTransform({ cells: [0, 0], rows: 1, columns: 2 }, id).rows === 2,
 )
@@ -34,12 +37,12 @@ export function arcAugmentedName(task: string, { transform, colours }: ArcAugmen
 }
 
 /**
- * The task and the augmentation that a name stands for; the identity for a plain name. HRM's builder wrote "_" in place of "|||".
- * Throws when the name has another form.
+ * The task and the augmentation of a name; a plain name has the identity. HRM's builder wrote "_" instead of "|||".
+ * @throws when the name has another form
  */
 export function parseArcName(name: string): { task: string; augmentation: ArcAugmentation } {
   const [, task, , transform, digits] = /^(.+?)(\|\|\||_)t([0-7])\2(\d{10})$/s.exec(name) ?? []
-  if (task === undefined && !name.includes(ARC_SEPARATOR)) return { task: name, augmentation: identity }
+  if (task === undefined && !name.includes(ARC_SEPARATOR)) return { task: name, augmentation: IDENTITY }
   if (task === undefined || new Set(digits).size !== ARC_COLOURS) {
     throw new Error(`arc: expected a name like TASK|||t3|||0537628914, got ${shown(name)}`)
   }
@@ -54,7 +57,7 @@ export function applyArcAugmentation(grid: Grid, { transform, colours }: ArcAugm
   return dihedralTransform({ ...grid, cells: grid.cells.map(colour => colours[colour]) }, transform)
 }
 
-/** The grid that an augmentation made this one from. */
+/** The grid from which an augmentation made this one. */
 export function undoArcAugmentation(grid: Grid, { transform, colours }: ArcAugmentation): Grid {
   const back = new Uint8Array(colours.length)
   for (let colour = 0; colour < back.length; colour++) back[colours[colour]] = colour
@@ -65,7 +68,7 @@ export function undoArcAugmentation(grid: Grid, { transform, colours }: ArcAugme
 /** Index maps of `dihedralMap` by size and transform. */
 const sources = new Map<number, Int32Array>()
 
-/** `dihedralMap` of a grid's size, kept: there are 7200 at most. */
+/** `dihedralMap` of a grid's size. The maps are kept; there are at most 7200. */
 export function sourceOf({ rows, columns }: Grid, transform: number): Int32Array {
   const key = (rows * (ARC_SIDE + 1) + columns) * DIHEDRAL_COUNT + transform
   let map = sources.get(key)
@@ -73,13 +76,13 @@ export function sourceOf({ rows, columns }: Grid, transform: number): Int32Array
   return map
 }
 
-/** Names of distinct augmentations, none of which leaves the task as it is. */
+/** The names of distinct augmentations that all change the task. */
 export function drawAugmentations(task: ArcTask, count: number, random: Random): string[] {
-  const seen = new Set([hashTask(task, identity)])
+  const seen = new Set([hashTask(task, IDENTITY)])
   const found: string[] = []
-  for (let left = tries * count; left > 0 && found.length < count; left--) {
+  for (let left = TRIES * count; left > 0 && found.length < count; left--) {
     const transform = random.below(DIHEDRAL_COUNT)
-    const colours = Uint8Array.from(identity.colours)
+    const colours = Uint8Array.from(IDENTITY.colours)
     random.shuffle(colours.subarray(1))
     const hash = hashTask(task, { transform, colours })
     if (seen.has(hash)) continue
@@ -89,9 +92,9 @@ export function drawAugmentations(task: ArcTask, count: number, random: Random):
   return found
 }
 
-/** 64 bits that depend on all grids of an augmented task but not on the order of its pairs; equal tasks have equal ones. */
+/** A hash of 64 bits of all grids of an augmented task. It does not depend on the order of the pairs. */
 function hashTask({ pairs }: ArcTask, { transform, colours }: ArcAugmentation): string {
-  const turned = swapsSides[transform]
+  const turned = SWAPS_SIDES[transform]
   let [low, high] = [0, 0]
   for (const { input, output } of pairs) {
     let [a, b] = [0x9e3779b9, 0x7f4a7c15]
@@ -113,7 +116,7 @@ function hashTask({ pairs }: ArcTask, { transform, colours }: ArcAugmentation): 
   return `${low},${high}`
 }
 
-/** Spreads every bit over the word (the last step of MurmurHash3). */
+/** Spreads every bit over the word: the last step of MurmurHash3. */
 function mixBits(word: number): number {
   word = Math.imul(word ^ (word >>> 16), 0x85ebca6b)
   word = Math.imul(word ^ (word >>> 13), 0xc2b2ae35)

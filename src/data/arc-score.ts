@@ -1,23 +1,24 @@
-// The score of ARC: predictions of all augmentations vote on each test input; pass@K and the two attempts of a submission.
+// The score of ARC: predictions of all augmentations vote on each test input, for pass@K and the two attempts of a
+// submission.
 import { parseArcName, undoArcAugmentation } from './arc-augment.js'
 import { ARC_CELLS, cropArcGrid } from './arc-square.js'
 import { arcGridRows, orderedJson, type ArcTask } from './arc-tasks.js'
 import type { Grid } from './dihedral.js'
 
-/** How many of the best answers may hold the right one. */
+/** The numbers K of pass@K: the right answer must be among the K best. */
 export const ARC_PASSES: readonly number[] = [1, 2, 5, 10, 100, 1000]
 
-/** N rows of the test split with what the model makes of them. */
+/** N rows of the test split with the predictions of the model. */
 export interface ArcPredictions {
   /** (N × 900) tokens. */
   inputs: ArrayLike<number>
-  /** (N × 900) tokens, the best of each cell. */
+  /** (N × 900) tokens, the most likely one of each cell. */
   predictions: ArrayLike<number>
   /** (N); rows whose identifier is `<blank>` are padding. */
   puzzleIds: ArrayLike<number>
-  /** (N); the sigmoid of these breaks ties of votes. */
+  /** (N); their sigmoid breaks ties of votes. */
   qHaltLogits: ArrayLike<number>
-  /** What errors call the first row: 0 unless rows came before. */
+  /** The number of the first row in errors: 0 unless rows came before. */
   firstRow?: number
 }
 
@@ -29,32 +30,35 @@ export interface ArcAttempts {
 
 export interface ArcScore {
   /**
-   * `ARC/pass@K`: mean over the tasks of the share of test inputs whose output is among the K best answers. Test inputs
-   * whose output is not known count as neither right nor wrong; NaN when no output is known.
+   * `ARC/pass@K`: the share of test inputs whose output is among the K best answers, averaged over tasks. Test inputs
+   * without a known output do not count. NaN when no output is known.
    */
   metrics: Record<string, number>
-  /** The two best answers to each test input of each task; the best one twice when there is no second, [[0]] when there is none. */
+  /**
+   * The two best answers to each test input of each task. The best one stands twice when there is no second, and [[0]]
+   * when there is none.
+   */
   submission: Record<string, ArcAttempts[]>
-  /** The tasks of the submission in the order of their file, which an object does not keep for names like "42918530". */
+  /** The tasks of the submission in the order of their file. An object does not keep it for names like "42918530". */
   names: string[]
-  /** Test inputs in all. */
+  /** All test inputs. */
   testInputs: number
   /** Test inputs without any prediction: they count as not solved. */
   unanswered: number
   /** Test inputs whose output is not known. */
   unsolved: number
-  /** Rows that the test split has: one for each test input of each augmentation of a task. */
+  /** Rows of the test split: one for each test input of each augmentation of a task. */
   rows: number
-  /** Those of them without a prediction, and predictions for a row that had one already: both change the votes. */
+  /** Rows without a prediction, and predictions for a row that already had one: both change the votes. */
   missing: number
   repeated: number
-  /** Predictions that are no padding but belong to no test input. */
+  /** Predictions that are no padding and belong to no test input. */
   strangers: number
 }
 
 interface Vote {
   votes: number
-  /** Of sigmoid(q_halt) over the votes. */
+  /** The sum of sigmoid(q_halt) over the votes. */
   confidence: number
 }
 
@@ -65,13 +69,17 @@ interface Vote {
 export class ArcScorer {
   #names: readonly string[]
   #tasks: readonly ArcTask[]
-  /** By task, then by test input, then by answer in the order of first sight. */
+  /** Votes by task, test input and answer, answers in the order in which they came. */
   #votes = new Map<string, Map<string, Map<string, Vote>>>()
   #strangers = 0
   /** Predictions by puzzle identifier. */
   #seen: Uint32Array
 
-  /** `names`: of each puzzle identifier (`identifiers.json`). `tasks`: those to score (`test_puzzles.json`). Throws when there are none. */
+  /**
+   * @param names the name of each puzzle identifier (`identifiers.json`)
+   * @param tasks the tasks to score (`test_puzzles.json`)
+   * @throws when there are no tasks
+   */
   constructor({ names, tasks }: { names: readonly string[]; tasks: readonly ArcTask[] }) {
     if (tasks.length === 0) throw new Error('arc: expected tasks to score, got none')
     this.#names = names
@@ -84,7 +92,10 @@ export class ArcScorer {
       )
   }
 
-  /** Counts the votes of a batch. Throws when sizes disagree, an identifier is unknown or a logit is not a number. */
+  /**
+   * Counts the votes of a batch.
+   * @throws when sizes disagree, an identifier is unknown, or a logit is not a number
+   */
   add({ inputs, predictions, puzzleIds, qHaltLogits, firstRow = 0 }: ArcPredictions): void {
     const count = puzzleIds.length
     for (const [what, { length }, expected] of [
@@ -99,7 +110,8 @@ export class ArcScorer {
       const name = this.#names[identifier]
       if (name === undefined)
         throw new Error(
-          `arc: row ${firstRow + row}: expected a puzzle identifier of 0 … ${this.#names.length - 1}, got ${identifier} — are these the predictions of another dataset?`,
+          `arc: row ${firstRow + row}: expected a puzzle identifier of 0 … ${this.#names.length - 1}, ` +
+            `got ${identifier} — are these the predictions of another dataset?`,
         )
       if (name === '<blank>') continue
       const logit = qHaltLogits[row]
@@ -124,7 +136,7 @@ export class ArcScorer {
     }
   }
 
-  /** The score of all that was added so far. */
+  /** The score of all predictions so far. */
   finish(): ArcScore {
     const solved = ARC_PASSES.map(() => 0)
     const submission: [string, ArcAttempts[]][] = []
@@ -178,9 +190,9 @@ export class ArcScorer {
 }
 
 /**
- * The text of `submission.json`, every task in the order of its file. Empty grids stay, as in the published evaluator's.
- * Where an output is not known, and the file is to be handed in, [[0]] stands for them, and `empty` counts them: Kaggle's
- * grids have cells.
+ * The text of `submission.json`, with the tasks in the order of their file. Empty grids stay, as the published
+ * evaluator writes them. In a file that is to be handed in (some output is unknown) [[0]] replaces them, since Kaggle's
+ * grids have cells; `empty` counts these.
  */
 export function arcSubmissionJson({ submission, names, unsolved }: ArcScore): { text: string; empty: number } {
   let empty = 0
@@ -196,7 +208,9 @@ export function arcSubmissionJson({ submission, names, unsolved }: ArcScore): { 
   return { text: orderedJson(names.map(name => [name, submission[name].map(filled)])), empty }
 }
 
-/** Answers by votes, then by mean confidence; what was seen first stays first (the sort is stable). */
+/**
+ * The answers by votes, then by mean confidence. Ties keep the order in which the answers came (the sort is stable).
+ */
 function ranked(votes: Map<string, Vote>): string[] {
   const mean = ({ votes, confidence }: Vote) => confidence / votes
   return [...votes].sort(([, a], [, b]) => b.votes - a.votes || mean(b) - mean(a)).map(([answer]) => answer)

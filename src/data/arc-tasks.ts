@@ -1,4 +1,4 @@
-// ARC tasks: from JSON to grids, and which test inputs have an answer that is known.
+// ARC tasks from JSON, as grids, and which test inputs have a known output.
 import { isRecord, parseJson } from '../formats/json.js'
 import { printable, shown } from '../formats/shown.js'
 import type { Split } from './dataset.js'
@@ -7,18 +7,18 @@ import type { Grid } from './dihedral.js'
 /** Side of the square that every grid is put in, and the largest side of a grid. */
 export const ARC_SIDE = 30
 
-/** How many colours there are: 0 … 9. */
+/** The number of colours: 0 … 9. */
 export const ARC_COLOURS = 10
 
 /** Stands between the parts of an augmentation's name. */
 export const ARC_SEPARATOR = '|||'
 
-/** Two grids of colours 0 … 9 with sides of 1 … 30. `part`: a demonstration ("train") or what is asked ("test"). */
+/** Two grids of colours 0 … 9 with sides of 1 … 30. `part` is "train" for a demonstration, "test" for a question. */
 export interface ArcPair {
   part: Split
   input: Grid
   output: Grid
-  /** True: nobody told the output, [[0]] stands for it; it is neither trained on nor scored. */
+  /** True when the output is unknown, and [[0]] stands for it. The pair is neither trained on nor scored. */
   placeholder?: boolean
 }
 
@@ -35,18 +35,18 @@ export interface ArcSource {
 }
 
 export interface ArcParseOptions {
-  /** Which tasks are read, by name; the others may be anything. Default all. */
+  /** The names of the tasks that are read; the others are not checked. By default all. */
   keep?: (name: string) => boolean
   /** Test pairs without an output get a placeholder; by default they are refused. */
   placeholders?: boolean
 }
 
-/** What is wrong with one task of a collection, which could do without it. */
+/** An error in one task of a collection, which may be left out. */
 export class ArcTaskError extends Error {
   constructor(
     message: string,
     readonly task: string,
-    /** Whether all that is missing is the output of a test pair. */
+    /** Whether only the output of a test pair is missing. */
     readonly unsolved = false,
   ) {
     super(message)
@@ -55,10 +55,10 @@ export class ArcTaskError extends Error {
 
 /**
  * The tasks of a file in Kaggle's form, `{task: {train: [{input, output}], test: [{input}]}}`. The outputs of the test
- * pairs come from `solutions`, `{task: [grid]}`, else they stand in the file itself. The tasks come in the order of the
- * file when some have placeholders, for a submission; else names like "42918530" come first, as in any object.
- * Throws one line, beginning with the file's name and telling task, pair, row and column, when something is missing or is
- * no grid of 1 … 30 rows of 1 … 30 colours 0 … 9, or a name occurs twice.
+ * pairs come from `solutions`, `{task: [grid]}`, or stand in the file itself. When some have placeholders, for a
+ * submission, the tasks come in the order of the file. Otherwise names like "42918530" come first, as in any object.
+ * @throws one line that begins with the file's name and names task, pair, row and column, when something is missing or
+ * is no grid of 1 … 30 rows of 1 … 30 colours 0 … 9, or a name occurs twice
  */
 export function parseArcTasks(challenges: ArcSource, solutions?: ArcSource, options: ArcParseOptions = {}): ArcTask[] {
   const { keep = () => true } = options
@@ -73,16 +73,19 @@ export function parseArcTasks(challenges: ArcSource, solutions?: ArcSource, opti
   return tasks.sort((a, b) => places.get(a.name)! - places.get(b.name)!)
 }
 
-/** One task from a file of its own, `{train: [{input, output}], test: [{input, output}]}`. Throws as `parseArcTasks`. */
+/**
+ * One task from a file of its own, `{train: [{input, output}], test: [{input, output}]}`.
+ * @throws as `parseArcTasks`
+ */
 export function parseArcTask(source: ArcSource, name: string, options: ArcParseOptions = {}): ArcTask {
   const { record } = within(name, () => parseRecord(source, 'lists train and test'))
   return taskOf(record, name, source.name, options)
 }
 
 /**
- * The tasks of `test_puzzles.json`, as this project or the published builder wrote it. The latter does not tell
- * placeholders from answers: there a task counts as unanswered when all its test outputs are [[0]] and no demonstration
- * has an output of one cell.
+ * The tasks of `test_puzzles.json`, as this project or the published builder wrote it. The published file does not mark
+ * placeholders: there a task counts as unanswered when all its test outputs are [[0]] and no demonstration has an
+ * output of one cell.
  */
 export function parseArcTestPuzzles(source: ArcSource): ArcTask[] {
   return parseArcTasks(source, undefined, { placeholders: true }).map(task => {
@@ -102,7 +105,7 @@ export function orderedJson(entries: readonly (readonly [key: string, value: unk
   return `{${entries.map(([key, value]) => `${JSON.stringify(key)}:${JSON.stringify(value)}`).join(',')}}`
 }
 
-/** Whether an output of the task is not known. */
+/** Whether an output of the task is unknown. */
 export function hasPlaceholder({ pairs }: ArcTask): boolean {
   return pairs.some(({ placeholder }) => placeholder)
 }
@@ -155,7 +158,7 @@ function answersFor(names: readonly string[], solutions: ArcSource): Map<string,
   )
 }
 
-/** What `read` gives; its errors tell the task. */
+/** The result of `read`; its errors name the task. */
 function within<T>(task: string, read: () => T): T {
   try {
     return read()
@@ -164,13 +167,14 @@ function within<T>(task: string, read: () => T): T {
   }
 }
 
-/** `outputs`: what the test pairs have to give, when that is told elsewhere. */
+/** @param outputs the outputs of the test pairs, when they are given elsewhere */
 function taskOf(json: unknown, name: string, where: string, options: ArcParseOptions, outputs?: Grid[]): ArcTask {
   return within(name, () => {
     if (!isRecord(json)) throw new Error(`${where}: expected lists train and test, got ${show(json)}`)
     if (name === '' || name.includes(ARC_SEPARATOR)) {
       throw new Error(
-        `${where}: expected a task name without "${ARC_SEPARATOR}", got ${shown(name)} — augmentations are named with it`,
+        `${where}: expected a task name without "${ARC_SEPARATOR}", got ${shown(name)} — ` +
+          'augmentations are named with it',
       )
     }
     const parts = Object.keys(json).filter((key): key is Split => key === 'train' || key === 'test')
@@ -180,7 +184,8 @@ function taskOf(json: unknown, name: string, where: string, options: ArcParseOpt
         throw new Error(`${where}: expected ${part} to be a list of pairs, at least one, got ${show(pairs)}`)
       if (outputs && part === 'test' && outputs.length !== pairs.length) {
         throw new Error(
-          `${where}: expected as many test pairs as solutions, got ${pairs.length} and ${outputs.length} — do both files belong together?`,
+          `${where}: expected as many test pairs as solutions, got ${pairs.length} and ${outputs.length} — ` +
+            'do both files belong together?',
         )
       }
     }
@@ -215,7 +220,10 @@ function pairOf(
   return { ...pair, output: solution ?? parseArcGrid(output, `${where} output`), ...told }
 }
 
-/** A grid from JSON's rows of colours. Throws one line that begins with `where` and tells row and column, when it is none. */
+/**
+ * A grid from JSON's rows of colours.
+ * @throws one line that begins with `where` and names row and column, when it is none
+ */
 export function parseArcGrid(json: unknown, where: string): Grid {
   if (!Array.isArray(json) || json.length < 1 || json.length > ARC_SIDE) {
     throw new Error(

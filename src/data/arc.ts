@@ -1,13 +1,16 @@
-// The dataset of ARC tasks in which every augmentation is a puzzle: what is drawn for it, its arrays and its files.
+// The dataset of ARC tasks, in which every augmentation is a puzzle: the draw, its arrays and its files.
 import { writeNpy } from '../formats/npy.js'
 import { shown } from '../formats/shown.js'
-import { ARC_AUGMENT_LIMIT, drawAugmentations, parseArcName, swapsSides } from './arc-augment.js'
+import { ARC_AUGMENT_LIMIT, drawAugmentations, parseArcName, SWAPS_SIDES } from './arc-augment.js'
 import { ARC_CELLS, ARC_VOCABULARY, placeArcGrid } from './arc-square.js'
 import { ARC_SIDE, arcTasksJson, hasPlaceholder, type ArcPair, type ArcTask } from './arc-tasks.js'
 import { IGNORE_LABEL, writeIdentifiers, type Dataset, type Split } from './dataset.js'
 import { Random, type RandomState } from './random.js'
 
-/** Tasks that come from one place. Of a held-out subset only the demonstrations are trained on; the test pairs are the test split. */
+/**
+ * The tasks of one collection. When it is held out, only its demonstrations are trained on, and its test pairs are the
+ * test split.
+ */
 export interface ArcSubset {
   name: string
   tasks: ArcTask[]
@@ -18,18 +21,18 @@ export interface ArcSubset {
 export interface ArcGroup {
   task: ArcTask
   heldOut: boolean
-  /** Where the task stands among all that were given. */
+  /** The place of the task among all given tasks. */
   order?: number
-  /** Puzzle identifiers: of the task itself, then of each augmentation. */
+  /** Puzzle identifiers of the task and of each augmentation. */
   identifiers: Int32Array
 }
 
-/** Everything that was drawn for a dataset; the rows follow from it. */
+/** Everything that is drawn for a dataset; the rows follow from it. */
 export interface ArcPlan {
-  /** The name of each puzzle identifier, `<blank>` first; an augmentation is read off its name. */
+  /** The name of each puzzle identifier, `<blank>` first. The name of an augmentation tells what it is. */
   names: string[]
   groups: ArcGroup[]
-  /** Where the random places of the training grids begin. */
+  /** The random state before the places of the training grids are drawn. */
   places: RandomState
 }
 
@@ -41,10 +44,11 @@ export interface ArcOptions {
 }
 
 /**
- * Shuffles the tasks of each subset and draws distinct augmentations for each, at most five tries for each wanted one.
- * Throws when a subset or everything held out is empty, or when a held-out task occurs twice, since its test pairs could
- * then be training data.
- * Source: `load_puzzles_arcagi` and `convert_single_arc_puzzle` of the published builder; the random numbers are this project's own.
+ * Shuffles the tasks of each subset and draws distinct augmentations for each, with at most five tries for each wanted
+ * one. Source: `load_puzzles_arcagi` and `convert_single_arc_puzzle` of the published builder; the random numbers are
+ * this project's own.
+ * @throws when a subset or everything held out is empty, or when a held-out task occurs twice, since its test pairs
+ * could then be training data
  */
 export function planArc(subsets: ArcSubset[], { augment = ARC_AUGMENT_LIMIT, seed = 0 }: ArcOptions = {}): ArcPlan {
   if (!Number.isInteger(augment) || augment < 0 || augment > ARC_AUGMENT_LIMIT)
@@ -76,7 +80,7 @@ export function planArc(subsets: ArcSubset[], { augment = ARC_AUGMENT_LIMIT, see
   return { names, groups, places: random.state }
 }
 
-/** One split in memory. Throws when it has more than 2³¹ cells; `arcFiles` knows no such limit. */
+/** One split in memory. @throws when it has more than 2³¹ cells; `arcFiles` has no such limit */
 export function arcDataset(plan: ArcPlan, split: Split): Dataset {
   const { metadata, examples, ...runs } = indexSplit(plan, split)
   if (examples * ARC_CELLS > 2 ** 31)
@@ -100,9 +104,9 @@ export function arcDataset(plan: ArcPlan, split: Split): Dataset {
 }
 
 /**
- * The files of the dataset directory by path: both splits, `identifiers.json` and `test_puzzles.json` (the held-out tasks
- * with all outputs, in Kaggle's form). Tables come in pieces that are made when they are asked for, so that a dataset
- * larger than memory can be written; each can be gone through once.
+ * The files of the dataset directory by path: both splits, `identifiers.json`, and `test_puzzles.json` (the held-out
+ * tasks with all outputs, in Kaggle's form). Tables come in pieces that are made on demand, so that a dataset larger
+ * than memory can be written. Each table can be read once.
  */
 export function arcFiles(plan: ArcPlan): Map<string, Uint8Array | Iterable<Uint8Array>> {
   const files = new Map<string, Uint8Array | Iterable<Uint8Array>>(writeIdentifiers(plan.names))
@@ -141,20 +145,23 @@ export function arcFiles(plan: ArcPlan): Map<string, Uint8Array | Iterable<Uint8
   return files
 }
 
-/** As the published builder shuffled them, but in the order of their files when some are to be handed in. */
+/**
+ * The held-out tasks in the shuffled order of the published builder, or in the order of their files when some are to be
+ * handed in.
+ */
 function heldOutTasks({ groups }: ArcPlan): ArcTask[] {
   const held = groups.filter(({ heldOut }) => heldOut)
   if (held.some(({ task }) => hasPlaceholder(task))) held.sort((a, b) => (a.order ?? 0) - (b.order ?? 0))
   return held.map(({ task }) => task)
 }
 
-/** The pairs of a group that belong to a split; without an output there is nothing to train on. */
+/** The pairs of a group in a split. Training leaves out pairs without an output. */
 function pairsOf({ task, heldOut }: ArcGroup, split: Split): ArcPair[] {
   if (!heldOut) return split === 'train' ? task.pairs.filter(({ placeholder }) => !placeholder) : []
   return task.pairs.filter(({ part }) => part === split)
 }
 
-/** All of a split but its tables. */
+/** A split without its tables. */
 function indexSplit(
   { names, groups }: ArcPlan,
   split: Split,
@@ -189,8 +196,8 @@ function indexSplit(
 }
 
 /**
- * The rows of a table, some at a time. In training a pair lies at a random place where both grids fit, except one random
- * pair of each puzzle, which lies at the corner as all test pairs do. Inputs and outputs draw the same places.
+ * The rows of a table in pieces. In training a pair lies at a random place where both grids fit; one random pair of
+ * each puzzle lies at the corner, as all test pairs do. Inputs and outputs draw the same places.
  */
 function* tablePieces(
   { names, groups, places }: ArcPlan,
@@ -208,7 +215,7 @@ function* tablePieces(
       const { augmentation } = parseArcName(names[identifier])
       const cornered = split === 'train' ? random.below(pairs.length) : 0
       for (const [i, pair] of pairs.entries()) {
-        const turned = swapsSides[augmentation.transform]
+        const turned = SWAPS_SIDES[augmentation.transform]
         const rows = Math.max(...sides(pair, turned ? 'columns' : 'rows'))
         const columns = Math.max(...sides(pair, turned ? 'rows' : 'columns'))
         const moves = split === 'train' && i !== cornered
@@ -241,7 +248,8 @@ function checkOccurrences(subsets: ArcSubset[]): void {
       if (other && (other.heldOut || subset.heldOut)) {
         const held = other.heldOut ? other.name : subset.name
         throw new Error(
-          `arc: expected the tasks of ${held} to occur once, since they are tested on, got ${shown(name)} in ${other.name} and ${subset.name} — leave one subset out, or this task of one`,
+          `arc: expected the tasks of ${held} to occur once, since they are tested on, got ${shown(name)} ` +
+            `in ${other.name} and ${subset.name} — leave one subset out, or this task of one`,
         )
       }
       places.set(name, subset)
@@ -249,7 +257,7 @@ function checkOccurrences(subsets: ArcSubset[]): void {
   }
 }
 
-/** The header of a .npy file of `rows` × 900 bytes: that of an empty one with the rows put in, for which its padding has room. */
+/** The header of a .npy file of `rows` × 900 bytes: the header of an empty one, whose padding has room for the rows. */
 function tableHeader(rows: number): Uint8Array {
   const bytes = writeNpy({ shape: [0, ARC_CELLS], dtype: 'u1', data: new Uint8Array(0) })
   const text = new TextDecoder().decode(bytes.subarray(10)).replace('(0,', `(${rows},`).trimEnd()

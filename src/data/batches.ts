@@ -1,4 +1,5 @@
-// Which examples a step sees, in the published order, as flat integer arrays; the only randomness is a seeded, resumable one.
+// The examples of each step, in the published order, as flat integer arrays. The randomness is seeded and can be
+// resumed.
 import { exampleCount, IGNORE_LABEL, type Examples } from './dataset.js'
 import { Random, type RandomState } from './random.js'
 
@@ -14,14 +15,14 @@ export interface Batch {
   count: number
 }
 
-/** Where a training order stands: plain JSON, small even for millions of groups. */
+/** The state of a training order: plain JSON, small even for millions of groups. */
 export interface BatchesState {
   batchSize: number
   groups: number
   epochsPerPass: number
-  /** Epochs begun. */
+  /** Number of epochs that have begun. */
   epoch: number
-  /** Groups of this epoch that are used. */
+  /** Number of groups of this epoch that are used. */
   position: number
   /** Whether this pass has given a batch, so that its short last one is dropped. */
   dealt: boolean
@@ -39,23 +40,23 @@ export interface TrainingOptions {
   epochsPerPass?: number
 }
 
-/** A batch on its way, and where the order stands behind it. */
+/** A batch that is being read, and the state of the order after it. */
 interface Coming {
   batch: Promise<Batch>
   state: BatchesState
 }
 
 /**
- * Training batches without end. Per epoch the groups are shuffled; each gives one random puzzle, and that up to the missing
- * number of its examples without replacement, until the batch is full. The short batch at the end of a pass of
- * `epochsPerPass` epochs is dropped — unless the pass has given no batch at all (fewer examples than `batchSize`): then the
- * batch goes on into the next pass, so every `next()` gives a full batch. Several sets have passes in turn.
+ * Training batches without end. In each epoch the groups are shuffled. Each group gives one random puzzle, and that
+ * puzzle gives examples without replacement until the batch is full. The short batch at the end of a pass of
+ * `epochsPerPass` epochs is dropped. A pass with fewer examples than `batchSize` gives no batch; then the batch goes on
+ * into the next pass, so that every `next()` gives a full batch. Several sets have passes in turn.
  * The next batch is drawn, and its rows are read, while this one is used.
  * Source: `_sample_batch` and `_iter_train` of the published loader; the random numbers are this project's own.
  */
 export class TrainingBatches {
   readonly batchSize: number
-  /** The whole state behind the last batch that `next` was asked for; see `restore`. */
+  /** The state after the last batch that `next` gave; see `restore`. */
   state: BatchesState
   #dataset: Examples
   #epochsPerPass: number
@@ -65,10 +66,10 @@ export class TrainingBatches {
   #epoch = 0
   #position = 0
   #dealt = false
-  /** What is read ahead. */
+  /** The batch that is read ahead. */
   #ahead: Coming | undefined
 
-  /** Throws when the batch size is not a whole number from 1, or the dataset is empty. */
+  /** @throws when the batch size is not a whole number from 1, or the dataset is empty */
   constructor(dataset: Examples, { batchSize, seed, epochsPerPass = 1 }: TrainingOptions) {
     checkBatchSize(batchSize)
     if (!Number.isSafeInteger(epochsPerPass) || epochsPerPass < 1)
@@ -83,14 +84,15 @@ export class TrainingBatches {
     this.state = this.#now()
   }
 
-  /** Goes on, bit for bit, where `state` was taken. Throws when it belongs to another dataset size or another batch size. */
+  /** Continues, bit for bit, from `state`. @throws when it belongs to another dataset size or another batch size */
   static restore(dataset: Examples, state: BatchesState): TrainingBatches {
     const { batchSize, epochsPerPass, groups, epoch, position, dealt, shuffle, random } = state
     const batches = new TrainingBatches(dataset, { batchSize, epochsPerPass, seed: 0 })
     const total = dataset.metadata.totalGroups
     if (groups !== total)
       throw new Error(
-        `batches: expected the state of a dataset of ${total} groups, got one of ${groups} — resume with the data the run began with`,
+        `batches: expected the state of a dataset of ${total} groups, got one of ${groups} — ` +
+          'resume with the data the run began with',
       )
     if (
       !Number.isSafeInteger(epoch) ||
@@ -100,7 +102,8 @@ export class TrainingBatches {
       position > (epoch ? total : 0)
     ) {
       throw new Error(
-        `batches: expected epoch and position within ${total} groups, got ${epoch} and ${position} — the state is damaged`,
+        `batches: expected epoch and position within ${total} groups, got ${epoch} and ${position} — ` +
+          'the state is damaged',
       )
     }
     const generator = (name: string, given: RandomState) => {
@@ -146,7 +149,7 @@ export class TrainingBatches {
 
   #fetch(): Coming {
     const batch = this.#draw()
-    // Who asks for this batch is told; nobody has to.
+    // The caller of `next` gets the error; a batch without a caller must not stop the program.
     batch.catch(() => {})
     return { batch, state: this.#now() }
   }
@@ -186,9 +189,9 @@ export class TrainingBatches {
 }
 
 /**
- * All examples in order, or the first `limit`, each once; the last batch is padded with the pad token, `IGNORE_LABEL`
+ * All examples in order, or the first `limit`, each once. The last batch is padded with the pad token, `IGNORE_LABEL`
  * and the blank identifier.
- * Throws when the batch size is not a whole number from 1.
+ * @throws when the batch size is not a whole number from 1
  */
 export async function* testBatches(
   dataset: Examples,
@@ -233,7 +236,10 @@ async function collate(
   return { inputs, labels, puzzleIds, count }
 }
 
-/** Writes `taken` different numbers of start … start + size − 1 in random order into `out` (a Fisher–Yates that stops early). */
+/**
+ * Writes `taken` different numbers of start … start + size − 1 in random order into `out`: a Fisher–Yates shuffle that
+ * stops early.
+ */
 function draw(random: Random, size: number, taken: number, out: Int32Array, start: number): void {
   if (size === 1) {
     if (taken) out[0] = start

@@ -1,4 +1,4 @@
-// Puzzles as integer arrays, their checks, and the official files that they are written to; directory.ts reads those.
+// Puzzles as integer arrays, their checks, and the official files that hold them; directory.ts reads those files.
 import { writeNpy, type NpyArray } from '../formats/npy.js'
 
 /** The label of a cell that is not scored. */
@@ -10,7 +10,9 @@ export type Split = 'train' | 'test'
 export interface DatasetMetadata {
   /** Token that fills missing rows. */
   padId: number
-  /** Label value that is stored for "not scored", or null when every label counts. In memory such labels are `IGNORE_LABEL`. */
+  /**
+   * The stored label of cells that are not scored, or null when every label counts. In memory they are `IGNORE_LABEL`.
+   */
   ignoreLabelId: number | null
   /** Puzzle identifier that means "none". */
   blankPuzzleId: number
@@ -20,7 +22,7 @@ export interface DatasetMetadata {
   totalGroups: number
   meanPuzzleExamples: number
   totalPuzzles: number
-  /** Names of the sets, which begin the files' names, in their order. This project writes one, "all". */
+  /** Names of the sets in their order; file names begin with them. This project writes one set, "all". */
   sets: string[]
 }
 
@@ -36,7 +38,7 @@ export interface DatasetIndex {
   puzzleIndices: Int32Array
   /** Group g holds the puzzles groupIndices[g] … groupIndices[g + 1] − 1 (G + 1 numbers from 0 to P). */
   groupIndices: Int32Array
-  /** Where there are several sets or directories: the first group of each, and G. */
+  /** With several sets or directories: the first group of each, and G. */
   setGroups?: Int32Array
 }
 
@@ -48,23 +50,23 @@ export interface Dataset extends DatasetIndex {
   labels: Int8Array | Int32Array
 }
 
-/** One split whose cells stay in their files, of any size: rows are read, and checked, when they are drawn. */
+/** One split of any size whose cells stay in their files. Rows are read and checked when they are drawn. */
 export interface StoredDataset extends DatasetIndex {
   /**
    * Reads the n rows of these numbers into the first n rows of `inputs` and of `labels` (`IGNORE_LABEL`: not scored).
-   * Rejects with the file, and with the row where a value is wrong.
+   * Rejects with the name of the file, and with the row where a value is wrong.
    */
   read(examples: Int32Array, inputs: Int32Array, labels: Int32Array): Promise<void>
-  /** Rows at equal distances as a split in memory, for a fingerprint that does not read everything. */
+  /** A sample of rows at equal distances as a split in memory, for a fingerprint without reading everything. */
   sample(): Promise<Dataset>
   /** Closes the files. */
   close(): Promise<void>
 }
 
-/** What trainings and evaluations take: one split, in memory or in its files. */
+/** One split for trainings and evaluations, in memory or in its files. */
 export type Examples = Dataset | StoredDataset
 
-/** The names of `dataset.json`. */
+/** The names of the fields in `dataset.json`. */
 export const METADATA_FIELDS = {
   padId: 'pad_id',
   ignoreLabelId: 'ignore_label_id',
@@ -77,15 +79,15 @@ export const METADATA_FIELDS = {
   totalPuzzles: 'total_puzzles',
 } as const
 
-const arrayNames = ['inputs', 'labels', 'puzzle_identifiers', 'puzzle_indices', 'group_indices'] as const
-export type ArrayName = (typeof arrayNames)[number]
+const ARRAY_NAMES = ['inputs', 'labels', 'puzzle_identifiers', 'puzzle_indices', 'group_indices'] as const
+export type ArrayName = (typeof ARRAY_NAMES)[number]
 
 /** The paths in a dataset directory that `writeDataset` and `writeIdentifiers` can make. */
 export const DATASET_PATHS: readonly string[] = [
   'identifiers.json',
   ...(['train', 'test'] as const).flatMap(split => [
     `${split}/dataset.json`,
-    ...arrayNames.map(name => arrayPath(split, name)),
+    ...ARRAY_NAMES.map(name => arrayPath(split, name)),
   ]),
 ]
 
@@ -95,8 +97,9 @@ export function exampleCount({ puzzleIndices }: DatasetIndex): number {
 }
 
 /**
- * The files of one split as bytes by path: the official names, layout and element types (u1 for tokens when the vocabulary
- * allows, else i4; i4 for indices). Throws when the dataset is not valid (see `checkDataset`).
+ * The files of one split as bytes by path: the official names, layout and element types (tokens are u1 when the
+ * vocabulary allows, else i4; indices are i4).
+ * @throws when the dataset is not valid (see `checkDataset`)
  */
 export function writeDataset(dataset: Dataset, split: Split): Map<string, Uint8Array> {
   checkDataset(dataset)
@@ -118,7 +121,7 @@ export function writeDataset(dataset: Dataset, split: Split): Map<string, Uint8A
   }
   return new Map([
     [`${split}/dataset.json`, metadataJson(metadata)],
-    ...arrayNames.map((name): [string, Uint8Array] => [arrayPath(split, name), writeNpy(contents[name])]),
+    ...ARRAY_NAMES.map((name): [string, Uint8Array] => [arrayPath(split, name), writeNpy(contents[name])]),
   ])
 }
 
@@ -135,9 +138,10 @@ export function writeIdentifiers(names: string[] = ['<blank>']): Map<string, Uin
 }
 
 /**
- * Checks a dataset: sizes agree with the metadata, tokens and labels lie in the vocabulary (labels may be `IGNORE_LABEL`),
- * indices start at 0, do not fall (every group has a puzzle) and end at the count, identifiers are below their number.
- * Throws an Error that begins with what `at` makes of the array's official name.
+ * Checks a dataset: sizes agree with the metadata; tokens and labels lie in the vocabulary (labels may be
+ * `IGNORE_LABEL`); indices start at 0, do not fall (every group has a puzzle) and end at the count; identifiers are
+ * below their number.
+ * @throws one line that begins with the result of `at` for the official name of the array
  */
 export function checkDataset(dataset: Dataset, at: (name: ArrayName) => string = name => `dataset: ${name}`): void {
   const { metadata, inputs, labels } = dataset
@@ -159,9 +163,9 @@ export function checkDataset(dataset: Dataset, at: (name: ArrayName) => string =
 }
 
 /**
- * Checks what a split, or one set of it, says besides its cells.
- * @param expected rows of both tables, and how many puzzles and groups there have to be
- * @throws an Error that begins with what `at` makes of the array's official name
+ * Checks a split, or one set of it, except for its cells.
+ * @param expected rows of both tables, and the numbers of puzzles and groups
+ * @throws one line that begins with the result of `at` for the official name of the array
  */
 export function checkIndex(
   { metadata, puzzleIds, puzzleIndices, groupIndices }: DatasetIndex,
@@ -192,12 +196,12 @@ export function checkIndex(
   refuse(where, `identifiers of 0 … ${metadata.puzzles - 1}`, got)
 }
 
-/** Throws: `where` is the file, or what else is wrong. */
+/** @throws always; `where` is the file, or what else is wrong */
 export function refuse(where: string, expected: string, got: string): never {
   throw new Error(`${where}: expected ${expected}, got ${got} — rebuild the directory with "trm data"`)
 }
 
-/** Throws for a token or label outside the vocabulary. */
+/** @throws for a token or label outside the vocabulary */
 export function refuseToken(
   name: 'inputs' | 'labels',
   value: number,
@@ -208,7 +212,7 @@ export function refuseToken(
   return refuse(where, `${name === 'labels' ? 'labels' : 'tokens'} of 0 … ${vocabulary - 1}`, `${value} at ${place}`)
 }
 
-/** Where cell `index` of a table lies. */
+/** The place of cell `index` of a table in words. */
 export function cellText(index: number, cells: number): string {
   return `row ${Math.floor(index / cells)}, cell ${index % cells}`
 }
@@ -240,7 +244,7 @@ export function singleExampleDataset({
   return dataset
 }
 
-/** All of such a dataset of `count` examples but its tables. */
+/** Such a dataset of `count` examples, without its tables. */
 export function singleExampleIndices({
   count,
   cells,
@@ -272,7 +276,7 @@ export function singleExampleIndices({
   }
 }
 
-/** Where an array of a set lies in a directory. */
+/** The path of an array of a set in a directory. */
 export function arrayPath(split: Split, name: ArrayName, set = 'all'): string {
   return `${split}/${set}__${name}.npy`
 }
@@ -283,7 +287,8 @@ function storedLabels(labels: Int8Array | Int32Array, { ignoreLabelId, vocabular
     if (stored[i] !== IGNORE_LABEL) continue
     if (ignoreLabelId === null || (vocabulary <= 256 && (ignoreLabelId < 0 || ignoreLabelId > 255))) {
       throw new Error(
-        `dataset: labels: expected an ignore_label_id that fits the file for cells that are not scored, got ${ignoreLabelId} — set ignoreLabelId to an unused token`,
+        'dataset: labels: expected an ignore_label_id that fits the file for cells that are not scored, ' +
+          `got ${ignoreLabelId} — set ignoreLabelId to an unused token`,
       )
     }
     stored[i] = ignoreLabelId

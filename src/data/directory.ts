@@ -17,20 +17,20 @@ import {
 } from './dataset.js'
 import { RowTable, StoredRows } from './stored-rows.js'
 
-/** Tables of together at most this many bytes in memory are read at once. */
+/** Most bytes of tables that are read into memory as a whole. */
 const KEPT_BYTES = 2 ** 28
 
-/** A dataset directory: its files are opened by their path in it, such as `train/dataset.json`. */
+/** A dataset directory that opens its files by their path, such as `train/dataset.json`. */
 export interface DatasetDirectory {
-  /** What messages call it. */
+  /** The name in messages. */
   name: string
   /** Rejects when the file is absent. */
   open(path: string): Promise<OpenFile>
 }
 
 /**
- * A directory that was picked in a page (`<input type="file" webkitdirectory>`) or dropped: files by their path in it.
- * Pieces of the tables are loaded when their rows are drawn.
+ * A directory that was picked in a page (`<input type="file" webkitdirectory>`) or dropped: files by their path. Pieces
+ * of the tables are loaded when their rows are drawn.
  */
 export function pickedDirectory(files: Iterable<File>): DatasetDirectory {
   const byPath = new Map([...files].map(file => [file.webkitRelativePath || file.name, file]))
@@ -48,8 +48,9 @@ export function pickedDirectory(files: Iterable<File>): DatasetDirectory {
 export type ReadFile = (path: string) => Promise<Uint8Array>
 
 /**
- * Reads one split of an official dataset directory into memory; labels equal to `ignore_label_id` become `IGNORE_LABEL`.
- * Everything is checked (see `checkDataset`). Errors begin with the file's path, after `directory` when it is given.
+ * Reads one split of an official dataset directory into memory. Labels equal to `ignore_label_id` become
+ * `IGNORE_LABEL`. Everything is checked (see `checkDataset`). Errors begin with the file's path, after `directory` when
+ * it is given.
  */
 export async function readDataset(readFile: ReadFile, split: Split, directory = ''): Promise<Dataset> {
   const open = async (path: string) => openSource(await readFile(path))
@@ -57,13 +58,13 @@ export async function readDataset(readFile: ReadFile, split: Split, directory = 
 }
 
 /**
- * Opens one split of dataset directories. Tables of up to 256 MB are read into memory; of larger ones rows are read when
- * they are drawn, so that memory does not grow with them: close such a split when it is no longer used.
+ * Opens one split of dataset directories. Tables of up to 256 MB are read into memory. Rows of larger ones are read
+ * when they are drawn, so that memory does not grow with them; close such a split after use.
  *
- * The sets that `dataset.json` names come one after the other, each from all directories, as the published loader has them:
- * it wants the metadata of directories to agree, takes identifiers as they stand, and gives the embedding table of a training
- * as many rows as all directories together have identifiers.
- * @throws one line that begins with the file's path; of tables in files, values are checked when their rows are read
+ * The sets that `dataset.json` names come one after the other, each from all directories, as in the published loader.
+ * The metadata of all directories must agree. Identifiers are used as they are, and the embedding table of a training
+ * has as many rows as all directories together have identifiers.
+ * @throws one line that begins with the file's path; values of tables in files are checked when their rows are read
  */
 export async function openDataset(
   directories: readonly DatasetDirectory[],
@@ -107,14 +108,14 @@ export async function readIdentifiers(readFile: ReadFile, directory = ''): Promi
   throw new Error(`${where}: expected a list of names, got something else`)
 }
 
-/** What `dataset.json` of a directory says. */
+/** The content of a directory's `dataset.json`. */
 interface Head {
   directory: DatasetDirectory
-  /** How messages begin that are about a file of it. */
+  /** The beginning of messages about a file of the directory. */
   place: (path: string) => string
   where: string
   metadata: DatasetMetadata
-  /** Older builders leave total_puzzles out; the published loader counts them, so does this one. */
+  /** Older builders leave out total_puzzles; then the puzzles are counted, as the published loader does. */
   countsPuzzles: boolean
 }
 
@@ -135,7 +136,7 @@ async function readHead(directory: DatasetDirectory, split: Split): Promise<Head
   }
 }
 
-/** What directories that are used together have to have in common. */
+/** Fields that must be the same in directories that are used together. */
 const SHARED = ['cells', 'vocabulary', 'padId', 'ignoreLabelId', 'blankPuzzleId', 'puzzles', 'sets'] as const
 
 /** @throws when two directories cannot be used together */
@@ -198,7 +199,7 @@ async function openPart(head: Head, split: Split, set: string, files: OpenFile[]
   return { ...index, head, inputs, labels, rows: inputs.rows }
 }
 
-/** The counts of all directories. @throws when those of one do not agree with its sets */
+/** The counts of all directories together. @throws when those of one do not agree with its sets */
 function totals(heads: readonly Head[], parts: readonly Part[], split: Split): Partial<DatasetMetadata> {
   let [totalGroups, totalPuzzles, examples] = [0, 0, 0]
   for (const head of heads) {

@@ -163,8 +163,8 @@ export function gatherPuzzles(rows: readonly PuzzleRow[], kind: PuzzleKind, opti
 }
 
 /**
- * The puzzles of a table of any length, read piece by piece. With `subsample` the table is read twice: once to check and
- * count the rows, and again to keep the drawn ones. It draws the same rows as `gatherPuzzles`.
+ * The puzzles of a table of any length, read piece by piece. With `subsample` the table is read twice: once to check
+ * and count the rows, and again to keep the drawn ones. It draws the same rows as `gatherPuzzles`.
  * @throws one line that begins with the name, mostly `name:line: …`, when a row is wrong or the table cannot be read
  */
 export async function readPuzzles(

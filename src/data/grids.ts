@@ -1,21 +1,24 @@
-// Tasks of one's own: pairs of an input grid and an output grid of the same size, over an alphabet, as tokens.
+// Tasks of one's own as tokens: pairs of an input grid and an output grid of the same size, over an alphabet.
 import { parseCsv } from '../formats/csv.js'
 import { foreign, named } from '../formats/recognise.js'
 import { printable, shown } from '../formats/shown.js'
 import { type Dataset, IGNORE_LABEL, singleExampleDataset } from './dataset.js'
 import type { Task } from './tasks.js'
 
-/** Rows of symbols, one character (code point) each, all of the same number. */
+/** Rows of symbols, one character (code point) each. All rows have the same length. */
 export type SymbolGrid = readonly string[]
 
-/** An example; `place` is where it comes from, e.g. "train.csv:7". */
+/** An example; `place` is its origin, e.g. "train.csv:7". */
 export interface GridPair {
   input: SymbolGrid
   output: SymbolGrid
   place: string
 }
 
-/** What makes grids tokens: symbol i of the alphabet is token i + 1 (0 is PAD), smaller grids stand at the top left of rows × columns. */
+/**
+ * How grids become tokens: symbol i of the alphabet is token i + 1 (0 is PAD). Smaller grids lie at the top left of
+ * rows × columns.
+ */
 export interface GridTask {
   /** Single characters, all different. */
   alphabet: readonly string[]
@@ -23,17 +26,18 @@ export interface GridTask {
   columns: number
 }
 
-/** The file of a dataset directory that says what its tokens mean, as JSON of a `GridTask`. */
+/** The file of a dataset directory with the meaning of its tokens, as JSON of a `GridTask`. */
 export const GRID_TASK_PATH = 'grids.json'
 
-/** PAD and these are the tokens that labels in bytes can hold. */
-const mostSymbols = 126
-const mostCells = 65536
+/** Most symbols: with PAD they are the tokens that labels in bytes can hold. */
+const MAX_SYMBOLS = 126
+const MAX_CELLS = 65536
 
 /**
- * Reads examples: JSON Lines, {"input": GRID, "output": GRID} each, or CSV with the columns input and output.
- * A grid is text of one character per cell with "/" or a line break between rows (where there is a line break, "/" is a cell); in JSON also
- * a list of rows, each text or a list of cells: characters, or whole numbers 0 … 35, which count as 0 … 9, a … z.
+ * Reads examples: JSON Lines, {"input": GRID, "output": GRID} each, or CSV with the columns input and output. A grid is
+ * text of one character per cell with "/" or line breaks between rows; where there are line breaks, "/" is a cell. In
+ * JSON it may also be a list of rows, each a text or a list of cells: characters, or whole numbers 0 … 35, which count
+ * as 0 … 9, a … z.
  * @throws `name:line: …` for anything else, for rows of different lengths, and where input and output differ in size
  */
 export function parseGrids(bytes: Uint8Array, name = 'grids'): GridPair[] {
@@ -51,7 +55,8 @@ export function parseGrids(bytes: Uint8Array, name = 'grids'): GridPair[] {
     const pair = { input: gridOf(input, `${place}: input`), output: gridOf(output, `${place}: output`), place }
     if (sizeOf(pair.input) !== sizeOf(pair.output))
       throw new Error(
-        `${place}: expected an output of the input's size, ${sizeOf(pair.input)}, got ${sizeOf(pair.output)} — fill up the smaller one with a symbol for "nothing"`,
+        `${place}: expected an output of the input's size, ${sizeOf(pair.input)}, got ${sizeOf(pair.output)} — ` +
+          'fill up the smaller one with a symbol for "nothing"',
       )
     return pair
   })
@@ -66,7 +71,8 @@ function parseLines(text: string, name: string): { line: number; input: unknown;
       record = JSON.parse(json)
     } catch (error) {
       throw new Error(
-        `${where}: expected a line of JSON, got something else — ${printable((error as Error).message.replace(/\s+/g, ' '))}`,
+        `${where}: expected a line of JSON, got something else — ` +
+          printable((error as Error).message.replace(/\s+/g, ' ')),
       )
     }
     for (const field of ['input', 'output'] as const)
@@ -109,8 +115,8 @@ const widthOf = (grid: SymbolGrid) => [...(grid[0] ?? '')].length
 const sizeOf = (grid: SymbolGrid) => `${grid.length}×${widthOf(grid)}`
 
 /**
- * The task that examples belong to: the largest number of rows and of columns, and the symbols that occur, in the order of their code
- * points, unless an alphabet is given.
+ * The task of some examples: the largest number of rows and of columns, and the symbols that occur, in the order of
+ * their code points, unless an alphabet is given.
  * @throws when there is no example, when they are too large, or when the symbols are too few, too many or not different
  */
 export function gridTaskOf(pairs: readonly GridPair[], alphabet?: readonly string[]): GridTask {
@@ -124,7 +130,7 @@ export function gridTaskOf(pairs: readonly GridPair[], alphabet?: readonly strin
   return checkGridTask({ alphabet: symbols, rows: most(grid => grid.length), columns: most(widthOf) }, 'grids')
 }
 
-/** A task that was written as JSON. @throws beginning with `where` when it is none */
+/** A task that was stored as JSON. @throws one line that begins with `where` when it is none */
 export function checkGridTask(given: unknown, where: string): GridTask {
   const { alphabet, rows, columns } = (given ?? {}) as GridTask
   if (
@@ -134,14 +140,17 @@ export function checkGridTask(given: unknown, where: string): GridTask {
   ) {
     throw new Error(`${where}: expected an alphabet of different characters, got ${shown(alphabet, 60)}`)
   }
-  if (alphabet.length < 1 || alphabet.length > mostSymbols)
-    throw new Error(`${where}: expected an alphabet of 1 … ${mostSymbols} characters, got ${alphabet.length}`)
-  if (![rows, columns].every(side => Number.isInteger(side) && side >= 1) || rows * columns > mostCells)
-    throw new Error(`${where}: expected grids of at most ${mostCells} cells, got ${rows}×${columns}`)
+  if (alphabet.length < 1 || alphabet.length > MAX_SYMBOLS)
+    throw new Error(`${where}: expected an alphabet of 1 … ${MAX_SYMBOLS} characters, got ${alphabet.length}`)
+  if (![rows, columns].every(side => Number.isInteger(side) && side >= 1) || rows * columns > MAX_CELLS)
+    throw new Error(`${where}: expected grids of at most ${MAX_CELLS} cells, got ${rows}×${columns}`)
   return { alphabet, rows, columns }
 }
 
-/** Tokens (rows · columns) of a grid; PAD where it does not reach. @throws beginning with `where` when it is too large or has another symbol */
+/**
+ * Tokens (rows · columns) of a grid; cells outside of it are PAD.
+ * @throws one line that begins with `where` when it is too large or has another symbol
+ */
 export function encodeGrid({ alphabet, rows, columns }: GridTask, grid: SymbolGrid, where = 'grids'): Uint8Array {
   if (grid.length > rows || widthOf(grid) > columns)
     throw new Error(`${where}: expected a grid of at most ${rows}×${columns}, got ${sizeOf(grid)}`)
@@ -151,7 +160,8 @@ export function encodeGrid({ alphabet, rows, columns }: GridTask, grid: SymbolGr
       const token = alphabet.indexOf(symbol) + 1
       if (token === 0)
         throw new Error(
-          `${where}: row ${r + 1}, column ${c + 1}: expected one of the alphabet ${shown(alphabet.join(''))}, got ${shown(symbol)}`,
+          `${where}: row ${r + 1}, column ${c + 1}: ` +
+            `expected one of the alphabet ${shown(alphabet.join(''))}, got ${shown(symbol)}`,
         )
       tokens[r * columns + c] = token
     }
@@ -160,8 +170,8 @@ export function encodeGrid({ alphabet, rows, columns }: GridTask, grid: SymbolGr
 }
 
 /**
- * A dataset of examples; each is a puzzle and a group of its own, cells outside of its grid are not scored.
- * @throws naming the place of the first example that does not fit the task
+ * A dataset of examples. Each is a puzzle and a group of its own. Cells outside of its grid are not scored.
+ * @throws one line with the place of the first example that does not fit the task
  */
 export function gridDataset(pairs: readonly GridPair[], task: GridTask): Dataset {
   const cells = task.rows * task.columns
@@ -175,13 +185,15 @@ export function gridDataset(pairs: readonly GridPair[], task: GridTask): Dataset
   return singleExampleDataset({ inputs, labels, cells, vocabulary: task.alphabet.length + 1, groupSize: 1 })
 }
 
-/** The same as a task of the command line: typed as text with "/" between rows, and shown; its rules are not known. */
+/** The task for the command line: typed as text with "/" between rows, and shown. Its rules are not known. */
 export function customTask(task: GridTask): Task {
   const { alphabet, rows, columns } = task
   return {
     name: 'grids',
     fits: (cells, vocabulary) => cells === rows * columns && vocabulary === alphabet.length + 1,
-    form: `up to ${rows} rows of up to ${columns} of the characters "${alphabet.join('')}", with "/" or a line break between rows`,
+    form:
+      `up to ${rows} rows of up to ${columns} of the characters "${alphabet.join('')}", ` +
+      'with "/" or a line break between rows',
     encode: text => encodeGrid(task, gridOf(text, 'solve')),
     parse: text => [{ ids: encodeGrid(task, gridOf(text, 'solve')), line: 1 }],
     contradiction: () => '',

@@ -68,6 +68,7 @@ export {
 } from './grids.js'
 export { DIHEDRAL_COUNT, DIHEDRAL_INVERSE, dihedralMap, dihedralTransform, type Grid } from './dihedral.js'
 export {
+  answerMaze,
   decodeMaze,
   encodeMaze,
   generateMaze,

@@ -1,6 +1,7 @@
 // Square mazes: the door to what `src/data/maze` has.
 export { generateMaze, type GenerateMazeOptions } from './maze/generator.js'
 export {
+  answerMaze,
   decodeMaze,
   encodeMaze,
   MAZE_CHARACTERS,

@@ -1,4 +1,4 @@
-// Puzzles with their answers as tokens: what a kind of puzzle defines, the pairs in memory, and datasets of their copies.
+// Puzzles with their answers as tokens: the kinds of puzzles, pairs in memory, and datasets of their copies.
 import { npyHeader, writeNpy } from '../formats/npy.js'
 import { type Dataset, metadataJson, singleExampleDataset, singleExampleIndices, type Split } from './dataset.js'
 import { Random } from './random.js'

@@ -4,13 +4,13 @@
 export type RandomState = [number, number, number, number]
 
 /**
- * Random numbers that depend on the seed alone, the same on every machine.
- * Method: xoshiro128** 1.1 (Blackman and Vigna, https://prng.di.unimi.it), seeded by splitmix32.
+ * Random numbers that depend on the seed alone and are the same on every machine. Method: xoshiro128** 1.1 (Blackman
+ * and Vigna, https://prng.di.unimi.it), seeded by splitmix32.
  */
 export class Random {
   #state: Uint32Array
 
-  /** `seed`: a whole number, 0 … 2⁵³ − 1. */
+  /** @param seed a whole number, 0 … 2⁵³ − 1 */
   constructor(seed: number) {
     if (!Number.isSafeInteger(seed) || seed < 0) throw new Error(`random: expected a seed of 0 … 2^53 - 1, got ${seed}`)
     let mixed = seed >>> 0
@@ -27,7 +27,7 @@ export class Random {
     for (let i = 0; i < 8; i++) this.uint32()
   }
 
-  /** A generator that goes on where `state` was taken. Throws when it is not four unsigned 32-bit integers. */
+  /** A generator that continues from `state`. @throws when it is not four unsigned 32-bit integers, not all 0 */
   static restore(state: RandomState): Random {
     const words = Uint32Array.from(Array.isArray(state) ? state : [])
     if (words.length !== 4 || words.some((word, i) => word !== state[i]) || !words.some(Boolean)) {
@@ -65,7 +65,7 @@ export class Random {
     return ((this.uint32() >>> 5) * 2 ** 26 + (this.uint32() >>> 6)) / 2 ** 53
   }
 
-  /** A whole number, 0 … n − 1, every one equally likely (by rejection). `n`: 1 … 2³². */
+  /** A whole number, 0 … n − 1, every one equally likely (by rejection). @param n 1 … 2³² */
   below(n: number): number {
     if (!Number.isInteger(n) || n < 1 || n > 2 ** 32) throw new Error(`random: expected a bound of 1 … 2^32, got ${n}`)
     const limit = 2 ** 32 - (2 ** 32 % n)

@@ -1,4 +1,4 @@
-// The cells of a dataset in their files, read as a whole or row by row; every value is checked when it is read.
+// The cells of a dataset in their files, read as a whole or row by row. Every value is checked when it is read.
 import { type NpyData, npyInt32, type OpenNpy } from '../formats/npy.js'
 import {
   cellText,
@@ -10,8 +10,9 @@ import {
   refuseToken,
 } from './dataset.js'
 
-/** Bytes that are read at once, of a table that is read as a whole, and of rows that lie close together. */
+/** Bytes of a table that are read at once. */
 const PIECE_BYTES = 2 ** 24
+/** Bytes of rows close together that are read at once. */
 const RUN_BYTES = 2 ** 20
 /** Rows with at most this many bytes between them are read in one piece. */
 const GAP_BYTES = 2 ** 14
@@ -33,7 +34,7 @@ export class RowTable {
     this.rows = npy.header.shape[0]
   }
 
-  /** The type of array that holds it in memory. */
+  /** The type of array that holds the table in memory. */
   get Type(): typeof Uint8Array | typeof Int8Array | typeof Int32Array {
     const { vocabulary } = this.metadata
     const isBytes = ['u1', 'bool'].includes(this.npy.header.dtype)
@@ -71,34 +72,34 @@ export class RowTable {
       shape: [rows, cells],
       width,
     } = this.npy.header
-    // Lines are what lies together: rows, or columns.
+    // A line lies together in the file: a row, or a column.
     const [lines, length] = fortranOrder ? [cells, rows] : [rows, cells]
     const atOnce = Math.max(1, Math.floor(PIECE_BYTES / (width * length)))
     for (let first = 0; first < lines; first += atOnce) {
       const count = Math.min(atOnce, lines - first)
-      const values = this.integers(await this.npy.read(first * length, count * length), first * length)
-      if (!fortranOrder) this.store(values, out, at + first * length, 1, i => first * length + i)
+      const values = this.#integers(await this.npy.read(first * length, count * length), first * length)
+      if (!fortranOrder) this.#store(values, out, at + first * length, 1, i => first * length + i)
       for (let line = 0; fortranOrder && line < count; line++) {
         const column = values.subarray(line * length, (line + 1) * length)
-        this.store(column, out, at + first + line, cells, i => i * cells + first + line)
+        this.#store(column, out, at + first + line, cells, i => i * cells + first + line)
       }
     }
   }
 
-  /** Reads from the first to the last of these rising rows, and stores row `rows[i]` in row `to[i]` of `out`. */
+  /** Reads rows, whose numbers rise, in one piece, and stores row `rows[i]` in row `to[i]` of `out`. */
   async readRows(rows: readonly number[], to: readonly number[], out: Int32Array): Promise<void> {
     const { cells } = this.metadata
     const first = rows[0]
     const count = rows.at(-1)! - first + 1
-    const values = this.integers(await this.npy.read(first * cells, count * cells), first * cells)
+    const values = this.#integers(await this.npy.read(first * cells, count * cells), first * cells)
     for (const [i, row] of rows.entries()) {
       const from = (row - first) * cells
-      this.store(values.subarray(from, from + cells), out, to[i] * cells, 1, cell => row * cells + cell)
+      this.#store(values.subarray(from, from + cells), out, to[i] * cells, 1, cell => row * cells + cell)
     }
   }
 
-  /** Elements of the file, of which the first has number `first`. */
-  private integers(data: NpyData, first: number): Uint8Array | Int32Array {
+  /** Elements of the file as integers; the first one has number `first`. */
+  #integers(data: NpyData, first: number): Uint8Array | Int32Array {
     const {
       header: { dtype, fortranOrder },
     } = this.npy
@@ -106,8 +107,8 @@ export class RowTable {
     return data instanceof Uint8Array ? data : npyInt32({ dtype, data }, this.where, place)
   }
 
-  /** Checks values and stores them at every `step`-th element of `out`; `cell` tells their places in the table. */
-  private store(values: Cells, out: Cells, at: number, step: number, cell: (i: number) => number): void {
+  /** Checks values and stores them at every `step`-th element of `out`. `cell` gives their places in the table. */
+  #store(values: Cells, out: Cells, at: number, step: number, cell: (i: number) => number): void {
     const { name, metadata, where } = this
     const { vocabulary, ignoreLabelId, cells } = metadata
     const isLabels = name === 'labels'
@@ -123,7 +124,7 @@ export class RowTable {
 /** The tables of all sets as one. */
 export class StoredRows {
   /** Number of the first row of each set. */
-  private readonly starts: number[] = []
+  #starts: number[] = []
 
   constructor(
     private readonly index: DatasetIndex,
@@ -131,7 +132,7 @@ export class StoredRows {
   ) {
     let start = 0
     for (const { inputs } of sets) {
-      this.starts.push(start)
+      this.#starts.push(start)
       start += inputs.rows
     }
   }
@@ -149,13 +150,13 @@ export class StoredRows {
       const run = runs.at(-1)
       const bytesSince = (other: number) => (examples[i] - examples[other]) * rowBytes
       const isNear = run && bytesSince(run.at(-1)!) <= GAP_BYTES + rowBytes && bytesSince(run[0]) < RUN_BYTES
-      if (isNear && this.setOf(examples[i]) === this.setOf(examples[run[0]])) run.push(i)
+      if (isNear && this.#setOf(examples[i]) === this.#setOf(examples[run[0]])) run.push(i)
       else runs.push([i])
     }
     await Promise.all(
       runs.flatMap(run => {
-        const set = this.setOf(examples[run[0]])
-        const rows = run.map(i => examples[i] - this.starts[set])
+        const set = this.#setOf(examples[run[0]])
+        const rows = run.map(i => examples[i] - this.#starts[set])
         return [this.sets[set].inputs.readRows(rows, run, inputs), this.sets[set].labels.readRows(rows, run, labels)]
       }),
     )
@@ -181,14 +182,14 @@ export class StoredRows {
       const types = sets.map(({ [name]: { Type } }) => Type)
       const Type = types.reduce((a, b) => (a.BYTES_PER_ELEMENT >= b.BYTES_PER_ELEMENT ? a : b))
       const out = new Type(exampleCount(index) * cells)
-      for (const [i, { [name]: table }] of sets.entries()) await table.readAll(out, this.starts[i] * cells)
+      for (const [i, { [name]: table }] of sets.entries()) await table.readAll(out, this.#starts[i] * cells)
       return out
     }
     const [inputs, labels] = [await whole('inputs'), await whole('labels')]
     return { ...index, inputs, labels } as Dataset
   }
 
-  private setOf(example: number): number {
-    return this.starts.findLastIndex(start => start <= example)
+  #setOf(example: number): number {
+    return this.#starts.findLastIndex(start => start <= example)
   }
 }

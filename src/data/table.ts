@@ -1,12 +1,15 @@
-// Tables of puzzles as people have them: which column is what, tables without a header, lines of puzzles; what a puzzle means is not known here.
+// Tables of puzzles: which column is what, tables without a header, lines of puzzles. What a puzzle means is not known
+// here.
 import { checkLength, type CsvRecord, CsvReader } from '../formats/csv.js'
 import { textOf } from '../formats/pieces.js'
 import { foreign, named } from '../formats/recognise.js'
 import { shown } from '../formats/shown.js'
 
+const TABLE = 'a table (CSV)'
+
 /**
- * One row of a puzzle table; `line` is where it ends in the file, the first being 1. Cells that the table does not have
- * are ''.
+ * One row of a puzzle table. `line` is the line of the file in which it ends, from 1. Cells that the table does not
+ * have are ''.
  */
 export interface PuzzleRow {
   source: string
@@ -16,7 +19,7 @@ export interface PuzzleRow {
   line: number
 }
 
-/** Columns by the name in the header, or, where they have none of the known names, by their number from 1. */
+/** Columns by their name in the header, or by their number from 1. */
 export interface ColumnNames {
   question?: string
   answer?: string
@@ -25,7 +28,7 @@ export interface ColumnNames {
 
 export type ColumnRole = keyof ColumnNames
 
-/** Which column is what: places from 0, −1 where there is none. */
+/** The layout of a table: places of columns from 0, −1 where there is none. */
 export interface TableLayout {
   delimiter: string
   /** Cells of the header, or of the first row where there is no header. */
@@ -35,12 +38,12 @@ export interface TableLayout {
   answer: number
   rating: number
   source: number
-  /** Those of the asked columns that the table has. */
+  /** The asked columns that the table has. */
   asked: ColumnRole[]
 }
 
-/** Names of columns without case, blanks, `_` and `-`, the official ones first. */
-const knownNames: Record<ColumnRole, readonly string[]> = {
+/** Known names of columns without case, blanks, `_` and `-`, the official ones first. */
+const KNOWN_NAMES: Record<ColumnRole, readonly string[]> = {
   question: [
     'question',
     'questions',
@@ -63,25 +66,24 @@ const knownNames: Record<ColumnRole, readonly string[]> = {
 
 const plain = (name: string) => name.toLowerCase().replace(/[\s_-]+/g, '')
 
-/** Whether a cell is a puzzle, by its look: a Sudoku of one of the sizes, or a maze. */
+/** Whether a cell looks like a puzzle: a Sudoku of one of the sizes, or a maze. */
 function isPuzzle(cell: string): boolean {
   const isSudoku = /^\s*(?:[\d._*?xX-]{16}|[\d._*?xX-]{36}|[\d._*?xX-]{81})\s*$/.test(cell)
   return isSudoku || (/^[# SGo]{25,}$/.test(cell) && cell.includes('S') && cell.includes('G'))
 }
 
-/** Whether a puzzle is an answer, by its look: a filled Sudoku, a maze with a path. */
+/** Whether a puzzle looks like an answer: a filled Sudoku, or a maze with a path. */
 const isAnswer = (cell: string) => /^\s*[1-9]+\s*$/.test(cell) || cell.includes('o')
 
 /**
- * Reads a puzzle table from text that comes in pieces: CSV, also with semicolons or tabs, whose header has a column of
- * puzzles, by one of the names in use or by the one that is asked for. Without a header, the columns that look like
- * puzzles count; blanks may divide a line then, and lines that begin with '#' are comments. Blanks inside of cells are
- * kept.
+ * Reads a puzzle table from text that comes in pieces: CSV, also with semicolons or tabs. The header must have a column
+ * of puzzles, by a known name or by the asked one. Without a header, the columns that look like puzzles count; then
+ * blanks may divide a line, and lines that begin with '#' are comments. Blanks inside of cells are kept.
  */
 export class TableReader {
-  private head = ''
-  private csv: CsvReader | undefined
-  private known: TableLayout | undefined
+  #head = ''
+  #csv: CsvReader | undefined
+  #known: TableLayout | undefined
 
   /**
    * @param name begins the messages of errors
@@ -93,57 +95,57 @@ export class TableReader {
     private readonly hint = '',
   ) {}
 
-  /** Known as soon as the first line that says something has been read. */
+  /** Known as soon as the first line with content has been read. */
   get layout(): TableLayout | undefined {
-    return this.known
+    return this.#known
   }
 
   /**
-   * The rows that a further piece completes. @throws `name:line: …` when there is no column of puzzles, or the table is
-   * broken
+   * The rows that a further piece completes.
+   * @throws `name:line: …` when there is no column of puzzles, or the table is broken
    */
   read(piece: string): PuzzleRow[] {
-    if (!this.csv) return this.begin(piece, false)
-    return this.rows(this.csv.read(piece))
+    if (!this.#csv) return this.#begin(piece, false)
+    return this.#rows(this.#csv.read(piece))
   }
 
   /** The last rows. @throws as `read` */
   end(): PuzzleRow[] {
-    const rows = this.csv ? [] : this.begin('', true)
-    if (!this.csv) throw new Error(`${this.name}: this is an empty file, expected ${table}`)
-    return [...rows, ...this.rows(this.csv.end())]
+    const rows = this.#csv ? [] : this.#begin('', true)
+    if (!this.#csv) throw new Error(`${this.name}: this is an empty file, expected ${TABLE}`)
+    return [...rows, ...this.#rows(this.#csv.end())]
   }
 
-  /** Waits for the first line that says something. */
-  private begin(piece: string, isEnd: boolean): PuzzleRow[] {
-    this.head += piece
+  /** Waits for the first line with content. */
+  #begin(piece: string, isEnd: boolean): PuzzleRow[] {
+    this.#head += piece
     const lineEnd = /\r\n?|\n|$/g
-    lineEnd.lastIndex = this.head.startsWith('\ufeff') ? 1 : 0
-    for (let line = 1; lineEnd.lastIndex < this.head.length; line++) {
+    lineEnd.lastIndex = this.#head.startsWith('\ufeff') ? 1 : 0
+    for (let line = 1; lineEnd.lastIndex < this.#head.length; line++) {
       const start = lineEnd.lastIndex
-      const { 0: ending, index } = lineEnd.exec(this.head)!
-      if (!isEnd && index + ending.length === this.head.length && ending !== '\n') break
-      const text = this.head.slice(start, index)
-      const layout = layoutOf(text, this.asked, message => this.fail(line, message))
+      const { 0: ending, index } = lineEnd.exec(this.#head)!
+      if (!isEnd && index + ending.length === this.#head.length && ending !== '\n') break
+      const text = this.#head.slice(start, index)
+      const layout = layoutOf(text, this.asked, message => this.#fail(line, message))
       if (layout) {
-        this.known = layout
-        this.csv = new CsvReader(
+        this.#known = layout
+        this.#csv = new CsvReader(
           this.name,
           layout.delimiter === ' ' ? '\0' : layout.delimiter,
           layout.hasHeader ? line + 1 : line,
         )
-        const rest = this.head.slice(layout.hasHeader ? index + ending.length : start)
-        this.head = ''
-        return this.rows(this.csv.read(rest))
+        const rest = this.#head.slice(layout.hasHeader ? index + ending.length : start)
+        this.#head = ''
+        return this.#rows(this.#csv.read(rest))
       }
-      if (text.trim() !== '' && !text.startsWith('#')) this.failWithout(text, line)
+      if (text.trim() !== '' && !text.startsWith('#')) this.#failWithout(text, line)
     }
-    if (this.head.length > 2 ** 20) this.failWithout(this.head.slice(0, 200), 1)
+    if (this.#head.length > 2 ** 20) this.#failWithout(this.#head.slice(0, 200), 1)
     return []
   }
 
-  private rows(records: CsvRecord[]): PuzzleRow[] {
-    const { delimiter, first, hasHeader, source, question, answer, rating } = this.known!
+  #rows(records: CsvRecord[]): PuzzleRow[] {
+    const { delimiter, first, hasHeader, source, question, answer, rating } = this.#known!
     const rows: PuzzleRow[] = []
     for (const record of records) {
       const cells = delimiter === ' ' ? record.cells[0].trim().split(/\s+/) : record.cells
@@ -161,23 +163,21 @@ export class TableReader {
     return rows
   }
 
-  private failWithout(text: string, line: number): never {
+  #failWithout(text: string, line: number): never {
     const [{ first: cells }] = divisionsOf(text)
     const found = cells.length > 1 ? `the columns ${shown(cells.join(','))}` : shown(cells.join(','))
     const wanted = this.asked.question === undefined ? '' : `, not ${shown(this.asked.question)}`
-    const message = `expected a header with a column of puzzles (question, puzzle, quiz, problem, …) or lines of puzzles`
-    return this.fail(line, `${message}, found ${found}${wanted}${this.hint}`)
+    const message =
+      'expected a header with a column of puzzles (question, puzzle, quiz, problem, …) or lines of puzzles'
+    return this.#fail(line, `${message}, found ${found}${wanted}${this.hint}`)
   }
 
-  private fail(line: number, message: string): never {
+  #fail(line: number, message: string): never {
     throw new Error(`${this.name}:${line}: ${message}`)
   }
 }
 
-/**
- * The layout of a table with this first line; undefined when the line has neither a known column of puzzles nor a
- * puzzle.
- */
+/** The layout of a table with this first line; undefined when it has no known column of puzzles and no puzzle. */
 function layoutOf(text: string, asked: ColumnNames, fail: (message: string) => never): TableLayout | undefined {
   for (const { delimiter, first } of [...divisionsOf(text), { delimiter: ' ', first: text.trim().split(/\s+/) }]) {
     const hasHeader = !first.some(isPuzzle)
@@ -196,7 +196,10 @@ function layoutOf(text: string, asked: ColumnNames, fail: (message: string) => n
   return undefined
 }
 
-/** The cells of a line by each of the delimiters, the most cells first; none where quotes are broken. */
+/**
+ * The cells of a line by each of the delimiters, the one with the most cells first. A delimiter gives no cells where
+ * quotes are broken.
+ */
 function divisionsOf(text: string): { delimiter: string; first: string[] }[] {
   const cells = (delimiter: string) => {
     try {
@@ -216,7 +219,7 @@ function askedPlace(first: readonly string[], asked: string, hasHeader: boolean)
   return Number(asked) <= first.length ? Number(asked) - 1 : -1
 }
 
-/** By the asked name, by a known name, by the asked number. */
+/** The place of a column: by the asked name, by a known name, or by the asked number. */
 function placeOf(
   first: readonly string[],
   role: ColumnRole,
@@ -227,8 +230,8 @@ function placeOf(
   const place = asked === undefined ? -1 : askedPlace(first, asked, hasHeader)
   if (!hasHeader || (place >= 0 && first[place].trim() === asked!.trim())) return place
   const names = first.map(plain)
-  const [official] = knownNames[role]
-  const found = knownNames[role].filter(name => names.includes(name))
+  const [official] = KNOWN_NAMES[role]
+  const found = KNOWN_NAMES[role].filter(name => names.includes(name))
   if (found.length > 1 && !found.includes(official) && role !== 'rating') {
     fail(`expected one column of ${role}s, found ${found.join(', ')} — which is it?`)
   }
@@ -254,8 +257,9 @@ function byLook(
 }
 
 /**
- * The rows of a table that comes in pieces, gzip or not, a piece at a time; `layout` is known with the first.
- * @throws as `TableReader`, or one line that names what the file is instead
+ * The rows of a table that comes in pieces, packed with gzip or not, some at a time. `layout` is known from the first
+ * on.
+ * @throws as `TableReader`, or one line that names the kind of the file
  */
 export async function* tableRows(
   pieces: AsyncIterable<Uint8Array>,
@@ -272,20 +276,18 @@ export async function* tableRows(
     }
     yield { rows: reader.end(), layout: reader.layout! }
   } catch (error) {
-    const stranger = start.length > 0 ? foreign(start, table) : undefined
+    const stranger = start.length > 0 ? foreign(start, TABLE) : undefined
     throw stranger ? new Error(`${name}: ${stranger}`, { cause: error }) : error
   }
 }
 
-const table = 'a table (CSV)'
-
 /**
- * Reads a puzzle table that is all there. @throws `name:line: …` when it has no column of puzzles, a row has too many
- * or too few cells, or a quote is broken
+ * Reads a whole puzzle table.
+ * @throws `name:line: …` when it has no column of puzzles, a row has too many or too few cells, or a quote is broken
  */
 export function parsePuzzleCsv(input: string | Uint8Array, name = 'csv', asked: ColumnNames = {}): PuzzleRow[] {
   const bytes = typeof input === 'string' ? new TextEncoder().encode(input.slice(0, 4096)) : input
-  return named(bytes, name, table, () => {
+  return named(bytes, name, TABLE, () => {
     const reader = new TableReader(name, asked)
     const rows = reader.read(typeof input === 'string' ? input : new TextDecoder().decode(input))
     return [...rows, ...reader.end()]

@@ -1,4 +1,4 @@
-// The kinds of puzzles that can be typed, pasted, shown and checked against their rules; a further kind is a further entry.
+// The kinds of puzzles that can be typed, pasted, shown and checked against their rules. A new kind is a new entry.
 import {
   decodeMaze,
   encodeMaze,
@@ -31,25 +31,28 @@ export interface FoundPuzzle {
 
 export interface Task {
   name: string
-  /** Whether a model of this many cells and tokens can be one for this task. */
+  /** Whether a model with this many cells and tokens can be for this task. */
   fits(cells: number, vocabulary: number): boolean
-  /** What a puzzle looks like as text. */
+  /** The form of a puzzle as text, in words. */
   form: string
-  /** Text to tokens. Throws when the text is no such puzzle. */
+  /** Text to tokens. @throws when the text is no such puzzle */
   encode(text: string): Uint8Array
-  /** The puzzles of a text as people write and paste it, at least one; `cells` is how many each is to have. Throws one line when there is none. */
+  /**
+   * The puzzles of a typed or pasted text, at least one, each of `cells` cells where that is given.
+   * @throws one line when there is none
+   */
   parse(text: string, cells?: number): FoundPuzzle[]
-  /** How a puzzle contradicts itself, in words; '' when it does not. */
+  /** The contradiction in a puzzle, in words; '' when there is none. */
   contradiction(question: ArrayLike<number>): string
-  /** Why no answer, or not only one, can be right, in words; '' when one can, or that takes long to find out. */
+  /** Why a puzzle has no answer or several, in words; '' when it has one, or that takes too long to find out. */
   doubt(question: ArrayLike<number>): string
-  /** Tokens to text, '?' for what is no token of the task. */
+  /** Tokens to text, '?' for a token that the task does not have. */
   decode(ids: ArrayLike<number>): string
-  /** What is wrong with an answer, in words; [] when it obeys the rules and keeps the question. */
+  /** The errors of an answer, in words; [] when it obeys the rules and keeps the question. */
   violations(question: ArrayLike<number>, answer: ArrayLike<number>): string[]
-  /** The rules are not known: `violations` finds nothing. */
+  /** The rules are not known, so `violations` finds nothing. */
   isUnchecked?: true
-  /** Columns of the grid, the side of a square one. */
+  /** Number of columns of the grid; the side of a square one. */
   side(cells: number): number
 }
 
@@ -92,7 +95,7 @@ export const tasks: readonly Task[] = [
   },
 ]
 
-/** The task that a model of this many cells and tokens is for; undefined when none of the known ones fits. */
+/** The task of a model with this many cells and tokens; undefined when none of the known ones fits. */
 export function taskOf(cells: number, vocabulary: number): Task | undefined {
   return tasks.find(task => task.fits(cells, vocabulary))
 }

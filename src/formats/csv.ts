@@ -1,4 +1,4 @@
-// Comma-separated text, also with other delimiters, as records of cells; it may come in pieces. What a cell means is not known here.
+// Comma-separated text as records of cells, also with other delimiters and in pieces.
 import { shown } from './shown.js'
 
 /** One record; `line` is where it ends in the file, from 1. */
@@ -7,19 +7,19 @@ export interface CsvRecord {
   line: number
 }
 
-/** Characters of a single record at most: a quote that is left open shall not take the memory of a whole file. */
-const longestRecord = 2 ** 22
+/** Most characters of a record, so that a quote left open does not take the memory of a whole file. */
+const MAX_RECORD = 2 ** 22
 
-const quote = 34
+const QUOTE = 34
 
 /**
  * Splits text that comes in pieces into records (RFC 4180: cells may be quoted, a quote in them is doubled). Lines may
- * end in any way, empty ones are left out, a quote inside a cell that does not begin with one counts as itself. Cells
- * keep their blanks.
+ * end in any way, and empty ones are left out. A quote inside a cell that does not begin with one is a plain character.
+ * Cells keep their blanks.
  */
 export class CsvReader {
-  /** What is not a whole record yet. */
-  private rest = ''
+  /** Text that is not a whole record yet. */
+  #rest = ''
 
   /**
    * @param name begins the messages of errors
@@ -32,18 +32,19 @@ export class CsvReader {
   ) {}
 
   /**
-   * The records that a further piece completes. @throws `name:line: …` where a quoted cell is followed by text or does
-   * not end
+   * The records that a further piece completes.
+   * @throws `name:line: …` where a quoted cell is followed by text or does not end
    */
   read(piece: string): CsvRecord[] {
-    const text = this.rest + piece
+    const text = this.#rest + piece
     // A line end may be cut in two.
     const end = text.endsWith('\r') ? text.length - 1 : text.length
-    const records = this.split(unixLines(text.slice(0, end)), false)
-    this.rest += text.slice(end)
-    if (this.rest.length > longestRecord) {
-      this.fail(
-        `expected rows of at most ${longestRecord} characters, got a longer one — is there a quote that is not closed?`,
+    const records = this.#split(unixLines(text.slice(0, end)), false)
+    this.#rest += text.slice(end)
+    if (this.#rest.length > MAX_RECORD) {
+      this.#fail(
+        `expected rows of at most ${MAX_RECORD} characters, got a longer one — ` +
+          'is there a quote that is not closed?',
       )
     }
     return records
@@ -51,10 +52,10 @@ export class CsvReader {
 
   /** The last records. */
   end(): CsvRecord[] {
-    return this.split(unixLines(this.rest), true)
+    return this.#split(unixLines(this.#rest), true)
   }
 
-  private split(text: string, isEnd: boolean): CsvRecord[] {
+  #split(text: string, isEnd: boolean): CsvRecord[] {
     const records: CsvRecord[] = []
     // Looked for again only when they are passed.
     let [delimiterAt, lineAt] = [-2, -2]
@@ -65,10 +66,10 @@ export class CsvReader {
       let [line, isWhole] = [this.line, false]
       for (let isOpen = true; isOpen;) {
         let to: number
-        if (text.charCodeAt(at) === quote) {
+        if (text.charCodeAt(at) === QUOTE) {
           const close = closingQuote(text, at)
           if (close < 0 && isEnd) {
-            this.fail('expected a closing quote, got none until the end of the table: it is a broken table')
+            this.#fail('expected a closing quote, got none until the end of the table: it is a broken table')
           }
           // The next character may show that the quote is a doubled one.
           if (close < 0 || (close + 1 === text.length && !isEnd)) break
@@ -88,7 +89,7 @@ export class CsvReader {
         isWhole = !isOpen
         at = to + 1
         if (isWhole && to < text.length && text[to] !== '\n') {
-          this.fail('expected a delimiter after a closing quote, got text: it is a broken table')
+          this.#fail('expected a delimiter after a closing quote, got text: it is a broken table')
         }
       }
       if (!isWhole) break
@@ -96,11 +97,11 @@ export class CsvReader {
       this.line = line + 1
       start = at
     }
-    this.rest = text.slice(start)
+    this.#rest = text.slice(start)
     return records
   }
 
-  private fail(message: string): never {
+  #fail(message: string): never {
     throw new Error(`${this.name}:${this.line}: ${message}`)
   }
 }
@@ -112,12 +113,12 @@ function unixLines(text: string): string {
 /** The quote that closes the cell that begins with one at `from`; -1 where none does. */
 function closingQuote(text: string, from: number): number {
   let at = text.indexOf('"', from + 1)
-  while (at >= 0 && text.charCodeAt(at + 1) === quote) at = text.indexOf('"', at + 2)
+  while (at >= 0 && text.charCodeAt(at + 1) === QUOTE) at = text.indexOf('"', at + 2)
   return at
 }
 
 /**
- * Reads a table whose header names these columns, in any order; more columns are ignored.
+ * Reads a table whose header has these columns, in any order; other columns are ignored.
  * @throws `name:line: …` for a missing column, a row with too many or too few cells, or a broken quote
  */
 export function parseCsv<Column extends string>(

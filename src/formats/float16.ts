@@ -7,7 +7,7 @@ export function float16ToFloat32(bits: Uint16Array): Float32Array<ArrayBuffer> {
   return values
 }
 
-/** The nearest binary16 bits, ties to even; beyond the largest a value becomes infinite. */
+/** The nearest binary16 bits, ties to even; a value that is too large becomes infinite. */
 export function float32ToFloat16(values: Float32Array): Uint16Array<ArrayBuffer> {
   const wide = new Uint32Array(values.buffer, values.byteOffset, values.length)
   const bits = new Uint16Array(wide.length)

@@ -1,5 +1,5 @@
-// Which names of Python a pickle may have though nobody here knows them: classes of settings, dates, paths, generators, arrays.
-//   Nothing is executed either way. What could run code where the file is loaded by others is refused, so that nobody passes it on.
+// Which unknown names of Python a pickle may have: classes of settings, dates, paths, generators, arrays. Nothing is
+// executed in any case. Names of code that could run elsewhere are refused, so that such a file is not passed on.
 
 /** Modules that no honest checkpoint needs. */
 const MODULES = new Set([
@@ -71,9 +71,12 @@ const BUILTINS = new Set([
   'all',
   'zip',
 ])
-/** Functions of any module that read, run or make code. */
-const FUNCTIONS =
-  /^(loads?|eval|exec\w*|compile|open\w*|system|popen|from_?file|run\w*|_run\w*|call|CodeType|FunctionType|UntypedStorage)$/i
+/** Functions and types of any module that read, run or make code. */
+const FUNCTIONS = /* @__PURE__ */ new RegExp(
+  '^(loads?|eval|exec\\w*|compile|open\\w*|system|popen|from_?file|run\\w*|_run\\w*|call|' +
+    'CodeType|FunctionType|UntypedStorage)$',
+  'i',
+)
 const DUNDER = /^__\w*__$/
 
 /** Whether a global such as `argparse.Namespace` may occur. */

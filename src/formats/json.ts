@@ -1,11 +1,14 @@
-// A file of JSON as a value; where it is something else, the error tells what.
+// A file of JSON as a value; an error says what another file is.
 import { foreign } from './recognise.js'
 import { printable } from './shown.js'
 
-/** How JSON begins that stands in a file's place, such as an error message of a server. */
+/** First keys of JSON that is not the wanted file, such as an error message of a server. */
 const SUSPICIOUS = /^(errors?|message|detail|status|statusCode|code|metadata|weight_map|cells|nbformat)$/i
 
-/** The value. Throws an Error of one line that begins with `name` for anything but JSON in UTF-8, and for what stands in a file's place. */
+/**
+ * The value of a file of JSON in UTF-8.
+ * @throws one line that begins with `name` for anything else, such as the error message of a server
+ */
 export function parseJson(bytes: Uint8Array, name: string): unknown {
   let value: unknown
   let trouble = ''

@@ -5,7 +5,7 @@ import { shown } from './shown.js'
 import { gatherStrided } from './strided.js'
 
 /** Element types, by NumPy's short names. `bool` is kept as bytes 0 and 1. */
-export type NpyDtype = keyof typeof arrays
+export type NpyDtype = keyof typeof ARRAYS
 
 /** The typed arrays a .npy file can hold. */
 export type NpyData =
@@ -27,7 +27,7 @@ export interface NpyArray {
   data: NpyData
 }
 
-const arrays = {
+const ARRAYS = {
   i1: Int8Array,
   i2: Int16Array,
   i4: Int32Array,
@@ -41,10 +41,10 @@ const arrays = {
   bool: Uint8Array,
 }
 
-const magic = [0x93, 0x4e, 0x55, 0x4d, 0x50, 0x59]
-const alignment = 64
-const headerLimit = 65536
-const longestPrefix = 12
+const MAGIC = [0x93, 0x4e, 0x55, 0x4d, 0x50, 0x59]
+const ALIGNMENT = 64
+const MAX_HEADER = 65536
+const MAX_PREFIX = 12
 
 /** What the header of a .npy file says. */
 export interface NpyHeader {
@@ -60,9 +60,10 @@ export interface NpyHeader {
 }
 
 /**
- * Reads one .npy file (format version 1, 2 or 3; either byte order; C or Fortran order). The elements are copied: the result
- * does not share memory with `bytes`, and is in C order. Throws an Error that begins with `name` when the file is not a .npy
- * file, is truncated or too long, or holds something other than numbers.
+ * Reads one .npy file (format version 1, 2 or 3; either byte order; C or Fortran order). The elements are copied, in C
+ * order.
+ * @throws one line that begins with `name` when the file is no .npy file, is truncated or too long, or holds no numbers
+ *
  * Format: https://numpy.org/doc/stable/reference/generated/numpy.lib.format.html
  */
 export function parseNpy(bytes: Uint8Array, name = 'npy'): NpyArray {
@@ -79,9 +80,9 @@ export interface OpenNpy {
   read(first: number, count: number): Promise<NpyData>
 }
 
-/** Reads the header of an open .npy file. Rejects as `parseNpy` throws. */
+/** Reads the header of an open .npy file. It rejects where `parseNpy` throws. */
 export async function openNpy(file: OpenFile, name = 'npy'): Promise<OpenNpy> {
-  const header = parseNpyHeader(await file.read(0, Math.min(file.size, longestPrefix + headerLimit)), file.size, name)
+  const header = parseNpyHeader(await file.read(0, Math.min(file.size, MAX_PREFIX + MAX_HEADER)), file.size, name)
   const { start, width } = header
   const read = async (first: number, count: number) => {
     return npyElements(await file.read(start + first * width, count * width), header, name)
@@ -90,27 +91,28 @@ export async function openNpy(file: OpenFile, name = 'npy'): Promise<OpenNpy> {
 }
 
 /**
- * Reads the header of a .npy file of `size` bytes from its beginning, and compares the size with what the header tells.
- * Throws an Error that begins with `name`.
+ * Reads the header of a .npy file of `size` bytes from its first bytes, and checks it against the size.
+ * @throws one line that begins with `name`
  */
 export function parseNpyHeader(bytes: Uint8Array, size: number, name = 'npy'): NpyHeader {
   const fail = (message: string): never => {
     throw new Error(`${name}: ${message}`)
   }
-  if (bytes.length < 10 || magic.some((byte, i) => bytes[i] !== byte)) {
-    const unknown = `expected a .npy file, which starts with \\x93NUMPY, got ${size} other bytes — is this the right file?`
+  if (bytes.length < 10 || MAGIC.some((byte, i) => bytes[i] !== byte)) {
+    const unknown =
+      `expected a .npy file, which starts with \\x93NUMPY, got ${size} other bytes — ` + 'is this the right file?'
     fail(foreign(bytes, 'a NumPy array (.npy)') ?? unknown)
   }
   const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength)
   const version = bytes[6]
   if (version < 1 || version > 3)
     fail(`expected .npy version 1, 2 or 3, got ${version} — save it again with numpy.save`)
-  const prefix = version === 1 ? 10 : longestPrefix
+  const prefix = version === 1 ? 10 : MAX_PREFIX
   if (bytes.length < prefix) fail(`truncated: the header needs ${prefix} bytes, the file has ${size}`)
   const headerLength = version === 1 ? view.getUint16(8, true) : view.getUint32(8, true)
   const start = prefix + headerLength
-  if (headerLength > headerLimit)
-    fail(`expected a header of at most ${headerLimit} bytes, got ${headerLength} — the file is damaged`)
+  if (headerLength > MAX_HEADER)
+    fail(`expected a header of at most ${MAX_HEADER} bytes, got ${headerLength} — the file is damaged`)
   if (bytes.length < start) fail(`truncated: the header ends at byte ${start}, the file has ${size} bytes`)
 
   const header = new TextDecoder().decode(bytes.subarray(prefix, start))
@@ -119,12 +121,12 @@ export function parseNpyHeader(bytes: Uint8Array, size: number, name = 'npy'): N
   const { dtype, bigEndian } =
     dtypeOf(descr) ??
     fail(
-      `expected numbers (${Object.keys(arrays).join(', ')}), got dtype ${shown(
+      `expected numbers (${Object.keys(ARRAYS).join(', ')}), got dtype ${shown(
         descr,
         40,
       )} — convert it with numpy.astype`,
     )
-  const width = arrays[dtype].BYTES_PER_ELEMENT
+  const width = ARRAYS[dtype].BYTES_PER_ELEMENT
   const expected = shape.reduce((product, count) => product * count, width)
   if (size - start !== expected) {
     const what = `bytes of data for shape (${shape.join(', ')}) of ${dtype}`
@@ -149,7 +151,7 @@ function npyElements(bytes: Uint8Array, { dtype, width, bigEndian }: NpyHeader, 
       }
     }
   }
-  return new arrays[dtype](copy.buffer, 0, copy.length / width)
+  return new ARRAYS[dtype](copy.buffer, 0, copy.length / width)
 }
 
 /** The elements of an array that lies in Fortran order, in C order. */
@@ -160,10 +162,10 @@ function inCOrder(data: NpyData, shape: readonly number[]): NpyData {
 
 /**
  * Writes one array as a .npy file of format version 1 (2 when the header needs it), with the bytes numpy.save writes.
- * Throws when `data` is not the typed array of `dtype` or its length is not the product of `shape`.
+ * @throws when `data` is not the typed array of `dtype`, or its length is not the product of `shape`
  */
 export function writeNpy({ shape, dtype, data }: NpyArray): Uint8Array {
-  const Type = arrays[dtype]
+  const Type = ARRAYS[dtype]
   if (!(data instanceof Type))
     throw new Error(`npy: expected ${Type.name} for dtype ${dtype}, got ${(data as object).constructor.name}`)
   const length = shape.reduce((product, size) => product * size, 1)
@@ -179,15 +181,15 @@ export function writeNpy({ shape, dtype, data }: NpyArray): Uint8Array {
 
 /** What stands before the elements in such a file. */
 export function npyHeader(shape: readonly number[], dtype: NpyDtype): Uint8Array {
-  const size = arrays[dtype].BYTES_PER_ELEMENT
+  const size = ARRAYS[dtype].BYTES_PER_ELEMENT
   const descr = dtype === 'bool' ? '|b1' : `${size === 1 ? '|' : '<'}${dtype}`
   const tuple = shape.length === 1 ? `(${shape[0]},)` : `(${shape.join(', ')})`
   const text = `{'descr': '${descr}', 'fortran_order': False, 'shape': ${tuple}, }`
-  const version = text.length + 1 + alignment > 0xffff ? 2 : 1
+  const version = text.length + 1 + ALIGNMENT > 0xffff ? 2 : 1
   const prefix = version === 1 ? 10 : 12
-  const start = Math.ceil((prefix + text.length + 1) / alignment) * alignment
+  const start = Math.ceil((prefix + text.length + 1) / ALIGNMENT) * ALIGNMENT
   const out = new Uint8Array(start)
-  out.set(magic)
+  out.set(MAGIC)
   out[6] = version
   const view = new DataView(out.buffer)
   if (version === 1) view.setUint16(8, start - prefix, true)
@@ -197,8 +199,9 @@ export function npyHeader(shape: readonly number[], dtype: NpyDtype): Uint8Array
 }
 
 /**
- * The elements of an integer or bool array as Int32Array (the same memory when they already are).
- * Throws, beginning with `name`, for float arrays and for a value outside −2³¹ … 2³¹ − 1, whose place is told by `place`.
+ * The elements of an integer or bool array as Int32Array (the same memory when they already are one).
+ * @throws one line that begins with `name` for float arrays, and for a value outside −2³¹ … 2³¹ − 1; `place` names its
+ * place
  */
 export function npyInt32(
   { dtype, data }: Omit<NpyArray, 'shape'> & Partial<NpyArray>,
@@ -234,7 +237,7 @@ export function npyInt32(
 function dtypeOf(descr: string): { dtype: NpyDtype; bigEndian: boolean } | undefined {
   const [, order, letter, width] = /^([<>|=]?)([iufb])([1248])$/.exec(descr) ?? []
   const dtype = descr === '?' || letter + width === 'b1' ? 'bool' : letter + width
-  return Object.hasOwn(arrays, dtype)
+  return Object.hasOwn(ARRAYS, dtype)
     ? { dtype: dtype as NpyDtype, bigEndian: order === '>' && width !== '1' }
     : undefined
 }

@@ -1,15 +1,15 @@
-// Files of which parts are read: of any size, in Node by a file handle, in a page by pieces of a Blob.
+// Files of any size of which parts are read: in Node by a file handle, in a page by pieces of a Blob.
 
-/** Something open, of which any part can be read. */
+/** An open file, of which any part can be read. */
 export interface OpenFile {
   /** Bytes. */
   readonly size: number
   /**
-   * The `length` bytes from byte `at` on, all of them within `size`. They may share memory with the source.
-   * Rejects when they cannot be read.
+   * The `length` bytes from byte `at` on, all of them within `size`. They may share memory with the source. Rejects
+   * when they cannot be read.
    */
   read(at: number, length: number): Promise<Uint8Array>
-  /** Nothing is read any more. */
+  /** Closes the file: nothing is read after it. */
   close?(): Promise<void>
 }
 

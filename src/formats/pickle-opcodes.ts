@@ -1,4 +1,4 @@
-// The opcodes of Python pickles: which are understood, how their arguments lie in the bytes, and a pickle as a list of them.
+// The opcodes of Python pickles: the known ones, the layout of their arguments, and a pickle as a list of them.
 
 /** One opcode of a pickle with its argument; `at` is the byte at which it stands. */
 export interface Step {
@@ -7,7 +7,7 @@ export interface Step {
   at: number
 }
 
-/** Throws an error that begins with the pickle's name. */
+/** A function that throws an error with the pickle's name before the message. */
 export type Fail = (message: string) => never
 
 /** How an opcode's argument is laid out. */

@@ -1,13 +1,10 @@
-// Text and bytes that come piece by piece, for files larger than memory; gzip is undone on the way.
+// Text and bytes of files larger than memory, piece by piece; gzip is unpacked on the way.
 import { type ByteSource, readAll } from './source.js'
 
-/** Gives the pieces of a source from its beginning, each time it is called. */
+/** Gives the pieces of a source, each time from its beginning. */
 export type Pieces = () => AsyncIterable<Uint8Array>
 
-/**
- * The pieces of whatever a page or a program has. A `Blob` is read anew each time, what can be read only once is kept
- * in memory.
- */
+/** The pieces of a source. A `Blob` is read anew each time; a source that can be read only once is kept in memory. */
 export function piecesOf(source: ByteSource): Pieces {
   if (source instanceof Blob) return () => streamed(source.stream())
   let bytes: Promise<Uint8Array> | undefined
@@ -41,7 +38,7 @@ export async function* textOf(
   if (decoder) yield decoder.decode()
 }
 
-/** All bytes, gzip undone where there is some. @throws one line that begins with `name` when it is damaged */
+/** All bytes, unpacked where they are gzip. @throws one line that begins with `name` when it is damaged */
 export async function unpack(bytes: Uint8Array<ArrayBuffer>, name: string): Promise<Uint8Array<ArrayBuffer>> {
   if (!isGzip(bytes)) return bytes
   const pieces: Uint8Array<ArrayBuffer>[] = []
@@ -56,7 +53,9 @@ function encodingOf([first, second]: Uint8Array): string {
   return first === 0xfe && second === 0xff ? 'utf-16be' : 'utf-8'
 }
 
-/** The same bytes with gzip undone; the first piece has at least two bytes, where there are so many. */
+/**
+ * The same bytes, unpacked where they are gzip. The first piece has at least two bytes, unless the source is shorter.
+ */
 async function* unpacked(pieces: AsyncIterable<Uint8Array>, name: string): AsyncGenerator<Uint8Array, void> {
   const filled = fillFirst(pieces)
   const first = await filled.next()

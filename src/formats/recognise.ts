@@ -1,6 +1,6 @@
-// What a file is that a reader does not take, told by its first bytes: names and extensions lie and are not asked.
+// What an unexpected file is, by its first bytes; names and extensions are not used, since they may be wrong.
 
-/** A kind of file, and what to do with one that stands in another's place. */
+/** A kind of file, and what to do with it where another kind was expected. */
 export interface Kind {
   what: string
   hint?: string
@@ -11,18 +11,23 @@ const UNPACK = 'unpack it'
 const TABLE = 'save the table as CSV, e.g. with pandas'
 const RESAVE = 'load it in Python and save a state_dict with torch.save'
 
-/** Patterns of the first bytes, one character each, what such a file is, and the hint: the most telling first. A function, so that bundles that need none carry none. */
+const SERVER_ERROR = /* @__PURE__ */ new RegExp(
+  '^(\\d{3}:? )?((entry|repository|page|file)? ?not found\\b|access to |invalid username|' +
+    'unauthorized\\b|forbidden\\b|bad request\\b|too many requests)',
+  'i',
+)
+
+/**
+ * Patterns of the first bytes (one character each), what such a file is, and a hint. The most specific come first. This
+ * is a function, so that bundles that do not need it leave it out.
+ */
 const kinds = (): readonly (readonly [pattern: RegExp, what: string, hint?: string])[] => [
   // What stands where a file should be.
   [/^$/, 'an empty file', 'copy or download it again'],
   [/^version https?:\S+\/spec\/|^# xet version/, 'a Git LFS pointer', `${FETCH}, e.g. git lfs pull`],
   [/^\s*<(!doctype|html|head|body|!--|\?xml|error)/i, 'a web page', `${FETCH}, e.g. by the link "raw" or "download"`],
   [/^\s*\{\s*"(errors?|message|detail|status|statusCode|code)"\s*:/i, 'an error message of a server (JSON)', FETCH],
-  [
-    /^(\d{3}:? )?((entry|repository|page|file)? ?not found\b|access to |invalid username|unauthorized\b|forbidden\b|bad request\b|too many requests)/i,
-    'an error message of a server',
-    FETCH,
-  ],
+  [SERVER_ERROR, 'an error message of a server', FETCH],
   [/^\s*\{[^]*"weight_map"\s*:/, 'the index of a checkpoint in several files (shards)', 'join them into one file'],
   [/^\0{64}/, 'a file that begins with zero bytes', 'its copy was interrupted: copy or download it again'],
   // Models and arrays.
@@ -69,7 +74,7 @@ const kinds = (): readonly (readonly [pattern: RegExp, what: string, hint?: stri
   [/^\s*[{[]/, 'JSON'],
 ]
 
-/** What a file is; undefined where its first bytes do not tell. */
+/** The kind of a file; undefined where its first bytes do not show it. */
 export function recognise(bytes: Uint8Array): Kind | undefined {
   const start = String.fromCharCode(...bytes.subarray(0, 4096)).replace(/^\xef\xbb\xbf/, '')
   const found = kinds().find(([pattern]) => pattern.test(start))
@@ -77,8 +82,9 @@ export function recognise(bytes: Uint8Array): Kind | undefined {
 }
 
 /**
- * The message about a file of another kind than expected, e.g. `this is a web page, expected a table (CSV) — fetch the file itself`.
- * Undefined where nothing is recognised, or what is expected: `expected`, or `like`, names kinds by their `what`.
+ * The message about a file of another kind than expected, such as `this is a web page, expected a table (CSV) — fetch
+ * the file itself`. It is undefined where the file is not recognised, or is of an expected kind: `expected`, or `like`,
+ * names kinds by their `what`.
  */
 export function foreign(bytes: Uint8Array, expected: string, like = expected): string | undefined {
   const { what, hint } = recognise(bytes) ?? {}
@@ -86,7 +92,7 @@ export function foreign(bytes: Uint8Array, expected: string, like = expected): s
   return `this is ${what}, expected ${expected}${hint ? ` — ${hint}` : ''}`
 }
 
-/** Runs a reader. Where it fails on a file of another kind, the error tells that kind. */
+/** Runs a reader. Where it fails on a file of another kind, the error names that kind. */
 export function named<T>(bytes: Uint8Array, name: string, expected: string, read: () => T, like = expected): T {
   try {
     return read()

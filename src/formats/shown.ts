@@ -1,15 +1,15 @@
 // Text out of files as messages show it: in one line, clipped, and without any character that does not print.
 
-/** Control and format characters, halves of pairs, line separators: what could hide, move or colour a terminal's text. */
+/** Control and format characters, unpaired surrogates and line separators: they can hide, move or colour text. */
 const UNPRINTABLE = /[\p{C}\u2028\u2029]/gu
 
-/** Text with at most `limit` characters, what does not print as \u001b. */
+/** Text with at most `limit` characters; what does not print is written as \u001b. */
 export function printable(text: string, limit = 300): string {
   const short = text.length > limit ? `${text.slice(0, limit)}…` : text
   return short.replace(UNPRINTABLE, found => `\\u${found.codePointAt(0)!.toString(16).padStart(4, '0')}`)
 }
 
-/** A value as JSON, so text in quotes, and numbers as they are, for messages: of what is longer the first `limit` characters. */
+/** A value for messages: texts as JSON in quotes, numbers as they are; of longer ones the first `limit` characters. */
 export function shown(value: unknown, limit = 80): string {
   if (typeof value !== 'string')
     return printable(typeof value === 'object' ? JSON.stringify(value) : String(value), limit)

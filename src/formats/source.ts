@@ -1,19 +1,19 @@
-// The bytes of whatever a page or a program has: a file that was picked or dropped, an address, a stream, a buffer.
+// The bytes of a picked or dropped file, an address, a stream or a buffer.
 
 /** Where bytes can come from. A `File` is a `Blob`. */
 export type ByteSource = ArrayBuffer | ArrayBufferView | Blob | URL | Response | ReadableStream<Uint8Array>
 
 export interface ReadAllOptions {
-  /** What messages call the source; by default the file's name or the address. */
+  /** The name in messages; by default the name of the file or the address. */
   name?: string
-  /** Called as bytes arrive. `total` is undefined where the source does not tell its length. */
+  /** Called as bytes arrive. `total` is undefined where the length of the source is unknown. */
   onProgress?: (received: number, total: number | undefined) => void
 }
 
 /**
- * All bytes of a source: what the readers of checkpoints, goldens, tables and arrays take. Files, addresses and streams are read piece by
- * piece, a buffer is not copied.
- * @throws one line that names the source when it cannot be read, an address answers with an error, or it ends before its announced length
+ * All bytes of a source, for the readers of checkpoints, goldens, tables and arrays. Files, addresses and streams are
+ * read piece by piece, and a buffer is not copied.
+ * @throws one line that names the source when it cannot be read, an address answers with an error, or it ends too early
  */
 export async function readAll(
   source: ByteSource,

@@ -7,8 +7,8 @@ interface Elements {
 }
 
 /**
- * Fills `out`, which has as many elements as `shape`, in row-major order with the elements of `source` that begin at `offset` and lie
- * `strides[axis]` apart, in elements.
+ * Fills `out`, which has as many elements as `shape`, in row-major order with elements of `source`. The first one lies
+ * at `offset`, and along an axis they lie `strides[axis]` elements apart.
  */
 export function gatherStrided<Out extends Elements>(
   source: Elements,

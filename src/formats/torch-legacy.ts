@@ -2,12 +2,13 @@
 import type { OpenFile } from './open-file.js'
 import { readPickle } from './pickle.js'
 import { shown } from './shown.js'
-import { readContent, STORAGES, type Storage, type StorageId } from './torch.js'
+import { readContent } from './torch-content.js'
+import { STORAGES, type Storage, type StorageId } from './torch-storage.js'
 import type { ZipPlace } from './zip.js'
 
-const magic = 0x1950a86a20f9469cfc6cn
-/** The pickles of a dict of tensors take far less; what is longer is read once more, to twice the length. */
-const [firstHead, lastHead] = [2 ** 16, 64 * 2 ** 20]
+const MAGIC = 0x1950a86a20f9469cfc6cn
+/** Bytes that are read first, and most bytes: where the pickles are longer, twice as many are read again. */
+const [FIRST_HEAD, MAX_HEAD] = [2 ** 16, 64 * 2 ** 20]
 
 /** Whether a file begins as that format does. */
 export function isLegacyTorch(start: Uint8Array): boolean {
@@ -23,12 +24,12 @@ export interface LegacyTorch {
   places: Map<string, ZipPlace>
 }
 
-/** Reads what tells the tensors. Rejects when the file is damaged, or not little-endian. */
+/** Reads the content, without the elements of tensors. Rejects when the file is damaged, or not little-endian. */
 export async function readLegacyTorch(file: OpenFile, name: string, storageOf: StorageOf): Promise<LegacyTorch> {
   const fail = (message: string): never => {
     throw new Error(`${name}: ${message}`)
   }
-  for (let length = Math.min(firstHead, file.size); ; length = Math.min(2 * length, file.size)) {
+  for (let length = Math.min(FIRST_HEAD, file.size); ; length = Math.min(2 * length, file.size)) {
     const ids = new Map<string, StorageId>()
     const remember = (id: StorageId) => {
       ids.set(id.key, id)
@@ -38,7 +39,7 @@ export async function readLegacyTorch(file: OpenFile, name: string, storageOf: S
     try {
       head = readHead(await file.read(0, length), name, remember)
     } catch (error) {
-      const isCut = length < file.size && length <= lastHead && /is truncated|has no end/.test((error as Error).message)
+      const isCut = length < file.size && length <= MAX_HEAD && /is truncated|has no end/.test((error as Error).message)
       if (isCut) continue
       throw error
     }
@@ -66,13 +67,13 @@ function readHead(bytes: Uint8Array, name: string, storageOf: StorageOf): Head {
   const [first, protocol, system] = [next(), next(), next()]
   const content = readContent(bytes.subarray(end), undefined, name, storageOf, onEnd)
   const keys = next()
-  if (first !== magic || !(system instanceof Map) || !Array.isArray(keys)) {
+  if (first !== MAGIC || !(system instanceof Map) || !Array.isArray(keys)) {
     throw new Error(`${name}: expected the legacy format of torch.save, got another pickle — the file is damaged`)
   }
   return { protocol, system, content, keys, end }
 }
 
-/** Each storage begins with the number of its elements, in eight bytes. */
+/** The places of the storages. Each begins with the number of its elements, in eight bytes. */
 async function findStorages(
   file: OpenFile,
   { keys, end }: Head,
@@ -90,11 +91,11 @@ async function findStorages(
     const stored = Number(new DataView(bytes.buffer, bytes.byteOffset).getBigInt64(0, true))
     if (stored !== length) fail(`${where}: expected ${length} elements, got ${stored} — the file is damaged`)
     const size = length * STORAGES[storageName][1].BYTES_PER_ELEMENT
-    const beyond = at + 8 + size
-    if (beyond > file.size)
-      fail(`${where}: expected its bytes up to byte ${beyond}, the file ends at byte ${file.size} — it is truncated`)
+    const end = at + 8 + size
+    if (end > file.size)
+      fail(`${where}: expected its bytes up to byte ${end}, the file ends at byte ${file.size} — it is truncated`)
     places.set(key as string, { start: at + 8, length: size, checksum: 0 })
-    at = beyond
+    at = end
   }
   return places
 }

@@ -3,20 +3,9 @@ import type { OpenFile } from './open-file.js'
 import type { SafetensorsData, SafetensorsDtype } from './safetensors.js'
 import { shown } from './shown.js'
 import { isLegacyTorch, readLegacyTorch } from './torch-legacy.js'
-import {
-  contentOf,
-  entryOf,
-  folderOf,
-  isContiguous,
-  isZip,
-  lengthOf,
-  readContent,
-  readTorch,
-  Storage,
-  STORAGES,
-  type StorageId,
-  type View,
-} from './torch.js'
+import { contentOf, readContent } from './torch-content.js'
+import { isContiguous, lengthOf, Storage, type StorageId, STORAGES, type View } from './torch-storage.js'
+import { entryOf, folderOf, isZip, readTorch } from './torch.js'
 import { checkChecksum, crc32, indexZip, type ZipPlace } from './zip.js'
 
 /** A tensor whose first axis is read in pieces. */
@@ -24,16 +13,16 @@ export interface RowTensor {
   dtype: SafetensorsDtype
   shape: readonly number[]
   /**
-   * The elements of rows `from` … `to` − 1, row-major. Whoever reads a whole storage from its first row to its last has its
-   * checksum compared at the end. Rejects when the file cannot be read or is damaged.
+   * The elements of rows `from` … `to` − 1, row-major. When a whole storage is read from its first row to its last, its
+   * checksum is compared at the end. Rejects when the file cannot be read or is damaged.
    */
   rows(from: number, to: number): Promise<SafetensorsData>
 }
 
 /**
- * The dict of tensors of a file of `torch.save`, also of the legacy format; only what tells their places is read. See
- * `readTorch` for what is allowed, and thrown.
- * Rows must lie in one piece each: a transposed tensor rejects, and says to save a contiguous one.
+ * The tensors of a file of `torch.save` by name, also of the legacy format. Only their places are read. See `readTorch`
+ * for what is allowed and which errors occur. Each row must lie in one piece: a transposed tensor rejects with a hint
+ * to save a contiguous one.
  */
 export async function openTorch(file: OpenFile, name = 'torch'): Promise<Map<string, RowTensor>> {
   const fail = (message: string): never => {

@@ -1,12 +1,13 @@
 // Writes files that torch.load reads, also with weights_only=True.
 import type { StoredTensor } from './safetensors.js'
-import { contiguousStrides, isCount, STORAGES } from './torch.js'
+import { contiguousStrides, isCount, STORAGES } from './torch-storage.js'
 import { writeZip } from './zip.js'
 
 /**
- * Writes a file that torch.load reads, also with weights_only=True: an OrderedDict of contiguous tensors, each with its own storage.
- * The same input always gives the same bytes.
- * Throws when `data` is not the typed array of its dtype, its length is not the product of its shape, or the file would pass 4 GiB.
+ * Writes a file that torch.load reads, also with weights_only=True: an OrderedDict of contiguous tensors, each with a
+ * storage of its own. The same input always gives the same bytes.
+ * @throws when `data` is not the typed array of its dtype, its length does not fit its shape, or the file would pass 4
+ * GiB
  */
 export function writeTorch(
   tensors: Map<string, StoredTensor> | Iterable<readonly [string, StoredTensor]>,
@@ -62,24 +63,24 @@ export function writeTorch(
   ])
 }
 
-/** A pickle of protocol 2 in the making. */
+/** Collects the bytes of a pickle of protocol 2. */
 class Opcodes {
-  private readonly parts: number[] = []
-  private readonly encoder = new TextEncoder()
+  #parts: number[] = []
+  #encoder = new TextEncoder()
 
   bytes(...values: number[]): void {
-    this.parts.push(...values)
+    this.#parts.push(...values)
   }
 
   op(codes: string): void {
-    for (let i = 0; i < codes.length; i++) this.parts.push(codes.charCodeAt(i))
+    for (let i = 0; i < codes.length; i++) this.#parts.push(codes.charCodeAt(i))
   }
 
   text(value: string): void {
-    const data = this.encoder.encode(value)
+    const data = this.#encoder.encode(value)
     this.op('X')
     this.bytes(...littleEndian(data.length, 4))
-    for (const byte of data) this.parts.push(byte)
+    for (const byte of data) this.#parts.push(byte)
   }
 
   global(module: string, name: string): void {
@@ -105,7 +106,7 @@ class Opcodes {
   }
 
   finish(): Uint8Array {
-    return Uint8Array.from(this.parts)
+    return Uint8Array.from(this.#parts)
   }
 }
 

@@ -7,13 +7,16 @@ const CENTRAL = 0x02014b50
 const END = 0x06054b50
 const END64 = 0x06064b50
 const LOCATOR64 = 0x07064b50
-/** Extra field that holds sizes beyond 32 bits. */
+/** Extra field that holds sizes of more than 32 bits. */
 const ZIP64 = 1
-/** Extra field that pads the data to its alignment, by the name PyTorch gives it ("FB"). */
+/** Extra field that pads the data to its ALIGNMENT, by the name PyTorch gives it ("FB"). */
 const PADDING = 0x4246
 const UNKNOWN = 0xffffffff
-const alignment = 64
-/** Bytes of an entry's header before its name, and those at an archive's end where the directory's place is told. */
+const ALIGNMENT = 64
+/**
+ * Bytes of the header of an entry before its name, and most bytes at the end of an archive that tell where its
+ * directory is.
+ */
 const [HEADER, TAIL] = [30, 0xffff + 22 + 20 + 56]
 
 type Fail = (message: string) => never
@@ -27,14 +30,14 @@ export interface ZipPlace {
   checksum: number
 }
 
-/** How many entries the archive's directory lists, and where it lies. */
+/** The number of entries in the directory of the archive, and its place. */
 interface Directory {
   count: number
   size: number
   start: number
 }
 
-/** An entry as the archive's directory tells it. */
+/** An entry as the directory of the archive lists it. */
 interface Listed extends Omit<ZipPlace, 'start'> {
   entry: string
   /** Where its header begins. */
@@ -42,9 +45,11 @@ interface Listed extends Omit<ZipPlace, 'start'> {
 }
 
 /**
- * The entries of an archive by name, in the order of its directory, as views of `bytes`.
- * Throws an Error that begins with `name` when the archive is truncated or damaged, an entry is compressed or encrypted, a name
- * occurs twice, or a checksum is wrong. A checksum of 0 counts as "not computed": PyTorch can be told to leave them out.
+ * The entries of an archive by name, in the order of its directory, as views of `bytes`. A checksum of 0 counts as "not
+ * computed", since PyTorch can be told to leave them out.
+ * @throws one line that begins with `name` when the archive is truncated or damaged, an entry is compressed or
+ * encrypted, a name occurs twice, or a checksum is wrong
+ *
  * Format: https://pkware.cachefly.net/webdocs/casestudies/APPNOTE.TXT
  */
 export function readZip(bytes: Uint8Array, name = 'zip'): Map<string, Uint8Array> {
@@ -67,8 +72,8 @@ export function readZip(bytes: Uint8Array, name = 'zip'): Map<string, Uint8Array
 }
 
 /**
- * Where the entries of an archive lie, by name; of the file only the directory and the entries' headers are read.
- * Rejects as `readZip` throws, but for checksums: see `checkChecksum`.
+ * The places of the entries of an archive by name. Only the directory and the headers of the entries are read. Rejects
+ * where `readZip` throws, except for checksums: see `checkChecksum`.
  */
 export async function indexZip(file: OpenFile, name = 'zip'): Promise<Map<string, ZipPlace>> {
   const fail = failing(name)
@@ -84,13 +89,17 @@ export async function indexZip(file: OpenFile, name = 'zip'): Promise<Map<string
   return places
 }
 
-/** Compares a checksum that the directory tells with that of the bytes, unless none was computed. Throws when they differ. */
+/**
+ * Compares the checksum in the directory with that of the bytes, unless none was computed.
+ * @throws when they differ
+ */
 export function checkChecksum(entry: string, expected: number, actual: () => number, fail: Fail): void {
   if (expected === 0) return
   const found = actual()
   if (found !== expected)
     fail(
-      `entry ${shown(entry)}: expected checksum ${hex(expected)}, got ${hex(found)} — the file is damaged; copy or download it again`,
+      `entry ${shown(entry)}: expected checksum ${hex(expected)}, got ${hex(found)} — ` +
+        'the file is damaged; copy or download it again',
     )
 }
 
@@ -105,7 +114,7 @@ function checkStart(start: Uint8Array, size: number, fail: Fail): void {
     fail(`expected a zip archive, which starts with "PK", got ${size} other bytes`)
 }
 
-/** Numbers at places of the file whose last bytes, those from byte `before` on, are `tail`. */
+/** Reads numbers at places of a file whose last bytes are `tail`, from byte `before` on. */
 function reader(tail: Uint8Array, before = 0) {
   const view = new DataView(tail.buffer, tail.byteOffset, tail.byteLength)
   return {
@@ -132,7 +141,8 @@ function findDirectory(tail: Uint8Array, before: number, fail: Fail): Directory 
   }
   if (start + size > end)
     fail(
-      `expected the archive's directory within ${end} bytes, got bytes ${start} … ${start + size} — the file is damaged`,
+      `expected the archive's directory within ${end} bytes, got bytes ${start} … ${start + size} — ` +
+        'the file is damaged',
     )
   return { count, size, start }
 }
@@ -194,21 +204,22 @@ function placeOf({ entry, local, length, checksum }: Listed, header: Uint8Array,
   const start = local + HEADER + u16(26) + u16(28)
   if (start + length > limit)
     fail(
-      `${where()}: expected ${length} bytes from byte ${start} on, the entries end at byte ${limit} — the file is damaged`,
+      `${where()}: expected ${length} bytes from byte ${start} on, the entries end at byte ${limit} — ` +
+        'the file is damaged',
     )
   return { start, length, checksum }
 }
 
 /**
  * Writes an archive of stored entries, their data aligned to 64 bytes. The same input always gives the same bytes.
- * Throws when the archive would pass 4 GiB or 65534 entries.
+ * @throws when the archive would pass 4 GiB or 65534 entries
  */
 export function writeZip(entries: Iterable<readonly [name: string, data: Uint8Array]>): Uint8Array<ArrayBuffer> {
   const parts: { label: Uint8Array; data: Uint8Array; local: number; start: number; checksum: number }[] = []
   let offset = 0
   for (const [name, data] of entries) {
     const label = new TextEncoder().encode(name)
-    const start = Math.ceil((offset + 30 + label.length + 4) / alignment) * alignment
+    const start = Math.ceil((offset + 30 + label.length + 4) / ALIGNMENT) * ALIGNMENT
     parts.push({ label, data, local: offset, start, checksum: crc32(data) })
     offset = start + data.length
   }
@@ -216,7 +227,8 @@ export function writeZip(entries: Iterable<readonly [name: string, data: Uint8Ar
   const size = parts.reduce((sum, { label }) => sum + 46 + label.length, 0)
   if (directory + size >= UNKNOWN || parts.length >= 0xffff)
     throw new Error(
-      `zip: expected less than 4 GiB and 65535 entries, got ${directory + size} bytes and ${parts.length} entries — store less, or 16-bit floats`,
+      `zip: expected less than 4 GiB and 65535 entries, got ${directory + size} bytes and ${parts.length} entries — ` +
+        'store less, or 16-bit floats',
     )
   const bytes = new Uint8Array(directory + size + 22)
   const view = new DataView(bytes.buffer)
@@ -249,7 +261,7 @@ export function writeZip(entries: Iterable<readonly [name: string, data: Uint8Ar
 }
 
 /** Remainders of a byte, k zero bytes after it: eight tables of 256. */
-const tables = /* @__PURE__ */ remainders()
+const TABLES = /* @__PURE__ */ remainders()
 
 function remainders(): Uint32Array[] {
   const tables = Array.from({ length: 8 }, () => new Uint32Array(256))
@@ -264,9 +276,9 @@ function remainders(): Uint32Array[] {
   return tables
 }
 
-/** The CRC-32 of zip, eight bytes at a time; `before`: that of the bytes before these. */
+/** The CRC-32 of zip, eight bytes at a time. `before` is the checksum of the bytes before these. */
 export function crc32(bytes: Uint8Array, before = 0): number {
-  const [t0, t1, t2, t3, t4, t5, t6, t7] = tables
+  const [t0, t1, t2, t3, t4, t5, t6, t7] = TABLES
   let crc = before ^ -1
   let i = 0
   for (const whole = bytes.length - (bytes.length % 8); i < whole; i += 8) {

@@ -1,4 +1,5 @@
-// ARC tasks whose answers nobody has told: placeholders from the collection through the dataset and the votes to the submission.
+// ARC tasks without known answers: placeholders from the collection through the dataset and the votes to the
+// submission.
 import { test } from 'uvu'
 import * as assert from 'uvu/assert'
 import { arcDataset, arcFiles, planArc } from '../../src/data/arc.js'
@@ -22,7 +23,10 @@ const source = (value: unknown, name = 'c.json') => ({
 const train = [{ input: [[1, 2]], output: [[2, 1]] }]
 const asked = (...inputs: number[][][]) => ({ train, test: inputs.map(input => ({ input })) })
 /** The text of a collection: an object would put the last name first. */
-const text = `{"b": ${JSON.stringify(asked([[3, 4]], [[5]]))}, "a": ${JSON.stringify(asked([[6]]))}, "12345678" : ${JSON.stringify(asked([[7]]))}}`
+const [askedB, askedA, askedNumber] = [asked([[3, 4]], [[5]]), asked([[6]]), asked([[7]])].map(task =>
+  JSON.stringify(task),
+)
+const text = `{"b": ${askedB}, "a": ${askedA}, "12345678" : ${askedNumber}}`
 const unsolved = () => parseArcTasks(source(text), undefined, { placeholders: true })
 const outputs = (tasks: ReturnType<typeof unsolved>) =>
   tasks.map(({ name, pairs }) => [
@@ -71,7 +75,10 @@ test('test pairs without an output get a placeholder where that is wanted, and s
 test('solutions that are missing are named, all of them; tasks can be left out by name', () => {
   assert.throws(
     () => parseArcTasks(source(text), source({ a: [[[1]]] }, 's.json')),
-    /^s\.json: expected the outputs of all 3 tasks, got nothing for 2 of them: "12345678", "b" — do both files belong together\?$/,
+    new RegExp(
+      '^s\\.json: expected the outputs of all 3 tasks, got nothing for 2 of them: "12345678", "b" — ' +
+        'do both files belong together\\?$',
+    ),
   )
   assert.throws(
     () => parseArcTasks(source(text), source({ a: [[[1]]] }, 's.json'), { keep: name => name !== 'b' }),
@@ -224,7 +231,8 @@ test('the submission has every test input in order, and a grid for every attempt
   assert.is(
     written,
     '{"b":[{"attempt_1":[[7]],"attempt_2":[[9]]},{"attempt_1":[[8,8]],"attempt_2":[[8,8]]}],' +
-      '"a":[{"attempt_1":[[0]],"attempt_2":[[0]]}],"12345678":[{"attempt_1":[[0]],"attempt_2":[[0]]}],"known":[{"attempt_1":[[0]],"attempt_2":[[0]]}]}',
+      '"a":[{"attempt_1":[[0]],"attempt_2":[[0]]}],"12345678":[{"attempt_1":[[0]],"attempt_2":[[0]]}],' +
+      '"known":[{"attempt_1":[[0]],"attempt_2":[[0]]}]}',
   )
   // Where every answer is known the file is that of the published evaluator, with its empty grids.
   const known = scorerOf(parseArcTasks(source({ known: { train, test: [{ input: [[1]], output: [[2]] }] } })))

@@ -1,4 +1,4 @@
-// ARC tasks: JSON, augmentations, places in the square, and the dataset against the one that the published builder wrote.
+// ARC tasks: JSON, augmentations, places in the square, and the dataset against that of the published builder.
 import { existsSync, readFileSync } from 'node:fs'
 import { test } from 'uvu'
 import * as assert from 'uvu/assert'
@@ -78,7 +78,10 @@ function* examplesOf(dataset: Dataset, split: Split, names: string[], tasks: Map
   }
 }
 
-/** Undoes everything: each row is the augmented grid at one place for both sides, and one pair at least lies in the corner. */
+/**
+ * Undoes everything: each row is the augmented grid at one place for both sides, and at least one pair lies in the
+ * corner.
+ */
 function checkRows(dataset: Dataset, split: Split, names: string[], tasks: Map<string, ArcTask>): void {
   let [moved, elsewhere] = [0, 0]
   for (const { augmentation, pairs } of examplesOf(dataset, split, names, tasks)) {
@@ -111,7 +114,7 @@ const goldenTasks = () =>
 const goldenData = (split: Split) => readDataset(async path => file(`data/${path}`), split)
 const goldenNames = () => readIdentifiers(async path => file(`data/${path}`))
 
-test('the published augmentations give the published test split byte for byte, and its training rows up to their places', async () => {
+test('the published augmentations give the published test split in bytes, its training rows up to places', async () => {
   if (absent) return console.log(absent)
   const names = await goldenNames()
   const tasks = new Map(goldenTasks().map(entry => [entry.name, entry]))
@@ -266,7 +269,8 @@ test('a task gets as many augmentations as there are', () => {
 })
 
 test('the order of pairs does not make a task another one', () => {
-  // Colours 1 and 2 swapped give the same pairs in another order: of the 72 ways to colour two pairs, half are the same task.
+  // Colours 1 and 2 swapped give the same pairs in another order.
+  // So of the 72 ways to colour two pairs, half are the same task.
   const pairs = [1, 2].map(colour => pair('train', filled(1, 1, colour), filled(1, 1, 0)))
   const { names } = planArc(
     [{ name: 's', tasks: [task('x', ...pairs, pair('test', filled(1, 1, 0), filled(1, 1, 0)))], heldOut: true }],

@@ -4,7 +4,10 @@ import * as assert from 'uvu/assert'
 import { TrainingBatches, testBatches, type Batch } from '../../src/data/batches.js'
 import { IGNORE_LABEL, type Dataset } from '../../src/data/dataset.js'
 
-/** One cell per example, whose token is the example's number; puzzle p has identifier p + 1. `groups[g]` lists puzzle sizes. */
+/**
+ * One cell per example, whose token is the number of the example. Puzzle p has identifier p + 1. `groups[g]` lists the
+ * sizes of its puzzles.
+ */
 function numbered(groups: number[][]): Dataset {
   const sizes = groups.flat()
   const total = sizes.reduce((a, b) => a + b, 0)

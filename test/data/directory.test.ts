@@ -1,4 +1,4 @@
-// Several sets and several directories as one split: the published order, what has to agree, and which file a message is about.
+// Several sets and several directories as one split: the published order, what must agree, and the file in messages.
 import { test } from 'uvu'
 import * as assert from 'uvu/assert'
 import { TrainingBatches } from '../../src/data/batches.js'
@@ -8,7 +8,10 @@ import { openSource } from '../../src/formats/open-file.js'
 
 type Files = Map<string, Uint8Array>
 
-/** One cell per example, whose token counts up from `first`; puzzles of these sizes, each a group and with the identifier 1. */
+/**
+ * One cell per example, whose token counts up from `first`. Each puzzle has one of the sizes, is a group of its own,
+ * and has the identifier 1.
+ */
 function counting(first: number, sizes: number[]): Dataset {
   const total = sizes.reduce((a, b) => a + b, 0)
   return {
@@ -102,7 +105,7 @@ test('several sets lie one after the other, whether in memory or in their files'
   )
 })
 
-test('several directories: the sets of all of them in turn, identifiers as they stand, one table row for each', async () => {
+test('several directories: the sets of all in turn, identifiers as they stand, one table row for each', async () => {
   const sets = (first: number) => ({ easy: counting(first, [1]), hard: counting(first + 10, [1, 2]) })
   const dataset = (await openDataset([directory('a', sets(1)), directory('b', sets(51))], 'train')) as Dataset
   assert.equal([...dataset.inputs], [1, 51, 11, 12, 13, 61, 62, 63])
@@ -205,7 +208,8 @@ test('directories that are used together have to agree', async () => {
     assert.match(
       message,
       new RegExp(
-        `^dataset: b/train/dataset\\.json: expected ${field} .* as in a/train/dataset\\.json, got .* — directories that are used together have to agree$`,
+        `^dataset: b/train/dataset\\.json: expected ${field} .* as in a/train/dataset\\.json, got .* — ` +
+          'directories that are used together have to agree$',
       ),
     )
   }

@@ -4,6 +4,7 @@ import { test } from 'uvu'
 import * as assert from 'uvu/assert'
 import { DIHEDRAL_INVERSE, dihedralTransform } from '../../src/data/dihedral.js'
 import {
+  answerMaze,
   decodeMaze,
   encodeMaze,
   generateMaze,
@@ -129,7 +130,40 @@ test('generated mazes have one path, which the answer marks; none occurs twice',
   )
 })
 
+test('hard mazes have loops, long paths, and the answer that the published rule picks', () => {
+  for (const { size, minPath } of [{ size: 30 }, { size: 12, minPath: 20 }]) {
+    const { train, test } = generateMaze({ size, minPath, hard: true, train: 3, test: 1, seed: 2 })
+    const cells = size * size
+    for (const { inputs, labels } of [train, test])
+      for (let at = 0; at < inputs.length; at += cells) {
+        const question = inputs.slice(at, at + cells)
+        const walls = question.filter(id => id === 1).length / cells
+        assert.ok(walls > 0.31 && walls < 0.43, `${walls}`)
+        assert.ok(shortestMazePath(question) >= (minPath ?? 109))
+        assert.equal([...answerMaze(question)], [...labels.slice(at, at + cells)])
+        assert.equal(mazeViolations(question, labels.slice(at, at + cells)), [])
+      }
+  }
+  const { train } = generateMaze({ size: 9, minPath: 20, train: 5, test: 1 })
+  for (let i = 0; i < 5; i++) assert.ok(shortestMazePath(train.inputs.slice(81 * i, 81 * (i + 1))) >= 20)
+})
+
+test('of several shortest paths the answer prefers a step down, then left, right, up', () => {
+  assert.is(decodeMaze(answerMaze(encodeMaze(ring))), 'S   ' + 'o## ' + 'o## ' + 'oooG')
+  assert.is(decodeMaze(answerMaze(encodeMaze('  S' + '   ' + 'G  '))), '  S' + '  o' + 'Goo')
+  assert.throws(() => answerMaze(encodeMaze('S##' + '###' + '##G')), /expected a path from S to G, got none/)
+})
+
 test('wrong sizes are refused', () => {
+  assert.throws(
+    () => generateMaze({ size: 9, hard: true, rooms: true, train: 1, test: 1 }),
+    /expected rooms or hard mazes, got both/,
+  )
+  assert.throws(
+    () => generateMaze({ size: 6, hard: true, minPath: 30, train: 1, test: 1 }),
+    /shortest path of at least 30 steps at size 6, found none in 5000 mazes/,
+  )
+
   assert.throws(() => generateMaze({ size: 4, train: 1, test: 1 }), /size that is a whole number from 5, got 4/)
   assert.throws(
     () => generateMaze({ size: 8, rooms: true, train: 1, test: 1 }),
@@ -138,12 +172,14 @@ test('wrong sizes are refused', () => {
   assert.throws(() => generateMaze({ size: 5, train: 0, test: 1 }), /expected train to be a whole number from 1/)
 })
 
-test('real mazes: every answer is a shortest path', () => {
+test('real mazes: every answer is a shortest path, the one that answerMaze marks', () => {
   for (const split of ['train', 'test']) {
     const path = sharedPath(`data/maze-30x30-hard/${split}.csv`)
     if (!existsSync(path)) return console.log(`skipped: ${path} is absent`)
     const rows = parsePuzzleCsv(new Uint8Array(readFileSync(path)), path)
     const { metadata } = mazeFromRows(rows, { name: path })
+    for (const { question, answer } of rows.slice(0, 100))
+      assert.is(decodeMaze(answerMaze(encodeMaze(question))), answer)
     assert.equal([metadata.totalPuzzles, metadata.cells, metadata.vocabulary], [rows.length, 900, 6])
   }
 })

@@ -1,4 +1,5 @@
-// Tables read in pieces give what the same tables give in memory: rows, draws, files; ratings, puzzles without answers, tables that change.
+// Tables read in pieces give the same as in memory: rows, draws, files; ratings, puzzles without answers, tables that
+// change.
 import { test } from 'uvu'
 import * as assert from 'uvu/assert'
 import { type Dataset, writeDataset } from '../../src/data/dataset.js'
@@ -13,7 +14,8 @@ function tableOf({ inputs, labels, metadata: { cells } }: Dataset, decode: (ids:
   const rows = Array.from({ length: inputs.length / cells }, (_, i) =>
     [inputs, labels].map(table => decode(table.slice(i * cells, (i + 1) * cells))),
   )
-  return `source,question,answer,rating\n${rows.map(([question, answer], i) => `s,${question},${answer},${i}\n`).join('')}`
+  const lines = rows.map(([question, answer], i) => `s,${question},${answer},${i}\n`)
+  return `source,question,answer,rating\n${lines.join('')}`
 }
 
 const sudokus = tableOf(generateSudoku({ size: 6, train: 30, test: 1, clues: 15 }).train, decodeSudoku)
@@ -78,7 +80,10 @@ test('ratings below the least are left out, before anything is drawn', async () 
   assert.match(await refused(sudokus.replace(',3\n', ',hard\n'), 1), /^t:5: expected a number as rating, got "hard"$/)
   assert.match(
     await refused(sudokus.replaceAll(/,\d+\n/g, '\n').replace(',rating', ''), 1),
-    /^t:1: expected a column of ratings \(rating, difficulty, backtracks\), found the columns "source,question,answer"$/,
+    new RegExp(
+      '^t:1: expected a column of ratings \\(rating, difficulty, backtracks\\), ' +
+        'found the columns "source,question,answer"$',
+    ),
   )
 })
 

@@ -1,4 +1,4 @@
-// Rows that stay in their files: the same batches as from memory, in few reads, with every value checked when it is read.
+// Rows that stay in their files: the same batches as from memory, in few reads, and every value is checked.
 import { test } from 'uvu'
 import * as assert from 'uvu/assert'
 import { testBatches, TrainingBatches, type Batch } from '../../src/data/batches.js'
@@ -257,7 +257,10 @@ test('Fortran order: a table that fits memory is turned, a larger one is refused
     ({ message }) =>
       assert.match(
         message,
-        /^dataset: d\/train\/all__inputs\.npy: expected C order in a table of \d+ bytes, .* — save numpy\.ascontiguousarray\(array\) instead$/,
+        new RegExp(
+          '^dataset: d/train/all__inputs\\.npy: expected C order in a table of \\d+ bytes, .* — ' +
+            'save numpy\\.ascontiguousarray\\(array\\) instead$',
+        ),
       ),
   )
   assert.is(directory.opened.size, 0)

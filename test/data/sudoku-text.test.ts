@@ -1,4 +1,4 @@
-// Sudokus as people write and paste them: signs for blanks, drawn boxes, lists, several in a text, and what cannot be told.
+// Sudokus as people write and paste them: signs for blanks, drawn boxes, lists, several in a text, unclear texts.
 import { test } from 'uvu'
 import * as assert from 'uvu/assert'
 import { mazeViolations, parseMazes, decodeMaze } from '../../src/data/maze.js'
@@ -74,7 +74,9 @@ test('drawn boxes, with blanks by a sign or by nothing', () => {
   }
   assert.equal(
     read(
-      `╔═══════╦═══════╦═══════╗\n${banded('╠═══════╬═══════╬═══════╣', row => spaced(row).replaceAll('|', '║'))}\n╚═══════╩═══════╩═══════╝`,
+      '╔═══════╦═══════╦═══════╗\n' +
+        banded('╠═══════╬═══════╬═══════╣', row => spaced(row).replaceAll('|', '║')) +
+        '\n╚═══════╩═══════╩═══════╝',
     ),
     [puzzle],
   )

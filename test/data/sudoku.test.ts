@@ -125,7 +125,7 @@ test('shuffles keep the rules, have inverses, and keep question and answer toget
 })
 
 test('every shuffle of a 4×4 and of a 6×6 Sudoku is drawn', () => {
-  // Bands and rows within them, stacks and columns within them, and transposition where boxes are square: ways to move the cells.
+  // Ways to move the cells: bands, rows within bands, stacks, columns within stacks, transposition of square boxes.
   const moves = { 4: (2 * 2 ** 2) ** 2 * 2, 6: 6 * 2 ** 3 * (2 * 6 ** 2) }
   const random = new Random(8)
   for (const [size, draws] of [

@@ -1,4 +1,4 @@
-// Puzzle tables as people have them: names of columns, delimiters, no header, lines of puzzles, and what cannot be used.
+// Puzzle tables as people have them: names of columns, delimiters, no header, lines of puzzles, unusable tables.
 import { test } from 'uvu'
 import * as assert from 'uvu/assert'
 import { type ColumnNames, parsePuzzleCsv, type PuzzleRow, TableReader } from '../../src/data/table.js'
@@ -102,7 +102,10 @@ test('what cannot be used is told with what was found', () => {
   throws('# only a comment\n', /^t\.csv: this is an empty file/)
   throws(
     'a,b\n1,2\n',
-    /^t\.csv:1: expected a header with a column of puzzles \(question, puzzle, .*\) or lines of puzzles, found the columns "a,b"$/,
+    new RegExp(
+      '^t\\.csv:1: expected a header with a column of puzzles \\(question, puzzle, .*\\) or lines of puzzles, ' +
+        'found the columns "a,b"$',
+    ),
   )
   throws('a,b\n1,2\n', /found the columns "a,b", not "c"$/, { question: 'c' })
   throws('puzzle,input\n1,2\n', /^t\.csv:1: expected one column of questions, found puzzle, input — which is it\?/)

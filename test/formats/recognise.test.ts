@@ -1,4 +1,4 @@
-// What stands in a file's place is named by every reader, whatever its name says; characters that do not print reach no message.
+// Every reader says what kind of file it got, whatever its name; characters that do not print reach no message.
 import { test } from 'uvu'
 import * as assert from 'uvu/assert'
 import { parseArcTasks } from '../../src/data/arc-tasks.js'
@@ -19,7 +19,8 @@ const zipOf = (...names: string[]) => writeZip(names.map(name => [name, latin('x
 const utf16 = (text: string, mark = '') => latin(mark + [...text].map(char => `${char}\0`).join(''))
 
 const POINTER = latin(
-  'version https://git-lfs.github.com/spec/v1\noid sha256:4d7a214614ab2935c943f9e0ff69d22eadbb8f32b1258daaa5e2ca24d17e2393\nsize 28311552\n',
+  'version https://git-lfs.github.com/spec/v1\n' +
+    'oid sha256:4d7a214614ab2935c943f9e0ff69d22eadbb8f32b1258daaa5e2ca24d17e2393\nsize 28311552\n',
 )
 const KINDS: [name: string, bytes: Uint8Array, what: RegExp][] = [
   ['LFS pointer', POINTER, /^a Git LFS pointer$/],

@@ -59,7 +59,8 @@ const tensor = (
   strides: number[],
   { offset = 0, key = '0', length = 6, type = 'FloatStorage' } = {},
 ) =>
-  `ctorch._utils\n_rebuild_tensor_v2\n(${storage(key, length, type)}${int(offset)}${tuple(shape)}${tuple(strides)}\x89}tR`
+  `ctorch._utils\n_rebuild_tensor_v2\n(${storage(key, length, type)}` +
+  `${int(offset)}${tuple(shape)}${tuple(strides)}\x89}tR`
 const dictOf = (entries: Record<string, string>) =>
   `\x80\x02}(${Object.entries(entries)
     .map(([key, value]) => string(key) + value)
@@ -432,7 +433,8 @@ test('pickles: numbers, memo and damage', () => {
   const read = (pickle: string) => readPickle(latin(pickle), { globals: new Map() })
   assert.equal(
     read(
-      '\x80\x05\x95\0\0\0\0\0\0\0\0(NK\x05M\x01\x02J\xff\xff\xff\xff\x8a\x01\xff\x8a\0\x8a\x09\0\0\0\0\0\0\0\0\x01G?\xf8\0\0\0\0\0\0\x88\x89U\x01\xe9C\x01\xfft.',
+      '\x80\x05\x95\0\0\0\0\0\0\0\0(NK\x05M\x01\x02J\xff\xff\xff\xff\x8a\x01\xff\x8a\0' +
+        '\x8a\x09\0\0\0\0\0\0\0\0\x01G?\xf8\0\0\0\0\0\0\x88\x89U\x01\xe9C\x01\xfft.',
     ),
     [null, 5, 513, -1, -1, 0, 2n ** 64n, 1.5, true, false, 'é', Uint8Array.of(255)],
   )

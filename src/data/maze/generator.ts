@@ -3,7 +3,7 @@ import type { Dataset } from '../dataset.js'
 import { DIHEDRAL_COUNT, dihedralMap } from '../dihedral.js'
 import { PuzzlePairs, puzzleDataset } from '../pairs.js'
 import { Random } from '../random.js'
-import { distances, FLOOR, GOAL, neighbours, PATH, START, WALL } from './rules.js'
+import { answerMaze, distances, FLOOR, GOAL, neighbours, START, WALL } from './rules.js'
 import { mazeKind } from './table.js'
 
 export interface GenerateMazeOptions {
@@ -38,15 +38,15 @@ interface Maze {
 const MIN_SIZE = 5
 /** Mazes drawn one after the other that may be known already, or have too short a path. */
 const MAX_MISSES = 1000
-const MAX_SHORT = 20_000
+const MAX_SHORT = 5000
 /** Fewest steps at a side of the published mazes, and how they grow with the side. */
 const HARD = { side: 30, steps: 109, power: 1.25 }
 /** The least and largest share of walls. */
 const HARD_WALLS = [0.32, 0.42]
 
 /**
- * New mazes; both splits together hold no maze twice, not even turned or mirrored. Without `hard` they have no loops, so
- * that exactly one path joins S and G.
+ * New mazes. Both splits together hold no maze twice, not even turned or mirrored. Without `hard` they have no loops,
+ * so that exactly one path joins S and G.
  * @throws when an option is out of range, or no further distinct maze is found
  */
 export function generateMaze(options: GenerateMazeOptions): { train: Dataset; test: Dataset } {
@@ -138,7 +138,7 @@ function placeEnds(question: Uint8Array, size: number, least: number, random: Ra
   const steps = distances(question, size, from, id => id === FLOOR)
   const farthest = cells.reduce((most, cell) => Math.max(most, steps[cell]), 0)
   const far = cells.filter(cell => steps[cell] * 2 >= farthest && steps[cell] >= least)
-  return far.length === 0 ? undefined : answered(question, size, from, far[random.below(far.length)])
+  return far.length === 0 ? undefined : answered(question, from, far[random.below(far.length)])
 }
 
 function scatterWalls(size: number, random: Random): Uint8Array {
@@ -162,25 +162,18 @@ function placeFar(question: Uint8Array, size: number, least: number, random: Ran
   const far = cells.filter(cell => steps[cell] >= least && Number.isFinite(steps[cell]))
   if (far.length === 0) return undefined
   const other = far[random.below(far.length)]
-  return random.below(2) === 0 ? answered(question, size, end, other) : answered(question, size, other, end)
+  return random.below(2) === 0 ? answered(question, end, other) : answered(question, other, end)
 }
 
 function floorOf(question: Uint8Array): number[] {
   return Array.from(question.keys()).filter(cell => question[cell] === FLOOR)
 }
 
-/** Marks S, G and the shortest path that prefers, from S on, a step down, then left, right, up. */
-function answered(question: Uint8Array, size: number, from: number, to: number): Maze {
-  const steps = distances(question, size, to, id => id === FLOOR)
+/** Marks S, G and, in the answer, the path. */
+function answered(question: Uint8Array, from: number, to: number): Maze {
   question[from] = START
   question[to] = GOAL
-  const answer = question.slice()
-  for (let cell = from; steps[cell] > 1;) {
-    const nearer = neighbours(cell, size).filter(next => steps[next] === steps[cell] - 1)
-    cell += [size, -1, 1, -size].find(step => nearer.includes(cell + step))!
-    answer[cell] = PATH
-  }
-  return { question, answer }
+  return { question, answer: answerMaze(question) }
 }
 
 /**

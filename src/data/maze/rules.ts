@@ -1,7 +1,7 @@
 // Square mazes as tokens: text, shortest paths, and what is wrong with an answer.
 import { shown } from '../../formats/shown.js'
 
-/** Characters of a maze; id = place + 1 (0 is PAD): wall 1, floor 2, start 3, goal 4, path 5. */
+/** Characters of a maze. Token = place + 1 (0 is PAD): wall 1, floor 2, start 3, goal 4, path 5. */
 export const MAZE_CHARACTERS = '# SGo'
 
 /** PAD and the characters. */
@@ -21,13 +21,14 @@ export function encodeMaze(text: string): Uint8Array {
   })
 }
 
-/** Tokens to text; '?' for PAD or anything else that is no maze token. */
+/** Tokens to text; '?' for PAD and anything else that is no maze token. */
 export function decodeMaze(ids: ArrayLike<number>): string {
   return Array.from(ids, id => MAZE_CHARACTERS[id - 1] ?? '?').join('')
 }
 
 /**
- * The mazes of a text, at least one: as many rows as a maze has columns, of which an editor may have cut the floor at the end, or each in a line.
+ * The mazes of a text, at least one. Each stands in a line of its own, or in as many rows as it has columns; an editor
+ * may have cut the floor at the end of a row.
  * @param cells of each maze; without it the text is one maze, as wide as its longest row
  * @throws one line when the rows are not that many, or a character is not one of `# SGo`
  */
@@ -50,7 +51,8 @@ export function parseMazes(text: string, cells?: number): { ids: Uint8Array; lin
   const wide = rows.find(i => lines[i].length > side)
   if (wide !== undefined || rows.length % side !== 0)
     throw new Error(
-      `maze: expected ${side} rows of ${side} characters, got ${wide === undefined ? `${rows.length} rows` : `${lines[wide].length} in line ${wide + 1}`}`,
+      `maze: expected ${side} rows of ${side} characters, ` +
+        `got ${wide === undefined ? `${rows.length} rows` : `${lines[wide].length} in line ${wide + 1}`}`,
     )
   return Array.from({ length: rows.length / side }, (_, maze) => {
     const own = rows.slice(maze * side, (maze + 1) * side)
@@ -58,7 +60,7 @@ export function parseMazes(text: string, cells?: number): { ids: Uint8Array; lin
   })
 }
 
-/** Why a question is no maze with a way to find, in words; '' when it is one. */
+/** Why a question is no maze with one S and one G, in words; '' when it is one. */
 export function mazeTrouble(question: ArrayLike<number>): string {
   try {
     ends(question)
@@ -68,7 +70,7 @@ export function mazeTrouble(question: ArrayLike<number>): string {
   return ''
 }
 
-/** Side of a maze of that many cells. Throws when it is not a square of a whole number from 2. */
+/** The side of a maze of that many cells. @throws when that is not the square of a whole number from 2 */
 export function mazeSizeOf(cells: number): number {
   const size = Math.sqrt(cells)
   if (!Number.isInteger(size) || size < 2) throw new Error(`maze: expected a square grid, got ${cells} cells`)
@@ -76,17 +78,38 @@ export function mazeSizeOf(cells: number): number {
 }
 
 /**
- * Steps of the shortest path from S to G of a maze of tokens, moving up, down, left and right over all but walls and PAD.
- * Infinity when there is none. Throws when the grid is not square or does not have one S and one G.
+ * Steps of the shortest path from S to G of a maze of tokens, moving up, down, left and right over all cells but walls
+ * and PAD. Infinity when there is none.
+ * @throws when the grid is not square, or does not have one S and one G
  */
 export function shortestMazePath(ids: ArrayLike<number>): number {
   const { from, to } = ends(ids)
-  return distances(ids, mazeSizeOf(ids.length), from, id => id >= FLOOR && id <= PATH)[to]
+  return distances(ids, mazeSizeOf(ids.length), from, isOpen)[to]
 }
 
 /**
- * What is wrong with an answer, [] when it is the question with one shortest path from S to G marked (several may exist).
- * Throws when the question is not a maze with one S and one G, or the sizes differ.
+ * The answer of a maze: a copy with one shortest path from S to G marked. Of several it is the one that prefers, from S
+ * on, a step down, then left, right, up, as the published Maze-Hard answers do.
+ * @throws when the grid is not square, does not have one S and one G, or has no path
+ */
+export function answerMaze(question: ArrayLike<number>): Uint8Array {
+  const { from, to } = ends(question)
+  const size = mazeSizeOf(question.length)
+  const steps = distances(question, size, to, isOpen)
+  if (steps[from] === Infinity) throw new Error('maze: expected a path from S to G, got none')
+  const answer = Uint8Array.from(question)
+  for (let cell = from; steps[cell] > 1;) {
+    const nearer = neighbours(cell, size).filter(next => steps[next] === steps[cell] - 1)
+    cell += [size, -1, 1, -size].find(step => nearer.includes(cell + step))!
+    answer[cell] = PATH
+  }
+  return answer
+}
+
+/**
+ * The errors of an answer, in words; [] when it is the question with one shortest path from S to G marked (several may
+ * exist).
+ * @throws when the question is not a maze with one S and one G, or the sizes differ
  */
 export function mazeViolations(question: ArrayLike<number>, answer: ArrayLike<number>): string[] {
   if (question.length !== answer.length)
@@ -100,7 +123,8 @@ export function mazeViolations(question: ArrayLike<number>, answer: ArrayLike<nu
     if (answer[cell] === PATH && onFloor) marked++
     else if (answer[cell] !== (onFloor ? FLOOR : question[cell])) {
       violations.push(
-        `'${decodeMaze([answer[cell]])}' instead of '${decodeMaze([question[cell]])}' at row ${Math.floor(cell / size) + 1} column ${(cell % size) + 1}`,
+        `'${decodeMaze([answer[cell]])}' instead of '${decodeMaze([question[cell]])}' ` +
+          `at row ${Math.floor(cell / size) + 1} column ${(cell % size) + 1}`,
       )
     }
   }
@@ -127,7 +151,12 @@ function ends(ids: ArrayLike<number>): { from: number; to: number } {
   return { from: all.indexOf(START), to: all.indexOf(GOAL) }
 }
 
-/** Steps from a cell to every cell over those that `open` allows; Infinity where it does not lead (breadth first). */
+/** Whether a token is no wall and no PAD. */
+function isOpen(id: number): boolean {
+  return id >= FLOOR && id <= PATH
+}
+
+/** Steps from a cell to every cell over those that `open` allows; Infinity where no path leads (breadth first). */
 export function distances(
   ids: ArrayLike<number>,
   size: number,

@@ -9,8 +9,9 @@ import { encodeMaze, MAZE_VOCABULARY, mazeSizeOf, mazeViolations, PATH } from '.
 export type MazeTableOptions = Pick<PuzzleTableOptions, 'name' | 'augment' | 'subsample' | 'seed'>
 
 /**
- * A dataset from the rows of a puzzle table; a group is a maze and its transformed copies, `augment` 0 … 7: dihedral ids 1 … augment.
- * The first row tells the size. Throws `name:line: …` when a row has another length, a wrong character, or an answer that is not a shortest path.
+ * A dataset from the rows of a puzzle table. A group is a maze and its transformed copies; `augment` 0 … 7 adds the
+ * dihedral ids 1 … augment. All rows have the size of the first one.
+ * @throws `name:line: …` when a row has another length, a wrong character, or an answer that is not a shortest path
  */
 export function mazeFromRows(rows: PuzzleRow[], options: MazeTableOptions = {}): Dataset {
   const { augment = 0 } = options

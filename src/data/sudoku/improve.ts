@@ -12,8 +12,8 @@ export interface SudokuWish {
   maxRating?: number
 }
 
-/** Steps of a search before it gives up. */
-const MAX_STEPS = 1000
+/** Steps of a search before it gives up, for each cell. */
+const STEPS_PER_CELL = 12
 /** Most givens that a step puts back. */
 const MAX_PUT_BACK = 4
 /** Other solutions that are kept for each cell. */
@@ -79,7 +79,7 @@ export function improveSudoku(
   const others = new OtherSolutions(answer.length)
   let question = answer.slice()
   let misfit = misfitOf(question, removeGivens(question, size, random, wish.clues, others), size, wish)
-  for (let step = 0; misfit > 0 && step < MAX_STEPS; step++) {
+  for (let step = 0; misfit > 0 && step < STEPS_PER_CELL * answer.length; step++) {
     const next = question.slice()
     putBack(next, answer, 1 + random.below(MAX_PUT_BACK), random)
     const nextMisfit = misfitOf(next, removeGivens(next, size, random, wish.clues, others), size, wish)

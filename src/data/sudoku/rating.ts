@@ -1,19 +1,20 @@
-// How hard a Sudoku is: the guesses of a search with the rules and the order of tdoku, the source of the published ratings.
+// How hard a Sudoku is: the guesses of a search with the rules and the order of tdoku, as in the published ratings.
 import { layoutOf, type SudokuSize } from './rules.js'
 import { permutations } from './symmetry.js'
 
 /**
  * The rating of a grid of tokens (blanks are 1) that has exactly one solution: how many guesses a search makes until it
- * finds it; 0 where none is needed.
+ * finds the solution; 0 where it needs none.
  *
- * Before each guess the search applies these rules until they change nothing: a cell with one candidate takes it; a
- * digit with one place in a row, column or box goes there; a digit that needs the common cells of a box and a line
- * leaves the other cells of both; where a box and a line cross in n cells, n digits that must or may alone stand there
- * fill them. The guess is where a digit goes in a band or stack: of the one with the fewest ways to place all digits,
- * the digit with the fewest ways (at least two). Ways are tried in a fixed order; the last one is no guess.
+ * Before each guess the search applies these rules until nothing changes: a cell with one candidate takes it; a digit
+ * with one place in a row, column or box goes there; a digit that needs the common cells of a box and a line leaves
+ * their other cells; n digits that fill the n common cells of a box and a line exclude all others there. The guess is
+ * where one digit goes in a band or stack: the search takes the band in which all digits together have the fewest ways,
+ * and in it the digit with the fewest ways, at least two. Ways are tried in a fixed order, and the last one is no
+ * guess.
  *
  * These are the rules and the order of tdoku (https://github.com/t-dillon/tdoku). The `rating` of the published
- * Sudoku-Extreme data counts its backtracks.
+ * Sudoku-Extreme data counts the backtracks of tdoku.
  * @param most ends the search early: a larger rating is given as `most + 1`
  * @throws when there is no solution
  */
@@ -132,7 +133,10 @@ class RatingSearch {
     return true
   }
 
-  /** Cells with one candidate, and candidates with one place. @returns 1 for a change, −1 for a contradiction, else 0 */
+  /**
+   * The rules for cells with one candidate, and candidates with one place.
+   * @returns 1 for a change, −1 for a contradiction, else 0
+   */
   #singles(candidates: Uint16Array, unit: Uint8Array): number {
     let [some, several, fixed, twice] = [0, 0, 0, 0]
     for (const cell of unit) {

@@ -6,7 +6,7 @@ export type SudokuSize = 4 | 6 | 9
 
 /** A rule that a grid breaks; `cells` are row-major positions. */
 export interface SudokuViolation {
-  /** Where: a unit with a digit twice, a cell that holds no digit of the size, or a given that was changed. */
+  /** A unit with a digit twice, a cell that holds no digit of the size, or a given that was changed. */
   unit: 'row' | 'column' | 'box' | 'cell' | 'given'
   /** Number of the row, column or box (from 0, boxes row by row), or the cell itself. */
   index: number
@@ -24,11 +24,11 @@ export interface Layout {
   boxes: Uint8Array
 }
 
-const layouts: Record<SudokuSize, Layout> = { 4: layout(4, 2, 2), 6: layout(6, 2, 3), 9: layout(9, 3, 3) }
+const LAYOUTS: Record<SudokuSize, Layout> = { 4: layout(4, 2, 2), 6: layout(6, 2, 3), 9: layout(9, 3, 3) }
 
-/** The size whose grid has that many cells. Throws when there is none. */
+/** The size whose grid has that many cells. @throws when there is none */
 export function sudokuSizeOf(cells: number): SudokuSize {
-  const found = Object.values(layouts).find(one => one.cells === cells)
+  const found = Object.values(LAYOUTS).find(one => one.cells === cells)
   if (!found) throw new Error(`sudoku: expected 16, 36 or 81 cells, got ${cells}`)
   return found.size
 }
@@ -39,8 +39,8 @@ export function sudokuVocabulary(size: SudokuSize): number {
 }
 
 /**
- * Text to tokens: '.' or '0' is blank; id = digit + 1 (blank 1, PAD 0 does not occur). The length tells the size.
- * Throws when the length is not 16, 36 or 81, or a character is not a digit of the size.
+ * Text to tokens: '.' or '0' is blank; token = digit + 1 (blank 1, PAD 0 does not occur). The length gives the size.
+ * @throws when the length is not 16, 36 or 81, or a character is not a digit of the size
  */
 export function encodeSudoku(text: string): Uint8Array {
   const size = sudokuSizeOf(text.length)
@@ -61,7 +61,7 @@ export function decodeSudoku(ids: ArrayLike<number>): string {
 /**
  * The rules that a grid of tokens breaks, [] for a grid that can still be right: a digit twice in a row, column or box,
  * a cell with PAD or a digit too large, and, when `question` is given, a given that was changed. Blanks break no rule.
- * Throws when the number of cells does not fit the size.
+ * @throws when the number of cells does not fit the size
  */
 export function sudokuViolations(
   ids: ArrayLike<number>,
@@ -104,10 +104,7 @@ export function describeSudokuViolation({ unit, index, digit, cells }: SudokuVio
   return `${cells.length} times ${digit} in ${unit} ${index + 1}`
 }
 
-/**
- * What contradicts itself in a grid, in words, with the places of the digit that stands there twice; '' when nothing
- * does.
- */
+/** The contradiction in a grid, in words, with the places of a digit that stands there twice; '' when there is none. */
 export function sudokuContradiction(ids: ArrayLike<number>, size: SudokuSize): string {
   const [violation] = sudokuViolations(ids, size)
   if (!violation) return ''
@@ -134,7 +131,7 @@ function layout(size: SudokuSize, boxRows: number, boxColumns: number): Layout {
 
 /** Rows, columns and boxes of a size. */
 export function layoutOf(size: SudokuSize): Layout {
-  const found = layouts[size]
+  const found = LAYOUTS[size]
   if (!found) throw new Error(`sudoku: expected size 4, 6 or 9, got ${size}`)
   return found
 }

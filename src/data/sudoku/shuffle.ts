@@ -19,7 +19,7 @@ export function drawSudokuShuffle(size: SudokuSize, random: Random): SudokuShuff
   return drawInto({ map: new Uint8Array(size * size), tokens: new Uint8Array(size + 2) }, size, random)
 }
 
-/** The same into a shuffle that is there, as making arrays takes longer than filling them. */
+/** Draws into an existing shuffle, since making arrays takes longer than filling them. */
 export function drawInto(
   shuffle: { map: Uint8Array; tokens: Uint8Array },
   size: SudokuSize,
@@ -53,7 +53,7 @@ function drawLines(lines: Int32Array, size: number, thickness: number, random: R
   }
 }
 
-/** The first numbers as `Random.permutation` orders them. */
+/** Puts the numbers below `count` into the order of `Random.permutation`. */
 function drawOrder(order: Int32Array, count: number, random: Random): void {
   for (let i = 0; i < count; i++) order[i] = i
   for (let i = count - 1; i > 0; i--) {

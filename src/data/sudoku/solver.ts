@@ -169,8 +169,8 @@ class Search {
   }
 
   /**
-   * A digit that has one place in a unit: that place among the open cells, and the digit as a bit. Place −1 when a digit
-   * has no place at all, undefined when every digit has several.
+   * A digit that has one place in a unit: that place among the open cells, and the digit as a bit. Place −1 when a
+   * digit has no place at all, undefined when every digit has several.
    */
   #single(depth: number): { place: number; bit: number } | undefined {
     const size = this.#size

@@ -22,9 +22,10 @@ export type SudokuTableOptions = Pick<
 >
 
 /**
- * A dataset from the rows of a puzzle table; copies are shuffles (see `drawSudokuShuffle`). The first row tells the
- * size. Puzzles without an answer are solved. Throws `name:line: …` when a row has another length, a wrong character,
- * an answer that changes a given, is not filled or breaks a rule, or no answer and not exactly one solution.
+ * A dataset from the rows of a puzzle table; copies are shuffles (see `drawSudokuShuffle`). All rows have the size of
+ * the first one. Puzzles without an answer are solved.
+ * @throws `name:line: …` when a row has another length, a wrong character, an answer that changes a given, is not
+ * filled or breaks a rule, or no answer and not exactly one solution
  */
 export function sudokuFromRows(rows: PuzzleRow[], options: SudokuTableOptions = {}): Dataset {
   return puzzleDataset(gatherPuzzles(rows, sudokuKind, options))
@@ -78,15 +79,16 @@ export const sudokuKind: PuzzleKind = {
 }
 
 /**
- * The size of a grid whose number of cells is known to be one; a whole number, as the loops below are slow with others.
+ * The size of a grid that has the cells of one. The result is a whole number, since the loops below are slow with
+ * others.
  */
 const sizeOf = ({ length }: Uint8Array): SudokuSize => (length === 81 ? 9 : length === 36 ? 6 : 4)
 
-// Tables have millions of rows: the loops of those that are right make no objects.
+// Tables have millions of rows, so the loops over correct rows make no objects.
 const utf8 = new TextEncoder()
 const characters = new Uint8Array(81)
 /** The tokens of characters, 0 for those that are no digit. */
-const tokens = Uint8Array.from({ length: 256 }, (_, code) =>
+const TOKENS = Uint8Array.from({ length: 256 }, (_, code) =>
   code === 46 ? 1 : code >= 48 && code <= 57 ? code - 47 : 0,
 )
 /** Digits as bits: those of each box of a band, and of the columns below it, side by side. */
@@ -100,7 +102,7 @@ function writeDigits(text: string, into: Uint8Array, size: number): boolean {
   const { read, written } = utf8.encodeInto(text, characters)
   if (read !== cells || written !== cells) return false
   for (let i = 0; i < cells; i++) {
-    const token = tokens[characters[i]]
+    const token = TOKENS[characters[i]]
     if (token === 0 || token > size + 1) return false
     into[i] = token
   }
@@ -143,14 +145,14 @@ function breaksRule(ids: Uint8Array, size: SudokuSize): boolean {
   return false
 }
 
-/** The tokens of a cell that is more than plain digits, or wrong. */
+/** The tokens of a cell that holds more than plain digits, or is wrong. */
 function encodeCell(cell: string, what: string, cells: number): Uint8Array {
   const text = cell.trim()
   let found: Uint8Array | undefined
   try {
     found = onlySudoku(text)
   } catch {
-    // What is wrong is said below, as of a row of digits.
+    // The error is found below, as in a row of plain digits.
   }
   if (found?.length === cells) return found
   if (text.length !== cells) {

@@ -1,4 +1,5 @@
-// Sudokus as people write and paste them: lines, drawn grids, lists, several in a text, with any of the usual signs for a blank.
+// Sudokus as people write and paste them: lines, drawn grids, lists, several in a text, with any usual sign for a
+// blank.
 import { shown } from '../../formats/shown.js'
 import { sudokuSizeOf, type SudokuSize } from './rules.js'
 
@@ -18,14 +19,14 @@ interface Row {
   blanks: string
 }
 
-const sizes: readonly SudokuSize[] = [4, 6, 9]
-const wholes = sizes.map(size => size * size)
+const SIZES: readonly SudokuSize[] = [4, 6, 9]
+const WHOLES = SIZES.map(size => size * size)
 
 /** Signs for a blank, as they are typed. */
-const blankSigns = '.0*_-?xX'
+const BLANK_SIGNS = '.0*_-?xX'
 
 /** Signs that may draw a line as well as stand for blanks. */
-const unclearSigns = ['-', '_', '*']
+const UNCLEAR_SIGNS = ['-', '_', '*']
 
 /**
  * The Sudokus of a text, at least one: digits row by row in any layout, with '.', '0', '*', '_', '-', '?' or 'x' for
@@ -94,13 +95,13 @@ type Line = string | null | undefined
 /** All of a line but a comment, or the one whole puzzle between names and numbers. */
 function linePart(line: string): Line {
   const text = line.replace(/#.*/, '')
-  const [whole, ...more] = text.split(/[\s,;]+/).filter(part => wholes.includes(part.length) && isCells(part))
+  const [whole, ...more] = text.split(/[\s,;]+/).filter(part => WHOLES.includes(part.length) && isCells(part))
   if (whole && more.length === 0) return whole
   if (/[a-wyz]{2}/i.test(text)) return null
   return text !== line && text.trim() === '' ? undefined : text
 }
 
-const isCells = (part: string) => [...part].every(sign => (sign >= '1' && sign <= '9') || blankSigns.includes(sign))
+const isCells = (part: string) => [...part].every(sign => (sign >= '1' && sign <= '9') || BLANK_SIGNS.includes(sign))
 
 type Reading = (line: string, number: number) => Row | undefined
 
@@ -115,7 +116,7 @@ interface Choice {
  * a row where it is as long as others.
  */
 function signReadings(lines: readonly Line[]): Reading[] {
-  const unclear = unclearSigns.filter(sign => lines.some(line => line && isLineOf(line, sign)))
+  const unclear = UNCLEAR_SIGNS.filter(sign => lines.some(line => line && isLineOf(line, sign)))
   const lengths = lines.flatMap(line => (line && /[1-9]/.test(line) ? [signsOf(line).length] : []))
   const usual = lengths.sort((a, b) => a - b)[Math.floor(lengths.length / 2)]
   const ways = [() => true, () => false, (line: string) => signsOf(line).length !== usual]
@@ -147,7 +148,7 @@ function rowOf(signs: readonly string[], line: number): Row {
   let blanks = ''
   const cells = signs.map(sign => {
     if (sign >= '1' && sign <= '9') return Number(sign)
-    if (!blankSigns.includes(sign) && sign !== ' ') {
+    if (!BLANK_SIGNS.includes(sign) && sign !== ' ') {
       throw new Error(`sudoku: expected digits, and "." for blanks, got ${shown(sign)} in line ${line}`)
     }
     blanks += sign
@@ -171,7 +172,7 @@ function placeReadings(lines: readonly Line[]): Reading[] {
       const fields = (sign === '|' ? line.trim().replace(/^\||\|$/g, '') : line).split(sign)
       // Tabs at the end of a line are easily lost.
       while (sign === '\t' && line.trim() !== '' && fields.length < most) fields.push('')
-      return fieldRow(fields, number, [...sizes, ...wholes])
+      return fieldRow(fields, number, [...SIZES, ...WHOLES])
     }
   })
   const inBoxes = [2, 3].flatMap(columns =>
@@ -183,12 +184,12 @@ function placeReadings(lines: readonly Line[]): Reading[] {
         ? fieldRow(
             boxes.flatMap(cells => cells!),
             number,
-            sizes,
+            SIZES,
           )
         : undefined
     }),
   )
-  const inColumns = sizes.flatMap(size =>
+  const inColumns = SIZES.flatMap(size =>
     [1, 2].map((step): Reading => {
       const width = step * (size - 1) + 1
       const [from, to] = lines.length === size ? [0, size - 1] : [used[0], used[used.length - 1]]
@@ -200,11 +201,11 @@ function placeReadings(lines: readonly Line[]): Reading[] {
     }),
   )
   const inOneLine: Reading = (line, number) =>
-    wholes.includes(line.length) ? fieldRow([...line], number, wholes) : undefined
+    WHOLES.includes(line.length) ? fieldRow([...line], number, WHOLES) : undefined
   return [...between, ...inBoxes, ...inColumns, inOneLine]
 }
 
-const isFrame = (line: string) => isDrawn(line) || unclearSigns.some(sign => isLineOf(line, sign))
+const isFrame = (line: string) => isDrawn(line) || UNCLEAR_SIGNS.some(sign => isLineOf(line, sign))
 
 /**
  * The cells of a part between two bars: characters side by side, or with a space between them and perhaps around them.
@@ -242,8 +243,8 @@ function assemble(rows: readonly Row[]): FoundSudoku[] {
   let open: Row[] = []
   for (const row of rows) {
     const { length } = row.cells
-    if (open.length === 0 && wholes.includes(length)) found.push(sudokuOf([row]))
-    else if (sizes.some(size => size === length) && (open.length === 0 || open[0].cells.length === length))
+    if (open.length === 0 && WHOLES.includes(length)) found.push(sudokuOf([row]))
+    else if (SIZES.some(size => size === length) && (open.length === 0 || open[0].cells.length === length))
       open.push(row)
     else return [sudokuOf(rows)]
     if (open.length === 0 || open.length < open[0].cells.length) continue
@@ -262,7 +263,7 @@ function assemble(rows: readonly Row[]): FoundSudoku[] {
 
 function sudokuOf(rows: readonly Row[]): FoundSudoku {
   const cells = rows.flatMap(row => row.cells)
-  if (!wholes.includes(cells.length)) {
+  if (!WHOLES.includes(cells.length)) {
     throw new Error(`sudoku: expected 16, 36 or 81 cells, got ${cells.length}${uneven(rows)}`)
   }
   const size = sudokuSizeOf(cells.length)
@@ -297,8 +298,8 @@ function uneven(rows: readonly Row[]): string {
   return odd && rows.length > 2 ? `: line ${odd.line} has ${odd.cells.length}, others have ${usual}` : ''
 }
 
-const answerNames = /^(answer|solution|solved|output|target|label)s?$/i
-const questionNames = /^(question|puzzle|quiz|problem|input|unsolved|sudoku|board|grid|value)$/i
+const ANSWER_NAMES = /^(answer|solution|solved|output|target|label)s?$/i
+const QUESTION_NAMES = /^(question|puzzle|quiz|problem|input|unsolved|sudoku|board|grid|value)$/i
 
 /** The Sudokus in JSON, all of the text or a value in each line; [] when it is not JSON, or holds none. */
 function fromJson(text: string): FoundSudoku[] {
@@ -316,19 +317,19 @@ function fromJson(text: string): FoundSudoku[] {
 
 function inside(value: unknown, line: number): FoundSudoku[] {
   if (typeof value === 'string') {
-    return isCells(value) && wholes.includes(value.length) ? [sudokuOf([rowOf([...value], line)])] : []
+    return isCells(value) && WHOLES.includes(value.length) ? [sudokuOf([rowOf([...value], line)])] : []
   }
   if (!Array.isArray(value)) {
     const entries = Object.entries(value ?? {})
-    const asked = entries.filter(([name]) => questionNames.test(name))
-    const used = asked.length > 0 ? asked : entries.filter(([name]) => !answerNames.test(name))
+    const asked = entries.filter(([name]) => QUESTION_NAMES.test(name))
+    const used = asked.length > 0 ? asked : entries.filter(([name]) => !ANSWER_NAMES.test(name))
     return used.flatMap(([, one]) => inside(one, line))
   }
   const { length } = value
-  const whole = wholes.includes(length) && jsonRow(value)
+  const whole = WHOLES.includes(length) && jsonRow(value)
   if (whole) return [sudokuOf([rowOf(whole, line)])]
   const rows = value.map(jsonRow)
-  if (sizes.some(size => size === length) && rows.every(row => row?.length === length)) {
+  if (SIZES.some(size => size === length) && rows.every(row => row?.length === length)) {
     return [sudokuOf(rows.map(row => rowOf(row!, line)))]
   }
   return value.flatMap(one => inside(one, line))
