@@ -1,4 +1,4 @@
-// AdamATan2, AdamW and the moving average over several steps; parameters without a gradient; clipping; what is not finite.
+// AdamATan2, AdamW and the moving average over several steps; parameters without gradient; clipping; infinity and NaN.
 import { test } from 'uvu'
 import * as assert from 'uvu/assert'
 import { Adam, type AdamOptions, Parameters } from '../../src/engine/index.js'
@@ -13,7 +13,7 @@ test.after(() => {
   printShares()
 })
 
-/** Runs steps and compares each with the truth that starts from what the step before left, so that errors do not add up. */
+/** Runs steps and compares each with the truth that starts from the result of the step before: errors do not add up. */
 async function check(options: AdamOptions, count: number, magnitude: number, gradientMagnitude: number): Promise<void> {
   const { algorithm = 'atan2', beta1 = 0.9, beta2 = 0.95, weightDecay = 0.1, emaRate = 0 } = options
   const start = values(1, count, magnitude)
@@ -54,7 +54,7 @@ async function check(options: AdamOptions, count: number, magnitude: number, gra
     const name = `adam, ${algorithm} step ${step}`
     close(name, m, truth.m, { scale: 2 * gradientMagnitude })
     close(name, v, truth.v, { scale: 2 * gradientMagnitude ** 2 })
-    // The step is lr / (1 − β1ᵗ) · direction. atan2 is exact to 4096 units in WGSL, division to 2.5, and m loses digits where it crosses 0.
+    // The step is lr / (1 − β1ᵗ) · direction. atan2 is exact to 4096 units, division to 2.5; m loses digits near 0.
     close(name, now, truth.values, { scale: magnitude + 10 * learningRate, c: algorithm === 'atan2' ? 64 : 16 })
     if (emaRate) close(`${name}, average`, average, truth.average, { scale: magnitude + 10 * learningRate, c: 64 })
     else assert.is(adam.average, parameters)
@@ -142,7 +142,7 @@ test('clipping by global norm', async () => {
     adam.step()
     const norm = Math.sqrt([...w, ...other].reduce((sum, g) => sum + g * g, 0))
     const factor = Math.min(1, clipNorm / (norm + 1e-6))
-    // β1 = 0: the first moment is the gradient. Squares are added in up to 70,001 / 65,536 + 8 steps per part, and 256 parts.
+    // β1 = 0: the first moment is the gradient. Squares are added in 256 parts of up to 70,001 / 65,536 + 8 steps.
     close(
       'clip_gradients, first moment',
       (await adam.m.read()).get('w')!,

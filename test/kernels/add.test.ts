@@ -35,7 +35,7 @@ test('a + b and a + bias', async () => {
 })
 
 test('more workgroups than one dimension holds', async () => {
-  // 128 MiB, the least that any adapter binds, less one value, so that threads take one value at a time and there are the most of them.
+  // 128 MiB, which every adapter can bind, minus one value: one value a thread at a time, so the most threads.
   const size = { count: 2 ** 25 - 1, countB: 37, accumulate: false }
   assert.ok(
     kernels.add.workgroups(size)[1] > 1,

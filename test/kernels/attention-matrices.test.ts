@@ -38,8 +38,8 @@ const shareInTest: typeof shareOf = ({ headDim }, adapter) =>
 const fits = (size: AttentionSize, adapter: AdapterSummary) => shareInTest(size, adapter) !== undefined
 
 /**
- * The same loops, not unrolled and of a length that compilers do not know. A software adapter would take minutes to compile them.
- * As to what they compute, the mark says nothing.
+ * The same loops, not unrolled, with a length that compilers do not know: else a software adapter would compile them
+ * for minutes. The mark does not change what they compute.
  */
 const rolled = (text: string) =>
   text.replace(/@diagnostic\(off, trm\.unroll\) (for \(var (\w) = 0u; \2 < )(\w+)/g, '$1min(u32($3), u.length * 64u)')

@@ -1,4 +1,4 @@
-// Softmax attention over packed rows, from flat to saturated scores, with and without rotary positions, and its derivative.
+// Softmax attention of packed rows and its derivative, from flat to saturated scores, with rotary positions or without.
 import { test } from 'uvu'
 import * as assert from 'uvu/assert'
 import { attention, ropeTable } from '../../src/engine/index.js'
@@ -59,8 +59,8 @@ const sizesOf = (variant: string) =>
     return headDim <= 8
   })
 
-/** With and without rotary positions where heads are of even width; in tiles either, as each takes seconds to compile for each width. */
-const turnsOf = (variant: string, headDim: number) =>
+/** With and without rotary positions if heads have even width; tiles only one of both: each compiles for seconds. */
+const ropesOf = (variant: string, headDim: number) =>
   variant === 'tiled' ? [headDim === 64] : headDim % 2 ? [false] : [false, true]
 
 /** All ways of computing it; where the adapter cannot run one, another stands in. */
@@ -75,7 +75,7 @@ for (const variant of VARIANTS)
       for (const magnitude of MAGNITUDES) {
         for (const scores of [1e-4, 1, 8]) {
           const qkv = packed(size, scores, magnitude)
-          for (const turns of turnsOf(variant, size.headDim)) {
+          for (const turns of ropesOf(variant, size.headDim)) {
             const { rope, turned } = turning(size)
             const o = attention(
               engine.from(qkv, [size.batch, size.length, width(size)]),
@@ -113,7 +113,7 @@ for (const variant of VARIANTS)
     for (const size of sizesOf(variant)) {
       for (const scores of [1, 3]) {
         const inputs = [{ data: packed(size, scores, 1), shape: [size.batch, size.length, width(size)] }]
-        for (const turns of turnsOf(variant, size.headDim)) {
+        for (const turns of ropesOf(variant, size.headDim)) {
           const { rope, turned } = turning(size)
           await checkGradients(engine, turns ? 'attention with rope' : 'attention', {
             inputs,

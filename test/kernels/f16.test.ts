@@ -1,4 +1,4 @@
-// Kernels on tensors stored as float16: what becomes of their text, and the same numbers as on float32 tensors up to one rounding.
+// Kernels on tensors stored as float16: their rewritten text, and the same numbers as with float32 up to one rounding.
 import { test } from 'uvu'
 import * as assert from 'uvu/assert'
 import {
@@ -283,7 +283,7 @@ if (hasHalf) {
     variant.available(engine.adapter, { m: 64, n: 64, k: 64, f16A: true }),
   )) {
     test(`products by variant ${name}, operands and results in either type`, async () => {
-      // Operands by single values, and four of them at once. Tiles take seconds to compile for each combination of types.
+      // Operands by single values, and by four at once. Tiles compile for seconds for each combination of types.
       const isTiled = name.startsWith('tiled')
       for (const [m, n, k, transposeA, transposeB] of [
         [17, 33, 9, true, false],

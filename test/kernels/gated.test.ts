@@ -57,7 +57,7 @@ for (const dtype of ['f32', ...(engine.adapter.features.includes('shader-f16') ?
   })) {
     test(`variant ${name}, ${dtype}`, async () => {
       engine.variants.force('gated', name)
-      // Large tiles take seconds to compile for each way of loading: four values at once where gate and up are columns, else single ones.
+      // Large tiles compile for seconds for each way of loading: four values if gate and up are columns, else one.
       const isLarge = name.includes('128×128')
       for (const [m, half, k] of [
         [1, 1, 1],

@@ -1,4 +1,4 @@
-// The network's input: puzzle slots with their padding, tokens and learned positions; and the gradient of the puzzle rows.
+// The input of the network: puzzle rows with padding, tokens and learned positions; the gradient of the puzzle rows.
 import { test } from 'uvu'
 import { inputEmbedding, prefixGradient } from '../../src/kernels/input-embedding.js'
 import { close, printShares, same } from '../close.js'

@@ -1,4 +1,4 @@
-// Matrix products in every transposition, batched, summed, shared and accumulated; linear layers over either axis and their derivatives.
+// Products in every transposition, batched, summed, shared and accumulated; linear layers with their derivatives.
 import { test } from 'uvu'
 import * as assert from 'uvu/assert'
 import { linear } from '../../src/engine/index.js'
@@ -73,7 +73,7 @@ for (const transposeA of [false, true]) {
   }
 }
 
-/** Tiles of 128 × 128 take seconds to compile for each way of loading: with both operands as vec4f along k, or with none, all code runs. */
+/** Tiles of 128 × 128 compile for seconds for each way of loading. Both operands or none as vec4f run all code. */
 const isWorthIt = ({ k, transposeA, transposeB }: MatmulSize) =>
   (!transposeA && k % 4 === 0) === (transposeB === true && k % 4 === 0)
 
@@ -126,7 +126,7 @@ test('large tiles in 16 KB of workgroup memory, half as deep', async () => {
   }
 })
 
-test('a sum of what is infinite is infinite, although lines and terms beyond the edge are read in its stead', async () => {
+test('a sum with an infinite term is infinite, although lines and terms beyond the edge are read too', async () => {
   engine.variants.force('matmul', 'tiled 64×64')
   for (const transposes of [0, 1, 2, 3]) {
     const [transposeA, transposeB] = [transposes % 2 === 1, transposes > 1]

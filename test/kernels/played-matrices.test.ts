@@ -1,4 +1,4 @@
-// The functions that play subgroup matrices: every element, order and size that they know, and that they refuse the rest.
+// The functions that play subgroup matrices: every element, order and size that they support; they refuse the rest.
 import { test } from 'uvu'
 import * as assert from 'uvu/assert'
 import { defineKernel } from '../../src/kernels/kernel.js'
@@ -35,14 +35,19 @@ function text(
   const [widthA, widthB, widthC] = [width(lengthA, perOperand), width(lengthB, perOperand), width(lengthC, perResult)]
   const piece = Math.max(linesA * widthA, linesB * widthB, linesC * widthC) + 1
   const value = (tensor: string, at: string) => `${tensor}[${at}]`
-  const pack = (tensor: string, at: string) =>
-    !vectors
-      ? value(tensor, at)
-      : element === 'f16'
-        ? `vec4u(${[0, 2, 4, 6].map(i => `pack2x16float(vec2f(${value(tensor, `${at} + ${i}u`)}, ${value(tensor, `${at} + ${i + 1}u`)}))`).join(', ')})`
-        : `bitcast<vec4u>(vec4f(${[0, 1, 2, 3].map(i => value(tensor, `${at} + ${i}u`)).join(', ')}))`
-  const fillPiece = (tensor: string, piece: number, count: number, length: number, wide: number) =>
-    `for (var i = thread; i < ${(count * length) / perOperand}u; i += 64u) { memory[${piece}][1u + i / ${length / perOperand}u * ${wide}u + i % ${length / perOperand}u] = ${pack(tensor, `i * ${perOperand}u`)}; }`
+  const pack = (tensor: string, at: string) => {
+    if (!vectors) return value(tensor, at)
+    const next = (i: number) => value(tensor, `${at} + ${i}u`)
+    return element === 'f16'
+      ? `vec4u(${[0, 2, 4, 6].map(i => `pack2x16float(vec2f(${next(i)}, ${next(i + 1)}))`).join(', ')})`
+      : `bitcast<vec4u>(vec4f(${[0, 1, 2, 3].map(next).join(', ')}))`
+  }
+  const fillPiece = (tensor: string, piece: number, count: number, length: number, wide: number) => {
+    const place = `1u + i / ${length / perOperand}u * ${wide}u + i % ${length / perOperand}u`
+    const store = `memory[${piece}][${place}] = ${pack(tensor, `i * ${perOperand}u`)};`
+    return `for (var i = thread; i < ${(count * length) / perOperand}u; i += 64u) { ${store} }`
+  }
+  const readResult = vectors ? 'bitcast<f32>(memory[2u + subgroup][at / 4u][at % 4u])' : 'memory[2u + subgroup][at]'
   const resultAt = `1u + i / ${lengthC}u * ${widthC * perResult}u + i % ${lengthC}u`
   return `enable f16;
 enable subgroups;
@@ -58,13 +63,18 @@ alias Piece = array<${store}, ${piece}>;
 @group(0) @binding(2) var<storage, read_write> c: array<f32>;
 var<workgroup> memory: array<Piece, 4>; // a, b, and results of both
 @compute @workgroup_size(64) @subgroup_size(32)
-fn main(@builtin(subgroup_id) subgroup: u32, @builtin(local_invocation_index) thread: u32, @builtin(subgroup_invocation_id) lane: u32) {
+fn main(
+  @builtin(subgroup_id) subgroup: u32,
+  @builtin(local_invocation_index) thread: u32,
+  @builtin(subgroup_invocation_id) lane: u32
+) {
   ${fillPiece('a', 0, linesA, lengthA, widthA)}
   ${fillPiece('b', 1, linesB, lengthB, widthB)}
   workgroupBarrier();
   var sums: array<array<Sum, 2>, 1>;
   let rows = subgroupMatrixLoad<Left, ${majors[0]}>(&memory[0], 1u, ${widthA}u);
-  var columns = subgroupMatrixLoad<subgroup_matrix_right<Element, ${n}, SIZE_K>, ${majors[1]}>(&memory[1], 1, ${widthB});
+  var columns =
+    subgroupMatrixLoad<subgroup_matrix_right<Element, ${n}, SIZE_K>, ${majors[1]}>(&memory[1], 1, ${widthB});
   sums[0][1] = subgroupMatrixMultiplyAccumulate(rows, columns, sums[0][1]);
   let twice = subgroupMatrixMultiplyAccumulate(rows, columns, sums[0][1]);
   if (subgroup == 1u) { sums[0][1] = twice; }
@@ -73,7 +83,7 @@ fn main(@builtin(subgroup_id) subgroup: u32, @builtin(local_invocation_index) th
   workgroupBarrier();
   for (var i = lane; i < ${m * n}u; i += 32u) {
     let at = ${vectors ? `${perResult - 1}u + ${resultAt}` : resultAt};
-    c[subgroup * ${m * n}u + i] = ${vectors ? 'bitcast<f32>(memory[2u + subgroup][at / 4u][at % 4u])' : 'memory[2u + subgroup][at]'};
+    c[subgroup * ${m * n}u + i] = ${readResult};
   }
 }`
 }

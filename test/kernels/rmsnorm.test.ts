@@ -67,7 +67,7 @@ const CASES: readonly Cases[] = [
       [9, 31, 65],
     ],
   },
-  // Rows of one word, of whole and of cut chunks; more and fewer rows than a workgroup has. Each chunk costs a second of compiling.
+  // Rows of one word, of whole and incomplete chunks; more and fewer rows than a workgroup. A chunk compiles for 1 s.
   {
     variant: 'registers',
     axis: -1,

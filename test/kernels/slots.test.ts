@@ -55,8 +55,8 @@ async function run(
 
 const always = (count: number) => new Float32Array(count).fill(1)
 
-/** The least number of steps that exploration asks of each slot, 1 where it asks nothing: the first count at which a slot that wants to halt does. */
-async function leastSteps(
+/** The number of steps after which each slot first halts if q_halt is always positive: 1 without exploration. */
+async function minSteps(
   slots: number,
   maxSteps: number,
   exploration: number,
@@ -160,7 +160,7 @@ test('evaluation never explores, nor halts early', async () => {
 
 test('exploration: its share of the slots, least steps spread evenly over 2 … N', async () => {
   const [slots, maxSteps, exploration] = [6000, 8, 0.4]
-  const least = await leastSteps(slots, maxSteps, exploration, [3, 11])
+  const least = await minSteps(slots, maxSteps, exploration, [3, 11])
   const exploring = least.filter(n => n > 1)
   const sigma = Math.sqrt(slots * exploration * (1 - exploration))
   assert.ok(
@@ -176,8 +176,8 @@ test('exploration: its share of the slots, least steps spread evenly over 2 … 
 
 test('exploration: 0 is none, 1 is all, and each step, seed and slot draws anew', async () => {
   const slots = 2000
-  assert.ok((await leastSteps(slots, 4, 0, [0, 0])).every(n => n === 1))
-  assert.ok((await leastSteps(slots, 4, 1, [0, 0])).every(n => n >= 2))
+  assert.ok((await minSteps(slots, 4, 0, [0, 0])).every(n => n === 1))
+  assert.ok((await minSteps(slots, 4, 1, [0, 0])).every(n => n >= 2))
   const explores = async (clock: [number, number]) =>
     (
       await run(
@@ -200,10 +200,10 @@ test('exploration: 0 is none, 1 is all, and each step, seed and slot draws anew'
 })
 
 test('slots 4 … 7 in a chunk of their own behave as in the whole batch', async () => {
-  const whole = await leastSteps(8, 16, 0.7, [1, 2])
+  const whole = await minSteps(8, 16, 0.7, [1, 2])
   const chunks = [
-    await leastSteps(4, 16, 0.7, [1, 2]),
-    await leastSteps(4, 16, 0.7, [1, 2], Uint32Array.from([4, 5, 6, 7])),
+    await minSteps(4, 16, 0.7, [1, 2]),
+    await minSteps(4, 16, 0.7, [1, 2], Uint32Array.from([4, 5, 6, 7])),
   ]
   assert.equal(chunks.flat(), whole)
   assert.not.equal(chunks[0], chunks[1])

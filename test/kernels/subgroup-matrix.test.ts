@@ -1,4 +1,4 @@
-// Products by subgroup matrices, with these played by plain functions: everything of the kernels but the hardware's own multiplication.
+// Products by subgroup matrices that plain functions play: the whole kernels except the multiplication by hardware.
 // test/null-backend.test.ts has the compiler check the kernels as they are.
 import { test } from 'uvu'
 import * as assert from 'uvu/assert'
@@ -29,7 +29,7 @@ test.after(() => {
 const hasHalf = engine.adapter.features.includes('shader-f16')
 if (!hasHalf) console.log('skipped: results in float16, this adapter has no shader-f16')
 
-/** As adapters run it, with loops unrolled, and with loops left as they are, which compiles some times faster where matrices are played. */
+/** The kernel with its loops unrolled, as adapters run it, and with loops as they are, which compile much faster. */
 const unrolled = playedKernel(matmulMatrix)
 const kernel = playedKernel({
   ...matmulMatrix,
@@ -86,9 +86,10 @@ async function check({
     })
   const got = await engine.read(c)
   const depth = k * reduce * (gated ? 2 : 1)
-  // A result in float16 is rounded once more, and once only: 2¹³ units of float32 of itself, of which the law gives 4 · √depth.
+  // A result in float16 is rounded once more, by 2¹³ units of float32; the law allows 4 · √depth units.
   const rounding = isHalf ? 2 ** 13 / (4 * Math.sqrt(depth)) : 0
-  const name = `${gated ? 'gated' : 'matmul'} by matrices${isHalf ? ' to float16' : ''}, ${JSON.stringify({ ...size, splits, gated, span: tile.span })}`
+  const kind = `${gated ? 'gated' : 'matmul'} by matrices${isHalf ? ' to float16' : ''}`
+  const name = `${kind}, ${JSON.stringify({ ...size, splits, gated, span: tile.span })}`
   close(name, got.slice(0, count), truth, {
     scale: scale.map((x, i) => x + 1.01 * rounding * Math.abs(truth[i])),
     depth,

@@ -54,7 +54,7 @@ interface Case extends Omit<SupervisionLossSize, 'stablemax' | 'scale' | 'trains
   magnitude: number
 }
 
-/** Labels of which about a third is ignored, a random slot has none, and in another every label is what the logits say. */
+/** Labels: about a third is ignored, a random slot has none, and in another slot every label agrees with the logits. */
 function labelsFor(logits: Float32Array, { batch, cells, prefix, vocabulary }: Case): Int32Array<ArrayBuffer> {
   const next = uniform(3)
   const truth = oracle.supervision(logits, new Float64Array(2 * batch), new Int32Array(batch * cells), {
@@ -111,7 +111,7 @@ async function check(stablemax: boolean, each: Case): Promise<void> {
         oracle.supervision(l, [0, 0], label, { ...size, batch: 1, cells: 1, prefix: 0 })[0].lmLoss
       const share = size.scale / Math.max(labelled, 1)
       const expected = differences(lmLoss, logits.subarray(at, at + vocabulary), 1e-3, unit)
-      // The label's own gradient is the difference of d log s(label) / dx and of the same with Σ s: near probability 1 they cancel.
+      // The gradient of the label is d log s(label) / dx − d log Σ s / dx: near probability 1 these cancel.
       const x = Math.abs(logits[at + Math.max(label[0], 0)])
       const scale = share * largest(expected, stablemax ? 1 / (1 + x) : 1)
       close(
@@ -184,7 +184,7 @@ test('stablemax where it bends', async () => {
   assert.is(predictions[0], 0, 'of equal logits the first counts')
 })
 
-test('a slot without labels: no loss, no gradient, exact for the halting target, nothing to be accurate about', async () => {
+test('a slot without labels has no loss, gradient or accuracy, and is exact for the halting target', async () => {
   const logits = values(5, 2 * 9 * 4)
   const labels = new Int32Array(2 * 9).fill(IGNORED)
   const { dLogits, dQ, results } = await run(logits, new Float32Array([2, 9, -2, 9]), labels, {

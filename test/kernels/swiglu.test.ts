@@ -14,7 +14,7 @@ test.after(() => {
   printShares()
 })
 
-/** WGSL's exp(x) is exact to 3 + 2|x| units: the error grows with the gate. A sigmoid below 2⁻¹²⁶ may be flushed to 0. */
+/** In WGSL exp(x) is exact to 3 + 2|x| units: the error grows with the gate. A sigmoid below 2⁻¹²⁶ may become 0. */
 function scales(x: ArrayLike<number>, half: number, inner: number): Float64Array {
   const block = half * inner
   return oracle.swiglu(x, { half, inner }).map((y, i) => {
