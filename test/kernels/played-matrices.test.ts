@@ -73,8 +73,9 @@ fn main(
   workgroupBarrier();
   var sums: array<array<Sum, 2>, 1>;
   let rows = subgroupMatrixLoad<Left, ${majors[0]}>(&memory[0], 1u, ${widthA}u);
-  var columns =
-    subgroupMatrixLoad<subgroup_matrix_right<Element, ${n}, SIZE_K>, ${majors[1]}>(&memory[1], 1, ${widthB});
+  var columns = subgroupMatrixLoad<subgroup_matrix_right<Element, ${n}, SIZE_K>, ${majors[1]}>(
+    &memory[1], 1, ${widthB}
+  );
   sums[0][1] = subgroupMatrixMultiplyAccumulate(rows, columns, sums[0][1]);
   let twice = subgroupMatrixMultiplyAccumulate(rows, columns, sums[0][1]);
   if (subgroup == 1u) { sums[0][1] = twice; }
