@@ -93,16 +93,16 @@ function packed({ batch, length, heads, headDim, scores = 1 }: Size): Float32Arr
   )
 }
 
-/** The table, and the rows turned as it says. */
-function turning(size: Size) {
+/** The table of angles, and the rotation that it describes. */
+function rotation(size: Size) {
   const { length, headDim, rope } = size
-  if (!rope) return { table: undefined, turned: (qkv: ArrayLike<number>) => qkv }
+  if (!rope) return { table: undefined, rotate: (qkv: ArrayLike<number>) => qkv }
   const angles = ropeTable(length, headDim, 10000)
   const angle = (position: number, i: number) =>
     Math.atan2(angles[position * headDim + 2 * i + 1], angles[position * headDim + 2 * i])
   return {
     table: engine.from(angles, [length, headDim / 2, 2]),
-    turned: (qkv: ArrayLike<number>) => oracle.rope(qkv, size, angle),
+    rotate: (qkv: ArrayLike<number>) => oracle.rope(qkv, size, angle),
   }
 }
 
@@ -125,21 +125,20 @@ if (canPlay) {
     const name = `length ${length}, width ${headDim}${size.rope ? ' with rope' : ''}`
 
     test(`attention, ${name}`, async () => {
-      const { table, turned } = turning(size)
+      const { table, rotate } = rotation(size)
       const qkv = packed(size)
-      const o = await engine.read(
-        engine.scope(() =>
-          widened(engine, attention(rounded(engine, engine.from(qkv, shape)), heads, { rope: table })),
-        ),
-      )
-      const truth = oracle.attention(turned(qkv), size)
+      const o = await engine.scope(() => {
+        const y = attention(rounded(engine, engine.from(qkv, shape)), heads, { rope: table })
+        return engine.read(widened(engine, y))
+      })
+      const truth = oracle.attention(rotate(qkv), size)
       close('attention by matrices', o, truth, { scale: largest(truth), c: ROUNDING * 2 * scores })
     })
 
     test(`gradients, ${name}`, async () => {
-      const { table, turned } = turning(size)
+      const { table, rotate } = rotation(size)
       const inputs = [{ data: packed(size), shape }]
-      const truth = (qkv: Float64Array) => oracle.attention(turned(qkv), size)
+      const truth = (qkv: Float64Array) => oracle.attention(rotate(qkv), size)
       const ours = (qkv: Tensor) => attention(rounded(engine, qkv), heads, { rope: table })
       await checkGradients(engine, 'attention by matrices', {
         inputs,
