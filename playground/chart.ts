@@ -13,47 +13,47 @@ const FONT = '12px system-ui, sans-serif'
 const [LEAST_WIDTH, LEAST_HEIGHT] = [200, 100]
 
 export class Chart {
-  private plot: uPlot | undefined
-  private data: ChartData | undefined
-  private isDue = false
+  #plot: uPlot | undefined
+  #data: ChartData | undefined
+  #isDue = false
 
   /** @param options made anew for every theme */
   constructor(
     private readonly root: HTMLElement,
     private readonly options: (axis: uPlot.Axis, colour: Colours) => ChartOptions,
   ) {
-    new ResizeObserver(() => this.plot?.setSize(this.size())).observe(root)
+    new ResizeObserver(() => this.#plot?.setSize(this.#size())).observe(root)
     // Colours are drawn, not styled: another theme is another plot.
     addEventListener('themechange', () => {
-      this.clear()
-      this.show(this.data)
+      this.#clear()
+      this.show(this.#data)
     })
   }
 
   /** Draws the data at the next frame; undefined clears the chart. */
   show(data: ChartData | undefined): void {
-    this.data = data
-    if (this.isDue) return
-    this.isDue = true
+    this.#data = data
+    if (this.#isDue) return
+    this.#isDue = true
     requestAnimationFrame(() => {
-      this.isDue = false
-      if (!this.data) return this.clear()
-      if (this.plot) this.plot.setData(this.data)
-      else this.plot = this.make(this.data)
+      this.#isDue = false
+      if (!this.#data) return this.#clear()
+      if (this.#plot) this.#plot.setData(this.#data)
+      else this.#plot = this.#make(this.#data)
     })
   }
 
-  private clear(): void {
-    this.plot?.destroy()
-    this.plot = undefined
+  #clear(): void {
+    this.#plot?.destroy()
+    this.#plot = undefined
   }
 
-  private size(): { width: number; height: number } {
+  #size(): { width: number; height: number } {
     const { clientWidth, clientHeight } = this.root
     return { width: Math.max(LEAST_WIDTH, clientWidth), height: Math.max(LEAST_HEIGHT, clientHeight) }
   }
 
-  private make(data: ChartData): uPlot {
+  #make(data: ChartData): uPlot {
     const colour = coloursOf(this.root)
     const axis = {
       stroke: colour('soft'),
@@ -61,7 +61,7 @@ export class Chart {
       grid: { stroke: colour('line'), width: 1 },
       ticks: { show: false },
     }
-    return new uPlot({ ...this.size(), ...this.options(axis, colour) }, data, this.root)
+    return new uPlot({ ...this.#size(), ...this.options(axis, colour) }, data, this.root)
   }
 }
 

@@ -12,11 +12,11 @@ export interface ConflictPoint {
 }
 
 export class ConflictCurve {
-  private readonly chart: Chart
-  private trained = 0
+  readonly #chart: Chart
+  #trained = 0
 
   constructor(root: HTMLElement) {
-    this.chart = new Chart(root, (axis, colour) => ({
+    this.#chart = new Chart(root, (axis, colour) => ({
       scales: {
         x: { time: false, range: (_, least, most) => [least, Math.max(most, least + 1)] },
         conflicts: { range: (_, _least, most) => [0, Math.max(1, most * 1.08)] },
@@ -34,25 +34,25 @@ export class ConflictCurve {
       ],
       legend: { show: false },
       cursor: { show: false },
-      hooks: { draw: [plot => this.markTrained(plot, colour('soft'))] },
+      hooks: { draw: [plot => this.#markTrained(plot, colour('soft'))] },
     }))
   }
 
   /** @param trained supervision steps of the model's training; a line marks where they end */
   show(points: readonly ConflictPoint[], trained: number): void {
-    this.trained = trained
-    if (points.length < 2) return this.chart.show(undefined)
-    this.chart.show([
+    this.#trained = trained
+    if (points.length < 2) return this.#chart.show(undefined)
+    this.#chart.show([
       points.map(({ step }) => step),
       points.map(({ conflicts }) => conflicts ?? null),
       points.map(({ confidence }) => confidence),
     ])
   }
 
-  private markTrained(plot: Plot, colour: string): void {
+  #markTrained(plot: Plot, colour: string): void {
     const { ctx, bbox, scales } = plot
-    if (this.trained >= (scales.x.max ?? 0)) return
-    const x = plot.valToPos(this.trained, 'x', true)
+    if (this.#trained >= (scales.x.max ?? 0)) return
+    const x = plot.valToPos(this.#trained, 'x', true)
     ctx.save()
     ctx.strokeStyle = colour
     ctx.setLineDash([2, 4])

@@ -6,10 +6,10 @@ import type { TrainingPoint } from './protocol.js'
 const MOST_POINTS = 2000
 
 export class Curves {
-  private readonly chart: Chart
+  readonly #chart: Chart
 
   constructor(root: HTMLElement) {
-    this.chart = new Chart(root, (axis, colour) => {
+    this.#chart = new Chart(root, (axis, colour) => {
       const exact = { scale: 'share', stroke: colour('ink'), points: { show: false } }
       return {
         scales: {
@@ -35,7 +35,7 @@ export class Curves {
   }
 
   show(points: readonly TrainingPoint[]): void {
-    this.chart.show(points.length ? columns(points) : undefined)
+    this.#chart.show(points.length ? columns(points) : undefined)
   }
 }
 

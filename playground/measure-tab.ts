@@ -17,17 +17,17 @@ const PARTS: readonly { title: string; parts: string[] }[] = [
 ]
 
 export class MeasureTab {
-  private cases: { name: string; size: Size }[] = []
-  private result: SuiteResult | undefined
+  #cases: { name: string; size: Size }[] = []
+  #result: SuiteResult | undefined
 
   constructor(private readonly connection: Connection) {
-    byId('verify').addEventListener('click', () => void this.verify())
+    byId('verify').addEventListener('click', () => void this.#verify())
     byId('bench-form').addEventListener('submit', event => {
       event.preventDefault()
-      void this.bench()
+      void this.#bench()
     })
     byId('bench-stop').addEventListener('click', () => void this.connection.call('stopBench', undefined))
-    byId('bench-export').addEventListener('click', () => this.export())
+    byId('bench-export').addEventListener('click', () => this.#export())
     byId('lose').addEventListener('click', () => void this.connection.call('lose', undefined))
   }
 
@@ -48,29 +48,29 @@ export class MeasureTab {
 
   /** Offers what can be measured on this adapter. */
   async begin(): Promise<void> {
-    this.cases = await this.connection.call('benchCases', undefined)
+    this.#cases = await this.connection.call('benchCases', undefined)
     const choice = (name: string, value: string, isOn: boolean) =>
       element(
         'label',
         { class: 'chip' },
-        element('input', { type: 'checkbox', value, checked: isOn, change: () => this.count() }),
+        element('input', { type: 'checkbox', value, checked: isOn, change: () => this.#count() }),
         name,
       )
     byId('bench-sizes').append(
-      ...SIZES.filter(size => this.cases.some(one => one.size === size)).map(size =>
+      ...SIZES.filter(size => this.#cases.some(one => one.size === size)).map(size =>
         choice(size, size, size === 'small'),
       ),
     )
     byId('bench-parts').append(
-      ...PARTS.filter(({ parts }) => this.cases.some(({ name }) => parts.some(part => name.includes(part)))).map(
+      ...PARTS.filter(({ parts }) => this.#cases.some(({ name }) => parts.some(part => name.includes(part)))).map(
         ({ title }) => choice(title, title, title !== 'norms and gates'),
       ),
     )
     for (const id of ['verify', 'bench']) byId<HTMLButtonElement>(id).disabled = false
-    this.count()
+    this.#count()
   }
 
-  private async verify(): Promise<void> {
+  async #verify(): Promise<void> {
     const [button, verdict, progress, rows] = [
       byId<HTMLButtonElement>('verify'),
       byId('verify-verdict'),
@@ -104,7 +104,7 @@ export class MeasureTab {
     }
   }
 
-  private chosen(): { only: string[]; sizes: Size[] } {
+  #chosen(): { only: string[]; sizes: Size[] } {
     const checked = (id: string) =>
       [...byId(id).querySelectorAll<HTMLInputElement>('input:checked')].map(({ value }) => value)
     return {
@@ -113,16 +113,16 @@ export class MeasureTab {
     }
   }
 
-  private count(): void {
-    const { only, sizes } = this.chosen()
-    const count = this.cases.filter(
+  #count(): void {
+    const { only, sizes } = this.#chosen()
+    const count = this.#cases.filter(
       ({ name, size }) => sizes.includes(size) && only.some(part => `${size} ${name}`.includes(part)),
     ).length
     byId('bench-count').textContent = inWords(count, 'case')
     byId<HTMLButtonElement>('bench').disabled = count === 0
   }
 
-  private async bench(): Promise<void> {
+  async #bench(): Promise<void> {
     const [state, bar] = [byId('bench-state'), byId<HTMLProgressElement>('bench-progress')]
     const busy = (isBusy: boolean) => {
       byId<HTMLButtonElement>('bench').disabled = isBusy
@@ -133,14 +133,14 @@ export class MeasureTab {
     say(byId('bench-error'), undefined)
     busy(true)
     try {
-      const result = await this.connection.call('bench', this.chosen(), ({ done, total, text }) => {
+      const result = await this.connection.call('bench', this.#chosen(), ({ done, total, text }) => {
         bar.value = done / total
         state.textContent = text
       })
       state.textContent = result
         ? `peak ${digits(result.peak.gflops)} GFLOP/s, ${digits(result.peak.gbs)} GB/s`
         : 'stopped'
-      if (result) this.showBench(result)
+      if (result) this.#showBench(result)
     } catch (error) {
       state.textContent = 'failed'
       say(byId('bench-error'), messageOf(error))
@@ -149,8 +149,8 @@ export class MeasureTab {
     }
   }
 
-  private showBench(result: SuiteResult): void {
-    this.result = result
+  #showBench(result: SuiteResult): void {
+    this.#result = result
     byId<HTMLButtonElement>('bench-export').disabled = false
     const head = ['size', 'case', 'ms', 'GFLOP/s', 'GB/s', 'of peak']
     const rows = result.rows.map(({ size, case: name, medianMs, gflops, gbs, percentOfPeak }) => [
@@ -166,12 +166,12 @@ export class MeasureTab {
     byId('bench-rows').replaceChildren(table(head, [...rows, ...skips], 2))
   }
 
-  private export(): void {
+  #export(): void {
     const date = new Date().toISOString()
     download(
       `webgpu-trm-bench-${date.slice(0, 10)}.json`,
       JSON.stringify(
-        { ...this.result, date, browser: navigator.userAgent, cores: navigator.hardwareConcurrency },
+        { ...this.#result, date, browser: navigator.userAgent, cores: navigator.hardwareConcurrency },
         null,
         2,
       ),

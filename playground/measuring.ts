@@ -43,14 +43,14 @@ export async function benchCases(): Promise<Calls['benchCases']['result']> {
 }
 
 export class Bench {
-  private isStopped = false
+  #isStopped = false
 
   /** Undefined when it was stopped. */
   async run(
     { only, sizes }: Calls['bench']['argument'],
     onProgress: (progress: Calls['bench']['progress']) => void,
   ): Promise<Calls['bench']['result']> {
-    this.isStopped = false
+    this.#isStopped = false
     const stopped = new Error('bench: stopped')
     try {
       return await runSuite({
@@ -58,7 +58,7 @@ export class Bench {
         only,
         sizes,
         onProgress: (done, total, text) => {
-          if (this.isStopped) throw stopped
+          if (this.#isStopped) throw stopped
           onProgress({ done, total, text })
         },
       })
@@ -69,6 +69,6 @@ export class Bench {
   }
 
   stop(): void {
-    this.isStopped = true
+    this.#isStopped = true
   }
 }

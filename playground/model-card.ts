@@ -4,7 +4,7 @@ import { percent } from '../src/formats/human.js'
 import type { Connection } from './connection.js'
 import { byId, element, messageOf, number, say, takeDrops, takePicks } from './element.js'
 import { fieldsOf } from './fields.js'
-import { type Offer, offers } from './offers.js'
+import { type Offer, OFFERS } from './offers.js'
 import type { ModelRequest, ModelSummary } from './protocol.js'
 import type { Puzzle } from './puzzle.js'
 import { isSame, kindOf, type Needs, needsOf, parsePuzzle } from './puzzles.js'
@@ -14,7 +14,7 @@ const needsOfOffer = ({ examples }: Offer): Needs => needsOf(parsePuzzle(example
 
 /** The offer that a puzzle belongs to. */
 export const offerOf = (puzzle: Puzzle): Offer | undefined =>
-  offers.find(offer => isSame(needsOfOffer(offer), needsOf(puzzle)))
+  OFFERS.find(offer => isSame(needsOfOffer(offer), needsOf(puzzle)))
 
 /** A model to load: the file, and for which offer where it is the page's own. */
 interface Order {
@@ -25,18 +25,18 @@ interface Order {
 }
 
 export class ModelCard {
-  private model: ModelSummary | undefined
+  #model: ModelSummary | undefined
   /** Bytes of the models beside the page, by name; undefined until the list was read. */
-  private files: Record<string, number> | undefined
+  #files: Record<string, number> | undefined
   /** A file that waits for its configuration. */
-  private waiting: ModelRequest | undefined
+  #waiting: ModelRequest | undefined
   /** Loads run one after the other; of those that wait, only the last one runs. */
-  private queue: Promise<unknown> = Promise.resolve()
-  private turn = 0
+  #queue: Promise<unknown> = Promise.resolve()
+  #turn = 0
   /** The offer whose model is being loaded. */
-  private coming: Offer | undefined
+  #coming: Offer | undefined
   /** The loaded model is a checkpoint of the visitor's. */
-  private isOwn = false
+  #isOwn = false
 
   /**
    * @param onModel a model was loaded; `replaces` when a puzzle that does not fit it should give way
@@ -50,48 +50,48 @@ export class ModelCard {
     const open = (file: File) => void this.load({ file, name: file.name })
     takePicks(byId('model-button'), byId<HTMLInputElement>('model-file'), open)
     takeDrops(byId('model-drop'), open)
-    byId('bundled').addEventListener('click', () => this.restore())
-    this.wireConfig()
+    byId('bundled').addEventListener('click', () => this.#restore())
+    this.#wireConfig()
   }
 
   /** Reads which models lie beside the page. Loads nothing yet. */
   async begin(): Promise<void> {
     byId('model-name').textContent = 'none yet'
     try {
-      this.files = await readList('models/index.json')
+      this.#files = await readList('models/index.json')
     } catch (error) {
-      this.files = {}
+      this.#files = {}
       say(byId('model-error'), messageOf(error))
     }
   }
 
   /** Resolves when nothing is being loaded. */
   async settled(): Promise<void> {
-    await this.queue
+    await this.#queue
   }
 
   /** Whether the loaded model can answer this puzzle. */
   fits(puzzle: Puzzle): boolean {
-    return this.model !== undefined && !this.coming && isSame(this.model.config, needsOf(puzzle))
+    return this.#model !== undefined && !this.#coming && isSame(this.#model.config, needsOf(puzzle))
   }
 
   /** Whether the offer's model lies beside the page. */
   has({ model }: Offer): boolean {
-    return model !== undefined && this.files?.[model] !== undefined
+    return model !== undefined && this.#files?.[model] !== undefined
   }
 
   /** Why no model can answer this puzzle, in words; undefined when one can, or is being loaded. */
   trouble(puzzle: Puzzle): string | undefined {
-    if (!this.files || this.coming || this.fits(puzzle)) return undefined
+    if (!this.#files || this.#coming || this.fits(puzzle)) return undefined
     const title = puzzle.kind.title(puzzle.tokens.length)
     const offer = offerOf(puzzle)
     if (offer?.model && !this.has(offer)) {
       const file = `models/${offer.model}.safetensors`
       return `No model for ${title} lies beside this page (${file}): train one in the Train tab, or open a checkpoint.`
     }
-    if (!this.model) return `${title}: no model is loaded. Open a checkpoint.`
+    if (!this.#model) return `${title}: no model is loaded. Open a checkpoint.`
     const { cells, vocabulary } = needsOf(puzzle)
-    const own = this.model.config
+    const own = this.#model.config
     return (
       `The loaded model does not fit this puzzle: ${title} needs one for ${cells} cells and ${vocabulary} tokens, ` +
       `this one is for ${own.cells} and ${own.vocabulary}. Open a checkpoint for it, or train one.`
@@ -101,52 +101,52 @@ export class ModelCard {
   /** Loads the page's model for this puzzle, unless the loaded model fits or there is none. */
   loadFor(puzzle: Puzzle): void {
     const offer = offerOf(puzzle)
-    if (this.fits(puzzle) || !offer || !this.has(offer) || this.coming === offer) return
-    void this.loadOffer(offer, false)
+    if (this.fits(puzzle) || !offer || !this.has(offer) || this.#coming === offer) return
+    void this.#loadOffer(offer, false)
   }
 
   /** Loads a checkpoint. What is wrong with it is shown in the card, and the model before it stays. */
   async load(request: ModelRequest): Promise<boolean> {
-    return this.inTurn({ find: async () => request, replaces: true })
+    return this.#inTurn({ find: async () => request, replaces: true })
   }
 
-  private async loadOffer(offer: Offer, replaces: boolean): Promise<boolean> {
+  async #loadOffer(offer: Offer, replaces: boolean): Promise<boolean> {
     const path = `models/${offer.model}.safetensors`
     const find = async () => {
       const response = await fetch(path)
       if (!response.ok) throw new Error(`${path}: status ${response.status} — reload the page`)
       return { file: await response.blob(), name: `${offer.title}, bundled` }
     }
-    return this.inTurn({ offer, find, replaces })
+    return this.#inTurn({ offer, find, replaces })
   }
 
   /** Loads the page's model in place of the visitor's, for the same kind of puzzle where there is one. */
-  private restore(): void {
-    const fitting = offers.find(offer => this.model && isSame(needsOfOffer(offer), this.model.config))
-    const offer = [fitting, ...offers].find(each => each && this.has(each))
-    if (offer) void this.loadOffer(offer, true)
+  #restore(): void {
+    const fitting = OFFERS.find(offer => this.#model && isSame(needsOfOffer(offer), this.#model.config))
+    const offer = [fitting, ...OFFERS].find(each => each && this.has(each))
+    if (offer) void this.#loadOffer(offer, true)
   }
 
-  private async inTurn(order: Order): Promise<boolean> {
+  async #inTurn(order: Order): Promise<boolean> {
     const { offer, replaces } = order
-    const turn = ++this.turn
-    this.coming = offer
+    const turn = ++this.#turn
+    this.#coming = offer
     say(byId('model-error'), undefined)
     byId('model-config').hidden = true
     if (offer) byId('model-name').textContent = `loading ${offer.title} …`
     this.onWait()
-    const done = this.queue.then(() => turn === this.turn && this.fetchAndSend(order))
-    this.queue = done
+    const done = this.#queue.then(() => turn === this.#turn && this.#fetchAndSend(order))
+    this.#queue = done
     const isLoaded = await done
-    const isLast = turn === this.turn
-    if (isLast) this.coming = undefined
-    if (isLoaded) this.onModel(this.model!, replaces && isLast)
+    const isLast = turn === this.#turn
+    if (isLast) this.#coming = undefined
+    if (isLoaded) this.onModel(this.#model!, replaces && isLast)
     else if (isLast) this.onWait()
     return isLoaded
   }
 
   /** Never rejects. */
-  private async fetchAndSend({ find, offer }: Order): Promise<boolean> {
+  async #fetchAndSend({ find, offer }: Order): Promise<boolean> {
     try {
       const request = await find()
       const result = await this.connection.call('load', request, ({ received, total }) => {
@@ -154,35 +154,35 @@ export class ModelCard {
         byId('model-name').textContent = `reading ${request.name} … ${share}`
       })
       if ('needsConfig' in result) {
-        this.askConfig(request, result.needsConfig)
+        this.#askConfig(request, result.needsConfig)
         return false
       }
-      this.model = result
-      this.isOwn = offer === undefined
+      this.#model = result
+      this.#isOwn = offer === undefined
       return true
     } catch (error) {
       say(byId('model-error'), messageOf(error))
       return false
     } finally {
-      this.showModel()
+      this.#showModel()
     }
   }
 
-  private showModel(): void {
-    byId('model-name').textContent = this.model?.name ?? 'none'
-    byId('model-facts').textContent = this.model ? factsOf(this.model).join(' · ') : ''
-    byId('bundled').hidden = !this.isOwn
+  #showModel(): void {
+    byId('model-name').textContent = this.#model?.name ?? 'none'
+    byId('model-facts').textContent = this.#model ? factsOf(this.#model).join(' · ') : ''
+    byId('bundled').hidden = !this.#isOwn
   }
 
-  private askConfig(request: ModelRequest, reason: string): void {
-    this.waiting = request
+  #askConfig(request: ModelRequest, reason: string): void {
+    this.#waiting = request
     byId('model-config').hidden = false
     // The hint of the message is about the command line, and of no use here.
     byId('model-config-reason').textContent = reason.replace(/ — .*$/s, '')
     byId('model-preset').focus()
   }
 
-  private wireConfig(): void {
+  #wireConfig(): void {
     byId('model-preset').append(
       ...Object.entries(presets).map(([name, { about }]) => element('option', { value: name }, `${name}: ${about}`)),
       element('option', { value: '' }, 'other: all fields below'),
@@ -191,7 +191,7 @@ export class ModelCard {
       event.preventDefault()
       const preset = byId<HTMLSelectElement>('model-preset').value || undefined
       const fields = fieldsOf(byId<HTMLInputElement>('model-fields').value)
-      void this.load({ ...this.waiting!, preset, fields })
+      void this.load({ ...this.#waiting!, preset, fields })
     })
   }
 }

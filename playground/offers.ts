@@ -22,7 +22,7 @@ export interface Offer {
 
 const clues = (count: number): Draw => ({ title: `${count} clues`, clues: count })
 
-export const offers: readonly Offer[] = [
+export const OFFERS: readonly Offer[] = [
   {
     title: 'Sudoku 4×4',
     model: 'sudoku-4x4',

@@ -3,7 +3,7 @@ import type { Connection } from './connection.js'
 import { byId, element, messageOf, number, say, takePicks } from './element.js'
 import { linkOf, puzzleOfLink } from './link.js'
 import { offerOf } from './model-card.js'
-import { type Offer, offers } from './offers.js'
+import { type Offer, OFFERS } from './offers.js'
 import type { Puzzle } from './puzzle.js'
 import { parsePuzzle } from './puzzles.js'
 
@@ -12,40 +12,40 @@ const MOST_BYTES = 1e6
 
 export class PuzzleCard {
   /** The puzzle that was given last. */
-  private puzzle: Puzzle | undefined
+  #puzzle: Puzzle | undefined
 
   /** @param take a puzzle was given; `isTyped` when the text field holds it already */
   constructor(
     private readonly connection: Connection,
     private readonly take: (puzzle: Puzzle, isTyped?: boolean) => void,
   ) {
-    byId('kinds').replaceChildren(...offers.map(offer => this.kindButton(offer)))
+    byId('kinds').replaceChildren(...OFFERS.map(offer => this.#kindButton(offer)))
     const text = byId<HTMLTextAreaElement>('puzzle-text')
-    text.addEventListener('input', () => this.read(text.value))
+    text.addEventListener('input', () => this.#read(text.value))
     takePicks(byId('puzzle-file-button'), byId<HTMLInputElement>('puzzle-file'), file => void this.open(file))
-    byId('clear-puzzle').addEventListener('click', () => this.clear())
-    byId('new-puzzle').addEventListener('click', () => void this.make())
-    byId('share').addEventListener('click', () => void this.share())
-    addEventListener('paste', event => this.paste(event))
+    byId('clear-puzzle').addEventListener('click', () => this.#clear())
+    byId('new-puzzle').addEventListener('click', () => void this.#make())
+    byId('share').addEventListener('click', () => void this.#share())
+    addEventListener('paste', event => this.#paste(event))
   }
 
   /** Shows a puzzle as the one that is looked at. `has` says whether the page has the model of an offer. */
   show(puzzle: Puzzle, isTyped: boolean, has: (offer: Offer) => boolean): void {
-    const before = this.puzzle && offerOf(this.puzzle)
-    this.puzzle = puzzle
+    const before = this.#puzzle && offerOf(this.#puzzle)
+    this.#puzzle = puzzle
     const { kind, tokens } = puzzle
     if (!isTyped) byId<HTMLTextAreaElement>('puzzle-text').value = kind.text(tokens)
     const offer = offerOf(puzzle)
     for (const [i, button] of [...byId('kinds').children].entries()) {
-      button.setAttribute('aria-pressed', String(offers[i] === offer))
-      button.classList.toggle('unfit', !has(offers[i]))
-      button.setAttribute('title', has(offers[i]) ? 'with a model beside the page' : 'bring or train a model')
+      button.setAttribute('aria-pressed', String(OFFERS[i] === offer))
+      button.classList.toggle('unfit', !has(OFFERS[i]))
+      button.setAttribute('title', has(OFFERS[i]) ? 'with a model beside the page' : 'bring or train a model')
     }
     for (const id of ['share-text', 'puzzle-error']) say(byId(id), undefined)
     // The address must not go on to name another puzzle.
     if (location.hash.startsWith('#/solve/') && location.hash !== linkOf(puzzle))
       history.replaceState(null, '', '#/solve')
-    if (offer !== before || !byId('examples').children.length) this.showOffer(offer)
+    if (offer !== before || !byId('examples').children.length) this.#showOffer(offer)
   }
 
   /** Takes the puzzle of a link, if the fragment is one. */
@@ -60,18 +60,18 @@ export class PuzzleCard {
 
   /** Reads a file of text. */
   async open(file: File): Promise<void> {
-    if (file.size <= MOST_BYTES) return this.read(await file.text(), file.name)
+    if (file.size <= MOST_BYTES) return this.#read(await file.text(), file.name)
     const found = `expected a puzzle as text or JSON, got ${number(file.size)} bytes`
     say(byId('puzzle-error'), `${file.name}: ${found} — checkpoints end in .safetensors or .pt`)
   }
 
-  private kindButton(offer: Offer): HTMLElement {
+  #kindButton(offer: Offer): HTMLElement {
     const choose = () => this.take(parsePuzzle(offer.examples[0]))
     return element('button', { type: 'button', class: 'chip', 'aria-pressed': 'false', click: choose }, offer.title)
   }
 
   /** Examples and ways to draw a new puzzle of the kind. */
-  private showOffer(offer: Offer | undefined): void {
+  #showOffer(offer: Offer | undefined): void {
     byId('examples').replaceChildren(
       ...(offer?.examples ?? []).map((text, i) =>
         element(
@@ -88,7 +88,7 @@ export class PuzzleCard {
   }
 
   /** Takes a puzzle from text, or says what is wrong with it. */
-  private read(text: string, name?: string): void {
+  #read(text: string, name?: string): void {
     const [link] = /#\/solve\/\S+/.exec(text) ?? []
     if (link) return this.readLink(link)
     try {
@@ -99,23 +99,23 @@ export class PuzzleCard {
   }
 
   /** A puzzle that is pasted anywhere in the tab, but not into a field. */
-  private paste(event: ClipboardEvent): void {
+  #paste(event: ClipboardEvent): void {
     const isField = event.target instanceof Element && event.target.closest('input, textarea, select')
     const text = event.clipboardData?.getData('text/plain')
     if (isField || !text || byId('panel-solve').hidden) return
     event.preventDefault()
     byId<HTMLTextAreaElement>('puzzle-text').value = text
-    this.read(text)
+    this.#read(text)
   }
 
-  private clear(): void {
-    const { kind, tokens } = this.puzzle!
+  #clear(): void {
+    const { kind, tokens } = this.#puzzle!
     this.take({ kind, tokens: kind.blank(tokens.length) })
   }
 
-  private async make(): Promise<void> {
-    const { kind, tokens } = this.puzzle!
-    const { clues, rooms } = offerOf(this.puzzle!)!.draws[Number(byId<HTMLSelectElement>('draw').value)]
+  async #make(): Promise<void> {
+    const { kind, tokens } = this.#puzzle!
+    const { clues, rooms } = offerOf(this.#puzzle!)!.draws[Number(byId<HTMLSelectElement>('draw').value)]
     const [task, size] = [kind.name === 'maze' ? 'maze' : 'sudoku', kind.side(tokens.length)] as const
     const [seed] = crypto.getRandomValues(new Uint32Array(1))
     const button = byId<HTMLButtonElement>('new-puzzle')
@@ -125,13 +125,13 @@ export class PuzzleCard {
     } catch (error) {
       say(byId('puzzle-error'), messageOf(error))
     } finally {
-      button.disabled = offerOf(this.puzzle!)?.draws.length === 0
+      button.disabled = offerOf(this.#puzzle!)?.draws.length === 0
     }
   }
 
   /** Puts the link into the address bar and the clipboard, and shows it. */
-  private async share(): Promise<void> {
-    history.replaceState(null, '', linkOf(this.puzzle!))
+  async #share(): Promise<void> {
+    history.replaceState(null, '', linkOf(this.#puzzle!))
     const isCopied = await navigator.clipboard?.writeText(location.href).then(
       () => true,
       () => false,

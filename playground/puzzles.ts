@@ -6,11 +6,11 @@ import { maze, mazeTask } from './maze.js'
 import type { Kind, Puzzle } from './puzzle.js'
 import { sudoku, sudokuTask } from './sudoku.js'
 
-const kinds: readonly Kind[] = [sudoku, maze, arc]
+const KINDS: readonly Kind[] = [sudoku, maze, arc]
 
 /** The kind of puzzle that a model of this many cells and tokens answers. */
 export function kindOf(cells: number, vocabulary: number): Kind | undefined {
-  return kinds.find(kind => kind.fits(cells, vocabulary))
+  return KINDS.find(kind => kind.fits(cells, vocabulary))
 }
 
 /** What a model must have to answer a puzzle. */

@@ -39,10 +39,10 @@ interface Loaded {
 }
 
 export class Solver {
-  private loaded: Loaded | undefined
-  private inference: Inference | undefined
+  #loaded: Loaded | undefined
+  #inference: Inference | undefined
   /** Counts calls that solve or stop; a call that is no longer the last one stops. */
-  private turn = 0
+  #turn = 0
 
   constructor(private readonly notice: (text: string) => void) {}
 
@@ -67,40 +67,40 @@ export class Solver {
     if (!holdsConfig) readTorch(bytes, name)
     let loaded: Loaded
     try {
-      loaded = await this.open(bytes, name, holdsConfig || isAsked ? options : { readTorch, config: {} })
+      loaded = await this.#open(bytes, name, holdsConfig || isAsked ? options : { readTorch, config: {} })
     } catch (error) {
       if (holdsConfig || isAsked) throw error
       return { needsConfig: (error as Error).message }
     }
-    await this.letGo(loaded.engine)
-    this.loaded = loaded
+    await this.#letGo(loaded.engine)
+    this.#loaded = loaded
     return summary(loaded.model, name, holdsConfig ? metadata : {})
   }
 
   /** Solves a puzzle from the start. */
   async solve({ puzzle, options }: SolveRequest, onStep: OnStep): Promise<Calls['solve']['result']> {
     const { steps, ...rest } = options
-    const turn = ++this.turn
-    await this.endInference()
-    this.inference = { puzzle, options: rest, wanted: steps, done: 0 }
-    return this.advance(this.inference, turn, onStep)
+    const turn = ++this.#turn
+    await this.#endInference()
+    this.#inference = { puzzle, options: rest, wanted: steps, done: 0 }
+    return this.#advance(this.#inference, turn, onStep)
   }
 
   /** Goes on after the last step of `solve`. */
   async solveFurther(steps: number, onStep: OnStep): Promise<Calls['solveFurther']['result']> {
-    const { inference } = this
+    const inference = this.#inference
     if (!inference) throw new Error('solve: there is no answer to go on from — solve the puzzle first')
     inference.wanted = inference.done + steps
-    return this.advance(inference, ++this.turn, onStep)
+    return this.#advance(inference, ++this.#turn, onStep)
   }
 
-  private async advance(inference: Inference, turn: number, onStep: OnStep): Promise<{ stopped: boolean }> {
+  async #advance(inference: Inference, turn: number, onStep: OnStep): Promise<{ stopped: boolean }> {
     for (let attempt = 1; ; attempt++) {
-      const { engine, model } = await this.current()
+      const { engine, model } = await this.#current()
       try {
-        if (inference.engine !== engine) this.begin(inference, engine, model)
+        if (inference.engine !== engine) this.#begin(inference, engine, model)
         while (inference.done < inference.wanted) {
-          if (turn !== this.turn) return { stopped: true }
+          if (turn !== this.#turn) return { stopped: true }
           const { value, done } = await inference.steps!.next()
           if (done) break
           inference.done++
@@ -110,14 +110,14 @@ export class Solver {
       } catch (error) {
         inference.engine = undefined
         // Another puzzle or model took the place of this one.
-        if (inference !== this.inference) return { stopped: true }
+        if (inference !== this.#inference) return { stopped: true }
         // After a loss of the GPU: once more from the start, on a new device.
         if (attempt > 2 || !(await wasLost(engine))) throw error
       }
     }
   }
 
-  private begin(inference: Inference, engine: Engine, model: Trm): void {
+  #begin(inference: Inference, engine: Engine, model: Trm): void {
     const { puzzle, options } = inference
     inference.engine = engine
     inference.steps = solve(model, puzzle, { ...options, steps: MOST_STEPS })
@@ -125,29 +125,29 @@ export class Solver {
   }
 
   /** Releases what the last inference holds on the GPU. */
-  private async endInference(): Promise<void> {
-    const { inference } = this
-    this.inference = undefined
+  async #endInference(): Promise<void> {
+    const inference = this.#inference
+    this.#inference = undefined
     // On a lost device there is nothing to release.
     await inference?.steps?.return().catch(() => {})
   }
 
   stop(): void {
-    this.turn++
+    this.#turn++
   }
 
   lose(): void {
-    this.loaded?.engine.device.destroy()
+    this.#loaded?.engine.device.destroy()
   }
 
-  private async current(): Promise<Loaded> {
-    if (!this.loaded) throw new Error('solve: no model is loaded yet')
-    if (this.loaded.engine.isLost) this.loaded = await this.loaded.reload()
-    return this.loaded
+  async #current(): Promise<Loaded> {
+    if (!this.#loaded) throw new Error('solve: no model is loaded yet')
+    if (this.#loaded.engine.isLost) this.#loaded = await this.#loaded.reload()
+    return this.#loaded
   }
 
-  private async open(bytes: Uint8Array, name: string, options: CheckpointOptions): Promise<Loaded> {
-    const current = this.loaded?.engine
+  async #open(bytes: Uint8Array, name: string, options: CheckpointOptions): Promise<Loaded> {
+    const current = this.#loaded?.engine
     const engine =
       current && !current.isLost
         ? current
@@ -156,7 +156,7 @@ export class Solver {
     try {
       model = loadCheckpoint(engine, bytes, name, { ...options, readTorch })
       await engine.finish()
-      return { engine, model, reload: () => this.open(bytes, name, options) }
+      return { engine, model, reload: () => this.#open(bytes, name, options) }
     } catch (error) {
       model?.release()
       if (engine !== current) engine.close()
@@ -165,11 +165,11 @@ export class Solver {
   }
 
   /** Ends the old model; its engine stays open where the new model is on it too. */
-  private async letGo(engine: Engine): Promise<void> {
+  async #letGo(engine: Engine): Promise<void> {
     this.stop()
-    await this.endInference()
-    if (this.loaded?.engine === engine) this.loaded.model.release()
-    else this.loaded?.engine.close()
+    await this.#endInference()
+    if (this.#loaded?.engine === engine) this.#loaded.model.release()
+    else this.#loaded?.engine.close()
   }
 }
 

@@ -25,160 +25,160 @@ interface Entry {
 }
 
 export class Steps {
-  private puzzle: Puzzle | undefined
-  private entries: Entry[] = []
-  private at = 0
-  private film: ReturnType<typeof setInterval> | undefined
-  private isBusy = false
-  private trained = Infinity
-  private colour: Colours = coloursOf(byId('strip'))
-  private readonly curve = new ConflictCurve(byId('conflicts'))
+  #puzzle: Puzzle | undefined
+  #entries: Entry[] = []
+  #at = 0
+  #film: ReturnType<typeof setInterval> | undefined
+  #isBusy = false
+  #trained = Infinity
+  #colour: Colours = coloursOf(byId('strip'))
+  readonly #curve = new ConflictCurve(byId('conflicts'))
 
   /** @param onShow another step is on show */
   constructor(private readonly onShow: () => void) {
     const scrub = byId<HTMLInputElement>('scrub')
-    scrub.addEventListener('input', () => this.pick(Number(scrub.value)))
-    byId('play').addEventListener('click', () => (this.film === undefined ? this.play() : this.endFilm()))
-    byId('save-strip').addEventListener('click', () => this.save())
+    scrub.addEventListener('input', () => this.#pick(Number(scrub.value)))
+    byId('play').addEventListener('click', () => (this.#film === undefined ? this.#play() : this.#endFilm()))
+    byId('save-strip').addEventListener('click', () => this.#save())
     addEventListener('themechange', () => {
-      this.colour = coloursOf(byId('strip'))
-      this.build()
+      this.#colour = coloursOf(byId('strip'))
+      this.#build()
     })
   }
 
   /** The step on show; 0 is the puzzle itself. */
   get shown(): number {
-    return this.at
+    return this.#at
   }
 
   get length(): number {
-    return this.entries.length
+    return this.#entries.length
   }
 
   /** The answer on show; undefined for the puzzle itself. */
   get current(): SolveStep | undefined {
-    return this.entries[this.at - 1]?.step
+    return this.#entries[this.#at - 1]?.step
   }
 
   /** Supervision steps of the model's training; later frames are marked. */
   setTrained(steps: number): void {
-    this.trained = steps
+    this.#trained = steps
   }
 
   setBusy(isBusy: boolean): void {
-    this.isBusy = isBusy
-    this.update()
+    this.#isBusy = isBusy
+    this.#update()
   }
 
   /** Begins with a puzzle that has no answer yet. */
   clear(puzzle: Puzzle): void {
-    this.endFilm()
-    this.puzzle = puzzle
-    this.entries = []
-    this.build()
-    this.show(0)
+    this.#endFilm()
+    this.#puzzle = puzzle
+    this.#entries = []
+    this.#build()
+    this.#show(0)
   }
 
   /** Takes a step and shows it. A step that is known already replaces itself and all later ones. */
   add(step: SolveStep): void {
-    const puzzle = this.puzzle!
-    if (step.step <= this.entries.length) {
-      this.entries.length = step.step - 1
-      this.build()
+    const puzzle = this.#puzzle!
+    if (step.step <= this.#entries.length) {
+      this.#entries.length = step.step - 1
+      this.#build()
     }
     const conflicts = puzzle.kind.conflicts(puzzle, step.answer)
     const wrong = new Set(conflicts ? puzzle.kind.wrongCells(puzzle, step.answer) : [])
-    this.entries.push({
+    this.#entries.push({
       step,
       conflicts,
       scene: { puzzle, answer: step.answer, changed: new Set(step.changed), wrong },
     })
-    byId('strip').append(this.frame(this.entries.length))
-    this.show(step.step)
+    byId('strip').append(this.#frame(this.#entries.length))
+    this.#show(step.step)
   }
 
-  private pick(at: number): void {
-    this.endFilm()
-    this.show(at)
+  #pick(at: number): void {
+    this.#endFilm()
+    this.#show(at)
   }
 
-  private show(at: number): void {
-    this.at = Math.min(at, this.entries.length)
-    this.update()
+  #show(at: number): void {
+    this.#at = Math.min(at, this.#entries.length)
+    this.#update()
     this.onShow()
   }
 
-  private play(): void {
-    const { length } = this.entries
-    this.show(0)
-    this.film = setInterval(
+  #play(): void {
+    const { length } = this.#entries
+    this.#show(0)
+    this.#film = setInterval(
       () => {
-        this.show(this.at + 1)
-        if (this.at >= length) this.endFilm()
+        this.#show(this.#at + 1)
+        if (this.#at >= length) this.#endFilm()
       },
       Math.max(FASTEST, Math.min(SLOWEST, FILM / length)),
     )
-    this.update()
+    this.#update()
   }
 
-  private endFilm(): void {
-    clearInterval(this.film)
-    this.film = undefined
-    this.update()
+  #endFilm(): void {
+    clearInterval(this.#film)
+    this.#film = undefined
+    this.#update()
   }
 
-  private update(): void {
-    const { entries, at } = this
+  #update(): void {
+    const [entries, at] = [this.#entries, this.#at]
     const scrub = byId<HTMLInputElement>('scrub')
     ;[scrub.max, scrub.value, scrub.disabled] = [String(entries.length), String(at), entries.length === 0]
     const words = at ? `step ${at} of ${entries.length}: ${wordsOf(entries[at - 1]).join(', ')}` : 'the puzzle as given'
     scrub.setAttribute('aria-valuetext', words)
     byId('step-text').textContent = words
     const play = byId<HTMLButtonElement>('play')
-    play.disabled = entries.length === 0 || this.isBusy
-    play.textContent = this.film === undefined ? '▶ Play' : '■ Stop the film'
-    byId<HTMLButtonElement>('save-strip').disabled = entries.length === 0 || this.isBusy
+    play.disabled = entries.length === 0 || this.#isBusy
+    play.textContent = this.#film === undefined ? '▶ Play' : '■ Stop the film'
+    byId<HTMLButtonElement>('save-strip').disabled = entries.length === 0 || this.#isBusy
     byId('answer').hidden = entries.length === 0
-    this.markFrame()
-    this.showCurve()
+    this.#markFrame()
+    this.#showCurve()
   }
 
-  private markFrame(): void {
+  #markFrame(): void {
     const strip = byId('strip')
     strip.querySelector('[aria-current]')?.removeAttribute('aria-current')
-    const frame = strip.children[this.at] as HTMLElement | undefined
+    const frame = strip.children[this.#at] as HTMLElement | undefined
     frame?.firstElementChild?.setAttribute('aria-current', 'step')
     if (frame) strip.scrollLeft = frame.offsetLeft - strip.clientWidth / 2 + frame.clientWidth / 2
   }
 
-  private showCurve(): void {
-    const points = this.entries.map(({ step, conflicts }) => ({ step: step.step, conflicts, confidence: step.halt }))
+  #showCurve(): void {
+    const points = this.#entries.map(({ step, conflicts }) => ({ step: step.step, conflicts, confidence: step.halt }))
     byId('curve').hidden = points.length < 2
-    byId('curve-text').textContent = summaryOf(this.entries)
-    const isBeyond = points.length > this.trained
-    byId('curve-trained').textContent = isBeyond ? `┊ ${count(this.trained, 'step')} in training` : ''
-    this.curve.show(points, this.trained)
+    byId('curve-text').textContent = summaryOf(this.#entries)
+    const isBeyond = points.length > this.#trained
+    byId('curve-trained').textContent = isBeyond ? `┊ ${count(this.#trained, 'step')} in training` : ''
+    this.#curve.show(points, this.#trained)
   }
 
   /** Draws all frames anew. */
-  private build(): void {
-    if (!this.puzzle) return
-    byId('strip').replaceChildren(...Array.from({ length: this.entries.length + 1 }, (_, at) => this.frame(at)))
-    this.markFrame()
+  #build(): void {
+    if (!this.#puzzle) return
+    byId('strip').replaceChildren(...Array.from({ length: this.#entries.length + 1 }, (_, at) => this.#frame(at)))
+    this.#markFrame()
   }
 
-  private sceneAt(at: number): Scene {
-    const puzzle = this.puzzle!
-    return this.entries[at - 1]?.scene ?? { puzzle, answer: puzzle.tokens, changed: new Set(), wrong: new Set() }
+  #sceneAt(at: number): Scene {
+    const puzzle = this.#puzzle!
+    return this.#entries[at - 1]?.scene ?? { puzzle, answer: puzzle.tokens, changed: new Set(), wrong: new Set() }
   }
 
   /** A frame of the strip; 0 is the puzzle. */
-  private frame(at: number): HTMLElement {
-    const entry = this.entries[at - 1] as Entry | undefined
+  #frame(at: number): HTMLElement {
+    const entry = this.#entries[at - 1] as Entry | undefined
     const canvas = element('canvas', { 'aria-hidden': 'true' })
     canvas.width = canvas.height = FRAME * devicePixelRatio
     const square = { x: devicePixelRatio, y: devicePixelRatio, size: (FRAME - 2) * devicePixelRatio }
-    drawScene(canvas.getContext('2d')!, this.sceneAt(at), square, this.colour)
+    drawScene(canvas.getContext('2d')!, this.#sceneAt(at), square, this.#colour)
     const title = titleOf(at)
     const [words, figures] = entry ? [wordsOf(entry), figuresOf(entry)] : [[], []]
     const bar = element('span', { class: 'sureness', style: `--share: ${(entry?.step.halt ?? 0).toFixed(4)}` })
@@ -188,10 +188,10 @@ export class Steps {
       {
         type: 'button',
         tabindex: -1,
-        class: `frame ${entry ? 'step' : ''} ${at > this.trained ? 'beyond' : ''}`,
+        class: `frame ${entry ? 'step' : ''} ${at > this.#trained ? 'beyond' : ''}`,
         'aria-label': [title, ...words].join(', '),
-        title: at > this.trained ? 'more steps than in training' : title,
-        click: () => this.pick(at),
+        title: at > this.#trained ? 'more steps than in training' : title,
+        click: () => this.#pick(at),
       },
       canvas,
       element('b', {}, title),
@@ -201,14 +201,14 @@ export class Steps {
     return element('li', {}, button)
   }
 
-  private save(): void {
-    const { puzzle, entries } = this
+  #save(): void {
+    const [puzzle, entries] = [this.#puzzle, this.#entries]
     const title = puzzle!.kind.title(puzzle!.tokens.length)
     const frames = [0, ...framesOf(entries)].map<Frame>(at => ({
-      scene: this.sceneAt(at),
+      scene: this.#sceneAt(at),
       lines: [titleOf(at), ...(at ? wordsOf(entries[at - 1]) : [])],
     }))
-    const canvas = stripPicture(`${title}, ${count(entries.length, 'supervision step')}`, frames, this.colour)
+    const canvas = stripPicture(`${title}, ${count(entries.length, 'supervision step')}`, frames, this.#colour)
     const name = `${title
       .toLowerCase()
       .replace('×', 'x')

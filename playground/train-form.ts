@@ -4,7 +4,7 @@ import { mergeSettings, presets } from '../src/trm/published/settings.js'
 import type { Connection } from './connection.js'
 import { byId, element, messageOf, number, takeDrops, takePicks } from './element.js'
 import type { TrainingSetup } from './protocol.js'
-import { type Network, networks, type TrainingTask, trainingTasks } from './training-tasks.js'
+import { type Network, NETWORKS, type TrainingTask, TRAINING_TASKS } from './training-tasks.js'
 
 /** Milliseconds without a change after which a step is measured. */
 const CALM = 400
@@ -18,127 +18,127 @@ export interface TrainingOrder {
 }
 
 export class TrainForm {
-  private file: File | undefined
-  private isReady = false
-  private timer: ReturnType<typeof setTimeout> | undefined
+  #file: File | undefined
+  #isReady = false
+  #timer: ReturnType<typeof setTimeout> | undefined
   /** Seconds a step takes, by everything that it depends on. */
-  private readonly measured = new Map<string, number>()
+  readonly #measured = new Map<string, number>()
 
   /** @param isIdle whether nothing is being trained: then a step can be measured */
   constructor(
     private readonly connection: Connection,
     private readonly isIdle: () => boolean,
   ) {
-    byId('task').append(...trainingTasks.map(({ title }, i) => element('option', { value: i }, title)))
+    byId('task').append(...TRAINING_TASKS.map(({ title }, i) => element('option', { value: i }, title)))
     byId('network').append(
-      ...networks.map(({ name, about }) => element('option', { value: name }, `${name}: ${about}`)),
+      ...NETWORKS.map(({ name, about }) => element('option', { value: name }, `${name}: ${about}`)),
     )
-    byId('task').addEventListener('change', () => this.showTask())
-    byId('network').addEventListener('change', () => this.showNetwork())
-    const take = (file: File) => this.takeTable(file)
+    byId('task').addEventListener('change', () => this.#showTask())
+    byId('network').addEventListener('change', () => this.#showNetwork())
+    const take = (file: File) => this.#takeTable(file)
     takePicks(byId('data-button'), byId<HTMLInputElement>('data-file'), take)
     takeDrops(byId('panel-train'), take)
     byId('train-form').addEventListener('submit', event => event.preventDefault())
-    byId('train-form').addEventListener('input', () => this.estimate())
-    addEventListener('tabchange', () => this.estimate())
-    this.showTask()
+    byId('train-form').addEventListener('input', () => this.#estimate())
+    addEventListener('tabchange', () => this.#estimate())
+    this.#showTask()
   }
 
   /** Called when the GPU is open. */
   begin(): void {
-    this.isReady = true
-    this.estimate()
+    this.#isReady = true
+    this.#estimate()
   }
 
   /** What the form asks for. @throws when the table is missing */
   order(): TrainingOrder {
-    const { task, network, file } = this
+    const [task, network, file] = [this.#task, this.#network, this.#file]
     if (!task.data && !file) throw new Error('Open a table first, or drop one on the page.')
-    const steps = this.value('train-steps')
-    const numbers = { steps, global_batch_size: this.value('batch'), lr: this.value('rate') }
+    const steps = this.#value('train-steps')
+    const numbers = { steps, global_batch_size: this.#value('batch'), lr: this.#value('rate') }
     const evaluation = { eval_interval: Math.max(LEAST_STEPS, Math.round(steps / EVALUATIONS)) }
     const setup: TrainingSetup = {
       title: task.data ? task.title : file!.name,
       data: task.data ?? { file: file!.name },
       preset: network.preset,
       settings: mergeSettings(network.settings, numbers, evaluation),
-      seed: this.value('seed'),
+      seed: this.#value('seed'),
     }
     return { setup, ...(task.data ? {} : { file }) }
   }
 
-  private get task(): TrainingTask {
-    return trainingTasks[Number(byId<HTMLSelectElement>('task').value)]
+  get #task(): TrainingTask {
+    return TRAINING_TASKS[Number(byId<HTMLSelectElement>('task').value)]
   }
 
-  private get network(): Network {
+  get #network(): Network {
     const { value } = byId<HTMLSelectElement>('network')
-    return networks.find(({ name }) => name === value)!
+    return NETWORKS.find(({ name }) => name === value)!
   }
 
-  private value(id: string): number {
+  #value(id: string): number {
     return Number(byId<HTMLInputElement>(id).value)
   }
 
-  private takeTable(file: File): void {
-    this.file = file
-    byId<HTMLSelectElement>('task').value = String(trainingTasks.findIndex(({ data }) => !data))
-    this.showTask()
+  #takeTable(file: File): void {
+    this.#file = file
+    byId<HTMLSelectElement>('task').value = String(TRAINING_TASKS.findIndex(({ data }) => !data))
+    this.#showTask()
   }
 
-  private showTask(): void {
-    const { data, network, text } = this.task
-    const about = data || !this.file ? '' : `${this.file.name}, ${number(this.file.size)} bytes. `
+  #showTask(): void {
+    const { data, network, text } = this.#task
+    const about = data || !this.#file ? '' : `${this.#file.name}, ${number(this.#file.size)} bytes. `
     byId('data-drop').hidden = data !== undefined
     byId('data-text').textContent = about + text
     byId<HTMLSelectElement>('network').value = network
-    this.showNetwork()
+    this.#showNetwork()
   }
 
-  private showNetwork(): void {
-    const { preset, settings } = this.network
+  #showNetwork(): void {
+    const { preset, settings } = this.#network
     const { steps, global_batch_size: batch, lr } = mergeSettings(presets[preset].settings, settings)
     byId<HTMLInputElement>('train-steps').value = String(steps ?? 50000)
     byId<HTMLInputElement>('batch').value = String(batch ?? 768)
     byId<HTMLInputElement>('rate').value = String(lr ?? 1e-4)
-    this.estimate()
+    this.#estimate()
   }
 
   /** Shows how long the training will take; a step that is not known yet is measured when the form rests. */
-  private estimate(): void {
-    clearTimeout(this.timer)
-    if (!this.isReady || byId('panel-train').hidden || !this.isIdle()) return
-    if (!this.task.data && !this.file) return this.showEstimate('')
-    const seconds = this.measured.get(this.key())
-    if (seconds !== undefined) return this.showSeconds(seconds)
-    this.showEstimate('A step is measured …')
-    this.timer = setTimeout(() => void this.measure(), CALM)
+  #estimate(): void {
+    clearTimeout(this.#timer)
+    if (!this.#isReady || byId('panel-train').hidden || !this.isIdle()) return
+    if (!this.#task.data && !this.#file) return this.#showEstimate('')
+    const seconds = this.#measured.get(this.#key())
+    if (seconds !== undefined) return this.#showSeconds(seconds)
+    this.#showEstimate('A step is measured …')
+    this.#timer = setTimeout(() => void this.#measure(), CALM)
   }
 
-  private async measure(): Promise<void> {
-    const [key, order] = [this.key(), this.order()]
+  async #measure(): Promise<void> {
+    const [key, order] = [this.#key(), this.order()]
     try {
       const seconds = await this.connection.call('measureStep', order)
-      if (seconds === undefined) return this.showEstimate('')
-      this.measured.set(key, seconds)
-      if (key === this.key()) this.showSeconds(seconds)
+      if (seconds === undefined) return this.#showEstimate('')
+      this.#measured.set(key, seconds)
+      if (key === this.#key()) this.#showSeconds(seconds)
     } catch (error) {
-      if (key === this.key()) this.showEstimate(messageOf(error))
+      if (key === this.#key()) this.#showEstimate(messageOf(error))
     }
   }
 
   /** Everything that the time of a step depends on. */
-  private key(): string {
-    return JSON.stringify([this.task.title, this.file?.name, this.network.name, this.value('batch')])
+  #key(): string {
+    return JSON.stringify([this.#task.title, this.#file?.name, this.#network.name, this.#value('batch')])
   }
 
-  private showSeconds(seconds: number): void {
-    const steps = this.value('train-steps')
+  #showSeconds(seconds: number): void {
+    const steps = this.#value('train-steps')
     const all = `${number(steps)} steps take about ${duration(steps * seconds)}`
-    this.showEstimate(`${all} on this machine: a step was measured, ${perStep(seconds)}. Evaluations come on top.`)
+    this.#showEstimate(`${all} on this machine: a step was measured, ${perStep(seconds)}. Evaluations come on top.`)
   }
 
-  private showEstimate(text: string): void {
+  #showEstimate(text: string): void {
     byId('estimate').textContent = text
   }
 }

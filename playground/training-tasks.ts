@@ -34,14 +34,14 @@ const WIDE: Network = {
   },
 }
 
-export const networks: readonly Network[] = [
+export const NETWORKS: readonly Network[] = [
   ...Object.entries(presets)
     .filter(([name]) => !name.startsWith('arc'))
     .map(([name, { about }]) => ({ name, about, preset: name, settings: {} })),
   WIDE,
 ]
 
-export const trainingTasks: readonly TrainingTask[] = [
+export const TRAINING_TASKS: readonly TrainingTask[] = [
   {
     title: 'Sudoku 4×4',
     data: { task: 'sudoku', size: 4 },

@@ -51,24 +51,24 @@ interface Session {
 }
 
 export class Training {
-  private engine: Engine | undefined
+  #engine: Engine | undefined
   /** Callers that wait for a checkpoint of the running training. */
-  private readonly asked: ((bytes: Promise<Uint8Array<ArrayBuffer>>) => void)[] = []
-  private isRunning = false
-  private isMeasuring = false
-  private measurement: Promise<number | undefined> | undefined
-  private isPaused = false
-  private isStopped = false
+  readonly #asked: ((bytes: Promise<Uint8Array<ArrayBuffer>>) => void)[] = []
+  #isRunning = false
+  #isMeasuring = false
+  #measurement: Promise<number | undefined> | undefined
+  #isPaused = false
+  #isStopped = false
   /** Wakes a paused training. */
-  private wake = () => {}
+  #wake = () => {}
 
   constructor(private readonly notice: (text: string) => void) {}
 
   async start(setup: TrainingSetup, file: File | undefined, report: Session['report']): Promise<TrainingEnd> {
-    return this.alone(async () => {
+    return this.#alone(async () => {
       const table = file && { name: file.name, bytes: await unpack(await readAll(file), file.name) }
       const session = open(setup, table, [], report)
-      return this.go({ ...session, data: table ?? 'none' }, undefined)
+      return this.#go({ ...session, data: table ?? 'none' }, undefined)
     })
   }
 
@@ -77,14 +77,14 @@ export class Training {
    * @returns undefined when it was ended
    */
   async measureStep(setup: TrainingSetup, file: File | undefined): Promise<number | undefined> {
-    await this.endMeasurement()
-    if (this.isRunning) return undefined
-    this.measurement = this.measure(setup, file)
-    return this.measurement
+    await this.#endMeasurement()
+    if (this.#isRunning) return undefined
+    this.#measurement = this.#measure(setup, file)
+    return this.#measurement
   }
 
-  private async measure(setup: TrainingSetup, file: File | undefined): Promise<number | undefined> {
-    this.isMeasuring = true
+  async #measure(setup: TrainingSetup, file: File | undefined): Promise<number | undefined> {
+    this.#isMeasuring = true
     const engine = await openEngine()
     try {
       const table = file && { name: file.name, bytes: await unpack(await readAll(file), file.name) }
@@ -98,7 +98,7 @@ export class Training {
         steps: 2 * logInterval,
         logInterval,
       })) {
-        if (!this.isMeasuring) return undefined
+        if (!this.#isMeasuring) return undefined
         seconds = 1 / stepsPerSecond
       }
       return seconds
@@ -107,51 +107,51 @@ export class Training {
     }
   }
 
-  private async endMeasurement(): Promise<void> {
-    this.isMeasuring = false
-    await this.measurement?.catch(() => {})
+  async #endMeasurement(): Promise<void> {
+    this.#isMeasuring = false
+    await this.#measurement?.catch(() => {})
   }
 
   /** Goes on where the kept training was left. */
   async resume(report: Session['report']): Promise<TrainingEnd> {
-    return this.alone(async () => {
+    return this.#alone(async () => {
       const kept = await keptTraining()
       if (!kept) throw new Error('train: no training is kept in this browser')
       const session = open(kept.setup, await keptData(), kept.points, report)
-      return this.go({ ...session, data: undefined }, kept)
+      return this.#go({ ...session, data: undefined }, kept)
     })
   }
 
   pause(isPaused: boolean): void {
-    this.isPaused = isPaused
-    this.wake()
+    this.#isPaused = isPaused
+    this.#wake()
   }
 
   stop(): void {
-    this.isStopped = true
-    this.wake()
+    this.#isStopped = true
+    this.#wake()
   }
 
   lose(): void {
-    this.engine?.device.destroy()
+    this.#engine?.device.destroy()
   }
 
   get isBusy(): boolean {
-    return this.isRunning && !this.isPaused
+    return this.#isRunning && !this.#isPaused
   }
 
   async checkpoint(): Promise<Uint8Array<ArrayBuffer>> {
     // A running training gives it between two steps.
-    if (this.isRunning) {
+    if (this.#isRunning) {
       return new Promise(resolve => {
-        this.asked.push(resolve)
-        this.wake()
+        this.#asked.push(resolve)
+        this.#wake()
       })
     }
-    return this.keptCheckpoint()
+    return this.#keptCheckpoint()
   }
 
-  private async keptCheckpoint(): Promise<Uint8Array<ArrayBuffer>> {
+  async #keptCheckpoint(): Promise<Uint8Array<ArrayBuffer>> {
     const bytes = (await keptTraining())?.checkpoint
     if (!bytes) throw new Error('train: nothing was trained yet')
     return bytes
@@ -165,38 +165,38 @@ export class Training {
   }
 
   async deleteStored(): Promise<void> {
-    if (this.isRunning) throw new Error('train: a training is running, stop it first')
+    if (this.#isRunning) throw new Error('train: a training is running, stop it first')
     await forgetTraining()
   }
 
   /** One training at a time, in this page and in all tabs with it: they share the storage. */
-  private async alone(work: () => Promise<TrainingEnd>): Promise<TrainingEnd> {
+  async #alone(work: () => Promise<TrainingEnd>): Promise<TrainingEnd> {
     return navigator.locks.request('training', { ifAvailable: true }, async lock => {
-      if (!lock || this.isRunning)
+      if (!lock || this.#isRunning)
         throw new Error('train: a training is running already, here or in another tab of this page')
-      ;[this.isRunning, this.isPaused, this.isStopped] = [true, false, false]
+      ;[this.#isRunning, this.#isPaused, this.#isStopped] = [true, false, false]
       try {
-        await this.endMeasurement()
+        await this.#endMeasurement()
         return await work()
       } finally {
-        this.isRunning = false
-        for (const resolve of this.asked.splice(0)) resolve(this.keptCheckpoint())
-        this.engine?.close()
-        this.engine = undefined
+        this.#isRunning = false
+        for (const resolve of this.#asked.splice(0)) resolve(this.#keptCheckpoint())
+        this.#engine?.close()
+        this.#engine = undefined
       }
     })
   }
 
   /** Trains until the end or `stop`, over losses of the GPU. */
-  private async go(session: Session, kept: StoredTraining | undefined): Promise<TrainingEnd> {
+  async #go(session: Session, kept: StoredTraining | undefined): Promise<TrainingEnd> {
     let losses = 0
     let reached = -1
     for (;;) {
-      const engine = (this.engine = await openEngine(message =>
+      const engine = (this.#engine = await openEngine(message =>
         this.notice(`${message} — the training goes on from its last kept state`),
       ))
       try {
-        return await this.learn(engine, session, kept, step => {
+        return await this.#learn(engine, session, kept, step => {
           if (step > reached) losses = 0
           reached = Math.max(reached, step)
         })
@@ -210,7 +210,7 @@ export class Training {
     }
   }
 
-  private async learn(
+  async #learn(
     engine: Engine,
     session: Session,
     kept: StoredTraining | undefined,
@@ -240,17 +240,17 @@ export class Training {
       const point = { step, loss, exact, heldOut }
       session.points.push(point)
       report({ kind: 'report', point, stepsPerSecond })
-      if (isLast || this.isPaused || this.isStopped || performance.now() - keptAt >= 1000 * KEEP_SECONDS) {
-        await this.keep(session, news)
+      if (isLast || this.#isPaused || this.#isStopped || performance.now() - keptAt >= 1000 * KEEP_SECONDS) {
+        await this.#keep(session, news)
         keptAt = performance.now()
       }
-      await this.rest(news, session)
-      if (this.isStopped) break
+      await this.#rest(news, session)
+      if (this.#isStopped) break
     }
     return end
   }
 
-  private async keep(session: Session, news: TrainingReport): Promise<void> {
+  async #keep(session: Session, news: TrainingReport): Promise<void> {
     const { setup, points, report } = session
     const { step, totalSteps } = news
     const [state, checkpoint] = [await news.saveTraining(), await checkpointOf(news, setup)]
@@ -265,20 +265,20 @@ export class Training {
   }
 
   /** Gives checkpoints to those that asked, and sleeps while paused. A GPU that is lost meanwhile is noticed here. */
-  private async rest(news: TrainingReport, { setup, report }: Session): Promise<void> {
+  async #rest(news: TrainingReport, { setup, report }: Session): Promise<void> {
     const { engine } = news.averaged
     const lost = engine.device.lost.then(() => {})
     let wasPaused = false
     for (;;) {
-      while (this.asked.length) {
+      while (this.#asked.length) {
         const bytes = checkpointOf(news, setup)
-        this.asked.shift()!(bytes)
+        this.#asked.shift()!(bytes)
         await bytes.catch(() => {})
       }
-      if (!this.isPaused || this.isStopped || engine.isLost) break
+      if (!this.#isPaused || this.#isStopped || engine.isLost) break
       if (!wasPaused) report({ kind: 'state', state: 'paused' })
       wasPaused = true
-      await Promise.race([lost, new Promise<void>(resolve => (this.wake = resolve))])
+      await Promise.race([lost, new Promise<void>(resolve => (this.#wake = resolve))])
     }
     if (engine.isLost) await engine.finish()
     if (wasPaused) report({ kind: 'state', state: 'running' })

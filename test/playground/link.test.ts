@@ -2,11 +2,11 @@
 import { test } from 'uvu'
 import * as assert from 'uvu/assert'
 import { linkOf, puzzleOfLink } from '../../playground/link.js'
-import { offers } from '../../playground/offers.js'
+import { OFFERS } from '../../playground/offers.js'
 import { needsOf, parsePuzzle } from '../../playground/puzzles.js'
 
 test('every example of the page goes through its link unchanged, and needs no escape in an address', () => {
-  for (const text of offers.flatMap(({ examples }) => examples)) {
+  for (const text of OFFERS.flatMap(({ examples }) => examples)) {
     const puzzle = parsePuzzle(text)
     const link = linkOf(puzzle)
     assert.match(link, /^#\/solve\/[a-z]+\/[\w./-]+$/)
@@ -18,9 +18,9 @@ test('every example of the page goes through its link unchanged, and needs no es
 })
 
 test('the examples of an offer need the same model, those of two offers different ones', () => {
-  const needs = offers.map(({ examples }) => examples.map(text => JSON.stringify(needsOf(parsePuzzle(text)))))
+  const needs = OFFERS.map(({ examples }) => examples.map(text => JSON.stringify(needsOf(parsePuzzle(text)))))
   for (const each of needs) assert.is(new Set(each).size, 1)
-  assert.is(new Set(needs.map(([first]) => first)).size, offers.length)
+  assert.is(new Set(needs.map(([first]) => first)).size, OFFERS.length)
 })
 
 test('an address without a puzzle is none, and a broken link is refused in one line', () => {

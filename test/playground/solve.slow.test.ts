@@ -5,7 +5,7 @@ import { test } from 'uvu'
 import * as assert from 'uvu/assert'
 import { findChromium } from '../../scripts/chromium.js'
 import { decodeSudoku, encodeSudoku, solveSudoku } from '../../src/data/sudoku.js'
-import { offers } from '../../playground/offers.js'
+import { OFFERS } from '../../playground/offers.js'
 import { golden, rootFolder } from '../files.js'
 import { awaitText, download, drop, textOf, visit, type Visit } from './visit.js'
 
@@ -114,7 +114,7 @@ browserTest('each kind of puzzle is solved by its own model, or the page says th
   const { page } = here
   const files = Object.keys(JSON.parse(readFileSync(join(await rootFolder(), MODELS), 'utf8')))
   assert.ok(files.includes('sudoku-4x4'))
-  for (const { title, model } of [...offers].reverse()) {
+  for (const { title, model } of [...OFFERS].reverse()) {
     await page.click(`#kinds button:text-is("${title}")`)
     assert.is(await textOf(page, 'puzzle-title'), title === 'ARC' ? 'ARC grid' : title)
     if (!model) continue
