@@ -4,6 +4,7 @@ import { join, resolve } from 'node:path'
 import { parseSafetensors, type SafetensorsFile, toFloat32 } from '../../src/formats/safetensors.js'
 import { fail, root } from './common.js'
 import type { Job } from './protocol.js'
+import { lossOf, SIZES, transformer } from './transformer.js'
 
 const goldens = join(process.env.TRM_SHARED ?? resolve(root, '../shared'), 'goldens')
 
@@ -40,7 +41,7 @@ const isChosen = (only: readonly string[], name: string, size: string) =>
 
 /** The cases whose "name size" contains one of the parts, or all cases. Ends the process if there are none. */
 export function chooseCases(only: readonly string[]): Case[] {
-  const all = [...productCases(), ...stepCases(only)]
+  const all = [...productCases(), transformerCase(), ...stepCases(only)]
   const chosen = all.filter(({ name, size }) => isChosen(only, name, size))
   const names = all.map(({ name, size }) => `${name} ${size}`)
   if (chosen.length === 0) fail(`no case of that name, expected parts of: ${names.join(', ')}`)
@@ -77,6 +78,48 @@ function productCases(): Case[] {
       },
     }
   })
+}
+
+/** A training step of a causal transformer: its loss, and its gradients along a random direction, against float64. */
+function transformerCase(): Case {
+  const { batch, length, width, heads, layers, inner, characters } = SIZES
+  const layer = width * (4 * width + 3 * inner) + 2 * length * width
+  return {
+    name: 'transformer-step',
+    size: `${batch}x${length}x${width}, ${layers} layers of ${heads} heads`,
+    flops: 3 * 2 * batch * length * (layers * layer + width * characters),
+    job: () => ({ case: 'transformer-step' }),
+    check(outputs) {
+      const problem = transformer()
+      const direction = Object.entries(problem.weights).map(([name, { data }], i) => ({
+        name,
+        data: noise(data.length, i + 3),
+      }))
+      const lossAt = (t: number) => {
+        const moved = direction.map(({ name, data }) => {
+          const { shape, data: values } = problem.weights[name]!
+          return [name, { shape, data: Float64Array.from(values, (value, i) => value + t * data[i]!) }]
+        })
+        return lossOf({ ...problem, weights: Object.fromEntries(moved) })
+      }
+      const h = 1e-4
+      const slope = (lossAt(h) - lossAt(-h)) / (2 * h)
+      let [along, squares] = [0, 0]
+      for (const { name, data } of direction) {
+        const gradient = outputs.get(`grad.${name}`)
+        for (const [i, value] of data.entries()) {
+          along += value * (gradient?.[i] ?? NaN)
+          squares += (value * (gradient?.[i] ?? NaN)) ** 2
+        }
+      }
+      const loss = lossAt(0)
+      return [
+        { name: 'loss', error: Math.abs((outputs.get('loss')?.[0] ?? NaN) - loss) / loss, allowed: 1e-5 },
+        // Terms of either sign cancel: the error is one of the terms.
+        { name: 'gradients', error: Math.abs(along - slope) / Math.sqrt(squares), allowed: 1e-3 },
+      ]
+    },
+  }
 }
 
 /** Steps of the goldens' models; goldens that no chosen case needs are not read. */

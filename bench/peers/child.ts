@@ -6,6 +6,7 @@ import { pathToFileURL } from 'node:url'
 import { openGpu, waitAsleep } from '../../src/node.js'
 import { parseSafetensors, toFloat32 } from '../../src/formats/safetensors.js'
 import type { Backend, Model, Outputs, Prepared, Reply, Request } from './protocol.js'
+import { transformer } from './transformer.js'
 
 // Standard output is for the parent; messages of libraries go to standard error.
 console.log = console.info = console.debug = console.warn = (...words) => console.error(...words)
@@ -49,6 +50,7 @@ async function obey(request: Request): Promise<Reply> {
   }
   const { job } = request
   if (job.case === 'matmul') prepared = await backend.matmul({ ...job, a: floats(job.a), b: floats(job.b) })
+  else if (job.case === 'transformer-step') prepared = await backend.transformer(transformer())
   else if (job.case === 'train-step') prepared = await backend.train(readModel(job.golden))
   else prepared = await backend.infer(readModel(job.golden))
   const outputs: Outputs = {}

@@ -8,7 +8,7 @@ export async function open() {
   const devices = await jax.init('webgpu')
   if (!devices.includes('webgpu')) throw new Error('jax-js found no WebGPU')
   jax.defaultDevice('webgpu')
-  return { version: '@jax-js/jax 0.1.25', matmul, train, infer }
+  return { version: '@jax-js/jax 0.1.25', matmul, train, infer, transformer }
 }
 
 const from = (data, shape = [data.length]) => np.array(data).reshape(shape)
@@ -125,7 +125,7 @@ function define(config) {
     const logits = linear(y, w['inner.lm_head.weight'].ref).reshape([B, L, V]).slice([], [P, L])
     return { logits, q }
   }
-  return { B, S, V, D, T, L, P, hasPuzzles, cycle, embed, readHeads }
+  return { B, S, V, D, T, L, P, hasPuzzles, linear, rms, swiglu, rotate, cycle, embed, readHeads }
 }
 
 function load({ config, weights }) {
@@ -342,6 +342,72 @@ async function train({ config, train: t, rates, weights, batches }) {
   for (const [name, value] of Object.entries(current.w)) outputs[`final.${name}`] = await value.ref.data()
   for (const [name, value] of Object.entries(current.ema)) outputs[`ema.${name}`] = await value.ref.data()
   if (current.table) outputs['final.inner.puzzle_emb.weights'] = await current.table.ref.data()
+  const run = async count => {
+    for (let i = 0; i < count; i++) {
+      const loss = step()
+      await submitted(loss)
+      if (i === count - 1) await jax.blockUntilReady(loss)
+      loss.dispose()
+    }
+  }
+  return { firstMs, outputs, run }
+}
+
+async function transformer({ sizes, adamw, weights, ids, targets }) {
+  const { batch: B, length: L, width: D, heads, layers, characters: V } = sizes
+  const { linear, rms, swiglu, rotate } = define({ batch_size: B, seq_len: L, hidden_size: D, num_heads: heads })
+  const hidden = Float32Array.from({ length: L * L }, (_, i) => (i % L > Math.floor(i / L) ? -1e9 : 0))
+  const objective = (w, ids, targets) => {
+    let h = np.matmul(nn.oneHot(ids, V), w.tokens.ref)
+    for (let layer = 0; layer < layers; layer++) {
+      const part = name => w[`${layer}.${name}`].ref
+      const qkv = linear(rms(h.ref), part('qkv')).reshape([B, L, 3 * heads, D / heads])
+      const [q, k, v] = np.split(qkv.transpose([0, 2, 1, 3]), 3, 1)
+      const scores = np.matmul(rotate(q), rotate(k).transpose([0, 1, 3, 2])).mul(1 / Math.sqrt(D / heads))
+      const o = np.matmul(nn.softmax(scores.add(from(hidden, [1, 1, L, L])), -1), v)
+      h = h.add(linear(o.transpose([0, 2, 1, 3]).reshape([B * L, D]), part('out')))
+      h = h.ref.add(swiglu(rms(h), part('gateUp'), part('down')))
+    }
+    const logits = linear(rms(h), w.head.ref)
+    tree.dispose(w)
+    return np.mean(np.sum(nn.logSoftmax(logits, -1).mul(nn.oneHot(targets, V)), -1)).neg()
+  }
+  const { learningRate, beta1, beta2, weightDecay, epsilon } = adamw
+  /** hyper: [lr / (1 − β1ᵗ), sqrt(1 − β2ᵗ)]. */
+  const update = jit(({ w, m, v }, ids, targets, hyper) => {
+    const [loss, gradients] = valueAndGrad(objective)(tree.ref(w), ids, targets)
+    const next = { w: {}, m: {}, v: {} }
+    for (const name of Object.keys(w)) {
+      const g = gradients[name]
+      const mean = m[name].mul(beta1).add(g.ref.mul(1 - beta1))
+      const square = v[name].mul(beta2).add(np.square(g).mul(1 - beta2))
+      const root = np.sqrt(square.ref).div(hyper.ref.slice(1)).add(epsilon)
+      const moved = mean.ref.div(root).mul(hyper.ref.slice(0))
+      Object.assign(next.w, { [name]: w[name].mul(1 - learningRate * weightDecay).sub(moved) })
+      Object.assign(next.m, { [name]: mean })
+      Object.assign(next.v, { [name]: square })
+    }
+    hyper.dispose()
+    return { next, loss }
+  })
+  const start = performance.now()
+  const w = Object.fromEntries(Object.entries(weights).map(([name, { shape, data }]) => [name, from(data, shape)]))
+  const zeros = () => Object.fromEntries(Object.entries(weights).map(([name, { shape }]) => [name, np.zeros(shape)]))
+  let state = { w, m: zeros(), v: zeros() }
+  const [boundIds, boundTargets] = [from(ids), from(targets)]
+  let done = 0
+  const step = () => {
+    done++
+    const hyper = from(Float32Array.of(learningRate / (1 - beta1 ** done), Math.sqrt(1 - beta2 ** done)))
+    const { next, loss } = update(state, boundIds.ref, boundTargets.ref, hyper)
+    state = next
+    return loss
+  }
+  const outputs = { loss: await step().data() }
+  const firstMs = performance.now() - start
+  // The first moment after one step is (1 − β1) times the gradient.
+  for (const [name, mean] of Object.entries(state.m))
+    outputs[`grad.${name}`] = (await mean.ref.data()).map(value => value / (1 - beta1))
   const run = async count => {
     for (let i = 0; i < count; i++) {
       const loss = step()

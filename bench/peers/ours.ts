@@ -1,5 +1,18 @@
 // The backend webgpu-trm: its engine and trainer, as a user of the package calls them.
-import { type Engine, linear, type Tensor } from '../../src/engine/index.js'
+import {
+  Adam,
+  add,
+  crossEntropy,
+  embedding,
+  type Engine,
+  gated,
+  linear,
+  maskedAttention,
+  Parameters,
+  rmsnorm,
+  ropeTable,
+  type Tensor,
+} from '../../src/engine/index.js'
 import { metricsTensor, Slots } from '../../src/trm/slots.js'
 import { loadTensors } from '../../src/trm/published/checkpoint.js'
 import { configFromOfficial, officialTensor, PUZZLE_TABLE } from '../../src/trm/published/names.js'
@@ -10,6 +23,7 @@ import { openEngine } from '../../src/node.js'
 import { measureMultiplyAdds } from '../peak.js'
 import { keepWarm } from '../suite.js'
 import type { Backend, Model } from './protocol.js'
+import type { Transformer } from './transformer.js'
 
 export async function open(): Promise<Backend> {
   const engine = await openEngine()
@@ -29,6 +43,7 @@ export async function open(): Promise<Backend> {
     },
     train: model => train(engine, model),
     infer: model => infer(engine, model),
+    transformer: problem => transformer(engine, problem),
     peak: async () => (await measureMultiplyAdds(engine, { warm: await keepWarm(engine) })).gflops,
   }
 }
@@ -110,4 +125,43 @@ async function infer(engine: Engine, golden: Model): ReturnType<Backend['infer']
     await step(each => engine.read(each))
   }
   return { firstMs, outputs: { 'eval.1.logits': cells, 'eval.1.q_halt_logits': q.filter((_, i) => i % 2 === 0) }, run }
+}
+
+async function transformer(engine: Engine, problem: Transformer): ReturnType<Backend['transformer']> {
+  const { batch, length, width, heads, layers } = problem.sizes
+  const { learningRate, beta1, beta2, weightDecay } = problem.adamw
+  const start = performance.now()
+  const shapes = Object.fromEntries(Object.entries(problem.weights).map(([name, { shape }]) => [name, shape]))
+  const weights = new Parameters(engine, shapes)
+  for (const [name, { data }] of Object.entries(problem.weights)) weights.write(name, data)
+  const optimizer = new Adam(engine, weights, { algorithm: 'adamw', beta1, beta2, weightDecay })
+  const ids = engine.from(problem.ids, [batch, length])
+  const targets = engine.from(problem.targets, [batch, length])
+  const rope = engine.from(ropeTable(length, width / heads, 10000), [length, width / heads / 2, 2])
+  const loss = () => {
+    let h = embedding(weights.get('tokens'), ids)
+    for (let layer = 0; layer < layers; layer++) {
+      const weight = (name: string) => weights.get(`${layer}.${name}`)
+      const qkv = linear(rmsnorm(h), weight('qkv'))
+      h = add(h, linear(maskedAttention(qkv, heads, { causal: true, rope }), weight('out')))
+      h = add(h, linear(gated(rmsnorm(h), weight('gateUp')), weight('down')))
+    }
+    return crossEntropy(linear(rmsnorm(h), weights.get('head')), targets)
+  }
+  let done = 0
+  const step = <Result>(use: (shares: Tensor) => Result): Result =>
+    engine.scope(() => {
+      const { value } = engine.valueAndGradients(weights.all(), loss, { into: optimizer.gradients.all() })
+      optimizer.step({ step: ++done, learningRate })
+      return use(value)
+    })
+  const shares = await step(value => engine.read(value))
+  const firstMs = performance.now() - start
+  const outputs: Record<string, ArrayLike<number>> = { loss: [shares.reduce((a, b) => a + b, 0)] }
+  for (const [name, values] of await optimizer.gradients.read()) outputs[`grad.${name}`] = values
+  const run = async (count: number) => {
+    for (let i = 1; i < count; i++) step(() => {})
+    await step(value => engine.read(value))
+  }
+  return { firstMs, outputs, run }
 }

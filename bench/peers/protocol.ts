@@ -1,9 +1,15 @@
 // The messages between the parent and its child processes, each a line of JSON, and the interface of a backend.
 
-/** A product C = A·Bᵀ with A (m, k) and B (n, k), from files of float32; or a step of the model in a golden file. */
+import type { Transformer } from './transformer.js'
+
+/**
+ * A product C = A·Bᵀ with A (m, k) and B (n, k), from files of float32; a step of the model in a golden file;
+ * or a training step of the transformer in transformer.ts.
+ */
 export type Job =
   | { case: 'matmul'; m: number; n: number; k: number; a: string; b: string }
   | { case: 'train-step' | 'inference-step'; golden: string }
+  | { case: 'transformer-step' }
 
 export type Request = { do: 'prepare'; job: Job } | { do: 'run'; count: number } | { do: 'peak' }
 
@@ -49,6 +55,8 @@ export interface Backend {
   matmul(job: { m: number; n: number; k: number; a: Float32Array; b: Float32Array }): Promise<Prepared>
   train(model: Model): Promise<Prepared>
   infer(model: Model): Promise<Prepared>
+  /** Training steps by AdamW. The outputs are `loss` and `grad.NAME` of the first step. */
+  transformer(problem: Transformer): Promise<Prepared>
   /** GFLOP/s of a kernel that only multiplies and adds in registers. */
   peak?(): Promise<number>
 }

@@ -10,7 +10,7 @@ export async function open() {
   if (!(await tf.setBackend('webgpu'))) throw new Error('TensorFlow.js found no WebGPU')
   await tf.ready()
   tf.enableProdMode()
-  return { version: '@tensorflow/tfjs-core 4.22.0', matmul, train, infer }
+  return { version: '@tensorflow/tfjs-core 4.22.0', matmul, train, infer, transformer }
 }
 
 async function matmul({ m, n, k, a, b }) {
@@ -116,7 +116,7 @@ function define(config) {
     const logits = tf.slice(tf.reshape(linear(y, w['inner.lm_head.weight']), [B, L, V]), [0, P, 0], [B, S, V])
     return { logits, q }
   }
-  return { B, S, V, D, T, L, hasPuzzles, cycle, embed, readHeads }
+  return { B, S, V, D, T, L, hasPuzzles, linear, rms, swiglu, rotate, cycle, embed, readHeads }
 }
 
 function load({ config, weights }) {
@@ -310,6 +310,71 @@ async function train({ config, train: t, rates, weights, batches }) {
   await slices('final', current.flat)
   await slices('ema', current.ema)
   if (current.table) outputs['final.inner.puzzle_emb.weights'] = await current.table.data()
+  const run = async count => {
+    for (let i = 0; i < count; i++) {
+      const loss = step()
+      if (i === count - 1) await loss.data()
+      loss.dispose()
+    }
+  }
+  return { firstMs, outputs, run }
+}
+
+async function transformer({ sizes, adamw, weights, ids, targets }) {
+  const { batch: B, length: L, width: D, heads, layers, characters: V } = sizes
+  const { linear, rms, swiglu, rotate } = define({ batch_size: B, seq_len: L, hidden_size: D, num_heads: heads })
+  const isHidden = (_, i) => (i % L > Math.floor(i / L) ? -1e9 : 0)
+  const hidden = tf.tensor(Float32Array.from({ length: L * L }, isHidden), [L, L])
+  const start = performance.now()
+  const names = Object.keys(weights)
+  const [inputs, labels] = [ids, targets].map(each => tf.oneHot(tf.tensor1d(each, 'int32'), V, 1, 0, 'float32'))
+  const objective = w => {
+    let h = tf.matMul(inputs, w.tokens)
+    for (let layer = 0; layer < layers; layer++) {
+      const part = name => w[`${layer}.${name}`]
+      const packed = tf.reshape(linear(rms(h), part('qkv')), [B, L, 3 * heads, D / heads])
+      const [qk, v] = tf.split(tf.transpose(packed, [0, 2, 1, 3]), [2 * heads, heads], 1)
+      const [q, k] = tf.split(rotate(qk), 2, 1)
+      const scores = tf.add(tf.mul(tf.matMul(q, k, false, true), 1 / Math.sqrt(D / heads)), hidden)
+      const o = tf.reshape(tf.transpose(tf.matMul(tf.softmax(scores), v), [0, 2, 1, 3]), [B * L, D])
+      h = tf.add(h, linear(o, part('out')))
+      h = tf.add(h, swiglu(rms(h), part('gateUp'), part('down')))
+    }
+    return tf.neg(tf.mean(tf.sum(tf.mul(tf.logSoftmax(linear(rms(h), w.head)), labels), -1)))
+  }
+  const { learningRate, beta1, beta2, weightDecay, epsilon } = adamw
+  let state = names.map(name => {
+    const w = tf.tensor(weights[name].data, weights[name].shape)
+    return { w, m: tf.zerosLike(w), v: tf.zerosLike(w) }
+  })
+  let done = 0
+  const step = () => {
+    done++
+    const before = state
+    const { next, loss } = tf.tidy(() => {
+      const { value, grads } = tf.valueAndGrads((...list) =>
+        objective(Object.fromEntries(names.map((name, i) => [name, list[i]]))),
+      )(before.map(({ w }) => w))
+      const next = before.map(({ w, m, v }, i) => {
+        const mean = tf.add(tf.mul(m, beta1), tf.mul(grads[i], 1 - beta1))
+        const square = tf.add(tf.mul(v, beta2), tf.mul(tf.square(grads[i]), 1 - beta2))
+        const root = tf.add(tf.div(tf.sqrt(square), Math.sqrt(1 - beta2 ** done)), epsilon)
+        const moved = tf.mul(tf.div(mean, root), learningRate / (1 - beta1 ** done))
+        return { w: tf.sub(tf.mul(w, 1 - learningRate * weightDecay), moved), m: mean, v: square }
+      })
+      return { next, loss: value }
+    })
+    tf.dispose(before)
+    state = next
+    return loss
+  }
+  const first = step()
+  const outputs = { loss: await first.data() }
+  const firstMs = performance.now() - start
+  first.dispose()
+  // The first moment after one step is (1 − β1) times the gradient.
+  for (const [i, name] of names.entries())
+    outputs[`grad.${name}`] = (await state[i].m.data()).map(value => value / (1 - beta1))
   const run = async count => {
     for (let i = 0; i < count; i++) {
       const loss = step()
