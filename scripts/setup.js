@@ -36,16 +36,22 @@ export const SWIFTSHADER = {
 /** An error whose message is all that the user needs. */
 class SetupError extends Error {}
 
-/** Packages of package-lock.json that node_modules lacks or has in another version, except those of other platforms. */
+/**
+ * Packages of package-lock.json that node_modules lacks or has in another version. Packages of other platforms do not
+ * count, nor do optional ones that only those need.
+ */
 export function stalePackages(folder, { platform = process.platform, arch = process.arch } = {}) {
   const lock = join(folder, 'package-lock.json')
   if (!existsSync(lock)) return []
-  const wanted = Object.entries(JSON.parse(readFileSync(lock, 'utf8')).packages ?? {})
+  const { packages = {} } = JSON.parse(readFileSync(lock, 'utf8'))
+  const own = { ...packages['']?.dependencies, ...packages['']?.optionalDependencies }
+  const wanted = Object.entries(packages)
   return wanted
     .filter(([path, entry]) => {
       if (!path.startsWith('node_modules/') || entry.link) return false
       const manifest = join(folder, path, 'package.json')
       if (existsSync(manifest)) return JSON.parse(readFileSync(manifest, 'utf8')).version !== entry.version
+      if (entry.optional && !entry.os && !entry.cpu && !(path.slice('node_modules/'.length) in own)) return false
       return !entry.peer && allows(entry.os, platform) && allows(entry.cpu, arch) && !(entry.optional && entry.libc)
     })
     .map(([path]) => path.slice('node_modules/'.length))
