@@ -123,9 +123,9 @@ function looksUnsolved({ pairs }: ArcTask): boolean {
 function recordOf(task: ArcTask): Record<string, unknown> {
   const json: Record<string, unknown[]> = {}
   for (const { part, input, output, placeholder } of task.pairs) {
-    // An answer that looks like a placeholder is told to be none.
-    const told = placeholder || (part === 'test' && looksUnsolved(task)) ? { placeholder: placeholder ?? false } : {}
-    ;(json[part] ??= []).push({ input: arcGridRows(input), output: arcGridRows(output), ...told })
+    // An answer that looks like a placeholder is marked as an answer.
+    const mark = placeholder || (part === 'test' && looksUnsolved(task)) ? { placeholder: placeholder ?? false } : {}
+    ;(json[part] ??= []).push({ input: arcGridRows(input), output: arcGridRows(output), ...mark })
   }
   return json
 }
@@ -216,8 +216,8 @@ function pairOf(
   }
   const pair = { part, input: parseArcGrid(input, `${where} input`) }
   if (isUnknown) return { ...pair, output: { cells: Uint8Array.of(0), rows: 1, columns: 1 }, placeholder: true }
-  const told = placeholders && placeholder === false ? { placeholder } : {}
-  return { ...pair, output: solution ?? parseArcGrid(output, `${where} output`), ...told }
+  const mark = placeholders && placeholder === false ? { placeholder } : {}
+  return { ...pair, output: solution ?? parseArcGrid(output, `${where} output`), ...mark }
 }
 
 /**

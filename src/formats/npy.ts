@@ -270,7 +270,7 @@ function parseHeader(text: string): { descr: string; fortranOrder: boolean; shap
     .map(part => part.trim().replace(/L$/, ''))
   if (parts.at(-1) === '') parts.pop()
   if (!parts.every(part => /^\d{1,15}$/.test(part))) return undefined
-  // Of an array of records the list of its fields is told as it stands.
+  // An array of records has a list of fields, which is shown as it is.
   return {
     descr: descr.startsWith('[') ? descr : descr.slice(1, -1),
     fortranOrder: order === 'True',

@@ -48,7 +48,7 @@ test('test pairs without an output get a placeholder where that is wanted, and s
       error.task === '12345678' &&
       /test 1: expected an output, got nothing/.test(error.message),
   )
-  // What is told stays; a demonstration has to be told.
+  // Known outputs stay; a demonstration must have one.
   const half = {
     train,
     test: [
@@ -203,7 +203,7 @@ function add(scorer: ArcScorer, ...rows: [number, number[], number[]][]): void {
   })
 }
 
-test('what nobody knows counts as neither right nor wrong', () => {
+test('an unknown output counts as neither right nor wrong', () => {
   const scorer = scorerOf()
   add(scorer, [4, [1], [2]], [1, [3, 4], [0]], [2, [6], []])
   const { metrics, testInputs, unsolved: unknown, unanswered } = scorer.finish()

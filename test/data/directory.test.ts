@@ -183,7 +183,7 @@ test('the metadata is read first: a message is about the file that is wrong', as
   assert.match(await refusal(wrong), /^dataset: d\/train\/b__labels\.npy: expected 1 rows as in inputs, got 2/)
 })
 
-test('a folder of one split given as the directory is told', async () => {
+test('a folder of one split given as the directory is an error with a hint', async () => {
   const { files, open } = directory('d', { all: counting(1, [1]) })
   assert.match(
     await refusal({ name: 'd/train', open: path => open(`train/${path}`) }),

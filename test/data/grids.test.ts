@@ -48,7 +48,7 @@ test('tokens, padding, and labels that are not scored', async () => {
   assert.ok(typed.fits(6, 5) && !typed.fits(6, 4) && !typed.fits(5, 5))
 })
 
-test('a mistake is told with its line', () => {
+test('a mistake gives an error with its line', () => {
   const throws = (text: string, pattern: RegExp) =>
     assert.throws(
       () => read(text),

@@ -190,7 +190,7 @@ test('a state is that behind the batch that was given, not behind what is read a
   assert.equal([await again.next(), await again.next()], rest)
 })
 
-test('a wrong value is named with its row by whom it is drawn for, and by nobody before', async () => {
+test('a wrong value gives an error with its row when it is drawn, and not before', async () => {
   const cases: [string, number, RegExp][] = [
     [
       'inputs',

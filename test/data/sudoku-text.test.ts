@@ -183,7 +183,7 @@ test('several in a text, with the lines in which they end', () => {
   )
 })
 
-test('what is none is told in a line', () => {
+test('a text without a Sudoku gives an error of one line', () => {
   for (const [text, pattern] of [
     ['', /found none$/],
     ['hello world', /expected a puzzle, digits row by row .*, found none$/],
@@ -209,7 +209,7 @@ test('what is none is told in a line', () => {
   }
 })
 
-test('mutations load or are told in a line', async () => {
+test('mutations load or give an error of one line', async () => {
   for (const text of [framed('+-------+-------+-------+', spaced), JSON.stringify(numbers), hollow.join('\n')]) {
     await mutations(
       new TextEncoder().encode(text),
@@ -221,11 +221,11 @@ test('mutations load or are told in a line', async () => {
 })
 
 test('contradictions with both places, and how many solutions there are', () => {
-  const told = (text: string) => sudokuContradiction(encodeSudoku(text), text.length === 16 ? 4 : 9)
-  assert.is(told(puzzle), '')
-  assert.is(told('1.1.'.padEnd(16, '.')), '2 times 1 in row 1, at row 1 column 1 and row 1 column 3')
-  assert.is(told('3.......3'.padEnd(16, '.')), '2 times 3 in column 1, at row 1 column 1 and row 3 column 1')
-  assert.is(told('2....2'.padEnd(16, '.')), '2 times 2 in box 1, at row 1 column 1 and row 2 column 2')
+  const contradiction = (text: string) => sudokuContradiction(encodeSudoku(text), text.length === 16 ? 4 : 9)
+  assert.is(contradiction(puzzle), '')
+  assert.is(contradiction('1.1.'.padEnd(16, '.')), '2 times 1 in row 1, at row 1 column 1 and row 1 column 3')
+  assert.is(contradiction('3.......3'.padEnd(16, '.')), '2 times 3 in column 1, at row 1 column 1 and row 3 column 1')
+  assert.is(contradiction('2....2'.padEnd(16, '.')), '2 times 2 in box 1, at row 1 column 1 and row 2 column 2')
   const [solution] = solveSudoku(encodeSudoku(puzzle), 9)
   assert.equal(judgeSudoku(encodeSudoku(puzzle), 9), { verdict: 'one', solution })
   assert.is(judgeSudoku(encodeSudoku(puzzle.replaceAll('7', '.')), 9).verdict, 'several')

@@ -92,7 +92,7 @@ test('the same rows however the text is cut', () => {
   }
 })
 
-test('what cannot be used is told with what was found', () => {
+test('a table that cannot be used gives an error with what was found', () => {
   const throws = (text: string, pattern: RegExp, asked?: ColumnNames) =>
     assert.throws(
       () => parsePuzzleCsv(text, 't.csv', asked),
@@ -121,7 +121,7 @@ test('what cannot be used is told with what was found', () => {
   throws('x'.repeat(2 ** 20 + 1), /^t\.csv:1: expected a header/)
 })
 
-test('mutations load or are told in a line', async () => {
+test('mutations load or give an error of one line', async () => {
   const table = new TextEncoder().encode(`source,question,answer,rating\n${`s,"${question}",${answer},3\n`.repeat(5)}`)
   await mutations(table, bytes => parsePuzzleCsv(bytes, 't'), /^t(:\d+)?: /, { count: 300 })
 })

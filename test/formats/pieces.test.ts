@@ -41,7 +41,7 @@ test('text in UTF-8 and UTF-16, cut anywhere', async () => {
   assert.is(await text(new Uint8Array()), '')
 })
 
-test('what is no text, or a damaged gzip, is told in a line', async () => {
+test('bytes that are no text, and damaged gzip, give an error of one line', async () => {
   const whole = await packed('a,b\n'.repeat(5000))
   assert.match(
     await refusal(whole.subarray(0, whole.length - 9)),
@@ -62,7 +62,7 @@ test('what is no text, or a damaged gzip, is told in a line', async () => {
   )
 })
 
-test('mutations of a gzip load or are told in a line', async () => {
+test('mutations of a gzip load or give an error of one line', async () => {
   const whole = await packed(Array.from({ length: 300 }, (_, i) => `${i * i},x\n`).join(''))
   const random = new Random(4)
   let refused = 0

@@ -39,18 +39,18 @@ test('every kind of source gives the same bytes', async () => {
   assert.is((await readAll(new Blob([]))).length, 0)
 })
 
-test('progress is told, with the length where it is known', async () => {
-  const told: [number, number | undefined][] = []
-  const onProgress = (received: number, total: number | undefined) => void told.push([received, total])
+test('progress is reported, with the length where it is known', async () => {
+  const reported: [number, number | undefined][] = []
+  const onProgress = (received: number, total: number | undefined) => void reported.push([received, total])
   await readAll(new Blob([bytes]), { onProgress })
-  assert.equal(told.at(-1), [bytes.length, bytes.length])
-  told.length = 0
+  assert.equal(reported.at(-1), [bytes.length, bytes.length])
+  reported.length = 0
   await readAll(stream(), { onProgress })
-  assert.equal(told.at(-1), [bytes.length, undefined])
-  assert.ok(told.length > 5 && told.every(([received], i) => i === 0 || received > told[i - 1][0]))
+  assert.equal(reported.at(-1), [bytes.length, undefined])
+  assert.ok(reported.length > 5 && reported.every(([received], i) => i === 0 || received > reported[i - 1][0]))
 })
 
-test('what cannot be read is told in a line that names it', async () => {
+test('a source that cannot be read gives an error of one line that names it', async () => {
   const rejects = async (source: Parameters<typeof readAll>[0], pattern: RegExp, name?: string) => {
     try {
       await readAll(source, { name })

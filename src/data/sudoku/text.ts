@@ -15,7 +15,7 @@ export interface FoundSudoku {
 interface Row {
   cells: number[]
   line: number
-  /** The signs that stand for its blanks, a space where nothing stands. */
+  /** The signs of its blanks, a space for a place where nothing stands. */
   blanks: string
 }
 
@@ -25,14 +25,14 @@ const WHOLES = SIZES.map(size => size * size)
 /** Signs for a blank, as they are typed. */
 const BLANK_SIGNS = '.0*_-?xX'
 
-/** Signs that may draw a line as well as stand for blanks. */
+/** Signs that may draw a line or be blanks. */
 const UNCLEAR_SIGNS = ['-', '_', '*']
 
 /**
  * The Sudokus of a text, at least one: digits row by row in any layout, with '.', '0', '*', '_', '-', '?' or 'x' for
- * blanks; drawn boxes, lists (JSON, Python, C), cells between bars, commas or tabs, where nothing is a blank too. What
- * follows a '#' is a comment, lines of words are headings. What can be read in two ways, such as "---", is read in the
- * one that gives whole grids.
+ * blanks. It reads drawn boxes, lists (JSON, Python, C), and cells between bars, commas or tabs, where an empty place
+ * is a blank too. Text after a '#' is a comment, and lines of words are headings. A text that can be read in two ways,
+ * such as "---", is read in the way that gives whole grids.
  * @throws one line that says what was found instead, or that there are two ways to read it
  */
 export function parseSudokus(text: string): FoundSudoku[] {
@@ -89,10 +89,10 @@ function plainSigns(text: string): string {
     .replace(/[\u00a0\u2000-\u200a\u3000]/g, ' ')
 }
 
-/** What a line has of a puzzle; null for a heading, undefined for a comment. */
+/** The part of a line that belongs to a puzzle; null for a heading, undefined for a comment. */
 type Line = string | null | undefined
 
-/** All of a line but a comment, or the one whole puzzle between names and numbers. */
+/** A line without its comment, or the one whole puzzle between names and numbers. */
 function linePart(line: string): Line {
   const text = line.replace(/#.*/, '')
   const [whole, ...more] = text.split(/[\s,;]+/).filter(part => WHOLES.includes(part.length) && isCells(part))
@@ -105,15 +105,15 @@ const isCells = (part: string) => [...part].every(sign => (sign >= '1' && sign <
 
 type Reading = (line: string, number: number) => Row | undefined
 
-/** When a line of one sign draws a frame. */
+/** Which lines of one sign draw a frame. */
 interface Choice {
   sign: string
   isDrawing: (line: string) => boolean
 }
 
 /**
- * Readings in which a blank has a sign. A line of one of the unclear signs is drawn, or is a row of blanks, or is such
- * a row where it is as long as others.
+ * Readings in which a blank has a sign. A line of one of the unclear signs is drawn, or is a row of blanks, or is a row
+ * of blanks only where it is as long as other rows.
  */
 function signReadings(lines: readonly Line[]): Reading[] {
   const unclear = UNCLEAR_SIGNS.filter(sign => lines.some(line => line && isLineOf(line, sign)))
@@ -133,11 +133,11 @@ function signReadings(lines: readonly Line[]): Reading[] {
 
 const signsOf = (line: string) => [...line].filter(sign => !/[\s|,;:!()[\]{}"'`]/.test(sign))
 
-/** Whether a line consists of one sign, but for spaces and bars. */
+/** Whether a line consists of one sign, apart from spaces and bars. */
 const isLineOf = (line: string, sign: string) =>
   line.includes(sign) && [...line].every(one => one === sign || one === ' ' || one === '|')
 
-/** Whether a line draws a frame for certain: without digits, with corners or signs that stand for no blank. */
+/** Whether a line certainly draws a frame: it has no digits, and has corners or signs that are no blanks. */
 function isDrawn(line: string): boolean {
   const signs = [...new Set(line.replace(/[\s|]/g, ''))]
   if (signs.some(sign => /[\da-z?]/i.test(sign))) return false
@@ -208,7 +208,7 @@ function placeReadings(lines: readonly Line[]): Reading[] {
 const isFrame = (line: string) => isDrawn(line) || UNCLEAR_SIGNS.some(sign => isLineOf(line, sign))
 
 /**
- * The cells of a part between two bars: characters side by side, or with a space between them and perhaps around them.
+ * The cells of a part between two bars: characters side by side, or with spaces between them and perhaps around them.
  */
 function boxCells(part: string, columns: number): string[] | undefined {
   if (part.length === columns) return [...part]
@@ -216,13 +216,13 @@ function boxCells(part: string, columns: number): string[] | undefined {
   return part.length === 2 * columns + 1 && part.startsWith(' ') ? evenly(part.slice(1, -1), 2) : undefined
 }
 
-/** Every so many characters of a text that has but spaces between them. */
+/** Every `step`-th character of a text that has only spaces between them. */
 function evenly(text: string, step: number): string[] | undefined {
   const signs = [...text]
   return signs.every((sign, i) => i % step === 0 || sign === ' ') ? signs.filter((_, i) => i % step === 0) : undefined
 }
 
-/** Fields of a character, or of nothing, as a row; undefined where they are not that many. */
+/** Fields of at most one character as a row; undefined where their number is not one of `counts`. */
 function fieldRow(fields: readonly string[], line: number, counts: readonly number[]): Row | undefined {
   const signs = fields.map(
     field =>
@@ -235,7 +235,7 @@ function fieldRow(fields: readonly string[], line: number, counts: readonly numb
 }
 
 /**
- * Sudokus from rows: a whole one in a row, or as many rows as it has columns; else all cells together have to be one.
+ * Sudokus from rows: a whole one in a row, or as many rows as it has columns. Otherwise all cells together must be one.
  */
 function assemble(rows: readonly Row[]): FoundSudoku[] {
   if (rows.length === 0) return []
@@ -290,7 +290,7 @@ function sudokuOf(rows: readonly Row[]): FoundSudoku {
   return { ids: Uint8Array.from(cells, digit => digit + 1), line: rows[rows.length - 1].line }
 }
 
-/** Which row is longer or shorter than the others. */
+/** A note about a row that is longer or shorter than the others. */
 function uneven(rows: readonly Row[]): string {
   const lengths = rows.map(row => row.cells.length)
   const usual = lengths.find((length, i) => lengths.indexOf(length) !== i)
