@@ -7,14 +7,14 @@ struct Uniforms { count: u32 }
 
 @group(0) @binding(0) var<storage, read> targets: array<i32>;
 @group(0) @binding(1) var<storage, read_write> counted: array<f32>;
-@group(0) @binding(2) var<uniform> p: Uniforms;
+@group(0) @binding(2) var<uniform> u: Uniforms;
 
 var<workgroup> partial: array<u32, THREADS>;
 
 @compute @workgroup_size(THREADS)
 fn main(@builtin(local_invocation_index) thread: u32) {
   var found = 0u;
-  for (var i = thread; i < p.count; i += THREADS) {
+  for (var i = thread; i < u.count; i += THREADS) {
     if (targets[i] >= 0 && targets[i] != IGNORED) { found++; }
   }
   partial[thread] = found;

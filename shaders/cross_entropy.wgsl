@@ -13,7 +13,7 @@ struct Uniforms { rows: u32, classes: u32 }
 @group(0) @binding(2) var<storage, read> counted: array<f32>;
 @group(0) @binding(3) var<storage, read_write> totals: array<vec2f>;
 @group(0) @binding(4) var<storage, read_write> shares: array<f32>;
-@group(0) @binding(5) var<uniform> p: Uniforms;
+@group(0) @binding(5) var<uniform> u: Uniforms;
 
 @compute @workgroup_size(LANES * GROUPS)
 fn main(
@@ -22,22 +22,22 @@ fn main(
   @builtin(local_invocation_index) thread: u32
 ) {
   let row = (group.x + group.y * groups.x) * GROUPS + thread / LANES;
-  let line = min(row, p.rows - 1u);
-  let start = line * p.classes;
-  var most = -3.4e38;
-  for (var i = thread % LANES; i < p.classes; i += LANES) { most = max(most, logits[start + i]); }
-  most = over_row(thread, most, true);
-  var sum = 0.0;
-  for (var i = thread % LANES; i < p.classes; i += LANES) { sum += exp(logits[start + i] - most); }
-  sum = over_row(thread, sum, false);
-  if (row >= p.rows || thread % LANES > 0u) { return; }
-  totals[row] = vec2f(most, sum);
+  let line = min(row, u.rows - 1u);
+  let start = line * u.classes;
+  var m = -3.4e38;
+  for (var i = thread % LANES; i < u.classes; i += LANES) { m = max(m, logits[start + i]); }
+  m = over_row(thread, m, true);
+  var l = 0.0;
+  for (var i = thread % LANES; i < u.classes; i += LANES) { l += exp(logits[start + i] - m); }
+  l = over_row(thread, l, false);
+  if (row >= u.rows || thread % LANES > 0u) { return; }
+  totals[row] = vec2f(m, l);
   let label = targets[row];
   var share = 0.0;
-  if (label >= i32(p.classes)) {
+  if (label >= i32(u.classes)) {
     share = 3.4e38;
   } else if (label >= 0 && label != IGNORED) {
-    share = (most - logits[start + u32(label)] + log(sum)) / counted[0];
+    share = (m - logits[start + u32(label)] + log(l)) / counted[0];
   }
   shares[row] = share;
 }

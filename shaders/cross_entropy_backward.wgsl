@@ -13,7 +13,7 @@ struct Uniforms { count: u32 }
 @group(0) @binding(3) var<storage, read> totals: array<vec2f>;
 @group(0) @binding(4) var<storage, read> d_shares: array<f32>;
 @group(0) @binding(5) var<storage, read_write> d_logits: array<f32>;
-@group(0) @binding(6) var<uniform> p: Uniforms;
+@group(0) @binding(6) var<uniform> u: Uniforms;
 
 @compute @workgroup_size(THREADS)
 fn main(
@@ -22,13 +22,13 @@ fn main(
   @builtin(local_invocation_index) thread: u32
 ) {
   let i = (group.x + group.y * groups.x) * THREADS + thread;
-  if (i >= p.count) { return; }
+  if (i >= u.count) { return; }
   let row = i / CLASSES;
   let label = targets[row];
   var slope = 0.0;
   if (label >= 0 && label != IGNORED) {
-    let own = select(0.0, 1.0, u32(label) == i % CLASSES);
-    slope = d_shares[row] * (exp(logits[i] - totals[row].x) / totals[row].y - own) / counted[0];
+    let is_label = select(0.0, 1.0, u32(label) == i % CLASSES);
+    slope = d_shares[row] * (exp(logits[i] - totals[row].x) / totals[row].y - is_label) / counted[0];
   }
   d_logits[i] = slope;
 }

@@ -1,5 +1,5 @@
-// y = FACTOR · x where u ≥ RATE, else 0, with FACTOR = 1 / (1 − RATE); or += with ACCUMULATE. One thread per element.
-// 0 ≤ u < 1 is a hash of (seed, counter, element, stream): the same numbers give the same mask, so nothing keeps it.
+// y = FACTOR · x if random ≥ RATE, else 0, with FACTOR = 1 / (1 − RATE); or += with ACCUMULATE.
+// One thread per element. 0 ≤ random < 1 is a hash of (seed, counter, element, stream): the same numbers give the same mask, which is not stored.
 #import pcg4d.shared.wgsl
 override THREADS: u32;
 override RATE: f32;
@@ -12,7 +12,7 @@ struct Uniforms { count: u32, stream: u32 }
 @group(0) @binding(0) var<storage, read> clock: array<u32>; // seed, counter
 @group(0) @binding(1) var<storage, read> x: array<f32>;
 @group(0) @binding(2) var<storage, read_write> y: array<f32>;
-@group(0) @binding(3) var<uniform> p: Uniforms;
+@group(0) @binding(3) var<uniform> u: Uniforms;
 
 @compute @workgroup_size(THREADS)
 fn main(
@@ -21,9 +21,9 @@ fn main(
   @builtin(local_invocation_index) thread: u32
 ) {
   let i = (group.x + group.y * groups.x) * THREADS + thread;
-  if (i >= p.count) { return; }
-  let u = f32(hash(vec4u(clock[0], clock[1], i, p.stream)).x >> 8u) * 0x1p-24;
-  var value = select(0.0, FACTOR * x[i], u >= RATE);
+  if (i >= u.count) { return; }
+  let random = f32(hash(vec4u(clock[0], clock[1], i, u.stream)).x >> 8u) * 0x1p-24;
+  var value = select(0.0, FACTOR * x[i], random >= RATE);
   if (ACCUMULATE) { value += y[i]; }
   y[i] = value;
 }

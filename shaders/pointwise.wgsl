@@ -14,9 +14,9 @@ struct Uniforms { count: u32, per_thread: u32 }
 @group(0) @binding(0) var<storage, read> a: array<Value>;
 @group(0) @binding(1) var<storage, read> b: array<Value>;
 @group(0) @binding(2) var<storage, read_write> y: array<Value>;
-@group(0) @binding(3) var<uniform> p: Uniforms;
+@group(0) @binding(3) var<uniform> u: Uniforms;
 
-// With u = √(2/π) · (x + 0.044715 · x³), gelu(x) = x / 2 · (1 + tanh u) = x · σ(2u).
+// With t = √(2/π) · (x + 0.044715 · x³), gelu(x) = x / 2 · (1 + tanh t) = x · σ(2t).
 // The second form has no difference of near values and does not overflow.
 fn gelu_gate(x: Value) -> Value { return 1.0 / (1.0 + exp(-1.5957691 * (x + 0.044715 * x * x * x))); }
 
@@ -42,8 +42,8 @@ fn main(
   @builtin(num_workgroups) groups: vec3u,
   @builtin(local_invocation_index) thread: u32
 ) {
-  let first = (group.x + group.y * groups.x) * THREADS * p.per_thread + thread;
-  for (var i = first; i < min(p.count, first + THREADS * p.per_thread); i += THREADS) {
+  let first = (group.x + group.y * groups.x) * THREADS * u.per_thread + thread;
+  for (var i = first; i < min(u.count, first + THREADS * u.per_thread); i += THREADS) {
     var value = f(a[i], b[select(i, i % max(COUNT_B, 1u), COUNT_B > 0u)]);
     if (ACCUMULATE) { value += y[i]; }
     y[i] = value;

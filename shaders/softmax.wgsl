@@ -1,6 +1,7 @@
 // y = softmax(FACTOR · x) over rows. A hidden value gets 0; a row whose values are all hidden is 0 throughout.
-// Rows are (sequences, heads, queries). CAUSAL hides columns behind the row's query; HAS_MASK those where the mask is 0.
-// The mask's strides from one sequence to the next, and from one query to the next, are 0 where it repeats.
+// Rows are (sequences, heads, queries). CAUSAL hides the columns behind the query of the row.
+// HAS_MASK hides the columns where the mask is 0. Strides of the mask, from one sequence to the next and from one query
+// to the next, are 0 where it repeats.
 #import rows.shared.wgsl
 override FACTOR: f32;
 override CAUSAL: bool;
@@ -12,7 +13,7 @@ struct Uniforms { rows: u32, width: u32, heads: u32, queries: u32, mask_sequence
 @group(0) @binding(0) var<storage, read> x: array<f32>;
 @group(0) @binding(1) var<storage, read> mask: array<i32>;
 @group(0) @binding(2) var<storage, read_write> y: array<f32>;
-@group(0) @binding(3) var<uniform> p: Uniforms;
+@group(0) @binding(3) var<uniform> u: Uniforms;
 
 @compute @workgroup_size(LANES * GROUPS)
 fn main(
@@ -21,32 +22,32 @@ fn main(
   @builtin(local_invocation_index) thread: u32
 ) {
   let row = (group.x + group.y * groups.x) * GROUPS + thread / LANES;
-  let line = min(row, p.rows - 1u);
-  let start = line * p.width;
-  let query = line % p.queries;
-  let mask_start = line / (p.heads * p.queries) * p.mask_sequence + query * p.mask_query;
-  let end = select(p.width, min(p.width, query + 1u), CAUSAL);
+  let line = min(row, u.rows - 1u);
+  let start = line * u.width;
+  let query = line % u.queries;
+  let mask_start = line / (u.heads * u.queries) * u.mask_sequence + query * u.mask_query;
+  let end = select(u.width, min(u.width, query + 1u), CAUSAL);
 
-  var most = -3.4e38;
+  var m = -3.4e38;
   for (var i = thread % LANES; i < end; i += LANES) {
     var shown = true;
     if (HAS_MASK) { shown = mask[mask_start + i] != 0; }
-    if (shown) { most = max(most, FACTOR * x[start + i]); }
+    if (shown) { m = max(m, FACTOR * x[start + i]); }
   }
-  most = over_row(thread, most, true);
-  var sum = 0.0;
+  m = over_row(thread, m, true);
+  var l = 0.0;
   for (var i = thread % LANES; i < end; i += LANES) {
     var shown = true;
     if (HAS_MASK) { shown = mask[mask_start + i] != 0; }
-    if (shown) { sum += exp(FACTOR * x[start + i] - most); }
+    if (shown) { l += exp(FACTOR * x[start + i] - m); }
   }
-  sum = over_row(thread, sum, false);
-  if (row >= p.rows) { return; }
-  for (var i = thread % LANES; i < p.width; i += LANES) {
+  l = over_row(thread, l, false);
+  if (row >= u.rows) { return; }
+  for (var i = thread % LANES; i < u.width; i += LANES) {
     var shown = i < end;
     if (HAS_MASK) { shown = shown && mask[mask_start + i] != 0; }
     var value = 0.0;
-    if (shown) { value = exp(FACTOR * x[start + i] - most) / sum; }
+    if (shown) { value = exp(FACTOR * x[start + i] - m) / l; }
     y[start + i] = value;
   }
 }

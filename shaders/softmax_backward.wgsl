@@ -9,7 +9,7 @@ struct Uniforms { rows: u32, width: u32 }
 @group(0) @binding(0) var<storage, read> y: array<f32>;
 @group(0) @binding(1) var<storage, read> dy: array<f32>;
 @group(0) @binding(2) var<storage, read_write> dx: array<f32>;
-@group(0) @binding(3) var<uniform> p: Uniforms;
+@group(0) @binding(3) var<uniform> u: Uniforms;
 
 @compute @workgroup_size(LANES * GROUPS)
 fn main(
@@ -18,12 +18,12 @@ fn main(
   @builtin(local_invocation_index) thread: u32
 ) {
   let row = (group.x + group.y * groups.x) * GROUPS + thread / LANES;
-  let start = min(row, p.rows - 1u) * p.width;
+  let start = min(row, u.rows - 1u) * u.width;
   var dot = 0.0;
-  for (var i = thread % LANES; i < p.width; i += LANES) { dot = fma(y[start + i], dy[start + i], dot); }
+  for (var i = thread % LANES; i < u.width; i += LANES) { dot = fma(y[start + i], dy[start + i], dot); }
   dot = over_row(thread, dot, false);
-  if (row >= p.rows) { return; }
-  for (var i = thread % LANES; i < p.width; i += LANES) {
+  if (row >= u.rows) { return; }
+  for (var i = thread % LANES; i < u.width; i += LANES) {
     dx[start + i] = FACTOR * y[start + i] * (dy[start + i] - dot);
   }
 }

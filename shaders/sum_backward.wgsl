@@ -10,7 +10,7 @@ struct Uniforms { count: u32 }
 
 @group(0) @binding(0) var<storage, read> dy: array<f32>;
 @group(0) @binding(1) var<storage, read_write> dx: array<f32>;
-@group(0) @binding(2) var<uniform> p: Uniforms;
+@group(0) @binding(2) var<uniform> u: Uniforms;
 
 @compute @workgroup_size(THREADS)
 fn main(
@@ -19,6 +19,6 @@ fn main(
   @builtin(local_invocation_index) thread: u32
 ) {
   let i = (group.x + group.y * groups.x) * THREADS + thread;
-  if (i >= p.count) { return; }
+  if (i >= u.count) { return; }
   dx[i] = select(0.0, dx[i], ACCUMULATE) + FACTOR * dy[i / WIDTH];
 }

@@ -18,7 +18,7 @@ struct Uniforms { offset: u32 }
 
 @group(0) @binding(0) var<storage, read> x: array<f32>;
 @group(0) @binding(1) var<storage, read_write> y: array<f32>;
-@group(0) @binding(2) var<uniform> p: Uniforms;
+@group(0) @binding(2) var<uniform> u: Uniforms;
 
 @compute @workgroup_size(THREADS)
 fn main(
@@ -28,7 +28,7 @@ fn main(
 ) {
   let i = (group.x + group.y * groups.x) * THREADS + thread;
   if (i >= COUNT) { return; }
-  let place = p.offset + i % SIZE_3 * STRIDE_3
+  let place = u.offset + i % SIZE_3 * STRIDE_3
     + i / SIZE_3 % SIZE_2 * STRIDE_2
     + i / (SIZE_3 * SIZE_2) % SIZE_1 * STRIDE_1
     + i / (SIZE_3 * SIZE_2 * SIZE_1) * STRIDE_0;
