@@ -1,4 +1,4 @@
-// The problem "transformer-step": a training step of a small causal transformer over characters, and its loss in float64.
+// The problem "transformer-step": a training step of a small causal transformer over characters, its loss in float64.
 // It is the network of examples/char-transformer.ts, with fixed weights and data.
 
 export const SIZES = { batch: 16, length: 64, width: 64, heads: 4, layers: 2, inner: 128, characters: 32 }

@@ -11,7 +11,10 @@ import { checkName, type ModelName } from './names.js'
 export { MODELS, isModelName, type ModelName } from './names.js'
 export type { LoadModelOptions } from './index.js'
 
-/** The path of a model's file. @throws when there is no model of this name, and when the package came without its file */
+/**
+ * The path of a model's file.
+ * @throws when there is no model of this name, and when the package came without its file
+ */
 export function modelPath(name: string): string {
   // The bundle of this module lies in dist/ or in dist/chunks/.
   const paths = ['../models', '../../models'].map(folder =>

@@ -1,4 +1,4 @@
-// The search for Vulkan drivers, over a made-up file tree and made-up Dawns: nothing of this machine is read or installed.
+// The search for Vulkan drivers over a made-up file tree and made-up Dawns. Nothing of this machine is read or installed.
 import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { dirname, join } from 'node:path'
@@ -81,7 +81,7 @@ test('drivers for another processor are passed over', () => {
   )
 })
 
-test('SwiftShader: the cache before Chromium, with the loader that lies beside it, and never without its library', () => {
+test('SwiftShader: the cache before Chromium, with the loader beside it, and never without its library', () => {
   place(...chromium, ...cached, '/usr/lib/chromium-browser/vk_swiftshader_icd.json')
   const found = findDrivers({ root, env: home })
   assert.equal(
@@ -177,7 +177,9 @@ test('adapters are told apart and named in a line', () => {
 
 /** A stand-in for the npm package webgpu whose requestAdapter does as told. */
 const dawn = (body: string) =>
-  `data:text/javascript,${encodeURIComponent(`export const globals = {}; export const create = () => ({ requestAdapter: async () => { ${body} } })`)}`
+  `data:text/javascript,${encodeURIComponent(
+    `export const globals = {}\nexport const create = () => ({ requestAdapter: async () => { ${body} } })`,
+  )}`
 
 test('no adapter, a crash, an error and a hang all count as none, with the reason', async () => {
   const attempt = { label: 'made up' }
@@ -211,7 +213,8 @@ test('an adapter of another name is refused with the names there are', async () 
   } catch (error) {
     assert.is(
       (error as Error).message,
-      "openGpu: adapter 'vulkan' is not known, expected one of auto, hardware, lavapipe, swiftshader, null — check the option or TRM_ADAPTER",
+      "openGpu: adapter 'vulkan' is not known, expected one of auto, hardware, lavapipe, swiftshader, null — " +
+        'check the option or TRM_ADAPTER',
     )
   }
 })

@@ -1,4 +1,4 @@
-// What scripts/setup.js decides, without installing anything: the lock file, the tar reader, apt's sources, the messages.
+// What scripts/setup.js decides, without installing anything: lock file, tar reader, apt's sources, messages.
 import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { dirname, join } from 'node:path'
@@ -97,7 +97,8 @@ test('backports come from the mirror that apt uses', () => {
   assert.is(debianMirror(root), 'http://deb.debian.org/debian')
   write(
     'sources.list',
-    '# deb http://commented/debian bookworm main\ndeb http://security.debian.org/debian-security bookworm-security main\n',
+    '# deb http://commented/debian bookworm main\n' +
+      'deb http://security.debian.org/debian-security bookworm-security main\n',
   )
   assert.is(debianMirror(root), 'http://deb.debian.org/debian')
   write('sources.list.d/debian.sources', 'Types: deb\nURIs: http://mirror.example/debian\nSuites: bookworm\n')
@@ -129,10 +130,8 @@ test('the last message names each reason and ends with the commands', () => {
     'linux',
   )
   assert.match(message, /^setup: no WebGPU adapter on this machine\n  installing lavapipe: not root\n/)
-  assert.match(
-    message,
-    /apt-get install -y --no-install-recommends mesa-vulkan-drivers libvulkan1\nthen run again:\n  node scripts\/setup\.js$/,
-  )
+  assert.match(message, /apt-get install -y --no-install-recommends mesa-vulkan-drivers libvulkan1\nthen run again:\n/)
+  assert.match(message, /libvulkan1\nthen run again:\n  node scripts\/setup\.js$/)
 })
 
 test('the browser of the tests is found, or installed, or in one line said to be missing', () => {
