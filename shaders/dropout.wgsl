@@ -1,5 +1,5 @@
 // y = FACTOR · x if random ≥ RATE, else 0, with FACTOR = 1 / (1 − RATE); or += with ACCUMULATE.
-// 0 ≤ random < 1 is a hash of (seed, counter, element, stream). The same numbers give the same mask, so it is not stored.
+// 0 ≤ random < 1 is a hash of (seed, counter, element, stream). Equal numbers give the same mask, which is not stored.
 // One thread per element.
 #import pcg4d.shared.wgsl
 override THREADS: u32;

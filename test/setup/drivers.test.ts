@@ -1,4 +1,4 @@
-// The search for Vulkan drivers over a made-up file tree and made-up Dawns. Nothing of this machine is read or installed.
+// The search for Vulkan drivers over a made-up file tree and made-up Dawns; nothing here is read or installed.
 import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { dirname, join } from 'node:path'
