@@ -1,5 +1,6 @@
 // y = FACTOR · x if random ≥ RATE, else 0, with FACTOR = 1 / (1 − RATE); or += with ACCUMULATE.
-// One thread per element. 0 ≤ random < 1 is a hash of (seed, counter, element, stream): the same numbers give the same mask, which is not stored.
+// One thread per element. 0 ≤ random < 1 is a hash of (seed, counter, element, stream): the same numbers give the same
+// mask, which is not stored.
 #import pcg4d.shared.wgsl
 override THREADS: u32;
 override RATE: f32;
