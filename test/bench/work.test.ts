@@ -224,7 +224,7 @@ test('a GPU takes whole batches where they fit, else the micro-batches of a trai
     modelSizes(false, dtype, plan).filter(({ batch }) => batch === 768)
   // An adapter with larger bindings than those of this machine.
   const large: Engine = Object.assign(Object.create(engine) as Engine, {
-    adapter: { ...engine.adapter, isSoftware: false },
+    adapter: { ...engine.adapter, isSoftware: false, maxTensorBytes: 2 ** 31 - 4 },
     device: {
       features: engine.device.features,
       limits: {
