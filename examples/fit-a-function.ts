@@ -1,6 +1,6 @@
 // The engine without any TRM code: a two-layer network learns y = sin(x).
-// Run it after `npm run build` and `npm test`, or paste it into a project that has webgpu-trm.
-// There the imports are 'webgpu-trm/engine' and 'webgpu-trm/node'.
+// Run it after `npm run build` and `npm test`, or paste it into a project that has webgpu-trm:
+// imports are then 'webgpu-trm/engine' and 'webgpu-trm/node'.
 import { Adam, linear, Parameters, Random, squaredError, swiglu, truncatedNormal } from '../src/engine/index.js'
 import { openEngine } from '../src/node.js'
 

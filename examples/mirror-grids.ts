@@ -1,6 +1,6 @@
-// A task of one's own: small grids in, their mirror images out.
-// Random pairs become a dataset, a small TRM learns them, held-out pairs judge it. Run it as the other examples.
-// On the command line it is `trm data grids`, `trm train` and `trm eval` (docs/custom-task.md).
+// A task of your own: small grids in, their mirror images out.
+// Random pairs become a dataset, a small TRM learns them, and held-out pairs judge it.
+// Run it as the other examples. On the command line: trm data grids, trm train, trm eval (docs/custom-task.md).
 import { gridDataset, gridTaskOf, Random, type GridPair } from '../src/data/index.js'
 import { DEFAULTS, evaluate, train, Trm } from '../src/index.js'
 import { openEngine } from '../src/node.js'

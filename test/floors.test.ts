@@ -181,6 +181,19 @@ test('no circle of imports at run time, and none between files of different fold
   )
 })
 
+test('no line is wider than 120 columns', () => {
+  const files = ['src', 'shaders', 'test', 'bench', 'playground', 'examples', 'scripts']
+    .flatMap(folder => ['.ts', '.js', '.wgsl'].flatMap(suffix => filesBelow(folder, suffix)))
+    .filter(file => !file.includes('node_modules'))
+  assert.ok(files.length > 300, `${files.length} files`)
+  const wide = files.flatMap(file =>
+    text(file)
+      .split('\n')
+      .flatMap((line, i) => ([...line].length > 120 ? `${file}:${i + 1}` : [])),
+  )
+  assert.equal(wide, [])
+})
+
 test('modules open with a sentence and export names only', () => {
   for (const file of [...sources, ...doors.filter(file => file.startsWith('playground/'))]) {
     const source = text(file)
