@@ -202,22 +202,4 @@ test('modules open with a sentence and export names only', () => {
   }
 })
 
-test('no line of code has more than 120 columns', () => {
-  const places = ['src', 'shaders', 'bench', 'test', 'playground', 'examples', 'scripts']
-  const files = places.flatMap(place => ['.ts', '.js', '.wgsl'].flatMap(suffix => filesBelow(place, suffix)))
-  assert.ok(files.length > 400)
-  const wide = files
-    .filter(file => !file.includes('node_modules'))
-    .flatMap(file =>
-      text(file)
-        .split('\n')
-        .map((line, i) => ({ place: `${file}:${i + 1}`, columns: [...line].length })),
-    )
-    .filter(({ columns }) => columns > 120)
-  assert.equal(
-    wide.map(({ place, columns }) => `${place}: ${columns}`),
-    [],
-  )
-})
-
 test.run()
