@@ -178,7 +178,7 @@ test('computed again instead of kept: the same bits in less memory', async () =>
   for (const { bytes } of [results, less]) assert.ok(bytes < 0.5 * all.bytes, `${bytes} of ${all.bytes} bytes`)
 })
 
-test('recompute: outside of gradients it just computes; it keeps nothing without wanted tensors; no scope', async () => {
+test('recompute: outside of gradients it computes; it keeps nothing without wanted tensors; no scope', async () => {
   const [x, y] = [engine.from(values(20, 6)), engine.from(values(21, 6))]
   const twice = (h: Tensor) => engine.recompute(() => add(h, h))
   same(
