@@ -162,8 +162,10 @@ async function main({ parts, homes }) {
   const pages = homes.includes('browser') ? await openPages({ root, shared }) : undefined
   const fast = jobs.filter(job => !isSlow(job))
   try {
-    await check('types', 'typescript/bin/tsc', '-p', 'tsconfig.json', '--noEmit')
-    if (!parts.length) await check('format', 'prettier/bin/prettier.cjs', '--check', '--log-level', 'warn', '.')
+    await Promise.all([
+      check('types', 'typescript/bin/tsc', '-p', 'tsconfig.json', '--noEmit'),
+      parts.length || check('format', 'prettier/bin/prettier.cjs', '--check', '--log-level', 'warn', '.'),
+    ])
     await runAll(fast, 2, pages)
     // Tests that drive a page or measure time have the machine to themselves.
     await runAll(jobs.filter(isSlow), 1, pages)

@@ -28,7 +28,7 @@ const config: TrmConfig = {
   puzzleWidth: 16,
   prefix: 1,
 }
-const { train: lessons, test: exam } = generateSudoku({ size: 4, train: 16, test: 10, clues: 8, seed: 0 })
+const { train: examples, test: exam } = generateSudoku({ size: 4, train: 16, test: 10, clues: 8, seed: 0 })
 
 test('evaluation and solving', async () => {
   for (const noise of [0, 0.1]) {
@@ -52,7 +52,7 @@ test('training: nothing is left to compile but what a report asks for', async ()
   const model = Trm.create(engine, config, { seed: 1 })
   const { sync } = asked
   // A report refuses the numbers of a backend that computes nothing.
-  const told = await train(model, lessons, { batchSize: 8, steps: 2 })
+  const told = await train(model, examples, { batchSize: 8, steps: 2 })
     .next()
     .then(
       () => '',

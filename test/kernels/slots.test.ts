@@ -136,7 +136,7 @@ test('who halts where q_continue decides', async () => {
   same('halt, equals go on', equal.halted, [0, 0])
 })
 
-test('what q_continue is to foretell', async () => {
+test('what q_continue is to predict', async () => {
   for (const slots of [1, 64, 131]) {
     const maxSteps = 3
     const steps = Uint32Array.from(integers(8, slots, maxSteps))
