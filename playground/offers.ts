@@ -1,5 +1,4 @@
 // The kinds of puzzle that the page offers, each with its model: a file in models/ and an entry here.
-import type { ModelName } from '../src/models/names.js'
 
 /** A way to make new puzzles. */
 export interface Draw {
@@ -13,7 +12,7 @@ export interface Draw {
 export interface Offer {
   title: string
   /** The file `models/NAME.safetensors` beside the page; without it, the visitor brings a model. */
-  model?: ModelName
+  model?: string
   /** What new puzzles can be made, the first by default. */
   draws: readonly Draw[]
   /** Puzzles to pick, as text; all of them need the same model. */

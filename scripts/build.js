@@ -171,9 +171,6 @@ const GOLDEN_BYTES = 1e6
 /** Larger goldens that are copied too: the token-mixing network has no small one. */
 const LARGER_GOLDENS = ['trm-mlp.safetensors']
 
-/** Folders whose checkpoints lie beside the playground; of equal names the later one counts. */
-const MODEL_FOLDERS = ['playground', 'models']
-
 /** The playground as plain files that can lie anywhere: page, worker, models, goldens. Returns their folder. */
 export async function buildPlayground() {
   const out = join(root, 'build/playground')
@@ -204,11 +201,10 @@ export async function buildPlayground() {
 function copyModels(out) {
   mkdirSync(out)
   const sizes = {}
-  for (const folder of MODEL_FOLDERS.map(name => join(root, name)).filter(existsSync)) {
-    for (const file of readdirSync(folder).filter(name => name.endsWith('.safetensors'))) {
-      copyFileSync(join(folder, file), join(out, file))
-      sizes[file.slice(0, -'.safetensors'.length)] = statSync(join(folder, file)).size
-    }
+  const folder = join(root, 'models')
+  for (const file of readdirSync(folder).filter(name => name.endsWith('.safetensors'))) {
+    copyFileSync(join(folder, file), join(out, file))
+    sizes[file.slice(0, -'.safetensors'.length)] = statSync(join(folder, file)).size
   }
   writeFileSync(join(out, 'index.json'), JSON.stringify(sizes))
 }

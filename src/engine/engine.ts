@@ -63,12 +63,12 @@ export class Engine {
   readonly stats: Stats = newStats()
   /** Chooses among the kernels of an operation. */
   readonly variants: Variants
-  readonly #memory: Memory
-  readonly #pipelines: Pipelines
-  readonly #commands: Commands
-  readonly #faults: Faults
-  #tape: Tape | undefined
-  #closed = false
+  private readonly memory: Memory
+  private readonly pipelines: Pipelines
+  private readonly commands: Commands
+  private readonly faults: Faults
+  private tape: Tape | undefined
+  private closed = false
 
   private constructor(
     readonly device: GPUDevice,
@@ -79,10 +79,10 @@ export class Engine {
     variants?: Variants,
   ) {
     this.variants = new Variants(adapter, variants)
-    this.#memory = new Memory(device, this.stats, adapter.maxTensorBytes)
-    this.#pipelines = new Pipelines(device, this.stats)
-    this.#commands = new Commands(device, this.stats, wait, submitAfter)
-    this.#faults = new Faults(device, adapter.description)
+    this.memory = new Memory(device, this.stats, adapter.maxTensorBytes)
+    this.pipelines = new Pipelines(device, this.stats)
+    this.commands = new Commands(device, this.stats, wait, submitAfter)
+    this.faults = new Faults(device, adapter.description)
   }
 
   /**
@@ -136,12 +136,12 @@ export class Engine {
 
   /** An uninitialised tensor. It lives until the innermost open scope ends. Outside of scopes it is a lasting one. */
   tensor(shape: Shape, dtype?: DType, label?: string): Tensor {
-    return this.#make(false, shape, dtype, label)
+    return this.make(false, shape, dtype, label)
   }
 
   /** An uninitialised tensor that outlives every scope, until `release` or `close`. */
   lasting(shape: Shape, dtype?: DType, label?: string): Tensor {
-    return this.#make(true, shape, dtype, label)
+    return this.make(true, shape, dtype, label)
   }
 
   /** A tensor that holds `data`, with the array's element type. It lives as long as one of `tensor`. A host write. */
@@ -166,13 +166,13 @@ export class Engine {
         `write: ${data.length} values at ${at} do not fit the ${tensor.size} elements ` +
           `of a tensor of shape [${tensor.shape}]`,
       )
-    this.#alive()
-    if (tensor.dtype !== 'f16') return this.#commands.write(tensor, data, at)
+    this.alive()
+    if (tensor.dtype !== 'f16') return this.commands.write(tensor, data, at)
     if (at !== 0 || data.length !== tensor.size || !(data instanceof Float32Array))
       throw new Error(`write: a float16 tensor takes all its elements at once, as Float32Array`)
     const bits = new Uint16Array(tensor.bytes / 2)
     bits.set(float32ToFloat16(data))
-    this.#commands.write(tensor, bits)
+    this.commands.write(tensor, bits)
   }
 
   /** Copies all elements of `from` over those of `to` that start at element `at`. */
@@ -183,14 +183,14 @@ export class Engine {
       )
     if (at + from.size > to.size)
       throw new Error(`copy: ${from.size} elements at ${at} do not fit into shape [${to.shape}]`)
-    this.#alive()
-    this.#commands.copy(from, to, at)
+    this.alive()
+    this.commands.copy(from, to, at)
   }
 
   /** Sets all elements to 0. */
   clear(tensor: Tensor): void {
-    this.#alive()
-    this.#commands.clear(tensor)
+    this.alive()
+    this.commands.clear(tensor)
   }
 
   /**
@@ -198,23 +198,23 @@ export class Engine {
    * The copy is recorded at once, so the tensor's scope may end before the values arrive.
    */
   async read(tensor: Tensor): Promise<Float32Array<ArrayBuffer>> {
-    const bytes = await this.#readBytes(tensor)
+    const bytes = await this.readBytes(tensor)
     return tensor.dtype === 'f16' ? float16ToFloat32(new Uint16Array(bytes, 0, tensor.size)) : new Float32Array(bytes)
   }
 
   async readInt32(tensor: Tensor): Promise<Int32Array<ArrayBuffer>> {
-    return new Int32Array(await this.#readBytes(tensor))
+    return new Int32Array(await this.readBytes(tensor))
   }
 
   /** Submits, and resolves when all work is done. @throws the first error since the last wait */
   async finish(): Promise<void> {
-    this.#alive()
+    this.alive()
     this.submit()
     await this.wait(this.device.queue.onSubmittedWorkDone())
-    this.#faults.check()
+    this.faults.check()
   }
 
-  readonly #inFlight: Promise<undefined>[] = []
+  private readonly inFlight: Promise<undefined>[] = []
 
   /**
    * Submits, and waits while the work of more than `ahead` earlier calls is not done.
@@ -222,9 +222,9 @@ export class Engine {
    */
   async pace(ahead = 2): Promise<void> {
     this.submit()
-    this.#inFlight.push(this.device.queue.onSubmittedWorkDone())
-    if (this.#inFlight.length > ahead) await this.wait(this.#inFlight.shift()!)
-    this.#faults.check()
+    this.inFlight.push(this.device.queue.onSubmittedWorkDone())
+    if (this.inFlight.length > ahead) await this.wait(this.inFlight.shift()!)
+    this.faults.check()
   }
 
   /**
@@ -233,8 +233,8 @@ export class Engine {
    * The first wait after a kernel ran throws its error, as without this.
    */
   async compile(dry: Engine): Promise<void> {
-    this.#alive()
-    if (!this.adapter.isSoftware) await this.wait(this.#pipelines.compile(dry.#pipelines))
+    this.alive()
+    if (!this.adapter.isSoftware) await this.wait(this.pipelines.compile(dry.pipelines))
   }
 
   /**
@@ -243,33 +243,33 @@ export class Engine {
    * @throws when a binding is missing, and on a name that the kernel does not bind
    */
   dispatch<Size>(kernel: Kernel<Size>, bound: Readonly<Record<string, Bound>>, size: Size): void {
-    this.#alive()
+    this.alive()
     const halves: number[] = []
     let binding = 0
     for (const name in kernel.bindings) {
       if ((bound[name] as Partial<Tensor> | undefined)?.dtype === 'f16') halves.push(binding)
       binding++
     }
-    const pipeline = this.#pipelines.get(kernel, size, halves)
+    const pipeline = this.pipelines.get(kernel, size, halves)
     const isFirst = pipeline.groups.size === 0
-    this.#commands.dispatch(
+    this.commands.dispatch(
       pipeline.pipeline,
-      this.#pipelines.bindGroup(pipeline, kernel, bound, size),
+      this.pipelines.bindGroup(pipeline, kernel, bound, size),
       kernel.workgroups(size),
     )
     // Some drivers compile a kernel when it first runs. They do it while the host goes on recording.
-    if (isFirst) this.#commands.submit()
+    if (isFirst) this.commands.submit()
   }
 
   /** Records other commands, such as copies into textures, in order with the dispatches. */
   encode(work: (encoder: GPUCommandEncoder) => void): void {
-    this.#alive()
-    work(this.#commands.outsidePass())
+    this.alive()
+    work(this.commands.outsidePass())
   }
 
   /** Sends the recorded commands to the GPU. */
   submit(): void {
-    this.#commands.submit()
+    this.commands.submit()
   }
 
   /**
@@ -278,10 +278,10 @@ export class Engine {
    * @throws when the work is asynchronous, and while gradients are recorded
    */
   scope<T>(work: () => T): T {
-    if (this.#tape?.isRecording)
+    if (this.tape?.isRecording)
       throw new Error('scope: not while gradients are recorded — the tape needs the tensors of the scope')
     const { reads } = this.stats
-    this.#memory.mark()
+    this.memory.mark()
     try {
       if (work.constructor.name !== 'AsyncFunction') {
         const result = work() as T & Partial<PromiseLike<unknown>>
@@ -290,7 +290,7 @@ export class Engine {
         result.then(undefined, () => {})
       }
     } finally {
-      this.#memory.rewind()
+      this.memory.rewind()
     }
     throw new Error('scope: the work is asynchronous, expected a synchronous function — await outside of the scope')
   }
@@ -300,12 +300,12 @@ export class Engine {
    * @internal
    */
   transient<T>(work: () => T, isKept: (storage: Storage, result: T) => boolean): T {
-    return this.#memory.transient(work, isKept)
+    return this.memory.transient(work, isKept)
   }
 
   /** Gives the memory of tensors back. Using them is an error from then on. Releasing twice does no harm. */
   release(...tensors: readonly (Tensor | undefined)[]): void {
-    for (const tensor of tensors) if (tensor?.isAlive) this.#memory.release(tensor.storage)
+    for (const tensor of tensors) if (tensor?.isAlive) this.memory.release(tensor.storage)
   }
 
   /**
@@ -317,13 +317,13 @@ export class Engine {
   /** Destroys all memory that no tensor has: earlier work left it for later work. */
   trim(): void {
     this.submit()
-    for (const part of [this.#memory, this.#pipelines, this.#commands]) part.trim()
+    for (const part of [this.memory, this.pipelines, this.commands]) part.trim()
     for (const give of this.onTrim) give()
   }
 
   /** Tells the tape how to differentiate `y`, which was just computed. Outside of `gradients` it does nothing. */
   record(y: Tensor, inputs: readonly Tensor[], backward: Backward): Tensor {
-    this.#tape?.record(y, inputs, backward)
+    this.tape?.record(y, inputs, backward)
     return y
   }
 
@@ -342,22 +342,22 @@ export class Engine {
     objective: () => Value,
     { into, accumulate = false }: GradientOptions = {},
   ): { value: Value; gradients: Tensor[] } {
-    if (this.#tape) throw new Error('gradients: already recording; gradients of gradients are not supported')
-    const tape = (this.#tape = new Tape(this, wanted))
+    if (this.tape) throw new Error('gradients: already recording; gradients of gradients are not supported')
+    const tape = (this.tape = new Tape(this, wanted))
     try {
       const value = tape.recording(objective)
       const gradients = [...(into ?? wanted.map(({ shape }) => this.tensor(shape)))]
-      const seeds: Seeds = value instanceof Tensor ? [[value, this.#ones(value.shape)]] : value
+      const seeds: Seeds = value instanceof Tensor ? [[value, this.ones(value.shape)]] : value
       tape.walkBack(seeds, gradients, accumulate)
       return { value, gradients }
     } finally {
-      this.#tape = undefined
+      this.tape = undefined
     }
   }
 
   /** Whether the tape records what is computed now. If not, an operation without a derivative may be used. */
   get isRecording(): boolean {
-    return this.#tape?.isRecording ?? false
+    return this.tape?.isRecording ?? false
   }
 
   /**
@@ -367,7 +367,7 @@ export class Engine {
    * Of the tensors that it creates, only the result may be used
    */
   recompute(compute: () => Tensor): Tensor {
-    return this.#tape?.isRecording ? this.#tape.recompute(compute) : compute()
+    return this.tape?.isRecording ? this.tape.recompute(compute) : compute()
   }
 
   /** Bytes of all tensor buffers. */
@@ -377,42 +377,42 @@ export class Engine {
 
   /** True once the device is gone. Every later call throws a `DeviceLost` with the reason. */
   get isLost(): boolean {
-    return this.#faults.lost !== undefined
+    return this.faults.lost !== undefined
   }
 
   /** Frees everything. Later calls throw. */
   close(): void {
-    if (this.#closed) return
-    this.#closed = true
-    this.#faults.closing = true
-    this.#memory.trim(true)
+    if (this.closed) return
+    this.closed = true
+    this.faults.closing = true
+    this.memory.trim(true)
     this.device.destroy()
     this.onClose()
   }
 
-  readonly #onesByShape = new Map<number, Tensor>()
+  private readonly onesByShape = new Map<number, Tensor>()
 
   /** A shared tensor of ones. Nothing writes to it. */
-  #ones(shape: Shape): Tensor {
+  private ones(shape: Shape): Tensor {
     const size = elements(shape)
-    let ones = this.#onesByShape.get(size)
+    let ones = this.onesByShape.get(size)
     if (!ones) {
-      this.#onesByShape.set(size, (ones = this.lasting([size])))
+      this.onesByShape.set(size, (ones = this.lasting([size])))
       this.write(ones, new Float32Array(size).fill(1))
     }
     return ones.reshape(shape)
   }
 
-  async #readBytes(tensor: Tensor): Promise<ArrayBuffer> {
-    this.#alive()
+  private async readBytes(tensor: Tensor): Promise<ArrayBuffer> {
+    this.alive()
     try {
-      const bytes = await this.#commands.read(tensor)
-      this.#faults.check()
+      const bytes = await this.commands.read(tensor)
+      this.faults.check()
       return bytes
     } catch (error) {
       // A failed map is a symptom; the kept error is the cause.
       await Promise.resolve()
-      this.#faults.check()
+      this.faults.check()
       throw error
     }
   }
@@ -428,17 +428,17 @@ export class Engine {
       )
   }
 
-  #make(lasting: boolean, shape: Shape, dtype: DType = 'f32', label = 'tensor'): Tensor {
-    this.#alive()
+  private make(lasting: boolean, shape: Shape, dtype: DType = 'f32', label = 'tensor'): Tensor {
+    this.alive()
     const n = elements(shape)
     if (!Number.isInteger(n) || n < 1)
       throw new Error(`${label}: shape [${shape}] has no elements, expected positive integers`)
     this.requireDtype(dtype, label)
-    return new Tensor(this, shape, dtype, this.#memory.allocate(bytesOf(n, dtype), label, lasting), 0, label)
+    return new Tensor(this, shape, dtype, this.memory.allocate(bytesOf(n, dtype), label, lasting), 0, label)
   }
 
-  #alive(): void {
-    if (this.#closed) throw new Error('engine: it was closed')
-    if (this.#faults.lost) throw this.#faults.lost
+  private alive(): void {
+    if (this.closed) throw new Error('engine: it was closed')
+    if (this.faults.lost) throw this.faults.lost
   }
 }

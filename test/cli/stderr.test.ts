@@ -13,8 +13,7 @@ test.after(({ folder }) => rmSync(folder, { recursive: true, force: true }))
 const program = `"${process.execPath}" dist/cli.js`
 /** Answers one puzzle, which has one solution, then fails with one line. */
 const work = (more = '') =>
-  `${more} ${program} solve 123.341.214.432. --checkpoint playground/sudoku-4x4.safetensors` +
-  `; ${program} solve 1 --checkpoint none`
+  `${more} ${program} solve 123.341.214.432. --checkpoint sudoku-4x4` + `; ${program} solve 1 --checkpoint none`
 const shell = (script: string) =>
   execFileSync('/bin/sh', ['-c', `${script}; true`], { encoding: 'utf8', stdio: ['ignore', 'pipe', 'ignore'] })
 const REFUSAL = 'trm: checkpoint none: no such file or directory\n'

@@ -1,0 +1,32 @@
+// The trained models of the package: each loads by name and solves puzzles that it never saw.
+import { test } from 'uvu'
+import * as assert from 'uvu/assert'
+import { generateSudoku, type SudokuSize } from '../src/data/sudoku.js'
+import { MODELS, type ModelName } from '../src/models/names.js'
+import { evaluate } from '../src/trm/answers/evaluate.js'
+import { loadCheckpoint } from '../src/trm/published/checkpoint.js'
+import { repositoryFile } from './files.js'
+import { openEngine } from './engine-under-test.js'
+
+const engine = await openEngine()
+test.after(() => engine.close())
+
+/** Puzzles of the kind that a model was trained on, and the least share that it solves. */
+const TASKS: Record<ModelName, { size: SudokuSize; clues: number; share: number }> = {
+  'sudoku-4x4': { size: 4, clues: 5, share: 0.97 },
+  'sudoku-6x6': { size: 6, clues: 14, share: 0.9 },
+}
+
+for (const name of Object.keys(MODELS) as ModelName[]) {
+  test(name, async () => {
+    const model = loadCheckpoint(engine, (await repositoryFile(`models/${name}.safetensors`))!, name)
+    const { size, clues, share } = TASKS[name]
+    // The seed of the training holds out solutions that it never saw.
+    const { test: heldOut } = generateSudoku({ size, clues, train: 1, test: 64, seed: 0 })
+    const { exactAccuracy, examples } = await evaluate(model, heldOut)
+    assert.is(examples, 64)
+    assert.ok(exactAccuracy! >= share, `${exactAccuracy}`)
+  })
+}
+
+test.run()
