@@ -55,7 +55,7 @@ export class Tensor {
     return bytesOf(this.size, this.dtype)
   }
 
-  /** The same elements under another shape of equal size. The tape does not see it: there, use the operation `reshape`. */
+  /** The same elements under another shape of equal size. The tape needs the operation `reshape` instead. */
   reshape(shape: Shape): Tensor {
     if (elements(shape) !== this.size)
       throw new Error(`reshape: [${this.shape}] has ${this.size} elements, [${shape}] needs ${elements(shape)}`)
