@@ -10,7 +10,7 @@ test('typedoc knows every type that the package shows', () => {
   const folder = mkdtempSync(join(tmpdir(), 'trm-reference-'))
   try {
     execFileSync(process.execPath, ['scripts/reference.js', folder], { stdio: ['ignore', 'ignore', 'inherit'] })
-    for (const name of ['index', 'engine', 'data', 'node', 'matrices', 'engine_tune'])
+    for (const name of ['index', 'engine', 'data', 'node', 'matrices', 'models', 'engine_tune'])
       assert.ok(existsSync(join(folder, 'modules', `${name}.html`)), name)
     assert.match(readFileSync(join(folder, 'functions/engine.linear.html'), 'utf8'), /over the last axis/)
   } finally {
