@@ -32,7 +32,7 @@ export const otherFiles = (key?: string): Pick<CheckpointOptions, 'readTorch' | 
 })
 
 /** A file, or the name of a model that comes with the package; a file of that name goes first. */
-const checkpointBytes = (path: string): Promise<Uint8Array> =>
+export const checkpointBytes = (path: string): Promise<Uint8Array> =>
   readBytes(isModelName(path) && !existsSync(path) ? modelPath(path) : path, 'checkpoint')
 
 interface OpenCheckpoint {

@@ -8,7 +8,7 @@ import { mergeSettings, presets, resolveRun, type RunConfig, type RunSettings } 
 import { readTraining, type TrainingState } from '../trm/training/resume.js'
 import { adapterOptions, openEngine } from './adapter.js'
 import { type OptionValues, parseArguments, UsageError } from './arguments.js'
-import { keyOption, openCheckpoint, readAnyCheckpoint } from './checkpoint.js'
+import { checkpointBytes, keyOption, openCheckpoint, readAnyCheckpoint } from './checkpoint.js'
 import { closeSplit, openSplit, openTestSplit, readGridTasks, sharedIdentifiers, trainingPaths } from './datasets.js'
 import { withoutEffect } from './fields.js'
 import { makeDirectory, readBytes } from './files.js'
@@ -209,7 +209,7 @@ async function readState(file: string): Promise<TrainingState> {
 
 /** The settings of a checkpoint's model, without what the data decides. */
 async function shapeOf(checkpoint: string, key?: string): Promise<Partial<RunSettings>> {
-  const bytes = await readBytes(checkpoint, 'checkpoint')
+  const bytes = await checkpointBytes(checkpoint)
   if (isTorch(bytes)) {
     const expected = 'a .pt file holds no configuration, expected --config PRESET|F.yaml with it'
     throw new UsageError(`${usage.command}: --from ${checkpoint}: ${expected}`)
