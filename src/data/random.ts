@@ -31,9 +31,7 @@ export class Random {
   static restore(state: RandomState): Random {
     const words = Uint32Array.from(Array.isArray(state) ? state : [])
     if (words.length !== 4 || words.some((word, i) => word !== state[i]) || !words.some(Boolean)) {
-      throw new Error(
-        `random: expected a state of four unsigned 32-bit integers, not all 0, got ${JSON.stringify(state)}`,
-      )
+      throw new Error(`random: expected a state of four u32, not all 0, got ${JSON.stringify(state)}`)
     }
     const random = new Random(0)
     random.#state = words

@@ -147,6 +147,7 @@ export class Engine {
   /** A tensor that holds `data`, with the array's element type. It lives as long as one of `tensor`. A host write. */
   from(data: Float32Array | Int32Array | Uint32Array, shape: Shape = [data.length], label?: string): Tensor {
     const dtype = data instanceof Float32Array ? 'f32' : data instanceof Int32Array ? 'i32' : 'u32'
+    if (data.length !== elements(shape)) throw new Error(`from: ${data.length} values do not fill shape [${shape}]`)
     const tensor = this.tensor(shape, dtype, label)
     this.write(tensor, data)
     return tensor

@@ -9,15 +9,17 @@ import type { Tensor } from './tensor.js'
 const NO_STEP = 2 ** 32 - 1
 
 export interface AdamOptions {
-  /** 'atan2' needs no epsilon and bounds each step by lr · π/2; 'adamw' is Loshchilov and Hutter's. */
+  /** 'atan2', the default, needs no epsilon and bounds each step by lr · π/2; 'adamw' is Loshchilov and Hutter's. */
   algorithm?: 'atan2' | 'adamw'
+  /** Rate of the first moment. Default 0.9. */
   beta1?: number
+  /** Rate of the second moment. Default 0.95, as published for TRM. */
   beta2?: number
-  /** Decoupled decay: values shrink by lr · weightDecay each step. */
+  /** Decoupled decay: values shrink by lr · weightDecay each step. Default 0.1. */
   weightDecay?: number
-  /** Rate of the exponential moving average of the values; 0 keeps none. */
+  /** Rate of the exponential moving average of the values; 0, the default, keeps none. */
   emaRate?: number
-  /** Largest global norm of the gradients, after their factor. Longer ones are shortened to it. 0: no limit. */
+  /** Largest global norm of the gradients, after their factor. Longer ones are shortened to it. 0, the default: no limit. */
   clipNorm?: number
 }
 

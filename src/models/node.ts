@@ -21,7 +21,7 @@ export function modelPath(name: string): string {
     fileURLToPath(new URL(`${folder}/${checkName(name)}.safetensors`, import.meta.url)),
   )
   const found = paths.find(path => existsSync(path))
-  if (!found) throw new Error(`models: ${name}: ${paths[0]} is absent — install the package again`)
+  if (!found) throw new Error(`models: models/${name}.safetensors of the package is absent — install it again`)
   return found
 }
 

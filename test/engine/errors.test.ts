@@ -162,4 +162,9 @@ test('no WebGPU, no adapter', async () => {
   )
 })
 
+test('values that do not fill a tensor are refused', () => {
+  assert.throws(() => engine.from(new Float32Array(2), [2, 3]), /^from: 2 values do not fill shape \[2,3\]$/)
+  assert.throws(() => engine.from(new Int32Array(4), [3]), /^from: 4 values do not fill shape \[3\]$/)
+})
+
 test.run()

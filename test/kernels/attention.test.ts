@@ -144,7 +144,7 @@ test('what is given stays as it is', async () => {
 test('tables of other heads are refused', () => {
   assert.throws(
     () => attention(engine.zeros([1, 2, 24]), 2, { rope: engine.zeros([2, 1, 2]) }),
-    /^attention: a table of shape \[2,1,2\] does not turn heads of width 4 at 2 positions/,
+    /^attention: a table of shape \[2,1,2\], expected \[2,2,2\] and an even head width$/,
   )
 })
 

@@ -148,8 +148,7 @@ export function attention(qkv: Tensor, heads: number, { rope }: AttentionOptions
     throw new Error(`attention: shape [${qkv.shape}] is not (batch, length, 3 × ${heads} heads × head width)`)
   if (rope && (headDim % 2 || rope.size !== length * headDim))
     throw new Error(
-      `attention: a table of shape [${rope.shape}] does not turn heads of width ${headDim} ` +
-        `at ${length} positions, expected (length, head width / 2, 2)`,
+      `attention: a table of shape [${rope.shape}], expected [${length},${headDim / 2},2] and an even head width`,
     )
   const size = {
     batch,
