@@ -76,8 +76,8 @@ export class ArcScorer {
   #seen: Uint32Array
 
   /**
-   * @param names the name of each puzzle identifier (`identifiers.json`)
-   * @param tasks the tasks to score (`test_puzzles.json`)
+   * @param options names of the puzzle identifiers, in their order (`identifiers.json`), and the tasks to score
+   * (`test_puzzles.json`)
    * @throws when there are no tasks
    */
   constructor({ names, tasks }: { names: readonly string[]; tasks: readonly ArcTask[] }) {
