@@ -39,8 +39,8 @@ export interface TrainingReport extends TrainingMetrics {
   /** In float16: the scale of the next step's loss, and how many steps were skipped because they overflowed. */
   lossScale?: { scale: number; skippedSteps: number }
   /**
-   * The model with the moving average of its parameters, for evaluation and checkpoints. It lags: after k steps at rate r,
-   * r^k of it are still the initial values. Where a training is shorter than some 3 / (1 − r) steps, the model is better.
+   * The model with the moving average of its parameters, for evaluation and checkpoints. It lags: after k steps at rate
+   * r, a share of r^k is still the initial values. In a training of fewer than 3 / (1 − r) steps, the model is better.
    */
   averaged: Trm
   /** The training itself. It holds memory on the GPU until its `release`. */
