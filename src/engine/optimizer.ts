@@ -19,7 +19,7 @@ export interface AdamOptions {
   weightDecay?: number
   /** Rate of the exponential moving average of the values; 0, the default, keeps none. */
   emaRate?: number
-  /** Largest global norm of the gradients, after their factor. Longer ones are shortened to it. 0, the default: no limit. */
+  /** Largest global norm of the gradients, after their factor: longer ones are shortened to it. Default 0: no limit. */
   clipNorm?: number
 }
 
