@@ -9,7 +9,7 @@ import type { Tensor } from './tensor.js'
 const NO_STEP = 2 ** 32 - 1
 
 export interface AdamOptions {
-  /** 'atan2', the default, needs no epsilon; each of its steps is at most lr · π/2. 'adamw' is Loshchilov and Hutter's. */
+  /** 'atan2' (the default) needs no epsilon and bounds each step by lr · π/2. 'adamw' is Loshchilov and Hutter's. */
   algorithm?: 'atan2' | 'adamw'
   /** Rate of the first moment. Default 0.9. */
   beta1?: number
