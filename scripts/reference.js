@@ -1,5 +1,6 @@
 // Generates the API reference from the types of the package's entries, with typedoc, which it installs on demand.
 //   node scripts/reference.js [FOLDER]      default: build/playground/reference, beside the page
+//   node scripts/reference.js --install     only installs typedoc
 import { execFileSync } from 'node:child_process'
 import { existsSync, readFileSync, rmSync } from 'node:fs'
 import { join, resolve } from 'node:path'
@@ -47,7 +48,8 @@ export function buildReference(folder = join(root, 'build/playground/reference')
 
 if (import.meta.url === pathToFileURL(process.argv[1]).href) {
   try {
-    console.log(buildReference(process.argv[2] && resolve(process.argv[2])))
+    if (process.argv[2] === '--install') install()
+    else console.log(buildReference(process.argv[2] && resolve(process.argv[2])))
   } catch (error) {
     console.error(error.message)
     process.exit(1)
