@@ -8,11 +8,8 @@ override COUNT: u32;
 @group(0) @binding(1) var<storage, read_write> y: array<vec4f>;
 
 @compute @workgroup_size(THREADS)
-fn main(
-  @builtin(workgroup_id) group: vec3u,
-  @builtin(num_workgroups) groups: vec3u,
-  @builtin(local_invocation_index) thread: u32
-) {
+fn main(@builtin(workgroup_id) group: vec3u, @builtin(num_workgroups) groups: vec3u,
+        @builtin(local_invocation_index) thread: u32) {
   let first = (group.x + group.y * groups.x) * THREADS * PER_THREAD + thread;
   for (var i = first; i < min(COUNT, first + THREADS * PER_THREAD); i += THREADS) { y[i] = x[i]; }
 }

@@ -24,12 +24,8 @@ var<workgroup> operands: array<f16, OPERANDS>;
 var<workgroup> out: array<array<f32, SIZE_M * SIZE_N>, 8>;
 
 @compute @workgroup_size(THREADS) @subgroup_size(32)
-fn main(
-  @builtin(workgroup_id) group: vec3u,
-  @builtin(local_invocation_index) thread: u32,
-  @builtin(subgroup_id) subgroup: u32,
-  @builtin(subgroup_invocation_id) lane: u32
-) {
+fn main(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_index) thread: u32,
+        @builtin(subgroup_id) subgroup: u32, @builtin(subgroup_invocation_id) lane: u32) {
   for (var i = thread; i < OPERANDS; i += THREADS) { operands[i] = f16(i32(i * 7u % 13u) - 5) / 8.0h; }
   workgroupBarrier();
   var left: array<Left, 4>;

@@ -14,11 +14,8 @@ const HEAD_DIM = 16;
 @group(0) @binding(4) var<storage, read_write> d_qkv: array<f32>;
 
 @compute @workgroup_size(THREADS)
-fn main(
-  @builtin(workgroup_id) group: vec3u,
-  @builtin(num_workgroups) groups: vec3u,
-  @builtin(local_invocation_index) thread: u32
-) {
+fn main(@builtin(workgroup_id) group: vec3u, @builtin(num_workgroups) groups: vec3u,
+        @builtin(local_invocation_index) thread: u32) {
   let index = (group.x + group.y * groups.x) * THREADS + thread;
   if (index >= KEYS) { return; }
   let width = HEADS * HEAD_DIM;

@@ -16,11 +16,8 @@ const HEAD_DIM = 16;
 @group(0) @binding(5) var<storage, read_write> delta: array<f32>;
 
 @compute @workgroup_size(THREADS)
-fn main(
-  @builtin(workgroup_id) group: vec3u,
-  @builtin(num_workgroups) groups: vec3u,
-  @builtin(local_invocation_index) thread: u32
-) {
+fn main(@builtin(workgroup_id) group: vec3u, @builtin(num_workgroups) groups: vec3u,
+        @builtin(local_invocation_index) thread: u32) {
   let index = (group.x + group.y * groups.x) * THREADS + thread;
   if (index >= QUERIES) { return; }
   let width = HEADS * HEAD_DIM;

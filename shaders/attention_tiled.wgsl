@@ -18,11 +18,8 @@ fn store(operand: u32, row: u32, block: u32, value: vec4f) { o[(row * u.heads + 
 fn max_of(x: vec4f) -> f32 { return max(max(x.x, x.y), max(x.z, x.w)); }
 
 @compute @workgroup_size(64)
-fn main(
-  @builtin(workgroup_id) group: vec3u,
-  @builtin(num_workgroups) groups: vec3u,
-  @builtin(local_invocation_index) index: u32
-) {
+fn main(@builtin(workgroup_id) group: vec3u, @builtin(num_workgroups) groups: vec3u,
+        @builtin(local_invocation_index) index: u32) {
   let tile = group.x + group.y * groups.x;
   if (tile >= u.groups) { return; }
   thread = index;

@@ -2,11 +2,8 @@
 // A workgroup owns 32 keys of a head and walks over 32 queries at a time.
 #import attention_tiled_backward.shared.wgsl
 @compute @workgroup_size(64)
-fn main(
-  @builtin(workgroup_id) group: vec3u,
-  @builtin(num_workgroups) groups: vec3u,
-  @builtin(local_invocation_index) index: u32
-) {
+fn main(@builtin(workgroup_id) group: vec3u, @builtin(num_workgroups) groups: vec3u,
+        @builtin(local_invocation_index) index: u32) {
   let tile = group.x + group.y * groups.x;
   if (tile >= u.groups) { return; }
   let key0 = begin(tile, index);

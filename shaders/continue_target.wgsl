@@ -10,11 +10,8 @@ override MAX_STEPS: u32;
 @group(0) @binding(2) var<storage, read_write> targets: array<f32>;
 
 @compute @workgroup_size(THREADS)
-fn main(
-  @builtin(workgroup_id) group: vec3u,
-  @builtin(num_workgroups) groups: vec3u,
-  @builtin(local_invocation_index) thread: u32
-) {
+fn main(@builtin(workgroup_id) group: vec3u, @builtin(num_workgroups) groups: vec3u,
+        @builtin(local_invocation_index) thread: u32) {
   let slot = (group.x + group.y * groups.x) * THREADS + thread;
   if (slot >= SLOTS) { return; }
   let next = next_q[slot];

@@ -16,11 +16,8 @@ struct Uniforms { count: u32, stream: u32 }
 @group(0) @binding(3) var<uniform> u: Uniforms;
 
 @compute @workgroup_size(THREADS)
-fn main(
-  @builtin(workgroup_id) group: vec3u,
-  @builtin(num_workgroups) groups: vec3u,
-  @builtin(local_invocation_index) thread: u32
-) {
+fn main(@builtin(workgroup_id) group: vec3u, @builtin(num_workgroups) groups: vec3u,
+        @builtin(local_invocation_index) thread: u32) {
   let i = (group.x + group.y * groups.x) * THREADS + thread;
   if (i >= u.count) { return; }
   let random = f32(hash(vec4u(clock[0], clock[1], i, u.stream)).x >> 8u) * 0x1p-24;

@@ -17,11 +17,8 @@ struct Uniforms { length: u32 }
 @group(0) @binding(3) var<uniform> u: Uniforms;
 
 @compute @workgroup_size(THREADS)
-fn main(
-  @builtin(workgroup_id) group: vec3u,
-  @builtin(num_workgroups) groups: vec3u,
-  @builtin(local_invocation_index) thread: u32
-) {
+fn main(@builtin(workgroup_id) group: vec3u, @builtin(num_workgroups) groups: vec3u,
+        @builtin(local_invocation_index) thread: u32) {
   let i = (group.x + group.y * groups.x) * THREADS + thread;
   if (i >= ROWS * WIDTH) { return; }
   let row = i32(i / WIDTH);

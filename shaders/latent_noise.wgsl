@@ -12,11 +12,8 @@ override SIGMA: f32;
 @group(0) @binding(1) var<storage, read_write> state: array<f32>;
 
 @compute @workgroup_size(THREADS)
-fn main(
-  @builtin(workgroup_id) group: vec3u,
-  @builtin(num_workgroups) groups: vec3u,
-  @builtin(local_invocation_index) thread: u32
-) {
+fn main(@builtin(workgroup_id) group: vec3u, @builtin(num_workgroups) groups: vec3u,
+        @builtin(local_invocation_index) thread: u32) {
   let i = (group.x + group.y * groups.x) * THREADS + thread;
   if (i >= COUNT) { return; }
   let random = hash(hash(keys[i / PER_SLOT]) + vec4u(i % PER_SLOT, STREAM, 0u, 0u));

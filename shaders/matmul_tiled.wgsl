@@ -93,11 +93,8 @@ fn line_of(i: u32, first: u32, own: u32, all: u32) -> u32 {
 }
 
 @compute @workgroup_size(THREADS)
-fn main(
-  @builtin(workgroup_id) group: vec3u,
-  @builtin(num_workgroups) groups: vec3u,
-  @builtin(local_invocation_index) thread: u32
-) {
+fn main(@builtin(workgroup_id) group: vec3u, @builtin(num_workgroups) groups: vec3u,
+        @builtin(local_invocation_index) thread: u32) {
   // Rows and columns of c.
   let rows_c = u.m * OWN_M / RESULTS;
   let columns_c = u.n * OWN_N / RESULTS;

@@ -28,11 +28,8 @@ fn store(at: u32, n: u32, sum: f32) {
 }
 
 @compute @workgroup_size(4, 4)
-fn main(
-  @builtin(workgroup_id) group: vec3u,
-  @builtin(num_workgroups) groups: vec3u,
-  @builtin(local_invocation_id) lane: vec3u
-) {
+fn main(@builtin(workgroup_id) group: vec3u, @builtin(num_workgroups) groups: vec3u,
+        @builtin(local_invocation_id) lane: vec3u) {
   let tiles_n = (u.n + 15u) / 16u;
   let tiles_m = (u.m + 15u) / 16u;
   let tile = group.x + group.y * groups.x;

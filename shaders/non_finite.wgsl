@@ -8,11 +8,8 @@ override COUNT: u32;
 @group(0) @binding(1) var<storage, read_write> found: array<atomic<u32>>;
 
 @compute @workgroup_size(THREADS)
-fn main(
-  @builtin(workgroup_id) group: vec3u,
-  @builtin(num_workgroups) groups: vec3u,
-  @builtin(local_invocation_index) thread: u32
-) {
+fn main(@builtin(workgroup_id) group: vec3u, @builtin(num_workgroups) groups: vec3u,
+        @builtin(local_invocation_index) thread: u32) {
   let i = (group.x + group.y * groups.x) * THREADS + thread;
   if (i < COUNT && (bitcast<u32>(x[i]) & 0x7f800000u) == 0x7f800000u) { atomicStore(&found[0], 1u); }
 }

@@ -37,11 +37,8 @@ fn f(x: Value, other: Value) -> Value {
 }
 
 @compute @workgroup_size(THREADS)
-fn main(
-  @builtin(workgroup_id) group: vec3u,
-  @builtin(num_workgroups) groups: vec3u,
-  @builtin(local_invocation_index) thread: u32
-) {
+fn main(@builtin(workgroup_id) group: vec3u, @builtin(num_workgroups) groups: vec3u,
+        @builtin(local_invocation_index) thread: u32) {
   let first = (group.x + group.y * groups.x) * THREADS * u.per_thread + thread;
   for (var i = first; i < min(u.count, first + THREADS * u.per_thread); i += THREADS) {
     var value = f(a[i], b[select(i, i % max(COUNT_B, 1u), COUNT_B > 0u)]);

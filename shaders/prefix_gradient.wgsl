@@ -11,11 +11,8 @@ override ACCUMULATE: bool;
 @group(0) @binding(1) var<storage, read_write> d_puzzles: array<f32>;
 
 @compute @workgroup_size(THREADS)
-fn main(
-  @builtin(workgroup_id) group: vec3u,
-  @builtin(num_workgroups) groups: vec3u,
-  @builtin(local_invocation_index) thread: u32
-) {
+fn main(@builtin(workgroup_id) group: vec3u, @builtin(num_workgroups) groups: vec3u,
+        @builtin(local_invocation_index) thread: u32) {
   let i = (group.x + group.y * groups.x) * THREADS + thread;
   if (i >= COUNT) { return; }
   d_puzzles[i] = select(0.0, d_puzzles[i], ACCUMULATE) + FACTOR * dx[i / PUZZLE_WIDTH * LENGTH + i % PUZZLE_WIDTH];

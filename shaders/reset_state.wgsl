@@ -10,11 +10,8 @@ override WIDTH: u32;
 @group(0) @binding(2) var<storage, read_write> state: array<f32>;
 
 @compute @workgroup_size(THREADS)
-fn main(
-  @builtin(workgroup_id) group: vec3u,
-  @builtin(num_workgroups) groups: vec3u,
-  @builtin(local_invocation_index) thread: u32
-) {
+fn main(@builtin(workgroup_id) group: vec3u, @builtin(num_workgroups) groups: vec3u,
+        @builtin(local_invocation_index) thread: u32) {
   let i = (group.x + group.y * groups.x) * THREADS + thread;
   if (i >= COUNT) { return; }
   if (halted[i / (LENGTH * WIDTH)] != 0u) { state[i] = start[i % WIDTH]; }

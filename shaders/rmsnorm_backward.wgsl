@@ -17,11 +17,8 @@ struct Uniforms { width: u32 }
 var<workgroup> partial: array<f32, LANES * GROUPS>;
 
 @compute @workgroup_size(LANES * GROUPS)
-fn main(
-  @builtin(workgroup_id) group: vec3u,
-  @builtin(num_workgroups) groups: vec3u,
-  @builtin(local_invocation_index) thread: u32
-) {
+fn main(@builtin(workgroup_id) group: vec3u, @builtin(num_workgroups) groups: vec3u,
+        @builtin(local_invocation_index) thread: u32) {
   let lane = thread % LANES;
   let row = (group.x + group.y * groups.x) * GROUPS + thread / LANES;
   let start = min(row, ROWS - 1u) / STRIDE * u.width * STRIDE + row % STRIDE;

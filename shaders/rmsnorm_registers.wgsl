@@ -25,11 +25,8 @@ var<workgroup> partial: array<mat2x4f, 256>;
 fn times(a: mat2x4f, b: mat2x4f) -> mat2x4f { return mat2x4f(a[0] * b[0], a[1] * b[1]); }
 
 @compute @workgroup_size(256)
-fn main(
-  @builtin(workgroup_id) group: vec3u,
-  @builtin(num_workgroups) groups: vec3u,
-  @builtin(local_invocation_index) thread: u32
-) {
+fn main(@builtin(workgroup_id) group: vec3u, @builtin(num_workgroups) groups: vec3u,
+        @builtin(local_invocation_index) thread: u32) {
   let lane = thread / APART % LANES;
   let row = (group.x + group.y * groups.x) * GROUPS + select(thread / LANES, thread % GROUPS, ACROSS);
   // Threads beyond the last row, or beyond the end of a row, read the last one.

@@ -13,11 +13,8 @@ override DIRECTION: f32;
 @group(0) @binding(1) var<storage, read_write> x: array<f32>;
 
 @compute @workgroup_size(THREADS)
-fn main(
-  @builtin(workgroup_id) group: vec3u,
-  @builtin(num_workgroups) groups: vec3u,
-  @builtin(local_invocation_index) thread: u32
-) {
+fn main(@builtin(workgroup_id) group: vec3u, @builtin(num_workgroups) groups: vec3u,
+        @builtin(local_invocation_index) thread: u32) {
   let pair = (group.x + group.y * groups.x) * THREADS + thread;
   if (pair >= PAIRS) { return; }
   let half = HEAD_DIM / 2u;

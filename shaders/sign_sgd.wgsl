@@ -12,11 +12,8 @@ override WIDTH: u32;
 @group(0) @binding(3) var<storage, read_write> table: array<f32>;
 
 @compute @workgroup_size(THREADS)
-fn main(
-  @builtin(workgroup_id) group: vec3u,
-  @builtin(num_workgroups) groups: vec3u,
-  @builtin(local_invocation_index) thread: u32
-) {
+fn main(@builtin(workgroup_id) group: vec3u, @builtin(num_workgroups) groups: vec3u,
+        @builtin(local_invocation_index) thread: u32) {
   let i = (group.x + group.y * groups.x) * THREADS + thread;
   if (i >= SLOTS * WIDTH || schedule[2] != 0.0) { return; }
   let slot = i / WIDTH;

@@ -16,11 +16,8 @@ struct Uniforms { rows: u32, width: u32, heads: u32, queries: u32, mask_sequence
 @group(0) @binding(3) var<uniform> u: Uniforms;
 
 @compute @workgroup_size(LANES * GROUPS)
-fn main(
-  @builtin(workgroup_id) group: vec3u,
-  @builtin(num_workgroups) groups: vec3u,
-  @builtin(local_invocation_index) thread: u32
-) {
+fn main(@builtin(workgroup_id) group: vec3u, @builtin(num_workgroups) groups: vec3u,
+        @builtin(local_invocation_index) thread: u32) {
   let row = (group.x + group.y * groups.x) * GROUPS + thread / LANES;
   let line = min(row, u.rows - 1u);
   let start = line * u.width;

@@ -12,11 +12,8 @@ struct Uniforms { rows: u32, width: u32 }
 @group(0) @binding(3) var<uniform> u: Uniforms;
 
 @compute @workgroup_size(LANES * GROUPS)
-fn main(
-  @builtin(workgroup_id) group: vec3u,
-  @builtin(num_workgroups) groups: vec3u,
-  @builtin(local_invocation_index) thread: u32
-) {
+fn main(@builtin(workgroup_id) group: vec3u, @builtin(num_workgroups) groups: vec3u,
+        @builtin(local_invocation_index) thread: u32) {
   let row = (group.x + group.y * groups.x) * GROUPS + thread / LANES;
   let start = min(row, u.rows - 1u) * u.width;
   var dot = 0.0;

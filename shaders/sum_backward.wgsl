@@ -13,11 +13,8 @@ struct Uniforms { count: u32 }
 @group(0) @binding(2) var<uniform> u: Uniforms;
 
 @compute @workgroup_size(THREADS)
-fn main(
-  @builtin(workgroup_id) group: vec3u,
-  @builtin(num_workgroups) groups: vec3u,
-  @builtin(local_invocation_index) thread: u32
-) {
+fn main(@builtin(workgroup_id) group: vec3u, @builtin(num_workgroups) groups: vec3u,
+        @builtin(local_invocation_index) thread: u32) {
   let i = (group.x + group.y * groups.x) * THREADS + thread;
   if (i >= u.count) { return; }
   dx[i] = select(0.0, dx[i], ACCUMULATE) + FACTOR * dy[i / WIDTH];

@@ -60,11 +60,8 @@ fn bce(logit: f32, expected: f32) -> vec2f {
 }
 
 @compute @workgroup_size(THREADS)
-fn main(
-  @builtin(workgroup_id) group: vec3u,
-  @builtin(num_workgroups) groups: vec3u,
-  @builtin(local_invocation_index) thread: u32
-) {
+fn main(@builtin(workgroup_id) group: vec3u, @builtin(num_workgroups) groups: vec3u,
+        @builtin(local_invocation_index) thread: u32) {
   let slot = group.x + group.y * groups.x;
   if (slot >= SLOTS) { return; }
 

@@ -9,11 +9,8 @@
 const LOWEST = -3.4e38;
 
 @compute @workgroup_size(8)
-fn main(
-  @builtin(workgroup_id) group: vec3u,
-  @builtin(num_workgroups) groups: vec3u,
-  @builtin(subgroup_invocation_id) lane: u32
-) {
+fn main(@builtin(workgroup_id) group: vec3u, @builtin(num_workgroups) groups: vec3u,
+        @builtin(subgroup_invocation_id) lane: u32) {
   let tile = group.x + group.y * groups.x;
   if (tile >= u.groups) { return; }
   let query0 = tile % u.tiles * TILE;

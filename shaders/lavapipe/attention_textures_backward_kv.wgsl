@@ -2,11 +2,8 @@
 // A subgroup computes 16 keys of a head: p and ds with four queries a lane, then dk and dv with four columns a lane.
 #import attention_textures_backward.shared.wgsl
 @compute @workgroup_size(8)
-fn main(
-  @builtin(workgroup_id) group: vec3u,
-  @builtin(num_workgroups) groups: vec3u,
-  @builtin(subgroup_invocation_id) lane: u32
-) {
+fn main(@builtin(workgroup_id) group: vec3u, @builtin(num_workgroups) groups: vec3u,
+        @builtin(subgroup_invocation_id) lane: u32) {
   let tile = group.x + group.y * groups.x;
   if (tile >= u.groups) { return; }
   let key0 = tile % u.tiles * TILE;

@@ -21,11 +21,8 @@ const TILE_N = 4;
 @group(0) @binding(3) var<uniform> u: Uniforms;
 
 @compute @workgroup_size(LANES)
-fn main(
-  @builtin(workgroup_id) group: vec3u,
-  @builtin(num_workgroups) groups: vec3u,
-  @builtin(subgroup_invocation_id) lane: u32
-) {
+fn main(@builtin(workgroup_id) group: vec3u, @builtin(num_workgroups) groups: vec3u,
+        @builtin(subgroup_invocation_id) lane: u32) {
   let tiles_n = (u.n + LANES * TILE_N - 1u) / (LANES * TILE_N);
   let tiles_m = (u.m + TILE_M - 1u) / TILE_M;
   let tile = group.x + group.y * groups.x;

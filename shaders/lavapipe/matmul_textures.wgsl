@@ -34,11 +34,8 @@ fn pick_a(loaded: vec4f, row: u32, step: u32) -> f32 {
 }
 
 @compute @workgroup_size(8)
-fn main(
-  @builtin(workgroup_id) group: vec3u,
-  @builtin(num_workgroups) groups: vec3u,
-  @builtin(subgroup_invocation_id) lane: u32
-) {
+fn main(@builtin(workgroup_id) group: vec3u, @builtin(num_workgroups) groups: vec3u,
+        @builtin(subgroup_invocation_id) lane: u32) {
   let tiles_m = (u.m + 8u * GROUPS - 1u) / (8u * GROUPS);
   let tiles_n = (u.n + 32u * SETS - 1u) / (32u * SETS);
   let tile = group.x + group.y * groups.x;

@@ -7,11 +7,8 @@ struct Uniforms { length: u32, width: u32, inner: u32, groups: u32, accumulate: 
 @group(0) @binding(5) var<uniform> u: Uniforms;
 
 @compute @workgroup_size(8)
-fn main(
-  @builtin(workgroup_id) group: vec3u,
-  @builtin(num_workgroups) groups: vec3u,
-  @builtin(subgroup_invocation_id) lane: u32
-) {
+fn main(@builtin(workgroup_id) group: vec3u, @builtin(num_workgroups) groups: vec3u,
+        @builtin(subgroup_invocation_id) lane: u32) {
   let tile = group.x + group.y * groups.x;
   if (tile >= u.groups) { return; }
   let tiles = u.width / 32u;

@@ -16,11 +16,8 @@ fn sum_by_lane(sums: vec4f, lane: u32) -> f32 {
 }
 
 @compute @workgroup_size(8)
-fn main(
-  @builtin(workgroup_id) group: vec3u,
-  @builtin(num_workgroups) groups: vec3u,
-  @builtin(subgroup_invocation_id) lane: u32
-) {
+fn main(@builtin(workgroup_id) group: vec3u, @builtin(num_workgroups) groups: vec3u,
+        @builtin(subgroup_invocation_id) lane: u32) {
   let j = (group.x + group.y * groups.x) * 4u;
   if (j >= u.inner) { return; }
   let tiles = u.width / 32u;

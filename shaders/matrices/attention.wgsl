@@ -10,13 +10,9 @@ fn gradient(at: u32) -> vec4u { return vec4u(); } // not needed here
 fn max_of(x: vec4f) -> f32 { return max(max(x.x, x.y), max(x.z, x.w)); }
 
 @compute @workgroup_size(THREADS) @subgroup_size(32)
-fn main(
-  @builtin(workgroup_id) group: vec3u,
-  @builtin(num_workgroups) groups: vec3u,
-  @builtin(local_invocation_index) thread: u32,
-  @builtin(subgroup_id) subgroup: u32,
-  @builtin(subgroup_invocation_id) lane: u32
-) {
+fn main(@builtin(workgroup_id) group: vec3u, @builtin(num_workgroups) groups: vec3u,
+        @builtin(local_invocation_index) thread: u32, @builtin(subgroup_id) subgroup: u32,
+        @builtin(subgroup_invocation_id) lane: u32) {
   let tile = group.x + group.y * groups.x;
   if (tile >= u.groups) { return; }
   begin(tile, subgroup);

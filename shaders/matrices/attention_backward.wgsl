@@ -26,13 +26,9 @@ fn stage_queries(row0: u32, thread: u32) {
 fn staged(which: u32, column: u32) -> vec4f { return bitcast<vec4f>(others[which][column * 4u * STRIDE + WORDS]); }
 
 @compute @workgroup_size(THREADS) @subgroup_size(32)
-fn main(
-  @builtin(workgroup_id) group: vec3u,
-  @builtin(num_workgroups) groups: vec3u,
-  @builtin(local_invocation_index) thread: u32,
-  @builtin(subgroup_id) subgroup: u32,
-  @builtin(subgroup_invocation_id) lane: u32
-) {
+fn main(@builtin(workgroup_id) group: vec3u, @builtin(num_workgroups) groups: vec3u,
+        @builtin(local_invocation_index) thread: u32, @builtin(subgroup_id) subgroup: u32,
+        @builtin(subgroup_invocation_id) lane: u32) {
   let tile = group.x + group.y * groups.x;
   if (tile >= u.groups) { return; }
   begin(tile, subgroup);
