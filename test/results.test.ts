@@ -6,6 +6,7 @@ import { join } from 'node:path'
 import { test } from 'uvu'
 import * as assert from 'uvu/assert'
 import { trm } from './cli/trm.js'
+import { words } from './cli/words.js'
 
 const folder = mkdtempSync(join(tmpdir(), 'trm-results-'))
 test.after(() => rmSync(folder, { recursive: true, force: true }))
@@ -23,13 +24,7 @@ test('a result: config, thinned metrics, curve, and a table that keeps what is w
     data,
     '--out',
     run,
-    '--config',
-    'tiny',
-    '--steps',
-    '6',
-    'global_batch_size=8',
-    'log_interval=2',
-    'eval_interval=4',
+    ...words('--config tiny --steps 6 global_batch_size=8 log_interval=2 eval_interval=4'),
   )
   assert.is(trained.code, 0, trained.stderr)
   // Many rows before; every fifth of them is kept.

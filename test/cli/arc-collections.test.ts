@@ -6,6 +6,7 @@ import { suite } from 'uvu'
 import * as assert from 'uvu/assert'
 import { refusal, run } from './commands.js'
 import { pattern } from '../pattern.js'
+import { words } from './words.js'
 
 const test = suite('collections of ARC tasks', { folder: '' })
 test.before.each(context => {
@@ -28,11 +29,7 @@ const build = (folder: string, ...args: string[]) => [
   'arc',
   '--train',
   folder,
-  '--subsets',
-  'training,evaluation',
-  '--augment',
-  '1',
-  '--out',
+  ...words('--subsets training,evaluation --augment 1 --out'),
   join(folder, 'out'),
   '--force',
   ...args,

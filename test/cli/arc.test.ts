@@ -20,6 +20,7 @@ import { sharedPath } from '../data/shared.js'
 import { refusal, run, type CommandName } from './commands.js'
 import { trm } from './trm.js'
 import { pattern } from '../pattern.js'
+import { words } from './words.js'
 
 const test = suite('trm data arc, trm score arc', { folder: '' })
 test.before.each(context => {
@@ -57,11 +58,7 @@ test('the published input gives a directory like the published one, which can be
     'arc',
     '--train',
     `${golden}/arc-agi`,
-    '--subsets',
-    'evaluation',
-    '--augment',
-    '4',
-    '--out',
+    ...words('--subsets evaluation --augment 4 --out'),
     out,
   )
   assert.match(printed, /train: 655 examples in 40 groups, 30×30, vocabulary 12\n.*test: 205 examples in 40 groups/)
@@ -390,13 +387,7 @@ test('training and evaluation: votes, pass@K and the submission, also of a test 
     'arc',
     '--train',
     join(folder, 'arc'),
-    '--subsets',
-    'evaluation,test',
-    '--test-set',
-    'evaluation,test',
-    '--augment',
-    '2',
-    '--out',
+    ...words('--subsets evaluation,test --test-set evaluation,test --augment 2 --out'),
     data,
   )
   assert.match(built, /^test: 4 of 4 test inputs have no known output: they are answered, not scored\n/)
@@ -407,16 +398,9 @@ test('training and evaluation: votes, pass@K and the submission, also of a test 
     data,
     '--out',
     join(folder, 'run'),
-    '--config',
-    'small-attention',
-    '--steps',
-    '1',
-    'global_batch_size=2',
-    'arch.hidden_size=16',
-    'arch.puzzle_emb_ndim=16',
-    'arch.halt_max_steps=2',
-    'arch.H_cycles=1',
-    'arch.L_cycles=1',
+    ...words(
+      '--config small-attention --steps 1 global_batch_size=2 arch.hidden_size=16 arch.puzzle_emb_ndim=16 arch.halt_max_steps=2 arch.H_cycles=1 arch.L_cycles=1',
+    ),
   )
   assert.is(trained.code, 0, trained.stderr)
   const evaluated = []

@@ -22,6 +22,7 @@ import { decodeSudoku } from '../../src/data/sudoku.js'
 import { sharedPath } from '../data/shared.js'
 import { here } from './here.js'
 import { pattern } from '../pattern.js'
+import { words } from './words.js'
 
 const test = suite('trm data', { folder: '' })
 test.before.each(context => {
@@ -64,11 +65,7 @@ test('a directory from tables', async ({ folder }) => {
     join(folder, 'test.csv'),
     '--out',
     out,
-    '--augment',
-    '4',
-    '--subsample=2',
-    '--seed',
-    '3',
+    ...words('--augment 4 --subsample=2 --seed 3'),
   ]
   const printed = await run(...args)
   assert.match(printed, /train: 10 examples in 2 groups, 4×4, vocabulary 6\n.*test: 1 examples in 1 groups/)
@@ -114,11 +111,7 @@ test('tables of the field: other names, lines, gzip, ratings, columns on demand'
       official,
       '--out',
       join(folder, 'out'),
-      '--force',
-      '--augment',
-      '2',
-      '--subsample',
-      '3',
+      ...words('--force --augment 2 --subsample 3'),
       ...more,
     )
   const inputs = async () => (await read(join(folder, 'out'), 'train')).inputs
@@ -205,20 +198,7 @@ test('tables of the field: other names, lines, gzip, ratings, columns on demand'
 
 test('generated directories', async ({ folder }) => {
   assert.match(
-    await run(
-      'generate',
-      'sudoku',
-      '--size',
-      '4',
-      '--train',
-      '20',
-      '--test',
-      '5',
-      '--clues',
-      '6',
-      '--out',
-      join(folder, 's'),
-    ),
+    await run(...words('generate sudoku --size 4 --train 20 --test 5 --clues 6 --out'), join(folder, 's')),
     /20 examples/,
   )
   const { inputs } = await read(join(folder, 's'), 'train')
@@ -257,15 +237,7 @@ test('real tables', async ({ folder }) => {
 test('an existing directory is only replaced when it is a dataset and --force is given', async ({ folder }) => {
   const out = join(folder, 'out')
   const make = (seed: string, ...more: string[]) => [
-    'generate',
-    'maze',
-    '--size',
-    '5',
-    '--train',
-    '3',
-    '--test',
-    '1',
-    '--out',
+    ...words('generate maze --size 5 --train 3 --test 1 --out'),
     out,
     '--seed',
     seed,

@@ -7,6 +7,7 @@ import * as assert from 'uvu/assert'
 import { Random } from '../../src/data/random.js'
 import { trm } from './trm.js'
 import { pattern } from '../pattern.js'
+import { words } from './words.js'
 
 const folder = mkdtempSync(join(tmpdir(), 'trm-grids-'))
 test.after(() => rmSync(folder, { recursive: true, force: true }))
@@ -59,13 +60,7 @@ test('data, training, evaluation, an answer', async () => {
     path('data'),
     '--out',
     path('run'),
-    '--config',
-    'tiny',
-    'global_batch_size=16',
-    '--steps',
-    '40',
-    'lr_warmup_steps=5',
-    'lr=5e-3',
+    ...words('--config tiny global_batch_size=16 --steps 40 lr_warmup_steps=5 lr=5e-3'),
   )
   assert.is(trained.code, 0, trained.stderr)
   for (const file of ['model.safetensors', 'best.safetensors', 'training.safetensors']) {

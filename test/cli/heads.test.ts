@@ -7,6 +7,7 @@ import * as assert from 'uvu/assert'
 import { parseSafetensors } from '../../src/formats/safetensors.js'
 import { readTorch } from '../../src/formats/torch.js'
 import { trm } from './trm.js'
+import { words } from './words.js'
 
 const folder = mkdtempSync(join(tmpdir(), 'trm-heads-'))
 test.after(() => rmSync(folder, { recursive: true, force: true }))
@@ -34,21 +35,7 @@ test('32 values over 3 heads: 10 each, 30 in all', async () => {
     assert.is(code, 0, stderr)
     return stdout
   }
-  await run(
-    'data',
-    'generate',
-    'sudoku',
-    '--size',
-    '4',
-    '--clues',
-    '8',
-    '--train',
-    '8',
-    '--test',
-    '4',
-    '--out',
-    path('data'),
-  )
+  await run(...words('data generate sudoku --size 4 --clues 8 --train 8 --test 4 --out'), path('data'))
   const printed = await run(
     'train',
     '--data',

@@ -10,6 +10,7 @@ import { trainCommand } from '../../src/cli/train.js'
 import { parseNpy, writeNpy } from '../../src/formats/npy.js'
 import { here } from './here.js'
 import { pattern } from '../pattern.js'
+import { words } from './words.js'
 
 const folder = mkdtempSync(join(tmpdir(), 'trm-labels-'))
 test.after(() => rmSync(folder, { recursive: true, force: true }))
@@ -31,21 +32,7 @@ function forget(isForgotten: (row: number) => boolean): void {
 }
 
 test('half of the held-out puzzles has labels, then none has', async () => {
-  await here(
-    dataCommand,
-    'generate',
-    'sudoku',
-    '--size',
-    '4',
-    '--train',
-    '16',
-    '--test',
-    '6',
-    '--clues',
-    '8',
-    '--out',
-    data,
-  )
+  await here(dataCommand, ...words('generate sudoku --size 4 --train 16 --test 6 --clues 8 --out'), data)
   const train = () =>
     here(
       trainCommand,
@@ -53,14 +40,9 @@ test('half of the held-out puzzles has labels, then none has', async () => {
       data,
       '--out',
       run,
-      '--config',
-      'tiny',
-      '--steps',
-      '1',
-      'global_batch_size=4',
-      'arch.hidden_size=16',
-      'arch.puzzle_emb_ndim=16',
-      'arch.halt_max_steps=2',
+      ...words(
+        '--config tiny --steps 1 global_batch_size=4 arch.hidden_size=16 arch.puzzle_emb_ndim=16 arch.halt_max_steps=2',
+      ),
     )
   const evaluate = (...more: string[]) =>
     here(evalCommand, '--checkpoint', join(run, 'model.safetensors'), '--data', data, ...more)

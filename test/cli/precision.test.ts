@@ -14,6 +14,7 @@ import { mergeSettings, presets, resolveRun, type RunSettings } from '../../src/
 import { openEngine } from '../engine-under-test.js'
 import { trm } from './trm.js'
 import { pattern } from '../pattern.js'
+import { words } from './words.js'
 
 const engine = await openEngine()
 const folder = mkdtempSync(join(tmpdir(), 'trm-precision-'))
@@ -177,23 +178,7 @@ test('on the command line: help, float32 on a software adapter, and float16 refu
   if (!engine.adapter.isSoftware) return
   const directory = join(folder, 'data')
   assert.is(
-    (
-      await trm(
-        'data',
-        'generate',
-        'sudoku',
-        '--size',
-        '4',
-        '--train',
-        '40',
-        '--test',
-        '8',
-        '--clues',
-        '8',
-        '--out',
-        directory,
-      )
-    ).code,
+    (await trm(...words('data generate sudoku --size 4 --train 40 --test 8 --clues 8 --out'), directory)).code,
     0,
   )
   const out = join(folder, 'cli')
@@ -203,14 +188,7 @@ test('on the command line: help, float32 on a software adapter, and float16 refu
     directory,
     '--out',
     out,
-    '--config',
-    'tiny',
-    '--steps',
-    '1',
-    '--eval-limit',
-    '4',
-    'global_batch_size=4',
-    'arch.forward_dtype=bfloat16',
+    ...words('--config tiny --steps 1 --eval-limit 4 global_batch_size=4 arch.forward_dtype=bfloat16'),
   )
   assert.is(run.code, 0, run.stderr)
   assert.match(run.stdout, /^forward_dtype bfloat16: activations are float32; float16 is slower/m)

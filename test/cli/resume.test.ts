@@ -16,22 +16,15 @@ import { test } from 'uvu'
 import * as assert from 'uvu/assert'
 import { parseSafetensors } from '../../src/formats/safetensors.js'
 import { start, trm } from './trm.js'
+import { words } from './words.js'
 
 const folder = mkdtempSync(join(tmpdir(), 'trm-resume-'))
 test.after(() => rmSync(folder, { recursive: true, force: true }))
 const path = (...parts: string[]) => join(folder, ...parts)
 const data = path('data')
-const settings = [
-  '--config',
-  'tiny',
-  '--eval-limit',
-  '8',
-  'global_batch_size=8',
-  'log_interval=1',
-  'checkpoint_interval=5',
-  'eval_interval=10',
-  'lr_warmup_steps=5',
-]
+const settings = words(
+  '--config tiny --eval-limit 8 global_batch_size=8 log_interval=1 checkpoint_interval=5 eval_interval=10 lr_warmup_steps=5',
+)
 const SAME = ['best.safetensors', 'config.yaml', 'model.safetensors', 'training.safetensors']
 
 const bytes = (...parts: string[]) => readFileSync(path(...parts))
@@ -68,18 +61,7 @@ test('killed and interrupted, then resumed: the files of a run that was neither'
   assert.is((await killed.finished).code, null)
   writeFileSync(path('cut', 'metrics.jsonl'), `${bytes('cut', 'metrics.jsonl')}{"step":39,"loss":1}\n{"step":4`)
 
-  const interrupted = start(
-    'train',
-    '--data',
-    data,
-    '--out',
-    path('cut'),
-    '--resume',
-    '--eval-limit',
-    '8',
-    '--keep',
-    '2',
-  )
+  const interrupted = start('train', '--data', data, '--out', path('cut'), ...words('--resume --eval-limit 8 --keep 2'))
   let text = ''
   await new Promise<void>(resolve =>
     interrupted.child.stdout!.on('data', (part: string) => /step \d+\/40/.test((text += part)) && resolve()),
@@ -130,23 +112,7 @@ test('what does not belong to the run is refused, and nothing of it changes', as
     await refusal('--out', path('whole'), '--resume', 'arch.L_cycles=3', '--steps', '50'),
     /with arch\.L_cycles 2, this one has 3/,
   )
-  await trm(
-    'data',
-    'generate',
-    'sudoku',
-    '--size',
-    '4',
-    '--train',
-    '60',
-    '--test',
-    '8',
-    '--clues',
-    '6',
-    '--seed',
-    '7',
-    '--out',
-    path('other'),
-  )
+  await trm(...words('data generate sudoku --size 4 --train 60 --test 8 --clues 6 --seed 7 --out'), path('other'))
   const other = await trm('train', '--data', path('other'), '--out', path('whole'), '--resume', '--steps', '50')
   assert.is(other.code, 1)
   assert.match(other.stderr, /training on other data/)

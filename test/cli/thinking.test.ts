@@ -5,6 +5,7 @@ import { join } from 'node:path'
 import { test } from 'uvu'
 import * as assert from 'uvu/assert'
 import { trm } from './trm.js'
+import { words } from './words.js'
 
 const folder = mkdtempSync(join(tmpdir(), 'trm-thinking-'))
 test.after(() => rmSync(folder, { recursive: true, force: true }))
@@ -29,13 +30,7 @@ test('eval: steps, halting and rollouts', async () => {
     data,
     '--out',
     join(folder, 'run'),
-    '--config',
-    'tiny',
-    '--steps',
-    '4',
-    '--eval-limit',
-    '8',
-    'global_batch_size=8',
+    ...words('--config tiny --steps 4 --eval-limit 8 global_batch_size=8'),
   )
   assert.is(trained.code, 0, trained.stderr)
   const [plain] = await json('eval', '--data', data)
@@ -67,17 +62,7 @@ test('solve: steps, halting and rollouts', async () => {
   assert.ok(
     noisy.length >= 2 && noisy[0].votes >= 1 && noisy[0].votes <= 5 && noisy[0].rollout < 5 && noisy[0].running <= 5,
   )
-  const { stdout } = await trm(
-    'solve',
-    '--checkpoint',
-    checkpoint,
-    '--rollouts',
-    '5',
-    '--noise',
-    '0.5',
-    '--vote',
-    puzzle,
-  )
+  const { stdout } = await trm('solve', '--checkpoint', checkpoint, ...words('--rollouts 5 --noise 0.5 --vote'), puzzle)
   assert.match(stdout, /step 4: .* rollout \d with \d of 5 votes/)
 })
 

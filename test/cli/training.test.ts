@@ -9,21 +9,15 @@ import { writeDataset } from '../../src/data/dataset.js'
 import { parseSafetensors, toFloat32, writeSafetensors } from '../../src/formats/safetensors.js'
 import { trm } from './trm.js'
 import { pattern } from '../pattern.js'
+import { words } from './words.js'
 
 const folder = mkdtempSync(join(tmpdir(), 'trm-training-'))
 test.after(() => rmSync(folder, { recursive: true, force: true }))
 const path = (...parts: string[]) => join(folder, ...parts)
 const data = path('data')
-const tiny = [
-  '--eval-limit',
-  '4',
-  'lr=2e-3',
-  'lr_min_ratio=1',
-  'global_batch_size=8',
-  'log_interval=1',
-  'lr_warmup_steps=1',
-  'eval_interval=100',
-]
+const tiny = words(
+  '--eval-limit 4 lr=2e-3 lr_min_ratio=1 global_batch_size=8 log_interval=1 lr_warmup_steps=1 eval_interval=100',
+)
 const tensorsOf = (file: string) => parseSafetensors(readFileSync(file)).tensors
 const rowsOf = (run: string) =>
   readFileSync(path(run, 'metrics.jsonl'), 'utf8')
@@ -46,26 +40,7 @@ function identified(directory: string): void {
 }
 
 test('curriculum, clipping, AdamW and softmax, logged and written down', async () => {
-  assert.is(
-    (
-      await trm(
-        'data',
-        'generate',
-        'sudoku',
-        '--size',
-        '4',
-        '--train',
-        '60',
-        '--test',
-        '8',
-        '--clues',
-        '6',
-        '--out',
-        data,
-      )
-    ).code,
-    0,
-  )
+  assert.is((await trm(...words('data generate sudoku --size 4 --train 60 --test 8 --clues 6 --out'), data)).code, 0)
   const settings = [
     '--config',
     'tiny',
@@ -131,11 +106,7 @@ test('--from begins with a checkpoint; a frozen network learns new puzzle ids al
     '--from',
     model,
     ...tiny,
-    '--steps',
-    '4',
-    'freeze_weights=True',
-    'puzzle_emb_lr=1e-2',
-    'ema=True',
+    ...words('--steps 4 freeze_weights=True puzzle_emb_lr=1e-2 ema=True'),
   )
   assert.is(run.code, 0, run.stderr)
   assert.match(
@@ -171,11 +142,7 @@ test('--from begins with a checkpoint; a frozen network learns new puzzle ids al
     path('other'),
     '--out',
     path('adapted'),
-    '--resume',
-    '--eval-limit',
-    '4',
-    '--steps',
-    '6',
+    ...words('--resume --eval-limit 4 --steps 6'),
   )
   assert.is(resumed.code, 0, resumed.stderr)
   assert.ok(
@@ -231,11 +198,7 @@ test('a number that is not finite ends the training with its step and place; the
     data,
     '--out',
     path('poisoned'),
-    '--resume',
-    '--steps',
-    '14',
-    'log_interval=4',
-    'eval_interval=4',
+    ...words('--resume --steps 14 log_interval=4 eval_interval=4'),
   )
   assert.is(stopped.code, 1, stopped.stdout)
   assert.match(

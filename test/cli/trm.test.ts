@@ -7,6 +7,7 @@ import * as assert from 'uvu/assert'
 import { parseSafetensors, writeSafetensors } from '../../src/formats/safetensors.js'
 import { start, trm } from './trm.js'
 import { pattern } from '../pattern.js'
+import { words } from './words.js'
 
 const folder = mkdtempSync(join(tmpdir(), 'trm-cli-'))
 test.after(() => rmSync(folder, { recursive: true, force: true }))
@@ -38,26 +39,7 @@ test('help for the program and for every command', async () => {
 })
 
 test('data, train, eval and solve', async () => {
-  assert.is(
-    (
-      await trm(
-        'data',
-        'generate',
-        'sudoku',
-        '--size',
-        '4',
-        '--train',
-        '200',
-        '--test',
-        '20',
-        '--clues',
-        '6',
-        '--out',
-        data,
-      )
-    ).code,
-    0,
-  )
+  assert.is((await trm(...words('data generate sudoku --size 4 --train 200 --test 20 --clues 6 --out'), data)).code, 0)
   const trained = await trm('train', '--data', data, '--out', path('run'), ...tiny, '--steps', '4')
   assert.is(trained.code, 0, trained.stderr)
   assert.match(trained.stdout, /step 4\/4 .* steps\/s/)
@@ -259,14 +241,9 @@ test('a batch too large for the adapter, an output that cannot be written, an ad
       data,
       '--out',
       path('huge'),
-      '--config',
-      'tiny',
-      'global_batch_size=100000',
-      'micro_batch=100000',
-      'arch.hidden_size=512',
-      'arch.puzzle_emb_ndim=0',
-      'arch.puzzle_emb_len=0',
-      'arch.expansion=16',
+      ...words(
+        '--config tiny global_batch_size=100000 micro_batch=100000 arch.hidden_size=512 arch.puzzle_emb_ndim=0 arch.puzzle_emb_len=0 arch.expansion=16',
+      ),
     ),
     /^trm: train: .* needed with micro_batch 100000, this adapter binds .* at most — use micro_batch \d+/,
   )
@@ -325,12 +302,7 @@ test('Ctrl-C ends the training with a whole checkpoint', async () => {
     data,
     '--out',
     path('interrupted'),
-    '--config',
-    'tiny',
-    '--steps',
-    '100000',
-    'global_batch_size=8',
-    'log_interval=1',
+    ...words('--config tiny --steps 100000 global_batch_size=8 log_interval=1'),
   )
   await new Promise<void>(resolve => child.stdout!.on('data', (text: string) => /step \d+\//.test(text) && resolve()))
   child.kill('SIGINT')

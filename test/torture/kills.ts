@@ -5,6 +5,7 @@ import { join } from 'node:path'
 import * as assert from 'uvu/assert'
 import { Random } from '../../src/data/random.js'
 import { start, trm } from '../cli/trm.js'
+import { words } from '../cli/words.js'
 
 const SAME = ['best.safetensors', 'config.yaml', 'model.safetensors', 'training.safetensors']
 
@@ -25,21 +26,7 @@ export async function killed(
   const random = new Random(seed)
   const died = { early: 0, 'after a step': 0, 'while a file is written': 0 }
   try {
-    const made = await trm(
-      'data',
-      'generate',
-      'sudoku',
-      '--size',
-      '4',
-      '--train',
-      '60',
-      '--test',
-      '8',
-      '--clues',
-      '6',
-      '--out',
-      path('data'),
-    )
+    const made = await trm(...words('data generate sudoku --size 4 --train 60 --test 8 --clues 6 --out'), path('data'))
     assert.is(made.code, 0, made.stderr)
     const settings = [
       '--config',

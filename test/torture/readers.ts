@@ -33,6 +33,7 @@ import { Trainer } from '../../src/trm/training/trainer.js'
 import { here } from '../cli/here.js'
 import { rootFolder } from '../files.js'
 import { ATTENTION } from '../trm/samples.js'
+import { words } from '../cli/words.js'
 
 export interface Reader {
   name: string
@@ -139,17 +140,7 @@ export async function openReaders(engine: Engine): Promise<{ readers: Reader[]; 
   )
   writeFileSync(path('arc-agi_training_challenges.json'), JSON.stringify(challenges))
   writeFileSync(path('arc-agi_training_solutions.json'), JSON.stringify(solutions))
-  const kaggle = [
-    'arc',
-    '--train',
-    path('arc-agi'),
-    '--subsets',
-    'training',
-    '--test-set',
-    'training',
-    '--augment',
-    '1',
-  ]
+  const kaggle = ['arc', '--train', path('arc-agi'), ...words('--subsets training --test-set training --augment 1')]
   await here(dataCommand, ...kaggle, '--out', arc)
   const puzzles = new Uint8Array(readFileSync(join(arc, 'test_puzzles.json')))
   /** `trm data arc` with one of its files changed. */
@@ -181,21 +172,7 @@ export async function openReaders(engine: Engine): Promise<{ readers: Reader[]; 
   await here(dataCommand, 'grids', '--train', goodGrids, '--test', goodGrids, '--out', gridData)
 
   const { train: learned } = generateSudoku({ size: 4, train: 20, test: 2, clues: 8 })
-  await here(
-    dataCommand,
-    'generate',
-    'sudoku',
-    '--size',
-    '4',
-    '--clues',
-    '8',
-    '--train',
-    '6',
-    '--test',
-    '2',
-    '--out',
-    data,
-  )
+  await here(dataCommand, ...words('generate sudoku --size 4 --clues 8 --train 6 --test 2 --out'), data)
   /** A file of a dataset directory, which is read as for training. */
   const directoryOf = (directory: string, file: string): Reader => {
     const sample = new Uint8Array(readFileSync(join(directory, file)))
