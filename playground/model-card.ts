@@ -9,12 +9,12 @@ import type { ModelRequest, ModelSummary } from './protocol.js'
 import type { Puzzle } from './puzzle.js'
 import { isSame, kindOf, type Needs, needsOf, parsePuzzle } from './puzzles.js'
 
-/** What the model of an offer must have. */
-const needsOfOffer = ({ examples }: Offer): Needs => needsOf(parsePuzzle(examples[0]))
+/** The offer whose model has what is needed. */
+export const offerFor = (needs: Needs): Offer | undefined =>
+  OFFERS.find(({ examples }) => isSame(needsOf(parsePuzzle(examples[0])), needs))
 
 /** The offer that a puzzle belongs to. */
-export const offerOf = (puzzle: Puzzle): Offer | undefined =>
-  OFFERS.find(offer => isSame(needsOfOffer(offer), needsOf(puzzle)))
+export const offerOf = (puzzle: Puzzle): Offer | undefined => offerFor(needsOf(puzzle))
 
 /** A model to load: the file, and for which offer where it is the page's own. */
 interface Order {
@@ -122,7 +122,7 @@ export class ModelCard {
 
   /** Loads the page's model in place of the visitor's, for the same kind of puzzle where there is one. */
   #restore(): void {
-    const fitting = OFFERS.find(offer => this.#model && isSame(needsOfOffer(offer), this.#model.config))
+    const fitting = this.#model && offerFor(this.#model.config)
     const offer = [fitting, ...OFFERS].find(each => each && this.has(each))
     if (offer) void this.#loadOffer(offer, true)
   }

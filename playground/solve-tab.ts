@@ -3,7 +3,7 @@ import type { Connection } from './connection.js'
 import { byId, element, messageOf, say, takeDrops } from './element.js'
 import { Grid } from './grid.js'
 import { InferenceForm } from './inference-form.js'
-import { ModelCard } from './model-card.js'
+import { ModelCard, offerFor } from './model-card.js'
 import { OFFERS } from './offers.js'
 import type { ModelRequest, ModelSummary } from './protocol.js'
 import type { Puzzle } from './puzzle.js'
@@ -67,9 +67,8 @@ export class SolveTab {
     const { cells, vocabulary } = model.config
     const kind = kindOf(cells, vocabulary)
     if (!kind || !replaces || isSame(model.config, needsOf(this.#puzzle))) return this.#showPuzzle(this.#puzzle)
-    const examples = OFFERS.map(({ examples }) => parsePuzzle(examples[0]))
-    const example = examples.find(puzzle => isSame(model.config, needsOf(puzzle)))
-    this.#showPuzzle(example ?? { kind, tokens: kind.blank(cells) })
+    const offer = offerFor(model.config)
+    this.#showPuzzle(offer ? parsePuzzle(offer.examples[0]) : { kind, tokens: kind.blank(cells) })
   }
 
   #write(cell: number, token: number): void {

@@ -46,11 +46,6 @@ export class Steps {
     })
   }
 
-  /** The step on show; 0 is the puzzle itself. */
-  get shown(): number {
-    return this.#at
-  }
-
   get length(): number {
     return this.#entries.length
   }

@@ -1,5 +1,6 @@
 // Sudokus of 4×4, 6×6 and 9×9 as the page shows them.
-import { sudokuSizeOf, sudokuViolations } from '../src/data/sudoku.js'
+import { sudokuSizeOf, sudokuViolations, sudokuVocabulary } from '../src/data/sudoku.js'
+import { layoutOf } from '../src/data/sudoku/rules.js'
 import { taskOf, tasks } from '../src/data/tasks.js'
 import { inRows, type Kind, SOLVED } from './puzzle.js'
 
@@ -13,13 +14,12 @@ export const sudoku: Kind = {
   praise: () => SOLVED,
   title: cells => `Sudoku ${sudokuSizeOf(cells)}×${sudokuSizeOf(cells)}`,
   fits: (cells, vocabulary) => taskOf(cells, vocabulary) === sudokuTask,
-  vocabulary: cells => sudokuSizeOf(cells) + 2,
+  vocabulary: cells => sudokuVocabulary(sudokuSizeOf(cells)),
   side: sudokuSizeOf,
   extent: ({ tokens }) => ({ rows: sudokuSizeOf(tokens.length), columns: sudokuSizeOf(tokens.length) }),
   boxes(cells) {
-    const side = sudokuSizeOf(cells)
-    const rows = Math.floor(Math.sqrt(side))
-    return { rows, columns: side / rows }
+    const { boxRows: rows, boxColumns: columns } = layoutOf(sudokuSizeOf(cells))
+    return { rows, columns }
   },
   tokens: cells => [
     { id: BLANK, key: '.', name: 'blank', label: '⌫' },

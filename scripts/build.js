@@ -209,7 +209,7 @@ function copyModels(out) {
   writeFileSync(join(out, 'index.json'), JSON.stringify(sizes))
 }
 
-export function buildTypes() {
+function buildTypes() {
   execFileSync(process.execPath, [join(root, 'node_modules/typescript/bin/tsc'), '-p', 'tsconfig.build.json'], {
     cwd: root,
     stdio: 'inherit',

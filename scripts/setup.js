@@ -26,7 +26,7 @@ import { findChromium } from './chromium.js'
 const root = fileURLToPath(new URL('..', import.meta.url))
 
 /** SwiftShader as the npm registry has it: a driver with its own Vulkan loader, for x64 Linux. */
-export const SWIFTSHADER = {
+const SWIFTSHADER = {
   name: '@sparticuz/chromium@147.0.0',
   file: 'package/bin/swiftshader.tar.br',
   sha256: 'f957ea867313f9815b71dc2ed30cce301e01db4f3973fbdb31ffa5391b0ec45a',

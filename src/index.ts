@@ -33,12 +33,6 @@ export { inferConfig } from './trm/published/infer-config.js'
 export { writeTorch } from './formats/torch-write.js'
 export { readAll, type ByteSource, type ReadAllOptions } from './formats/source.js'
 export { configFromOfficial, configToOfficial } from './trm/published/names.js'
-export {
-  mergeSettings,
-  presets,
-  resolveRun,
-  type RunConfig as Run,
-  type RunSettings,
-} from './trm/published/settings.js'
+export { mergeSettings, presets, resolveRun, type RunConfig, type RunSettings } from './trm/published/settings.js'
 export { verify, type Verification, type VerifyOptions } from './verify/verify.js'
 export { type VerifyRow } from './verify/golden.js'

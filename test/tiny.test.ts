@@ -68,7 +68,9 @@ test('a step of Adam: the first one is as long as the learning rate', async () =
 test('an error says where, what was expected and what came', () => {
   assert.throws(
     () => linear(tensor([1, 2, 3], [1, 3]), tensor([1, 2], [1, 2])),
-    'linear: x of shape [1,3] does not fit a weight of shape [1,2] over axis -1, expected (…, in) and (out, in)',
+    ({ message }: Error) =>
+      message ===
+      'linear: x of shape [1,3] does not fit a weight of shape [1,2] over axis -1, expected (…, in) and (out, in)',
   )
 })
 

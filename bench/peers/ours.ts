@@ -110,8 +110,7 @@ async function infer(engine: Engine, golden: Model): ReturnType<Backend['infer']
   engine.clear(metrics)
   const step = <Result>(use: (logits: Tensor, q: Tensor) => Result): Result =>
     engine.scope(() => {
-      model.withoutGradient(slots.carry, model.embed(slots.inputs, slots.puzzleRows()), config.cycles)
-      const { logits, q } = model.heads(slots.carry.y)
+      const { logits, q } = slots.advance()
       return use(logits, q)
     })
   const [logits, q] = await Promise.all(step((a, b) => [engine.read(a), engine.read(b)] as const))

@@ -16,6 +16,7 @@ import {
   type Split,
 } from './dataset.js'
 import { RowTable, StoredRows } from './stored-rows.js'
+import { isRecord } from '../formats/json.js'
 
 /** Most bytes of tables that are read into memory as a whole. */
 const KEPT_BYTES = 2 ** 28
@@ -256,8 +257,7 @@ function parseMetadata(json: unknown, where: string): Pick<Head, 'metadata' | 'c
   const fail = (expected: string, got: unknown, hint = ''): never => {
     throw new Error(`${where}: expected ${expected}, got ${got === undefined ? 'nothing' : shown(got, 40)}${hint}`)
   }
-  if (typeof json !== 'object' || json === null || Array.isArray(json)) fail('an object', json)
-  const record = json as Record<string, unknown>
+  const record = isRecord(json) ? json : fail('an object', json)
   const countsPuzzles = record.total_puzzles === undefined
   const metadata: Record<string, unknown> = {}
   for (const [key, name] of Object.entries(METADATA_FIELDS)) {

@@ -1,4 +1,4 @@
-// The sum that the tape and the parameters use. It is no operation: the tape does not record it.
+// Copies or adds one tensor to another. It is no operation: the tape does not record it.
 import { add } from '../kernels/add.js'
 import type { Tensor } from './tensor.js'
 

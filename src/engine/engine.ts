@@ -391,14 +391,14 @@ export class Engine {
     this.onClose()
   }
 
-  private readonly onesByShape = new Map<number, Tensor>()
+  private readonly onesBySize = new Map<number, Tensor>()
 
   /** A shared tensor of ones. Nothing writes to it. */
   private ones(shape: Shape): Tensor {
     const size = elements(shape)
-    let ones = this.onesByShape.get(size)
+    let ones = this.onesBySize.get(size)
     if (!ones) {
-      this.onesByShape.set(size, (ones = this.lasting([size])))
+      this.onesBySize.set(size, (ones = this.lasting([size])))
       this.write(ones, new Float32Array(size).fill(1))
     }
     return ones.reshape(shape)

@@ -104,10 +104,10 @@ export class Pipelines {
     let key = numbers(values)
     const { names } = entry
     const given = Object.keys(bound)
+    if (given.length !== names.length || names.some(name => !bound[name]))
+      throw new Error(`${kernel}: it binds ${names.join(', ')}, got ${given.join(', ')}`)
     for (const name of names) {
       const tensor = bound[name]
-      if (!tensor || given.length !== names.length)
-        throw new Error(`${kernel}: it binds ${names.join(', ')}, got ${given.join(', ')}`)
       key += 'resource' in tensor ? ` r${tensor.id}` : ` ${tensor.storage.id}:${tensor.offset}:${tensor.bytes}`
     }
     const found = entry.groups.get(key)

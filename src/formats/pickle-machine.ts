@@ -1,6 +1,6 @@
 // The stack machine of Python pickles: it makes plain values, and calls only the functions that it was given.
-import type { Fail, Step } from './pickle-opcodes.js'
-import { shown } from './shown.js'
+import type { Step } from './pickle-opcodes.js'
+import { type Fail, shown } from './shown.js'
 
 /**
  * Python values: None → null, int → number (bigint above 2⁵³), tuple, list and set → array, dict → Map,

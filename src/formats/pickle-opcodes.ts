@@ -1,4 +1,5 @@
 // The opcodes of Python pickles: the known ones, the layout of their arguments, and a pickle as a list of them.
+import type { Fail } from './shown.js'
 
 /** One opcode of a pickle with its argument; `at` is the byte at which it stands. */
 export interface Step {
@@ -6,9 +7,6 @@ export interface Step {
   argument: unknown
   at: number
 }
-
-/** A function that throws an error with the pickle's name before the message. */
-export type Fail = (message: string) => never
 
 /** How an opcode's argument is laid out. */
 type Argument =

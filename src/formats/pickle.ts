@@ -1,7 +1,7 @@
 // Python pickles as plain values, for callers that say beforehand which globals may occur. Nothing is ever executed.
 import { buildPickle, type Globals, Inert, type Persistent, type PickleValue } from './pickle-machine.js'
-import { type Fail, scanPickle, type Step } from './pickle-opcodes.js'
-import { shown } from './shown.js'
+import { scanPickle, type Step } from './pickle-opcodes.js'
+import { type Fail, shown } from './shown.js'
 
 export { Inert, type Globals, type PickleGlobal, type PickleValue } from './pickle-machine.js'
 

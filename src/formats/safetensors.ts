@@ -1,7 +1,7 @@
 // Safetensors files as named typed arrays and back, checked byte by byte; what the names mean is not known here.
 import { isRecord } from './json.js'
 import { float16ToFloat32 } from './float16.js'
-import { shown } from './shown.js'
+import { type Fail, shown } from './shown.js'
 
 /** Element types of the format that this project reads and writes. */
 export type SafetensorsDtype = keyof typeof ARRAYS
@@ -65,8 +65,6 @@ export function parseSafetensors(bytes: Uint8Array, name = 'safetensors'): Safet
   checkCovered(spans, bytes.length - start, fail)
   return { tensors, metadata }
 }
-
-type Fail = (message: string) => never
 
 /** Where the bytes of a tensor lie in the data. */
 interface Span {

@@ -15,3 +15,6 @@ export function shown(value: unknown, limit = 80): string {
     return printable(typeof value === 'object' ? JSON.stringify(value) : String(value), limit)
   return printable(JSON.stringify(value.length > limit ? `${value.slice(0, limit)}…` : value), Infinity)
 }
+
+/** Throws an Error whose message begins with the file's name. */
+export type Fail = (message: string) => never

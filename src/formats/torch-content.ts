@@ -1,10 +1,8 @@
 // The content of a pickle of torch.save: storages, views, dicts, modules, and the tensors in them by name.
 import { isHarmless } from './harmless.js'
 import { type Globals, Inert, type PickleGlobal, readPickle } from './pickle.js'
-import { shown } from './shown.js'
+import { type Fail, shown } from './shown.js'
 import { isCount, Storage, type StorageId, type StorageName, STORAGES, View } from './torch-storage.js'
-
-type Fail = (message: string) => never
 
 /** Plain values of a file by path: keys and places in lists, joined by "/". */
 export type TorchValues = Map<string, string | number | boolean | null>

@@ -1,7 +1,7 @@
 // The format of torch.save before version 1.6: five pickles one after the other, then the storages.
 import type { OpenFile } from './open-file.js'
 import { readPickle } from './pickle.js'
-import { shown } from './shown.js'
+import { type Fail, shown } from './shown.js'
 import { readContent } from './torch-content.js'
 import { STORAGES, type Storage, type StorageId } from './torch-storage.js'
 import type { ZipPlace } from './zip.js'
@@ -16,8 +16,6 @@ export function isLegacyTorch(start: Uint8Array): boolean {
 }
 
 type StorageOf = (id: StorageId) => Storage
-type Fail = (message: string) => never
-
 export interface LegacyTorch {
   content: unknown
   /** Where each storage lies, by its key. */

@@ -1,7 +1,7 @@
 // The tensors of a torch.save file that need not fit in memory: their shapes, and some of their rows at a time.
 import type { OpenFile } from './open-file.js'
 import type { SafetensorsData, SafetensorsDtype } from './safetensors.js'
-import { shown } from './shown.js'
+import { type Fail, shown } from './shown.js'
 import { isLegacyTorch, readLegacyTorch } from './torch-legacy.js'
 import { contentOf, readContent } from './torch-content.js'
 import { isContiguous, lengthOf, Storage, type StorageId, STORAGES, type View } from './torch-storage.js'
@@ -74,7 +74,7 @@ interface Origin {
   place: ZipPlace
   id: StorageId
   where: string
-  fail: (message: string) => never
+  fail: Fail
 }
 
 function rowsOf(file: OpenFile, view: View, { entry, place, id, where, fail }: Origin): RowTensor {

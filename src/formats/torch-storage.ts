@@ -1,6 +1,6 @@
 // Storages of PyTorch and tensors as views of them: element types, sizes, strides.
 import type { SafetensorsData, SafetensorsDtype } from './safetensors.js'
-import { shown } from './shown.js'
+import { type Fail, shown } from './shown.js'
 import { gatherStrided } from './strided.js'
 
 /** PyTorch's storage types, the dtypes here, and their arrays. */
@@ -53,7 +53,7 @@ export function lengthOf(
   { storage, offset, shape, strides }: View,
   stored: number,
   where: () => string,
-  fail: (message: string) => never,
+  fail: Fail,
 ): number {
   const length = shape.reduce((product, size) => product * size, 1)
   const last = length === 0 ? offset - 1 : shape.reduce((sum, size, axis) => sum + (size - 1) * strides[axis], offset)

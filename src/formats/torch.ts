@@ -2,7 +2,7 @@
 import { float32ToFloat16 } from './float16.js'
 import { foreign, named } from './recognise.js'
 import type { StoredTensor } from './safetensors.js'
-import { printable, shown } from './shown.js'
+import { type Fail, printable, shown } from './shown.js'
 import { contentOf, readContent, type TorchValues } from './torch-content.js'
 import { gather, isContiguous, lengthOf, Storage, type StorageId, STORAGES } from './torch-storage.js'
 import { readZip } from './zip.js'
@@ -12,8 +12,6 @@ export interface TorchFile {
   tensors: Map<string, StoredTensor>
   values: TorchValues
 }
-
-type Fail = (message: string) => never
 
 const TORCH = 'a file of torch.save (.pt)'
 /** Kinds of zip archives that may still be one, damaged or not. */

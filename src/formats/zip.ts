@@ -1,6 +1,6 @@
 // Zip archives of stored (uncompressed) entries as named bytes and back; zip64 is read, checksums are checked.
 import type { OpenFile } from './open-file.js'
-import { shown } from './shown.js'
+import { type Fail, shown } from './shown.js'
 
 const LOCAL = 0x04034b50
 const CENTRAL = 0x02014b50
@@ -18,8 +18,6 @@ const ALIGNMENT = 64
  * directory is.
  */
 const [HEADER, TAIL] = [30, 0xffff + 22 + 20 + 56]
-
-type Fail = (message: string) => never
 
 /** Where an entry lies in an archive. */
 export interface ZipPlace {

@@ -18,11 +18,6 @@ export interface LoopSize extends RmsnormSize {
   lanes: number
 }
 
-/** A good number of threads for a row: 1 if rows lie side by side in memory or barriers are expensive (software). */
-export function rowLanes({ width, stride }: { width: number; stride: number }, isSoftware: boolean): number {
-  return stride > 1 || isSoftware ? 1 : powerOfTwo(width, 32)
-}
-
 function threads({ lanes, stride }: LoopSize): { LANES: number; GROUPS: number } {
   // If threads share nothing and rows do not lie side by side, small workgroups spread the rows over more of them.
   return { LANES: lanes, GROUPS: (lanes === 1 && stride === 1 ? 8 : 64) / lanes }

@@ -1,5 +1,5 @@
 // How kernels go about rows that several threads share; see shaders/rows.shared.wgsl.
-import { divideUp, grid, type Workgroups } from './kernel.js'
+import { divideUp, grid, powerOfTwo, type Workgroups } from './kernel.js'
 
 export interface RowsSize {
   rows: number
@@ -16,4 +16,9 @@ export function rowPlan({ rows, lanes }: RowsSize): {
   // Small workgroups where nothing is shared: rows spread over more of them.
   const groups = lanes === 1 ? 8 : 64 / lanes
   return { constants: { LANES: lanes, GROUPS: groups }, workgroups: grid(divideUp(rows, groups)) }
+}
+
+/** A good number of threads for a row: 1 if rows lie side by side in memory or barriers are expensive (software). */
+export function rowLanes({ width, stride }: { width: number; stride: number }, isSoftware: boolean): number {
+  return stride > 1 || isSoftware ? 1 : powerOfTwo(width, 32)
 }

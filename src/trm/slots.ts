@@ -97,6 +97,13 @@ export class Slots {
     return puzzleTable && embedding(puzzleTable, this.puzzleIds)
   }
 
+  /** A supervision step without gradient: overwrites the carry. @returns what the heads read off it */
+  advance(): Outputs {
+    const { model, carry } = this
+    model.withoutGradient(carry, model.embed(this.inputs, this.puzzleRows()), model.config.cycles)
+    return model.heads(carry.y)
+  }
+
   /**
    * Targets of q_continue, where the architecture trains it: they come from the q of one more supervision step.
    * It needs the carry that `beforeGradient` left, and does not change it.
@@ -184,3 +191,7 @@ export class Slots {
 export function metricsTensor(engine: Engine): Tensor {
   return engine.zeros([METRICS.length])
 }
+
+/** The sums of a tensor of `metricsTensor`, by name. */
+export const metricsOf = (sums: Float32Array): Record<(typeof METRICS)[number], number> =>
+  Object.fromEntries(METRICS.map((name, i) => [name, sums[i]])) as Record<(typeof METRICS)[number], number>

@@ -1,5 +1,5 @@
 // Metrics of a step against the golden's log, and how much of them rounding may decide either way.
-import { METRICS } from '../kernels/slots.js'
+import { metricsOf } from '../trm/slots.js'
 import type { TrmConfig } from '../trm/config.js'
 import { rms } from './arrays.js'
 import type { Golden } from './golden.js'
@@ -43,10 +43,7 @@ export function compareMetrics(
   { accuracy, slots, exact }: Undecided,
   { supervisionSteps }: TrmConfig,
 ): void {
-  const ours = Object.fromEntries(METRICS.map((metric, i) => [metric, sums[i]])) as Record<
-    (typeof METRICS)[number],
-    number
-  >
+  const ours = metricsOf(sums)
   const differ = (field: string, value: number, most: number) =>
     golden.row(`${name}.${field}`, Math.abs(value - log[field]), most)
   const relative = (field: string, value: number) =>

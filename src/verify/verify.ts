@@ -85,8 +85,7 @@ async function verifyEvaluation(golden: Golden, model: Trm): Promise<void> {
       engine.clear(metrics)
       const [logits, q, predictions] = await engine.scope(() => {
         if (k === 1) slots.restart()
-        model.withoutGradient(slots.carry, model.embed(slots.inputs, slots.puzzleRows()), config.cycles)
-        const outputs = model.heads(slots.carry.y)
+        const outputs = slots.advance()
         const { results, predictions } = slots.loss(outputs, golden.loss, 1)
         slots.halt(outputs.q, results, clock, metrics, false)
         return Promise.all([engine.read(outputs.logits), engine.read(outputs.q), engine.readInt32(predictions)])

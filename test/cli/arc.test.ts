@@ -399,7 +399,8 @@ test('training and evaluation: votes, pass@K and the submission, also of a test 
     '--out',
     join(folder, 'run'),
     ...words(
-      '--config small-attention --steps 1 global_batch_size=2 arch.hidden_size=16 arch.puzzle_emb_ndim=16 arch.halt_max_steps=2 arch.H_cycles=1 arch.L_cycles=1',
+      '--config small-attention --steps 1 global_batch_size=2 arch.hidden_size=16 arch.puzzle_emb_ndim=16 ' +
+        'arch.halt_max_steps=2 arch.H_cycles=1 arch.L_cycles=1',
     ),
   )
   assert.is(trained.code, 0, trained.stderr)

@@ -23,7 +23,8 @@ test.after(() => rmSync(folder, { recursive: true, force: true }))
 const path = (...parts: string[]) => join(folder, ...parts)
 const data = path('data')
 const settings = words(
-  '--config tiny --eval-limit 8 global_batch_size=8 log_interval=1 checkpoint_interval=5 eval_interval=10 lr_warmup_steps=5',
+  '--config tiny --eval-limit 8 global_batch_size=8 log_interval=1 checkpoint_interval=5 ' +
+    'eval_interval=10 lr_warmup_steps=5',
 )
 const SAME = ['best.safetensors', 'config.yaml', 'model.safetensors', 'training.safetensors']
 

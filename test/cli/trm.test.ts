@@ -242,7 +242,8 @@ test('a batch too large for the adapter, an output that cannot be written, an ad
       '--out',
       path('huge'),
       ...words(
-        '--config tiny global_batch_size=100000 micro_batch=100000 arch.hidden_size=512 arch.puzzle_emb_ndim=0 arch.puzzle_emb_len=0 arch.expansion=16',
+        '--config tiny global_batch_size=100000 micro_batch=100000 arch.hidden_size=512 ' +
+          'arch.puzzle_emb_ndim=0 arch.puzzle_emb_len=0 arch.expansion=16',
       ),
     ),
     /^trm: train: .* needed with micro_batch 100000, this adapter binds .* at most — use micro_batch \d+/,

@@ -158,7 +158,7 @@ async function blocks(depth: number, keep: 'all' | 'results' | 'less') {
             for (let i = 0; i < depth; i++) h = add(call(h), x)
             return h
           }
-          // Checkpoints in a checkpoint.
+          // Recomputed within what is recomputed.
           return keep === 'less' ? on.recompute(() => half(on.recompute(() => half(x)))) : half(half(x))
         })
         .map(gradient => on.read(gradient)),
@@ -182,7 +182,7 @@ test('recompute: outside of gradients it computes; it keeps nothing without want
   const [x, y] = [engine.from(values(20, 6)), engine.from(values(21, 6))]
   const twice = (h: Tensor) => engine.recompute(() => add(h, h))
   same(
-    'checkpoint',
+    'recompute',
     await engine.read(twice(x)),
     values(20, 6).map(v => 2 * v),
   )
@@ -193,7 +193,7 @@ test('recompute: outside of gradients it computes; it keeps nothing without want
       return add(h, h)
     })
   same(
-    'checkpoint',
+    'recompute',
     await engine.read(
       engine.gradients([x], () =>
         add(

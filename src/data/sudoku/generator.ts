@@ -1,10 +1,10 @@
 // New Sudokus with exactly one solution each, in two splits that share no solution grid.
-import type { Dataset } from '../dataset.js'
+import type { Dataset, Split } from '../dataset.js'
 import { PuzzlePairs, puzzleDataset } from '../pairs.js'
 import { Random } from '../random.js'
 import { improveSudoku, removeGivens } from './improve.js'
 import { layoutOf, type SudokuSize } from './rules.js'
-import { type SolutionSource, solutionSource, type SplitName } from './solutions.js'
+import { type SolutionSource, solutionSource } from './solutions.js'
 import { sudokuKind } from './table.js'
 
 export interface GenerateSudokuOptions {
@@ -64,7 +64,7 @@ class SudokuGenerator {
     this.#solutions = solutionSource(size, random, apart)
   }
 
-  draw(split: SplitName): Dataset {
+  draw(split: Split): Dataset {
     const { size, [split]: count } = this.#options
     const pairs = new PuzzlePairs(layoutOf(size).cells)
     let misses = 0
@@ -97,7 +97,7 @@ class SudokuGenerator {
     return clues === undefined || left === clues ? question : undefined
   }
 
-  #giveUp(split: SplitName, found: number): never {
+  #giveUp(split: Split, found: number): never {
     const { size, clues, minRating, maxRating, [split]: count } = this.#options
     const wishes = [
       clues === undefined ? [] : `${clues} clues`,
@@ -106,7 +106,10 @@ class SudokuGenerator {
     ].flat()
     const kind = wishes.length > 0 ? ` with ${wishes.join(' and ')}` : ''
     const tries = this.#searches ? `${MAX_FAILED_SEARCHES} searches` : `${MAX_MISSES} tries`
-    const other = [clues === undefined ? [] : 'more clues', minRating || maxRating ? 'other ratings' : []].flat()
+    const other = [
+      clues === undefined ? [] : 'more clues',
+      minRating === undefined && maxRating === undefined ? [] : 'other ratings',
+    ].flat()
     throw new Error(
       `sudoku: expected ${count} distinct ${split} puzzles of size ${size}${kind}, found ${found} and then none in ` +
         `${tries} — ask for ${['fewer puzzles', ...(other.length > 0 ? other : ['more clues'])].join(' or ')}`,

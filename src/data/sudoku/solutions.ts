@@ -1,14 +1,13 @@
 // The solution grids that each split of generated Sudokus may have.
+import type { Split } from '../dataset.js'
 import type { Random } from '../random.js'
 import { layoutOf, type SudokuSize } from './rules.js'
 import { search } from './solver.js'
 import { sudokuClass } from './symmetry.js'
 
-export type SplitName = 'train' | 'test'
-
 /** Draws a solution (digits) for a split. */
 export interface SolutionSource {
-  draw(split: SplitName): Uint8Array
+  draw(split: Split): Uint8Array
 }
 
 /** Share of the 288 grids of 4×4 that only the test split has. */
@@ -24,7 +23,7 @@ export function solutionSource(size: SudokuSize, random: Random, apart: boolean)
 /** The 288 grids of 4×4 in two pools; each grid may be drawn many times. */
 class PooledSolutions implements SolutionSource {
   #random: Random
-  #pools: Record<SplitName, Uint8Array[]>
+  #pools: Record<Split, Uint8Array[]>
 
   constructor(random: Random) {
     const all: Uint8Array[] = []
@@ -35,7 +34,7 @@ class PooledSolutions implements SolutionSource {
     this.#pools = { test: all.slice(0, held), train: all.slice(held) }
   }
 
-  draw(split: SplitName): Uint8Array {
+  draw(split: Split): Uint8Array {
     const pool = this.#pools[split]
     return pool[this.#random.below(pool.length)]
   }
@@ -47,7 +46,7 @@ class DrawnSolutions implements SolutionSource {
   #random: Random
   #seen = new Set<string>()
   /** The split of each class, where the splits are apart: the one that draws it first. */
-  #owners: Map<string, SplitName> | undefined
+  #owners: Map<string, Split> | undefined
   #testClasses = 0
 
   constructor(size: SudokuSize, random: Random, apart: boolean) {
@@ -56,7 +55,7 @@ class DrawnSolutions implements SolutionSource {
     if (apart) this.#owners = new Map()
   }
 
-  draw(split: SplitName): Uint8Array {
+  draw(split: Split): Uint8Array {
     for (;;) {
       const grid = new Uint8Array(layoutOf(this.#size).cells)
       search(grid, this.#size, { random: this.#random, each: found => void grid.set(found), limit: 1 })
@@ -69,7 +68,7 @@ class DrawnSolutions implements SolutionSource {
   }
 
   /** Whether the class of a grid belongs to a split; a new class is given to it where it may have more. */
-  #ownsClass(owners: Map<string, SplitName>, split: SplitName, grid: Uint8Array): boolean {
+  #ownsClass(owners: Map<string, Split>, split: Split, grid: Uint8Array): boolean {
     const key = sudokuClass(grid, this.#size)
     if (!owners.has(key) && (split === 'train' || this.#testClasses < MAX_TEST_CLASSES[this.#size])) {
       owners.set(key, split)

@@ -1,5 +1,5 @@
 // Products of pairs of matrices, with their derivatives; for a layer's weight see linear.ts.
-import type { DType, Tensor } from '../tensor.js'
+import { type DType, elements, type Tensor } from '../tensor.js'
 import { matmul } from './matmul.js'
 
 export interface BatchMatmulOptions {
@@ -26,12 +26,12 @@ export function batchMatmul(
   const leading = a.shape.slice(0, -2)
   const [m, k] = swapIf(transposeA, a.shape)
   const [terms, n] = swapIf(transposeB, b.shape)
-  if (!(k === terms) || `${leading}` !== `${b.shape.slice(0, -2)}`)
+  if (k !== terms || `${leading}` !== `${b.shape.slice(0, -2)}`)
     throw new Error(
       `batchMatmul: shapes [${a.shape}]${transposeA ? ' transposed' : ''} and [${b.shape}]` +
         `${transposeB ? ' transposed' : ''} do not fit, expected (…, m, k) and (…, k, n)`,
     )
-  const batch = leading.reduce((count, d) => count * d, 1)
+  const batch = elements(leading)
   const c = engine.tensor([...leading, m, n], dtype)
   matmul({ a, b, c }, { m, n, k, transposeA, transposeB, batch })
   return engine.record(c, [a, b], dC => [

@@ -1,6 +1,6 @@
 // Mean cross-entropy of logits as a tensor of shares, with its derivative.
 import * as kernels from '../../kernels/cross-entropy.js'
-import { rowLanes } from '../../kernels/rmsnorm.js'
+import { rowLanes } from '../../kernels/rows.js'
 import type { Tensor } from '../tensor.js'
 
 export interface CrossEntropyOptions {

@@ -70,9 +70,7 @@ export function gated(x: Tensor, weight: Tensor, { axis = -1 }: { axis?: -1 | -2
     )
   }
   if (engine.isRecording) return swiglu(linear(x, weight, { axis }), { axis })
-  const shape = [...x.shape]
-  shape[shape.length + axis] = both / 2
-  const c = engine.tensor(shape, x.dtype)
+  const c = engine.tensor(x.shape.with(axis, both / 2), x.dtype)
   const [f16X, f16W] = [x.dtype === 'f16', weight.dtype === 'f16']
   if (axis === -1) {
     const size: GatedSize = {

@@ -2,6 +2,7 @@
 import { columnSums } from '../../kernels/column-sums.js'
 import { pointwise, type PointwiseSize } from '../../kernels/pointwise.js'
 import type { Tensor } from '../tensor.js'
+import { checkTail } from './add.js'
 
 /** `y = f(a, b)`, or `y += f(a, b)`. */
 function compute(
@@ -22,9 +23,7 @@ function compute(
  */
 export function mul(a: Tensor, b: Tensor): Tensor {
   const { engine } = a
-  const tail = a.shape.slice(a.shape.length - b.shape.length)
-  if (tail.length !== b.shape.length || tail.some((d, i) => d !== b.shape[i]))
-    throw new Error(`mul: shape [${b.shape}] is not that of the last axes of [${a.shape}]`)
+  checkTail('mul', a, b)
   const y = engine.tensor(a.shape, a.dtype)
   compute('mul', a, b, y)
   return engine.record(y, [a, b], dy => [

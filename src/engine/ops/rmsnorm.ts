@@ -1,5 +1,6 @@
 // Root-mean-square norm, y = rms(x + residual), with its derivative.
 import * as kernels from '../../kernels/rmsnorm.js'
+import { rowLanes } from '../../kernels/rows.js'
 import type { Engine } from '../engine.js'
 import type { Tensor } from '../tensor.js'
 import type { AnyTensors, Family, Variant } from '../variants.js'
@@ -56,7 +57,7 @@ const normVariant = ({
 
 const withLanes = <Size extends NormSize>(engine: Engine, size: Size) => ({
   ...size,
-  lanes: kernels.rowLanes(size, engine.adapter.isSoftware),
+  lanes: rowLanes(size, engine.adapter.isSoftware),
 })
 const loop = normVariant({
   name: 'loop',

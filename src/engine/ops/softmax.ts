@@ -1,6 +1,6 @@
 // Softmax over the last axis, with its derivative; for attention also with hidden values.
 import * as kernels from '../../kernels/softmax.js'
-import { rowLanes } from '../../kernels/rmsnorm.js'
+import { rowLanes } from '../../kernels/rows.js'
 import type { Tensor } from '../tensor.js'
 
 /** What attention asks for. */
@@ -43,9 +43,9 @@ export function softmaxOfScores(
   }
   const y = engine.tensor(x.shape, x.dtype)
   // A binding needs a tensor, also where nothing is read from it.
-  const unread = mask ? undefined : engine.tensor([1], 'i32')
-  engine.dispatch(kernels.softmax, { x, mask: (mask ?? unread)!, y }, size)
-  engine.release(unread)
+  const read = mask ?? engine.tensor([1], 'i32')
+  engine.dispatch(kernels.softmax, { x, mask: read, y }, size)
+  if (!mask) engine.release(read)
   return engine.record(y, [x], dy => {
     const dx = engine.tensor(x.shape, x.dtype)
     engine.dispatch(kernels.softmaxBackward, { y, dy, dx }, size)

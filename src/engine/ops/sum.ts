@@ -1,6 +1,6 @@
 // Sums and means over the last axis or over all elements, with their derivatives.
 import * as kernels from '../../kernels/sum.js'
-import { rowLanes } from '../../kernels/rmsnorm.js'
+import { rowLanes } from '../../kernels/rows.js'
 import type { Shape, Tensor } from '../tensor.js'
 
 export interface SumOptions {

@@ -1,7 +1,7 @@
 // The axes of a tensor in another order, and other shapes over the same elements, with their derivatives.
 import { type Four, transpose as kernel, type TransposeSize } from '../../kernels/transpose.js'
 import { addTo } from '../accumulate.js'
-import type { Shape, Tensor } from '../tensor.js'
+import { elements, type Shape, type Tensor } from '../tensor.js'
 
 /**
  * A copy with the axes in another order.
@@ -14,7 +14,7 @@ export function transpose(x: Tensor, order: readonly number[] = swapped(x.shape.
     throw new Error(
       `transpose: order [${order}] does not fit shape [${shape}], expected each of its axes once, at most four`,
     )
-  const strides = shape.map((_, axis) => shape.slice(axis + 1).reduce((n, d) => n * d, 1))
+  const strides = shape.map((_, axis) => elements(shape.slice(axis + 1)))
   return strided(
     x,
     order.map(axis => shape[axis]),

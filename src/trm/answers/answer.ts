@@ -7,6 +7,7 @@ import {
   compileInference,
   countVotes,
   inferPuzzles,
+  probability,
   type InferenceOptions,
   type InferenceTask,
 } from './rollouts.js'
@@ -64,7 +65,7 @@ export async function answer(
     const rollout = choose(last, vote)
     answers[task.puzzle] = {
       answer: last[rollout].answer.slice(),
-      halt: 1 / (1 + Math.exp(-last[rollout].q)),
+      halt: probability(last[rollout].q),
       steps: results[rollout].length,
       rollout,
       votes: countVotes(last)[rollout],

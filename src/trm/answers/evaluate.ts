@@ -145,7 +145,6 @@ async function evaluateInStep(
 ): Promise<number> {
   const { engine, config } = model
   const supervisionSteps = sums.length
-  const { cycles } = config
   const columns = SLOT_RESULTS.length
   const slots = new Slots(model, size)
   const history = engine.lasting([supervisionSteps, size, columns])
@@ -158,8 +157,7 @@ async function evaluateInStep(
       slots.restart()
       for (let k = 0; k < supervisionSteps; k++) {
         answers = engine.scope(() => {
-          model.withoutGradient(slots.carry, model.embed(slots.inputs, slots.puzzleRows()), cycles)
-          const outputs = model.heads(slots.carry.y)
+          const outputs = slots.advance()
           const { results, predictions } = slots.loss(outputs, loss, 1)
           engine.copy(results, history, k * size * columns)
           return onAnswers && k === supervisionSteps - 1

@@ -178,8 +178,7 @@ export class RolloutSlots {
         this.#keysByHost[at]++
     }
     const readings = engine.scope(() => {
-      model.withoutGradient(slots.carry, model.embed(slots.inputs, slots.puzzleRows()), config.cycles)
-      const outputs = model.heads(slots.carry.y)
+      const outputs = slots.advance()
       const { results, predictions } = slots.loss(outputs, loss, 1)
       return Promise.all([engine.read(outputs.q), engine.read(results), engine.readInt32(predictions)])
     })
@@ -289,3 +288,6 @@ export async function* inferPuzzles<T extends InferenceTask>(
     yield { task, results: ended }
   }
 }
+
+/** sigmoid(q), 0 … 1. */
+export const probability = (q: number): number => 1 / (1 + Math.exp(-q))

@@ -9,6 +9,7 @@ import {
   type SlotResult,
   RolloutSlots,
   type InferenceOptions,
+  probability,
 } from './rollouts.js'
 
 /** The state of the answer after one supervision step. */
@@ -73,7 +74,7 @@ export async function* solve(
         step,
         answer,
         changed,
-        halt: 1 / (1 + Math.exp(-last[rollout].q)),
+        halt: probability(last[rollout].q),
         rollout,
         votes: countVotes(last)[rollout],
         running,

@@ -15,6 +15,7 @@ import {
   PUZZLE_TABLE,
 } from './names.js'
 import { recursionOf } from '../architectures.js'
+import { isRecord } from '../../formats/json.js'
 
 /**
  * The model as safetensors: float32 tensors with official names, the configuration in the metadata entry `config`.
@@ -185,7 +186,7 @@ function configOf(metadata: Readonly<Record<string, string>>, name: string): Trm
   } catch {
     // The check below throws.
   }
-  if (typeof fields !== 'object' || !fields || Array.isArray(fields))
+  if (!isRecord(fields))
     throw new Error(
       `${name}: its metadata entry "config" is not JSON of fields — the file is damaged or from another program`,
     )

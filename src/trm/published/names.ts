@@ -1,4 +1,4 @@
-// The published code's names of fields and tensors, and their counterparts here. No other file knows them.
+// The published code's names of a model's fields and tensors, and their counterparts here: the one place that translates.
 import { shown } from '../../formats/shown.js'
 import { checkConfig, DEFAULTS, type TrmConfig } from '../config.js'
 import { type Architecture, type Net, RECURSIONS } from '../architectures.js'

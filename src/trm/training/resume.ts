@@ -10,6 +10,7 @@ import type { TrmConfig } from '../config.js'
 import type { Precision } from '../model.js'
 import { TRAINER_DEFAULTS, type TrainerOptions } from './options.js'
 import type { Trainer } from './trainer.js'
+import { isRecord } from '../../formats/json.js'
 
 /** The metadata entry `training` of the file, as JSON. */
 interface TrainingRecord {
@@ -141,11 +142,10 @@ export function readTraining(bytes: Uint8Array, name = 'training state'): Traini
   } catch {
     return damaged('is not JSON')
   }
-  const isObject = (value: unknown) => typeof value === 'object' && value !== null && !Array.isArray(value)
-  if (!isObject(record) || record.version !== 1) damaged(`has version ${record?.version}, expected 1`)
+  if (!isRecord(record) || record.version !== 1) damaged(`has version ${record?.version}, expected 1`)
   const { step, options, sampler, data, dtype = 'f32', variants, adapter } = record
   if (!Number.isSafeInteger(step) || step < 0) damaged(`says ${step} steps were done`)
-  if (!isObject(options) || !isObject(sampler) || !isObject(variants) || typeof data !== 'string')
+  if (!isRecord(options) || !isRecord(sampler) || !isRecord(variants) || typeof data !== 'string')
     damaged('lacks options, sampler, variants or data')
   return {
     name,

@@ -1,7 +1,6 @@
 // One optimiser step of deep supervision, recorded without any read-back; micro-batches share it.
 import { Adam, type Engine, learningRate, LossScaler, SparseSignSgd, type Tensor } from '../../engine/index.js'
-import { METRICS } from '../../kernels/slots.js'
-import { metricsTensor, type Puzzles, Slots } from '../slots.js'
+import { metricsOf, metricsTensor, type Puzzles, Slots } from '../slots.js'
 import type { Trm } from '../model.js'
 import { checkOptions, type TrainerOptions } from './options.js'
 
@@ -202,14 +201,13 @@ export class Trainer {
     return reading
   }
 
-  /** Metrics of the steps since the last reading. It is the training loop's only read-back. */
+  /** Metrics of the steps since the last reading. A step itself reads nothing back. */
   async readMetrics(): Promise<TrainingMetrics> {
     const steps = this.#stepsSinceReading
-    const sums = Object.fromEntries(METRICS.map((name, i) => [name, i])) as Record<(typeof METRICS)[number], number>
-    const values = await this.readSums()
-    const count = values[sums.count]
-    const perPuzzle = (name: keyof typeof sums) => (count ? values[sums[name]] / count : null)
-    const perSlot = (name: keyof typeof sums) => values[sums[name]] / (this.options.batchSize * Math.max(steps, 1))
+    const sums = metricsOf(await this.readSums())
+    const { count } = sums
+    const perPuzzle = (name: keyof typeof sums) => (count ? sums[name] / count : null)
+    const perSlot = (name: keyof typeof sums) => sums[name] / (this.options.batchSize * Math.max(steps, 1))
     const [lmLoss, qHaltLoss, qContinueLoss] = [perSlot('lmLoss'), perSlot('qHaltLoss'), perSlot('qContinueLoss')]
     return {
       count,

@@ -77,14 +77,16 @@ test('a tensor that is missing or has another shape is named', async () => {
   const missing = await edited(tensors => tensors.delete(name))
   assert.throws(
     () => loadCheckpoint(engine, missing, 'a.safetensors'),
-    `a.safetensors: tensor "${name}" is missing, the configuration asks for it with shape [16,256]`,
+    ({ message }: Error) =>
+      message === `a.safetensors: tensor "${name}" is missing, the configuration asks for it with shape [16,256]`,
   )
   const misshaped = await edited(tensors =>
     tensors.set(name, { ...tensors.get(name)!, shape: [256, 16] } as StoredTensor),
   )
   assert.throws(
     () => loadCheckpoint(engine, misshaped, 'a.safetensors'),
-    `a.safetensors: tensor "${name}" has shape [256,16], the configuration asks for [16,256]`,
+    ({ message }: Error) =>
+      message === `a.safetensors: tensor "${name}" has shape [256,16], the configuration asks for [16,256]`,
   )
 })
 
