@@ -1,4 +1,4 @@
-// The published code's names of a model's fields and tensors, and their counterparts here: the one place that translates.
+// The published names of fields and tensors of a model, and their counterparts here. They are translated here alone.
 import { shown } from '../../formats/shown.js'
 import { checkConfig, DEFAULTS, type TrmConfig } from '../config.js'
 import { type Architecture, type Net, RECURSIONS } from '../architectures.js'
