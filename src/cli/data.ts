@@ -8,6 +8,7 @@ import { generateMaze } from '../data/maze.js'
 import { generateSudoku, type SudokuSize } from '../data/sudoku.js'
 import { LeftOut, readArcSubset } from './arc-tasks.js'
 import { helpText, parseArguments, UsageError, type OptionTable, type Usage } from './arguments.js'
+import { openSplit } from './datasets.js'
 import { checkPlace, type Files, writeDirectory } from './dataset-output.js'
 import { readBytes } from './files.js'
 import { Progress } from './progress.js'
@@ -25,6 +26,12 @@ const examples = (split: string) =>
   }) as const
 const count = (split: string) =>
   ({ type: 'number', required: true, min: 1, description: `${split} puzzles to make` }) as const
+const avoid = (verb: string) =>
+  ({
+    type: 'string',
+    placeholder: 'DIR[,DIR…]',
+    description: `let no puzzle ${verb} the training split of these dataset directories`,
+  }) as const
 
 const arcUsage = {
   command: 'trm data arc',
@@ -98,9 +105,11 @@ const generateSudokuUsage = {
     test: count('test'),
     out,
     clues: { type: 'number', min: 4, description: 'exact number of givens', otherwise: 'as few as removal reaches' },
+    'max-clues': { type: 'number', min: 4, description: 'draw each number of givens evenly from --clues to this one' },
     'min-rating': { type: 'number', min: 0, description: 'fewest guesses that a puzzle may take, see below' },
     'max-rating': { type: 'number', min: 0, description: 'most guesses that a puzzle may take' },
     apart: { type: 'boolean', description: 'let the splits share no solution up to symmetry, see below' },
+    avoid: avoid('have a solution of'),
     seed,
     force,
   },
@@ -110,7 +119,8 @@ average; 0 means no guess.
 A local search finds few clues and high ratings. On one core, a 9×9 puzzle with 20 clues or with a rating of 10 takes
 about a second, and one with a rating of 20 several seconds. 19 clues or fewer are hardly ever found.
 Symmetries (--apart) relabel digits, permute rows, columns, bands and stacks, and transpose where boxes are square.
-With --apart, the test split has few classes of solutions for small sizes: 1 of 2 for 4×4, at most 8 of 49 for 6×6.`,
+With --apart, the test split has few classes of solutions for small sizes: 1 of 2 for 4×4, at most 8 of 49 for 6×6.
+With --apart, --avoid leaves out solutions that symmetries turn into one of the directories as well.`,
 } as const satisfies Usage<OptionTable>
 
 const generateMazeUsage = {
@@ -127,6 +137,7 @@ const generateMazeUsage = {
     train: count('training'),
     test: count('test'),
     out,
+    avoid: avoid('be one of'),
     seed,
     force,
   },
@@ -147,10 +158,10 @@ Usage:
   trm data arc --train PREFIX --out DIR [--subsets A,B] [--test-set A,B] [--without A,B] [--augment N] [--seed N]
                [--force] [PREFIX…]
   trm data grids --train F.jsonl|F.csv --test F --out DIR [--alphabet CHARACTERS] [--force]
-  trm data generate sudoku --size 4|6|9 --train N --test N --out DIR [--clues N] [--min-rating N]
-               [--max-rating N] [--apart] [--seed N] [--force]
+  trm data generate sudoku --size 4|6|9 --train N --test N --out DIR [--clues N [--max-clues N]]
+               [--min-rating N] [--max-rating N] [--apart] [--avoid DIR] [--seed N] [--force]
   trm data generate maze --size N --train N --test N --out DIR [--rooms | --hard] [--min-path N]
-               [--seed N] [--force]
+               [--avoid DIR] [--seed N] [--force]
 
 Each has its own --help.`,
   run: runData,
@@ -176,20 +187,41 @@ async function generate([name, ...rest]: string[]): Promise<void> {
   if (name === 'sudoku') {
     const values = parseArguments(rest, generateSudokuUsage)?.values
     if (!values) return
-    const { size, 'min-rating': minRating, 'max-rating': maxRating, ...others } = values
+    const { size, 'max-clues': maxClues, 'min-rating': minRating, 'max-rating': maxRating, ...others } = values
     if (![4, 6, 9].includes(size))
       throw new UsageError(`${generateSudokuUsage.command}: --size: expected 4, 6 or 9, got ${size}`)
-    return save(values, () => generateSudoku({ ...others, size: size as SudokuSize, minRating, maxRating }))
+    return save(values, async () => {
+      const avoid = await readTrainingSplits(values.avoid)
+      return generateSudoku({ ...others, size: size as SudokuSize, maxClues, minRating, maxRating, avoid })
+    })
   }
   if (name === 'maze') {
     const values = parseArguments(rest, generateMazeUsage)?.values
-    return values && save(values, () => generateMaze({ ...values, minPath: values['min-path'] }))
+    if (!values) return
+    return save(values, async () => {
+      const avoid = await readTrainingSplits(values.avoid)
+      return generateMaze({ ...values, minPath: values['min-path'], avoid })
+    })
   }
   if (name === '--help' || name === '-h')
     return console.log([helpText(generateSudokuUsage), helpText(generateMazeUsage)].join('\n\n\n'))
   throw new UsageError(
     `trm data generate: expected sudoku or maze, got ${quoted(name)} — see "trm data generate --help"`,
   )
+}
+
+/** The training splits of dataset directories, in memory. @throws where one cannot be read, or is too large for that */
+async function readTrainingSplits(directories = ''): Promise<Dataset[]> {
+  const splits: Dataset[] = []
+  for (const directory of directories.split(',').filter(Boolean)) {
+    const examples = await openSplit([directory], 'train')
+    if (!('labels' in examples)) {
+      await examples.close()
+      throw new Error(`data: ${directory}: expected tables of up to 256 MB to avoid, got larger ones`)
+    }
+    splits.push(examples)
+  }
+  return splits
 }
 
 const quoted = (name: string | undefined) => (name === undefined ? 'nothing' : JSON.stringify(name))

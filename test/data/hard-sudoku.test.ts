@@ -69,6 +69,33 @@ test('generated puzzles have the ratings and clues that were asked for', () => {
   }
 })
 
+test('numbers of givens are drawn evenly between two bounds', () => {
+  const { train } = generateSudoku({ size: 6, train: 300, test: 1, clues: 12, maxClues: 14, seed: 2 })
+  const counts = new Map<number, number>()
+  for (const { question } of puzzlesOf(train)) {
+    const clues = question.filter(id => id > 1).length
+    counts.set(clues, (counts.get(clues) ?? 0) + 1)
+  }
+  assert.equal([...counts.keys()].sort(), [12, 13, 14])
+  for (const count of counts.values()) assert.ok(count > 70 && count < 130, `${count}`)
+})
+
+test('no puzzle has a solution that is to be avoided', () => {
+  const known = generateSudoku({ size: 4, train: 2000, test: 1, clues: 8, seed: 0 }).train
+  const solutions = (dataset: Dataset) => puzzlesOf(dataset).map(({ answer }) => answer.join(''))
+  const before = new Set(solutions(known))
+  const options = { size: 4, train: 100, test: 50, clues: 8, seed: 1 } as const
+  assert.ok(solutions(generateSudoku(options).train).some(solution => before.has(solution)))
+  const made = generateSudoku({ ...options, avoid: [known] })
+  for (const dataset of [made.train, made.test])
+    for (const solution of solutions(dataset)) assert.not.ok(before.has(solution))
+  const apart = generateSudoku({ size: 6, train: 3, test: 2, apart: true, seed: 3 })
+  const others = generateSudoku({ size: 6, train: 3, test: 2, apart: true, seed: 4, avoid: [apart.train] })
+  const classes = (dataset: Dataset) => puzzlesOf(dataset).map(puzzle => sudokuClass(puzzle.answer, 6))
+  const taken = new Set(classes(apart.train))
+  for (const own of [...classes(others.train), ...classes(others.test)]) assert.not.ok(taken.has(own))
+})
+
 test('a class is that of a grid in all its forms, and of no other', () => {
   const random = new Random(3)
   for (const size of [4, 6, 9] as const) {
@@ -110,6 +137,23 @@ test('wishes that cannot be met are refused', () => {
   assert.throws(
     () => generateSudoku({ size: 4, train: 1, test: 1, minRating: 50 }),
     /1 distinct test puzzles of size 4 with a rating from 50, found 0 and then none in 40 searches — ask for/,
+  )
+  assert.throws(
+    () => generateSudoku({ size: 9, train: 1, test: 1, maxClues: 30 }),
+    /expected clues, the fewest, beside maxClues 30/,
+  )
+  assert.throws(
+    () => generateSudoku({ size: 9, train: 1, test: 1, clues: 31, maxClues: 30 }),
+    /expected 31 … 80 as the most clues for size 9, got 30/,
+  )
+  const all = generateSudoku({ size: 4, train: 2000, test: 1000, clues: 8, seed: 0 })
+  assert.throws(
+    () => generateSudoku({ size: 4, train: 1, test: 1, clues: 8, avoid: [all.train, all.test] }),
+    /found 0 and then none in 40 searches — ask for fewer puzzles or fewer solutions to avoid or more clues/,
+  )
+  assert.throws(
+    () => generateSudoku({ size: 9, train: 1, test: 1, avoid: [all.train] }),
+    /expected puzzles of 81 cells to avoid, got some of 16 cells/,
   )
 })
 

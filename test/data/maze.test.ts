@@ -2,7 +2,8 @@
 import { existsSync, readFileSync } from 'node:fs'
 import { test } from 'uvu'
 import * as assert from 'uvu/assert'
-import { DIHEDRAL_INVERSE, dihedralTransform } from '../../src/data/dihedral.js'
+import type { Dataset } from '../../src/data/dataset.js'
+import { DIHEDRAL_INVERSE, dihedralMap, dihedralTransform } from '../../src/data/dihedral.js'
 import {
   answerMaze,
   decodeMaze,
@@ -127,6 +128,24 @@ test('generated mazes have one path, which the answer marks; none occurs twice',
   assert.equal(
     generateMaze({ size: 6, train: 3, test: 1, seed: 1 }),
     generateMaze({ size: 6, train: 3, test: 1, seed: 1 }),
+  )
+})
+
+test('no maze is one of those to avoid, not even turned or mirrored', () => {
+  const keys = ({ inputs }: Dataset) => Array.from({ length: inputs.length / 25 }, (_, i) => keyOf(inputs, i))
+  const keyOf = (inputs: ArrayLike<number>, row: number) =>
+    Array.from({ length: 8 }, (_, id) =>
+      Array.from(dihedralMap(5, 5, id), cell => inputs[25 * row + cell]).join(''),
+    ).sort()[0]
+  const known = generateMaze({ size: 5, rooms: true, train: 5, test: 1, seed: 0 }).train
+  const before = new Set(keys(known))
+  const options = { size: 5, rooms: true, train: 6, test: 2, seed: 1 }
+  assert.ok(keys(generateMaze(options).train).some(key => before.has(key)))
+  const made = generateMaze({ ...options, avoid: [known] })
+  for (const key of [...keys(made.train), ...keys(made.test)]) assert.not.ok(before.has(key))
+  assert.throws(
+    () => generateMaze({ ...options, size: 7, avoid: [known] }),
+    /expected mazes of 49 cells to avoid, got some of 25 cells/,
   )
 })
 

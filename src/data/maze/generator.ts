@@ -27,6 +27,8 @@ export interface GenerateMazeOptions {
   minPath?: number
   train: number
   test: number
+  /** Splits of the same size whose mazes are not made again, not even turned or mirrored. */
+  avoid?: readonly Dataset[]
   seed?: number
 }
 
@@ -51,17 +53,19 @@ const HARD_WALLS = [0.32, 0.42]
  */
 export function generateMaze(options: GenerateMazeOptions): { train: Dataset; test: Dataset } {
   checkOptions(options)
-  const { size, train, test, seed = 0 } = options
+  const { size, train, test, avoid = [], seed = 0 } = options
   const random = new Random(seed)
   const maps = Array.from({ length: DIHEDRAL_COUNT }, (_, id) => dihedralMap(size, size, id))
-  const seen = new Set<string>()
+  // The smallest of the eight texts stands for a maze.
+  const keyOf = (question: ArrayLike<number>) =>
+    maps.map(map => String.fromCharCode(...map.map(cell => question[cell]))).sort()[0]
+  const seen = new Set(avoid.flatMap(dataset => questionsOf(dataset, size * size)).map(keyOf))
   const draw = (split: string, count: number) => {
     const pairs = new PuzzlePairs(size * size)
     let misses = 0
     while (pairs.length < count) {
       const { question, answer } = drawMaze(options, random)
-      // The smallest of the eight texts stands for the maze.
-      const key = maps.map(map => String.fromCharCode(...map.map(cell => question[cell]))).sort()[0]
+      const key = keyOf(question)
       if (!seen.has(key)) {
         seen.add(key)
         pairs.put(pairs.length, question, answer)
@@ -77,6 +81,12 @@ export function generateMaze(options: GenerateMazeOptions): { train: Dataset; te
   }
   const testSplit = draw('test', test)
   return { train: draw('train', train), test: testSplit }
+}
+
+function questionsOf({ inputs, metadata }: Dataset, cells: number) {
+  if (metadata.cells !== cells)
+    throw new Error(`maze: expected mazes of ${cells} cells to avoid, got some of ${metadata.cells} cells`)
+  return Array.from({ length: inputs.length / cells }, (_, row) => inputs.subarray(row * cells, (row + 1) * cells))
 }
 
 /** A maze whose shortest path is long enough. */

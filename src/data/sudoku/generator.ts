@@ -5,6 +5,7 @@ import { Random } from '../random.js'
 import { improveSudoku, removeGivens } from './improve.js'
 import { layoutOf, type SudokuSize } from './rules.js'
 import { type SolutionSource, solutionSource } from './solutions.js'
+import { sudokuClass } from './symmetry.js'
 import { sudokuKind } from './table.js'
 
 export interface GenerateSudokuOptions {
@@ -17,6 +18,8 @@ export interface GenerateSudokuOptions {
    * givens; 17 … 19 are hardly ever found, and the call throws.
    */
   clues?: number
+  /** Most givens. With it, `clues` is the fewest, and each puzzle draws its number evenly between the two. */
+  maxClues?: number
   /** Least and largest rating, see `rateSudoku`; by default all. A local search finds puzzles that removal does not. */
   minRating?: number
   maxRating?: number
@@ -25,6 +28,8 @@ export interface GenerateSudokuOptions {
    * the test split has solutions of 1 and of at most 8 classes.
    */
   apart?: boolean
+  /** Splits whose solutions no puzzle has; with `apart`, none is a symmetric form of one of them either. */
+  avoid?: readonly Dataset[]
   seed?: number
 }
 
@@ -52,16 +57,22 @@ class SudokuGenerator {
   #options: GenerateSudokuOptions
   #random: Random
   #solutions: SolutionSource
+  /** What `#classOf` gives for the solutions that no puzzle may have. */
+  #avoided: Set<string>
   #questions = new Set<string>()
+  /** Exact number of givens of the next puzzle; it stands until a puzzle with it is found. */
+  #clues: number | undefined
   /** Whether puzzles come from the local search: when ratings are asked for, or removal alone no longer finds any. */
   #searches: boolean
 
   constructor(options: GenerateSudokuOptions, random: Random) {
-    const { size, apart = false, minRating, maxRating } = options
+    const { size, apart = false, avoid = [], minRating, maxRating } = options
     this.#options = options
+    this.#avoided = new Set(avoid.flatMap(dataset => solutionsOf(dataset, size).map(grid => this.#classOf(grid))))
     this.#random = random
     this.#searches = minRating !== undefined || maxRating !== undefined
     this.#solutions = solutionSource(size, random, apart)
+    this.#clues = this.#drawClues()
   }
 
   draw(split: Split): Dataset {
@@ -70,7 +81,7 @@ class SudokuGenerator {
     let misses = 0
     while (pairs.length < count) {
       const answer = this.#solutions.draw(split)
-      const question = this.#puzzleOf(answer)
+      const question = this.#avoids(answer) ? undefined : this.#puzzleOf(answer)
       const key = question?.join('')
       if (question && key && !this.#questions.has(key)) {
         this.#questions.add(key)
@@ -79,6 +90,7 @@ class SudokuGenerator {
           question.map(digit => digit + 1),
           answer.map(digit => digit + 1),
         )
+        this.#clues = this.#drawClues()
         misses = 0
       } else if (++misses > (this.#searches ? MAX_FAILED_SEARCHES : MAX_MISSES)) {
         if (this.#searches || this.#options.clues === undefined) this.#giveUp(split, pairs.length)
@@ -89,16 +101,33 @@ class SudokuGenerator {
     return puzzleDataset({ kind: sudokuKind, pairs, augment: 0, random: this.#random })
   }
 
+  #drawClues(): number | undefined {
+    const { clues, maxClues } = this.#options
+    return clues === undefined || maxClues === undefined ? clues : clues + this.#random.below(maxClues - clues + 1)
+  }
+
+  #avoids(answer: Uint8Array): boolean {
+    return this.#avoided.size > 0 && this.#avoided.has(this.#classOf(answer))
+  }
+
+  /** The text that solutions which count as the same share. */
+  #classOf(digits: Uint8Array): string {
+    const { size, apart } = this.#options
+    return apart ? sudokuClass(digits, size) : digits.join('')
+  }
+
   #puzzleOf(answer: Uint8Array): Uint8Array | undefined {
-    const { size, clues } = this.#options
-    if (this.#searches) return improveSudoku(answer, size, this.#random, this.#options)
+    const { size } = this.#options
+    const clues = this.#clues
+    if (this.#searches) return improveSudoku(answer, size, this.#random, { ...this.#options, clues })
     const question = answer.slice()
     const left = removeGivens(question, size, this.#random, clues)
     return clues === undefined || left === clues ? question : undefined
   }
 
   #giveUp(split: Split, found: number): never {
-    const { size, clues, minRating, maxRating, [split]: count } = this.#options
+    const { size, minRating, maxRating, [split]: count } = this.#options
+    const clues = this.#clues
     const wishes = [
       clues === undefined ? [] : `${clues} clues`,
       minRating === undefined ? [] : `a rating from ${minRating}`,
@@ -107,6 +136,7 @@ class SudokuGenerator {
     const kind = wishes.length > 0 ? ` with ${wishes.join(' and ')}` : ''
     const tries = this.#searches ? `${MAX_FAILED_SEARCHES} searches` : `${MAX_MISSES} tries`
     const other = [
+      this.#avoided.size === 0 ? [] : 'fewer solutions to avoid',
       clues === undefined ? [] : 'more clues',
       minRating === undefined && maxRating === undefined ? [] : 'other ratings',
     ].flat()
@@ -117,7 +147,20 @@ class SudokuGenerator {
   }
 }
 
-function checkOptions({ size, train, test, clues, minRating, maxRating }: GenerateSudokuOptions): void {
+/** The solutions of a split, in digits. @throws where its puzzles have another size or no whole solution */
+function solutionsOf({ labels, metadata }: Dataset, size: SudokuSize): Uint8Array[] {
+  const { cells } = layoutOf(size)
+  if (metadata.cells !== cells)
+    throw new Error(`sudoku: expected puzzles of ${cells} cells to avoid, got some of ${metadata.cells} cells`)
+  return Array.from({ length: labels.length / cells }, (_, row) => {
+    const digits = Uint8Array.from(labels.subarray(row * cells, (row + 1) * cells), label => label - 1)
+    if (!digits.every(digit => digit >= 1 && digit <= size))
+      throw new Error(`sudoku: expected whole solutions of ${size}×${size} Sudokus to avoid, example ${row} is none`)
+    return digits
+  })
+}
+
+function checkOptions({ size, train, test, clues, maxClues, minRating, maxRating }: GenerateSudokuOptions): void {
   const { cells } = layoutOf(size)
   checkCount('train', train, 1)
   checkCount('test', test, 1)
@@ -127,6 +170,10 @@ function checkOptions({ size, train, test, clues, minRating, maxRating }: Genera
       `sudoku: expected ${fewest} … ${cells - 1} clues for size ${size}, got ${clues} — ` +
         'fewer never give one solution',
     )
+  if (maxClues !== undefined && clues === undefined)
+    throw new Error(`sudoku: expected clues, the fewest, beside maxClues ${maxClues} — give both`)
+  if (maxClues !== undefined && !(Number.isInteger(maxClues) && maxClues >= clues! && maxClues < cells))
+    throw new Error(`sudoku: expected ${clues} … ${cells - 1} as the most clues for size ${size}, got ${maxClues}`)
   if (minRating !== undefined) checkCount('minRating', minRating, 0)
   if (maxRating !== undefined) checkCount('maxRating', maxRating, minRating ?? 0)
 }
