@@ -1,11 +1,11 @@
 // Square mazes as the page shows them.
 import { MAZE_CHARACTERS, MAZE_VOCABULARY } from '../src/data/maze.js'
+import { FLOOR, PATH } from '../src/data/maze/rules.js'
 import { taskOf, tasks } from '../src/data/tasks.js'
 import { inRows, type Kind, type Look, SOLVED } from './puzzle.js'
 
 export const mazeTask = tasks.find(({ name }) => name === 'maze')!
 
-const [FLOOR, PATH] = [2, 5]
 const NAMES = ['wall', 'floor', 'start', 'goal', 'path']
 const TEXTS: Record<string, string> = { start: 'S', goal: 'G' }
 
@@ -17,11 +17,8 @@ const LOOKS: readonly Look[] = [
 
 /** @returns what is wrong with the answer, or why the question is no maze yet: it needs one S and one G */
 function violations(tokens: readonly number[], answer: ArrayLike<number>): string[] {
-  try {
-    return mazeTask.violations(tokens, answer)
-  } catch (error) {
-    return [(error as Error).message.replace(/^maze: /, '')]
-  }
+  const trouble = mazeTask.contradiction(tokens)
+  return trouble ? [trouble] : mazeTask.violations(tokens, answer)
 }
 
 export const maze: Kind = {

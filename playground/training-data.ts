@@ -5,21 +5,12 @@ import { generateSudoku, sudokuFromRows } from '../src/data/sudoku.js'
 import { parsePuzzleCsv } from '../src/data/table.js'
 import type { PuzzleRequest, TrainingSetup } from './protocol.js'
 import type { StoredData } from './storage.js'
+import { puzzlesOf } from './training-tasks.js'
 
 /** Puzzles to learn from, and puzzles held out to measure with. */
 export interface TrainingData {
   train: Dataset
   test: Dataset
-}
-
-/** Puzzles to generate: to learn from, held out, and clues where there are any. */
-const COUNTS: Record<'sudoku' | 'maze', (size: number) => { train: number; test: number; clues?: number }> = {
-  sudoku: size =>
-    ({
-      4: { train: 3000, test: 500, clues: 5 },
-      6: { train: 5000, test: 500, clues: 14 },
-    })[size] ?? { train: 20_000, test: 500, clues: 45 },
-  maze: () => ({ train: 2000, test: 200 }),
 }
 
 /** Most rows of a table that are held out, and their share at most. */
@@ -35,8 +26,8 @@ export function trainingData({ data, seed }: TrainingSetup, table?: StoredData, 
     const { task, size } = data
     const counts = few === undefined ? {} : { train: few, test: 1 }
     return task === 'sudoku'
-      ? generateSudoku({ size: size as 4 | 6 | 9, ...COUNTS.sudoku(size), ...counts, seed })
-      : generateMaze({ size, ...COUNTS.maze(size), ...counts, seed })
+      ? generateSudoku({ size: size as 4 | 6 | 9, ...puzzlesOf(data), ...counts, seed })
+      : generateMaze({ size, ...puzzlesOf(data), ...counts, seed })
   }
   if (!table) throw new Error(`train: the table ${data.file} is not here — open it again`)
   return dataOfTable(table, seed)
@@ -62,7 +53,7 @@ export function newPuzzle({ task, size, clues, rooms, seed }: PuzzleRequest): nu
   const counts = { train: 1, test: 1 }
   const { test } =
     task === 'sudoku'
-      ? generateSudoku({ size: size as 4 | 6 | 9, ...counts, clues: clues ?? COUNTS.sudoku(size).clues, seed })
+      ? generateSudoku({ size: size as 4 | 6 | 9, ...counts, clues: clues ?? puzzlesOf({ task, size }).clues, seed })
       : generateMaze({ size, rooms, ...counts, seed })
   return Array.from(test.inputs)
 }

@@ -10,11 +10,31 @@ export interface Network {
   settings: Partial<RunSettings>
 }
 
+/** Puzzles that the page makes. */
+type MadePuzzles = Extract<TrainingSetup['data'], { task: string }>
+
+/** Puzzles to make: to learn from, held out, and clues where there are any. */
+interface PuzzleCounts {
+  train: number
+  test: number
+  clues?: number
+}
+
+const SUDOKUS: Record<number, PuzzleCounts> = {
+  4: { train: 3000, test: 500, clues: 5 },
+  6: { train: 5000, test: 500, clues: 14 },
+  9: { train: 20_000, test: 500, clues: 45 },
+}
+const MAZES: PuzzleCounts = { train: 2000, test: 200 }
+
+/** How many puzzles of a kind a training makes. */
+export const puzzlesOf = ({ task, size }: MadePuzzles): PuzzleCounts => (task === 'sudoku' ? SUDOKUS[size] : MAZES)
+
 /** Everything that one task fixes. */
 export interface TrainingTask {
   title: string
   /** Undefined: the visitor brings a table. */
-  data?: Extract<TrainingSetup['data'], { task: string }>
+  data?: MadePuzzles
   /** Name of the network that suits it. */
   network: string
   /** About the puzzles. */
@@ -42,39 +62,28 @@ export const NETWORKS: readonly Network[] = [
 ]
 
 export const TRAINING_TASKS: readonly TrainingTask[] = [
-  {
-    title: 'Sudoku 4×4',
-    data: { task: 'sudoku', size: 4 },
-    network: 'tiny',
-    text: '3,000 puzzles with 5 clues, 500 held out.',
-  },
-  {
-    title: 'Sudoku 6×6',
-    data: { task: 'sudoku', size: 6 },
-    network: 'small',
-    text: '5,000 puzzles with 14 clues, 500 held out.',
-  },
-  {
-    title: 'Sudoku 9×9',
-    data: { task: 'sudoku', size: 9 },
-    network: WIDE.name,
-    text: '20,000 puzzles with 45 clues, 500 held out. It takes some seconds to make them.',
-  },
-  {
-    title: 'Maze 7×7',
-    data: { task: 'maze', size: 7 },
-    network: 'small-attention',
-    text: '2,000 mazes with one shortest path each, 200 held out.',
-  },
-  {
-    title: 'Maze 11×11',
-    data: { task: 'maze', size: 11 },
-    network: 'small-attention',
-    text: '2,000 mazes with one shortest path each, 200 held out.',
-  },
+  sudokuTask(4, 'tiny'),
+  sudokuTask(6, 'small'),
+  sudokuTask(9, WIDE.name, ' It takes some seconds to make them.'),
+  mazeTask(7),
+  mazeTask(11),
   {
     title: 'Your own table',
     network: 'small',
     text: 'Sudokus or mazes; a tenth of the rows, 500 at most, is held out.',
   },
 ]
+
+function sudokuTask(size: number, network: string, more = ''): TrainingTask {
+  const data: MadePuzzles = { task: 'sudoku', size }
+  const { train, test, clues } = puzzlesOf(data)
+  const text = `${train.toLocaleString('en')} puzzles with ${clues} clues, ${test} held out.${more}`
+  return { title: `Sudoku ${size}×${size}`, data, network, text }
+}
+
+function mazeTask(size: number): TrainingTask {
+  const data: MadePuzzles = { task: 'maze', size }
+  const { train, test } = puzzlesOf(data)
+  const text = `${train.toLocaleString('en')} mazes with one shortest path each, ${test} held out.`
+  return { title: `Maze ${size}×${size}`, data, network: 'small-attention', text }
+}

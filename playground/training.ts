@@ -116,7 +116,7 @@ export class Training {
   async resume(report: Session['report']): Promise<TrainingEnd> {
     return this.#alone(async () => {
       const kept = await keptTraining()
-      if (!kept) throw new Error('train: no training is kept in this browser')
+      if (!kept) throw new Error('train: no training is kept in this browser — start one')
       const session = open(kept.setup, await keptData(), kept.points, report)
       return this.#go({ ...session, data: undefined }, kept)
     })
@@ -153,7 +153,7 @@ export class Training {
 
   async #keptCheckpoint(): Promise<Uint8Array<ArrayBuffer>> {
     const bytes = (await keptTraining())?.checkpoint
-    if (!bytes) throw new Error('train: nothing was trained yet')
+    if (!bytes) throw new Error('train: nothing was trained yet — start a training')
     return bytes
   }
 

@@ -1,25 +1,23 @@
 // Keeps a finished training in results/: config, thinned metrics, a curve, and a row of the table in its README.md.
-//   node scripts/results.js RUN --data "sudoku --size 4 …"
+//   node scripts/results.js RUN --data "[DIR=]sudoku --size 4 …"
 //     [--name NAME] [--title TEXT] [--note TEXT] [--commit HASH] [--out DIR]
-import { spawnSync } from 'node:child_process'
+// Or evaluates a model of models/ as its card says, and fills the card in:
+//   node scripts/results.js model NAME [--out DIR]
 import { existsSync, mkdirSync, readdirSync, readFileSync, writeFileSync } from 'node:fs'
 import { basename, join } from 'node:path'
-import { fileURLToPath } from 'node:url'
 import { parseArgs } from 'node:util'
 import * as vega from 'vega'
 import YAML from 'yaml'
 import { readCheckpoint } from '../dist/index.js'
+import { hashOf, ResultError, root, writeBetweenMarks } from './kept-results.js'
+import { fillModelCard } from './model-card.js'
 
-const root = fileURLToPath(new URL('..', import.meta.url))
 const USAGE =
-  'npm run results -- RUN --data "ARGUMENTS OF trm data generate" ' +
-  '[--name NAME] [--title TEXT] [--note TEXT] [--commit HASH] [--out DIR]'
+  'npm run results -- RUN --data "[DIR=]ARGUMENTS OF trm data generate" [--data …] ' +
+  '[--name NAME] [--title TEXT] [--note TEXT] [--commit HASH] [--out DIR], or npm run results -- model NAME'
 
 /** Training rows that a result keeps; evaluations are all kept. */
 const MOST_ROWS = 200
-
-/** An error whose message is a line for the user. */
-class ResultError extends Error {}
 
 function read(path, encoding) {
   if (!existsSync(path))
@@ -62,32 +60,27 @@ function summarize(run, { name, title, note, data, commit }) {
       commit: hashOf(commit),
       date: new Date().toISOString().slice(0, 10),
       ...(note ? { note } : {}),
-      commands: commandsOf({ name, title, data, evalLimit: last.evaluation.examples }),
+      commands: commandsOf({ name, title, data, settings, evalLimit: last.evaluation.examples }),
     },
   }
 }
 
 /** The commands that make the result again. */
-function commandsOf({ name, title, data, evalLimit }) {
-  const [dataset, run] = [`data/${name}`, `runs/${name}`]
-  const training = `--data ${dataset} --out ${run} --config results/${name}/config.yaml`
-  return [
-    `node dist/cli.js data generate ${data} --out ${dataset}`,
-    `node dist/cli.js train ${training} --eval-limit ${evalLimit}`,
-    `npm run results -- ${run} --data "${data}"${title === name ? '' : ` --title "${title}"`}`,
+function commandsOf({ name, title, data, settings, evalLimit }) {
+  const run = `runs/${name}`
+  const datasets = data.map(given => /^(?:(\S+?)=)?(.*)$/s.exec(given)).map(([, directory, args]) => [directory, args])
+  const options = [...data.map(given => `--data "${given}"`), ...(title === name ? [] : [`--title "${title}"`])]
+  const training = [
+    ...(settings.data_paths ? [] : [`--data data/${name}`]),
+    `--out ${run} --config results/${name}/config.yaml --eval-limit ${evalLimit}`,
   ]
-}
-
-/** The short hash of a commit of this repository. */
-function hashOf(commit) {
-  const { status, stdout } = spawnSync(
-    'git',
-    ['rev-parse', '--short=10', '--verify', '--quiet', `${commit}^{commit}`],
-    { cwd: root, encoding: 'utf8' },
-  )
-  if (status !== 0)
-    throw new ResultError(`git knows no commit ${commit} here — name the one that trained the run: --commit HASH`)
-  return stdout.trim()
+  return [
+    ...datasets.map(
+      ([directory = `data/${name}`, args]) => `node dist/cli.js data generate ${args} --out ${directory}`,
+    ),
+    `node dist/cli.js train ${training.join(' ')}`,
+    `npm run results -- ${run} ${options.join(' ')}`,
+  ]
 }
 
 function network({ architecture, tokenMixing, positions, hidden, layers, cycles, latentSteps, supervisionSteps }) {
@@ -241,25 +234,16 @@ function describe(out) {
   ].join('\n')
 }
 
-const BEGIN = '<!-- begin: written by npm run results -->'
-const END = '<!-- end -->'
-
-/** Puts the table between its marks; the text around it stays. */
-function updateReadme(out) {
-  const file = join(out, 'README.md')
-  const old = existsSync(file) ? readFileSync(file, 'utf8') : `# Results\n\n${BEGIN}\n${END}\n`
-  const [from, to] = [old.indexOf(BEGIN), old.indexOf(END)]
-  if (from < 0 || to < from) throw new ResultError(`${file}: expected the lines "${BEGIN}" and "${END}"`)
-  writeFileSync(file, `${old.slice(0, from + BEGIN.length)}\n${describe(out)}${old.slice(to)}`)
-}
-
 async function main() {
   let given
   try {
     given = parseArgs({
       allowPositionals: true,
       options: Object.fromEntries(
-        ['data', 'name', 'title', 'note', 'commit', 'out'].map(name => [name, { type: 'string' }]),
+        ['data', 'name', 'title', 'note', 'commit', 'out'].map(name => [
+          name,
+          { type: 'string', multiple: name === 'data' },
+        ]),
       ),
     })
   } catch (error) {
@@ -269,6 +253,7 @@ async function main() {
     values,
     positionals: [run, ...more],
   } = given
+  if (run === 'model' && more.length === 1 && !values.data) return fillModelCard(more[0], values.out)
   if (!run || more.length || !values.data) throw new ResultError(`expected one RUN and --data — ${USAGE}`)
   const { name = basename(run), title = name, note, data, commit = 'HEAD', out = join(root, 'results') } = values
   const { rows, settings, result } = summarize(run, { name, title, note, data, commit })
@@ -284,7 +269,7 @@ async function main() {
   )
   writeFileSync(join(folder, 'curve.svg'), svg)
   writeFileSync(join(folder, 'result.json'), `${JSON.stringify(result, undefined, 2)}\n`)
-  updateReadme(out)
+  writeBetweenMarks(join(out, 'README.md'), describe(out))
   const accuracy = `${(100 * result.exactAccuracy).toFixed(1)} % of ${result.examples} puzzles`
   console.log(`${folder}: ${title}, held-out exact accuracy ${accuracy}`)
 }

@@ -82,7 +82,8 @@ export class Golden {
     }
     this.evalMetrics = metadata.eval_metrics ? json('eval_metrics') : []
     this.trainLog = metadata.train_log ? json('train_log') : []
-    if (!tensors.has('batch.0.inputs')) throw new Error(`${file}: holds no batch, nothing can be checked`)
+    if (!tensors.has('batch.0.inputs'))
+      throw new Error(`${file}: expected a batch in it, found none — make it again with the published code`)
     this.config = configFromOfficial({ ...fields, name: metadata.arch })
     this.batchSize = fields.batch_size
   }

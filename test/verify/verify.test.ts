@@ -128,7 +128,7 @@ test('files that are no goldens are refused', async () => {
         for (const name of tensors.keys()) if (name.startsWith('batch.')) tensors.delete(name)
       }),
     ),
-    /^x: holds no batch, nothing can be checked/,
+    /^x: expected a batch in it, found none/,
   )
 })
 
