@@ -19,8 +19,8 @@ const SHOWN_STEPS = [1, 2, 3, 4, 6, 8, 12, 16, 24, 32]
  * One table row: puzzles that no training saw.
  * @typedef {object} Evaluation
  * @property {string} title
- * @property {string} data the arguments of trm data generate, or a dataset directory where `ready` is true
- * @property {boolean} [ready]
+ * @property {string} data the arguments of trm data generate; words where the puzzles come from elsewhere
+ * @property {string} [directory] where those from elsewhere lie
  * @property {string} options further options of trm eval
  * @property {Result} [result]
  *
@@ -54,8 +54,9 @@ export function fillModelCard(name, folder = join(root, 'models')) {
 }
 
 function evaluate(checkpoint, name, evaluation) {
-  const directory = evaluation.ready ? evaluation.data : join('data', 'held-out', name, slug(evaluation.title))
-  if (!evaluation.ready && !existsSync(directory)) trm(`data generate ${evaluation.data} --out ${directory}`)
+  const directory = evaluation.directory ?? heldOut(name, evaluation)
+  if (!evaluation.directory && !existsSync(join(root, directory)))
+    trm(`data generate ${evaluation.data} --out ${directory}`)
   const out = trm(`eval --checkpoint ${checkpoint} --data ${directory} ${evaluation.options} --json`)
   const { examples, steps, adapter, seconds } = JSON.parse(out)
   return {
@@ -79,7 +80,7 @@ function trm(line) {
   return stdout
 }
 
-const slug = title => title.replaceAll(/\W+/g, '-').toLowerCase()
+const heldOut = (name, { title }) => `data/held-out/${name}/${title.replaceAll(/\W+/g, '-').toLowerCase()}`
 const percent = share => `${(100 * share).toFixed(1)} %`
 const minutes = seconds => `${(seconds / 60).toFixed(1)} min`
 
@@ -113,10 +114,10 @@ function describeModel(folder, name) {
     'The columns are supervision steps. The puzzles:',
     '',
     '```sh',
-    ...evaluations.flatMap(({ title, data, ready }) =>
-      ready
-        ? [`# ${title}: ${data}`]
-        : [`node dist/cli.js data generate ${data} --out data/held-out/${name}/${slug(title)}`],
+    ...evaluations.map(evaluation =>
+      evaluation.directory
+        ? `# ${evaluation.title}: ${evaluation.data}`
+        : `node dist/cli.js data generate ${evaluation.data} --out ${heldOut(name, evaluation)}`,
     ),
     '```',
     '',

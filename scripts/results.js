@@ -68,16 +68,16 @@ function summarize(run, { name, title, note, data, commit }) {
 /** The commands that make the result again. */
 function commandsOf({ name, title, data, settings, evalLimit }) {
   const run = `runs/${name}`
-  const datasets = data.map(given => /^(?:(\S+?)=)?(.*)$/s.exec(given)).map(([, directory, args]) => [directory, args])
+  const datasets = data
+    .map(given => /^(?:(\S+?)=)?(.*)$/s.exec(given))
+    .map(([, directory = `data/${name}`, args]) => ({ directory, args }))
   const options = [...data.map(given => `--data "${given}"`), ...(title === name ? [] : [`--title "${title}"`])]
   const training = [
-    ...(settings.data_paths ? [] : [`--data data/${name}`]),
+    ...(settings.data_paths ? [] : [`--data ${datasets[0].directory}`]),
     `--out ${run} --config results/${name}/config.yaml --eval-limit ${evalLimit}`,
   ]
   return [
-    ...datasets.map(
-      ([directory = `data/${name}`, args]) => `node dist/cli.js data generate ${args} --out ${directory}`,
-    ),
+    ...datasets.map(({ directory, args }) => `node dist/cli.js data generate ${args} --out ${directory}`),
     `node dist/cli.js train ${training.join(' ')}`,
     `npm run results -- ${run} ${options.join(' ')}`,
   ]

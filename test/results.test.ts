@@ -1,6 +1,6 @@
 // npm run results: from a run directory to a result's folder and its line in the table.
 import { spawnSync } from 'node:child_process'
-import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
+import { copyFileSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { test } from 'uvu'
@@ -77,6 +77,38 @@ test('a result: config, thinned metrics, curve, and a table that keeps what is w
   )
   assert.is(results(run, '--data', made, '--name', 'again').status, 0)
   assert.match(read('README.md'), /By hand\.[^]*\[again\][^]*\[Sudoku 4×4\]/)
+})
+
+test('a card: the model is asked about the puzzles that its card names, once, and the table tells the answers', () => {
+  const models = join(folder, 'models')
+  mkdirSync(models)
+  copyFileSync(join(run, 'model.safetensors'), join(models, 'four.safetensors'))
+  const file = join(models, 'four.json')
+  const evaluation = { title: '6 clues', data: 'some puzzles', directory: data, options: '--steps 3' }
+  const card = { task: 'Sudokus of 4×4', trainings: ['sudoku-4x4'], evaluations: [evaluation] }
+  writeFileSync(file, JSON.stringify(card))
+  const fill = () =>
+    spawnSync(process.execPath, ['scripts/results.js', 'model', 'four', '--out', models], { encoding: 'utf8' })
+  const { status, stderr } = fill()
+  assert.is(status, 0, stderr)
+  type Filled = { evaluations: [{ title: string; result: { examples: number; steps: number[]; seconds: number } }] }
+  const filled = JSON.parse(readFileSync(file, 'utf8')) as Filled
+  const { examples, steps } = filled.evaluations[0].result
+  assert.equal([examples, steps.length], [8, 3])
+  assert.ok(steps.every(share => share >= 0 && share <= 1 && Number.isInteger(share * 8)))
+  const readme = readFileSync(join(models, 'README.md'), 'utf8')
+  assert.match(readme, /## `four`\n\nSudokus of 4×4\. \d+ k parameters in float16, \d+ kB\./)
+  assert.ok(readme.includes(`| 6 clues | 8 | ${steps.map(share => (100 * share).toFixed(1)).join(' | ')} |`), readme)
+  assert.match(readme, /# 6 clues: some puzzles/)
+  // What stands there is not asked again.
+  filled.evaluations[0].result.seconds = 12345
+  writeFileSync(file, JSON.stringify(filled))
+  assert.is(fill().status, 0)
+  assert.is((JSON.parse(readFileSync(file, 'utf8')) as Filled).evaluations[0].result.seconds, 12345)
+  assert.match(
+    spawnSync(process.execPath, ['scripts/results.js', 'model', 'five', '--out', models], { encoding: 'utf8' }).stderr,
+    /^results: .*five\.json: no such file — expected the card/,
+  )
 })
 
 test('a run that did not end is refused, and nothing is written', () => {
