@@ -114,10 +114,12 @@ function describeModel(folder, name) {
     'The columns are supervision steps. The puzzles:',
     '',
     '```sh',
-    ...evaluations.map(evaluation =>
-      evaluation.directory
-        ? `# ${evaluation.title}: ${evaluation.data}`
-        : `node dist/cli.js data generate ${evaluation.data} --out ${heldOut(name, evaluation)}`,
+    ...new Set(
+      evaluations.map(evaluation =>
+        evaluation.directory
+          ? `# ${evaluation.title}: ${evaluation.data}`
+          : `node dist/cli.js data generate ${evaluation.data} --out ${heldOut(name, evaluation)}`,
+      ),
     ),
     '```',
     '',
