@@ -1,12 +1,34 @@
-// What the kept results share: errors for the user, commits, and documents of which a part is written by a script.
+// What the kept results and the models' cards share: errors for the user, files, commits, figures in words.
 import { spawnSync } from 'node:child_process'
 import { existsSync, readFileSync, writeFileSync } from 'node:fs'
-import { fileURLToPath } from 'node:url'
-
-export const root = fileURLToPath(new URL('..', import.meta.url))
+import { root } from './build.js'
 
 /** An error whose message is a line for the user. */
 export class ResultError extends Error {}
+
+/** A file's content. @param hint what was expected there */
+export function read(path, hint, encoding) {
+  if (!existsSync(path)) throw new ResultError(`${path}: no such file — expected ${hint}`)
+  return readFileSync(path, encoding)
+}
+
+export function readJson(path, hint) {
+  const text = read(path, hint, 'utf8')
+  try {
+    return JSON.parse(text)
+  } catch (error) {
+    throw new ResultError(`${path}: ${error.message} — expected ${hint}`)
+  }
+}
+
+/** The number of parameters of a checkpoint's tensors. */
+export const parameterCount = tensors =>
+  [...tensors.values()].reduce((sum, { shape }) => sum + shape.reduce((a, b) => a * b, 1), 0)
+
+export const minutes = seconds => `${(seconds / 60).toFixed(1)} min`
+
+/** A share in percent, without the sign. */
+export const percent = share => (100 * share).toFixed(1)
 
 /** The short hash of a commit of this repository. */
 export function hashOf(commit) {

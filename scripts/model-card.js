@@ -1,10 +1,20 @@
 // Fills in the card of a trained model: evaluates it on the puzzles that models/NAME.json names, and writes what came
 // out into that file and into models/README.md. An evaluation that has a result already is not done again.
 import { spawnSync } from 'node:child_process'
-import { existsSync, readdirSync, readFileSync, statSync, writeFileSync } from 'node:fs'
+import { readdirSync, statSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { readCheckpoint } from '../dist/index.js'
-import { hashOf, ResultError, root, writeBetweenMarks } from './kept-results.js'
+import { root } from './build.js'
+import {
+  hashOf,
+  minutes,
+  parameterCount,
+  percent,
+  read,
+  readJson,
+  ResultError,
+  writeBetweenMarks,
+} from './kept-results.js'
 
 /** Supervision steps that a table shows: these, and the last one. */
 const SHOWN_STEPS = [1, 2, 3, 4, 6, 8, 12, 16, 24, 32]
@@ -36,18 +46,16 @@ const SHOWN_STEPS = [1, 2, 3, 4, 6, 8, 12, 16, 24, 32]
 /** @param folder where the models and their cards lie */
 export function fillModelCard(name, folder = join(root, 'models')) {
   const file = join(folder, `${name}.json`)
-  if (!existsSync(file))
-    throw new ResultError(
-      `${file}: no such file — expected the card: task, trainings, evaluations with title, data, options`,
-    )
-  const card = JSON.parse(readFileSync(file, 'utf8'))
+  const card = readCard(file)
+  // What is missing is told before the long part.
+  describeModels(folder)
   for (const evaluation of card.evaluations) {
     if (!evaluation.result) {
       evaluation.result = evaluate(join(folder, `${name}.safetensors`), name, evaluation)
       writeFileSync(file, `${JSON.stringify(card, undefined, 2)}\n`)
     }
     console.log(
-      `${name}: ${evaluation.title}: ${percent(evaluation.result.steps.at(-1))} of ${evaluation.result.examples}`,
+      `${name}: ${evaluation.title}: ${percent(evaluation.result.steps.at(-1))} % of ${evaluation.result.examples}`,
     )
   }
   writeBetweenMarks(join(folder, 'README.md'), describeModels(folder))
@@ -55,9 +63,8 @@ export function fillModelCard(name, folder = join(root, 'models')) {
 
 function evaluate(checkpoint, name, evaluation) {
   const directory = evaluation.directory ?? heldOut(name, evaluation)
-  if (!evaluation.directory && !existsSync(join(root, directory)))
-    trm(`data generate ${evaluation.data} --out ${directory}`)
-  const out = trm(`eval --checkpoint ${checkpoint} --data ${directory} ${evaluation.options} --json`)
+  if (!evaluation.directory) trm('data', 'generate', ...words(evaluation.data), '--out', directory, '--force')
+  const out = trm('eval', '--checkpoint', checkpoint, '--data', directory, ...words(evaluation.options), '--json')
   const { examples, steps, adapter, seconds } = JSON.parse(out)
   return {
     examples,
@@ -69,20 +76,28 @@ function evaluate(checkpoint, name, evaluation) {
   }
 }
 
+const words = text => text.split(/\s+/).filter(Boolean)
+
 /** Runs the command line; returns what it printed. */
-function trm(line) {
-  const { status, stdout } = spawnSync(process.execPath, ['dist/cli.js', ...line.split(/\s+/)], {
+function trm(...args) {
+  const { status, stdout } = spawnSync(process.execPath, ['dist/cli.js', ...args], {
     cwd: root,
     encoding: 'utf8',
     stdio: ['ignore', 'pipe', 'inherit'],
   })
-  if (status !== 0) throw new ResultError(`node dist/cli.js ${line}: it failed, see above`)
+  if (status !== 0) throw new ResultError(`node dist/cli.js ${args.join(' ')}: it failed, see above`)
   return stdout
 }
 
 const heldOut = (name, { title }) => `data/held-out/${name}/${title.replaceAll(/\W+/g, '-').toLowerCase()}`
-const percent = share => `${(100 * share).toFixed(1)} %`
-const minutes = seconds => `${(seconds / 60).toFixed(1)} min`
+
+function readCard(file) {
+  const hint = 'a card: task, trainings, evaluations with title, data and options'
+  const card = readJson(file, hint)
+  if (![card.trainings, card.evaluations].every(Array.isArray))
+    throw new ResultError(`${file}: trainings or evaluations are no list — expected ${hint}`)
+  return card
+}
 
 function describeModels(folder) {
   const names = readdirSync(folder)
@@ -92,16 +107,16 @@ function describeModels(folder) {
 }
 
 function describeModel(folder, name) {
-  const { task, trainings, evaluations } = JSON.parse(readFileSync(join(folder, `${name}.json`), 'utf8'))
+  const { task, trainings, evaluations } = readCard(join(folder, `${name}.json`))
   const file = join(folder, `${name}.safetensors`)
-  const { tensors } = readCheckpoint(new Uint8Array(readFileSync(file)), file)
-  const parameters = [...tensors.values()].reduce((sum, { shape }) => sum + shape.reduce((a, b) => a * b, 1), 0)
+  const { tensors } = readCheckpoint(new Uint8Array(read(file, 'the model of the card')), file)
   const columns = stepsShown(evaluations)
+  const parameters = Math.round(parameterCount(tensors) / 1000)
   const kilobytes = Math.round(statSync(file).size / 1000)
   return [
     `## \`${name}\``,
     '',
-    `${task}. ${Math.round(parameters / 1000)} k parameters in float16, ${kilobytes} kB. Licence: MIT, as the code.`,
+    `${task}. ${parameters} k parameters in float16, ${kilobytes} kB. Licence: MIT, as the code.`,
     '',
     '| training | steps × batch, seed | time (processor time) | adapter, commit |',
     '| --- | --- | --- | --- |',
@@ -127,8 +142,9 @@ function describeModel(folder, name) {
 }
 
 function trainingRow(training) {
-  const { title, steps, batch, seed, seconds, processorSeconds, adapter, commit } = JSON.parse(
-    readFileSync(join(root, 'results', training, 'result.json'), 'utf8'),
+  const { title, steps, batch, seed, seconds, processorSeconds, adapter, commit } = readJson(
+    join(root, 'results', training, 'result.json'),
+    'the training that the card names, kept by npm run results',
   )
   const link = `[${title}](../results/README.md), [config](../results/${training}/config.yaml)`
   const time = `${minutes(seconds)} (${minutes(processorSeconds)})`
@@ -142,7 +158,7 @@ const stepsShown = evaluations => {
 
 function evaluationRow({ title, options, result }, columns) {
   if (!result) return `| ${title} | not evaluated yet |${columns.map(() => ' |').join('')}`
-  const shares = columns.map(step => (step > result.steps.length ? '' : (100 * result.steps[step - 1]).toFixed(1)))
+  const shares = columns.map(step => (step > result.steps.length ? '' : percent(result.steps[step - 1])))
   const thinking = options.replace(/--(steps|limit|batch-size) \d+/g, '').trim()
   return `| ${title}${thinking ? `, \`${thinking}\`` : ''} | ${result.examples} | ${shares.join(' | ')} |`
 }

@@ -3,13 +3,23 @@
 //     [--name NAME] [--title TEXT] [--note TEXT] [--commit HASH] [--out DIR]
 // Or evaluates a model of models/ as its card says, and fills the card in:
 //   node scripts/results.js model NAME [--out DIR]
-import { existsSync, mkdirSync, readdirSync, readFileSync, writeFileSync } from 'node:fs'
+import { existsSync, mkdirSync, readdirSync, writeFileSync } from 'node:fs'
 import { basename, join } from 'node:path'
 import { parseArgs } from 'node:util'
 import * as vega from 'vega'
 import YAML from 'yaml'
 import { readCheckpoint } from '../dist/index.js'
-import { hashOf, ResultError, root, writeBetweenMarks } from './kept-results.js'
+import { root } from './build.js'
+import {
+  hashOf,
+  minutes,
+  parameterCount,
+  percent,
+  read,
+  readJson,
+  ResultError,
+  writeBetweenMarks,
+} from './kept-results.js'
 import { fillModelCard } from './model-card.js'
 
 const USAGE =
@@ -19,21 +29,17 @@ const USAGE =
 /** Training rows that a result keeps; evaluations are all kept. */
 const MOST_ROWS = 200
 
-function read(path, encoding) {
-  if (!existsSync(path))
-    throw new ResultError(`${path}: no such file — expected the directory of a finished "trm train"`)
-  return readFileSync(path, encoding)
-}
+const FINISHED = 'the directory of a finished "trm train"'
 
 /** The result of a run, and its rows. @throws where the run did not reach its last step, or was not evaluated there */
 function summarize(run, { name, title, note, data, commit }) {
-  const rows = read(join(run, 'metrics.jsonl'), 'utf8')
+  const rows = read(join(run, 'metrics.jsonl'), FINISHED, 'utf8')
     .trim()
     .split('\n')
     .map(line => JSON.parse(line))
-  const settings = YAML.parse(read(join(run, 'config.yaml'), 'utf8'))
+  const settings = YAML.parse(read(join(run, 'config.yaml'), FINISHED, 'utf8'))
   const checkpoint = join(run, 'model.safetensors')
-  const { config, metadata, tensors } = readCheckpoint(new Uint8Array(read(checkpoint)), checkpoint)
+  const { config, metadata, tensors } = readCheckpoint(new Uint8Array(read(checkpoint, FINISHED)), checkpoint)
   const last = rows.at(-1)
   if (!last.evaluation || String(last.step) !== metadata.step) {
     const problem = `the last row of metrics.jsonl is no evaluation of the checkpoint (step ${metadata.step})`
@@ -47,7 +53,7 @@ function summarize(run, { name, title, note, data, commit }) {
     result: {
       title,
       network: network(config),
-      parameters: [...tensors.values()].reduce((sum, { shape }) => sum + shape.reduce((a, b) => a * b, 1), 0),
+      parameters: parameterCount(tensors),
       steps: last.step,
       batch: settings.global_batch_size,
       seed: settings.seed,
@@ -192,8 +198,6 @@ async function curve(rows, title) {
   return view.toSVG()
 }
 
-const minutes = seconds => `${(seconds / 60).toFixed(1)} min`
-
 function tableRow(name, result) {
   const { title, network, parameters, steps, batch, seconds, processorSeconds, adapter, examples, commit, date } =
     result
@@ -203,7 +207,7 @@ function tableRow(name, result) {
     `${steps} × ${batch}`,
     `${minutes(seconds)} (${minutes(processorSeconds)})`,
     adapter,
-    `**${(100 * result.exactAccuracy).toFixed(1)} %** of ${examples}`,
+    `**${percent(result.exactAccuracy)} %** of ${examples}`,
     `${commit}, ${date}`,
   ]
   return `| ${columns.join(' | ')} |`
@@ -214,7 +218,7 @@ function describe(out) {
   const names = readdirSync(out)
     .filter(name => existsSync(join(out, name, 'result.json')))
     .sort()
-  const results = names.map(name => [name, JSON.parse(readFileSync(join(out, name, 'result.json'), 'utf8'))])
+  const results = names.map(name => [name, readJson(join(out, name, 'result.json'), 'a result')])
   return [
     '| task | network | steps × batch | time (processor time) | adapter | held-out exact accuracy | commit, date |',
     '| --- | --- | --- | --- | --- | --- | --- |',
@@ -270,7 +274,7 @@ async function main() {
   writeFileSync(join(folder, 'curve.svg'), svg)
   writeFileSync(join(folder, 'result.json'), `${JSON.stringify(result, undefined, 2)}\n`)
   writeBetweenMarks(join(out, 'README.md'), describe(out))
-  const accuracy = `${(100 * result.exactAccuracy).toFixed(1)} % of ${result.examples} puzzles`
+  const accuracy = `${percent(result.exactAccuracy)} % of ${result.examples} puzzles`
   console.log(`${folder}: ${title}, held-out exact accuracy ${accuracy}`)
 }
 

@@ -107,8 +107,12 @@ test('a card: the model is asked about the puzzles that its card names, once, an
   assert.is((JSON.parse(readFileSync(file, 'utf8')) as Filled).evaluations[0].result.seconds, 12345)
   assert.match(
     spawnSync(process.execPath, ['scripts/results.js', 'model', 'five', '--out', models], { encoding: 'utf8' }).stderr,
-    /^results: .*five\.json: no such file — expected the card/,
+    /^results: .*five\.json: no such file — expected a card/,
   )
+  writeFileSync(file, JSON.stringify({ ...card, trainings: ['nothing'] }))
+  assert.match(fill().stderr, /^results: .*nothing.result\.json: no such file — expected the training that the card/)
+  writeFileSync(file, '{')
+  assert.match(fill().stderr, /^results: .*four\.json: .* — expected a card/)
 })
 
 test('a run that did not end is refused, and nothing is written', () => {

@@ -120,7 +120,7 @@ A local search finds few clues and high ratings. On one core, a 9×9 puzzle with
 about a second, and one with a rating of 20 several seconds. 19 clues or fewer are hardly ever found.
 Symmetries (--apart) relabel digits, permute rows, columns, bands and stacks, and transpose where boxes are square.
 With --apart, the test split has few classes of solutions for small sizes: 1 of 2 for 4×4, at most 8 of 49 for 6×6.
-With --apart, --avoid leaves out solutions that symmetries turn into one of the directories as well.`,
+With --apart, --avoid also leaves out solutions that symmetries turn into one of those.`,
 } as const satisfies Usage<OptionTable>
 
 const generateMazeUsage = {
@@ -191,7 +191,7 @@ async function generate([name, ...rest]: string[]): Promise<void> {
     if (![4, 6, 9].includes(size))
       throw new UsageError(`${generateSudokuUsage.command}: --size: expected 4, 6 or 9, got ${size}`)
     return save(values, async () => {
-      const avoid = await readTrainingSplits(values.avoid)
+      const avoid = await readTrainingSplits(listOf('avoid', values.avoid, generateSudokuUsage))
       return generateSudoku({ ...others, size: size as SudokuSize, maxClues, minRating, maxRating, avoid })
     })
   }
@@ -199,7 +199,7 @@ async function generate([name, ...rest]: string[]): Promise<void> {
     const values = parseArguments(rest, generateMazeUsage)?.values
     if (!values) return
     return save(values, async () => {
-      const avoid = await readTrainingSplits(values.avoid)
+      const avoid = await readTrainingSplits(listOf('avoid', values.avoid, generateMazeUsage))
       return generateMaze({ ...values, minPath: values['min-path'], avoid })
     })
   }
@@ -211,13 +211,15 @@ async function generate([name, ...rest]: string[]): Promise<void> {
 }
 
 /** The training splits of dataset directories, in memory. @throws where one cannot be read, or is too large for that */
-async function readTrainingSplits(directories = ''): Promise<Dataset[]> {
+async function readTrainingSplits(directories: readonly string[]): Promise<Dataset[]> {
   const splits: Dataset[] = []
-  for (const directory of directories.split(',').filter(Boolean)) {
+  for (const directory of directories) {
     const examples = await openSplit([directory], 'train')
     if (!('labels' in examples)) {
       await examples.close()
-      throw new Error(`data: ${directory}: expected tables of up to 256 MB to avoid, got larger ones`)
+      throw new Error(
+        `data: ${directory}: expected tables of up to 256 MB to avoid, got larger ones — give a smaller part`,
+      )
     }
     splits.push(examples)
   }
@@ -237,17 +239,17 @@ async function buildArc(args: string[]): Promise<void> {
   const parsed = parseArguments(args, arcUsage)
   if (!parsed) return
   const { train, subsets, 'test-set': testSet, without, augment, seed } = parsed.values
-  const names = listOf('subsets', subsets)
+  const names = listOf('subsets', subsets, arcUsage)
   const tested =
     testSet === undefined
       ? ['evaluation', 'evaluation2'].filter(name => names.includes(name))
-      : listOf('test-set', testSet)
+      : listOf('test-set', testSet, arcUsage)
   const unread = tested.find(name => !names.includes(name))
   if (unread !== undefined || tested.length === 0) {
     const expected = `expected some of the subsets ${names.join(', ')}`
     throw new UsageError(`${arcUsage.command}: --test-set: ${expected}, got ${quoted(unread)}`)
   }
-  const leftOut = new LeftOut(without === undefined ? [] : listOf('without', without))
+  const leftOut = new LeftOut(listOf('without', without, arcUsage))
   await saveFiles(parsed.values, async () => {
     const read: ArcSubset[] = []
     for (const name of names) {
@@ -300,11 +302,13 @@ async function buildGrids(args: string[]): Promise<void> {
   })
 }
 
-function listOf(option: string, text: string): string[] {
+/** The names of an option, [] without it. @throws a UsageError where one is empty or stands there twice */
+function listOf(option: string, text: string | undefined, { command }: { command: string }): string[] {
+  if (text === undefined) return []
   const names = text.split(',').map(name => name.trim())
   if (names.includes('') || new Set(names).size < names.length)
     throw new UsageError(
-      `${arcUsage.command}: --${option}: expected different names with commas between, got ${JSON.stringify(text)}`,
+      `${command}: --${option}: expected different names with commas between, got ${JSON.stringify(text)}`,
     )
   return names
 }

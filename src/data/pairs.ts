@@ -153,3 +153,24 @@ function* copiesOf(
     yield piece
   }
 }
+
+/**
+ * The questions or the answers of splits, as tokens, a row each: what a generator does not make again.
+ * @throws where a split has puzzles of another kind or size
+ */
+export function rowsToAvoid(
+  splits: readonly Dataset[],
+  { name, vocabulary }: PuzzleKind,
+  cells: number,
+  column: 'inputs' | 'labels',
+): (Uint8Array | Int8Array | Int32Array)[] {
+  return splits.flatMap(split => {
+    const { metadata, [column]: all } = split
+    if (metadata.cells !== cells || metadata.vocabulary !== vocabulary(cells))
+      throw new Error(
+        `${name}: expected puzzles of ${cells} cells and ${vocabulary(cells)} tokens to avoid, got some of ` +
+          `${metadata.cells} cells and ${metadata.vocabulary} tokens — give puzzles of the same kind and size`,
+      )
+    return Array.from({ length: all.length / cells }, (_, row) => all.subarray(row * cells, (row + 1) * cells))
+  })
+}

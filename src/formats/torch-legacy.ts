@@ -16,6 +16,7 @@ export function isLegacyTorch(start: Uint8Array): boolean {
 }
 
 type StorageOf = (id: StorageId) => Storage
+
 export interface LegacyTorch {
   content: unknown
   /** Where each storage lies, by its key. */

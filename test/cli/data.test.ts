@@ -208,6 +208,26 @@ test('generated directories', async ({ folder }) => {
     /9 examples in 9 groups, 7×7, vocabulary 6/,
   )
   assert.is(exampleCount(await read(join(folder, 'm'), 'test')), 2)
+
+  const solutions = async (name: string, split: Split) => {
+    const { labels } = await read(join(folder, name), split)
+    return Array.from({ length: labels.length / 16 }, (_, i) => labels.slice(16 * i, 16 * i + 16).join())
+  }
+  const known = new Set(await solutions('s', 'train'))
+  const again = words('generate sudoku --size 4 --train 60 --test 9 --clues 6 --seed 1')
+  await run(...again, '--out', join(folder, 'any'))
+  assert.ok((await solutions('any', 'train')).some(solution => known.has(solution)))
+  await run(...again, '--avoid', join(folder, 's'), '--out', join(folder, 'new'))
+  for (const split of ['train', 'test'] as const)
+    for (const solution of await solutions('new', split)) assert.not.ok(known.has(solution))
+  for (const [avoid, complaint] of [
+    ['', /^UsageError: trm data generate sudoku: --avoid: expected different names with commas between, got ""/],
+    [join(folder, 'm'), /expected puzzles of 16 cells and 6 tokens to avoid, got some of 49 cells and 6 tokens — give/],
+    [join(folder, 'none'), /none\/train\/dataset\.json/],
+  ] as const) {
+    assert.match(await refusal(...again, `--avoid=${avoid}`, '--out', join(folder, 'refused')), complaint)
+    assert.not.ok(existsSync(join(folder, 'refused')))
+  }
 })
 
 test('real tables', async ({ folder }) => {

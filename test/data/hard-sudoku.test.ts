@@ -2,7 +2,8 @@
 import { existsSync, readFileSync } from 'node:fs'
 import { test } from 'uvu'
 import * as assert from 'uvu/assert'
-import type { Dataset } from '../../src/data/dataset.js'
+import { type Dataset, IGNORE_LABEL } from '../../src/data/dataset.js'
+import { generateMaze } from '../../src/data/maze.js'
 import { Random } from '../../src/data/random.js'
 import {
   applySudokuShuffle,
@@ -151,9 +152,19 @@ test('wishes that cannot be met are refused', () => {
     () => generateSudoku({ size: 4, train: 1, test: 1, clues: 8, avoid: [all.train, all.test] }),
     /found 0 and then none in 40 searches — ask for fewer puzzles or fewer solutions to avoid or more clues/,
   )
+  const mazes = generateMaze({ size: 9, train: 1, test: 1 }).train
+  assert.throws(
+    () => generateSudoku({ size: 9, train: 1, test: 1, avoid: [mazes] }),
+    /expected puzzles of 81 cells and 11 tokens to avoid, got some of 81 cells and 6 tokens/,
+  )
+  const unlabelled = { ...all.train, labels: all.train.labels.map(() => IGNORE_LABEL) }
+  assert.throws(
+    () => generateSudoku({ size: 4, train: 1, test: 1, avoid: [unlabelled] }),
+    /expected whole solutions to avoid, got one with blanks — give puzzles with their answers/,
+  )
   assert.throws(
     () => generateSudoku({ size: 9, train: 1, test: 1, avoid: [all.train] }),
-    /expected puzzles of 81 cells to avoid, got some of 16 cells/,
+    /expected puzzles of 81 cells and 11 tokens to avoid, got some of 16 cells and 6 tokens — give/,
   )
 })
 

@@ -145,7 +145,7 @@ test('no maze is one of those to avoid, not even turned or mirrored', () => {
   for (const key of [...keys(made.train), ...keys(made.test)]) assert.not.ok(before.has(key))
   assert.throws(
     () => generateMaze({ ...options, size: 7, avoid: [known] }),
-    /expected mazes of 49 cells to avoid, got some of 25 cells/,
+    /expected puzzles of 49 cells and 6 tokens to avoid, got some of 25 cells and 6 tokens — give/,
   )
 })
 

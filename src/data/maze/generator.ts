@@ -1,7 +1,7 @@
 // New mazes in two splits that share none, not even turned or mirrored: trees, trees of rooms, and scattered walls.
 import type { Dataset } from '../dataset.js'
 import { DIHEDRAL_COUNT, dihedralMap } from '../dihedral.js'
-import { PuzzlePairs, puzzleDataset } from '../pairs.js'
+import { PuzzlePairs, puzzleDataset, rowsToAvoid } from '../pairs.js'
 import { Random } from '../random.js'
 import { answerMaze, distances, FLOOR, GOAL, neighbours, START, WALL } from './rules.js'
 import { mazeKind } from './table.js'
@@ -59,7 +59,7 @@ export function generateMaze(options: GenerateMazeOptions): { train: Dataset; te
   // The smallest of the eight texts stands for a maze.
   const keyOf = (question: ArrayLike<number>) =>
     maps.map(map => String.fromCharCode(...map.map(cell => question[cell]))).sort()[0]
-  const seen = new Set(avoid.flatMap(dataset => questionsOf(dataset, size * size)).map(keyOf))
+  const seen = new Set(rowsToAvoid(avoid, mazeKind, size * size, 'inputs').map(keyOf))
   const draw = (split: string, count: number) => {
     const pairs = new PuzzlePairs(size * size)
     let misses = 0
@@ -81,12 +81,6 @@ export function generateMaze(options: GenerateMazeOptions): { train: Dataset; te
   }
   const testSplit = draw('test', test)
   return { train: draw('train', train), test: testSplit }
-}
-
-function questionsOf({ inputs, metadata }: Dataset, cells: number) {
-  if (metadata.cells !== cells)
-    throw new Error(`maze: expected mazes of ${cells} cells to avoid, got some of ${metadata.cells} cells`)
-  return Array.from({ length: inputs.length / cells }, (_, row) => inputs.subarray(row * cells, (row + 1) * cells))
 }
 
 /** A maze whose shortest path is long enough. */

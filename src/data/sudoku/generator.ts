@@ -1,6 +1,6 @@
 // New Sudokus with exactly one solution each, in two splits that share no solution grid.
 import type { Dataset, Split } from '../dataset.js'
-import { PuzzlePairs, puzzleDataset } from '../pairs.js'
+import { PuzzlePairs, puzzleDataset, rowsToAvoid } from '../pairs.js'
 import { Random } from '../random.js'
 import { improveSudoku, removeGivens } from './improve.js'
 import { layoutOf, type SudokuSize } from './rules.js'
@@ -68,7 +68,7 @@ class SudokuGenerator {
   constructor(options: GenerateSudokuOptions, random: Random) {
     const { size, apart = false, avoid = [], minRating, maxRating } = options
     this.#options = options
-    this.#avoided = new Set(avoid.flatMap(dataset => solutionsOf(dataset, size).map(grid => this.#classOf(grid))))
+    this.#avoided = new Set(solutionsOf(avoid, size).map(grid => this.#classOf(grid)))
     this.#random = random
     this.#searches = minRating !== undefined || maxRating !== undefined
     this.#solutions = solutionSource(size, random, apart)
@@ -147,16 +147,12 @@ class SudokuGenerator {
   }
 }
 
-/** The solutions of a split, in digits. @throws where its puzzles have another size or no whole solution */
-function solutionsOf({ labels, metadata }: Dataset, size: SudokuSize): Uint8Array[] {
-  const { cells } = layoutOf(size)
-  if (metadata.cells !== cells)
-    throw new Error(`sudoku: expected puzzles of ${cells} cells to avoid, got some of ${metadata.cells} cells`)
-  return Array.from({ length: labels.length / cells }, (_, row) => {
-    const digits = Uint8Array.from(labels.subarray(row * cells, (row + 1) * cells), label => label - 1)
-    if (!digits.every(digit => digit >= 1 && digit <= size))
-      throw new Error(`sudoku: expected whole solutions of ${size}×${size} Sudokus to avoid, example ${row} is none`)
-    return digits
+/** The solutions of splits, in digits. @throws where a split has other puzzles or an answer that is not whole */
+function solutionsOf(splits: readonly Dataset[], size: SudokuSize): Uint8Array[] {
+  return rowsToAvoid(splits, sudokuKind, layoutOf(size).cells, 'labels').map(labels => {
+    const digits = Uint8Array.from(labels, label => label - 1)
+    if (digits.every(digit => digit >= 1 && digit <= size)) return digits
+    throw new Error('sudoku: expected whole solutions to avoid, got one with blanks — give puzzles with their answers')
   })
 }
 
@@ -173,7 +169,10 @@ function checkOptions({ size, train, test, clues, maxClues, minRating, maxRating
   if (maxClues !== undefined && clues === undefined)
     throw new Error(`sudoku: expected clues, the fewest, beside maxClues ${maxClues} — give both`)
   if (maxClues !== undefined && !(Number.isInteger(maxClues) && maxClues >= clues! && maxClues < cells))
-    throw new Error(`sudoku: expected ${clues} … ${cells - 1} as the most clues for size ${size}, got ${maxClues}`)
+    throw new Error(
+      `sudoku: expected ${clues} … ${cells - 1} as the most clues for size ${size}, got ${maxClues} — ` +
+        'at least the fewest',
+    )
   if (minRating !== undefined) checkCount('minRating', minRating, 0)
   if (maxRating !== undefined) checkCount('maxRating', maxRating, minRating ?? 0)
 }
