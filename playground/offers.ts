@@ -52,14 +52,11 @@ export const OFFERS: readonly Offer[] = [
   {
     title: 'Maze 9×9',
     model: 'maze-9x9',
-    draws: [
-      { title: 'with rooms', rooms: true },
-      { title: 'without rooms', rooms: false },
-    ],
+    draws: [{ title: 'with rooms', rooms: true }],
     examples: [
-      '#########\n#     # #\n# # # # #\n# # #   #\n# #######\n# #     #\n# # ### #\n#  S#G  #\n#########',
+      '#########\n#  S#   #\n# ### # #\n# #   # #\n# # ### #\n#   #   #\n# ### # #\n# #   #G#\n#########',
+      '#########\n#       #\n# ##### #\n#S# # # #\n# # #G# #\n#   # # #\n##### # #\n#       #\n#########',
       '#########\n#   #   #\n# # ###S#\n# #   # #\n# ### # #\n#   #   #\n### #####\n#G      #\n#########',
-      '     ####\n ###  ###\n #  #  ##\n ## G#  #\n   # ##  \n ##    # \n  ## # # \n #S ##   \n   #   # ',
     ],
   },
   {

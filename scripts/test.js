@@ -112,6 +112,8 @@ async function runAll(jobs, width, pages) {
 
 const isLong = ({ file }) => file.endsWith('.long.test.js')
 const isSlow = ({ file }) => file.endsWith('.slow.test.js')
+/** Tests that drive the playground or measure time have the machine to themselves. */
+const isAlone = ({ file }) => file.endsWith('.alone.test.js')
 const namesOf = files => files.map(({ file }) => nameOf(file)).join(', ')
 
 /** Builds everything; returns the built test files whose path contains one of the parts. */
@@ -160,15 +162,14 @@ async function main({ parts, homes }) {
   const jobs = plan(files, parts, homes)
   const shared = process.env.TRM_SHARED ?? join(root, '../shared')
   const pages = homes.includes('browser') ? await openPages({ root, shared }) : undefined
-  const fast = jobs.filter(job => !isSlow(job))
   try {
     await Promise.all([
       check('types', 'typescript/bin/tsc', '-p', 'tsconfig.json', '--noEmit'),
       parts.length || check('format', 'prettier/bin/prettier.cjs', '--check', '--log-level', 'warn', '.'),
     ])
-    await runAll(fast, 2, pages)
-    // Tests that drive a page or measure time have the machine to themselves.
-    await runAll(jobs.filter(isSlow), 1, pages)
+    const together = jobs.filter(job => !isAlone(job))
+    await runAll([...together.filter(job => !isSlow(job)), ...together.filter(isSlow)], 2, pages)
+    await runAll(jobs.filter(isAlone), 1, pages)
   } finally {
     await pages?.close()
   }

@@ -108,8 +108,11 @@ class Training {
   }
 
   async run(): Promise<Trm> {
-    const { model, predicted } = this.#plan
+    const { model, predicted, resume, run } = this.#plan
     for (const line of openingLines(this.#plan)) this.#say(line)
+    // On a cold shader cache the first report may take a while.
+    if (!this.#output.json)
+      this.#progress.glimpse(resume?.step ?? 0, run.options.steps, 'compiling kernels, first steps …')
     try {
       await this.#followReports()
       this.#progress.end()

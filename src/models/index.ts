@@ -11,6 +11,7 @@ const FILES: Record<ModelName, () => URL> = {
   'sudoku-4x4': () => new URL('../models/sudoku-4x4.safetensors', import.meta.url),
   'sudoku-6x6': () => new URL('../models/sudoku-6x6.safetensors', import.meta.url),
   'sudoku-9x9': () => new URL('../models/sudoku-9x9.safetensors', import.meta.url),
+  'maze-9x9': () => new URL('../models/maze-9x9.safetensors', import.meta.url),
 }
 
 export interface LoadModelOptions {

@@ -5,6 +5,7 @@ export const MODELS = {
   'sudoku-4x4': 'Sudokus of 4×4',
   'sudoku-6x6': 'Sudokus of 6×6',
   'sudoku-9x9': 'Sudokus of 9×9',
+  'maze-9x9': 'Mazes of 9×9 with rooms',
 } as const satisfies Record<string, string>
 
 export type ModelName = keyof typeof MODELS
