@@ -28,9 +28,9 @@ const sudokus = (size: SudokuSize, clues: number) => (test: number) =>
 const mazes = (test: number) => generateMaze({ size: 9, rooms: true, train: 1, test, seed: 9001 }).test
 
 const TASKS: Record<ModelName, Task> = {
-  'sudoku-4x4': { draw: sudokus(4, 5), puzzles: 32, steps: 4, share: 0.95 },
+  'sudoku-4x4': { draw: sudokus(4, 5), puzzles: 32, steps: 4, share: 0.97 },
   'sudoku-6x6': { draw: sudokus(6, 14), puzzles: 24, steps: 4, share: 0.9 },
-  'sudoku-9x9': { draw: sudokus(9, 36), puzzles: 6, steps: 4, share: 0.6 },
+  'sudoku-9x9': { draw: sudokus(9, 36), puzzles: 6, steps: 4, share: 0.7 },
   'maze-9x9': { draw: mazes, puzzles: 24, steps: 4, share: 0.8 },
 }
 

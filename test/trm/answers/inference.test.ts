@@ -142,7 +142,12 @@ const labelling = (isLabelled: (row: number) => boolean): Dataset => ({
 })
 
 test('means are over the rows with labels; without labels there is no number', async () => {
-  const ways: InferenceOptions[] = [{}, { halt: true, steps: 5 }, { rollouts: 2, noise: 0.4, vote: true, halt: true }]
+  const ways: InferenceOptions[] = [
+    {},
+    { halt: true, steps: 5 },
+    { rollouts: 2, noise: 0.4 },
+    { rollouts: 3, noise: 0.4, vote: true, halt: true },
+  ]
   const last = (row: number) => row === 12
   for (const options of ways) {
     const [all, head, half, one, none] = [
@@ -222,7 +227,7 @@ test('early halting: each puzzle ends after its first q_halt that is sure enough
     const mean = lasts.reduce((a, b) => a + b) / 13
     assert.ok(mean > least && mean < steps, `mean ${mean}`)
     least = mean
-    for (const batchSize of [1, 5, 64]) {
+    for (const batchSize of [1, 4, 13, 64]) {
       const result = await evaluate(model, data, {
         steps,
         halt: true,
