@@ -11,7 +11,17 @@ import type { TrmConfig } from '../trm/config.js'
 import { CHECKPOINT, readTorch } from '../trm/published/foreign.js'
 import type { Option } from './arguments.js'
 import { readBytes } from './files.js'
-import { isModelName, modelPath } from '../models/node.js'
+import { isModelName, modelPath, MODELS } from '../models/node.js'
+
+const NAMES = Object.keys(MODELS).join(', ')
+
+/** Option of the commands that need a trained model. */
+export const checkpointOption = {
+  type: 'string',
+  required: true,
+  placeholder: 'F',
+  description: `checkpoint (safetensors), or a model that comes with the package: ${NAMES}`,
+} as const satisfies Option
 
 /** Option of every command that reads a checkpoint. */
 export const keyOption = {
@@ -32,8 +42,11 @@ export const otherFiles = (key?: string): Pick<CheckpointOptions, 'readTorch' | 
 })
 
 /** A file, or the name of a model that comes with the package; a file of that name goes first. */
-export const checkpointBytes = (path: string): Promise<Uint8Array> =>
-  readBytes(isModelName(path) && !existsSync(path) ? modelPath(path) : path, 'checkpoint')
+export async function checkpointBytes(path: string): Promise<Uint8Array> {
+  if (existsSync(path) || !/^[\w-]+$/.test(path)) return readBytes(path, 'checkpoint')
+  if (isModelName(path)) return readBytes(modelPath(path), 'checkpoint')
+  throw new Error(`checkpoint ${path}: no such file or directory — expected a file or one of ${NAMES}`)
+}
 
 interface OpenCheckpoint {
   bytes: Uint8Array

@@ -8,7 +8,7 @@ import type { Precision, Trm } from '../trm/model.js'
 import { evaluate, type Evaluation } from '../trm/answers/evaluate.js'
 import { adapterOptions, dtypeOption, openEngine } from './adapter.js'
 import { type OptionValues, parseArguments, UsageError } from './arguments.js'
-import { keyOption, openCheckpoint, otherFiles } from './checkpoint.js'
+import { checkpointOption, keyOption, openCheckpoint, otherFiles } from './checkpoint.js'
 import { closeSplit, openSplit, readGridTasks, withoutTest } from './datasets.js'
 import { gridTaskOfCheckpoint } from './grids.js'
 import { duration, percent, Progress } from './progress.js'
@@ -19,7 +19,7 @@ const usage = {
   command: 'trm eval',
   summary: 'Exact accuracy and cell accuracy of a checkpoint, after each supervision step.',
   options: {
-    checkpoint: { type: 'string', required: true, placeholder: 'F', description: 'checkpoint (safetensors)' },
+    checkpoint: checkpointOption,
     key: keyOption,
     data: { type: 'strings', required: true, placeholder: 'DIR', description: 'dataset directory' },
     split: { type: 'string', choices: ['test', 'train'], default: 'test', description: 'which examples' },

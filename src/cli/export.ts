@@ -7,7 +7,7 @@ import { readCheckpoint } from '../trm/published/checkpoint.js'
 import type { TrmConfig } from '../trm/config.js'
 import { configToOfficial } from '../trm/published/names.js'
 import { parseArguments, UsageError } from './arguments.js'
-import { keyOption, openCheckpoint, otherFiles } from './checkpoint.js'
+import { checkpointOption, keyOption, openCheckpoint, otherFiles } from './checkpoint.js'
 import { writeWhole } from './files.js'
 import { writeYaml } from './yaml.js'
 
@@ -17,7 +17,7 @@ const usage = {
   command: 'trm export',
   summary: 'Write a checkpoint for PyTorch (.pt), or in another float type.',
   options: {
-    checkpoint: { type: 'string', required: true, placeholder: 'F', description: 'checkpoint (safetensors)' },
+    checkpoint: checkpointOption,
     key: keyOption,
     out: { type: 'string', required: true, placeholder: 'F.pt|F.safetensors', description: 'file to write' },
     prefix: {

@@ -7,7 +7,7 @@ import type { Precision, Trm } from '../trm/model.js'
 import { solve, type SolveOptions, type SolveStep } from '../trm/answers/solve.js'
 import { adapterOptions, dtypeOption, openEngine } from './adapter.js'
 import { parseArguments } from './arguments.js'
-import { keyOption, openCheckpoint, otherFiles } from './checkpoint.js'
+import { checkpointOption, keyOption, openCheckpoint, otherFiles } from './checkpoint.js'
 import { readBytes } from './files.js'
 import { customTaskOf } from './grids.js'
 import { percent } from './progress.js'
@@ -17,7 +17,7 @@ const usage = {
   command: 'trm solve',
   summary: 'Solve one puzzle and watch the answer form.',
   options: {
-    checkpoint: { type: 'string', required: true, placeholder: 'F', description: 'checkpoint (safetensors)' },
+    checkpoint: checkpointOption,
     key: keyOption,
     ...inferenceOptions,
     json: { type: 'boolean', description: 'print one line of JSON per supervision step and one for the result' },

@@ -5,6 +5,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { suite } from 'uvu'
 import * as assert from 'uvu/assert'
+import { MODELS } from '../../src/models/names.js'
 
 const test = suite('standard error', { folder: '' })
 test.before(context => void (context.folder = mkdtempSync(join(tmpdir(), 'trm-stderr-'))))
@@ -16,7 +17,8 @@ const work = (more = '') =>
   `${more} ${program} solve 123.341.214.432. --checkpoint sudoku-4x4` + `; ${program} solve 1 --checkpoint none`
 const shell = (script: string) =>
   execFileSync('/bin/sh', ['-c', `${script}; true`], { encoding: 'utf8', stdio: ['ignore', 'pipe', 'ignore'] })
-const REFUSAL = 'trm: checkpoint none: no such file or directory\n'
+const NAMES = Object.keys(MODELS).join(', ')
+const REFUSAL = `trm: checkpoint none: no such file or directory — expected a file or one of ${NAMES}\n`
 
 test('a file, a file in append mode, a pipe', ({ folder }) => {
   if (process.platform !== 'linux') return console.log('skipped: only Linux tells what is needed')
