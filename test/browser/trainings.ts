@@ -8,7 +8,7 @@ import { train } from '../../src/trm/training/train.js'
 import { openEngine } from '../engine-under-test.js'
 import { sha256 } from '../files.js'
 
-export const STEPS = 20
+export const STEPS = 10
 
 /** What a training left: plain data, to go from a page to Node. */
 export interface Trace {

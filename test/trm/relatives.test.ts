@@ -53,11 +53,12 @@ for (const [name, tensor] of Object.entries(GOLDENS)) {
   })
 }
 
+const ONE_LAYER: TrmConfig = { ...ATTENTION, layers: 1 }
 const SMALL: Record<string, TrmConfig> = {
-  'single-z': { ...ATTENTION, architecture: 'single-z' },
-  hier6: { ...ATTENTION, architecture: 'hier6', latentSteps: 3 },
+  'single-z': { ...ONE_LAYER, architecture: 'single-z' },
+  hier6: { ...ONE_LAYER, architecture: 'hier6', latentSteps: 3 },
   hrm: { ...ATTENTION, architecture: 'hrm', highLayers: 1 },
-  transformer: { ...ATTENTION, architecture: 'transformer', highLayers: 2 },
+  transformer: { ...ONE_LAYER, architecture: 'transformer', highLayers: 2 },
 }
 
 for (const [name, config] of Object.entries(SMALL)) {
@@ -98,7 +99,7 @@ for (const [name, config] of Object.entries(SMALL)) {
 }
 
 test('hrm and transformer halt when q_halt is above q_continue, the others when it is above 0', async () => {
-  for (const [name, config] of Object.entries({ trm: ATTENTION, ...SMALL })) {
+  for (const [name, config] of Object.entries({ trm: ONE_LAYER, ...SMALL })) {
     const relative = name === 'hrm' || name === 'transformer'
     for (const [q, halts] of [
       [[1, 2], !relative],

@@ -3,7 +3,7 @@ import type { Puzzles } from '../../src/trm/slots.js'
 import { DEFAULTS, type TrmConfig } from '../../src/trm/config.js'
 import { integers } from '../shapes.js'
 
-/** Attention with rotary positions, early halting and exploration. */
+/** Attention with rotary positions, early halting and exploration; two layers. */
 export const ATTENTION: TrmConfig = {
   ...DEFAULTS,
   vocabulary: 5,
@@ -20,11 +20,11 @@ export const ATTENTION: TrmConfig = {
   prefix: 2,
 }
 
-export const TOKEN_MIXING: TrmConfig = { ...ATTENTION, tokenMixing: true, positions: 'none' }
+export const TOKEN_MIXING: TrmConfig = { ...ATTENTION, layers: 1, tokenMixing: true, positions: 'none' }
 
-export const LEARNED: TrmConfig = { ...ATTENTION, positions: 'learned', puzzleWidth: 24, prefix: 0 }
+export const LEARNED: TrmConfig = { ...ATTENTION, layers: 1, positions: 'learned', puzzleWidth: 24, prefix: 0 }
 
-export const BARE: TrmConfig = { ...ATTENTION, puzzleWidth: 0, prefix: 0 }
+export const BARE: TrmConfig = { ...ATTENTION, layers: 1, puzzleWidth: 0, prefix: 0 }
 
 /** The published networks for Sudoku, with one row in the puzzle table. */
 export const OFFICIAL: Record<'TRM-MLP' | 'TRM-Att', TrmConfig> = {
