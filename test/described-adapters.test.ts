@@ -239,46 +239,49 @@ for (const [name, described] of Object.entries(ADAPTERS)) {
     const dtypes: DType[] = described.without?.includes(F16) ? ['f32'] : ['f32', 'f16']
     const gpu = await gpuOf(described)
     const compiled = new Set<string>()
-    const { adapter } = await Engine.open({ gpu })
-    const compile = async (operation: Operation, dtype: DType, forced?: { family: string; variant: string }) => {
-      const engine = await Engine.open({ gpu })
-      if (forced) engine.variants.force(forced.family, forced.variant)
-      const [inputs, compute] = operation(engine, dtype)
-      engine.scope(() => void compute())
-      assert.is(await fault(engine), undefined)
-      engine.scope(
-        () =>
-          void engine.gradients(inputs, () =>
-            [compute()].map((y): [Tensor, Tensor] => [y, engine.zeros(y.shape, y.dtype)]),
-          ),
-      )
-      assert.is(await fault(engine), undefined)
-      const { asked } = engine.variants
-      for (const { key, variant } of asked) compiled.add(`${key.split(' ')[0]} ${variant}`)
-      engine.close()
-      return asked
-    }
     for (const dtype of dtypes) {
-      for (const operation of [...withVariants, ...byDefault]) {
-        const families = new Map(
-          (await compile(operation, dtype)).map(({ family, size }) => [family.name, { family, size }]),
+      // One device for all: it compiles each kernel once.
+      const engine = await Engine.open({ gpu })
+      const { variants, adapter } = engine
+      const note = () => {
+        for (const { key, variant } of variants.asked) compiled.add(`${key.split(' ')[0]} ${variant}`)
+      }
+      const compile = async (operation: Operation) => {
+        const [inputs, compute] = operation(engine, dtype)
+        engine.scope(() => void compute())
+        assert.is(await fault(engine), undefined)
+        engine.scope(
+          () =>
+            void engine.gradients(inputs, () =>
+              [compute()].map((y): [Tensor, Tensor] => [y, engine.zeros(y.shape, y.dtype)]),
+            ),
         )
-        if (!withVariants.includes(operation)) continue
-        // Every variant that this adapter can run for this size.
-        for (const { family, size } of families.values()) {
+        assert.is(await fault(engine), undefined)
+        note()
+      }
+      for (const operation of withVariants) {
+        const before = new Set(variants.asked.map(({ key }) => key))
+        await compile(operation)
+        // Every variant that this adapter can run for the sizes that came with this operation.
+        for (const { key, family, size } of variants.asked) {
+          if (before.has(key)) continue
           const able = (family as Family<unknown, unknown>).variants.filter((variant: Variant<unknown, unknown>) =>
             variant.available(adapter, size),
           )
-          for (const variant of able) await compile(operation, dtype, { family: family.name, variant: variant.name })
+          for (const variant of able) {
+            variants.force(family.name, variant.name)
+            await compile(operation)
+          }
+          variants.force(family.name, undefined)
         }
       }
+      for (const operation of byDefault) await compile(operation)
       for (const model of models) {
-        const engine = await Engine.open({ gpu })
         const trm = Trm.create(engine, { ...sizes, ...model }, { dtype: dtype as 'f32' | 'f16' })
         new Trainer(trm, { batchSize: 4, clipNorm: 1 }).step(randomPuzzles(trm.config, 4))
         assert.is(await fault(engine), undefined)
-        engine.close()
       }
+      engine.close()
     }
     console.log(`${name}: ${[...compiled].sort().join(', ')}`)
     assert.ok(compiled.size > 5)
