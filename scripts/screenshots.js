@@ -60,9 +60,7 @@ const PICTURES = [
   { name: 'solve-light-wide', tab: 'solve', colorScheme: 'light', viewport: WIDE, act: page => solve(page, 3, 1) },
   { name: 'solve-dark-narrow', tab: 'solve', colorScheme: 'dark', viewport: NARROW, act: page => solve(page, 4, 1) },
   { name: 'train-dark-wide', tab: 'train', colorScheme: 'dark', viewport: WIDE, act: train },
-  { name: 'train-light-narrow', tab: 'train', colorScheme: 'light', viewport: NARROW, act: train },
   { name: 'measure-light-wide', tab: 'measure', colorScheme: 'light', viewport: WIDE, act: verify },
-  { name: 'measure-dark-narrow', tab: 'measure', colorScheme: 'dark', viewport: NARROW, act: async () => {} },
 ]
 
 /** Every kind of puzzle by its place in the page. */
