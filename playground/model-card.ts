@@ -214,6 +214,6 @@ function factsOf({ config, parameters, metadata }: ModelSummary): string[] {
     architecture === 'trm' ? mixing : architecture,
     `${number(parameters)} parameters`,
     `${cycles} ${cycles === 1 ? 'cycle' : 'cycles'} of ${latentSteps} latent steps`,
-    ...(metadata.step ? [`${metadata.step} training steps`] : []),
+    ...(metadata.step ? [`${metadata.step} steps in its last training`] : []),
   ]
 }

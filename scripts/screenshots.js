@@ -54,10 +54,12 @@ function keep({ training, files }) {
 
 const WIDE = { width: 1120, height: 800 }
 const NARROW = { width: 390, height: 800 }
+/** As high as a board with its steps and their curve. */
+const TALL = { width: 1120, height: 1160 }
 
 /** For the documents: what is shown, and what is done before. */
 const PICTURES = [
-  { name: 'solve-light-wide', tab: 'solve', colorScheme: 'light', viewport: WIDE, act: page => solve(page, 3, 1) },
+  { name: 'solve-light-wide', tab: 'solve', colorScheme: 'light', viewport: TALL, act: page => solve(page, 3, 1) },
   { name: 'solve-dark-narrow', tab: 'solve', colorScheme: 'dark', viewport: NARROW, act: page => solve(page, 4, 1) },
   { name: 'train-dark-wide', tab: 'train', colorScheme: 'dark', viewport: WIDE, act: train },
   { name: 'measure-light-wide', tab: 'measure', colorScheme: 'light', viewport: WIDE, act: verify },

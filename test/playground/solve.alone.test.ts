@@ -266,7 +266,7 @@ browserTest('a golden is a checkpoint, and so is a file of PyTorch once its conf
   await page.click('#model-config button')
   await awaitText(page, 'model-facts', /attention · .* · 2 cycles of 2 latent steps/)
   await page.click('#bundled')
-  await awaitText(page, 'model-facts', /400 training steps/)
+  await awaitText(page, 'model-facts', /400 steps in its last training/)
 })
 
 browserTest('a lost device is told, and the model answers on a new one', async () => {
