@@ -236,7 +236,7 @@ test('the shaders of the package compile, in every variant that a compiler witho
     'attention: thread',
     'matmul: tiled 128×128',
     'matmul: textures 32×32',
-    'matmul: vec4 16×16',
+    'matmul: vec4 8×16',
     'gated: tiled 64×64',
     'mlp block: textures',
     'matmul: matrices 64×64',

@@ -138,6 +138,7 @@ const SIZES: Record<string, readonly unknown[]> = {
   attention_tiled_backward_q: tiledWidths,
   attention_tiled_backward_kv: tiledWidths,
   halt: [{}],
+  matmul_vec4: [{}],
   matmul_tiled: [
     [64, 16],
     [128, 16],

@@ -64,14 +64,17 @@ export const matmulUniforms = ({
 export const tiles = ({ m, n, batch = 1 }: MatmulSize, rows: number, columns: number) =>
   grid(divideUp(m, rows) * divideUp(n, columns) * batch)
 
-/** A thread computes four rows × four columns, without register arrays. */
+/** Rows of results that a thread of `matmulVec4` computes, of four columns each. */
+const ROWS = 8
+
+/** For software adapters: a thread computes several rows × four columns, without workgroup memory. */
 export const matmulVec4 = defineKernel<MatmulSize>({
   name: 'matmul_vec4',
-  source: vec4,
+  source: () => fill(vec4, { ROWS }),
   bindings,
   uniforms: matmulUniforms,
   constants: () => ({}),
-  workgroups: size => tiles(size, 16, 16),
+  workgroups: size => tiles(size, ROWS, 16),
 })
 
 /** For c = silu(gate) ⊙ up: whether the columns or the rows of c' = a · b are [gate | up]. */

@@ -96,7 +96,7 @@ test('numbers worked out by hand', () => {
 
 // By kernels that bind tensors alone, no copies of them in textures.
 for (const [family, variant] of [
-  ['matmul', 'vec4 16×16'],
+  ['matmul', 'vec4 8×16'],
   ['mlp block', 'composed'],
   ['attention', 'thread'],
 ])

@@ -15,7 +15,7 @@ export interface MatmulTensors {
 
 /** For software adapters: without workgroup memory. */
 const vec4: Variant<MatmulTensors, MatmulSize> = {
-  name: 'vec4 16×16',
+  name: 'vec4 8×16',
   available: ({ isSoftware }) => isSoftware,
   apply: (engine, tensors, size) => engine.dispatch(matmulVec4, tensors, size),
 }

@@ -16,7 +16,7 @@ import { openEngine } from '../../engine-under-test.js'
 import { sha256 } from '../../files.js'
 
 // Some adapters can run a single variant. For them this offers a second one of the same kernel.
-const portable = matmulFamily.variants.find(({ name }) => name === 'vec4 16×16')!
+const portable = matmulFamily.variants.find(({ name }) => name === 'vec4 8×16')!
 offer(matmulFamily, { ...portable, name: 'twin' })
 
 const engine = await openEngine()
