@@ -1,5 +1,5 @@
 // The form of the Train tab: task, network and numbers of a training, and how long it will take on this machine.
-import { duration } from '../src/formats/human.js'
+import { briefly, duration } from '../src/formats/human.js'
 import { mergeSettings, presets } from '../src/trm/published/settings.js'
 import type { Connection } from './connection.js'
 import { byId, element, messageOf, number, takeDrops, takePicks } from './element.js'
@@ -135,13 +135,10 @@ export class TrainForm {
   #showSeconds(seconds: number): void {
     const steps = this.#value('train-steps')
     const all = `${number(steps)} steps take about ${duration(steps * seconds)}`
-    this.#showEstimate(`${all} on this machine: a step was measured, ${perStep(seconds)}. Evaluations come on top.`)
+    this.#showEstimate(`${all} on this machine: a step was measured, ${briefly(seconds)}. Evaluations come on top.`)
   }
 
   #showEstimate(text: string): void {
     byId('estimate').textContent = text
   }
 }
-
-const perStep = (seconds: number): string =>
-  seconds < 1 ? `${(1000 * seconds).toPrecision(2)} ms` : `${seconds.toPrecision(2)} s`

@@ -9,6 +9,12 @@ export function duration(seconds: number): string {
   return `${Math.floor(s / 3600)} h ${Math.floor((s % 3600) / 60)} min`
 }
 
+/** Seconds to two digits, as 0.41 ms, 85 ms, 960 ms, 1.2 s, 130 s. */
+export function briefly(seconds: number): string {
+  const [value, unit] = seconds < 1 ? [1000 * seconds, 'ms'] : [seconds, 's']
+  return `${Number(value.toPrecision(2))} ${unit}`
+}
+
 /** A share, or a dash where there is none. */
 export function percent(share: number | null): string {
   return share === null ? '–' : `${(100 * share).toFixed(1)} %`
