@@ -54,7 +54,7 @@ function keep({ training, files }) {
 
 const WIDE = { width: 1120, height: 800 }
 const NARROW = { width: 390, height: 800 }
-/** As high as a board with its steps and their curve. */
+/** High enough for a board and the strip of its steps. */
 const TALL = { width: 1120, height: 1160 }
 
 /** For the documents: what is shown, and what is done before. */

@@ -243,9 +243,6 @@ for (const [name, described] of Object.entries(ADAPTERS)) {
       // One device for all: it compiles each kernel once.
       const engine = await Engine.open({ gpu })
       const { variants, adapter } = engine
-      const note = () => {
-        for (const { key, variant } of variants.asked) compiled.add(`${key.split(' ')[0]} ${variant}`)
-      }
       const compile = async (operation: Operation) => {
         const [inputs, compute] = operation(engine, dtype)
         engine.scope(() => void compute())
@@ -257,7 +254,7 @@ for (const [name, described] of Object.entries(ADAPTERS)) {
             ),
         )
         assert.is(await fault(engine), undefined)
-        note()
+        for (const { key, variant } of variants.asked) compiled.add(`${key.split(' ')[0]} ${variant}`)
       }
       for (const operation of withVariants) {
         const before = new Set(variants.asked.map(({ key }) => key))

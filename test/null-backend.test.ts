@@ -47,7 +47,7 @@ test('memory that runs out is an error of its own, and a training says how to go
     error => error as Error,
   )
   assert.instance(error, OutOfMemory)
-  assert.match(error!.message, /^out of GPU memory on .* — take a smaller batch or micro-batch$/)
+  assert.match(error!.message, /^out of GPU memory on .* — compute less at a time: a smaller batch or micro-batch$/)
   engine.close()
   const wide = await Engine.open({ gpu })
   const { train: puzzles } = generateSudoku({ size: 4, train: 40, test: 4, clues: 8 })

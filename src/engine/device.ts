@@ -123,7 +123,7 @@ export class Faults {
       // By its name: Node has no global for the class.
       this.#error ??=
         error.constructor.name === 'GPUOutOfMemoryError'
-          ? new OutOfMemory(`out of GPU memory on ${adapter} — take a smaller batch or micro-batch`)
+          ? new OutOfMemory(`out of GPU memory on ${adapter} — compute less at a time: a smaller batch or micro-batch`)
           : new Error(`GPU error on ${adapter}: ${oneLine(error.message)}`)
     })
     void device.lost.then(({ reason, message }) => {

@@ -343,7 +343,7 @@ export class Engine {
     objective: () => Value,
     { into, accumulate = false }: GradientOptions = {},
   ): { value: Value; gradients: Tensor[] } {
-    if (this.tape) throw new Error('gradients: already recording; gradients have no gradients')
+    if (this.tape) throw new Error('gradients: already recording; gradients of gradients are not supported')
     const tape = (this.tape = new Tape(this, wanted))
     try {
       const value = tape.recording(objective)
