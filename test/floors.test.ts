@@ -116,12 +116,13 @@ test('each shader belongs to exactly one module of its floor or wing, a shared o
   }
 })
 
-test('shaders say what they compute, have one entry point (shared ones none), and no defaults of constants', () => {
+test('shaders say what they compute, have one entry point with what they import, and no defaults of constants', () => {
   assert.ok(shaders.length > 20)
   for (const shader of shaders) {
     const source = text(shader)
     assert.match(source, /^\/\/ /, shader)
-    assert.is([...source.matchAll(/^@compute/gm)].length, Number(!isShared(shader)), shader)
+    const all = [shader, ...included(shader)].map(text).join('\n')
+    if (!isShared(shader)) assert.is([...all.matchAll(/^@compute/gm)].length, 1, shader)
     assert.not.match(source, /^\s*(@id\(\d+\)\s*)?override\s+\w+\s*(:\s*\w+\s*)?=/m, shader)
   }
 })

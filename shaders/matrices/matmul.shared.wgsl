@@ -1,5 +1,5 @@
 // c[m, n] = Σ_k a(m, k) · b(k, n) by subgroup matrices (tensor cores): operands are float16, sums are float32.
-// A file that imports this one binds c and declares `put`, which stores results.
+// A file that imports this one gets its entry point. It binds c, and declares `put`, which stores PUT · 4 results.
 // A workgroup of four subgroups computes a tile of 2 SPAN × 2 SPAN results. Each subgroup computes SPAN × SPAN of them,
 // as matrices of SIZE_M × SIZE_N, with DEPTH of k at a time.
 // Rows in memory have a multiple of 8 elements. A_BY_K: a row in memory belongs to one k, else to one row of a.
@@ -56,18 +56,24 @@ const THREADS = 128u;
 // Units of 8 in a row of a tile: along k, or (by k) along rows of a or columns of b.
 const UNITS_K = DEPTH / 8u;
 const UNITS_SIDE = SIDE / 8u;
+const UNITS_A = select(UNITS_K, UNITS_SIDE, A_BY_K);
+const UNITS_B = select(UNITS_K, UNITS_SIDE, B_BY_K);
 // Rows of a tile that the threads load at once.
-const LINES = THREADS / UNITS_K;
-const LINES_K = THREADS / UNITS_SIDE;
-// From one row to the next in workgroup memory.
-const STEP = UNITS_K + 1u;
-const STEP_BY_K = SPAN / 8u + 1u;
-const STEP_A = select(STEP, STEP_BY_K, A_BY_K);
-const STEP_B = select(STEP, STEP_BY_K, B_BY_K);
+const LINES_A = THREADS / UNITS_A;
+const LINES_B = THREADS / UNITS_B;
+// Distance in k from one load of a thread to the next.
+const K_APART_A = select(0u, LINES_A, A_BY_K);
+const K_APART_B = select(0u, LINES_B, B_BY_K);
+// Units in a row of a piece, and from one row to the next in workgroup memory.
+const PER_A = select(UNITS_K, SPAN / 8u, A_BY_K);
+const PER_B = select(UNITS_K, SPAN / 8u, B_BY_K);
+const STEP_A = PER_A + 1u;
+const STEP_B = PER_B + 1u;
+// Rows of a tile that belong to one piece.
+const ROWS_A = select(SPAN, DEPTH, A_BY_K);
+const ROWS_B = select(SPAN, DEPTH, B_BY_K);
 const STEP_C = SPAN / 4u + 1u;
-const PIECE_A = select(SPAN, DEPTH, A_BY_K) * STEP_A;
-const PIECE_B = select(SPAN, DEPTH, B_BY_K) * STEP_B;
-const PIECE = max(max(PIECE_A, PIECE_B), SIZE_M * STEP_C);
+const PIECE = max(max(ROWS_A * STEP_A, ROWS_B * STEP_B), SIZE_M * STEP_C);
 
 // Two pieces of a, two of b; at the end a slice of results of each subgroup.
 var<workgroup> tiles: array<array<vec4u, PIECE>, 4>;
@@ -80,22 +86,14 @@ fn line_of(i: u32, tile: u32, all: u32, halves: bool) -> u32 {
   return min(own, all / 2u - 1u) + i % SPAN / (SPAN / 2u) * (all / 2u);
 }
 
-// Where load number i of a thread lies in a tile: its row in memory, and its unit in that row.
-fn row_of(i: u32, thread: u32, by_k: bool) -> u32 {
-  return select(thread / UNITS_K + i * LINES, thread / UNITS_SIDE + i * LINES_K, by_k);
-}
-fn unit_of(thread: u32, by_k: bool) -> u32 { return select(thread % UNITS_K, thread % UNITS_SIDE, by_k); }
-
-// Where that load lies in the matrix, from k = 0 on.
-fn matrix_place(i: u32, thread: u32, tile: u32, all: u32, row: u32, halves: bool, by_k: bool) -> u32 {
-  if (by_k) { return row_of(i, thread, true) * row + line_of(unit_of(thread, true) * 8u, tile, all, halves) / 8u; }
-  return line_of(row_of(i, thread, false), tile, all, halves) * row + unit_of(thread, false);
+// Where the unit in this row of a tile lies in the matrix, from k = 0 on.
+fn matrix_place(row: u32, unit: u32, tile: u32, all: u32, apart: u32, halves: bool, by_k: bool) -> u32 {
+  if (by_k) { return row * apart + line_of(unit * 8u, tile, all, halves) / 8u; }
+  return line_of(row, tile, all, halves) * apart + unit;
 }
 
-// Whether load number i lies within the matrix.
-fn is_inside(i: u32, thread: u32, k0: u32, by_k: bool) -> bool {
-  return !EDGE_K || k0 + select(unit_of(thread, false) * 8u, row_of(i, thread, true), by_k) < u.k;
-}
+// Whether this k lies within the matrix.
+fn is_inside(k: u32) -> bool { return !EDGE_K || k < u.k; }
 
 fn load_a(at: u32, is_inside: bool) -> vec4u {
   if (is_inside) { return a[at]; }
@@ -107,20 +105,15 @@ fn load_b(at: u32, is_inside: bool) -> vec4u {
   return vec4u();
 }
 
-// The piece that a thread loads into, and its first place there.
-fn piece_of(thread: u32, by_k: bool) -> u32 { return select(thread / UNITS_K, thread % UNITS_SIDE * 8u, by_k) / SPAN; }
-fn place_in_piece(thread: u32, by_k: bool) -> u32 {
-  return select(
-    thread / UNITS_K % SPAN * STEP + thread % UNITS_K,
-    thread / UNITS_SIDE * STEP_BY_K + thread % UNITS_SIDE % (SPAN / 8u),
-    by_k
-  );
-}
-
 fn silu(x: vec4f) -> vec4f { return x / (1.0 + exp(-x)); }
 
-// Computes a tile. thread is the number within the workgroup, lane the number within the subgroup.
-fn product(group: vec3u, groups: vec3u, thread: u32, subgroup: u32, lane: u32) {
+@compute @workgroup_size(THREADS) @subgroup_size(32)
+fn main(@builtin(workgroup_id) group: vec3u, @builtin(num_workgroups) groups: vec3u,
+        @builtin(local_invocation_index) thread: u32, @builtin(subgroup_id) number: u32,
+        @builtin(subgroup_invocation_id) lane_number: u32) {
+  // Compilers drop the bounds checks of places in workgroup memory that follow from `thread`, remainders and constants.
+  let subgroup = number % 4u;
+  let lane = lane_number % 32u;
   // Rows and columns of c, and of a tile of it.
   let rows = select(u.m, u.m / 2u, GATED == 2);
   let columns = select(u.n, u.n / 2u, GATED == 1);
@@ -128,12 +121,12 @@ fn product(group: vec3u, groups: vec3u, thread: u32, subgroup: u32, lane: u32) {
   let side_n = select(SIDE, SPAN, GATED == 1);
   let count_m = (rows + side_m - 1u) / side_m;
   let count_n = (columns + side_n - 1u) / side_n;
-  let number = group.x + group.y * groups.x;
-  let result = number / (count_m * count_n); // split · batch + batch
+  let index = group.x + group.y * groups.x;
+  let result = index / (count_m * count_n); // split · batch + batch
   if (result >= u.splits * u.batch) { return; }
   // Tiles are numbered in bands of eight rows: neighbours share what they load.
-  let band = number % (count_m * count_n) / (8u * count_n);
-  let in_band = number % (count_m * count_n) % (8u * count_n);
+  let band = index % (count_m * count_n) / (8u * count_n);
+  let in_band = index % (count_m * count_n) % (8u * count_n);
   let high = min(8u, count_m - band * 8u);
   let tile_m = band * 8u + in_band % high;
   let tile_n = in_band / high;
@@ -145,37 +138,44 @@ fn product(group: vec3u, groups: vec3u, thread: u32, subgroup: u32, lane: u32) {
   var pair = result % u.batch * u.reduce + first / steps;
   var k0 = first % steps * DEPTH;
 
+  // Load number i of a thread is this unit in row i · LINES + its row of the tile.
+  let row_a = thread / UNITS_A;
+  let row_b = thread / UNITS_B;
+  let unit_a = thread % UNITS_A;
+  let unit_b = thread % UNITS_B;
+  // The k of that load, from k0 on.
+  let k_a = select(unit_a * 8u, row_a, A_BY_K);
+  let k_b = select(unit_b * 8u, row_b, B_BY_K);
   var place_a: array<u32, LOADS>;
   var place_b: array<u32, LOADS>;
   var next_a: array<vec4u, LOADS>;
   var next_b: array<vec4u, LOADS>;
   @diagnostic(off, trm.unroll) for (var i = 0u; i < LOADS; i++) {
-    place_a[i] = matrix_place(i, thread, tile_m, u.m, u.row_a, GATED == 2, A_BY_K);
-    place_b[i] = matrix_place(i, thread, tile_n, u.n, u.row_b, GATED == 1, B_BY_K);
+    place_a[i] = matrix_place(row_a + i * LINES_A, unit_a, tile_m, u.m, u.row_a, GATED == 2, A_BY_K);
+    place_b[i] = matrix_place(row_b + i * LINES_B, unit_b, tile_n, u.n, u.row_b, GATED == 1, B_BY_K);
   }
-  let piece_a = piece_of(thread, A_BY_K);
-  let piece_b = piece_of(thread, B_BY_K) + 2u;
-  let within_a = place_in_piece(thread, A_BY_K);
-  let within_b = place_in_piece(thread, B_BY_K);
+  // The piece that a thread loads into, and its first place there.
+  let piece_a = thread % UNITS_A / PER_A + thread / UNITS_A / ROWS_A;
+  let piece_b = thread % UNITS_B / PER_B + thread / UNITS_B / ROWS_B + 2u;
+  let within_a = thread / UNITS_A % ROWS_A * STEP_A + thread % UNITS_A % PER_A;
+  let within_b = thread / UNITS_B % ROWS_B * STEP_B + thread % UNITS_B % PER_B;
   // Distance, in units of 8, from eight of k to the next eight.
   let step_a = select(1u, u.row_a * 8u, A_BY_K);
   let step_b = select(1u, u.row_b * 8u, B_BY_K);
 
   if (first < end) {
+    let from_a = pair * u.stride_a + k0 / 8u * step_a;
+    let from_b = pair * u.stride_b + k0 / 8u * step_b;
     @diagnostic(off, trm.unroll) for (var i = 0u; i < LOADS; i++) {
-      next_a[i] = load_a(pair * u.stride_a + k0 / 8u * step_a + place_a[i], is_inside(i, thread, k0, A_BY_K));
-      next_b[i] = load_b(pair * u.stride_b + k0 / 8u * step_b + place_b[i], is_inside(i, thread, k0, B_BY_K));
+      next_a[i] = load_a(from_a + place_a[i], is_inside(k0 + k_a + i * K_APART_A));
+      next_b[i] = load_b(from_b + place_b[i], is_inside(k0 + k_b + i * K_APART_B));
     }
   }
   var sum: array<array<Result, COUNT_N>, COUNT_M>;
   for (var step = first; step < end; step++) {
     @diagnostic(off, trm.unroll) for (var i = 0u; i < LOADS; i++) {
-      tiles[piece_a + select(i * LINES / SPAN, 0u, A_BY_K)][
-        within_a + select(i * LINES % SPAN * STEP, i * LINES_K * STEP_BY_K, A_BY_K)
-      ] = next_a[i];
-      tiles[piece_b + select(i * LINES / SPAN, 0u, B_BY_K)][
-        within_b + select(i * LINES % SPAN * STEP, i * LINES_K * STEP_BY_K, B_BY_K)
-      ] = next_b[i];
+      tiles[piece_a + i * LINES_A / ROWS_A][within_a + i * LINES_A % ROWS_A * STEP_A] = next_a[i];
+      tiles[piece_b + i * LINES_B / ROWS_B][within_b + i * LINES_B % ROWS_B * STEP_B] = next_b[i];
     }
     workgroupBarrier();
     // After the last tile the same tile is loaded once more, and not used.
@@ -189,22 +189,22 @@ fn product(group: vec3u, groups: vec3u, thread: u32, subgroup: u32, lane: u32) {
     let from_a = pair * u.stride_a + k0 / 8u * step_a;
     let from_b = pair * u.stride_b + k0 / 8u * step_b;
     @diagnostic(off, trm.unroll) for (var i = 0u; i < LOADS; i++) {
-      next_a[i] = load_a(from_a + place_a[i], is_inside(i, thread, k0, A_BY_K));
-      next_b[i] = load_b(from_b + place_b[i], is_inside(i, thread, k0, B_BY_K));
+      next_a[i] = load_a(from_a + place_a[i], is_inside(k0 + k_a + i * K_APART_A));
+      next_b[i] = load_b(from_b + place_b[i], is_inside(k0 + k_b + i * K_APART_B));
     }
     @diagnostic(off, trm.unroll) for (var k = 0u; k < COUNT_K; k++) {
       var right: array<Right, COUNT_N>;
       @diagnostic(off, trm.unroll) for (var j = 0u; j < COUNT_N; j++) {
         right[j] = subgroupMatrixLoad<Right, row_major>(
           &tiles[2u + subgroup % 2u],
-          select(j * SIZE_N * STEP + k * SIZE_K / 8u, k * SIZE_K * STEP_BY_K + j * SIZE_N / 8u, B_BY_K),
+          select(j * SIZE_N * STEP_B + k * SIZE_K / 8u, k * SIZE_K * STEP_B + j * SIZE_N / 8u, B_BY_K),
           STEP_B
         );
       }
       @diagnostic(off, trm.unroll) for (var i = 0u; i < COUNT_M; i++) {
         let left = subgroupMatrixLoad<Left, row_major>(
           &tiles[subgroup / 2u],
-          select(i * SIZE_M * STEP + k * SIZE_K / 8u, k * SIZE_K * STEP_BY_K + i * SIZE_M / 8u, A_BY_K),
+          select(i * SIZE_M * STEP_A + k * SIZE_K / 8u, k * SIZE_K * STEP_A + i * SIZE_M / 8u, A_BY_K),
           STEP_A
         );
         @diagnostic(off, trm.unroll) for (var j = 0u; j < COUNT_N; j++) {
@@ -216,7 +216,7 @@ fn product(group: vec3u, groups: vec3u, thread: u32, subgroup: u32, lane: u32) {
   }
 
   // Stores slices of SIZE_M × SPAN results; of gate and of up SPAN / 2 columns each.
-  let width = select(SPAN / 4u, SPAN / 8u, GATED != 0);
+  const width = select(SPAN / 4u, SPAN / 8u, GATED != 0) / PUT;
   @diagnostic(off, trm.unroll) for (var i = 0u; i < COUNT_M; i++) {
     @diagnostic(off, trm.unroll) for (var j = 0u; j < COUNT_N; j++) {
       subgroupMatrixStore<row_major>(
@@ -229,13 +229,17 @@ fn product(group: vec3u, groups: vec3u, thread: u32, subgroup: u32, lane: u32) {
     workgroupBarrier();
     @diagnostic(off, trm.unroll) for (var q = 0u; q < STORES; q++) {
       let row = (lane + q * 32u) / width;
-      let column = (lane + q * 32u) % width;
+      let column = (lane + q * 32u) % width * PUT;
       let m = tile_m * side_m + subgroup / 2u * (side_m / 2u) + i % PART_M * SIZE_M + row;
       let n = tile_n * side_n + subgroup % 2u * (side_n / 2u) + i / PART_M * PART_N * SIZE_N + column * 4u;
       if (row < SIZE_M && m < rows && n < columns) {
-        var value = bitcast<vec4f>(tiles[subgroup][row * STEP_C + column]);
-        if (GATED != 0) { value = silu(value) * bitcast<vec4f>(tiles[subgroup][row * STEP_C + column + SPAN / 8u]); }
-        put((result * rows + m) * columns + n, value, columns - n);
+        let at = row * STEP_C + column;
+        var values: array<vec4f, 2>;
+        @diagnostic(off, trm.unroll) for (var w = 0u; w < PUT; w++) {
+          values[w] = bitcast<vec4f>(tiles[subgroup][at + w]);
+          if (GATED != 0) { values[w] = silu(values[w]) * bitcast<vec4f>(tiles[subgroup][at + w + SPAN / 8u]); }
+        }
+        put((result * rows + m) * columns + n, mat2x4f(values[0], values[1]), columns - n);
       }
     }
     workgroupBarrier();

@@ -88,27 +88,44 @@ export const tiledDepth = (side: number, workgroupBytes: number) => (workgroupBy
 
 const halves = (gated?: Gated) => ({ M: gated === 'rows' ? 2 : 1, N: gated === 'columns' ? 2 : 1 })
 
-/**
- * For GPUs. A workgroup computes side × side results, 64 or 128, and stages `depth` of k at a time.
- * With `splits` > 1, c is (splits, batch, m, n). With `gated`, m and n are those of c', and c is half of it.
- */
-export const matmulTiled = defineKernel<MatmulSize & { side: number; depth: number; splits: number; gated?: Gated }>({
+/** `m` and `n` are those of a · b; with `gated`, c is half of it. With `splits` > 1, c is (splits, batch, m, n). */
+export interface TiledSize extends MatmulSize {
+  /** A workgroup computes side × side results: 64 or 128. */
+  side: number
+  /** The depth in k that it stages at a time. */
+  depth: number
+  /** Number of ranges that the sum is cut into. */
+  splits: number
+  gated?: Gated
+}
+
+/** The values of the lines of its text. */
+export function tiledLines(size: TiledSize): Record<string, number | boolean | string> {
+  const { m, n, k, transposeA = false, transposeB = false, side, depth, gated } = size
+  const { M, N } = halves(gated)
+  const results = side / LANES
+  // Four neighbours in memory are one vec4f if no row, and no half of gate or up, ends between them.
+  const [a, b] = [(transposeA ? m / M : k) % 4 === 0, (transposeB ? k : n / N) % 4 === 0]
+  return {
+    A_BY_K: transposeA,
+    B_BY_K: !transposeB,
+    VECTOR_A: a,
+    VECTOR_B: b,
+    EDGE_K: k % depth !== 0,
+    A: a ? 'vec4f' : 'f32',
+    B: b ? 'vec4f' : 'f32',
+    RESULTS: results,
+    GROUPS: results / 4,
+    PIECES: (side * depth) / 4 / LANES ** 2,
+    OWN_M: results / M,
+    OWN_N: results / N,
+  }
+}
+
+/** For GPUs, see the shader. */
+export const matmulTiled = defineKernel<TiledSize>({
   name: 'matmul_tiled',
-  source({ k, transposeA = false, transposeB = false, side, depth, gated }) {
-    const { M, N } = halves(gated)
-    const results = side / LANES
-    // If rows along k have a multiple of four elements, four neighbours are one vec4f.
-    const [a, b] = [!transposeA && k % 4 === 0, transposeB && k % 4 === 0]
-    const operands = { VECTOR_A: a, VECTOR_B: b, A: a ? 'vec4f' : 'f32', B: b ? 'vec4f' : 'f32' }
-    return fill(tiled, {
-      RESULTS: results,
-      GROUPS: results / 4,
-      PIECES: (side * depth) / 4 / LANES ** 2,
-      OWN_M: results / M,
-      OWN_N: results / N,
-      ...operands,
-    })
-  },
+  source: size => fill(tiled, tiledLines(size)),
   bindings,
   uniforms: size => ({ ...matmulUniforms(size), splits: size.splits }),
   constants: () => ({}),

@@ -25,14 +25,16 @@ const depthOf = ({ k, span }: MatrixProduct) => (span < 32 || k > 128 || divideU
 /** Rows and columns of c. */
 const sidesOf = ({ m, n, gated }: MatrixProduct) => [gated === 'rows' ? m / 2 : m, gated === 'columns' ? n / 2 : n]
 
+/** Whether eight neighbours in a row of c are stored at once. */
+const isWide = (size: MatrixProduct) => sidesOf(size)[1] % 8 === 0
+
 /** Texts by the layout of a, b and c in memory: WGSL takes no constant for the order of a load. */
 const texts: string[] = []
 
 /** The shader for this size, before its lines are filled in. */
 export function textOf(size: MatrixProduct): string {
   const { transposeA: aByK, transposeB: bByColumn } = size
-  const isWide = sidesOf(size)[1] % 4 === 0
-  return (texts[Number(!!aByK) + 2 * Number(!!bByColumn) + 4 * Number(isWide)] ??= (isWide ? wide : narrow)
+  return (texts[Number(!!aByK) + 2 * Number(!!bByColumn) + 4 * Number(isWide(size))] ??= (isWide(size) ? wide : narrow)
     .replace(/(<Left, ?)row/, aByK ? '$1col' : '$1row')
     .replace(/(<Right, ?)row/, bByColumn ? '$1col' : '$1row'))
 }
@@ -58,7 +60,7 @@ export function linesOf(size: MatrixProduct): Record<string, number | boolean> {
     LOADS: (span * depth) / 512,
     PART_M: countM / parts,
     PART_N: countN / parts,
-    STORES: divideUp(kind.m * span, gated ? 256 : 128),
+    STORES: divideUp(kind.m * span, (gated ? 256 : 128) * (isWide(size) ? 2 : 1)),
   }
 }
 

@@ -52,6 +52,7 @@ for (const dtype of ['f32', ...(engine.adapter.features.includes('shader-f16') ?
     n: 64,
     k: 64,
     gated: 'columns',
+    transposeB: true,
     f16A: half,
     f16B: half,
   })) {

@@ -3,9 +3,11 @@
 import { test } from 'uvu'
 import * as assert from 'uvu/assert'
 import { linear } from '../../src/engine/index.js'
-import { matmul, matmulFamily, type MatmulTensors } from '../../src/engine/ops/matmul.js'
-import { type MatmulSize, matmulTiled, tiledDepth } from '../../src/kernels/matmul.js'
+import { matmul, matmulFamily, type MatmulTensors, tileOf } from '../../src/engine/ops/matmul.js'
+import { fill, type Kernel } from '../../src/kernels/kernel.js'
+import { type MatmulSize, matmulTiled, tiledDepth, tiledLines, type TiledSize } from '../../src/kernels/matmul.js'
 import { Variants } from '../../src/engine/variants.js'
+import tiled from '../../shaders/matmul_tiled.wgsl'
 import { close, printShares } from '../close.js'
 import { checkGradients } from '../differences.js'
 import { openEngine, tried } from '../engine-under-test.js'
@@ -74,37 +76,51 @@ for (const transposeA of [false, true]) {
   }
 }
 
-/**
- * Tiles of 128 × 128 take seconds to compile for each way of loading.
- * All code runs if both operands are vec4f along k, and if none is.
- */
-const isWorthIt = ({ k, transposeA, transposeB }: MatmulSize) =>
-  (!transposeA && k % 4 === 0) === (transposeB === true && k % 4 === 0)
+/** Each layout of the operands is a kernel of its own, which takes seconds to compile: these sizes have the fewest. */
+const SIZES = [0, 1, 2, 3].flatMap(transposes => {
+  const [transposeA, transposeB] = [transposes % 2 === 1, transposes > 1]
+  const isVector = (rows: number, k: number, isByK: boolean) => (isByK ? rows : k) % 4 === 0
+  const products = PRODUCTS.filter(
+    ([m, n, k]) => m * n < 20000 && isVector(m, k, transposeA) === isVector(n, k, !transposeB),
+  )
+  const sizes: MatmulSize[] = [
+    ...products.map(([m, n, k]) => ({ m, n, k })),
+    { m: 33, n: 9, k: 17, batch: 2, reduce: 3, accumulate: true },
+    { m: 12, n: 32, k: 16, batch: 2, reduce: 3, accumulate: true },
+    { m: 9, n: 33, k: 17, batch: 3, sharedA: true },
+  ]
+  return sizes.map(size => ({ ...size, transposeA, transposeB }))
+})
+
+/** Several large tiles with edges along both sides, and several steps along k. The last one is whole, or not. */
+const LARGE = [false, true].flatMap(transposeA =>
+  [false, true].flatMap(transposeB =>
+    [
+      { m: 131, n: 260, k: 36 },
+      { m: 260, n: 129, k: 37 },
+    ].map(size => ({ ...size, transposeA, transposeB })),
+  ),
+)
+/** Large tiles compile much faster with loops. These sizes alone run unrolled, as on a GPU: along k, and by k. */
+const isUnrolled = ({ k, transposeA, transposeB }: MatmulSize) =>
+  k === 36 ? !transposeA && transposeB : transposeA && !transposeB
+const inLoops: Kernel<TiledSize> = { ...matmulTiled, source: size => fill(tiled, tiledLines(size), false) }
 
 for (const { name } of tried(engine, matmulFamily, { m: 1, n: 1, k: 1 })) {
+  const isLarge = name.includes('128×128')
   test(`variant ${name}`, async () => {
     engine.variants.force('matmul', name)
-    const isLarge = name.includes('128×128')
-    let count = 0
-    for (const transposes of [0, 1, 2, 3]) {
-      const [transposeA, transposeB] = [transposes % 2 === 1, transposes > 1]
-      const sizes: MatmulSize[] = PRODUCTS.filter(([m, n]) => m * n < 20000).map(([m, n, k]) => ({ m, n, k }))
-      sizes.push(
-        { m: 33, n: 9, k: 17, batch: 2, reduce: 3, accumulate: true },
-        { m: 9, n: 33, k: 16, batch: 2, reduce: 3, accumulate: true },
-      )
-      // Several tiles with edges along both sides, several steps along k; the last one is whole, or not.
-      if (isLarge) for (const k of [36, 37]) sizes.push({ m: 131, n: 260, k }, { m: 260, n: 129, k })
-      for (const size of sizes.map(size => ({ ...size, transposeA, transposeB }))) {
-        if (isLarge && !isWorthIt(size)) continue
-        await check(size)
-        count++
-      }
-      await check({ m: 9, n: 33, k: 17, transposeA, transposeB, batch: 3, sharedA: true }, 1e4)
-    }
-    assert.ok(count >= 40, `${count} sizes`)
+    const sizes = isLarge ? LARGE.filter(isUnrolled) : SIZES
+    for (const size of sizes) await check(size, 'sharedA' in size ? 1e4 : 1)
+    assert.ok(sizes.length >= (isLarge ? 2 : 30), `${sizes.length} sizes`)
     engine.variants.force('matmul', undefined)
   })
+  if (name === 'tiled 128×128')
+    test('its tiles with loops', async () => {
+      const run: Run = (tensors, size) =>
+        engine.dispatch(inLoops, tensors, { ...size, ...tileOf(engine, 128), splits: 1 })
+      for (const size of LARGE) await check(size, 1, run)
+    })
 }
 
 test('large tiles in 16 KB of workgroup memory, half as deep', async () => {
@@ -117,16 +133,13 @@ test('large tiles in 16 KB of workgroup memory, half as deep', async () => {
     ].map(([side, bytes]) => tiledDepth(side, bytes)),
     [16, 16, 8, 16],
   )
-  const tiled: Run = (tensors, size) =>
-    engine.dispatch(matmulTiled, tensors, { ...size, side: 128, depth: 8, splits: 1 })
+  const shallow: Run = (tensors, size) => engine.dispatch(inLoops, tensors, { ...size, side: 128, depth: 8, splits: 1 })
   for (const [m, n, k] of [
-    [1, 1, 1],
     [127, 129, 2],
-    [131, 260, 37],
     [33, 9, 64],
   ]) {
     for (const transposeA of [false, true])
-      await check({ m, n, k, transposeA: transposeA || k % 4 === 0, reduce: 2, accumulate: true }, 1, tiled)
+      await check({ m, n, k, transposeA: transposeA || k % 4 === 0, reduce: 2, accumulate: true }, 1, shallow)
   }
 })
 
