@@ -44,7 +44,6 @@ const THREADS = 256u;
 const LINES = 16u * RESULTS;
 const BLOCKS = PIECES * THREADS / LINES;
 const DEPTH = 4u * BLOCKS;
-const GATED = OWN_M + OWN_N < 2 * RESULTS;
 const NEIGHBOURS = vec4u(0, 1, 2, 3);
 // vec4f in a row of a tile, and the distance to the next row. Lines along k are padded: neighbours lie in other banks.
 const UNITS_A = select(BLOCKS, LINES / 4u, A_BY_K);
@@ -54,25 +53,14 @@ const STEP_B = select(BLOCKS + 1u, LINES / 4u, B_BY_K);
 // Rows that the threads load at once.
 const ROWS_A = THREADS / UNITS_A;
 const ROWS_B = THREADS / UNITS_B;
-// Four lines × four of k of a thread are four vec4f, NEXT apart: of a line each, or of a k each.
-// Distances from one thread, group of lines and block of k to the next.
-const NEXT_A = select(16u, 1u, A_BY_K) * STEP_A;
-const NEXT_B = select(16u, 1u, B_BY_K) * STEP_B;
-const THREAD_A = select(STEP_A, 1u, A_BY_K);
-const THREAD_B = select(STEP_B, 1u, B_BY_K);
-const GROUP_A = select(64u * STEP_A, 16u, A_BY_K);
-const GROUP_B = select(64u * STEP_B, 16u, B_BY_K);
-const BLOCK_A = select(1u, 4u * STEP_A, A_BY_K);
-const BLOCK_B = select(1u, 4u * STEP_B, B_BY_K);
-
 var<workgroup> left: array<vec4f, select(LINES, DEPTH, A_BY_K) * STEP_A>;
 var<workgroup> right: array<vec4f, select(LINES, DEPTH, B_BY_K) * STEP_B>;
 
 // The row of a (column of b) that is line i of the tile from `first` on, for each of four neighbours.
 // c has `all` lines, its tile has `own`. Where gate and up follow each other, the operand has twice as many lines
-// as c, and lines from `own` on are up. Beyond the edge the last one that `near` neighbours can follow is repeated.
-fn line_of(i: vec4u, first: u32, own: u32, all: u32, near: u32) -> vec4u {
-  return min(first + i % own, vec4u(all - near)) + i / own * all;
+// as c, and lines from `own` on are up.
+fn line_of(i: vec4u, first: u32, own: u32, all: u32) -> vec4u {
+  return min(first + i % own, vec4u(all - 1u)) + i / own * all;
 }
 
 // Four neighbours in memory: of these lines, from k on; 0 beyond the last k.
@@ -81,24 +69,19 @@ fn load_a(lines: vec4u, pair: u32, k: u32) -> vec4f {
   let ks = k + select(NEIGHBOURS, vec4u(), A_BY_K);
   let inside = select(ks, min(ks, vec4u(u.k - 1u)), EDGE_K);
   let at = lines * u.row_a + inside * u.step_a + pair * u.stride_a;
-  var value: vec4f;
-  if (VECTOR_A) { value = vec4f(a[at.x / 4u]); }
-  else { value = vec4f(vec4f(a[at.x]).x, vec4f(a[at.y]).x, vec4f(a[at.z]).x, vec4f(a[at.w]).x); }
-  return select(value, vec4f(), vec4<bool>(EDGE_K) & (ks != inside));
+  var value = vec4f(a[at.x / 4u]);
+  if (!VECTOR_A) { value = vec4f(vec4f(a[at.x]).x, vec4f(a[at.y]).x, vec4f(a[at.z]).x, vec4f(a[at.w]).x); }
+  return select(value, vec4f(), ks != inside);
 }
 
 fn load_b(lines: vec4u, pair: u32, k: u32) -> vec4f {
   let ks = k + select(NEIGHBOURS, vec4u(), B_BY_K);
   let inside = select(ks, min(ks, vec4u(u.k - 1u)), EDGE_K);
   let at = lines * u.column_b + inside * u.step_b + pair * u.stride_b;
-  var value: vec4f;
-  if (VECTOR_B) { value = vec4f(b[at.x / 4u]); }
-  else { value = vec4f(vec4f(b[at.x]).x, vec4f(b[at.y]).x, vec4f(b[at.z]).x, vec4f(b[at.w]).x); }
-  return select(value, vec4f(), vec4<bool>(EDGE_K) & (ks != inside));
+  var value = vec4f(b[at.x / 4u]);
+  if (!VECTOR_B) { value = vec4f(vec4f(b[at.x]).x, vec4f(b[at.y]).x, vec4f(b[at.z]).x, vec4f(b[at.w]).x); }
+  return select(value, vec4f(), ks != inside);
 }
-
-// Which line of the tile is number i of thread `at` of 16.
-fn own_line(i: u32, at: u32, by_k: bool) -> u32 { return select(at + i * 16u, i / 4u * 64u + at * 4u + i % 4u, by_k); }
 
 @compute @workgroup_size(THREADS)
 fn main(@builtin(workgroup_id) group: vec3u, @builtin(num_workgroups) groups: vec3u,
@@ -119,21 +102,11 @@ fn main(@builtin(workgroup_id) group: vec3u, @builtin(num_workgroups) groups: ve
 
   // Piece number i of a thread is this vec4f in row i · ROWS + its row of the tile.
   let row_a = thread / UNITS_A;
-  let row_b = thread / UNITS_B;
   let unit_a = thread % UNITS_A;
+  let row_b = thread / UNITS_B;
   let unit_b = thread % UNITS_B;
-  var lines_a: array<vec4u, PIECES>;
-  var lines_b: array<vec4u, PIECES>;
-  @diagnostic(off, trm.unroll) for (var i = 0u; i < PIECES; i++) {
-    let of_a = select(vec4u(row_a + i * ROWS_A), unit_a * 4u + NEIGHBOURS, A_BY_K);
-    let of_b = select(vec4u(row_b + i * ROWS_B), unit_b * 4u + NEIGHBOURS, B_BY_K);
-    lines_a[i] = line_of(of_a, m0, 16u * OWN_M, rows_c, select(1u, 4u, A_BY_K && VECTOR_A));
-    lines_b[i] = line_of(of_b, n0, 16u * OWN_N, columns_c, select(1u, 4u, B_BY_K && VECTOR_B));
-  }
-  // 32 consecutive threads share 4 rows and 8 columns, so that they read little.
-  // The lowest bits alternate between both, so that more reads coincide.
-  let y = thread % 2u + thread / 16u % 2u * 2u + thread / 64u * 4u;
-  let x = thread / 2u % 8u + thread / 32u % 2u * 8u;
+  let y = thread / 16u;
+  let x = thread % 16u;
 
   var sum: array<vec4f, RESULTS * GROUPS>;
   var pair = result % u.batch * u.reduce + first / steps;
@@ -142,32 +115,44 @@ fn main(@builtin(workgroup_id) group: vec3u, @builtin(num_workgroups) groups: ve
     var next_a: array<vec4f, PIECES>;
     var next_b: array<vec4f, PIECES>;
     @diagnostic(off, trm.unroll) for (var i = 0u; i < PIECES; i++) {
-      next_a[i] = load_a(lines_a[i], pair, k0 + select(unit_a * 4u, row_a + i * ROWS_A, A_BY_K));
+      let row = row_a + i * ROWS_A;
+      let line = select(vec4u(row), unit_a * 4u + NEIGHBOURS, A_BY_K);
+      next_a[i] = load_a(line_of(line, m0, 16u * OWN_M, rows_c), pair, k0 + select(unit_a * 4u, row, A_BY_K));
     }
     @diagnostic(off, trm.unroll) for (var i = 0u; i < PIECES; i++) {
-      next_b[i] = load_b(lines_b[i], pair, k0 + select(unit_b * 4u, row_b + i * ROWS_B, B_BY_K));
+      let row = row_b + i * ROWS_B;
+      let line = select(vec4u(row), unit_b * 4u + NEIGHBOURS, B_BY_K);
+      next_b[i] = load_b(line_of(line, n0, 16u * OWN_N, columns_c), pair, k0 + select(unit_b * 4u, row, B_BY_K));
     }
     // Compilers drop the bounds checks of these places, because they follow from `thread` and constants alone.
     @diagnostic(off, trm.unroll) for (var i = 0u; i < PIECES; i++) {
-      left[thread / UNITS_A * STEP_A + thread % UNITS_A + i * ROWS_A * STEP_A] = next_a[i];
-      right[thread / UNITS_B * STEP_B + thread % UNITS_B + i * ROWS_B * STEP_B] = next_b[i];
+      left[(row_a + i * ROWS_A) * STEP_A + unit_a] = next_a[i];
+      right[(row_b + i * ROWS_B) * STEP_B + unit_b] = next_b[i];
     }
     workgroupBarrier();
     for (var q = 0u; q < BLOCKS; q++) {
-      var columns: array<mat4x4f, GROUPS>; // for each k four columns
-      @diagnostic(off, trm.unroll) for (var j = 0u; j < GROUPS; j++) {
-        let at = x * THREAD_B + j * GROUP_B + q * BLOCK_B;
-        columns[j] = mat4x4f(right[at], right[at + NEXT_B], right[at + 2u * NEXT_B], right[at + 3u * NEXT_B]);
-        if (!B_BY_K) { columns[j] = transpose(columns[j]); }
+      // Four lines × four of k a group. For each k four columns, for each row four of k.
+      var columns: array<mat4x4f, GROUPS>;
+      @diagnostic(off, trm.unroll) for (var g = 0u; g < GROUPS; g++) {
+        var block: mat4x4f;
+        @diagnostic(off, trm.unroll) for (var e = 0u; e < 4u; e++) {
+          if (B_BY_K) { block[e] = right[(q * 4u + e) * STEP_B + x + g * 16u]; }
+          else { block[e] = right[(x + g * 64u + e * 16u) * STEP_B + q]; }
+        }
+        if (!B_BY_K) { block = transpose(block); }
+        columns[g] = block;
       }
       @diagnostic(off, trm.unroll) for (var g = 0u; g < GROUPS; g++) {
-        let at = y * THREAD_A + g * GROUP_A + q * BLOCK_A;
-        var rows = mat4x4f(left[at], left[at + NEXT_A], left[at + 2u * NEXT_A], left[at + 3u * NEXT_A]);
-        if (A_BY_K) { rows = transpose(rows); }
+        var block: mat4x4f;
+        @diagnostic(off, trm.unroll) for (var e = 0u; e < 4u; e++) {
+          if (A_BY_K) { block[e] = left[(q * 4u + e) * STEP_A + y + g * 16u]; }
+          else { block[e] = left[(y + g * 64u + e * 16u) * STEP_A + q]; }
+        }
+        if (A_BY_K) { block = transpose(block); }
         @diagnostic(off, trm.unroll) for (var i = 0u; i < 4u; i++) {
           @diagnostic(off, trm.unroll) for (var e = 0u; e < 4u; e++) {
             @diagnostic(off, trm.unroll) for (var j = 0u; j < GROUPS; j++) {
-              sum[(g * 4u + i) * GROUPS + j] = fma(vec4f(rows[i][e]), columns[j][e], sum[(g * 4u + i) * GROUPS + j]);
+              sum[(g * 4u + i) * GROUPS + j] = fma(vec4f(block[i][e]), columns[j][e], sum[(g * 4u + i) * GROUPS + j]);
             }
           }
         }
@@ -182,14 +167,15 @@ fn main(@builtin(workgroup_id) group: vec3u, @builtin(num_workgroups) groups: ve
   }
 
   @diagnostic(off, trm.unroll) for (var i = 0u; i < OWN_M; i++) {
-    let m = m0 + own_line(i, y, A_BY_K);
+    let m = m0 + select(y + i * 16u, y * 4u + i / 4u * 64u + i % 4u, A_BY_K);
     @diagnostic(off, trm.unroll) for (var j = 0u; j < OWN_N; j++) {
-      let n = n0 + own_line(j, x, B_BY_K);
+      let n = n0 + select(x + j * 16u, x * 4u + j / 4u * 64u + j % 4u, B_BY_K);
       if (m < rows_c && n < columns_c) {
         let at = (result * rows_c + m) * columns_c + n;
         var value = sum[i * GROUPS + j / 4u][j % 4u];
-        if (GATED) {
-          value = silu(value) * sum[(i + OWN_M) % RESULTS * GROUPS + (j + OWN_N) % RESULTS / 4u][(j + OWN_N) % 4u];
+        if (OWN_M + OWN_N < 2 * RESULTS) {
+          let up = sum[(i + OWN_M) % RESULTS * GROUPS + (j + OWN_N) % RESULTS / 4u][(j + OWN_N) % 4u];
+          value = value / (1.0 + exp(-value)) * up;
         }
         if (u.accumulate != 0u) { value += c[at]; }
         c[at] = value;
@@ -197,5 +183,3 @@ fn main(@builtin(workgroup_id) group: vec3u, @builtin(num_workgroups) groups: ve
     }
   }
 }
-
-fn silu(x: f32) -> f32 { return x / (1.0 + exp(-x)); }

@@ -251,15 +251,12 @@ export class Engine {
       if ((bound[name] as Partial<Tensor> | undefined)?.dtype === 'f16') halves.push(binding)
       binding++
     }
-    const pipeline = this.pipelines.get(kernel, size, halves)
-    const isFirst = pipeline.groups.size === 0
-    this.commands.dispatch(
-      pipeline.pipeline,
-      this.pipelines.bindGroup(pipeline, kernel, bound, size),
-      kernel.workgroups(size),
-    )
+    const plan = this.pipelines.plan(kernel, size, halves)
+    const { entry, workgroups } = plan
+    this.commands.dispatch(entry.pipeline, this.pipelines.bindGroup(kernel, size, plan, bound), workgroups)
     // Some drivers compile a kernel when it first runs. They do it while the host goes on recording.
-    if (isFirst) this.commands.submit()
+    if (!entry.hasRun) this.commands.submit()
+    entry.hasRun = true
   }
 
   /** Records other commands, such as copies into textures, in order with the dispatches. */

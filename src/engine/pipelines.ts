@@ -1,6 +1,6 @@
 // Compiled pipelines, by kernel, text and constants, and bind groups, by their tensors. Each is made once.
 import { storedAsF16 } from '../kernels/f16.js'
-import type { Kernel } from '../kernels/kernel.js'
+import type { Kernel, Workgroups } from '../kernels/kernel.js'
 import { BufferUsage } from './device.js'
 import type { Stats } from './stats.js'
 import type { Bound } from './tensor.js'
@@ -8,23 +8,29 @@ import type { Bound } from './tensor.js'
 /** GPUShaderStage.COMPUTE. The global constants exist in browsers only. */
 const COMPUTE_STAGE = 4
 
-/** A kernel for some sizes, compiled now or later, with its bind groups so far. */
+/** A kernel for some sizes, compiled now or later. */
 interface Entry {
   readonly descriptor: GPUComputePipelineDescriptor
   pipeline?: GPUComputePipeline
   readonly layout: GPUBindGroupLayout
   readonly names: readonly string[]
-  readonly hasUniforms: boolean
-  readonly groups: Map<string, GPUBindGroup>
+  hasRun?: boolean
 }
 
-export type Pipeline = Entry & { pipeline: GPUComputePipeline }
+/** What a kernel's functions say about a size, and its bind groups so far. They are pure, so they are asked once. */
+export interface Plan {
+  readonly entry: Entry & { pipeline: GPUComputePipeline }
+  readonly workgroups: Workgroups
+  readonly groups: Map<string, GPUBindGroup>
+}
 
 export class Pipelines {
   /** The arguments that each pipeline was made for, in order. */
   readonly #asked: (readonly [kernel: Kernel<never>, size: never, halves: readonly number[], entry: Entry])[] = []
-  /** By kernel, then by text, then by constants: two kernels of one name share nothing. */
-  readonly #made = new Map<Kernel<never>, Map<string, Map<string, Entry>>>()
+  /** By kernel, then by constants, float16 bindings and text: two kernels of one name share nothing. */
+  readonly #made = new Map<Kernel<never>, Map<string, Entry>>()
+  /** By kernel, then by size and float16 bindings. */
+  readonly #plans = new Map<Kernel<never>, Map<string, Plan>>()
   readonly #modules = new Map<string, GPUShaderModule>()
   readonly #uniformBuffers = new Map<string, GPUBuffer>()
 
@@ -33,14 +39,21 @@ export class Pipelines {
     private readonly stats: Stats,
   ) {}
 
-  /** A pipeline. It is compiled once. @param halves numbers of the bindings that are stored as float16 */
-  get<Size>(kernel: Kernel<Size>, size: Size, halves: readonly number[] = []): Pipeline {
-    const entry = this.#entry(kernel, size, halves)
-    entry.pipeline ??= this.device.createComputePipeline(entry.descriptor)
-    return entry as Pipeline
+  /** The plan of a kernel for this size, with its pipeline. @param halves numbers of the float16 bindings */
+  plan<Size>(kernel: Kernel<Size>, size: Size, halves: readonly number[]): Plan {
+    const plans = inMap(this.#plans, kernel)
+    const key = JSON.stringify([size, halves])
+    let plan = plans.get(key)
+    if (!plan) {
+      const entry = this.#entry(kernel, size, halves)
+      entry.pipeline ??= this.device.createComputePipeline(entry.descriptor)
+      plan = { entry: entry as Plan['entry'], workgroups: kernel.workgroups(size), groups: new Map() }
+      plans.set(key, plan)
+    }
+    return plan
   }
 
-  /** Compiles in parallel the pipelines that `like` has. If one fails, `get` tries again and reports the error. */
+  /** Compiles in parallel the pipelines that `like` has. If one fails, `plan` tries again and reports the error. */
   compile(like: Pipelines): Promise<unknown> {
     return Promise.allSettled(
       like.#asked.map(async ([kernel, size, halves]) => {
@@ -53,12 +66,9 @@ export class Pipelines {
   #entry<Size>(kernel: Kernel<Size>, size: Size, halves: readonly number[]): Entry {
     const constants = kernel.constants(size)
     const text = textOf(kernel, size)
-    const key = `${numbers(constants)} ${halves}`
-    let texts = this.#made.get(kernel)
-    if (!texts) this.#made.set(kernel, (texts = new Map()))
-    let pipelines = texts.get(text)
-    if (!pipelines) texts.set(text, (pipelines = new Map()))
-    const found = pipelines.get(key)
+    const key = JSON.stringify([constants, halves, text])
+    const made = inMap(this.#made, kernel)
+    const found = made.get(key)
     if (found) return found
     for (const [name, value] of Object.entries(constants)) {
       if (!Number.isFinite(value)) throw new Error(`${kernel.name}: constant ${name} is ${value}, expected a number`)
@@ -72,8 +82,7 @@ export class Pipelines {
         ? access
         : { buffer: { type: access === 'read' ? 'read-only-storage' : 'storage' } }
     })
-    const hasUniforms = kernel.uniforms !== undefined
-    if (hasUniforms) bindings.push({ buffer: { type: 'uniform' } })
+    if (kernel.uniforms) bindings.push({ buffer: { type: 'uniform' } })
     const layout = this.device.createBindGroupLayout({
       label: kernel.name,
       entries: bindings.map((entry, binding) => ({ binding, visibility: COMPUTE_STAGE, ...entry })),
@@ -88,21 +97,19 @@ export class Pipelines {
       },
     }
     this.stats.pipelines++
-    const entry: Entry = { descriptor, layout, names, hasUniforms, groups: new Map() }
+    const entry: Entry = { descriptor, layout, names }
     this.#asked.push([kernel as Kernel<never>, size as never, halves, entry])
-    pipelines.set(key, entry)
+    made.set(key, entry)
     return entry
   }
 
   bindGroup<Size>(
-    entry: Pipeline,
     { name: kernel, uniforms }: Kernel<Size>,
-    bound: Readonly<Record<string, Bound>>,
     size: Size,
+    { entry: { names, layout }, groups }: Plan,
+    bound: Readonly<Record<string, Bound>>,
   ): GPUBindGroup {
-    const values = entry.hasUniforms ? uniforms!(size) : undefined
-    let key = numbers(values)
-    const { names } = entry
+    let key = ''
     const given = Object.keys(bound)
     if (given.length !== names.length || names.some(name => !bound[name]))
       throw new Error(`${kernel}: it binds ${names.join(', ')}, got ${given.join(', ')}`)
@@ -110,11 +117,11 @@ export class Pipelines {
       const tensor = bound[name]
       key += 'resource' in tensor ? ` r${tensor.id}` : ` ${tensor.storage.id}:${tensor.offset}:${tensor.bytes}`
     }
-    const found = entry.groups.get(key)
+    const found = groups.get(key)
     if (found) return found
     const group = this.device.createBindGroup({
       label: kernel,
-      layout: entry.layout,
+      layout,
       entries: [
         ...names.map((name, binding) => {
           const given = bound[name]
@@ -126,22 +133,24 @@ export class Pipelines {
                 : { buffer: given.storage.buffer, offset: given.offset, size: given.bytes },
           }
         }),
-        ...(values ? [{ binding: names.length, resource: { buffer: this.#uniformBuffer(kernel, values) } }] : []),
+        ...(uniforms
+          ? [{ binding: names.length, resource: { buffer: this.#uniformBuffer(kernel, uniforms(size)) } }]
+          : []),
       ],
     })
     this.stats.bindGroups++
-    entry.groups.set(key, group)
+    groups.set(key, group)
     return group
   }
 
-  /** Drops all bind groups, because they hold buffers. The pipelines stay. */
+  /** Drops all plans, because their bind groups hold buffers. The pipelines stay. */
   trim(): void {
-    for (const [, , , { groups }] of this.#asked) groups.clear()
+    this.#plans.clear()
   }
 
   /** A small buffer that always holds these numbers. */
   #uniformBuffer(label: string, values: Record<string, number>): GPUBuffer {
-    const key = numbers(values)
+    const key = JSON.stringify(values)
     let buffer = this.#uniformBuffers.get(key)
     if (!buffer) {
       const data = Uint32Array.from(Object.values(values))
@@ -179,6 +188,9 @@ function named<T>(kernel: string, work: () => T): T {
   }
 }
 
-function numbers(record: Record<string, number> | undefined): string {
-  return record ? Object.values(record).join(',') : ''
+/** The map of a kernel in a map of maps. */
+function inMap<Value>(maps: Map<Kernel<never>, Map<string, Value>>, kernel: Kernel<never>): Map<string, Value> {
+  let map = maps.get(kernel)
+  if (!map) maps.set(kernel, (map = new Map()))
+  return map
 }

@@ -57,8 +57,8 @@ export function grid(count: number): Workgroups {
   return [Math.ceil(count / rows), rows, 1]
 }
 
-/** Filled texts, by the original and the values. */
-const filled = new Map<string, Map<string, string>>()
+/** Filled texts, by the values and the original. */
+const filled = new Map<string, string>()
 
 /**
  * Puts values into the lines `const NAME = 4;` and `alias NAME = f32;` of a shader. Those in the file are examples.
@@ -72,10 +72,8 @@ export function fill(
   values: Readonly<Record<string, number | string | boolean>>,
   unrolled = true,
 ): string {
-  let texts = filled.get(text)
-  if (!texts) filled.set(text, (texts = new Map()))
-  const key = [unrolled, ...Object.values(values)].join()
-  let result = texts.get(key)
+  const key = [unrolled, ...Object.values(values), text].join()
+  let result = filled.get(key)
   if (result === undefined) {
     result = text
     for (const [name, value] of Object.entries(values)) {
@@ -83,7 +81,7 @@ export function fill(
       if (!line.test(result)) throw new Error(`no line "const ${name} = …;" or "alias ${name} = …;" in its shader`)
       result = result.replace(line, `$1 ${name} = ${value};`)
     }
-    texts.set(key, (result = unrolled ? unroll(result) : result))
+    filled.set(key, (result = unrolled ? unroll(result) : result))
   }
   return result
 }
