@@ -7,6 +7,7 @@ import {
   elementwise,
   endsOfTheModel,
   modelAttention,
+  modelProducts,
   optimizerCase,
   products,
 } from './operations.js'
@@ -77,9 +78,9 @@ export function allCases(adapter: BenchAdapter, plan: Planner = (_, batchSize) =
     ...[...MIX, ...gpu(GPU_MIX)].flatMap(([size, batch, out, length, width]) =>
       products(size, ' mix', mixSizes(batch, out, length, width)),
     ),
-    ...models.filter(({ config }, i) => i < 2 || config.tokenMixing).flatMap(elementwise),
+    ...models.filter(({ config }, i) => i < 2 || config.tokenMixing).flatMap(model => elementwise(model)),
     ...[...ATTENTION, ...gpu(GPU_ATTENTION)].flatMap(([size, shape]) => attentionCases(size, shape)),
-    ...models.filter(({ config }) => !config.tokenMixing).flatMap(modelAttention),
+    ...models.filter(({ config }) => !config.tokenMixing).flatMap(model => modelAttention(model)),
     ...OPTIMIZED.map(([size, millions]) => optimizerCase(size, millions)),
     ...models.filter(({ config }, i) => i < 2 || config.tokenMixing).flatMap(endsOfTheModel),
     ...models.flatMap(model => modelCases(model)),
@@ -88,9 +89,15 @@ export function allCases(adapter: BenchAdapter, plan: Planner = (_, batchSize) =
       ...GPU_MIX.flatMap(([size, batch, out, length, width]) =>
         products(size, ' mix', mixSizes(batch, out, length, width), mode),
       ),
+      ...GPU_ATTENTION.flatMap(([size, shape]) => attentionCases(size, shape, undefined, mode)),
       ...modelSizes(isSoftware, mode.dtype, plan)
         .filter(({ size }) => size === 'official')
-        .flatMap(model => modelCases(model, mode)),
+        .flatMap(model => [
+          ...(model.config.tokenMixing
+            ? [...modelProducts(model, mode), ...(mode.matrices ? elementwise(model, mode) : [])]
+            : modelAttention(model, mode)),
+          ...modelCases(model, mode),
+        ]),
     ]),
   ]
 }

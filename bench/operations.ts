@@ -3,6 +3,7 @@ import {
   Adam,
   attention,
   type Engine,
+  gated,
   Parameters,
   rmsnorm,
   ropeTable,
@@ -27,9 +28,11 @@ import {
   linearSizes,
   lossWork,
   matmulWork,
+  mixSizes,
   optimizerWork,
   rmsnormBackwardWork,
   rmsnormWork,
+  stored,
   swigluBackwardWork,
   swigluWork,
   type Work,
@@ -75,26 +78,73 @@ function matmulCase(size: Size, name: string, product: MatmulSize, mode: Mode): 
 }
 
 /**
- * An operation and its derivative as two cases.
+ * An operation and its derivative as two cases, in this mode.
  * @param make makes the operands; the returned function computes from them
  */
-function both(size: Size, name: string, make: (engine: Engine) => () => Tensor, forward: Work, backward: Work): Case[] {
+function both(
+  size: Size,
+  name: string,
+  make: (engine: Engine) => () => Tensor,
+  forward: Work,
+  backward: Work,
+  mode = PLAIN,
+): Case[] {
   return [
     {
       name,
       size,
-      work: forward,
-      prepare(engine) {
+      work: stored(mode.dtype, forward),
+      prepare(plain) {
+        const engine = inMode(plain, mode)
         const compute = make(engine)
         return () => engine.scope(() => void compute())
       },
     },
-    { name: `${name} backward`, size, work: backward, prepare: engine => derivative(engine, make(engine)) },
+    {
+      name: `${name} backward`,
+      size,
+      work: stored(mode.dtype, backward),
+      prepare(plain) {
+        const engine = inMode(plain, mode)
+        return derivative(engine, make(engine))
+      },
+    },
+  ]
+}
+
+/** The products of a model's layers, and the layer with its gate in one. */
+export function modelProducts({ size, config, microBatch: batch }: ModelSize, mode: Mode): Case[] {
+  const { hidden, expansion, tokenMixing } = config
+  const [length, inner] = [lengthOf(config), innerWidth(hidden, expansion)]
+  const [rows, mixInner] = [batch * length, innerWidth(length, expansion)]
+  const layers: ReturnType<typeof products>[] = tokenMixing
+    ? [
+        products(size, ' mix', mixSizes(batch, 2 * mixInner, length, hidden), mode),
+        products(size, ' mix', mixSizes(batch, length, mixInner, hidden), mode),
+      ]
+    : []
+  const product = linearSizes(rows, 2 * inner, hidden).forward
+  return [
+    ...products(size, '', linearSizes(rows, 2 * inner, hidden), mode),
+    ...products(size, '', linearSizes(rows, hidden, inner), mode),
+    ...layers.flat(),
+    {
+      name: `gated${modeName(mode)} ${rows}×${2 * inner}×${hidden}`,
+      size,
+      work: matmulWork(product, mode.dtype),
+      usesMatrices: mayUseMatrices(mode),
+      prepare(plain) {
+        const engine = inMode(plain, mode)
+        const x = randomTensor(engine, [rows, hidden], mode.dtype)
+        const weight = randomTensor(engine, [2 * inner, hidden], mode.dtype)
+        return () => engine.scope(() => void gated(x, weight))
+      },
+    },
   ]
 }
 
 /** The norms and gates of a model. */
-export function elementwise({ size, config, microBatch: batch }: ModelSize): Case[] {
+export function elementwise({ size, config, microBatch: batch }: ModelSize, mode = PLAIN): Case[] {
   const { hidden, expansion, tokenMixing } = config
   const length = lengthOf(config)
   const rows = batch * length
@@ -103,22 +153,30 @@ export function elementwise({ size, config, microBatch: batch }: ModelSize): Cas
   const norm = (axis: -1 | -2, normed: number, width: number) =>
     both(
       size,
-      `rmsnorm axis ${axis} ${batch}×${length}×${hidden}`,
+      `rmsnorm${modeName(mode)} axis ${axis} ${batch}×${length}×${hidden}`,
       engine => {
-        const [x, residual] = [randomTensor(engine, shape), randomTensor(engine, shape)]
+        const [x, residual] = [randomTensor(engine, shape, mode.dtype), randomTensor(engine, shape, mode.dtype)]
         return () => rmsnorm(x, { residual, axis })
       },
       rmsnormWork(normed, width),
       rmsnormBackwardWork(normed, width),
+      mode,
     )
   const gate = (engine: Engine) => {
-    const gateUp = randomTensor(engine, [rows, 2 * inner])
+    const gateUp = randomTensor(engine, [rows, 2 * inner], mode.dtype)
     return () => swiglu(gateUp)
   }
   return [
     ...norm(-1, rows, hidden),
     ...(tokenMixing ? norm(-2, batch * hidden, length) : []),
-    ...both(size, `swiglu ${rows}×${inner}`, gate, swigluWork(rows * inner), swigluBackwardWork(rows * inner)),
+    ...both(
+      size,
+      `swiglu${modeName(mode)} ${rows}×${inner}`,
+      gate,
+      swigluWork(rows * inner),
+      swigluBackwardWork(rows * inner),
+      mode,
+    ),
   ]
 }
 
@@ -127,9 +185,9 @@ const shapeName = ({ batch, length, heads, headDim }: AttentionShape) =>
 const packed = ({ batch, length, heads, headDim }: AttentionShape) => [batch, length, 3 * heads * headDim]
 
 /** Attention and its derivative. @param theta of the rotary positions; undefined: there are none */
-export function attentionCases(size: Size, shape: AttentionShape, theta?: number): Case[] {
+export function attentionCases(size: Size, shape: AttentionShape, theta?: number, mode = PLAIN): Case[] {
   const make = (engine: Engine) => {
-    const qkv = randomTensor(engine, packed(shape))
+    const qkv = randomTensor(engine, packed(shape), mode.dtype)
     const rope =
       theta === undefined
         ? undefined
@@ -139,20 +197,22 @@ export function attentionCases(size: Size, shape: AttentionShape, theta?: number
   const hasRope = theta !== undefined
   return both(
     size,
-    `attention ${hasRope ? 'with rope ' : ''}${shapeName(shape)}`,
+    `attention${modeName(mode)} ${hasRope ? 'with rope ' : ''}${shapeName(shape)}`,
     make,
     attentionWork(shape, hasRope),
     attentionBackwardWork(shape, hasRope),
+    mode,
   )
 }
 
 /** The attention of a model. */
-export function modelAttention({ size, config, microBatch }: ModelSize): Case[] {
+export function modelAttention({ size, config, microBatch }: ModelSize, mode = PLAIN): Case[] {
   const { heads, ropeTheta } = config
   return attentionCases(
     size,
     { batch: microBatch, length: lengthOf(config), heads, headDim: headWidth(config) },
     ropeTheta,
+    mode,
   )
 }
 
@@ -214,7 +274,7 @@ export function endsOfTheModel({ size, config, microBatch: batch }: ModelSize): 
 /** Runs the derivative of `compute`, as the tape would. */
 function derivative(engine: Engine, compute: () => Tensor): () => void {
   const [dy, inputs, backward] = recordedBy(engine, compute)
-  const targets = inputs.map(({ shape }) => engine.lasting(shape))
+  const targets = inputs.map(({ shape, dtype }) => engine.lasting(shape, dtype === 'f16' ? 'f16' : 'f32'))
   return () =>
     engine.scope(() => {
       backward(
@@ -230,7 +290,7 @@ function derivative(engine: Engine, compute: () => Tensor): () => void {
 function recordedBy(engine: Engine, compute: () => Tensor): RecordArguments {
   let recorded: RecordArguments | undefined
   const record: Engine['record'] = (y, inputs, backward) => {
-    recorded = [randomTensor(engine, y.shape), inputs, backward]
+    recorded = [randomTensor(engine, y.shape, y.dtype === 'f16' ? 'f16' : 'f32'), inputs, backward]
     return y
   }
   replacing(engine, { record }, compute)

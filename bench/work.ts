@@ -30,7 +30,8 @@ export function times(n: number, { flop, bytes, products }: Work): Work {
 }
 
 /** The same work on values of this type. */
-const stored = (dtype: Precision, work: Work): Work => (dtype === 'f16' ? { ...work, bytes: work.bytes / 2 } : work)
+export const stored = (dtype: Precision, work: Work): Work =>
+  dtype === 'f16' ? { ...work, bytes: work.bytes / 2 } : work
 
 /** Work on float32 without products. @param values that are read or written; each time counts */
 const plain = (flop: number, values: number): Work => ({ flop, bytes: 4 * values, products: 0 })

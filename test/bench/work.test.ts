@@ -215,8 +215,18 @@ test('float16 and subgroup matrices are cases of GPUs that have them; a line say
   )
   if (!engine.adapter.features.includes('shader-f16')) return
   const dry = engine.dryRun()
-  for (const { prepare } of named(GPU, 'f16 recursion step', planner(engine))) prepare(dry)()
-  assert.ok(dry.stats.dispatches > 20)
+  for (const text of [
+    'f16 recursion step',
+    'attention f16 with rope',
+    'rmsnorm f16',
+    'swiglu f16',
+    'gated f16',
+    'f16 mix',
+  ]) {
+    const before = dry.stats.dispatches
+    for (const { prepare } of named(GPU, text, planner(engine))) prepare(dry)()
+    assert.ok(dry.stats.dispatches > before, text)
+  }
 })
 
 test('a GPU takes whole batches where they fit, else the micro-batches of a training', () => {
