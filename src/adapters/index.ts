@@ -78,14 +78,15 @@ export async function openGpu({
   const { globals } = dawn
   const release = () => {}
   const enabled = [...DAWN_FEATURES, ...(boundsChecks ? [] : ['disable_robustness']), ...features]
-  const toggles = `enable-dawn-features=${enabled.join(',')}`
+  // Timestamps of a tenth of a millisecond could not time a dispatch.
+  const toggles = [`enable-dawn-features=${enabled.join(',')}`, 'disable-dawn-features=timestamp_quantization']
   if (choice === 'null') {
-    const { gpu } = await open(dawn, ['backend=null', toggles], { label: '' }, true)
+    const { gpu } = await open(dawn, ['backend=null', ...toggles], { label: '' }, true)
     return { gpu, globals, kind: 'null', name: 'null backend — computes nothing', boundsChecks, release }
   }
   const tried: string[] = []
   for (const attempt of attempts(choice)) {
-    const { gpu, info } = await open(dawn, [toggles], attempt, verbose)
+    const { gpu, info } = await open(dawn, toggles, attempt, verbose)
     const kind = info && adapterKind(info)
     if (info && kind && (!attempt.kind || attempt.kind === kind))
       return { gpu, globals, kind, name: `${adapterLine(info)}${withoutChecks(boundsChecks)}`, boundsChecks, release }

@@ -11,6 +11,7 @@ import { compareResults, parseResult } from '../../bench/compare.js'
 import { type Clock, WALL } from '../../bench/measure.js'
 import { type ProcessStart, report, type Result, resultName } from '../../bench/report.js'
 import { COLD_START, coldStart, coldStartRow, runSuite } from '../../bench/suite.js'
+import { PROFILE_CASES, profileCases, profileTable } from '../../bench/profile.js'
 import { compareVariants, VARIANT_CASES, variantsTable } from '../../bench/variants.js'
 import { parseBytes } from '../trm/published/settings.js'
 import { adapterName, adapterOptions, type AdapterValues, openEngine } from './adapter.js'
@@ -61,6 +62,7 @@ const usage = {
   },
   notes: `trm bench compare A.json B.json   shows two results side by side.
 trm bench variants                times every kernel that could run in place of the default.
+trm bench profile                 times each dispatch of a step: which kernels take its time.
 trm bench start                   opens an engine, trains one step of the small model, and prints the times as JSON.`,
 } as const
 
@@ -87,6 +89,23 @@ const variantsUsage = {
   },
 } as const
 
+const profileUsage = {
+  command: 'trm bench profile',
+  summary:
+    'Time each dispatch of the chosen cases by timestamps of the adapter: which kernels take the time of a step.',
+  options: {
+    only: {
+      ...usage.options.only,
+      description: 'only cases whose size and name contain one of these',
+      default: PROFILE_CASES.join(','),
+    },
+    size: { ...usage.options.size, default: 'small' },
+    repeats: { type: 'number', min: 1, default: 3, description: 'runs of each case; the shortest counts' },
+    json: usage.options.json,
+    ...adapterOptions,
+  },
+} as const
+
 const startUsage = {
   command: 'trm bench start',
   summary: 'Time opening the engine, compiling and the first training step of the small model; print JSON.',
@@ -99,6 +118,7 @@ export const benchCommand = {
   async run([first, ...rest]: string[]): Promise<void> {
     if (first === 'compare') return compare(rest)
     if (first === 'variants') return variants(rest)
+    if (first === 'profile') return profile(rest)
     if (first === 'start') return start(rest)
     return bench(first === undefined ? [] : [first, ...rest])
   },
@@ -196,11 +216,37 @@ async function variants(args: string[]): Promise<void> {
     onProgress: (done, total, text) => progress.show(done, total, `${done}/${total} ${text}`),
   })
   progress.end()
+  await print(name, variantsTable(rows), { rows }, json)
+}
+
+async function profile(args: string[]): Promise<void> {
+  const parsed = parseArguments(args, profileUsage)
+  if (!parsed) return
+  const { only, size, repeats, json } = parsed.values
+  const progress = new Progress()
+  let name = ''
+  const profiles = await profileCases({
+    async open() {
+      const engine = await openEngine(parsed.values)
+      name = adapterName(engine)
+      return engine
+    },
+    only: list(only),
+    sizes: sizesOf(size),
+    repeats,
+    onProgress: (done, total, text) => progress.show(done, total, `${done}/${total} ${text}`),
+  })
+  progress.end()
+  await print(name, profiles.map(profileTable).join('\n\n'), { profiles }, json)
+}
+
+/** Prints a result under the adapter and the circumstances, and writes it as JSON if there is a file. */
+async function print(adapter: string, table: string, result: object, json: string | undefined): Promise<void> {
   const [commit, date] = [workingTree(), new Date().toISOString()]
   const circumstances = `commit ${commit ?? 'unknown'}, ${date}, load ${loadavg()[0].toFixed(1)}`
-  console.log(`adapter: ${name}\n${circumstances}\n\n${variantsTable(rows)}`)
+  console.log(`adapter: ${adapter}\n${circumstances}\n\n${table}`)
   if (json === undefined) return
-  await writeWhole(json, `${JSON.stringify({ adapter: name, commit, date, rows }, null, 1)}\n`)
+  await writeWhole(json, `${JSON.stringify({ adapter, commit, date, ...result }, null, 1)}\n`)
   console.log(`written: ${json}`)
 }
 
