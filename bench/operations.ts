@@ -14,7 +14,7 @@ import { add } from '../src/engine/ops/add.js'
 import { matmul } from '../src/engine/ops/matmul.js'
 import type { MatmulSize } from '../src/kernels/matmul.js'
 import { headWidth, innerWidth, lengthOf } from '../src/trm/config.js'
-import { Trm } from '../src/trm/model.js'
+import { type Precision, Trm } from '../src/trm/model.js'
 import { type Case, inMode, mayUseMatrices, type Mode, modeName, PLAIN } from './case.js'
 import { type ModelSize, randomPuzzles, randomTensor, randomValues, type Size } from './models.js'
 import { filledSlots } from './steps.js'
@@ -25,6 +25,7 @@ import {
   attentionWork,
   embeddingBackwardWork,
   embeddingWork,
+  gatedWork,
   linearSizes,
   lossWork,
   matmulWork,
@@ -112,26 +113,21 @@ function both(
   ]
 }
 
-/** The products of a model's layers, and the layer with its gate in one. */
+/** The products of a model with token mixing, and a layer with its gate in one. */
 export function modelProducts({ size, config, microBatch: batch }: ModelSize, mode: Mode): Case[] {
-  const { hidden, expansion, tokenMixing } = config
+  const { hidden, expansion } = config
   const [length, inner] = [lengthOf(config), innerWidth(hidden, expansion)]
   const [rows, mixInner] = [batch * length, innerWidth(length, expansion)]
-  const layers: ReturnType<typeof products>[] = tokenMixing
-    ? [
-        products(size, ' mix', mixSizes(batch, 2 * mixInner, length, hidden), mode),
-        products(size, ' mix', mixSizes(batch, length, mixInner, hidden), mode),
-      ]
-    : []
   const product = linearSizes(rows, 2 * inner, hidden).forward
   return [
     ...products(size, '', linearSizes(rows, 2 * inner, hidden), mode),
     ...products(size, '', linearSizes(rows, hidden, inner), mode),
-    ...layers.flat(),
+    ...products(size, ' mix', mixSizes(batch, 2 * mixInner, length, hidden), mode),
+    ...products(size, ' mix', mixSizes(batch, length, mixInner, hidden), mode),
     {
       name: `gated${modeName(mode)} ${rows}×${2 * inner}×${hidden}`,
       size,
-      work: matmulWork(product, mode.dtype),
+      work: gatedWork(product, mode.dtype),
       usesMatrices: mayUseMatrices(mode),
       prepare(plain) {
         const engine = inMode(plain, mode)
@@ -274,7 +270,7 @@ export function endsOfTheModel({ size, config, microBatch: batch }: ModelSize): 
 /** Runs the derivative of `compute`, as the tape would. */
 function derivative(engine: Engine, compute: () => Tensor): () => void {
   const [dy, inputs, backward] = recordedBy(engine, compute)
-  const targets = inputs.map(({ shape, dtype }) => engine.lasting(shape, dtype === 'f16' ? 'f16' : 'f32'))
+  const targets = inputs.map(({ shape, dtype }) => engine.lasting(shape, dtype))
   return () =>
     engine.scope(() => {
       backward(
@@ -290,7 +286,7 @@ function derivative(engine: Engine, compute: () => Tensor): () => void {
 function recordedBy(engine: Engine, compute: () => Tensor): RecordArguments {
   let recorded: RecordArguments | undefined
   const record: Engine['record'] = (y, inputs, backward) => {
-    recorded = [randomTensor(engine, y.shape, y.dtype === 'f16' ? 'f16' : 'f32'), inputs, backward]
+    recorded = [randomTensor(engine, y.shape, y.dtype as Precision), inputs, backward]
     return y
   }
   replacing(engine, { record }, compute)

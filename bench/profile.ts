@@ -6,7 +6,7 @@ import { allCases } from './cases.js'
 import { measure, WALL } from './measure.js'
 import { planner, type Size, SIZES } from './models.js'
 import { alignTable, digits } from './report.js'
-import { chooseCases, keepWarm, type SuiteOptions } from './suite.js'
+import { chooseCases, keepWarm, noCase, type SuiteOptions } from './suite.js'
 
 /** The dispatches of one kernel with as many workgroups. */
 export interface ProfileRow {
@@ -48,14 +48,13 @@ export async function profileCases({
   try {
     const { adapter } = first
     if (!adapter.features.includes('timestamp-query'))
-      throw new Error(`bench profile: ${adapter.description} has no feature timestamp-query, which times dispatches`)
+      throw new Error(
+        `bench profile: ${adapter.description} has no feature timestamp-query, which times dispatches — ` +
+          'trm bench times whole cases without it',
+      )
     const warm = await keepWarm(first, WALL)
     const cases = chooseCases(allCases(adapter, planner(first)), only, sizes)
-    if (!cases.length)
-      throw new Error(
-        `bench profile: no case of size ${sizes.join(' or ')} has "${only.join('" or "')}" in its name — ` +
-          'names are those of trm bench, e.g. training',
-      )
+    if (!cases.length) throw noCase('bench profile', only, sizes)
     const profiles: Profile[] = []
     for (const [i, chosen] of cases.entries()) {
       onProgress(i, cases.length, `${chosen.size} ${chosen.name}`)

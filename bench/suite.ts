@@ -118,10 +118,7 @@ export async function runSuite(options: SuiteOptions): Promise<SuiteResult> {
     const clock = options.clock?.(adapter) ?? WALL
     const limitMs = options.limitMs ?? defaultLimit(adapter)
     const cases = chooseCases(allCases(adapter, planner(first, memoryLimit)), only, sizes)
-    if (!cases.length && !mayBeEmpty) {
-      const wanted = `size ${sizes.join(' or ')} has "${only.join('" or "')}" in its name`
-      throw new Error(`bench: no case of ${wanted} — names are those of the table, e.g. matmul, rmsnorm, training`)
-    }
+    if (!cases.length && !mayBeEmpty) throw noCase('bench', only, sizes)
     const measured: { chosen: Case; measurement: Measurement; peakBytes: number }[] = []
     const missing = missingCases(adapter)
     const skipped: Skip[] = []
@@ -171,6 +168,13 @@ export function chooseCases(cases: readonly Case[], only: readonly string[], siz
       sizes.includes(size) && (!parts.length || parts.some(part => `${size} ${name}`.toLowerCase().includes(part))),
   )
 }
+
+/** The error of filters that leave no case. */
+export const noCase = (command: string, only: readonly string[], sizes: readonly Size[]): Error =>
+  new Error(
+    `${command}: no case of size ${sizes.join(' or ')} has "${only.join('" or "')}" in its name — ` +
+      'names are those of the table, e.g. matmul, rmsnorm, training',
+  )
 
 /** Measures one case on an engine of its own. */
 export async function runCase(

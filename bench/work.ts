@@ -1,7 +1,7 @@
 // The work of each operation in FLOP and bytes: what its formula needs, not what a kernel does.
 // One FLOP is an addition, subtraction, multiplication, division, negation, exp, sqrt, log or atan2. Comparisons are
 // free. Bytes: each operand is read once and each result is written once, four bytes a value; a result that accumulates
-// is read too. If products or a model store float16, a value counts two bytes, except in the optimiser.
+// is read too. If an operation or a model stores float16, a value counts two bytes, except in the optimiser.
 import type { MatmulSize } from '../src/kernels/matmul.js'
 import { headWidth, innerWidth, lengthOf, type TrmConfig } from '../src/trm/config.js'
 import { parameterShapes, type Precision } from '../src/trm/model.js'
@@ -43,6 +43,13 @@ export function matmulWork(size: MatmulSize, dtype: Precision = 'f32'): Work {
   const flop = 2 * m * n * k * pairs
   const values = m * k * (sharedA ? 1 : pairs) + k * n * (sharedB ? 1 : pairs) + m * n * batch * (accumulate ? 2 : 1)
   return stored(dtype, { flop, bytes: 4 * values, products: flop })
+}
+
+/** silu(gate) ⊙ up of a product whose n columns are [gate | up]; the result has half as many. */
+export function gatedWork({ m, n, k }: MatmulSize, dtype: Precision): Work {
+  const flop = 2 * m * n * k
+  const result = (m * n) / 2
+  return stored(dtype, { flop: flop + 5 * result, bytes: 4 * (m * k + k * n + result), products: flop })
 }
 
 /** The three products of a linear layer over the last axis. */

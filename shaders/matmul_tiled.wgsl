@@ -46,13 +46,14 @@ const BLOCKS = PIECES * THREADS / LINES;
 const DEPTH = 4u * BLOCKS;
 const NEIGHBOURS = vec4u(0, 1, 2, 3);
 // vec4f in a row of a tile, and the distance to the next row. Lines along k are padded: neighbours lie in other banks.
+// ROWS: rows that the threads load at once.
 const UNITS_A = select(BLOCKS, LINES / 4u, A_BY_K);
-const UNITS_B = select(BLOCKS, LINES / 4u, B_BY_K);
 const STEP_A = select(BLOCKS + 1u, LINES / 4u, A_BY_K);
-const STEP_B = select(BLOCKS + 1u, LINES / 4u, B_BY_K);
-// Rows that the threads load at once.
 const ROWS_A = THREADS / UNITS_A;
+const UNITS_B = select(BLOCKS, LINES / 4u, B_BY_K);
+const STEP_B = select(BLOCKS + 1u, LINES / 4u, B_BY_K);
 const ROWS_B = THREADS / UNITS_B;
+
 var<workgroup> left: array<vec4f, select(LINES, DEPTH, A_BY_K) * STEP_A>;
 var<workgroup> right: array<vec4f, select(LINES, DEPTH, B_BY_K) * STEP_B>;
 
@@ -89,8 +90,8 @@ fn main(@builtin(workgroup_id) group: vec3u, @builtin(num_workgroups) groups: ve
   // Rows and columns of c.
   let rows_c = u.m * OWN_M / RESULTS;
   let columns_c = u.n * OWN_N / RESULTS;
-  let tiles_n = (columns_c + 16u * OWN_N - 1u) / (16u * OWN_N);
   let tiles_m = (rows_c + 16u * OWN_M - 1u) / (16u * OWN_M);
+  let tiles_n = (columns_c + 16u * OWN_N - 1u) / (16u * OWN_N);
   let tile = group.x + group.y * groups.x;
   let result = tile / (tiles_n * tiles_m); // split · batch + batch
   if (result >= u.splits * u.batch) { return; }
@@ -113,12 +114,12 @@ fn main(@builtin(workgroup_id) group: vec3u, @builtin(num_workgroups) groups: ve
   var k0 = first % steps * DEPTH;
   for (var step = first; step < min(first + range, u.reduce * steps); step++) {
     var next_a: array<vec4f, PIECES>;
-    var next_b: array<vec4f, PIECES>;
     @diagnostic(off, trm.unroll) for (var i = 0u; i < PIECES; i++) {
       let row = row_a + i * ROWS_A;
       let line = select(vec4u(row), unit_a * 4u + NEIGHBOURS, A_BY_K);
       next_a[i] = load_a(line_of(line, m0, 16u * OWN_M, rows_c), pair, k0 + select(unit_a * 4u, row, A_BY_K));
     }
+    var next_b: array<vec4f, PIECES>;
     @diagnostic(off, trm.unroll) for (var i = 0u; i < PIECES; i++) {
       let row = row_b + i * ROWS_B;
       let line = select(vec4u(row), unit_b * 4u + NEIGHBOURS, B_BY_K);

@@ -10,7 +10,7 @@ import { type Size, SIZES } from '../../bench/models.js'
 import { compareResults, parseResult } from '../../bench/compare.js'
 import { type Clock, WALL } from '../../bench/measure.js'
 import { type ProcessStart, report, type Result, resultName } from '../../bench/report.js'
-import { COLD_START, coldStart, coldStartRow, runSuite } from '../../bench/suite.js'
+import { COLD_START, coldStart, coldStartRow, runSuite, type SuiteOptions } from '../../bench/suite.js'
 import { PROFILE_CASES, profileCases, profileTable } from '../../bench/profile.js'
 import { compareVariants, VARIANT_CASES, variantsTable } from '../../bench/variants.js'
 import { parseBytes } from '../trm/published/settings.js'
@@ -200,13 +200,29 @@ const clockOf = ({ isSoftware }: { isSoftware: boolean }): Clock => (isSoftware 
 async function variants(args: string[]): Promise<void> {
   const parsed = parseArguments(args, variantsUsage)
   if (!parsed) return
-  const { only, size, repeats, json } = parsed.values
+  const { adapter, result } = await withProgress(parsed.values, compareVariants)
+  await print(adapter, variantsTable(result), { rows: result }, parsed.values.json)
+}
+
+async function profile(args: string[]): Promise<void> {
+  const parsed = parseArguments(args, profileUsage)
+  if (!parsed) return
+  const { adapter, result } = await withProgress(parsed.values, profileCases)
+  await print(adapter, result.map(profileTable).join('\n\n'), { profiles: result }, parsed.values.json)
+}
+
+/** Measures the chosen cases, shows the progress, and says on which adapter. */
+async function withProgress<Result>(
+  values: AdapterValues & { only: string; size: string; repeats: number },
+  measure: (options: SuiteOptions) => Promise<Result>,
+): Promise<{ adapter: string; result: Result }> {
+  const { only, size, repeats } = values
   const progress = new Progress()
-  let name = ''
-  const rows = await compareVariants({
+  let adapter = ''
+  const result = await measure({
     async open() {
-      const engine = await openEngine(parsed.values)
-      name = adapterName(engine)
+      const engine = await openEngine(values)
+      adapter = adapterName(engine)
       return engine
     },
     only: list(only),
@@ -216,28 +232,7 @@ async function variants(args: string[]): Promise<void> {
     onProgress: (done, total, text) => progress.show(done, total, `${done}/${total} ${text}`),
   })
   progress.end()
-  await print(name, variantsTable(rows), { rows }, json)
-}
-
-async function profile(args: string[]): Promise<void> {
-  const parsed = parseArguments(args, profileUsage)
-  if (!parsed) return
-  const { only, size, repeats, json } = parsed.values
-  const progress = new Progress()
-  let name = ''
-  const profiles = await profileCases({
-    async open() {
-      const engine = await openEngine(parsed.values)
-      name = adapterName(engine)
-      return engine
-    },
-    only: list(only),
-    sizes: sizesOf(size),
-    repeats,
-    onProgress: (done, total, text) => progress.show(done, total, `${done}/${total} ${text}`),
-  })
-  progress.end()
-  await print(name, profiles.map(profileTable).join('\n\n'), { profiles }, json)
+  return { adapter, result }
 }
 
 /** Prints a result under the adapter and the circumstances, and writes it as JSON if there is a file. */

@@ -255,8 +255,8 @@ export class Engine {
     const { entry, workgroups } = plan
     this.commands.dispatch(entry.pipeline, this.pipelines.bindGroup(kernel, size, plan, bound), workgroups)
     // Some drivers compile a kernel when it first runs. They do it while the host goes on recording.
-    if (!entry.hasRun) this.commands.submit()
-    entry.hasRun = true
+    if (!entry.ran) this.commands.submit()
+    entry.ran = true
   }
 
   /** Records other commands, such as copies into textures, in order with the dispatches. */

@@ -14,7 +14,7 @@ interface Entry {
   pipeline?: GPUComputePipeline
   readonly layout: GPUBindGroupLayout
   readonly names: readonly string[]
-  hasRun?: boolean
+  ran?: boolean
 }
 
 /** What a kernel's functions say about a size, and its bind groups so far. They are pure, so they are asked once. */
@@ -27,8 +27,8 @@ export interface Plan {
 export class Pipelines {
   /** The arguments that each pipeline was made for, in order. */
   readonly #asked: (readonly [kernel: Kernel<never>, size: never, halves: readonly number[], entry: Entry])[] = []
-  /** By kernel, then by constants, float16 bindings and text: two kernels of one name share nothing. */
-  readonly #made = new Map<Kernel<never>, Map<string, Entry>>()
+  /** By all that a pipeline depends on: two kernels of one name share nothing unless they are equal. */
+  readonly #made = new Map<string, Entry>()
   /** By kernel, then by size and float16 bindings. */
   readonly #plans = new Map<Kernel<never>, Map<string, Plan>>()
   readonly #modules = new Map<string, GPUShaderModule>()
@@ -41,10 +41,12 @@ export class Pipelines {
 
   /** The plan of a kernel for this size, with its pipeline. @param halves numbers of the float16 bindings */
   plan<Size>(kernel: Kernel<Size>, size: Size, halves: readonly number[]): Plan {
-    const plans = inMap(this.#plans, kernel)
+    let plans = this.#plans.get(kernel)
+    if (!plans) this.#plans.set(kernel, (plans = new Map()))
     const key = JSON.stringify([size, halves])
     let plan = plans.get(key)
-    if (!plan) {
+    // JSON has one word for NaN and the infinities: the plans of such sizes are not reused.
+    if (!plan || /null/.test(key)) {
       const entry = this.#entry(kernel, size, halves)
       entry.pipeline ??= this.device.createComputePipeline(entry.descriptor)
       plan = { entry: entry as Plan['entry'], workgroups: kernel.workgroups(size), groups: new Map() }
@@ -66,9 +68,8 @@ export class Pipelines {
   #entry<Size>(kernel: Kernel<Size>, size: Size, halves: readonly number[]): Entry {
     const constants = kernel.constants(size)
     const text = textOf(kernel, size)
-    const key = JSON.stringify([constants, halves, text])
-    const made = inMap(this.#made, kernel)
-    const found = made.get(key)
+    const key = JSON.stringify([kernel, kernel.uniforms && 1, constants, halves, text])
+    const found = this.#made.get(key)
     if (found) return found
     for (const [name, value] of Object.entries(constants)) {
       if (!Number.isFinite(value)) throw new Error(`${kernel.name}: constant ${name} is ${value}, expected a number`)
@@ -99,7 +100,7 @@ export class Pipelines {
     this.stats.pipelines++
     const entry: Entry = { descriptor, layout, names }
     this.#asked.push([kernel as Kernel<never>, size as never, halves, entry])
-    made.set(key, entry)
+    this.#made.set(key, entry)
     return entry
   }
 
@@ -150,10 +151,10 @@ export class Pipelines {
 
   /** A small buffer that always holds these numbers. */
   #uniformBuffer(label: string, values: Record<string, number>): GPUBuffer {
-    const key = JSON.stringify(values)
+    const data = Uint32Array.from(Object.values(values))
+    const key = data.join()
     let buffer = this.#uniformBuffers.get(key)
     if (!buffer) {
-      const data = Uint32Array.from(Object.values(values))
       buffer = this.device.createBuffer({
         label,
         size: Math.ceil(data.byteLength / 16) * 16,
@@ -186,11 +187,4 @@ function named<T>(kernel: string, work: () => T): T {
   } catch (error) {
     throw new Error(`${kernel}: ${(error as Error).message}`)
   }
-}
-
-/** The map of a kernel in a map of maps. */
-function inMap<Value>(maps: Map<Kernel<never>, Map<string, Value>>, kernel: Kernel<never>): Map<string, Value> {
-  let map = maps.get(kernel)
-  if (!map) maps.set(kernel, (map = new Map()))
-  return map
 }

@@ -12,7 +12,7 @@ export type Access =
 export type Workgroups = readonly [number, number, number]
 
 /**
- * A kernel blueprint: plain data and pure functions of a problem `size`.
+ * A kernel blueprint: plain data and pure functions of a problem `size`: numbers, strings, booleans, records of these.
  * The same numbers feed the shader's `override` constants and the dispatch, so the two cannot disagree.
  */
 export interface Kernel<Size = never> {
