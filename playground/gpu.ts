@@ -1,15 +1,12 @@
-// Opens engines for the worker: submits are short, so that the page is drawn in between; a lost device is reported.
+// Opens engines for the worker; a lost device is reported.
 import { Engine } from '../src/engine/index.js'
-
-/** Dispatches of one submit: a few milliseconds of most GPUs. */
-const SUBMIT_AFTER = 64
 
 /** Characters of the browser's reason that are shown. */
 const MOST_CHARACTERS = 200
 
 /** @param onLost called when the device is lost before the engine is closed */
 export async function openEngine(onLost?: (message: string) => void): Promise<Engine> {
-  const engine = await Engine.open({ submitAfter: SUBMIT_AFTER })
+  const engine = await Engine.open()
   void engine.device.lost.then(({ reason, message }) => {
     if (!engine.isLost) return
     const purpose = reason === 'destroyed' ? ' (destroyed on purpose)' : ''

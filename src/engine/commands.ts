@@ -16,8 +16,8 @@ export class Commands {
     private readonly device: GPUDevice,
     private readonly stats: Stats,
     private readonly wait: <T>(promise: Promise<T>) => Promise<T>,
-    /** Submits by itself after this many dispatches. */
-    private readonly submitAfter = Infinity,
+    /** See `EngineOptions`. */
+    private readonly submitAfter = 32,
   ) {}
 
   dispatch(pipeline: GPUComputePipeline, group: GPUBindGroup, workgroups: Workgroups): void {

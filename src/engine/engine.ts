@@ -20,8 +20,8 @@ export interface EngineOptions {
    */
   wait?: <T>(promise: Promise<T>) => Promise<T>
   /**
-   * Submits by itself after this many dispatches. It changes no result. Default: never. A kernel's first dispatch is
-   * always submitted at once. In a page, the browser can draw between short submits.
+   * Submits by itself after this many dispatches. It changes no result. Default 32: the GPU computes while the host
+   * goes on recording, and a browser can draw in between. A kernel's first dispatch is always submitted at once.
    */
   submitAfter?: number
   /** Whether the GPU object has bounds checks, for `adapter.boundsChecks`. Only 'webgpu-trm/node' gives false. */

@@ -89,18 +89,22 @@ test('what does not fit is refused', () => {
   assert.throws(() => tensor.reshape([5]), /^reshape: \[4\] has 4 elements, \[5\] needs 5/)
 })
 
-test('submits after so many dispatches change no result', async () => {
-  const short = await openEngine({ submitAfter: 3 })
-  try {
-    const x = short.from(of(1, 3))
-    let y = x
-    const before = short.stats.submits
-    for (let i = 0; i < 10; i++) y = add(y, x)
-    assert.is(short.stats.submits - before, 3)
-    same('commands', await short.read(y), [11, 33])
-  } finally {
-    short.close()
-  }
-})
+for (const [submitAfter, times, submits] of [
+  [3, 10, 3],
+  [undefined, 70, 2],
+] as const)
+  test(`${times} dispatches, submits after ${submitAfter ?? 'the default'}: they change no result`, async () => {
+    const short = await openEngine({ submitAfter })
+    try {
+      const x = short.from(of(1, 3))
+      let y = x
+      const before = short.stats.submits
+      for (let i = 0; i < times; i++) y = add(y, x)
+      assert.is(short.stats.submits - before, submits)
+      same('commands', await short.read(y), [1 + times, 3 + 3 * times])
+    } finally {
+      short.close()
+    }
+  })
 
 test.run()
