@@ -61,27 +61,28 @@ var<workgroup> right: array<vec4f, select(LINES, DEPTH, B_BY_K) * STEP_B>;
 // c has `all` lines, its tile has `own`. Where gate and up follow each other, the operand has twice as many lines
 // as c, and lines from `own` on are up.
 fn line_of(i: vec4u, first: u32, own: u32, all: u32) -> vec4u {
+  if (own == LINES) { return min(first + i, vec4u(all - 1u)); }
   return min(first + i % own, vec4u(all - 1u)) + i / own * all;
 }
 
-// Four neighbours in memory: of these lines, from k on; 0 beyond the last k.
+// Four neighbours in memory: of these lines, at these k; 0 beyond the last k.
 // vec4f(x).x takes both types of A.
-fn load_a(lines: vec4u, pair: u32, k: u32) -> vec4f {
-  let ks = k + select(NEIGHBOURS, vec4u(), A_BY_K);
-  let inside = select(ks, min(ks, vec4u(u.k - 1u)), EDGE_K);
-  let at = lines * u.row_a + inside * u.step_a + pair * u.stride_a;
+fn load_a(lines: vec4u, pair: u32, ks: vec4u) -> vec4f {
+  let inside = vec4<bool>(!EDGE_K) | (ks < vec4u(u.k));
+  let within = select(lines * u.row_a + ks, lines + ks * u.step_a, A_BY_K);
+  let at = pair * u.stride_a + select(vec4u(), within, inside);
   var value = vec4f(a[at.x / 4u]);
   if (!VECTOR_A) { value = vec4f(vec4f(a[at.x]).x, vec4f(a[at.y]).x, vec4f(a[at.z]).x, vec4f(a[at.w]).x); }
-  return select(value, vec4f(), ks != inside);
+  return select(vec4f(), value, inside);
 }
 
-fn load_b(lines: vec4u, pair: u32, k: u32) -> vec4f {
-  let ks = k + select(NEIGHBOURS, vec4u(), B_BY_K);
-  let inside = select(ks, min(ks, vec4u(u.k - 1u)), EDGE_K);
-  let at = lines * u.column_b + inside * u.step_b + pair * u.stride_b;
+fn load_b(lines: vec4u, pair: u32, ks: vec4u) -> vec4f {
+  let inside = vec4<bool>(!EDGE_K) | (ks < vec4u(u.k));
+  let within = select(lines * u.column_b + ks, lines + ks * u.step_b, B_BY_K);
+  let at = pair * u.stride_b + select(vec4u(), within, inside);
   var value = vec4f(b[at.x / 4u]);
   if (!VECTOR_B) { value = vec4f(vec4f(b[at.x]).x, vec4f(b[at.y]).x, vec4f(b[at.z]).x, vec4f(b[at.w]).x); }
-  return select(value, vec4f(), ks != inside);
+  return select(vec4f(), value, inside);
 }
 
 @compute @workgroup_size(THREADS)
@@ -115,15 +116,17 @@ fn main(@builtin(workgroup_id) group: vec3u, @builtin(num_workgroups) groups: ve
   for (var step = first; step < min(first + range, u.reduce * steps); step++) {
     var next_a: array<vec4f, PIECES>;
     @diagnostic(off, trm.unroll) for (var i = 0u; i < PIECES; i++) {
-      let row = row_a + i * ROWS_A;
-      let line = select(vec4u(row), unit_a * 4u + NEIGHBOURS, A_BY_K);
-      next_a[i] = load_a(line_of(line, m0, 16u * OWN_M, rows_c), pair, k0 + select(unit_a * 4u, row, A_BY_K));
+      let row = vec4u(row_a + i * ROWS_A);
+      let along = unit_a * 4u + NEIGHBOURS;
+      let lines = line_of(select(row, along, A_BY_K), m0, 16u * OWN_M, rows_c);
+      next_a[i] = load_a(lines, pair, k0 + select(along, row, A_BY_K));
     }
     var next_b: array<vec4f, PIECES>;
     @diagnostic(off, trm.unroll) for (var i = 0u; i < PIECES; i++) {
-      let row = row_b + i * ROWS_B;
-      let line = select(vec4u(row), unit_b * 4u + NEIGHBOURS, B_BY_K);
-      next_b[i] = load_b(line_of(line, n0, 16u * OWN_N, columns_c), pair, k0 + select(unit_b * 4u, row, B_BY_K));
+      let row = vec4u(row_b + i * ROWS_B);
+      let along = unit_b * 4u + NEIGHBOURS;
+      let lines = line_of(select(row, along, B_BY_K), n0, 16u * OWN_N, columns_c);
+      next_b[i] = load_b(lines, pair, k0 + select(along, row, B_BY_K));
     }
     // Compilers drop the bounds checks of these places, because they follow from `thread` and constants alone.
     @diagnostic(off, trm.unroll) for (var i = 0u; i < PIECES; i++) {

@@ -113,6 +113,13 @@ const matrixHeads = withWidths(32, 64, 128).flatMap(size =>
   ),
 )
 
+/** Products by matrices of each kind. */
+const byKind = (more: Record<string, readonly unknown[]>) =>
+  [
+    { component: 'f16', m: 16, n: 16, k: 16 },
+    { component: 'f16', m: 16, n: 8, k: 8 },
+  ].flatMap(kind => combinations({ ...products, kind: [kind], span: [32, 64], splits: [1], ...more }))
+
 /** Sizes of the kernels whose text depends on the size; they cover every text. */
 const SIZES: Record<string, readonly unknown[]> = {
   add: [
@@ -151,12 +158,9 @@ const SIZES: Record<string, readonly unknown[]> = {
   attention_matrices: matrixHeads,
   attention_matrices_backward_q: matrixHeads,
   attention_matrices_backward_kv: matrixHeads,
-  matmul_matrix: [
-    { component: 'f16', m: 16, n: 16, k: 16 },
-    { component: 'f16', m: 16, n: 8, k: 8 },
-  ].flatMap(kind =>
-    combinations({ ...products, kind: [kind], span: [32, 64], splits: [1], gated: [undefined, 'columns', 'rows'] }),
-  ),
+  matmul_matrix: byKind({ gated: [undefined, 'columns', 'rows'] }),
+  matmul_matrix_gate_up: byKind({ gated: ['columns', 'rows'] }),
+  matmul_matrix_swiglu_backward: byKind({ halves: ['columns', 'rows'] }),
 }
 
 test('every kernel is looked at', async () => {

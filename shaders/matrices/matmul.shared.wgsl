@@ -1,5 +1,6 @@
 // c[m, n] = Σ_k a(m, k) · b(k, n) by subgroup matrices (tensor cores): operands are float16, sums are float32.
-// A file that imports this one gets its entry point. It binds c, and declares `put`, which stores PUT · 4 results.
+// A file that imports this one gets its entry point. It binds c and the uniforms u, and declares `put`, which stores
+// PUT · 4 results: `first` of them, or with GATED those of gate and, `second`, those of up.
 // A workgroup of four subgroups computes a tile of 2 SPAN × 2 SPAN results. Each subgroup computes SPAN × SPAN of them,
 // as matrices of SIZE_M × SIZE_N, with DEPTH of k at a time.
 // Rows in memory have a multiple of 8 elements. A_BY_K: a row in memory belongs to one k, else to one row of a.
@@ -47,9 +48,11 @@ struct Uniforms {
   row_a: u32, stride_a: u32, row_b: u32, stride_b: u32,
 }
 
+// Where results lie: in this one of the matrices that are computed, in this row, from this column on.
+struct Place { result: u32, m: u32, n: u32 }
+
 @group(0) @binding(0) var<storage, read> a: array<vec4u>;
 @group(0) @binding(1) var<storage, read> b: array<vec4u>;
-@group(0) @binding(3) var<uniform> u: Uniforms;
 
 const SIDE = SPAN * 2u;
 const THREADS = 128u;
@@ -105,18 +108,29 @@ fn load_b(at: u32, is_inside: bool) -> vec4u {
   return vec4u();
 }
 
+// Rows and columns of c.
+fn c_rows() -> u32 { return select(u.m, u.m / 2u, GATED == 2); }
+fn c_columns() -> u32 { return select(u.n, u.n / 2u, GATED == 1); }
+
 fn silu(x: vec4f) -> vec4f { return x / (1.0 + exp(-x)); }
+
+// The results, or silu(gate) ⊙ up.
+fn activated(first: mat2x4f, second: mat2x4f) -> mat2x4f {
+  if (GATED == 0) { return first; }
+  return mat2x4f(silu(first[0]) * second[0], silu(first[1]) * second[1]);
+}
 
 @compute @workgroup_size(THREADS) @subgroup_size(32)
 fn main(@builtin(workgroup_id) group: vec3u, @builtin(num_workgroups) groups: vec3u,
         @builtin(local_invocation_index) thread: u32, @builtin(subgroup_id) number: u32,
         @builtin(subgroup_invocation_id) lane_number: u32) {
   // Compilers drop the bounds checks of places in workgroup memory that follow from `thread`, remainders and constants.
+  // Matrices take the plain number of a subgroup: with a remainder, AMD's compiler adds each place to it anew.
   let subgroup = number % 4u;
   let lane = lane_number % 32u;
   // Rows and columns of c, and of a tile of it.
-  let rows = select(u.m, u.m / 2u, GATED == 2);
-  let columns = select(u.n, u.n / 2u, GATED == 1);
+  let rows = c_rows();
+  let columns = c_columns();
   let side_m = select(SIDE, SPAN, GATED == 2);
   let side_n = select(SIDE, SPAN, GATED == 1);
   let count_m = (rows + side_m - 1u) / side_m;
@@ -196,14 +210,14 @@ fn main(@builtin(workgroup_id) group: vec3u, @builtin(num_workgroups) groups: ve
       var right: array<Right, COUNT_N>;
       @diagnostic(off, trm.unroll) for (var j = 0u; j < COUNT_N; j++) {
         right[j] = subgroupMatrixLoad<Right, row_major>(
-          &tiles[2u + subgroup % 2u],
+          &tiles[2u + number % 2u],
           select(j * SIZE_N * STEP_B + k * SIZE_K / 8u, k * SIZE_K * STEP_B + j * SIZE_N / 8u, B_BY_K),
           STEP_B
         );
       }
       @diagnostic(off, trm.unroll) for (var i = 0u; i < COUNT_M; i++) {
         let left = subgroupMatrixLoad<Left, row_major>(
-          &tiles[subgroup / 2u],
+          &tiles[number / 2u],
           select(i * SIZE_M * STEP_A + k * SIZE_K / 8u, k * SIZE_K * STEP_A + i * SIZE_M / 8u, A_BY_K),
           STEP_A
         );
@@ -220,7 +234,7 @@ fn main(@builtin(workgroup_id) group: vec3u, @builtin(num_workgroups) groups: ve
   @diagnostic(off, trm.unroll) for (var i = 0u; i < COUNT_M; i++) {
     @diagnostic(off, trm.unroll) for (var j = 0u; j < COUNT_N; j++) {
       subgroupMatrixStore<row_major>(
-        &tiles[subgroup],
+        &tiles[number],
         j * SIZE_N / 4u,
         sum[i % PART_M + j / PART_N * PART_M][i / PART_M * PART_N + j % PART_N],
         STEP_C
@@ -234,12 +248,13 @@ fn main(@builtin(workgroup_id) group: vec3u, @builtin(num_workgroups) groups: ve
       let n = tile_n * side_n + subgroup % 2u * (side_n / 2u) + i / PART_M * PART_N * SIZE_N + column * 4u;
       if (row < SIZE_M && m < rows && n < columns) {
         let at = row * STEP_C + column;
-        var values: array<vec4f, 2>;
+        var first: array<vec4f, 2>;
+        var second: array<vec4f, 2>;
         @diagnostic(off, trm.unroll) for (var w = 0u; w < PUT; w++) {
-          values[w] = bitcast<vec4f>(tiles[subgroup][at + w]);
-          if (GATED != 0) { values[w] = silu(values[w]) * bitcast<vec4f>(tiles[subgroup][at + w + SPAN / 8u]); }
+          first[w] = bitcast<vec4f>(tiles[subgroup][at + w]);
+          if (GATED != 0) { second[w] = bitcast<vec4f>(tiles[subgroup][at + w + SPAN / 8u]); }
         }
-        put((result * rows + m) * columns + n, mat2x4f(values[0], values[1]), columns - n);
+        put(Place(result, m, n), mat2x4f(first[0], first[1]), mat2x4f(second[0], second[1]));
       }
     }
     workgroupBarrier();

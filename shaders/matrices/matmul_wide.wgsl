@@ -3,10 +3,12 @@
 const PUT = 2;
 
 @group(0) @binding(2) var<storage, read_write> c: array<mat2x4f>;
+@group(0) @binding(3) var<uniform> u: Uniforms;
 
-// Stores eight neighbours; `at` counts single results.
-fn put(at: u32, value: mat2x4f, count: u32) {
-  var sum = value;
-  if (u.accumulate != 0u) { sum += c[at / 8u]; }
-  c[at / 8u] = sum;
+// Stores eight neighbours.
+fn put(place: Place, first: mat2x4f, second: mat2x4f) {
+  let at = ((place.result * c_rows() + place.m) * c_columns() + place.n) / 8u;
+  var sum = activated(first, second);
+  if (u.accumulate != 0u) { sum += c[at]; }
+  c[at] = sum;
 }

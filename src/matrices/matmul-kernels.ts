@@ -1,5 +1,7 @@
 // The kernels of matrix products by subgroup matrices.
+import gateUp from '../../shaders/matrices/matmul_gate_up.wgsl'
 import narrow from '../../shaders/matrices/matmul_narrow.wgsl'
+import swigluBackward from '../../shaders/matrices/matmul_swiglu_backward.wgsl'
 import wide from '../../shaders/matrices/matmul_wide.wgsl'
 import padding from '../../shaders/matrices/pad_rows.wgsl'
 import type { MatrixKind } from '../engine/device.js'
@@ -28,13 +30,15 @@ const sidesOf = ({ m, n, gated }: MatrixProduct) => [gated === 'rows' ? m / 2 : 
 /** Whether eight neighbours in a row of c are stored at once. */
 const isWide = (size: MatrixProduct) => sidesOf(size)[1] % 8 === 0
 
-/** Texts by the layout of a, b and c in memory: WGSL takes no constant for the order of a load. */
-const texts: string[] = []
+/** Texts by their original and the layout of a and b in memory: WGSL takes no constant for the order of a load. */
+const texts = new Map<string, string[]>()
 
 /** The shader for this size, before its lines are filled in. */
-export function textOf(size: MatrixProduct): string {
+export function textOf(size: MatrixProduct, original: string = isWide(size) ? wide : narrow): string {
   const { transposeA: aByK, transposeB: bByColumn } = size
-  return (texts[Number(!!aByK) + 2 * Number(!!bByColumn) + 4 * Number(isWide(size))] ??= (isWide(size) ? wide : narrow)
+  const known = texts.get(original) ?? []
+  texts.set(original, known)
+  return (known[Number(!!aByK) + 2 * Number(!!bByColumn)] ??= original
     .replace(/(<Left, ?)row/, aByK ? '$1col' : '$1row')
     .replace(/(<Right, ?)row/, bByColumn ? '$1col' : '$1row'))
 }
@@ -88,6 +92,26 @@ export const matmulMatrix = defineKernel<MatrixProduct>({
   constants: () => ({}),
   workgroups: ({ m, n, batch = 1, splits, span }) =>
     grid(divideUp(m, 2 * span) * divideUp(n, 2 * span) * batch * splits),
+})
+
+/** A product with a gate that also stores [gate | up], in `both`. Rows of c have a multiple of 8 elements. */
+export const matmulGateUp = defineKernel<MatrixProduct & { gated: Gated }>({
+  ...matmulMatrix,
+  name: 'matmul_matrix_gate_up',
+  source: size => fill(textOf(size, gateUp), linesOf(size)),
+  bindings: { ...bindings, both: 'write' },
+})
+
+export const swigluBackwardLines = (size: MatrixProduct & { halves: Gated }) => ({
+  ...linesOf(size),
+  OF_ROWS: size.halves === 'rows',
+})
+
+/** A product whose result is the gradient of silu(gate) ⊙ up. c holds [gate | up] before and its gradient after. */
+export const matmulSwigluBackward = defineKernel<MatrixProduct & { halves: Gated }>({
+  ...matmulMatrix,
+  name: 'matmul_matrix_swiglu_backward',
+  source: size => fill(textOf(size, swigluBackward), swigluBackwardLines(size)),
 })
 
 const THREADS = 64

@@ -34,6 +34,11 @@ function matrixKind(
   return fits.sort((a, b) => b.m * b.n * b.k - a.m * a.n * a.k)[0]
 }
 
+const tileOf = (adapter: AdapterSummary, size: MatmulSize, span: number) => ({
+  kind: matrixKind(adapter, size, span)!,
+  span,
+})
+
 const tilesOf = ({ m, n, batch = 1 }: MatmulSize, span: number) => divideUp(m, 2 * span) * divideUp(n, 2 * span) * batch
 
 /** Whether a matrix fills more than half of a tile along each side. */
@@ -47,13 +52,13 @@ const splitsOf = (size: MatmulSize, span: number) =>
  * `c = a · b`, or `c += a · b`, of float16 operands; c is float16 or float32.
  * Operands whose rows in memory do not have a multiple of 8 elements are copied with padding. In the published network
  * that is one small weight.
- * @param kernel tests pass another one
+ * @param kernel binds a, b, c, and what else is given
  */
-export function product(
+export function product<Size extends MatrixProduct>(
   engine: Engine,
-  { a, b, c }: MatmulTensors,
-  size: MatrixProduct,
-  kernel: Kernel<MatrixProduct> = matmulMatrix,
+  { a, b, c, ...more }: MatmulTensors,
+  size: Size,
+  kernel: Kernel<Size>,
 ): void {
   const { m, n, k, batch = 1, reduce = 1, transposeA, transposeB, sharedA, sharedB, splits } = size
   const temporary: Tensor[] = []
@@ -69,7 +74,7 @@ export function product(
     a: transposeA ? aligned(a, pairsA * k, m) : aligned(a, pairsA * m, k),
     b: transposeB ? aligned(b, pairsB * n, k) : aligned(b, pairsB * k, n),
   }
-  if (splits === 1) engine.dispatch(kernel, { ...operands, c }, size)
+  if (splits === 1) engine.dispatch(kernel, { ...operands, c, ...more }, size)
   else {
     const width = m * n * batch
     const parts = engine.tensor([splits, width])
@@ -86,8 +91,14 @@ const whole = (span: number): Variant<MatmulTensors, MatmulSize> => ({
   available: (adapter, size) => matrixKind(adapter, size, span) !== undefined,
   suits: size => fills(size, span) && (span <= 32 || tilesOf(size, span) >= MIN_WORKGROUPS),
   apply: (engine, tensors, size) =>
-    product(engine, tensors, { ...size, kind: matrixKind(engine.adapter, size, span)!, span, splits: 1 }),
+    product(engine, tensors, { ...size, ...tileOf(engine.adapter, size, span), splits: 1 }, matmulMatrix),
 })
+
+/** The tile of a product that is not split: the largest one that suits, else the small one. */
+export function wholeTile(adapter: AdapterSummary, size: MatmulSize): Pick<MatrixProduct, 'kind' | 'span' | 'splits'> {
+  const span = [64, 32].find(span => matrixKind(adapter, size, span) && whole(span).suits!(size)) ?? 32
+  return { ...tileOf(adapter, size, span), splits: 1 }
+}
 
 /** Cuts the sum into ranges that are added in order: for few results with long sums, such as gradients of weights. */
 const split = (span: number): Variant<MatmulTensors, MatmulSize> => ({
@@ -95,12 +106,12 @@ const split = (span: number): Variant<MatmulTensors, MatmulSize> => ({
   name: `matrices ${2 * span}×${2 * span} split`,
   suits: size => fills(size, span) && splitsOf(size, span) > 1,
   apply: (engine, tensors, size) =>
-    product(engine, tensors, {
-      ...size,
-      kind: matrixKind(engine.adapter, size, span)!,
-      span,
-      splits: Math.max(2, splitsOf(size, span)),
-    }),
+    product(
+      engine,
+      tensors,
+      { ...size, ...tileOf(engine.adapter, size, span), splits: Math.max(2, splitsOf(size, span)) },
+      matmulMatrix,
+    ),
 })
 
 /** The variants in order of preference, from the largest tiles on. */
@@ -108,16 +119,12 @@ export const matmulVariants = [split(64), whole(64), split(32), whole(32)]
 
 /** silu(gate) ⊙ up in the same dispatch. Rows in memory that hold both must have halves of a multiple of 8 elements. */
 const gated = (span: number): Variant<MatmulTensors, GatedSize> => ({
-  name: `matrices ${2 * span}×${2 * span}`,
-  onlyHardware: true,
+  ...whole(span),
   available: (adapter, size) => {
     const { m, n, gated, transposeA, transposeB } = size
     const inRows = gated === 'rows' ? transposeA && m : !transposeB && n
     return (!inRows || inRows % 16 === 0) && matrixKind(adapter, size, span) !== undefined
   },
-  suits: whole(span).suits,
-  apply: (engine, tensors, size) =>
-    product(engine, tensors, { ...size, kind: matrixKind(engine.adapter, size, span)!, span, splits: 1 }),
 })
 
 export const gatedVariants = [gated(64), gated(32)]

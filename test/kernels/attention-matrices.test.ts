@@ -4,8 +4,7 @@ import { test } from 'uvu'
 import * as assert from 'uvu/assert'
 import forward from '../../shaders/matrices/attention.wgsl'
 import backward from '../../shaders/matrices/attention_backward.wgsl'
-import { attention, type AdapterSummary, type Engine, ropeTable, type Tensor } from '../../src/engine/index.js'
-import { addTo } from '../../src/engine/accumulate.js'
+import { attention, type AdapterSummary, ropeTable, type Tensor } from '../../src/engine/index.js'
 import { attentionFamily, attentionVariant } from '../../src/engine/ops/attention.js'
 import { offer, Variants } from '../../src/engine/variants.js'
 import { float16ToFloat32, float32ToFloat16 } from '../../src/formats/float16.js'
@@ -16,6 +15,7 @@ import type { AttentionSize } from '../../src/kernels/attention.js'
 import { close, largest, printShares } from '../close.js'
 import { checkGradients } from '../differences.js'
 import { openEngine } from '../engine-under-test.js'
+import { rounded, ROUNDING, widened } from '../half.js'
 import * as oracle from '../oracle.js'
 import { playedKernel } from '../played-matrices.js'
 import { values } from '../shapes.js'
@@ -28,9 +28,6 @@ test.after(() => {
 const { features } = engine.adapter
 const canPlay = features.includes('shader-f16') && features.includes('subgroups')
 if (!canPlay) console.log('skipped: attention by matrices, this adapter has no float16 or no subgroups')
-
-/** One rounding to float16, in units of float32's. */
-const ROUNDING = 2 ** 13
 
 /** Few pipelines: all lengths of a width share one. Some lengths leave tiles and parts of blocks without rows. */
 const shareInTest: typeof shareOf = ({ headDim }, adapter) =>
@@ -106,18 +103,6 @@ function turning(size: Size) {
   }
 }
 
-/** To float16 and back, recorded. */
-function rounded(on: Engine, x: Tensor): Tensor {
-  const y = on.tensor(x.shape, 'f16')
-  addTo(y, x, false)
-  return on.record(y, [x], dy => [(into, accumulate) => addTo(into, dy, accumulate)])
-}
-function widened(on: Engine, x: Tensor): Tensor {
-  const y = on.tensor(x.shape)
-  addTo(y, x, false)
-  return on.record(y, [x], dy => [(into, accumulate) => addTo(into, dy, accumulate)])
-}
-
 if (canPlay) {
   for (const size of SIZES.filter(size => fits(size, engine.adapter))) {
     const { batch, length, heads, headDim, scores = 1 } = size
@@ -128,7 +113,7 @@ if (canPlay) {
       const { table, turned } = turning(size)
       const qkv = packed(size)
       const o = await engine.scope(() =>
-        engine.read(widened(engine, attention(rounded(engine, engine.from(qkv, shape)), heads, { rope: table }))),
+        engine.read(widened(attention(rounded(engine.from(qkv, shape)), heads, { rope: table }))),
       )
       const truth = oracle.attention(turned(qkv), size)
       close('attention by matrices', o, truth, { scale: largest(truth), c: ROUNDING * 2 * scores })
@@ -138,10 +123,10 @@ if (canPlay) {
       const { table, turned } = turning(size)
       const inputs = [{ data: packed(size), shape }]
       const truth = (qkv: Float64Array) => oracle.attention(turned(qkv), size)
-      const ours = (qkv: Tensor) => attention(rounded(engine, qkv), heads, { rope: table })
+      const ours = (qkv: Tensor) => attention(rounded(qkv), heads, { rope: table })
       await checkGradients(engine, 'attention by matrices', {
         inputs,
-        ours: qkv => widened(engine, ours(qkv)),
+        ours: qkv => widened(ours(qkv)),
         truth,
         depth: 1,
         c: 8 * ROUNDING * scores,

@@ -36,6 +36,10 @@ function columnLayer(weight: Tensor, batch: number, width: number): Layer {
   }
 }
 
+/** Over the last axis of x, or the one before it. */
+export const layerOf = (weight: Tensor, x: Tensor, axis: -1 | -2): Layer =>
+  axis === -1 ? rowLayer(weight, x.size / weight.shape[1]) : columnLayer(weight, x.shape[0], x.shape[2])
+
 export interface LinearOptions {
   /** Axis that the weight works on: the last one by default, or the one before it, which mixes positions. */
   axis?: -1 | -2
@@ -60,7 +64,7 @@ export function linear(x: Tensor, weight: Tensor, { axis = -1, dtype = x.dtype }
         `expected ${expected} and (out, in)`,
     )
   }
-  const layer = axis === -1 ? rowLayer(weight, x.size / width) : columnLayer(weight, x.shape[0], x.shape[2])
+  const layer = layerOf(weight, x, axis)
   const y = engine.tensor(x.shape.with(axis, out), dtype)
   layer.forward(x, y)
   return engine.record(y, [x, weight], dy => [

@@ -40,7 +40,7 @@ export interface BlockTensors {
   readonly into?: Tensor
 }
 
-const composed: Variant<BlockTensors, MlpBlockSize, Tensor> = {
+export const composedBlock: Variant<BlockTensors, MlpBlockSize, Tensor> = {
   name: 'composed',
   available: () => true,
   apply(engine, { h, injection, gateUp, down, into }, { axis, epsilon, recorded }) {
@@ -54,7 +54,7 @@ const composed: Variant<BlockTensors, MlpBlockSize, Tensor> = {
 
 export const mlpBlockFamily: Family<BlockTensors, MlpBlockSize, Tensor> = {
   name: 'mlp block',
-  variants: [composed],
+  variants: [composedBlock],
   classOf: ({ batch, length, width, inner, axis, recorded, f16 }) =>
     `${f16 ? 'f16 ' : ''}${batch}×${length}×${width} by ${inner} axis ${axis}${recorded ? ' recorded' : ''}`,
   sample(engine, { batch, length, width, inner, axis, f16 }) {

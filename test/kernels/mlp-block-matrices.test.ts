@@ -1,0 +1,264 @@
+// SwiGLU blocks by subgroup matrices and their derivative; plain functions play the matrices.
+// test/null-backend.test.ts has the compiler check the kernels as they are.
+import { test } from 'uvu'
+import * as assert from 'uvu/assert'
+import gateUpText from '../../shaders/matrices/matmul_gate_up.wgsl'
+import swigluBackwardText from '../../shaders/matrices/matmul_swiglu_backward.wgsl'
+import { mlpBlock, type Tensor } from '../../src/engine/index.js'
+import { type MlpBlockSize, mlpBlockFamily } from '../../src/engine/ops/mlp-block.js'
+import { offer, Variants } from '../../src/engine/variants.js'
+import { float16ToFloat32, float32ToFloat16 } from '../../src/formats/float16.js'
+import { fill } from '../../src/kernels/kernel.js'
+import type { Gated, MatmulSize } from '../../src/kernels/matmul.js'
+import { offerMatrices } from '../../src/matrices/index.js'
+import {
+  linesOf,
+  matmulGateUp,
+  type MatrixProduct,
+  matmulSwigluBackward,
+  swigluBackwardLines,
+  textOf,
+} from '../../src/matrices/matmul-kernels.js'
+import { product } from '../../src/matrices/matmul.js'
+import { blockVariant } from '../../src/matrices/mlp-block.js'
+import { close, printShares } from '../close.js'
+import { checkGradients } from '../differences.js'
+import { openEngine } from '../engine-under-test.js'
+import { inPage } from '../files.js'
+import { rounded, ROUNDING, widened } from '../half.js'
+import * as oracle from '../oracle.js'
+import { playedKernel } from '../played-matrices.js'
+import { values } from '../shapes.js'
+
+const engine = await openEngine()
+test.after(() => {
+  engine.close()
+  printShares()
+})
+const isPlayed = engine.adapter.features.includes('shader-f16') && !(inPage && engine.adapter.isSoftware)
+if (!isPlayed) console.log('skipped: blocks by matrices, in a page on a software adapter or without float16')
+const played = isPlayed ? test : test.skip
+
+/** The smallest tile. */
+const TILE = { kind: { component: 'f16', m: 8, n: 8, k: 8 }, span: 16, splits: 1 } as const
+/** The kernels with loops as they are, which compiles faster with played matrices. */
+const rolled = (text: string) => text.replace(/@diagnostic\(off, trm\.unroll\)/g, '')
+const kernels = {
+  gateUp: playedKernel({
+    ...matmulGateUp,
+    source: (size: MatrixProduct & { gated: Gated }) => fill(rolled(textOf(size, gateUpText)), linesOf(size)),
+  }),
+  swigluBackward: playedKernel({
+    ...matmulSwigluBackward,
+    source: (size: MatrixProduct & { halves: Gated }) =>
+      fill(rolled(textOf(size, swigluBackwardText)), swigluBackwardLines(size)),
+  }),
+}
+
+const halves = (seed: number, count: number) => {
+  const bits = float32ToFloat16(values(seed, count))
+  const tensor = engine.from(
+    new Uint32Array(Uint16Array.from({ length: 2 * Math.ceil(count / 2) }, (_, i) => bits[i]).buffer),
+  )
+  return { data: float16ToFloat32(bits), tensor }
+}
+/** Values that must stay stand behind `count` results. */
+const GUARDS = 256
+const guarded = (data: Float32Array) => {
+  const tensor = engine.lasting([data.length + GUARDS])
+  engine.write(
+    tensor,
+    Float32Array.from({ length: data.length + GUARDS }, (_, i) => data[i] ?? 0.5),
+  )
+  return tensor
+}
+async function results(tensor: Tensor): Promise<Float32Array> {
+  const got = await engine.read(tensor)
+  assert.ok(
+    got.slice(-GUARDS).every(x => x === 0.5),
+    'what lies behind the results stays',
+  )
+  return got.slice(0, -GUARDS)
+}
+
+/** Sizes of the product of gate and up along columns and rows; the last one is no whole number of tiles. */
+const FORWARD: (MatmulSize & { gated: Gated })[] = [
+  { m: 33, n: 80, k: 97, transposeB: true, gated: 'columns' },
+  { m: 16, n: 16, k: 8, transposeB: true, gated: 'columns' },
+  { m: 76, n: 24, k: 97, batch: 3, sharedA: true, gated: 'rows' },
+  { m: 2, n: 40, k: 16, batch: 2, sharedA: true, gated: 'rows' },
+]
+
+for (const size of FORWARD)
+  played(`gate, up and silu(gate) ⊙ up: ${JSON.stringify(size)}`, async () => {
+    const { m, n, k, batch = 1, sharedA, gated } = size
+    const [a, b] = [halves(1, m * k * (sharedA ? 1 : batch)), halves(2, k * n * batch)]
+    const count = m * n * batch
+    const [c, both] = [count / 2, count].map(length => guarded(new Float32Array(length)))
+    product(engine, { a: a.tensor, b: b.tensor, c, both }, { ...size, ...TILE }, kernels.gateUp)
+    const sums = oracle.matmul(a.data, b.data, size)
+    const scale = oracle.matmul(a.data.map(Math.abs), b.data.map(Math.abs), size)
+    close('gate and up', await results(both), sums, { scale, depth: k })
+    const block = gated === 'columns' ? n / 2 : (m / 2) * n
+    const truth = oracle.swiglu(sums, { half: block })
+    close('gated, with gate and up', await results(c), truth, {
+      scale: truth.map((_, i) => {
+        const at = Math.floor(i / block) * 2 * block + (i % block)
+        return 1.1 * scale[at] * scale[at + block]
+      }),
+      depth: 2 * k,
+    })
+  })
+
+const BACKWARD: (MatmulSize & { halves: Gated })[] = [
+  { m: 33, n: 40, k: 97, halves: 'columns' },
+  { m: 7, n: 8, k: 16, halves: 'columns' },
+  { m: 40, n: 24, k: 97, batch: 3, transposeA: true, sharedA: true, halves: 'rows' },
+  { m: 3, n: 40, k: 16, batch: 2, transposeA: true, sharedA: true, halves: 'rows' },
+]
+
+for (const size of BACKWARD)
+  played(`the gradient of gate and up: ${JSON.stringify(size)}`, async () => {
+    const { m, n, k, batch = 1, sharedA, halves: along } = size
+    const [a, b] = [halves(1, m * k * (sharedA ? 1 : batch)), halves(2, k * n * batch)]
+    const before = values(3, 2 * m * n * batch, 3)
+    const both = guarded(before)
+    product(engine, { a: a.tensor, b: b.tensor, c: both }, { ...size, ...TILE }, kernels.swigluBackward)
+    const d = oracle.matmul(a.data, b.data, size)
+    const scale = oracle.matmul(a.data.map(Math.abs), b.data.map(Math.abs), size)
+    const block = along === 'columns' ? n : m * n
+    const [truth, allowed] = [new Float64Array(before.length), new Float64Array(before.length)]
+    d.forEach((gradient, i) => {
+      const at = Math.floor(i / block) * 2 * block + (i % block)
+      const [gate, up] = [before[at], before[at + block]]
+      const sigmoid = 1 / (1 + Math.exp(-gate))
+      truth[at] = gradient * up * sigmoid * (1 + gate * (1 - sigmoid))
+      truth[at + block] = gradient * gate * sigmoid
+      allowed[at] = 1.1 * scale[i] * Math.abs(up) + 1e-3
+      allowed[at + block] = scale[i] * Math.abs(gate) + 1e-3
+    })
+    close('gradient of gate and up', await results(both), truth, { scale: allowed, depth: k })
+  })
+
+if (isPlayed)
+  offer(mlpBlockFamily, {
+    ...blockVariant('played', kernels, () => TILE),
+    available: (_, { recorded, f16, axis, inner, width }) => recorded && f16 && (axis === -1 ? inner : width) % 8 === 0,
+    suits: () => false,
+  })
+
+const epsilon = 1e-5
+
+interface Shape {
+  batch: number
+  length: number
+  width: number
+  inner: number
+  axis: -1 | -2
+}
+
+function truthOf(
+  { batch, length, width, inner, axis }: Shape,
+  x: Float64Array,
+  gateUp: Float64Array,
+  down: Float64Array,
+) {
+  const [up, out]: MatmulSize[] =
+    axis === -1
+      ? [
+          { m: batch * length, n: 2 * inner, k: width, transposeB: true },
+          { m: batch * length, n: width, k: inner, transposeB: true },
+        ]
+      : [
+          { m: 2 * inner, n: width, k: length, batch, sharedA: true },
+          { m: length, n: width, k: inner, batch, sharedA: true },
+        ]
+  const of = (weight: Float64Array, y: Float64Array, size: MatmulSize) =>
+    axis === -1 ? oracle.matmul(y, weight, size) : oracle.matmul(weight, y, size)
+  const active = oracle.swiglu(of(gateUp, x, up), { half: axis === -1 ? inner : inner * width })
+  return oracle.rmsnorm(of(down, active, out), x, {
+    width: axis === -1 ? width : length,
+    stride: axis === -1 ? 1 : width,
+    epsilon,
+  })
+}
+
+for (const shape of [
+  { batch: 2, length: 9, width: 24, inner: 16, axis: -1 },
+  { batch: 2, length: 17, width: 16, inner: 12, axis: -2 },
+] as const)
+  played(`a block over axis ${shape.axis}, and its gradients`, async () => {
+    const { batch, length, width, inner, axis } = shape
+    const over = axis === -1 ? width : length
+    const input = (seed: number, magnitude: number, ...dims: number[]) => {
+      const data = values(
+        seed,
+        dims.reduce((a, b) => a * b),
+        magnitude,
+      )
+      return { data: float16ToFloat32(float32ToFloat16(data)), shape: dims }
+    }
+    const inputs = [
+      input(1, 1, batch, length, width),
+      input(2, 1, batch, length, width),
+      input(3, 0.5, 2 * inner, over),
+      input(4, 0.5, over, inner),
+    ]
+    engine.variants.force('mlp block', 'played')
+    await checkGradients(engine, 'block by matrices', {
+      inputs,
+      ours: (...given) => {
+        const [h, injection, gateUp, down] = given.map(rounded)
+        return widened(mlpBlock(h, gateUp, down, { injection, axis, epsilon }))
+      },
+      truth: (h, injection, gateUp, down) =>
+        truthOf(
+          shape,
+          h.map((v, i) => v + injection[i]),
+          gateUp,
+          down,
+        ),
+      depth: 1,
+      c: 16 * ROUNDING,
+    })
+    // Weights of float32 take the composed block. Not all gradients may be wanted.
+    const [h, injection, gateUp, down] = inputs.map(({ data, shape }) => engine.from(data, shape))
+    for (const wanted of [h, gateUp, down]) {
+      const gradient = (as: (x: Tensor) => Tensor) =>
+        engine.gradients([wanted], () => {
+          const y = widened(
+            mlpBlock(rounded(h), as(gateUp), as(down), { injection: rounded(injection), axis, epsilon }),
+          )
+          return [[y, engine.from(values(5, y.size), y.shape)]]
+        })[0]
+      const [ours, plain] = [await engine.read(gradient(rounded)), await engine.read(gradient(x => x))]
+      const scale = plain.reduce((a, b) => Math.max(a, Math.abs(b)), 0)
+      close('block by matrices, one gradient', ours, plain, { scale, c: 16 * ROUNDING })
+    }
+    assert.ok(engine.variants.asked.some(({ variant }) => variant === 'played'))
+    engine.variants.force('mlp block', undefined)
+  })
+
+test('the default of recorded blocks in float16 on a GPU with matrices', () => {
+  offerMatrices()
+  const gpu = {
+    ...engine.adapter,
+    isSoftware: false,
+    subgroupMatrices: [{ component: 'f16', m: 16, n: 16, k: 16 }],
+    workgroupBytes: 49152,
+  } as const
+  const official: MlpBlockSize = {
+    ...{ batch: 768, length: 97, width: 512, inner: 1536, axis: -1, epsilon, recorded: true, f16: true },
+  }
+  const taken = (more: Partial<MlpBlockSize>, adapter: typeof gpu | typeof engine.adapter = gpu) =>
+    new Variants(adapter).pick(mlpBlockFamily, { ...official, ...more }).name
+  assert.is(taken({}), 'matrices')
+  assert.is(taken({ axis: -2, inner: 512 }), 'matrices')
+  assert.is(taken({ recorded: false }), 'composed')
+  assert.is(taken({ f16: false }), 'composed')
+  assert.is(taken({ axis: -2, inner: 512, width: 516 }), 'composed')
+  assert.is(taken({ batch: 1, length: 16 }), 'composed')
+  assert.is(taken({}, { ...gpu, subgroupMatrices: [] as never }), 'composed')
+})
+
+test.run()
