@@ -2,6 +2,7 @@
 // A workgroup of 16 × 16 threads owns a tile of LINES × LINES results: lines are rows of a and columns of b.
 // A thread has RESULTS × RESULTS of them.
 // Both operands pass through workgroup memory, DEPTH of k at a time: load, barrier, compute, barrier.
+// AHEAD: the next tile is loaded while this one is computed. It takes registers, of which large tiles have none left.
 // Each sum stays in a register, because only constants index `sum`: that makes the kernel 15 times faster.
 // A_BY_K: a row of a in memory belongs to one k, else to one row of a. Its tile has the same layout, as vec4f of four
 // neighbours in memory. By k, a thread's lines are fours of neighbours; else they are 16 lines apart.
@@ -26,6 +27,7 @@ const B_BY_K = false;
 const VECTOR_A = false;
 const VECTOR_B = false;
 const EDGE_K = false;
+const AHEAD = false;
 alias A = f32;
 alias B = f32;
 
@@ -65,24 +67,42 @@ fn line_of(i: vec4u, first: u32, own: u32, all: u32) -> vec4u {
   return min(first + i % own, vec4u(all - 1u)) + i / own * all;
 }
 
-// Four neighbours in memory: of these lines, at these k; 0 beyond the last k.
-// vec4f(x).x takes both types of A.
-fn load_a(lines: vec4u, pair: u32, ks: vec4u) -> vec4f {
-  let inside = vec4<bool>(!EDGE_K) | (ks < vec4u(u.k));
-  let within = select(lines * u.row_a + ks, lines + ks * u.step_a, A_BY_K);
-  let at = pair * u.stride_a + select(vec4u(), within, inside);
-  var value = vec4f(a[at.x / 4u]);
-  if (!VECTOR_A) { value = vec4f(vec4f(a[at.x]).x, vec4f(a[at.y]).x, vec4f(a[at.z]).x, vec4f(a[at.w]).x); }
-  return select(vec4f(), value, inside);
+// The pieces of a thread of the tile of a, from k0 on. Values beyond the last k are 0.
+fn pieces_a(thread: u32, first: u32, pair: u32, k0: u32) -> array<vec4f, PIECES> {
+  var pieces: array<vec4f, PIECES>;
+  @diagnostic(off, trm.unroll) for (var i = 0u; i < PIECES; i++) {
+    // Four neighbours in memory.
+    let row = vec4u(thread / UNITS_A + i * ROWS_A);
+    let along = thread % UNITS_A * 4u + NEIGHBOURS;
+    let lines = line_of(select(row, along, A_BY_K), first, 16u * OWN_M, u.m * OWN_M / RESULTS);
+    let ks = k0 + select(along, row, A_BY_K);
+    let inside = vec4<bool>(!EDGE_K) | (ks < vec4u(u.k));
+    let within = select(lines * u.row_a + ks, lines + ks * u.step_a, A_BY_K);
+    let at = pair * u.stride_a + select(vec4u(), within, inside);
+    // vec4f(x).x takes both types of A.
+    var value = vec4f(a[at.x / 4u]);
+    if (!VECTOR_A) { value = vec4f(vec4f(a[at.x]).x, vec4f(a[at.y]).x, vec4f(a[at.z]).x, vec4f(a[at.w]).x); }
+    pieces[i] = select(vec4f(), value, inside);
+  }
+  return pieces;
 }
 
-fn load_b(lines: vec4u, pair: u32, ks: vec4u) -> vec4f {
-  let inside = vec4<bool>(!EDGE_K) | (ks < vec4u(u.k));
-  let within = select(lines * u.column_b + ks, lines + ks * u.step_b, B_BY_K);
-  let at = pair * u.stride_b + select(vec4u(), within, inside);
-  var value = vec4f(b[at.x / 4u]);
-  if (!VECTOR_B) { value = vec4f(vec4f(b[at.x]).x, vec4f(b[at.y]).x, vec4f(b[at.z]).x, vec4f(b[at.w]).x); }
-  return select(vec4f(), value, inside);
+// The pieces of a thread of the tile of b, from k0 on. Values beyond the last k are 0.
+fn pieces_b(thread: u32, first: u32, pair: u32, k0: u32) -> array<vec4f, PIECES> {
+  var pieces: array<vec4f, PIECES>;
+  @diagnostic(off, trm.unroll) for (var i = 0u; i < PIECES; i++) {
+    let row = vec4u(thread / UNITS_B + i * ROWS_B);
+    let along = thread % UNITS_B * 4u + NEIGHBOURS;
+    let lines = line_of(select(row, along, B_BY_K), first, 16u * OWN_N, u.n * OWN_N / RESULTS);
+    let ks = k0 + select(along, row, B_BY_K);
+    let inside = vec4<bool>(!EDGE_K) | (ks < vec4u(u.k));
+    let within = select(lines * u.column_b + ks, lines + ks * u.step_b, B_BY_K);
+    let at = pair * u.stride_b + select(vec4u(), within, inside);
+    var value = vec4f(b[at.x / 4u]);
+    if (!VECTOR_B) { value = vec4f(vec4f(b[at.x]).x, vec4f(b[at.y]).x, vec4f(b[at.z]).x, vec4f(b[at.w]).x); }
+    pieces[i] = select(vec4f(), value, inside);
+  }
+  return pieces;
 }
 
 @compute @workgroup_size(THREADS)
@@ -113,20 +133,17 @@ fn main(@builtin(workgroup_id) group: vec3u, @builtin(num_workgroups) groups: ve
   var sum: array<vec4f, RESULTS * GROUPS>;
   var pair = result % u.batch * u.reduce + first / steps;
   var k0 = first % steps * DEPTH;
-  for (var step = first; step < min(first + range, u.reduce * steps); step++) {
-    var next_a: array<vec4f, PIECES>;
-    @diagnostic(off, trm.unroll) for (var i = 0u; i < PIECES; i++) {
-      let row = vec4u(row_a + i * ROWS_A);
-      let along = unit_a * 4u + NEIGHBOURS;
-      let lines = line_of(select(row, along, A_BY_K), m0, 16u * OWN_M, rows_c);
-      next_a[i] = load_a(lines, pair, k0 + select(along, row, A_BY_K));
-    }
-    var next_b: array<vec4f, PIECES>;
-    @diagnostic(off, trm.unroll) for (var i = 0u; i < PIECES; i++) {
-      let row = vec4u(row_b + i * ROWS_B);
-      let along = unit_b * 4u + NEIGHBOURS;
-      let lines = line_of(select(row, along, B_BY_K), n0, 16u * OWN_N, columns_c);
-      next_b[i] = load_b(lines, pair, k0 + select(along, row, B_BY_K));
+  let end = min(first + range, u.reduce * steps);
+  var next_a: array<vec4f, PIECES>;
+  var next_b: array<vec4f, PIECES>;
+  if (AHEAD && first < end) {
+    next_a = pieces_a(thread, m0, pair, k0);
+    next_b = pieces_b(thread, n0, pair, k0);
+  }
+  for (var step = first; step < end; step++) {
+    if (!AHEAD) {
+      next_a = pieces_a(thread, m0, pair, k0);
+      next_b = pieces_b(thread, n0, pair, k0);
     }
     // Compilers drop the bounds checks of these places, because they follow from `thread` and constants alone.
     @diagnostic(off, trm.unroll) for (var i = 0u; i < PIECES; i++) {
@@ -134,6 +151,15 @@ fn main(@builtin(workgroup_id) group: vec3u, @builtin(num_workgroups) groups: ve
       right[(row_b + i * ROWS_B) * STEP_B + unit_b] = next_b[i];
     }
     workgroupBarrier();
+    k0 += DEPTH;
+    if (k0 >= u.k) {
+      k0 = 0u;
+      pair++;
+    }
+    if (AHEAD && step + 1u < end) {
+      next_a = pieces_a(thread, m0, pair, k0);
+      next_b = pieces_b(thread, n0, pair, k0);
+    }
     for (var q = 0u; q < BLOCKS; q++) {
       // Four lines × four of k a group. For each k four columns, for each row four of k.
       var columns: array<mat4x4f, GROUPS>;
@@ -163,11 +189,6 @@ fn main(@builtin(workgroup_id) group: vec3u, @builtin(num_workgroups) groups: ve
       }
     }
     workgroupBarrier();
-    k0 += DEPTH;
-    if (k0 >= u.k) {
-      k0 = 0u;
-      pair++;
-    }
   }
 
   @diagnostic(off, trm.unroll) for (var i = 0u; i < OWN_M; i++) {

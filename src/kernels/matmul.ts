@@ -112,6 +112,7 @@ export function tiledLines(size: TiledSize): Record<string, number | boolean | s
     VECTOR_A: a,
     VECTOR_B: b,
     EDGE_K: k % depth !== 0,
+    AHEAD: side === 64,
     A: a ? 'vec4f' : 'f32',
     B: b ? 'vec4f' : 'f32',
     RESULTS: results,
