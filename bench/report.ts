@@ -12,8 +12,8 @@ export interface Result extends SuiteResult {
   node: string
   /** Load average of the last minute before and after, and the number of cores. */
   load: { before: number; after: number; cores: number }
-  /** Cold starts in fresh processes, with the shader cache of the driver and without it. */
-  coldStarts?: { warm: ProcessStart[]; cold: ProcessStart[] }
+  /** Cold starts in fresh processes, by model and whether the driver may cache shaders. */
+  coldStarts?: Record<string, ProcessStart[]>
 }
 
 export interface ProcessStart extends ColdStart {
@@ -141,7 +141,7 @@ export function report(result: Result): string {
   const start = (name: string, starts: readonly ProcessStart[]) =>
     starts.map(
       ({ totalMs, openMs, modelMs, recordMs, finishMs, processMs, cpuMs, pipelines }) =>
-        `cold start, ${name}: ${digits(totalMs)} ms = open ${digits(openMs)} + model ${digits(modelMs)} + ` +
+        `${name}: ${digits(totalMs)} ms = open ${digits(openMs)} + model ${digits(modelMs)} + ` +
         `record ${digits(recordMs)} + finish ${digits(finishMs)}; ${pipelines} pipelines; ` +
         `${digits(processMs)} ms since the process began, ${digits(cpuMs)} ms of processor time`,
     )
@@ -157,9 +157,7 @@ export function report(result: Result): string {
     ...missing,
     ...skipped.map(skip => `${skip.size} ${skip.case} ${skipText(skip, limitMs)}`),
     ...(host ? ['', host] : []),
-    ...(coldStarts
-      ? ['', ...start('shader cache warm', coldStarts.warm), ...start('shader cache off', coldStarts.cold)]
-      : []),
+    ...(coldStarts ? ['', ...Object.entries(coldStarts).flatMap(([name, starts]) => start(name, starts))] : []),
   ].join('\n')
 }
 

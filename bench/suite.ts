@@ -7,7 +7,7 @@ import { withoutChecks } from '../src/formats/human.js'
 import { type Case, missingCases } from './case.js'
 import { allCases } from './cases.js'
 import { type Clock, measure, type MeasureOptions, type Measurement, WALL } from './measure.js'
-import { planner, randomPuzzles, type Size, SIZES, SMALL } from './models.js'
+import { OFFICIAL_MLP, planner, randomPuzzles, type Size, SIZES, SMALL } from './models.js'
 import { largerPeak, measurePeak, type Peak, warmer } from './peak.js'
 import { summarize } from './statistics.js'
 import { trainingWork } from './work.js'
@@ -264,7 +264,19 @@ export class Estimates {
 /** The first words of the names of its rows. */
 export const COLD_START = 'cold start'
 
-/** Times of the first training step of the small model, ms. */
+/** Models whose first training step is timed: the small one, and the published one with token mixing. */
+export const STARTS = ['small', 'official'] as const
+export type Start = (typeof STARTS)[number]
+
+/** The model and its batch. The published one takes float16 where a GPU has it, and two puzzles on software adapters. */
+export function startModel(size: Start, { isSoftware, features }: Pick<AdapterSummary, 'isSoftware' | 'features'>) {
+  if (size === 'small') return { size, label: '', config: SMALL, batchSize: 64, dtype: 'f32' } as const
+  const dtype = !isSoftware && features.includes('shader-f16') ? 'f16' : 'f32'
+  const batchSize = isSoftware ? 2 : 768
+  return { size, label: `official MLP ${dtype}, `, config: OFFICIAL_MLP, batchSize, dtype } as const
+}
+
+/** Times of a first training step, ms. */
 export interface ColdStart {
   /** Opening the engine. */
   openMs: number
@@ -286,15 +298,17 @@ export interface ColdStart {
 /** Measures a cold start. Call it first in a fresh process or page. It closes its engine. */
 export async function coldStart(
   open: () => Promise<Engine>,
+  start: Start = 'small',
   now: () => number = () => performance.now(),
 ): Promise<ColdStart> {
   const times = [now()]
   const engine = await open()
   times.push(now())
-  if (!engine.adapter.isSoftware)
-    await engine.compile(planMemory(engine, SMALL, { batchSize: 64 }).trainer.model.engine)
-  const trainer = new Trainer(Trm.create(engine, SMALL), { batchSize: 64 })
-  const puzzles = randomPuzzles(SMALL, 64)
+  const { config, batchSize, dtype } = startModel(start, engine.adapter)
+  const planned = engine.adapter.isSoftware ? undefined : planMemory(engine, config, { batchSize, dtype })
+  if (planned) await engine.compile(planned.trainer.model.engine)
+  const trainer = new Trainer(Trm.create(engine, config, { dtype }), { batchSize, microBatch: planned?.microBatch })
+  const puzzles = randomPuzzles(config, batchSize)
   times.push(now())
   trainer.step(puzzles)
   times.push(now())
@@ -307,7 +321,12 @@ export async function coldStart(
 }
 
 /** Cold starts of several processes or pages as one row of the result; the declared work is that of the step. */
-export function coldStartRow(name: string, starts: readonly ColdStart[], peak: Peak): Row {
+export function coldStartRow(
+  name: string,
+  starts: readonly ColdStart[],
+  peak: Peak,
+  { size, label, config, batchSize, dtype }: ReturnType<typeof startModel>,
+): Row {
   const [{ dispatches, submits, bytes }] = starts
   const hostMs = summarize(starts.map(({ recordMs }) => recordMs)).median
   const measurement = {
@@ -319,5 +338,6 @@ export function coldStartRow(name: string, starts: readonly ColdStart[], peak: P
     runs: 1,
     leastMs: Math.min(...starts.map(({ totalMs }) => totalMs)),
   }
-  return toRow({ name, size: 'small', work: trainingWork(SMALL, 64) }, measurement, bytes, peak)
+  const work = trainingWork(config, batchSize, batchSize, dtype)
+  return toRow({ name: `${COLD_START}, ${label}${name}`, size, work }, measurement, bytes, peak)
 }

@@ -10,9 +10,19 @@ import { type Size, SIZES } from '../../bench/models.js'
 import { compareResults, parseResult } from '../../bench/compare.js'
 import { type Clock, WALL } from '../../bench/measure.js'
 import { type ProcessStart, report, type Result, resultName } from '../../bench/report.js'
-import { COLD_START, coldStart, coldStartRow, runSuite, type SuiteOptions } from '../../bench/suite.js'
+import {
+  COLD_START,
+  coldStart,
+  coldStartRow,
+  runSuite,
+  type Start,
+  startModel,
+  STARTS,
+  type SuiteOptions,
+} from '../../bench/suite.js'
 import { PROFILE_CASES, profileCases, profileTable } from '../../bench/profile.js'
 import { compareVariants, VARIANT_CASES, variantsTable } from '../../bench/variants.js'
+import type { AdapterSummary } from '../engine/index.js'
 import { parseBytes } from '../trm/published/settings.js'
 import { adapterName, adapterOptions, type AdapterValues, openEngine } from './adapter.js'
 import { parseArguments, UsageError } from './arguments.js'
@@ -63,7 +73,7 @@ const usage = {
   notes: `trm bench compare A.json B.json   shows two results side by side.
 trm bench variants                times every kernel that could run in place of the default.
 trm bench profile                 times each dispatch of a step: which kernels take its time.
-trm bench start                   opens an engine, trains one step of the small model, and prints the times as JSON.`,
+trm bench start                   opens an engine, trains one step of a model, and prints the times as JSON.`,
 } as const
 
 const compareUsage = {
@@ -108,8 +118,11 @@ const profileUsage = {
 
 const startUsage = {
   command: 'trm bench start',
-  summary: 'Time opening the engine, compiling and the first training step of the small model; print JSON.',
-  options: { ...adapterOptions },
+  summary: 'Time opening the engine, compiling and the first training step of a model; print JSON.',
+  options: {
+    size: { type: 'string', default: 'small', placeholder: 'SIZE', description: `the model: ${STARTS.join(' or ')}` },
+    ...adapterOptions,
+  },
 } as const
 
 export const benchCommand = {
@@ -132,33 +145,40 @@ async function bench(args: string[]): Promise<void> {
   const sizes = sizesOf(size)
 
   const asksForStart = !only.length || only.some(part => COLD_START.includes(part.toLowerCase()))
-  const wantsStart = sizes.includes('small') && asksForStart
+  const startSizes = asksForStart ? STARTS.filter(size => sizes.includes(size)) : []
   const progress = new Progress()
   const load = { before: loadavg()[0], after: 0, cores: availableParallelism() }
   const commit = workingTree()
+  let adapter: AdapterSummary | undefined
   const suite = await runSuite({
-    open: () => openEngine(parsed.values),
+    async open() {
+      const engine = await openEngine(parsed.values)
+      adapter = engine.adapter
+      return engine
+    },
     only,
     sizes,
     repeats,
     limitMs: limit === undefined ? undefined : 1000 * limit,
     memoryLimit: memoryLimit === undefined ? undefined : parseBytes(memoryLimit),
     clock: clockOf,
-    mayBeEmpty: wantsStart,
+    mayBeEmpty: startSizes.length > 0,
     onProgress: (done, total, text) => progress.show(done, total, `${done}/${total} ${text}`),
   })
-  const coldStarts = wantsStart
-    ? { warm: await freshStarts(parsed.values, {}), cold: await freshStarts(parsed.values, NO_SHADER_CACHE) }
-    : undefined
+  const rows = [...suite.rows]
+  const coldStarts: Record<string, ProcessStart[]> = {}
+  for (const size of startSizes) {
+    // The published network takes minutes on a software adapter.
+    if (size === 'official' && adapter!.isSoftware) continue
+    for (const [name, environment] of Object.entries(SHADER_CACHE)) {
+      const starts = await freshStarts(size, parsed.values, environment)
+      const row = coldStartRow(name, starts, suite.peak, startModel(size, adapter!))
+      coldStarts[row.case] = starts
+      rows.push(row)
+    }
+  }
   progress.end()
   load.after = loadavg()[0]
-  const { peak } = suite
-  const rows = [...suite.rows]
-  if (coldStarts)
-    rows.push(
-      coldStartRow(`${COLD_START}, shader cache warm`, coldStarts.warm, peak),
-      coldStartRow(`${COLD_START}, shader cache off`, coldStarts.cold, peak),
-    )
   const result: Result = {
     ...suite,
     rows,
@@ -166,7 +186,7 @@ async function bench(args: string[]): Promise<void> {
     date: new Date().toISOString(),
     node: process.versions.node,
     load,
-    ...(coldStarts ? { coldStarts } : {}),
+    ...(Object.keys(coldStarts).length ? { coldStarts } : {}),
   }
   console.log(report(result))
   if (save)
@@ -259,18 +279,26 @@ async function compare(args: string[]): Promise<void> {
 async function start(args: string[]): Promise<void> {
   const parsed = parseArguments(args, startUsage)
   if (!parsed) return
-  const times = await coldStart(() => openEngine(parsed.values))
+  const { size } = parsed.values
+  const model = STARTS.find(name => name === size)
+  if (!model)
+    throw new UsageError(`trm bench start: --size: expected ${STARTS.join(' or ')}, got ${JSON.stringify(size)}`)
+  const times = await coldStart(() => openEngine(parsed.values), model)
   const { user, system } = process.cpuUsage()
   // performance.now() counts from the start of the process.
   const result: ProcessStart = { ...times, processMs: performance.now(), cpuMs: (user + system) / 1000 }
   console.log(JSON.stringify(result))
 }
 
-/** Environment variables that turn off the caches of compiled kernels in Mesa's and NVIDIA's drivers. */
-const NO_SHADER_CACHE = { MESA_SHADER_CACHE_DISABLE: 'true', __GL_SHADER_DISK_CACHE: '0' }
+/** Environment variables that leave the caches of compiled kernels on, or turn them off in Mesa's and NVIDIA's drivers. */
+const SHADER_CACHE: Record<string, Record<string, string>> = {
+  'shader cache warm': {},
+  'shader cache off': { MESA_SHADER_CACHE_DISABLE: 'true', __GL_SHADER_DISK_CACHE: '0' },
+}
 
 /** Measures three fresh processes in turn. Where shaders are cached, another process fills the cache first. */
 async function freshStarts(
+  size: Start,
   { adapter, 'bounds-checks': checks }: AdapterValues,
   environment: Record<string, string>,
 ): Promise<ProcessStart[]> {
@@ -281,6 +309,8 @@ async function freshStarts(
         process.argv[1],
         'bench',
         'start',
+        '--size',
+        size,
         ...(adapter ? ['--adapter', adapter] : []),
         ...(checks ? ['--bounds-checks', checks] : []),
       ],
@@ -288,7 +318,7 @@ async function freshStarts(
     )
     return JSON.parse(stdout)
   }
-  if (environment !== NO_SHADER_CACHE) await once()
+  if (!Object.keys(environment).length) await once()
   return [await once(), await once(), await once()]
 }
 

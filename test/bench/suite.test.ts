@@ -6,7 +6,17 @@ import * as assert from 'uvu/assert'
 import { compareResults, pairRows, parseResult } from '../../bench/compare.js'
 import { measure } from '../../bench/measure.js'
 import { alignTable, digits, hostTable, report, type Result, resultName, rowsTable, size } from '../../bench/report.js'
-import { coldStartRow, defaultLimit, Estimates, type Row, runCase, runSuite, toRow } from '../../bench/suite.js'
+import {
+  coldStartRow,
+  defaultLimit,
+  Estimates,
+  type Row,
+  runCase,
+  runSuite,
+  type Start,
+  startModel,
+  toRow,
+} from '../../bench/suite.js'
 import { allCases } from '../../bench/cases.js'
 import { compareVariants, variantsTable } from '../../bench/variants.js'
 import { openEngine } from '../engine-under-test.js'
@@ -288,26 +298,44 @@ test('files that are no results are refused by name', () => {
     assert.throws(() => parseResult(text, 'a.json'), /a\.json: no rows or no peak/)
 })
 
-test('the report', () => {
-  const start = {
-    openMs: 1,
-    modelMs: 2,
-    recordMs: 3,
-    finishMs: 4,
-    totalMs: 10,
-    pipelines: 5,
-    dispatches: 20,
-    submits: 2,
-    bytes: 1000,
-    processMs: 50,
-    cpuMs: 60,
+const start = {
+  openMs: 1,
+  modelMs: 2,
+  recordMs: 3,
+  finishMs: 4,
+  totalMs: 10,
+  pipelines: 5,
+  dispatches: 20,
+  submits: 2,
+  bytes: 1000,
+  processMs: 50,
+  cpuMs: 60,
+}
+
+test('the models of cold starts', () => {
+  const gpu = { isSoftware: false, features: ['shader-f16'] }
+  const named = (size: Start, adapter: typeof gpu) => {
+    const row = coldStartRow('shader cache off', [start], peak, startModel(size, adapter))
+    return [row.size, row.case, row.medianMs]
   }
+  assert.equal(named('small', gpu), ['small', 'cold start, shader cache off', 10])
+  assert.equal(named('official', gpu), ['official', 'cold start, official MLP f16, shader cache off', 10])
+  assert.equal(named('official', { ...gpu, features: [] }), [
+    'official',
+    'cold start, official MLP f32, shader cache off',
+    10,
+  ])
+  assert.is(startModel('official', gpu).batchSize, 768)
+  assert.is(startModel('official', SOFTWARE).batchSize, 2)
+})
+
+test('the report', () => {
   const rows = [
     row('a', 1.2345),
     row('training step, batch 64', 100, { dispatches: 199, hostMs: 10 }),
-    coldStartRow('cold start', [start], peak),
+    coldStartRow('shader cache off', [start], peak, startModel('small', SOFTWARE)),
   ]
-  const text = report(result(rows, { coldStarts: { warm: [start], cold: [start] } }))
+  const text = report(result(rows, { coldStarts: { 'cold start, shader cache off': [start] } }))
   for (const part of [
     'Some GPU',
     'abc1234',
