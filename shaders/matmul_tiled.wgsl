@@ -67,7 +67,7 @@ fn line_of(i: vec4u, first: u32, own: u32, all: u32) -> vec4u {
   return min(first + i % own, vec4u(all - 1u)) + i / own * all;
 }
 
-// The pieces of a thread of the tile of a, from k0 on. Values beyond the last k are 0.
+// What a thread loads of the tile of a, from k0 on. Values beyond the last k are 0.
 fn pieces_a(thread: u32, first: u32, pair: u32, k0: u32) -> array<vec4f, PIECES> {
   var pieces: array<vec4f, PIECES>;
   @diagnostic(off, trm.unroll) for (var i = 0u; i < PIECES; i++) {
@@ -87,7 +87,7 @@ fn pieces_a(thread: u32, first: u32, pair: u32, k0: u32) -> array<vec4f, PIECES>
   return pieces;
 }
 
-// The pieces of a thread of the tile of b, from k0 on. Values beyond the last k are 0.
+// What a thread loads of the tile of b, from k0 on. Values beyond the last k are 0.
 fn pieces_b(thread: u32, first: u32, pair: u32, k0: u32) -> array<vec4f, PIECES> {
   var pieces: array<vec4f, PIECES>;
   @diagnostic(off, trm.unroll) for (var i = 0u; i < PIECES; i++) {

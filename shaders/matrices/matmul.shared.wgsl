@@ -1,6 +1,6 @@
 // c[m, n] = Σ_k a(m, k) · b(k, n) by subgroup matrices (tensor cores): operands are float16, sums are float32.
 // A file that imports this one gets its entry point. It binds c and the uniforms u, and declares `put`, which stores
-// PUT · 4 results: `first` of them, or with GATED those of gate and, `second`, those of up.
+// PUT · 4 results. It gets them as `first`; with GATED, `first` are values of gate and `second` those of up.
 // A workgroup of four subgroups computes a tile of 2 SPAN × 2 SPAN results. Each subgroup computes SPAN × SPAN of them,
 // as matrices of SIZE_M × SIZE_N, with DEPTH of k at a time.
 // Rows in memory have a multiple of 8 elements. A_BY_K: a row in memory belongs to one k, else to one row of a.
@@ -64,9 +64,11 @@ const UNITS_B = select(UNITS_K, UNITS_SIDE, B_BY_K);
 // Rows of a tile that the threads load at once.
 const LINES_A = THREADS / UNITS_A;
 const LINES_B = THREADS / UNITS_B;
-// Distance in k from one load of a thread to the next.
+// Distance in k from one load of a thread to the next. Where there is one, the first place tells the others.
 const K_APART_A = select(0u, LINES_A, A_BY_K);
 const K_APART_B = select(0u, LINES_B, B_BY_K);
+const PLACES_A = select(u32(LOADS), 1u, A_BY_K);
+const PLACES_B = select(u32(LOADS), 1u, B_BY_K);
 // Units in a row of a piece, and from one row to the next in workgroup memory.
 const PER_A = select(UNITS_K, SPAN / 8u, A_BY_K);
 const PER_B = select(UNITS_K, SPAN / 8u, B_BY_K);
@@ -181,8 +183,10 @@ fn main(@builtin(workgroup_id) group: vec3u, @builtin(num_workgroups) groups: ve
     let from_a = pair * u.stride_a + k0 / 8u * step_a;
     let from_b = pair * u.stride_b + k0 / 8u * step_b;
     @diagnostic(off, trm.unroll) for (var i = 0u; i < LOADS; i++) {
-      next_a[i] = load_a(from_a + place_a[i], is_inside(k0 + k_a + i * K_APART_A));
-      next_b[i] = load_b(from_b + place_b[i], is_inside(k0 + k_b + i * K_APART_B));
+      let at_a = from_a + place_a[i % PLACES_A] + i * K_APART_A * u.row_a;
+      let at_b = from_b + place_b[i % PLACES_B] + i * K_APART_B * u.row_b;
+      next_a[i] = load_a(at_a, is_inside(k0 + k_a + i * K_APART_A));
+      next_b[i] = load_b(at_b, is_inside(k0 + k_b + i * K_APART_B));
     }
   }
   var sum: array<array<Result, COUNT_N>, COUNT_M>;
@@ -203,8 +207,10 @@ fn main(@builtin(workgroup_id) group: vec3u, @builtin(num_workgroups) groups: ve
     let from_a = pair * u.stride_a + k0 / 8u * step_a;
     let from_b = pair * u.stride_b + k0 / 8u * step_b;
     @diagnostic(off, trm.unroll) for (var i = 0u; i < LOADS; i++) {
-      next_a[i] = load_a(from_a + place_a[i], is_inside(k0 + k_a + i * K_APART_A));
-      next_b[i] = load_b(from_b + place_b[i], is_inside(k0 + k_b + i * K_APART_B));
+      let at_a = from_a + place_a[i % PLACES_A] + i * K_APART_A * u.row_a;
+      let at_b = from_b + place_b[i % PLACES_B] + i * K_APART_B * u.row_b;
+      next_a[i] = load_a(at_a, is_inside(k0 + k_a + i * K_APART_A));
+      next_b[i] = load_b(at_b, is_inside(k0 + k_b + i * K_APART_B));
     }
     @diagnostic(off, trm.unroll) for (var k = 0u; k < COUNT_K; k++) {
       var right: array<Right, COUNT_N>;

@@ -14,7 +14,7 @@ fn gate_gradient(d: vec4f, gate: vec4f, up: vec4f) -> vec4f {
   return d * up * sigmoid * (1.0 + gate * (1.0 - sigmoid));
 }
 
-fn put(place: Place, d: mat2x4f, none: mat2x4f) {
+fn put(place: Place, d: mat2x4f, second: mat2x4f) {
   let row = select(place.result * u.m + place.m, place.result * u.m * 2u + place.m, OF_ROWS);
   let at = row * select(u.n * 2u, u.n, OF_ROWS) + place.n;
   let at_up = at + select(u.n, u.m * u.n, OF_ROWS);
