@@ -268,12 +268,12 @@ export const COLD_START = 'cold start'
 export const STARTS = ['small', 'official'] as const
 export type Start = (typeof STARTS)[number]
 
-/** The model and its batch. The published one takes float16 where a GPU has it, and two puzzles on software adapters. */
+/** The model and its batch. The published one takes float16 where a GPU has it; software adapters get two puzzles. */
 export function startModel(size: Start, { isSoftware, features }: Pick<AdapterSummary, 'isSoftware' | 'features'>) {
   if (size === 'small') return { size, label: '', config: SMALL, batchSize: 64, dtype: 'f32' } as const
   const dtype = !isSoftware && features.includes('shader-f16') ? 'f16' : 'f32'
   const batchSize = isSoftware ? 2 : 768
-  return { size, label: `official MLP ${dtype}, `, config: OFFICIAL_MLP, batchSize, dtype } as const
+  return { size, label: `MLP ${dtype}, `, config: OFFICIAL_MLP, batchSize, dtype } as const
 }
 
 /** Times of a first training step, ms. */
@@ -298,14 +298,14 @@ export interface ColdStart {
 /** Measures a cold start. Call it first in a fresh process or page. It closes its engine. */
 export async function coldStart(
   open: () => Promise<Engine>,
-  start: Start = 'small',
+  { start = 'small', memoryLimit }: { start?: Start; memoryLimit?: number } = {},
   now: () => number = () => performance.now(),
 ): Promise<ColdStart> {
   const times = [now()]
   const engine = await open()
   times.push(now())
   const { config, batchSize, dtype } = startModel(start, engine.adapter)
-  const planned = engine.adapter.isSoftware ? undefined : planMemory(engine, config, { batchSize, dtype })
+  const planned = engine.adapter.isSoftware ? undefined : planMemory(engine, config, { batchSize, dtype, memoryLimit })
   if (planned) await engine.compile(planned.trainer.model.engine)
   const trainer = new Trainer(Trm.create(engine, config, { dtype }), { batchSize, microBatch: planned?.microBatch })
   const puzzles = randomPuzzles(config, batchSize)
@@ -339,5 +339,6 @@ export function coldStartRow(
     leastMs: Math.min(...starts.map(({ totalMs }) => totalMs)),
   }
   const work = trainingWork(config, batchSize, batchSize, dtype)
-  return toRow({ name: `${COLD_START}, ${label}${name}`, size, work }, measurement, bytes, peak)
+  const named = { name: `${COLD_START}, ${label}${name}`, size, work, usesMatrices: dtype === 'f16' }
+  return toRow(named, measurement, bytes, peak)
 }

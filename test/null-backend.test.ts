@@ -7,8 +7,9 @@ import { generateSudoku } from '../src/data/sudoku.js'
 import { Engine, OutOfMemory } from '../src/engine/index.js'
 import type { MatrixKind } from '../src/engine/device.js'
 import { dispatchStep } from '../src/engine/ops/attention.js'
+import type { Kernel } from '../src/kernels/kernel.js'
 import { attentionKernels } from '../src/matrices/attention-kernels.js'
-import { matmulMatrix, type MatrixProduct } from '../src/matrices/matmul-kernels.js'
+import { matmulGateUp, matmulMatrix, type MatrixProduct, matmulSwigluBackward } from '../src/matrices/matmul-kernels.js'
 import { openGpu } from '../src/node.js'
 import { DEFAULTS } from '../src/trm/config.js'
 import { Trm } from '../src/trm/model.js'
@@ -79,7 +80,8 @@ test('memory that runs out is an error of its own, and a training says how to go
 test('products by subgroup matrices compile, in every kind that adapters list', async () => {
   const { gpu } = await openGpu({ adapter: 'null' })
   const engine = await Engine.open({ gpu })
-  const [half, c, c16] = [engine.zeros([128 * 128], 'f16'), engine.zeros([128 * 128]), engine.zeros([128 * 128], 'f16')]
+  const [half, c16, both] = [0, 1, 2].map(() => engine.zeros([128 * 128], 'f16'))
+  const c = engine.zeros([128 * 128])
   const kinds: MatrixKind[] = [
     { component: 'f16', m: 16, n: 16, k: 16 },
     { component: 'f16', m: 16, n: 8, k: 16 },
@@ -91,9 +93,9 @@ test('products by subgroup matrices compile, in every kind that adapters list', 
     [32, 64],
   ]
   // This adapter has 16 KiB of workgroup memory, too little for the large tile: it refuses the pipeline, not the text.
-  const compile = async (kernel: typeof matmulMatrix, sizes: readonly MatrixProduct[], into = c) => {
+  const compile = async <Size extends MatrixProduct>(kernel: Kernel<Size>, sizes: readonly Size[], into = c) => {
     for (const size of sizes) {
-      engine.dispatch(kernel, { a: half, b: half, c: into }, size)
+      engine.dispatch(kernel, { a: half, b: half, c: into, ...('both' in kernel.bindings && { both }) }, size)
       const problem = await reason(engine.finish())
       if (
         problem !== 'none' &&
@@ -132,6 +134,17 @@ test('products by subgroup matrices compile, in every kind that adapters list', 
     spans.flatMap(span => [64, 62].map(n => ({ ...whole, n, span, kind: kinds[0] }))),
     c16,
   )
+  // Gate and up are kept, and the derivative of the gate: either half, in the order that it has.
+  for (const along of ['columns', 'rows'] as const) {
+    const ofBlocks = (order: Pick<MatrixProduct, 'transposeA' | 'transposeB'>) =>
+      spans.flatMap(span =>
+        kinds.flatMap(kind => [64, 97].map(k => ({ ...whole, ...order, k, span, kind, gated: along, halves: along }))),
+      )
+    const isRows = along === 'rows'
+    await compile(matmulGateUp, ofBlocks({ transposeB: !isRows }), c16)
+    const backward = ofBlocks({ transposeA: isRows }).map(size => ({ ...size, gated: undefined }))
+    await compile(matmulSwigluBackward, backward, c16)
+  }
   // The check can fail: an operand of another size than the matrices it is multiplied with.
   const broken = {
     ...matmulMatrix,

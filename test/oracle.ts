@@ -74,6 +74,34 @@ export function swiglu(x: Values, { half, inner = 1 }: { half: number; inner?: n
   })
 }
 
+export interface MlpBlock {
+  batch: number
+  length: number
+  width: number
+  inner: number
+  axis: -1 | -2
+}
+
+/** rms(s + down · (silu(gate) ⊙ up)) with [gate | up] = gateUp · s, over either axis. */
+export function mlpBlock(
+  s: Values,
+  gateUp: Values,
+  down: Values,
+  { batch, length, width, inner, axis }: MlpBlock,
+  epsilon: number,
+): Float64Array {
+  if (axis === -1) {
+    const rows = { m: batch * length, transposeB: true }
+    const gates = matmul(s, gateUp, { ...rows, n: 2 * inner, k: width })
+    const out = matmul(swiglu(gates, { half: inner }), down, { ...rows, n: width, k: inner })
+    return rmsnorm(out, s, { width, epsilon })
+  }
+  const columns = { n: width, batch, sharedA: true }
+  const gates = matmul(gateUp, s, { ...columns, m: 2 * inner, k: length })
+  const out = matmul(down, swiglu(gates, { half: inner, inner: width }), { ...columns, m: length, k: inner })
+  return rmsnorm(out, s, { width: length, stride: width, epsilon })
+}
+
 export interface Attention {
   batch: number
   length: number

@@ -242,6 +242,7 @@ test('the shaders of the package compile, in every variant that a compiler witho
     'matmul: matrices 64×64',
     'gated: matrices 64×64',
     'attention: matrices',
+    'mlp block: matrices',
   ])
     assert.ok(compiled.includes(name), name)
   assert.match(found, /nothing/)

@@ -48,7 +48,7 @@ struct Uniforms {
   row_a: u32, stride_a: u32, row_b: u32, stride_b: u32,
 }
 
-// Where results lie: in this one of the matrices that are computed, in this row, from this column on.
+// Where neighbouring results lie: the number of their matrix, their row and their first column.
 struct Place { result: u32, m: u32, n: u32 }
 
 @group(0) @binding(0) var<storage, read> a: array<vec4u>;
@@ -64,7 +64,7 @@ const UNITS_B = select(UNITS_K, UNITS_SIDE, B_BY_K);
 // Rows of a tile that the threads load at once.
 const LINES_A = THREADS / UNITS_A;
 const LINES_B = THREADS / UNITS_B;
-// Distance in k from one load of a thread to the next. Where there is one, the first place tells the others.
+// Distance in k from one load of a thread to the next. By k, it and the first place give all places of a thread.
 const K_APART_A = select(0u, LINES_A, A_BY_K);
 const K_APART_B = select(0u, LINES_B, B_BY_K);
 const PLACES_A = select(u32(LOADS), 1u, A_BY_K);
@@ -127,7 +127,7 @@ fn main(@builtin(workgroup_id) group: vec3u, @builtin(num_workgroups) groups: ve
         @builtin(local_invocation_index) thread: u32, @builtin(subgroup_id) number: u32,
         @builtin(subgroup_invocation_id) lane_number: u32) {
   // Compilers drop the bounds checks of places in workgroup memory that follow from `thread`, remainders and constants.
-  // Matrices take the plain number of a subgroup: with a remainder, AMD's compiler adds each place to it anew.
+  // Matrices take the plain number of a subgroup: with `% 4u`, AMD's compiler adds each place to it anew.
   let subgroup = number % 4u;
   let lane = lane_number % 32u;
   // Rows and columns of c, and of a tile of it.

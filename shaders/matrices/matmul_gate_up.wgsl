@@ -1,5 +1,5 @@
-// matmul.shared.wgsl with a gate, which the derivative will need: c' = [gate | up] is stored too.
-// Rows of c have a multiple of 8 elements.
+// matmul.shared.wgsl with a gate. It also stores c' = [gate | up], which the derivative needs.
+// Rows of c have a multiple of 8 elements. The product is neither split nor accumulated.
 #import matmul.shared.wgsl
 const PUT = 2;
 

@@ -1,6 +1,6 @@
 // matmul.shared.wgsl whose results are d, the gradient of silu(gate) ⊙ up. They are not stored: c holds [gate | up],
-// which is overwritten by its gradient, as in swiglu_backward.wgsl.
-// Rows of d have a multiple of 8 elements.
+// which is overwritten by its gradient, after the formula of swiglu_backward.wgsl.
+// Rows of d have a multiple of 8 elements. The product is neither split nor accumulated.
 // OF_ROWS: the rows of gate come before those of up; else each row is [gate | up].
 #import matmul.shared.wgsl
 const PUT = 2;

@@ -121,6 +121,7 @@ const startUsage = {
   summary: 'Time opening the engine, compiling and the first training step of a model; print JSON.',
   options: {
     size: { type: 'string', default: 'small', placeholder: 'SIZE', description: `the model: ${STARTS.join(' or ')}` },
+    'memory-limit': usage.options['memory-limit'],
     ...adapterOptions,
   },
 } as const
@@ -165,22 +166,30 @@ async function bench(args: string[]): Promise<void> {
     mayBeEmpty: startSizes.length > 0,
     onProgress: (done, total, text) => progress.show(done, total, `${done}/${total} ${text}`),
   })
-  const rows = [...suite.rows]
+  const [rows, missing] = [[...suite.rows], [...(suite.missing ?? [])]]
   const coldStarts: Record<string, ProcessStart[]> = {}
   for (const size of startSizes) {
-    // The published network takes minutes on a software adapter.
-    if (size === 'official' && adapter!.isSoftware) continue
+    if (size === 'official' && adapter!.isSoftware) {
+      missing.push(`skipped: ${COLD_START} of the published network, which takes minutes on a software adapter`)
+      continue
+    }
     for (const [name, environment] of Object.entries(SHADER_CACHE)) {
-      const starts = await freshStarts(size, parsed.values, environment)
-      const row = coldStartRow(name, starts, suite.peak, startModel(size, adapter!))
-      coldStarts[row.case] = starts
-      rows.push(row)
+      progress.show(rows.length, rows.length + 1, `${size} ${COLD_START}, ${name}`)
+      try {
+        const starts = await freshStarts(size, parsed.values, environment)
+        const row = coldStartRow(name, starts, suite.peak, startModel(size, adapter!))
+        coldStarts[row.case] = starts
+        rows.push(row)
+      } catch (error) {
+        missing.push(`failed: ${size} ${COLD_START}, ${name}: ${lastLine(error)}`)
+      }
     }
   }
   progress.end()
   load.after = loadavg()[0]
   const result: Result = {
     ...suite,
+    missing,
     rows,
     commit,
     date: new Date().toISOString(),
@@ -283,14 +292,16 @@ async function start(args: string[]): Promise<void> {
   const model = STARTS.find(name => name === size)
   if (!model)
     throw new UsageError(`trm bench start: --size: expected ${STARTS.join(' or ')}, got ${JSON.stringify(size)}`)
-  const times = await coldStart(() => openEngine(parsed.values), model)
+  const limit = parsed.values['memory-limit']
+  const memoryLimit = limit === undefined ? undefined : parseBytes(limit)
+  const times = await coldStart(() => openEngine(parsed.values), { start: model, memoryLimit })
   const { user, system } = process.cpuUsage()
   // performance.now() counts from the start of the process.
   const result: ProcessStart = { ...times, processMs: performance.now(), cpuMs: (user + system) / 1000 }
   console.log(JSON.stringify(result))
 }
 
-/** Environment variables that leave the caches of compiled kernels on, or turn them off in Mesa's and NVIDIA's drivers. */
+/** Environment variables that turn off the caches of compiled kernels in Mesa's and NVIDIA's drivers, or none. */
 const SHADER_CACHE: Record<string, Record<string, string>> = {
   'shader cache warm': {},
   'shader cache off': { MESA_SHADER_CACHE_DISABLE: 'true', __GL_SHADER_DISK_CACHE: '0' },
@@ -299,7 +310,7 @@ const SHADER_CACHE: Record<string, Record<string, string>> = {
 /** Measures three fresh processes in turn. Where shaders are cached, another process fills the cache first. */
 async function freshStarts(
   size: Start,
-  { adapter, 'bounds-checks': checks }: AdapterValues,
+  { adapter, 'bounds-checks': checks, 'memory-limit': limit }: AdapterValues & { 'memory-limit'?: string },
   environment: Record<string, string>,
 ): Promise<ProcessStart[]> {
   const once = async (): Promise<ProcessStart> => {
@@ -313,6 +324,7 @@ async function freshStarts(
         size,
         ...(adapter ? ['--adapter', adapter] : []),
         ...(checks ? ['--bounds-checks', checks] : []),
+        ...(limit === undefined ? [] : ['--memory-limit', limit]),
       ],
       { env: { ...process.env, ...environment } },
     )
@@ -321,6 +333,13 @@ async function freshStarts(
   if (!Object.keys(environment).length) await once()
   return [await once(), await once(), await once()]
 }
+
+/** The last line that a failed process printed. */
+const lastLine = (error: unknown) =>
+  String((error as { stderr?: string }).stderr || reason(error))
+    .trim()
+    .split('\n')
+    .at(-1)
 
 /** Commit of the repository that holds this program, with + where tracked files were changed; null without git. */
 function workingTree(): string | null {

@@ -75,7 +75,7 @@ export class Engine {
     readonly adapter: AdapterSummary,
     private readonly wait: NonNullable<EngineOptions['wait']>,
     private readonly onClose: () => void,
-    submitAfter?: number,
+    private readonly submitAfter?: number,
     variants?: Variants,
   ) {
     this.variants = new Variants(adapter, variants)
@@ -129,7 +129,7 @@ export class Engine {
       this.adapter,
       promise => promise,
       () => {},
-      undefined,
+      this.submitAfter,
       this.variants,
     )
   }

@@ -5,7 +5,8 @@ import type { Storage, Tensor } from './tensor.js'
 
 /**
  * The gradient of one input of an operation:
- * a tensor of its shape (dy itself, or one that several inputs share), which the operation leaves to the tape, or
+ * a tensor of its shape (dy itself, or one that several inputs share), which the operation leaves to the tape; for an
+ * inner tensor that one operation alone reads, a tensor of any shape that the operation before it understands; or
  * a function that writes the gradient into a tensor, adding to what is there when `accumulate` is set.
  */
 export type Gradient = Tensor | ((into: Tensor, accumulate: boolean) => void)

@@ -52,7 +52,7 @@ const splitsOf = (size: MatmulSize, span: number) =>
  * `c = a · b`, or `c += a · b`, of float16 operands; c is float16 or float32.
  * Operands whose rows in memory do not have a multiple of 8 elements are copied with padding. In the published network
  * that is one small weight.
- * @param kernel binds a, b, c, and what else is given
+ * @param kernel binds a, b, c, and, of products that are not split, what else is given
  */
 export function product<Size extends MatrixProduct>(
   engine: Engine,

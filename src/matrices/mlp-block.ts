@@ -11,7 +11,7 @@ import { gatedVariants, product, wholeTile } from './matmul.js'
 
 /** The product of gate and up, and the one whose result is the gradient of silu(gate) ⊙ up. */
 function productsOf({ batch, length, width, inner, axis }: MlpBlockSize) {
-  const halves = { f16A: true, f16B: true }
+  const f16 = { f16A: true, f16B: true }
   const [toBoth, toInner]: MatmulSize[] =
     axis === -1
       ? [
@@ -23,7 +23,7 @@ function productsOf({ batch, length, width, inner, axis }: MlpBlockSize) {
           { m: inner, n: width, k: length, transposeA: true, batch, sharedA: true },
         ]
   const along: Gated = axis === -1 ? 'columns' : 'rows'
-  return { forward: { ...toBoth, ...halves, gated: along }, backward: { ...toInner, ...halves, halves: along } }
+  return { forward: { ...toBoth, ...f16, gated: along }, backward: { ...toInner, ...f16, halves: along } }
 }
 
 /** The block by these kernels, with tiles of this size. */
@@ -54,7 +54,7 @@ export const blockVariant = (
       kernels.gateUp,
     )
     toF.forward(active, f)
-    // The gradient that the tape keeps for `active` is the one of gate and up.
+    // Only these two operations read `active`, and it never leaves: the tape keeps the gradient of gate and up for it.
     engine.record(active, [s, gateUp], dBoth => [
       (into, accumulate) => toBoth.toInput(dBoth, into, accumulate),
       (into, accumulate) => toBoth.toWeight(dBoth, s, into, accumulate),

@@ -319,12 +319,8 @@ test('the models of cold starts', () => {
     return [row.size, row.case, row.medianMs]
   }
   assert.equal(named('small', gpu), ['small', 'cold start, shader cache off', 10])
-  assert.equal(named('official', gpu), ['official', 'cold start, official MLP f16, shader cache off', 10])
-  assert.equal(named('official', { ...gpu, features: [] }), [
-    'official',
-    'cold start, official MLP f32, shader cache off',
-    10,
-  ])
+  assert.equal(named('official', gpu), ['official', 'cold start, MLP f16, shader cache off', 10])
+  assert.equal(named('official', { ...gpu, features: [] }), ['official', 'cold start, MLP f32, shader cache off', 10])
   assert.is(startModel('official', gpu).batchSize, 768)
   assert.is(startModel('official', SOFTWARE).batchSize, 2)
 })

@@ -21,11 +21,12 @@ import {
 } from '../../src/matrices/matmul-kernels.js'
 import { product } from '../../src/matrices/matmul.js'
 import { blockVariant } from '../../src/matrices/mlp-block.js'
-import { close, printShares } from '../close.js'
+import { verify } from '../../src/verify/verify.js'
+import { close, largest, printShares } from '../close.js'
 import { checkGradients } from '../differences.js'
 import { openEngine } from '../engine-under-test.js'
-import { inPage } from '../files.js'
-import { rounded, ROUNDING, widened } from '../half.js'
+import { golden, inPage } from '../files.js'
+import { halves, rounded, ROUNDING, widened } from '../half.js'
 import * as oracle from '../oracle.js'
 import { playedKernel } from '../played-matrices.js'
 import { values } from '../shapes.js'
@@ -55,13 +56,6 @@ const kernels = {
   }),
 }
 
-const halves = (seed: number, count: number) => {
-  const bits = float32ToFloat16(values(seed, count))
-  const tensor = engine.from(
-    new Uint32Array(Uint16Array.from({ length: 2 * Math.ceil(count / 2) }, (_, i) => bits[i]).buffer),
-  )
-  return { data: float16ToFloat32(bits), tensor }
-}
 /** Values that must stay stand behind `count` results. */
 const GUARDS = 256
 const guarded = (data: Float32Array) => {
@@ -81,7 +75,7 @@ async function results(tensor: Tensor): Promise<Float32Array> {
   return got.slice(0, -GUARDS)
 }
 
-/** Sizes of the product of gate and up along columns and rows; the last one is no whole number of tiles. */
+/** Sizes of the product of gate and up, along columns and rows; most are no whole number of tiles. */
 const FORWARD: (MatmulSize & { gated: Gated })[] = [
   { m: 33, n: 80, k: 97, transposeB: true, gated: 'columns' },
   { m: 16, n: 16, k: 8, transposeB: true, gated: 'columns' },
@@ -92,7 +86,7 @@ const FORWARD: (MatmulSize & { gated: Gated })[] = [
 for (const size of FORWARD)
   played(`gate, up and silu(gate) ⊙ up: ${JSON.stringify(size)}`, async () => {
     const { m, n, k, batch = 1, sharedA, gated } = size
-    const [a, b] = [halves(1, m * k * (sharedA ? 1 : batch)), halves(2, k * n * batch)]
+    const [a, b] = [halves(engine, 1, m * k * (sharedA ? 1 : batch)), halves(engine, 2, k * n * batch)]
     const count = m * n * batch
     const [c, both] = [count / 2, count].map(length => guarded(new Float32Array(length)))
     product(engine, { a: a.tensor, b: b.tensor, c, both }, { ...size, ...TILE }, kernels.gateUp)
@@ -120,7 +114,7 @@ const BACKWARD: (MatmulSize & { halves: Gated })[] = [
 for (const size of BACKWARD)
   played(`the gradient of gate and up: ${JSON.stringify(size)}`, async () => {
     const { m, n, k, batch = 1, sharedA, halves: along } = size
-    const [a, b] = [halves(1, m * k * (sharedA ? 1 : batch)), halves(2, k * n * batch)]
+    const [a, b] = [halves(engine, 1, m * k * (sharedA ? 1 : batch)), halves(engine, 2, k * n * batch)]
     const before = values(3, 2 * m * n * batch, 3)
     const both = guarded(before)
     product(engine, { a: a.tensor, b: b.tensor, c: both }, { ...size, ...TILE }, kernels.swigluBackward)
@@ -149,40 +143,6 @@ if (isPlayed)
 
 const epsilon = 1e-5
 
-interface Shape {
-  batch: number
-  length: number
-  width: number
-  inner: number
-  axis: -1 | -2
-}
-
-function truthOf(
-  { batch, length, width, inner, axis }: Shape,
-  x: Float64Array,
-  gateUp: Float64Array,
-  down: Float64Array,
-) {
-  const [up, out]: MatmulSize[] =
-    axis === -1
-      ? [
-          { m: batch * length, n: 2 * inner, k: width, transposeB: true },
-          { m: batch * length, n: width, k: inner, transposeB: true },
-        ]
-      : [
-          { m: 2 * inner, n: width, k: length, batch, sharedA: true },
-          { m: length, n: width, k: inner, batch, sharedA: true },
-        ]
-  const of = (weight: Float64Array, y: Float64Array, size: MatmulSize) =>
-    axis === -1 ? oracle.matmul(y, weight, size) : oracle.matmul(weight, y, size)
-  const active = oracle.swiglu(of(gateUp, x, up), { half: axis === -1 ? inner : inner * width })
-  return oracle.rmsnorm(of(down, active, out), x, {
-    width: axis === -1 ? width : length,
-    stride: axis === -1 ? 1 : width,
-    epsilon,
-  })
-}
-
 for (const shape of [
   { batch: 2, length: 9, width: 24, inner: 16, axis: -1 },
   { batch: 2, length: 17, width: 16, inner: 12, axis: -2 },
@@ -190,14 +150,18 @@ for (const shape of [
   played(`a block over axis ${shape.axis}, and its gradients`, async () => {
     const { batch, length, width, inner, axis } = shape
     const over = axis === -1 ? width : length
-    const input = (seed: number, magnitude: number, ...dims: number[]) => {
-      const data = values(
-        seed,
-        dims.reduce((a, b) => a * b),
-        magnitude,
-      )
-      return { data: float16ToFloat32(float32ToFloat16(data)), shape: dims }
-    }
+    const input = (seed: number, magnitude: number, ...dims: number[]) => ({
+      data: float16ToFloat32(
+        float32ToFloat16(
+          values(
+            seed,
+            dims.reduce((a, b) => a * b),
+            magnitude,
+          ),
+        ),
+      ),
+      shape: dims,
+    })
     const inputs = [
       input(1, 1, batch, length, width),
       input(2, 1, batch, length, width),
@@ -205,39 +169,73 @@ for (const shape of [
       input(4, 0.5, over, inner),
     ]
     engine.variants.force('mlp block', 'played')
+    const before = engine.variants.asked.length
+    const [, , gateUp, down] = inputs
     await checkGradients(engine, 'block by matrices', {
       inputs,
       ours: (...given) => {
         const [h, injection, gateUp, down] = given.map(rounded)
         return widened(mlpBlock(h, gateUp, down, { injection, axis, epsilon }))
       },
-      truth: (h, injection, gateUp, down) =>
-        truthOf(
-          shape,
-          h.map((v, i) => v + injection[i]),
-          gateUp,
-          down,
-        ),
+      truth: (h, injection, gateUp, down) => oracle.mlpBlock(oracle.add(h, injection), gateUp, down, shape, epsilon),
       depth: 1,
       c: 16 * ROUNDING,
     })
-    // Weights of float32 take the composed block. Not all gradients may be wanted.
-    const [h, injection, gateUp, down] = inputs.map(({ data, shape }) => engine.from(data, shape))
-    for (const wanted of [h, gateUp, down]) {
-      const gradient = (as: (x: Tensor) => Tensor) =>
-        engine.gradients([wanted], () => {
-          const y = widened(
-            mlpBlock(rounded(h), as(gateUp), as(down), { injection: rounded(injection), axis, epsilon }),
-          )
-          return [[y, engine.from(values(5, y.size), y.shape)]]
-        })[0]
-      const [ours, plain] = [await engine.read(gradient(rounded)), await engine.read(gradient(x => x))]
-      const scale = plain.reduce((a, b) => Math.max(a, Math.abs(b)), 0)
-      close('block by matrices, one gradient', ours, plain, { scale, c: 16 * ROUNDING })
+    const [taken] = engine.variants.asked.slice(before).filter(({ family }) => family.name === 'mlp block')
+    assert.is(taken.variant, 'played')
+    // The same block twice, without an injection: the weights and h have two uses each. With and without storing.
+    for (const isKept of [true, false])
+      await checkGradients(engine, 'blocks by matrices', {
+        inputs: [inputs[0], gateUp, down],
+        ours: (...given) => {
+          const [h, gateUp, down] = given.map(rounded)
+          const block = (x: Tensor) => mlpBlock(x, gateUp, down, { axis, epsilon })
+          const both = () => block(block(h))
+          return widened(isKept ? both() : engine.recompute(both))
+        },
+        truth: (h, gateUp, down) =>
+          oracle.mlpBlock(oracle.mlpBlock(h, gateUp, down, shape, epsilon), gateUp, down, shape, epsilon),
+        depth: 1,
+        c: 64 * ROUNDING,
+      })
+    // One gradient alone; and a weight of float32, which takes the composed block.
+    const [h, injection, upWeight, downWeight] = inputs.map(({ data, shape }) => engine.from(data, shape))
+    const plain = (x: Tensor) => x
+    for (const wanted of [h, upWeight, downWeight]) {
+      const gradient = async (asUp: typeof plain, asDown: typeof plain) =>
+        engine.read(
+          engine.gradients([wanted], () => {
+            const options = { injection: rounded(injection), axis, epsilon }
+            const y = widened(mlpBlock(rounded(h), asUp(upWeight), asDown(downWeight), options))
+            return [[y, engine.from(values(5, y.size), y.shape)]]
+          })[0],
+        )
+      const truth = await gradient(plain, plain)
+      const scale = largest(truth)
+      for (const [asUp, asDown] of [
+        [rounded, rounded],
+        [plain, rounded],
+        [rounded, plain],
+      ])
+        close('block by matrices, one gradient', await gradient(asUp, asDown), truth, { scale, c: 16 * ROUNDING })
     }
-    assert.ok(engine.variants.asked.some(({ variant }) => variant === 'played'))
     engine.variants.force('mlp block', undefined)
   })
+
+played('a recording of the published code, in float16', async () => {
+  engine.variants.force('mlp block', 'played')
+  const { rows } = await verify(engine, await golden('trm-mlp'), { file: 'trm-mlp', dtype: 'f16' })
+  engine.variants.force('mlp block', undefined)
+  assert.equal(
+    rows.filter(({ error, allowed }) => !(error <= allowed)),
+    [],
+  )
+  assert.ok(rows.length > 100)
+  const axes = engine.variants.asked.flatMap(({ family, size, variant }) =>
+    family.name === 'mlp block' && variant === 'played' ? [(size as MlpBlockSize).axis] : [],
+  )
+  assert.equal([...new Set(axes)].sort(), [-1, -2])
+})
 
 test('the default of recorded blocks in float16 on a GPU with matrices', () => {
   offerMatrices()
@@ -257,6 +255,7 @@ test('the default of recorded blocks in float16 on a GPU with matrices', () => {
   assert.is(taken({ recorded: false }), 'composed')
   assert.is(taken({ f16: false }), 'composed')
   assert.is(taken({ axis: -2, inner: 512, width: 516 }), 'composed')
+  assert.is(taken({ inner: 1540 }), 'composed')
   assert.is(taken({ batch: 1, length: 16 }), 'composed')
   assert.is(taken({}, { ...gpu, subgroupMatrices: [] as never }), 'composed')
 })

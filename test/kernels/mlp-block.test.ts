@@ -17,44 +17,16 @@ test.after(() => {
 
 const epsilon = 1e-5
 
-interface Shape {
-  batch: number
-  length: number
-  width: number
-  inner: number
-  axis: -1 | -2
-}
+type Shape = oracle.MlpBlock
 
-/** The block in float64, from the oracles of its parts. */
-function truth(
+/** The block in float64. */
+const truth = (
   h: Float64Array,
   injection: Float64Array | undefined,
   gateUp: Float64Array,
   down: Float64Array,
-  { batch, length, width, inner, axis }: Shape,
-): Float64Array {
-  const s = injection ? h.map((v, i) => v + injection[i]) : h
-  if (axis === -1) {
-    const rows = batch * length
-    const gates = oracle.matmul(s, gateUp, { m: rows, n: 2 * inner, k: width, transposeB: true })
-    const out = oracle.matmul(oracle.swiglu(gates, { half: inner }), down, {
-      m: rows,
-      n: width,
-      k: inner,
-      transposeB: true,
-    })
-    return oracle.rmsnorm(out, s, { width, stride: 1, epsilon })
-  }
-  const gates = oracle.matmul(gateUp, s, { m: 2 * inner, n: width, k: length, batch, sharedA: true })
-  const out = oracle.matmul(down, oracle.swiglu(gates, { half: inner, inner: width }), {
-    m: length,
-    n: width,
-    k: inner,
-    batch,
-    sharedA: true,
-  })
-  return oracle.rmsnorm(out, s, { width: length, stride: width, epsilon })
-}
+  shape: Shape,
+) => oracle.mlpBlock(injection ? oracle.add(h, injection) : h, gateUp, down, shape, epsilon)
 
 function inputsOf({ batch, length, width, inner, axis }: Shape) {
   const over = axis === -1 ? width : length

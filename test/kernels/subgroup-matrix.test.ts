@@ -6,9 +6,7 @@ import * as assert from 'uvu/assert'
 import { type MatrixKind, subgroupMatrices } from '../../src/engine/device.js'
 import { gatedFamily } from '../../src/engine/ops/gated.js'
 import { matmulFamily } from '../../src/engine/ops/matmul.js'
-import type { Tensor } from '../../src/engine/tensor.js'
 import { Variants } from '../../src/engine/variants.js'
-import { float16ToFloat32, float32ToFloat16 } from '../../src/formats/float16.js'
 import { fill } from '../../src/kernels/kernel.js'
 import type { Gated, MatmulSize } from '../../src/kernels/matmul.js'
 import { offerMatrices } from '../../src/matrices/index.js'
@@ -17,9 +15,9 @@ import { product } from '../../src/matrices/matmul.js'
 import { close, printShares } from '../close.js'
 import { openEngine } from '../engine-under-test.js'
 import { inPage } from '../files.js'
+import { halves } from '../half.js'
 import * as oracle from '../oracle.js'
 import { playedKernel } from '../played-matrices.js'
-import { values } from '../shapes.js'
 
 offerMatrices()
 const engine = await openEngine()
@@ -41,15 +39,6 @@ const kernel = playedKernel({
 const SMALL: Pick<MatrixProduct, 'kind' | 'span'> = { kind: { component: 'f16', m: 8, n: 8, k: 8 }, span: 16 }
 const REAL: Pick<MatrixProduct, 'kind' | 'span'> = { kind: { component: 'f16', m: 16, n: 16, k: 16 }, span: 64 }
 
-/** Values rounded to float16, in pairs. Behind them stand infinities, which must not reach a result. */
-function halves(seed: number, count: number): { data: Float32Array; tensor: Tensor } {
-  const bits = float32ToFloat16(values(seed, count))
-  const words = new Uint32Array(Math.ceil(count / 2))
-  new Uint16Array(words.buffer).fill(0x7c00)
-  new Uint16Array(words.buffer).set(bits)
-  return { data: float16ToFloat32(bits), tensor: engine.from(words) }
-}
-
 type Case = MatmulSize & { splits?: number; gated?: Gated; isHalf?: boolean; isUnrolled?: boolean; tile?: typeof SMALL }
 
 async function check({
@@ -61,7 +50,10 @@ async function check({
   ...size
 }: Case): Promise<void> {
   const { m, n, k, batch = 1, reduce = 1, sharedA, sharedB, accumulate } = size
-  const [a, b] = [halves(1, m * k * (sharedA ? 1 : batch * reduce)), halves(2, k * n * (sharedB ? 1 : batch * reduce))]
+  const [a, b] = [
+    halves(engine, 1, m * k * (sharedA ? 1 : batch * reduce)),
+    halves(engine, 2, k * n * (sharedB ? 1 : batch * reduce)),
+  ]
   const count = (m * n * batch) / (gated ? 2 : 1)
   // The values of c before, and those behind the results, which must stay.
   const guard = 0.5
