@@ -182,6 +182,7 @@ async function bench(args: string[]): Promise<void> {
         rows.push(row)
       } catch (error) {
         missing.push(`failed: ${size} ${COLD_START}, ${name}: ${lastLine(error)}`)
+        process.exitCode = 1
       }
     }
   }
