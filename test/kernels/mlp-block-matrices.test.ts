@@ -1,34 +1,22 @@
 // SwiGLU blocks by subgroup matrices and their derivative; plain functions play the matrices.
-// test/null-backend.test.ts has the compiler check the kernels as they are.
+// test/trm/gpu-kernels.test.ts computes a recording with them; test/null-backend.test.ts has the compiler check the
+// kernels as they are.
 import { test } from 'uvu'
 import * as assert from 'uvu/assert'
-import gateUpText from '../../shaders/matrices/matmul_gate_up.wgsl'
-import swigluBackwardText from '../../shaders/matrices/matmul_swiglu_backward.wgsl'
 import { mlpBlock, type Tensor } from '../../src/engine/index.js'
 import { type MlpBlockSize, mlpBlockFamily } from '../../src/engine/ops/mlp-block.js'
 import { offer, Variants } from '../../src/engine/variants.js'
 import { float16ToFloat32, float32ToFloat16 } from '../../src/formats/float16.js'
-import { fill } from '../../src/kernels/kernel.js'
 import type { Gated, MatmulSize } from '../../src/kernels/matmul.js'
 import { offerMatrices } from '../../src/matrices/index.js'
-import {
-  linesOf,
-  matmulGateUp,
-  type MatrixProduct,
-  matmulSwigluBackward,
-  swigluBackwardLines,
-  textOf,
-} from '../../src/matrices/matmul-kernels.js'
 import { product } from '../../src/matrices/matmul.js'
-import { blockVariant } from '../../src/matrices/mlp-block.js'
-import { verify } from '../../src/verify/verify.js'
 import { close, largest, printShares } from '../close.js'
 import { checkGradients } from '../differences.js'
 import { openEngine } from '../engine-under-test.js'
-import { golden, inPage } from '../files.js'
+import { inPage } from '../files.js'
 import { halves, rounded, ROUNDING, widened } from '../half.js'
 import * as oracle from '../oracle.js'
-import { playedKernel } from '../played-matrices.js'
+import { kernels, playedBlock, TILE } from '../played-block.js'
 import { values } from '../shapes.js'
 
 const engine = await openEngine()
@@ -39,22 +27,6 @@ test.after(() => {
 const isPlayed = engine.adapter.features.includes('shader-f16') && !(inPage && engine.adapter.isSoftware)
 if (!isPlayed) console.log('skipped: blocks by matrices, in a page on a software adapter or without float16')
 const played = isPlayed ? test : test.skip
-
-/** The smallest tile. */
-const TILE = { kind: { component: 'f16', m: 8, n: 8, k: 8 }, span: 16, splits: 1 } as const
-/** The kernels with loops as they are, which compiles faster with played matrices. */
-const rolled = (text: string) => text.replace(/@diagnostic\(off, trm\.unroll\)/g, '')
-const kernels = {
-  gateUp: playedKernel({
-    ...matmulGateUp,
-    source: (size: MatrixProduct & { gated: Gated }) => fill(rolled(textOf(size, gateUpText)), linesOf(size)),
-  }),
-  swigluBackward: playedKernel({
-    ...matmulSwigluBackward,
-    source: (size: MatrixProduct & { halves: Gated }) =>
-      fill(rolled(textOf(size, swigluBackwardText)), swigluBackwardLines(size)),
-  }),
-}
 
 /** Values that must stay stand behind `count` results. */
 const GUARDS = 256
@@ -134,12 +106,7 @@ for (const size of BACKWARD)
     close('gradient of gate and up', await results(both), truth, { scale: allowed, depth: k })
   })
 
-if (isPlayed)
-  offer(mlpBlockFamily, {
-    ...blockVariant('played', kernels, () => TILE),
-    available: (_, { recorded, f16, axis, inner, width }) => recorded && f16 && (axis === -1 ? inner : width) % 8 === 0,
-    suits: () => false,
-  })
+if (isPlayed) offer(mlpBlockFamily, playedBlock)
 
 const epsilon = 1e-5
 
@@ -221,21 +188,6 @@ for (const shape of [
     }
     engine.variants.force('mlp block', undefined)
   })
-
-played('a recording of the published code, in float16', async () => {
-  engine.variants.force('mlp block', 'played')
-  const { rows } = await verify(engine, await golden('trm-mlp'), { file: 'trm-mlp', dtype: 'f16' })
-  engine.variants.force('mlp block', undefined)
-  assert.equal(
-    rows.filter(({ error, allowed }) => !(error <= allowed)),
-    [],
-  )
-  assert.ok(rows.length > 100)
-  const axes = engine.variants.asked.flatMap(({ family, size, variant }) =>
-    family.name === 'mlp block' && variant === 'played' ? [(size as MlpBlockSize).axis] : [],
-  )
-  assert.equal([...new Set(axes)].sort(), [-1, -2])
-})
 
 test('the default of recorded blocks in float16 on a GPU with matrices', () => {
   offerMatrices()
