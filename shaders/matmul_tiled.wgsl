@@ -161,7 +161,7 @@ fn main(@builtin(workgroup_id) group: vec3u, @builtin(num_workgroups) groups: ve
       next_b = pieces_b(thread, n0, pair, k0);
     }
     for (var q = 0u; q < BLOCKS; q++) {
-      // Four lines × four of k a group. For each k four columns, for each row four of k.
+      // For each of four k, four columns a group.
       var columns: array<mat4x4f, GROUPS>;
       @diagnostic(off, trm.unroll) for (var g = 0u; g < GROUPS; g++) {
         var block: mat4x4f;
@@ -173,16 +173,16 @@ fn main(@builtin(workgroup_id) group: vec3u, @builtin(num_workgroups) groups: ve
         columns[g] = block;
       }
       @diagnostic(off, trm.unroll) for (var g = 0u; g < GROUPS; g++) {
-        var block: mat4x4f;
-        @diagnostic(off, trm.unroll) for (var e = 0u; e < 4u; e++) {
-          if (A_BY_K) { block[e] = left[(q * 4u + e) * STEP_A + y + g * 16u]; }
-          else { block[e] = left[(y + g * 64u + e * 16u) * STEP_A + q]; }
-        }
-        if (A_BY_K) { block = transpose(block); }
         @diagnostic(off, trm.unroll) for (var i = 0u; i < 4u; i++) {
+          // Four rows at one k, or one row at four k: few registers at a time.
+          var four: vec4f;
+          if (A_BY_K) { four = left[(q * 4u + i) * STEP_A + y + g * 16u]; }
+          else { four = left[(y + g * 64u + i * 16u) * STEP_A + q]; }
           @diagnostic(off, trm.unroll) for (var e = 0u; e < 4u; e++) {
             @diagnostic(off, trm.unroll) for (var j = 0u; j < GROUPS; j++) {
-              sum[(g * 4u + i) * GROUPS + j] = fma(vec4f(block[i][e]), columns[j][e], sum[(g * 4u + i) * GROUPS + j]);
+              let column = columns[j][select(e, i, A_BY_K)];
+              sum[(g * 4u + select(i, e, A_BY_K)) * GROUPS + j] =
+                fma(vec4f(four[e]), column, sum[(g * 4u + select(i, e, A_BY_K)) * GROUPS + j]);
             }
           }
         }
