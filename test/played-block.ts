@@ -15,12 +15,10 @@ import {
   textOf,
 } from '../src/matrices/matmul-kernels.js'
 import { blockVariant } from '../src/matrices/mlp-block.js'
-import { playedKernel } from './played-matrices.js'
+import { playedKernel, rolled } from './played-matrices.js'
 
 /** The smallest tile. */
 export const TILE = { kind: { component: 'f16', m: 8, n: 8, k: 8 }, span: 16, splits: 1 } as const
-/** The kernels with loops as they are, which compiles faster with played matrices. */
-const rolled = (text: string) => text.replace(/@diagnostic\(off, trm\.unroll\)/g, '')
 export const kernels = {
   gateUp: playedKernel({
     ...matmulGateUp,

@@ -161,7 +161,7 @@ async function bench(args: string[]): Promise<void> {
     sizes,
     repeats,
     limitMs: limit === undefined ? undefined : 1000 * limit,
-    memoryLimit: memoryLimit === undefined ? undefined : parseBytes(memoryLimit),
+    memoryLimit: bytesOf(memoryLimit),
     clock: clockOf,
     mayBeEmpty: startSizes.length > 0,
     onProgress: (done, total, text) => progress.show(done, total, `${done}/${total} ${text}`),
@@ -224,6 +224,8 @@ function sizesOf(text: string): Size[] {
     )
   return sizes as Size[]
 }
+
+const bytesOf = (limit: string | undefined) => (limit === undefined ? undefined : parseBytes(limit))
 
 const clockOf = ({ isSoftware }: { isSoftware: boolean }): Clock => (isSoftware ? processorClock() : undefined) ?? WALL
 
@@ -293,8 +295,7 @@ async function start(args: string[]): Promise<void> {
   const model = STARTS.find(name => name === size)
   if (!model)
     throw new UsageError(`trm bench start: --size: expected ${STARTS.join(' or ')}, got ${JSON.stringify(size)}`)
-  const limit = parsed.values['memory-limit']
-  const memoryLimit = limit === undefined ? undefined : parseBytes(limit)
+  const memoryLimit = bytesOf(parsed.values['memory-limit'])
   const times = await coldStart(() => openEngine(parsed.values), { start: model, memoryLimit })
   const { user, system } = process.cpuUsage()
   // performance.now() counts from the start of the process.

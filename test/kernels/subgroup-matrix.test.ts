@@ -17,7 +17,7 @@ import { openEngine } from '../engine-under-test.js'
 import { inPage } from '../files.js'
 import { halves } from '../half.js'
 import * as oracle from '../oracle.js'
-import { playedKernel } from '../played-matrices.js'
+import { playedKernel, rolled } from '../played-matrices.js'
 
 offerMatrices()
 const engine = await openEngine()
@@ -32,7 +32,7 @@ if (!hasHalf) console.log('skipped: results in float16, this adapter has no shad
 const unrolled = playedKernel(matmulMatrix)
 const kernel = playedKernel({
   ...matmulMatrix,
-  source: (size: MatrixProduct) => fill(textOf(size).replace(/@diagnostic\(off, trm\.unroll\)/g, ''), linesOf(size)),
+  source: (size: MatrixProduct) => fill(rolled(textOf(size)), linesOf(size)),
 })
 
 /** The smallest tile, and the tile of GPUs. */
