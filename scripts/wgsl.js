@@ -1,8 +1,8 @@
 // WGSL in fewer bytes, for the package: no comments, little space, short names. Tests run the text as written.
 
 /**
- * The same program in fewer bytes: most names that functions declare become one letter. Lines `const NAME = 4;` and
- * `alias NAME = f32;` stay as they are: kernels find them by that form and fill them in.
+ * The same program in fewer bytes: most names that functions declare become one letter or two characters. Lines
+ * `const NAME = 4;` and `alias NAME = f32;` stay as they are: kernels find them by that form and fill them in.
  * @param names short names of what modules declare, from `moduleNames`
  */
 export function minifyWgsl(text, names = new Map()) {
@@ -44,9 +44,9 @@ export function moduleNames(texts) {
 }
 
 /**
- * Capital letters for parameters, `let` and `var` of functions. A name stays if the module has it too, or if it may
- * mean a declaration of another file. A new name occurs nowhere else in the file, so it hides nothing. Names of tensors
- * are in small letters, so no new name is one: the rewriting for float16 goes by them.
+ * Capital letters, then `A0` and so on, for parameters, `let` and `var` of functions. A name stays if the module has it
+ * too, or if it may mean a declaration of another file. A new name occurs nowhere else in the file, so it hides
+ * nothing. Names of tensors are in small letters, so no new name is one: the rewriting for float16 goes by them.
  */
 function shortenLocals(text) {
   const declared = /\b(?:let|var)\s+(\w+)/g
@@ -58,7 +58,8 @@ function shortenLocals(text) {
   const module = functions.reduceRight((rest, { start, end }) => rest.slice(0, start) + rest.slice(end), text)
   const taken = new Set(text.match(/\w+/g))
   const ofModule = new Set(module.match(/(?<!@)\b\w+/g))
-  const letters = [...'ABCDEFGHIJKLMNOPQRSTUVWXYZ'].filter(letter => !taken.has(letter))
+  const capitals = [...'ABCDEFGHIJKLMNOPQRSTUVWXYZ']
+  const short = [...capitals, ...capitals.map(letter => `${letter}0`)].filter(name => !taken.has(name))
   return functions.reduceRight((rest, { start, end }) => {
     const part = text.slice(start, end)
     const parameters = names(part.slice(0, part.indexOf('{')), /(\w+)\s*:/g)
@@ -72,9 +73,9 @@ function shortenLocals(text) {
     const locals = [...new Set([...parameters, ...names(part, declared)])].filter(
       name => name.length > 1 && !ofModule.has(name) && isOwn(name),
     )
-    const short = new Map(locals.slice(0, letters.length).map((name, i) => [name, letters[i]]))
+    const renamed = new Map(locals.slice(0, short.length).map((name, i) => [name, short[i]]))
     return (
-      rest.slice(0, start) + part.replace(/(?<![\w.])[a-z]\w*/gi, name => short.get(name) ?? name) + rest.slice(end)
+      rest.slice(0, start) + part.replace(/(?<![\w.])[a-z]\w*/gi, name => renamed.get(name) ?? name) + rest.slice(end)
     )
   }, text)
 }

@@ -294,7 +294,7 @@ for (const [transposeA, transposeB] of [
     )
     await check('summed', product(9, 33, 17, { ...order, batch: 2, reduce: 3, accumulate: true }), { left })
     await check('as on a GPU', product(33, 97, 17, order), { left: ['matmul'], asGpu: true })
-    // Here tiles load fours by k. Those that load fours along k are tested below, with gated columns.
+    // Here tiles load pairs by k. Those that load pairs along k are tested below, with gated columns.
     const isByK = transposeA && !transposeB
     await check('in fours', product(...FOURS, order), { left: [isByK ? 'matmul tiled 128' : 'matmul tiled'] })
   })

@@ -1,5 +1,6 @@
 // Products of row-major matrices: either operand may be transposed; batched, summed over the batch, accumulated.
 import tiled from '../../shaders/matmul_tiled.wgsl'
+import tiledWide from '../../shaders/matmul_tiled_wide.wgsl'
 import vec4 from '../../shaders/matmul_vec4.wgsl'
 import { defineKernel, divideUp, fill, grid } from './kernel.js'
 
@@ -80,13 +81,11 @@ export const matmulVec4 = defineKernel<MatmulSize>({
 /** For c = silu(gate) ⊙ up: whether the columns or the rows of c' = a · b are [gate | up]. */
 export type Gated = 'columns' | 'rows'
 
-/** Threads of a tile along each side. */
-const LANES = 16
-
 /** The depth in k that a tile of this side stages at a time, so that both operands fit into the workgroup memory. */
-export const tiledDepth = (side: number, workgroupBytes: number) => (workgroupBytes < 2 * side * 5 * 16 ? 8 : 16)
+export const tiledDepth = (side: number, workgroupBytes: number) => (workgroupBytes < 128 * side + 256 ? 8 : 16)
 
-const halves = (gated?: Gated) => ({ M: gated === 'rows' ? 2 : 1, N: gated === 'columns' ? 2 : 1 })
+/** How many times as many rows and columns as c the product has. */
+const halves = (gated?: Gated) => [gated === 'rows' ? 2 : 1, gated === 'columns' ? 2 : 1]
 
 /** `m` and `n` are those of a · b; with `gated`, c is half of it. With `splits` > 1, c is (splits, batch, m, n). */
 export interface TiledSize extends MatmulSize {
@@ -99,39 +98,34 @@ export interface TiledSize extends MatmulSize {
   gated?: Gated
 }
 
-/** The values of the lines of its text. */
-export function tiledLines(size: TiledSize): Record<string, number | boolean | string> {
-  const { m, n, k, transposeA = false, transposeB = false, side, depth, gated } = size
-  const { M, N } = halves(gated)
-  const results = side / LANES
-  // Four neighbours in memory are one vec4f if no row, and no half of gate or up, ends between them.
-  const [a, b] = [(transposeA ? m / M : k) % 4 === 0, (transposeB ? k : n / N) % 4 === 0]
-  return {
-    A_BY_K: transposeA,
-    B_BY_K: !transposeB,
-    VECTOR_A: a,
-    VECTOR_B: b,
-    EDGE_K: k % depth !== 0,
-    AHEAD: side === 64,
-    A: a ? 'vec4f' : 'f32',
-    B: b ? 'vec4f' : 'f32',
-    RESULTS: results,
-    GROUPS: results / 4,
-    PIECES: (side * depth) / 4 / LANES ** 2,
-    OWN_M: results / M,
-    OWN_N: results / N,
-  }
-}
-
 /** For GPUs, see the shader. */
 export const matmulTiled = defineKernel<TiledSize>({
   name: 'matmul_tiled',
-  source: size => fill(tiled, tiledLines(size)),
-  bindings,
-  uniforms: size => ({ ...matmulUniforms(size), splits: size.splits }),
-  constants: () => ({}),
-  workgroups({ m, n, batch = 1, side, splits, gated }) {
-    const { M, N } = halves(gated)
-    return tiles({ m: m / M, n: n / N, k: 1, batch: batch * splits }, side / M, side / N)
+  source({ m, n, k, transposeA = false, transposeB = false, side, depth, gated }) {
+    const [M, N] = halves(gated)
+    const cells = side / 32
+    // Two neighbours in memory are one vec2f if no row, and no half of gate or up, ends between them.
+    const [a, b] = [transposeA ? m / M : k, transposeB ? k : n / N].map(length => length % 2 === 0)
+    return fill((n / N) % 2 ? tiled : tiledWide, {
+      A_BY_K: transposeA,
+      B_BY_K: !transposeB,
+      VECTOR_A: a,
+      VECTOR_B: b,
+      EDGE_K: k % depth !== 0,
+      A: a ? 'vec2f' : 'f32',
+      B: b ? 'vec2f' : 'f32',
+      CELLS: cells,
+      PIECES: (side * depth) / 1024,
+      DEPTH: depth,
+      OWN_M: cells / M,
+      OWN_N: cells / N,
+    })
   },
+  bindings,
+  uniforms(size) {
+    const [M, N] = halves(size.gated)
+    return { ...matmulUniforms(size), m: size.m / M, n: size.n / N, splits: size.splits }
+  },
+  constants: () => ({}),
+  workgroups: size => tiles({ ...size, batch: (size.batch ?? 1) * size.splits }, size.side, size.side),
 })

@@ -17,8 +17,7 @@ const inSize = ({ m, n, batch = 1 }: MatmulSize) => m * n * batch
 const tiled = (side: number): Variant<MatmulTensors, GatedSize> => ({
   name: `tiled ${side}×${side}`,
   onlyHardware: true,
-  // In a small tile stored by k, the four neighbouring lines of a thread would all be gate or all be up.
-  available: (_, { gated, transposeA, transposeB }) => side > 64 || (gated === 'rows' ? !transposeA : !!transposeB),
+  available: () => true,
   // The same rule as for the product alone: whole tiles, and enough of them.
   suits: size =>
     (side === 64 && size.m > 16) || (size.m > 64 && size.n > 64 && inSize(size) >= MIN_WORKGROUPS * 128 ** 2),
