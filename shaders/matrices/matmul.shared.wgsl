@@ -148,11 +148,18 @@ fn main(@builtin(workgroup_id) group: vec3u, @builtin(num_workgroups) groups: ve
   let tile_n = in_band / high;
 
   let steps = (u.k + DEPTH - 1u) / DEPTH;
-  let range = (u.reduce * steps + u.splits - 1u) / u.splits;
-  let first = result / u.batch * range;
-  let end = min(first + range, u.reduce * steps);
-  var pair = result % u.batch * u.reduce + first / steps;
-  var k0 = first % steps * DEPTH;
+  var first = 0u;
+  var end = u.reduce * steps;
+  var pair = result * u.reduce;
+  var k0 = 0u;
+  // A whole sum needs none of these divisions, each of which takes as long as some twenty other instructions.
+  if (u.splits > 1u) {
+    let range = (end + u.splits - 1u) / u.splits;
+    first = result / u.batch * range;
+    end = min(first + range, end);
+    pair = result % u.batch * u.reduce + first / steps;
+    k0 = first % steps * DEPTH;
+  }
 
   // Load number i of a thread is this unit in row i · LINES + its row of the tile.
   let row_a = thread / UNITS_A;
