@@ -1,4 +1,4 @@
-// Runs built test files in headless Chromium, each in a fresh page, and hands back what they printed.
+// Runs built test files in headless Chromium, each in a fresh document, and hands back what they printed.
 import { readFileSync } from 'node:fs'
 import { SourceMap } from 'node:module'
 import { join, relative } from 'node:path'
@@ -12,9 +12,18 @@ import { serve } from './serve.js'
  */
 export async function openPages({ root, shared }) {
   const server = await serve({ '/': root, '/shared/': shared })
-  /** Browsers that are free. */
+  /** Browsers that are free, each with one page: another window takes more work than most files. */
   const idle = []
-  const take = async () => idle.pop() ?? openChromium()
+  const take = async () => {
+    if (idle.length) return idle.pop()
+    const { browser, kill } = await openChromium()
+    try {
+      return { browser, kill, page: await browser.newPage() }
+    } catch (error) {
+      await kill()
+      throw error
+    }
+  }
 
   async function run(file, limit) {
     const start = performance.now()
@@ -25,8 +34,7 @@ export async function openPages({ root, shared }) {
     try {
       opened = await take()
       result.browser = `Chromium ${opened.browser.version()}`
-      const context = await opened.browser.newContext()
-      const page = await context.newPage()
+      const { page } = opened
       page.on('console', message => print(message.text()))
       page.on('pageerror', error => {
         print(error.stack ?? error.message)
@@ -51,7 +59,9 @@ export async function openPages({ root, shared }) {
       if (end === 'crash') result.signal = 'its page'
       else if (end === 'hung') result.hung = true
       else {
-        await context.close()
+        // Ends what the file left: its devices, timers and modules.
+        await page.goto('about:blank')
+        page.removeAllListeners()
         idle.push(opened)
         opened = undefined
       }

@@ -112,7 +112,7 @@ async function runAll(jobs, width, pages) {
 
 const isLong = ({ file }) => file.endsWith('.long.test.js')
 const isSlow = ({ file }) => file.endsWith('.slow.test.js')
-/** Tests that drive the playground or measure time have the machine to themselves. */
+/** Tests that measure how long a page is blocked have the machine to themselves. */
 const isAlone = ({ file }) => file.endsWith('.alone.test.js')
 const namesOf = files => files.map(({ file }) => nameOf(file)).join(', ')
 

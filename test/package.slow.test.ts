@@ -177,10 +177,8 @@ const operations = [
 ]
 const compiled = new Set()
 
-/** On an adapter as it is, or as if it were lavapipe or had subgroup matrices. */
-async function compile(operation, dtype, like, forced) {
-  const engine = await openEngine({ adapter: 'null' })
-  Object.assign(engine.adapter, like)
+/** Runs an operation and its gradients; returns the variants of the families that it asked for, by name. */
+async function compile(engine, operation, dtype, forced) {
   if (forced) engine.variants.force(...forced)
   const [inputs, compute] = operation(engine, dtype)
   engine.scope(() => compute())
@@ -188,7 +186,7 @@ async function compile(operation, dtype, like, forced) {
   await engine.finish()
   const { asked } = engine.variants
   for (const { family, variant } of asked) compiled.add(family.name + ': ' + variant)
-  engine.close()
+  if (forced) engine.variants.force(forced[0], undefined)
   return new Map(asked.map(({ family }) => [family.name, family.variants]))
 }
 
@@ -196,13 +194,17 @@ const matrices = { subgroupSize: 32, subgroupMatrices: [{ component: 'f16', m: 1
 const lavapipe = { isSoftware: true, subgroupSize: 8 }
 const both = ['f32', 'f16']
 for (const [like, dtypes] of [[{}, both], [lavapipe, both], [matrices, ['f16']]]) {
+  // The adapter as it is, or as if it were lavapipe or had subgroup matrices. Its engine compiles each kernel once.
+  const engine = await openEngine({ adapter: 'null' })
+  Object.assign(engine.adapter, like)
   for (const dtype of dtypes) {
     for (const operation of operations) {
-      for (const [family, variants] of await compile(operation, dtype, like)) {
-        for (const { name } of variants) await compile(operation, dtype, like, [family, name])
+      for (const [family, variants] of await compile(engine, operation, dtype)) {
+        for (const { name } of variants) await compile(engine, operation, dtype, [family, name])
       }
     }
   }
+  engine.close()
 }
 const broken = defineKernel({
   name: 'broken',

@@ -85,12 +85,16 @@ async function stored(data: Float32Array<ArrayBuffer>, shape: Shape, dtype: DTyp
   return tensor
 }
 
-/** An operation and its gradients on float16 tensors against those on float32 tensors of the same values. */
+/**
+ * An operation and its gradients on float16 tensors against those on float32 tensors of the same values.
+ * @param forced the variant that computes in float16; the default one computes in float32, as it compiles faster
+ */
 async function check(
   name: string,
   shapes: readonly Shape[],
   compute: (...inputs: Tensor[]) => Tensor,
   roundings = 1,
+  forced?: readonly [family: string, variant: string],
 ): Promise<void> {
   const rounded = await Promise.all(
     shapes.map(async (shape, i) =>
@@ -109,6 +113,7 @@ async function check(
   const results: Float32Array[][] = []
   for (const dtype of ['f32', 'f16'] as const) {
     const inputs = await Promise.all(shapes.map((shape, i) => stored(rounded[i], shape, dtype)))
+    if (forced && dtype === 'f16') engine.variants.force(...forced)
     results.push(
       await Promise.all(
         engine.scope(() => {
@@ -126,6 +131,7 @@ async function check(
       ),
     )
   }
+  if (forced) engine.variants.force(forced[0], undefined)
   const [[y, ...gradients], [halfY, ...halfGradients]] = results
   close(`${name} in float16`, halfY, y, { scale: largest(y), c: ROUNDING * roundings })
   // Gradients are float32; the values that they are computed from were rounded on the way.
@@ -184,7 +190,7 @@ if (hasHalf) {
       await check('swiglu', [[rows, 2 * width]], x => swiglu(x))
     }
     await check('rmsnorm', [[2, 9, 5]], x => rmsnorm(x, { axis: -2 }))
-    engine.variants.force('rmsnorm', 'registers')
+    const registers = ['rmsnorm', 'registers'] as const
     for (const [rows, width] of [
       [300, 8],
       [3, 272],
@@ -196,23 +202,26 @@ if (hasHalf) {
           [rows, width],
         ],
         (x, residual) => rmsnorm(x, { residual }),
+        1,
+        registers,
       )
     for (const [length, width] of [
       [9, 8],
       [33, 24],
     ])
-      await check('rmsnorm', [[2, length, width]], x => rmsnorm(x, { axis: -2 }))
+      await check('rmsnorm', [[2, length, width]], x => rmsnorm(x, { axis: -2 }), 1, registers)
     assert.is(engine.variants.used['rmsnorm f16 3×272 recorded'], 'registers')
-    engine.variants.force('rmsnorm', undefined)
     const table = engine.from(ropeTable(11, 8, 10000), [11, 4, 2])
     // Tiles of wide heads and threads of narrow ones compile fastest on lavapipe, which converts float16 bit by bit.
     for (const [variant, headDim] of [
       ['tiled', 32],
       ['thread', 2],
     ] as const) {
-      engine.variants.force('attention', variant)
       const angles = engine.from(ropeTable(11, headDim, 10000), [11, headDim / 2, 2])
-      await check('attention with rope', [[2, 11, 6 * headDim]], qkv => attention(qkv, 2, { rope: angles }), 2)
+      await check('attention with rope', [[2, 11, 6 * headDim]], qkv => attention(qkv, 2, { rope: angles }), 2, [
+        'attention',
+        variant,
+      ])
     }
     await check('rope', [[2, 11, 3 * 16]], qkv => rope(add(qkv, qkv), table, 2), 2)
     await check('first position', [[2, 3, 5]], x => firstPosition(x))

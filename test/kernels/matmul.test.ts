@@ -144,6 +144,7 @@ test('a sum with infinite terms is infinite, although lines and terms beyond the
 
 test('sums in ranges that are longer than the least', async () => {
   engine.variants.force('matmul', 'tiled 64×64 split')
+  // Of the same kernels as the sums with infinite terms.
   for (const transposes of [0, 1, 2, 3])
     await check({
       m: 21,

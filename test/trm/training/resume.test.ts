@@ -20,7 +20,12 @@ const portable = matmulFamily.variants.find(({ name }) => name === 'vec4 8×16')
 offer(matmulFamily, { ...portable, name: 'twin' })
 
 const engine = await openEngine()
-test.after(() => engine.close())
+/** Trainings are resumed on another device. It compiles what several of them need once. */
+const other = await openEngine()
+test.after(() => {
+  engine.close()
+  other.close()
+})
 
 const { train: data } = generateSudoku({ size: 4, train: 20, test: 2, clues: 6, seed: 1 })
 const { train: otherData } = generateSudoku({ size: 4, train: 20, test: 2, clues: 6, seed: 2 })
@@ -109,9 +114,7 @@ for (const [name, config, options] of CASES) {
   test(`${name}: ${STEPS} steps are ${PART} steps and ${STEPS - PART} steps`, async () => {
     const whole = await run(engine, config, options)
     const first = await run(engine, config, options, PART)
-    const other = await openEngine()
     const second = await run(other, config, { ...options, resume: readTraining(first.training) })
-    other.close()
     assert.equal([...first.metrics, ...second.metrics], whole.metrics)
     assert.is(await sha256(second.model), await sha256(whole.model), 'the model')
     assert.is(await sha256(second.training), await sha256(whole.training), 'the state')
@@ -134,9 +137,9 @@ test('a run with chosen kernels continues with them on an engine that would take
       asked.every(({ key, variant }) => first.variants[key] !== variant || !key.startsWith('matmul ')),
     JSON.stringify(first.variants),
   )
-  const other = await openEngine()
-  const second = await run(other, MIXING, { resume: first })
-  other.close()
+  const fresh = await openEngine()
+  const second = await run(fresh, MIXING, { resume: first })
+  fresh.close()
   assert.equal(second.metrics, whole.metrics.slice(PART))
   assert.is(await sha256(second.training), await sha256(whole.training))
 })

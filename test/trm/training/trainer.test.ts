@@ -12,8 +12,11 @@ import { Trainer } from '../../../src/trm/training/trainer.js'
 import { openEngine } from '../../engine-under-test.js'
 import { ATTENTION, BARE, distance, LEARNED, puzzles, TOKEN_MIXING } from '../samples.js'
 
-const engine = await openEngine()
-test.after(() => engine.close())
+const [engine, other] = [await openEngine(), await openEngine()]
+test.after(() => {
+  engine.close()
+  other.close()
+})
 
 const RATES = {
   learningRate: 1e-3,
@@ -54,11 +57,7 @@ for (const [name, config] of Object.entries(CONFIGS)) {
     }
     const first = await checkpoint(engine)
     assert.equal(await checkpoint(engine), first)
-    if (config === ATTENTION || config === TOKEN_MIXING) {
-      const other = await openEngine()
-      assert.equal(await checkpoint(other), first)
-      other.close()
-    }
+    if (config === ATTENTION || config === TOKEN_MIXING) assert.equal(await checkpoint(other), first)
     assert.not.equal(first.live, first.averaged)
     for (const [key, value] of Object.entries(first.metrics)) assert.ok(Number.isFinite(value), `${key} is ${value}`)
   })
@@ -169,7 +168,7 @@ test('training lowers the loss: each cell asks for the token after its own', asy
 
 test('another seed of the exploration', async () => {
   const steps = async (seed: number) => {
-    const trainer = trainerOf({ ...ATTENTION, supervisionSteps: 16 }, { seed, batchSize: 32 })
+    const trainer = trainerOf({ ...ATTENTION, supervisionSteps: 16 }, { seed })
     // Every slot halts at once, without exploration.
     trainer.model.parameters.write('haltHead.bias', new Float32Array([100, 0]))
     run(trainer, 3)
