@@ -7,7 +7,8 @@
 // registers at a time: enough are left to load the next tile while this one is computed.
 // Each sum stays in a register, because only constants index `sum`: that makes the kernel 15 times faster.
 // A_BY_K: a row of a in memory belongs to one k; else it belongs to one row of a. B_BY_K: the same with columns of b.
-// VECTOR_A, VECTOR_B: rows in memory have an even number of elements, so two neighbours are one load.
+// VECTOR_A, VECTOR_B: rows in memory have an even number of elements, and so does each half of gate or up: two
+// neighbours are one load.
 // Lines beyond the edge repeat the last line: their results are not stored. EDGE_K: k is not a multiple of DEPTH;
 // values beyond the last k are 0.
 // OWN_N = CELLS / 2: the columns of c' = a · b are [gate | up], and c = silu(gate) ⊙ up has half as many.
@@ -49,8 +50,7 @@ const SIDE_N = 32u * OWN_N;
 const UNITS = DEPTH / 2u; // pairs of k
 // Cells from one pair of k to the next in workgroup memory: padded, so that neighbours along k lie in other banks.
 const STEP = PAIRS + 1u;
-// Cells that are neighbours in memory; the distances in workgroup memory along these and across, and from one piece of
-// a thread to the next.
+// Cells that are neighbours in memory, and the distances in workgroup memory along these and across.
 const ALL_A = select(UNITS, PAIRS, A_BY_K);
 const ALONG_A = select(STEP, 1u, A_BY_K);
 const ACROSS_A = select(1u, STEP, A_BY_K);
@@ -61,21 +61,22 @@ const ACROSS_B = select(1u, STEP, B_BY_K);
 var<workgroup> left: array<vec4f, UNITS * STEP>;
 var<workgroup> right: array<vec4f, UNITS * STEP>;
 
-// Two neighbours in memory: their places, and which of them lie within the matrix.
-struct Pair { at: vec2u, inside: vec2<bool> }
+// Two neighbours in memory: their places, and which of them lie within the matrix. Places outside are 0.
+// Two lines beyond the edge can have the same odd place: one load then reads the last two lines, which does no harm.
+struct Two { at: vec2u, inside: vec2<bool> }
 
-// Pair number `along` of a row in memory that is number `across` of a tile, which begins at line `first` and k0.
+// Two elements number `along` of a row in memory that is number `across` of a tile, which begins at line0 and k0.
 // c has `all` lines, its tile has `own`. Where gate and up follow each other, the operand has twice as many, and lines
-// from `own` on are up. An element lies `line` from the next line and `step` from the next k.
-fn pair_of(
-  along: u32, across: u32, by_k: bool, first: u32, k0: u32, own: u32, all: u32, line: u32, step: u32
-) -> Pair {
+// from `own` on are up. An element lies `per_line` from the next line and `per_k` from the next k.
+fn two_of(
+  along: u32, across: u32, by_k: bool, line0: u32, k0: u32, own: u32, all: u32, per_line: u32, per_k: u32
+) -> Two {
   let near = along * 2u + vec2u(0, 1);
   let i = select(vec2u(across), near, by_k);
   let ks = k0 + select(near, vec2u(across), by_k);
-  let lines = min(first + i % own, vec2u(all - 1u)) + i / own * all;
+  let lines = min(line0 + i % own, vec2u(all - 1u)) + i / own * all;
   let inside = vec2<bool>(!EDGE_K) | (ks < vec2u(u.k));
-  return Pair(select(vec2u(), lines * line + ks * step, inside), inside);
+  return Two(select(vec2u(), lines * per_line + ks * per_k, inside), inside);
 }
 
 // vec2f(x).x takes both types of an element.
@@ -96,8 +97,8 @@ fn load(thread: u32, m0: u32, n0: u32, pair: u32, k0: u32) -> array<vec4f, PIECE
     var of_a: array<vec2f, 2>;
     var of_b: array<vec2f, 2>;
     @diagnostic(off, trm.unroll) for (var e = 0u; e < 2u; e++) {
-      let two_a = pair_of(cell % ALL_A, cell / ALL_A * 2u + e, A_BY_K, m0, k0, SIDE_M, u.m, u.row_a, u.step_a);
-      let two_b = pair_of(cell % ALL_B, cell / ALL_B * 2u + e, B_BY_K, n0, k0, SIDE_N, u.n, u.column_b, u.step_b);
+      let two_a = two_of(cell % ALL_A, cell / ALL_A * 2u + e, A_BY_K, m0, k0, SIDE_M, u.m, u.row_a, u.step_a);
+      let two_b = two_of(cell % ALL_B, cell / ALL_B * 2u + e, B_BY_K, n0, k0, SIDE_N, u.n, u.column_b, u.step_b);
       of_a[e] = select(vec2f(), values_a(pair * u.stride_a + two_a.at), two_a.inside);
       of_b[e] = select(vec2f(), values_b(pair * u.stride_b + two_b.at), two_b.inside);
     }
@@ -136,7 +137,7 @@ fn main(@builtin(workgroup_id) group: vec3u, @builtin(num_workgroups) groups: ve
       right[thread % ALL_B * ALONG_B + (thread / ALL_B + i * (THREADS / ALL_B)) * ACROSS_B] = next[i + PIECES];
     }
     workgroupBarrier();
-    // After the last tile the same tile is loaded once more, and not used.
+    // After the last tile the same tile is loaded once more, and not used: a branch here takes more registers.
     if (step + 1u < end) {
       k0 += DEPTH;
       if (k0 >= u.k) {

@@ -3,13 +3,13 @@
 
 @group(0) @binding(2) var<storage, read_write> c: array<f32>;
 
-// Stores two neighbours of a row from column n on, if they exist.
-fn put(row: u32, n: u32, value: vec2f) {
+// Stores two neighbours from column n on, if they exist, of the row that begins at `start`.
+fn put(start: u32, n: u32, value: vec2f) {
   @diagnostic(off, trm.unroll) for (var e = 0u; e < 2u; e++) {
     if (n + e < u.n) {
       var sum = value[e];
-      if (u.accumulate != 0u) { sum += c[row + n + e]; }
-      c[row + n + e] = sum;
+      if (u.accumulate != 0u) { sum += c[start + n + e]; }
+      c[start + n + e] = sum;
     }
   }
 }

@@ -260,7 +260,7 @@ const ODD = [
   [33, 97, 17],
   [129, 66, 35],
 ] as const
-/** A size whose rows are loaded in fours. */
+/** A size whose rows are loaded in twos or fours. */
 const FOURS = [36, 68, 20] as const
 const product =
   (m: number, n: number, k: number, { dtype = 'f32', ...more }: Partial<MatmulSize> & { dtype?: Stored } = {}): Work =>

@@ -151,7 +151,15 @@ const SIZES: Record<string, readonly unknown[]> = {
     [128, 16],
     [128, 8],
   ].flatMap(([side, depth]) =>
-    combinations({ ...products, side: [side], depth: [depth], splits: [1], gated: [undefined, 'columns', 'rows'] }),
+    combinations({
+      ...products,
+      n: [512, 66, 97],
+      k: [512, 66, 97],
+      side: [side],
+      depth: [depth],
+      splits: [1],
+      gated: [undefined, 'columns', 'rows'],
+    }).filter(({ m, n, gated }) => !gated || Number(gated === 'rows' ? m : n) % 2 === 0),
   ),
   rmsnorm_registers: norms,
   rmsnorm_registers_backward: norms,

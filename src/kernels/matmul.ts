@@ -82,10 +82,11 @@ export const matmulVec4 = defineKernel<MatmulSize>({
 export type Gated = 'columns' | 'rows'
 
 /** The depth in k that a tile of this side stages at a time, so that both operands fit into the workgroup memory. */
-export const tiledDepth = (side: number, workgroupBytes: number) => (workgroupBytes < 128 * side + 256 ? 8 : 16)
+export const tiledDepth = (side: number, workgroupBytes: number) =>
+  workgroupBytes < 2 * 8 * (side / 2 + 1) * 16 ? 8 : 16
 
 /** How many times as many rows and columns as c the product has. */
-const halves = (gated?: Gated) => [gated === 'rows' ? 2 : 1, gated === 'columns' ? 2 : 1]
+const factors = (gated?: Gated) => [gated === 'rows' ? 2 : 1, gated === 'columns' ? 2 : 1]
 
 /** `m` and `n` are those of a · b; with `gated`, c is half of it. With `splits` > 1, c is (splits, batch, m, n). */
 export interface TiledSize extends MatmulSize {
@@ -102,7 +103,7 @@ export interface TiledSize extends MatmulSize {
 export const matmulTiled = defineKernel<TiledSize>({
   name: 'matmul_tiled',
   source({ m, n, k, transposeA = false, transposeB = false, side, depth, gated }) {
-    const [M, N] = halves(gated)
+    const [M, N] = factors(gated)
     const cells = side / 32
     // Two neighbours in memory are one vec2f if no row, and no half of gate or up, ends between them.
     const [a, b] = [transposeA ? m / M : k, transposeB ? k : n / N].map(length => length % 2 === 0)
@@ -123,7 +124,7 @@ export const matmulTiled = defineKernel<TiledSize>({
   },
   bindings,
   uniforms(size) {
-    const [M, N] = halves(size.gated)
+    const [M, N] = factors(size.gated)
     return { ...matmulUniforms(size), m: size.m / M, n: size.n / N, splits: size.splits }
   },
   constants: () => ({}),

@@ -292,7 +292,7 @@ if (hasHalf) {
     variant.available(engine.adapter, { m: 64, n: 64, k: 64, f16A: true }),
   )) {
     test(`products by variant ${name}, operands and results in either type`, async () => {
-      // Operands by single values, and by four at once.
+      // Operands by single values, and by several at once.
       // Tiles take seconds to compile for each combination of types.
       const isTiled = name.startsWith('tiled')
       for (const [m, n, k, transposeA, transposeB] of [
