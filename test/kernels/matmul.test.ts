@@ -76,8 +76,8 @@ for (const transposeA of [false, true]) {
 
 /**
  * Each order is a kernel of its own, which takes seconds to compile, and so is each parity of rows in memory: all odd,
- * or all even with k a multiple of the depth. An edge along an even k comes with several tiles along both sides, or with
- * an odd number of rows.
+ * or all even with k a multiple of the depth. An edge along an even k comes with several tiles along both sides, or
+ * with an odd number of rows.
  */
 const SIZES = [0, 1, 2, 3].flatMap(transposes => {
   const products = PRODUCTS.filter(([m, n, k]) => m % 2 === n % 2 && (m % 2 ? k % 2 : k % 16 === 0))
