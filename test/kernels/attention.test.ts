@@ -61,12 +61,13 @@ const sizesOf = (variant: string) =>
 
 /**
  * With and without rotary positions if heads are of even width. One of both where kernels take seconds to compile for
- * each width: by tiles, of which those of 16 are also in a golden, and by textures of more than one vec4f.
+ * each width: by tiles, of which those of 16 are also in a golden, and by textures of 8 and 32. Those of 64 are loaded
+ * in another way with positions than without.
  */
 function turnsOf(variant: string, headDim: number): boolean[] {
   if (headDim % 2) return [false]
   if (variant === 'tiled') return [headDim === 16]
-  if (variant === 'textures' && headDim > 4) return [headDim !== 32]
+  if (variant === 'textures' && (headDim === 8 || headDim === 32)) return [headDim === 8]
   return [false, true]
 }
 
