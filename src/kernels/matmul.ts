@@ -81,9 +81,11 @@ export const matmulVec4 = defineKernel<MatmulSize>({
 /** For c = silu(gate) ⊙ up: whether the columns or the rows of c' = a · b are [gate | up]. */
 export type Gated = 'columns' | 'rows'
 
-/** The depth in k that a tile of this side stages at a time, so that both operands fit into the workgroup memory. */
-export const tiledDepth = (side: number, workgroupBytes: number) =>
-  workgroupBytes < 2 * 8 * (side / 2 + 1) * 16 ? 8 : 16
+/**
+ * The depth in k that a tile of this side stages at a time, so that both operands fit into the workgroup memory:
+ * 16 if that holds 8 pairs of k of each, in side / 2 + 1 cells of 16 bytes.
+ */
+export const tiledDepth = (side: number, workgroupBytes: number) => (workgroupBytes < 128 * side + 256 ? 8 : 16)
 
 /** How many times as many rows and columns as c the product has. */
 const factors = (gated?: Gated) => [gated === 'rows' ? 2 : 1, gated === 'columns' ? 2 : 1]

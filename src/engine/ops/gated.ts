@@ -1,11 +1,11 @@
 // silu(gate) ⊙ up with [gate | up] = W · x: a layer and its activation.
 // Both are one kernel if nothing needs gate and up afterwards.
-import { type Gated, type MatmulSize, matmulTiled } from '../../kernels/matmul.js'
+import type { Gated, MatmulSize } from '../../kernels/matmul.js'
 import { swiglu as swigluKernel } from '../../kernels/swiglu.js'
 import type { Tensor } from '../tensor.js'
 import type { Family, Variant } from '../variants.js'
 import { linear } from './linear.js'
-import { MIN_WORKGROUPS, matmul, matmulFamily, type MatmulTensors, tileOf } from './matmul.js'
+import { MIN_WORKGROUPS, matmul, matmulFamily, type MatmulTensors, whole } from './matmul.js'
 import { swiglu } from './swiglu.js'
 
 export interface GatedSize extends MatmulSize {
@@ -15,14 +15,10 @@ export interface GatedSize extends MatmulSize {
 const inSize = ({ m, n, batch = 1 }: MatmulSize) => m * n * batch
 
 const tiled = (side: number): Variant<MatmulTensors, GatedSize> => ({
-  name: `tiled ${side}×${side}`,
-  onlyHardware: true,
-  available: () => true,
+  ...whole(side),
   // The same rule as for the product alone: whole tiles, and enough of them.
   suits: size =>
     (side === 64 && size.m > 16) || (size.m > 64 && size.n > 64 && inSize(size) >= MIN_WORKGROUPS * 128 ** 2),
-  apply: (engine, tensors, size) =>
-    engine.dispatch(matmulTiled, tensors, { ...size, ...tileOf(engine, side), splits: 1 }),
 })
 
 const composed: Variant<MatmulTensors, GatedSize> = {

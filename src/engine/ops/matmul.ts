@@ -39,10 +39,10 @@ function splitsOf(size: MatmulSize, side: number): number {
 const fills = ({ m, n }: MatmulSize, side: number) => 2 * m > side && 2 * n > side
 
 /** A tile's side and depth, as the adapter's workgroup memory allows. */
-export const tileOf = ({ adapter }: Engine, side: number) => ({ side, depth: tiledDepth(side, adapter.workgroupBytes) })
+const tileOf = ({ adapter }: Engine, side: number) => ({ side, depth: tiledDepth(side, adapter.workgroupBytes) })
 
 /** On GPUs large tiles are the default where the product fills them and occupies all units; else small tiles are. */
-const whole = (side: number): Variant<MatmulTensors, MatmulSize> => ({
+export const whole = (side: number): Variant<MatmulTensors, MatmulSize> => ({
   name: `tiled ${side}×${side}`,
   onlyHardware: true,
   available: () => true,
