@@ -64,6 +64,9 @@ const UNITS_B = select(UNITS_K, UNITS_SIDE, B_BY_K);
 // Rows of a tile that the threads load at once.
 const LINES_A = THREADS / UNITS_A;
 const LINES_B = THREADS / UNITS_B;
+// Rows of a tile that eight threads store into at once: so far apart that all units lie in different memory banks.
+const AT_ONCE_A = select(8u / UNITS_K, 8u, A_BY_K);
+const AT_ONCE_B = select(8u / UNITS_K, 8u, B_BY_K);
 // Distance in k from one load of a thread to the next. By k, it and the first place give all places of a thread.
 const K_APART_A = select(0u, LINES_A, A_BY_K);
 const K_APART_B = select(0u, LINES_B, B_BY_K);
@@ -77,7 +80,13 @@ const STEP_B = PER_B + 1u;
 // Rows of a tile that belong to one piece.
 const ROWS_A = select(SPAN, DEPTH, A_BY_K);
 const ROWS_B = select(SPAN, DEPTH, B_BY_K);
-const STEP_C = SPAN / 4u + 1u;
+const STEP_C = SPAN / 4u + 2u;
+// Threads that load a row of a slice of results, each PUT vec4f of it (with GATED, of gate and of up each).
+const PER_ROW = SPAN / 4u / select(1u, 2u, GATED != 0) / PUT;
+// Rows that eight of them load from at once, and where rows have a gap. Each thread loads two neighbours, one after the
+// other. The gap moves half of what eight threads load at once to other memory banks.
+const AT_ONCE_C = select(1u, 2u, PER_ROW == 4u);
+const GAP = AT_ONCE_C - 1u;
 const PIECE = max(max(ROWS_A * STEP_A, ROWS_B * STEP_B), SIZE_M * STEP_C);
 
 // Two pieces of a, two of b; at the end a slice of results of each subgroup.
@@ -162,8 +171,10 @@ fn main(@builtin(workgroup_id) group: vec3u, @builtin(num_workgroups) groups: ve
   }
 
   // Load number i of a thread is this unit in row i · LINES + its row of the tile.
-  let row_a = thread / UNITS_A;
-  let row_b = thread / UNITS_B;
+  let row_a = thread / UNITS_A / 8u * 8u + thread / UNITS_A % AT_ONCE_A * (8u / AT_ONCE_A) +
+    thread / UNITS_A % 8u / AT_ONCE_A;
+  let row_b = thread / UNITS_B / 8u * 8u + thread / UNITS_B % AT_ONCE_B * (8u / AT_ONCE_B) +
+    thread / UNITS_B % 8u / AT_ONCE_B;
   let unit_a = thread % UNITS_A;
   let unit_b = thread % UNITS_B;
   // The k of that load, from k0 on.
@@ -178,10 +189,10 @@ fn main(@builtin(workgroup_id) group: vec3u, @builtin(num_workgroups) groups: ve
     place_b[i] = matrix_place(row_b + i * LINES_B, unit_b, tile_n, u.n, u.row_b, GATED == 1, B_BY_K);
   }
   // The piece that a thread loads into, and its first place there.
-  let piece_a = thread % UNITS_A / PER_A + thread / UNITS_A / ROWS_A;
-  let piece_b = thread % UNITS_B / PER_B + thread / UNITS_B / ROWS_B + 2u;
-  let within_a = thread / UNITS_A % ROWS_A * STEP_A + thread % UNITS_A % PER_A;
-  let within_b = thread / UNITS_B % ROWS_B * STEP_B + thread % UNITS_B % PER_B;
+  let piece_a = thread % UNITS_A / PER_A + row_a / ROWS_A;
+  let piece_b = thread % UNITS_B / PER_B + row_b / ROWS_B + 2u;
+  let within_a = row_a % ROWS_A * STEP_A + thread % UNITS_A % PER_A;
+  let within_b = row_b % ROWS_B * STEP_B + thread % UNITS_B % PER_B;
   // Distance, in units of 8, from eight of k to the next eight.
   let step_a = select(1u, u.row_a * 8u, A_BY_K);
   let step_b = select(1u, u.row_b * 8u, B_BY_K);
@@ -243,29 +254,30 @@ fn main(@builtin(workgroup_id) group: vec3u, @builtin(num_workgroups) groups: ve
   }
 
   // Stores slices of SIZE_M × SPAN results; of gate and of up SPAN / 2 columns each.
-  const width = select(SPAN / 4u, SPAN / 8u, GATED != 0) / PUT;
   @diagnostic(off, trm.unroll) for (var i = 0u; i < COUNT_M; i++) {
     @diagnostic(off, trm.unroll) for (var j = 0u; j < COUNT_N; j++) {
       subgroupMatrixStore<row_major>(
         &tiles[number],
-        j * SIZE_N / 4u,
+        j * SIZE_N / 4u + (j * SIZE_N / 16u + GAP) / 2u,
         sum[i % PART_M + j / PART_N * PART_M][i / PART_M * PART_N + j % PART_N],
         STEP_C
       );
     }
     workgroupBarrier();
     @diagnostic(off, trm.unroll) for (var q = 0u; q < STORES; q++) {
-      let row = (lane + q * 32u) / width;
-      let column = (lane + q * 32u) % width * PUT;
+      let line = (lane + q * 32u) / PER_ROW;
+      let row = line / 4u * 4u + line % AT_ONCE_C * (4u / AT_ONCE_C) + line % 4u / AT_ONCE_C;
+      let column = (lane + q * 32u) % PER_ROW * PUT;
       let m = tile_m * side_m + subgroup / 2u * (side_m / 2u) + i % PART_M * SIZE_M + row;
       let n = tile_n * side_n + subgroup % 2u * (side_n / 2u) + i / PART_M * PART_N * SIZE_N + column * 4u;
       if (row < SIZE_M && m < rows && n < columns) {
-        let at = row * STEP_C + column;
+        let at = row * STEP_C + column + (column / 4u + GAP) / 2u;
+        let at_up = row * STEP_C + column + SPAN / 8u + (column / 4u + SPAN / 32u + GAP) / 2u;
         var first: array<vec4f, 2>;
         var second: array<vec4f, 2>;
         @diagnostic(off, trm.unroll) for (var w = 0u; w < PUT; w++) {
           first[w] = bitcast<vec4f>(tiles[subgroup][at + w]);
-          if (GATED != 0) { second[w] = bitcast<vec4f>(tiles[subgroup][at + w + SPAN / 8u]); }
+          if (GATED != 0) { second[w] = bitcast<vec4f>(tiles[subgroup][at_up + w]); }
         }
         put(Place(result, m, n), mat2x4f(first[0], first[1]), mat2x4f(second[0], second[1]));
       }
