@@ -130,7 +130,19 @@ test('an idle GPU is kept busy before each timing, a software adapter is not', a
   // After the round that compiles, and before those that count.
   const order: string[] = []
   const say = (word: string) => void order.push(word)
-  await measure(engine, () => say('work'), { clock: WALL, repeats: 2, minimumMs: 0, warm: async () => say('warm') })
+  const options = { clock: WALL, repeats: 2, minimumMs: 0, warm: async () => say('warm') }
+  const from = performance.now()
+  await measure(engine, () => say('work'), options)
+  assert.ok(performance.now() - from >= 200)
+  assert.equal(order.slice(0, 2), ['work', 'warm'])
+  assert.ok(order.slice(2).every(word => word === 'work') && order.length > 5)
+  // Work that takes longer than that is not repeated for it.
+  order.length = 0
+  const slow = () => {
+    say('work')
+    for (const start = performance.now(); performance.now() - start < 320;);
+  }
+  await measure(engine, slow, options)
   assert.equal(order, ['work', 'warm', 'work', 'work'])
 })
 
