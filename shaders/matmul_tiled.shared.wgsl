@@ -1,7 +1,8 @@
 // c[m, n] = Σ_k a(m, k) · b(k, n) as in matmul_vec4.wgsl, for GPUs.
 // A file that imports this one gets its entry point. It binds c and declares `put`, which stores two neighbours.
-// A workgroup of 16 × 16 threads owns a tile of results. Its lines are rows of a and columns of b.
-// A thread has 2 CELLS × 2 CELLS of them: pairs of neighbouring lines, which are 32 lines apart.
+// A workgroup owns a tile of results. Its lines are rows of a and columns of b. It has 16 threads for each pair of rows
+// in a quarter of the tile. A thread has 8 × 2 CELLS results: a pair of rows in each quarter, and pairs of neighbouring
+// columns, which are 32 columns apart.
 // Both operands pass through workgroup memory, DEPTH of k at a time. A vec4f there is a cell: two neighbouring lines at
 // two neighbouring k. So whichever way an operand is stored, a thread gets what it needs in few loads, and it needs few
 // registers at a time: enough are left to load the next tile while this one is computed.
@@ -12,7 +13,7 @@
 // Lines beyond the edge repeat the last line: their results are not stored. EDGE_K: k is not a multiple of DEPTH;
 // values beyond the last k are 0.
 // OWN_N = CELLS / 2: the columns of c' = a · b are [gate | up], and c = silu(gate) ⊙ up has half as many.
-// Half of a thread's columns are then gate and half are up. OWN_M is the same for rows.
+// Half of a thread's columns are then gate and half are up. OWN_M = 2 is the same for rows.
 // Neither can be combined with accumulate or splits.
 // With u.splits > 1 the sum over pairs and k is cut into that many ranges with results of their own; column_sums.wgsl
 // adds these in order.
@@ -36,18 +37,18 @@ alias B = f32;
 @group(0) @binding(1) var<storage, read> b: array<B>;
 @group(0) @binding(3) var<uniform> u: Uniforms;
 
-const CELLS = 4; // of each operand, that a thread needs at a time: 2 or 4
+const CELLS = 4; // of b, that a thread needs at a time: 2 or 4; of a it needs 4
 const PIECES = 2; // cells of each operand that a thread loads for a tile
-const DEPTH = 16; // 8 or 16
 const OWN_M = 4; // pairs of lines that a thread stores, along m and n
 const OWN_N = 4;
 
-const THREADS = 256u;
-const PAIRS = 16u * CELLS; // of lines
+const PAIRS = 16u * CELLS; // of rows, and of columns
+const THREADS = 4u * PAIRS;
 // Rows and columns of c in a tile.
-const SIDE_M = 32u * OWN_M;
+const SIDE_M = PAIRS / 2u * OWN_M;
 const SIDE_N = 32u * OWN_N;
-const UNITS = DEPTH / 2u; // pairs of k
+const UNITS = 4u * PIECES; // pairs of k
+const DEPTH = 2u * UNITS;
 // Cells from one pair of k to the next in workgroup memory: padded, so that neighbours along k lie in other banks.
 const STEP = PAIRS + 1u;
 // Cells that are neighbours in memory, and the distances in workgroup memory along these and across.
@@ -129,7 +130,7 @@ fn main(@builtin(workgroup_id) group: vec3u, @builtin(num_workgroups) groups: ve
 
   var next: array<vec4f, PIECES * 2>;
   if (first < end) { next = load(thread, m0, n0, pair, k0); }
-  var sum: array<vec2f, CELLS * CELLS * 2>;
+  var sum: array<vec2f, 8 * CELLS>;
   for (var step = first; step < end; step++) {
     // Compilers drop the bounds checks of places that follow from `thread` and constants alone.
     @diagnostic(off, trm.unroll) for (var i = 0u; i < PIECES; i++) {
@@ -149,8 +150,8 @@ fn main(@builtin(workgroup_id) group: vec3u, @builtin(num_workgroups) groups: ve
     for (var q = 0u; q < UNITS; q++) {
       var columns: array<vec4f, CELLS>;
       @diagnostic(off, trm.unroll) for (var g = 0u; g < CELLS; g++) { columns[g] = right[q * STEP + x + g * 16u]; }
-      @diagnostic(off, trm.unroll) for (var h = 0u; h < CELLS; h++) {
-        let rows = left[q * STEP + y + h * 16u];
+      @diagnostic(off, trm.unroll) for (var h = 0u; h < 4u; h++) {
+        let rows = left[q * STEP + y + h * (PAIRS / 4u)];
         @diagnostic(off, trm.unroll) for (var e = 0u; e < 2u; e++) {
           @diagnostic(off, trm.unroll) for (var i = 0u; i < 2u; i++) {
             let row = rows[select(i * 2u + e, i + e * 2u, A_BY_K)];
@@ -167,11 +168,11 @@ fn main(@builtin(workgroup_id) group: vec3u, @builtin(num_workgroups) groups: ve
 
   @diagnostic(off, trm.unroll) for (var h = 0u; h < OWN_M; h++) {
     @diagnostic(off, trm.unroll) for (var i = 0u; i < 2u; i++) {
-      let m = m0 + y * 2u + h * 32u + i;
+      let m = m0 + (y + h * (PAIRS / 4u)) * 2u + i;
       @diagnostic(off, trm.unroll) for (var g = 0u; g < OWN_N; g++) {
         var value = sum[(h * 2u + i) * CELLS + g];
-        if (OWN_M + OWN_N < 2 * CELLS) {
-          let up = sum[((h + OWN_M) % CELLS * 2u + i) * CELLS + (g + OWN_N) % CELLS];
+        if (OWN_M + OWN_N < 4 + CELLS) {
+          let up = sum[((h + OWN_M) % 4u * 2u + i) * CELLS + (g + OWN_N) % CELLS];
           value = value / (1.0 + exp(-value)) * up;
         }
         if (m < u.m) { put((result * u.m + m) * u.n, n0 + x * 2u + g * 32u, value); }

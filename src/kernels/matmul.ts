@@ -118,9 +118,8 @@ export const matmulTiled = defineKernel<TiledSize>({
       A: a ? 'vec2f' : 'f32',
       B: b ? 'vec2f' : 'f32',
       CELLS: cells,
-      PIECES: (side * depth) / 1024,
-      DEPTH: depth,
-      OWN_M: cells / M,
+      PIECES: depth / 8,
+      OWN_M: 4 / M,
       OWN_N: cells / N,
     })
   },
