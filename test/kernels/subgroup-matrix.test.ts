@@ -147,6 +147,7 @@ played('gate and up, along either side', async () => {
 
 played('the tiles of a GPU, and loops unrolled', async () => {
   await check({ m: 130, n: 132, k: 97, batch: 2, ...ORDERS[0], tile: REAL })
+  await check({ m: 129, n: 136, k: 72, ...ORDERS[2], tile: REAL })
   await check({ m: 144, n: 160, k: 136, gated: 'rows', ...ORDERS[1], tile: REAL })
   const narrow = { kind: { component: 'f16', m: 16, n: 8, k: 16 }, span: 32 } as const
   for (const [m, n, k] of [
