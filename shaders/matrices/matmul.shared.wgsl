@@ -65,6 +65,7 @@ const UNITS_B = select(UNITS_K, UNITS_SIDE, B_BY_K);
 const LINES_A = THREADS / UNITS_A;
 const LINES_B = THREADS / UNITS_B;
 // Rows of a tile that eight threads store into at once: so far apart that all units lie in different memory banks.
+// By k, where eight units of a row do so, threads take the rows in order.
 const AT_ONCE_A = select(8u / UNITS_K, 8u, A_BY_K);
 const AT_ONCE_B = select(8u / UNITS_K, 8u, B_BY_K);
 // Distance in k from one load of a thread to the next. By k, it and the first place give all places of a thread.
