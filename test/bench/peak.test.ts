@@ -136,14 +136,17 @@ test('an idle GPU is kept busy before each timing, a software adapter is not', a
   assert.ok(performance.now() - from >= 200)
   assert.equal(order.slice(0, 2), ['work', 'warm'])
   assert.ok(order.slice(2).every(word => word === 'work') && order.length > 5)
-  // Work that takes longer than that is not repeated for it.
-  order.length = 0
-  const slow = () => {
+  // The first run compiles: it says nothing about the others. What takes longer runs once.
+  const lasting = (milliseconds: number) => {
+    for (const start = performance.now(); performance.now() - start < milliseconds;);
     say('work')
-    for (const start = performance.now(); performance.now() - start < 320;);
   }
-  await measure(engine, slow, options)
-  assert.equal(order, ['work', 'warm', 'work', 'work'])
+  order.length = 0
+  await measure(engine, () => lasting(order.length ? 1 : 320), options)
+  assert.ok(order.length > 20, `${order.length} runs`)
+  order.length = 0
+  await measure(engine, () => lasting(320), options)
+  assert.equal(order, ['work', 'warm', 'work', 'work', 'work'])
 })
 
 test('of two peaks the larger counts, and what both lack is left out', () => {
