@@ -77,7 +77,8 @@ export async function measure(engine: Engine, work: () => void, options: Measure
   } else if (warm) {
     await warm()
     const from = clock.now()
-    for (let ms = 0; clock.now() - from + ms < RECORDING_MS && ms < left();) ({ ms } = await round(1))
+    // One more run and a repeat must fit into the limit.
+    for (let { ms } = first; clock.now() - from < RECORDING_MS && 2 * ms < left();) ({ ms } = await round(1))
   }
   let wanted = repeats ?? 7
   while (!limited && samples.length < wanted) {

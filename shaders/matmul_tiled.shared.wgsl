@@ -38,7 +38,7 @@ alias B = f32;
 @group(0) @binding(3) var<uniform> u: Uniforms;
 
 const CELLS = 4; // of b, that a thread needs at a time: 2 or 4; of a it needs 4
-const PIECES = 2; // cells of each operand that a thread loads for a tile
+const PIECES = 2; // cells of each operand that a thread loads for a tile: 1 or 2
 const OWN_M = 4; // pairs of lines that a thread stores, along m and n
 const OWN_N = 4;
 

@@ -84,8 +84,8 @@ const ROWS_B = select(SPAN, DEPTH, B_BY_K);
 const STEP_C = SPAN / 4u + 2u;
 // Threads that load a row of a slice of results, each PUT vec4f of it (with GATED, of gate and of up each).
 const PER_ROW = SPAN / 4u / select(1u, 2u, GATED != 0) / PUT;
-// Rows that eight of them load from at once, and where rows have a gap. Each thread loads two neighbours, one after the
-// other. The gap moves half of what eight threads load at once to other memory banks.
+// Each loads its neighbours one after the other. A gap of one vec4f after every 32 columns moves half of what eight
+// threads load at once to other memory banks. If they load from two rows at once, the first gap follows 16 columns.
 const AT_ONCE_C = select(1u, 2u, PER_ROW == 4u);
 const GAP = AT_ONCE_C - 1u;
 const PIECE = max(max(ROWS_A * STEP_A, ROWS_B * STEP_B), SIZE_M * STEP_C);
@@ -273,7 +273,8 @@ fn main(@builtin(workgroup_id) group: vec3u, @builtin(num_workgroups) groups: ve
       let n = tile_n * side_n + subgroup % 2u * (side_n / 2u) + i / PART_M * PART_N * SIZE_N + column * 4u;
       if (row < SIZE_M && m < rows && n < columns) {
         let at = row * STEP_C + column + (column / 4u + GAP) / 2u;
-        let at_up = row * STEP_C + column + SPAN / 8u + (column / 4u + SPAN / 32u + GAP) / 2u;
+        let up = column + SPAN / 8u;
+        let at_up = row * STEP_C + up + (up / 4u + GAP) / 2u;
         var first: array<vec4f, 2>;
         var second: array<vec4f, 2>;
         @diagnostic(off, trm.unroll) for (var w = 0u; w < PUT; w++) {
